@@ -1,0 +1,108 @@
+package medispatcher
+
+import "time"
+
+// Channel names one subscription's stream in one partition.
+type Channel struct {
+	Partition    int
+	Subscription string
+}
+
+// Want asks for at most Max messages of a channel.
+type Want struct {
+	Channel
+	Max int
+}
+
+// Delivery is one message handed to a push worker: BURIED and owned by this dispatcher.
+type Delivery struct {
+	Channel
+	EntryID string
+	Attempt int // 1, 2, …; an attempt whose outcome nobody knows repeats its number
+	Message Message
+	Failure *Failure // nil before the first failure
+}
+
+// Failure is the record of a message that failed at least once.
+type Failure struct {
+	Attempts   int       `json:"attempts"`
+	FirstError string    `json:"first_error"`
+	LastError  string    `json:"last_error"`
+	FirstAt    time.Time `json:"first_at"`
+	LastAt     time.Time `json:"last_at"`
+	Target     string    `json:"target"` // URL of the last attempt, without userinfo
+}
+
+// Settlement is what became of a delivery.
+type Settlement struct {
+	Channel
+	EntryID string
+	Outcome Outcome
+	Attempt int           // the attempt that ended
+	Delay   time.Duration // until the next attempt, with Failed
+	Failure *Failure      // with Failed and Exhausted
+}
+
+// Outcome classifies how a delivery ended.
+type Outcome int
+
+// The outcomes of a delivery.
+const (
+	Sent      Outcome = iota // → DELETED, counted as sent
+	Failed                   // → BURIED, retrying after Delay
+	Exhausted                // → DEAD
+	Dropped                  // → DELETED by policy, counted as dropped
+	Released                 // → BURIED, retrying now, the attempt not counted
+)
+
+func (o Outcome) String() string {
+	return [...]string{"sent", "failed", "dead", "dropped", "released"}[o]
+}
+
+// Waiting is a channel with something in it.
+type Waiting struct {
+	Channel
+	DueIn time.Duration // until the first of its retrying messages is due; negative: none
+}
+
+// Dispatcher describes one running dispatcher.
+type Dispatcher struct {
+	ID        string        `json:"id"`
+	Host      string        `json:"host"`
+	PID       int           `json:"pid"`
+	Version   string        `json:"version"`
+	Env       string        `json:"env,omitempty"`
+	Started   time.Time     `json:"started"`
+	DeadAfter time.Duration `json:"dead_after_ns"`
+	Heartbeat time.Time     `json:"heartbeat"`
+	Alive     bool          `json:"alive"`
+}
+
+// ChannelStatus counts the messages of a subscription, over all partitions.
+type ChannelStatus struct {
+	ID       string `json:"id"`
+	Topic    string `json:"topic"`
+	State    string `json:"state"` // active, paused
+	Ready    int64  `json:"ready"`
+	Buried   int64  `json:"buried"` // includes Retrying
+	Retrying int64  `json:"retrying"`
+	Dead     int64  `json:"dead"`
+	OldestMS int64  `json:"oldest_ms"` // age of the oldest message not settled; 0: none
+}
+
+// IncomingStatus counts the messages before their fan-out, over all partitions.
+type IncomingStatus struct {
+	Ready      int64 `json:"ready"`
+	Buried     int64 `json:"buried"`
+	Delayed    int64 `json:"delayed"`
+	Quarantine int64 `json:"quarantine"`
+	OldestMS   int64 `json:"oldest_ms"`
+}
+
+// Status is the state of the whole system at one moment.
+type Status struct {
+	Incoming      IncomingStatus  `json:"incoming"`
+	Subscriptions []ChannelStatus `json:"subscriptions"`
+	Dispatchers   []Dispatcher    `json:"dispatchers"`
+	Revision      int64           `json:"revision"`
+}

@@ -1,0 +1,52 @@
+package medispatcher
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrNotFound: no subscription has this id.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: the thing changed since it was read, or its state forbids the step.
+	ErrConflict = errors.New("conflict")
+	// ErrPrecondition: an If-Match was given and does not hold.
+	ErrPrecondition = errors.New("it has changed since it was read; read it again and repeat the change")
+	// ErrUnavailable: Redis does not answer, or refuses writes.
+	ErrUnavailable = errors.New("redis is unavailable")
+	// ErrTooLarge: a message body is larger than MEDIS_MAX_BODY.
+	ErrTooLarge = errors.New("message body is too large")
+)
+
+// FieldError is a problem with one named field of what a user wrote.
+type FieldError struct {
+	Field   string // JSON name, dotted for nested fields: "drop.action"
+	Problem string // what is wrong and what would be right
+}
+
+func (e FieldError) Error() string { return e.Field + ": " + e.Problem }
+
+// Problems is every problem of one document, in the order of its fields.
+type Problems []FieldError
+
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, e := range p {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *Problems) add(field, format string, args ...any) {
+	*p = append(*p, FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
+}
+
+// err returns p as an error, nil when it is empty.
+func (p Problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}

@@ -1,0 +1,66 @@
+package medispatcher
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// maxRoutes bounds the memory of a router against producers that make up topics.
+const maxRoutes = 10_000
+
+// Router finds the subscriptions of a topic. It is made anew for every set of
+// subscriptions and is safe for concurrent use.
+type Router struct {
+	exact    map[string][]string
+	patterns []route
+
+	mu    sync.RWMutex
+	known map[string][]string
+}
+
+type route struct{ pattern, id string }
+
+// NewRouter makes a router for valid subscriptions.
+func NewRouter(subs []Subscription) *Router {
+	r := &Router{exact: map[string][]string{}, known: map[string][]string{}}
+	for _, s := range subs {
+		if strings.ContainsAny(s.Topic, "*>") {
+			r.patterns = append(r.patterns, route{s.Topic, s.ID})
+		} else {
+			r.exact[s.Topic] = append(r.exact[s.Topic], s.ID)
+		}
+	}
+	for _, ids := range r.exact {
+		slices.Sort(ids)
+	}
+	return r
+}
+
+// Route returns the sorted ids of the subscriptions that want a valid topic. The caller
+// must not change the slice.
+func (r *Router) Route(topic string) []string {
+	if len(r.patterns) == 0 {
+		return r.exact[topic]
+	}
+	r.mu.RLock()
+	ids, ok := r.known[topic]
+	r.mu.RUnlock()
+	if ok {
+		return ids
+	}
+	ids = slices.Clone(r.exact[topic])
+	for _, p := range r.patterns {
+		if MatchTopic(p.pattern, topic) {
+			ids = append(ids, p.id)
+		}
+	}
+	slices.Sort(ids)
+	r.mu.Lock()
+	if len(r.known) >= maxRoutes {
+		clear(r.known)
+	}
+	r.known[topic] = ids
+	r.mu.Unlock()
+	return ids
+}

@@ -1,0 +1,12 @@
+package medispatcher
+
+// State says where one subscription's copy of a message is.
+type State string
+
+// The states of a copy; see the picture in the package documentation.
+const (
+	Ready   State = "READY"   // in the channel, not read by a worker
+	Buried  State = "BURIED"  // read and not settled: in flight or waiting for its next attempt
+	Deleted State = "DELETED" // settled, acknowledged and removed
+	Dead    State = "DEAD"    // attempts exhausted or refused for good; replayable
+)

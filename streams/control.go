@@ -1,0 +1,62 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/solate/medispatcher"
+)
+
+const changed = "subscriptions"
+
+// Hints are what other processes tell this one. They may be lost; polling repairs that.
+type Hints struct {
+	Changed func()                       // a subscription changed
+	Ready   func([]medispatcher.Channel) // these channels have new messages
+}
+
+// Listen hands on hints until ctx ends. It has a connection of its own, and goes on
+// by itself when Redis comes back.
+func (s *Store) Listen(ctx context.Context, h Hints) error {
+	sub := s.client.Subscribe(ctx, s.keys.control())
+	defer func() { _ = sub.Close() }()
+	messages := sub.Channel()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m, ok := <-messages:
+			if !ok {
+				return nil
+			}
+			s.hint(m.Payload, h)
+		}
+	}
+}
+
+// hint reads "subscriptions" or "ready <dispatcher> <partition> <sub>,<sub>…".
+func (s *Store) hint(payload string, h Hints) {
+	if payload == changed {
+		h.Changed()
+		return
+	}
+	var from, subs string
+	var p int
+	if n, err := fmt.Sscanf(payload, "ready %s %d %s", &from, &p, &subs); n != 3 || err != nil ||
+		from == s.cfg.ID || p < 0 || p >= s.cfg.Partitions {
+		return
+	}
+	var channels []medispatcher.Channel
+	for sub := range strings.SplitSeq(subs, ",") {
+		channels = append(channels, medispatcher.Channel{Partition: p, Subscription: sub})
+	}
+	h.Ready(channels)
+}
+
+// Ring tells the other dispatchers that channels of a partition have new messages.
+func (s *Store) Ring(ctx context.Context, p int, subs []string) error {
+	text := "ready " + s.cfg.ID + " " + strconv.Itoa(p) + " " + strings.Join(subs, ",")
+	return failed("ring", s.client.Publish(ctx, s.keys.control(), text).Err())
+}

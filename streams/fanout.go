@@ -1,0 +1,181 @@
+package streams
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+//go:embed fanout.lua
+var fanoutSource string
+
+var fanoutScript = redis.NewScript(fanoutSource)
+
+// Entry is an entry of the incoming stream that this process owns.
+type Entry struct {
+	ID     string
+	Fields map[string]string
+}
+
+// Time is when Redis accepted the entry.
+func (e Entry) Time() time.Time {
+	ms, _, _ := strings.Cut(e.ID, "-")
+	n, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(n)
+}
+
+// ReadIncoming reads up to count new entries of a partition, waiting up to a
+// second for the first. With own set it returns entries this process already owns
+// instead, which a lost reply or a failed step left behind, without waiting; none are left
+// when it returns nothing.
+func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Entry, error) {
+	from, block := ">", blockFor
+	if own {
+		from, block = "0", -1
+	}
+	res, err := s.blocking.XReadGroup(ctx, &redis.XReadGroupArgs{
+		Group: groupFanout, Consumer: s.cfg.ID, Streams: []string{s.keys.incoming(p), from},
+		Count: int64(count), Block: block,
+	}).Result()
+	if isNoGroup(err) {
+		return nil, s.createGroup(ctx, s.keys.incoming(p), groupFanout)
+	}
+	if err != nil || len(res) == 0 {
+		return nil, failed("read incoming", err)
+	}
+	entries := make([]Entry, len(res[0].Messages))
+	for i, m := range res[0].Messages {
+		entries[i] = Entry{ID: m.ID, Fields: stringFields(m.Values)}
+	}
+	return entries, nil
+}
+
+// createGroup makes a group that sees everything in its stream: at "$" it would
+// skip what arrived while the group was lost.
+func (s *Store) createGroup(ctx context.Context, stream, group string) error {
+	err := s.client.XGroupCreateMkStream(ctx, stream, group, "0").Err()
+	if isBusyGroup(err) {
+		return nil
+	}
+	return failed("create group "+group+" on "+stream, err)
+}
+
+func stringFields(values map[string]any) map[string]string {
+	fields := make(map[string]string, len(values))
+	for k, v := range values {
+		fields[k], _ = v.(string)
+	}
+	return fields
+}
+
+// Routing says what is to become of one incoming entry. Exactly one of Reason,
+// Due and Subs holds; all empty means that nobody wants the topic.
+type Routing struct {
+	EntryID  string
+	Message  medispatcher.Message
+	Reason   string    // why it cannot be decoded: to the quarantine
+	Due      time.Time // when it is to be routed: to the delayed messages
+	Subs     []string  // copied to the channels of these subscriptions
+	Released bool      // it comes from the delayed messages, its id was seen then
+}
+
+// Routed is what became of one incoming entry.
+type Routed struct {
+	Result RoutedResult
+	Failed []string // subscriptions whose channel could not take the copy, now in the quarantine
+}
+
+// RoutedResult classifies what became of an incoming entry.
+type RoutedResult string
+
+// The results of a fan-out.
+const (
+	RoutedCopied      RoutedResult = "copied"
+	RoutedUnroutable  RoutedResult = "unroutable"
+	RoutedDuplicate   RoutedResult = "duplicate"
+	RoutedQuarantined RoutedResult = "quarantined"
+	RoutedDelayed     RoutedResult = "delayed"
+	RoutedGone        RoutedResult = "gone" // not ours any more: done before, or by another dispatcher
+)
+
+// Fanout moves entries from a partition's incoming stream to where they belong.
+// For each entry the copies, the acknowledgement and the removal are one step;
+// entries that this process does not own are left alone, so a repetition is safe.
+// The results stand in the order of the routings. With an error, those entries whose
+// result is empty are as they were, and the others are done.
+func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed, error) {
+	if len(routings) == 0 {
+		return nil, nil
+	}
+	minute, total := s.keys.stats(p, time.Now())
+	k := []string{s.keys.incoming(p), s.keys.quarantine(p), s.keys.delayed(p), s.keys.delayedBody(p), minute, total}
+	argv := []any{s.cfg.ID, s.cfg.DedupeWindow.Milliseconds()}
+	index := map[string]int{} // key → its place in KEYS
+	place := func(key string) int {
+		i, ok := index[key]
+		if !ok {
+			k = append(k, key)
+			i = len(k)
+			index[key] = i
+		}
+		return i
+	}
+	for _, r := range routings {
+		seen := 0
+		if r.Message.ID != "" && !r.Message.Generated && !r.Released && r.Reason == "" {
+			seen = place(s.keys.seen(p, r.Message.ID))
+		}
+		argv = append(argv, r.EntryID, r.Message.Time.UnixMilli(), seen)
+		switch {
+		case r.Reason != "":
+			argv = append(argv, "quarantine", r.Reason)
+		case !r.Due.IsZero():
+			argv = append(argv, "delay", r.Due.UnixMilli())
+		default:
+			argv = append(argv, "copy", len(r.Subs))
+			for _, sub := range r.Subs {
+				argv = append(argv, place(s.keys.channel(p, sub)))
+			}
+		}
+	}
+	res, err := fanoutScript.Run(ctx, s.client, k, argv...).StringSlice()
+	if err != nil {
+		return nil, failed("fan-out", err)
+	}
+	return parseRouted(res, routings)
+}
+
+func parseRouted(res []string, routings []Routing) ([]Routed, error) {
+	if len(res) != len(routings) {
+		return nil, fmt.Errorf("redis: fan-out: %d answers for %d entries", len(res), len(routings))
+	}
+	routed := make([]Routed, len(res))
+	var problems []error
+	for i, line := range res {
+		result, failedAt, _ := strings.Cut(line, " ")
+		if result == "error" {
+			problems = append(problems, failed("fan-out", errors.New(failedAt)))
+			continue
+		}
+		routed[i].Result = RoutedResult(result)
+		for _, at := range strings.Fields(failedAt) {
+			n, err := strconv.Atoi(at)
+			if err != nil || n < 1 || n > len(routings[i].Subs) {
+				return nil, errors.New("redis: fan-out: unreadable answer")
+			}
+			routed[i].Failed = append(routed[i].Failed, routings[i].Subs[n-1])
+		}
+	}
+	return routed, errors.Join(problems...)
+}

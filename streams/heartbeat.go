@@ -1,0 +1,75 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// heartbeatScript notes the time of Redis for a dispatcher.
+//
+// KEYS dispatchers. ARGV dispatcher id. Returns the time in ms.
+//
+// Safe to repeat. ZREM comes first because it is allowed out of memory, and so is
+// then ZADD: a full Redis must not make a live dispatcher look dead.
+var heartbeatScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+return now
+`)
+
+// Heartbeat says that this dispatcher is alive, and who it is.
+func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error {
+	if err := heartbeatScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, s.cfg.ID).Err(); err != nil {
+		return failed("heartbeat", err)
+	}
+	info, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	// Kept far longer than the limit: whoever judges a dead dispatcher reads its limit here.
+	err = s.client.Set(ctx, s.keys.dispatcher(s.cfg.ID), info, max(24*time.Hour, 10*d.DeadAfter)).Err()
+	return failed("heartbeat", err)
+}
+
+// Leave takes this dispatcher off the list.
+func (s *Store) Leave(ctx context.Context) error {
+	if err := s.client.ZRem(ctx, s.keys.dispatchers(), s.cfg.ID).Err(); err != nil {
+		return failed("leave", err)
+	}
+	return failed("leave", s.client.Del(ctx, s.keys.dispatcher(s.cfg.ID)).Err())
+}
+
+// Dispatchers lists every dispatcher that has a heartbeat, the dead ones included.
+func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
+	beats, err := s.client.ZRangeWithScores(ctx, s.keys.dispatchers(), 0, -1).Result()
+	if err != nil {
+		return nil, failed("list dispatchers", err)
+	}
+	now, err := s.client.Time(ctx).Result()
+	if err != nil {
+		return nil, failed("time", err)
+	}
+	list := make([]medispatcher.Dispatcher, 0, len(beats))
+	for _, b := range beats {
+		id, _ := b.Member.(string)
+		var d medispatcher.Dispatcher
+		info, err := s.client.Get(ctx, s.keys.dispatcher(id)).Bytes()
+		if err == nil {
+			err = json.Unmarshal(info, &d)
+		}
+		if err != nil {
+			d = medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
+		}
+		d.ID, d.Heartbeat = id, time.UnixMilli(int64(b.Score))
+		d.Alive = now.Sub(d.Heartbeat) < d.DeadAfter
+		list = append(list, d)
+	}
+	return list, nil
+}

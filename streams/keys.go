@@ -1,0 +1,59 @@
+package streams
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	groupFanout = "fanout" // group of the incoming streams
+	groupPush   = "push"   // group of the channels
+	// buriedConsumer owns the entries that wait for their next attempt.
+	buriedConsumer = "~buried"
+)
+
+// keys builds key names. All keys of a partition share the hash tag {p}, so that
+// a script may touch them together on Redis Cluster.
+type keys struct{ prefix string }
+
+func (k keys) part(p int, name string) string {
+	return k.prefix + ":{" + strconv.Itoa(p) + "}:" + name
+}
+
+func (k keys) incoming(p int) string             { return k.part(p, "incoming") }
+func (k keys) quarantine(p int) string           { return k.part(p, "quarantine") }
+func (k keys) delayed(p int) string              { return k.part(p, "delayed") }
+func (k keys) delayedBody(p int) string          { return k.part(p, "delayed:body") }
+func (k keys) seen(p int, id string) string      { return k.part(p, "seen:"+id) }
+func (k keys) channel(p int, sub string) string  { return k.part(p, "ch:"+sub) }
+func (k keys) retry(p int, sub string) string    { return k.part(p, "retry:"+sub) }
+func (k keys) failures(p int, sub string) string { return k.part(p, "failures:"+sub) }
+func (k keys) dead(p int, sub string) string     { return k.part(p, "dead:"+sub) }
+
+func (k keys) subscriptions() string       { return k.prefix + ":subscriptions" }
+func (k keys) revision() string            { return k.prefix + ":subscriptions:rev" }
+func (k keys) control() string             { return k.prefix + ":control" }
+func (k keys) dispatchers() string         { return k.prefix + ":dispatchers" }
+func (k keys) dispatcher(id string) string { return k.prefix + ":dispatcher:" + id }
+
+// stats are the count hashes of a partition: this minute's, which expires, and
+// the totals. They carry the hash tag so that a step counts what it does.
+func (k keys) stats(p int, now time.Time) (minute, total string) {
+	base := k.prefix + ":stats:{" + strconv.Itoa(p) + "}:"
+	return base + strconv.FormatInt(now.Unix()/60, 10), base + "total"
+}
+
+// channels are the keys that every script on channels takes, three for each.
+func (k keys) channels(p int, subs []string) []string {
+	out := make([]string, 0, 3*len(subs)+2)
+	for _, sub := range subs {
+		out = append(out, k.channel(p, sub), k.retry(p, sub), k.failures(p, sub))
+	}
+	return out
+}
+
+// validPrefix: braces would move the hash tag, and control characters hide in listings.
+func validPrefix(prefix string) bool {
+	return prefix != "" && !strings.ContainsAny(prefix, "{} \t\r\n*?[]")
+}

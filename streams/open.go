@@ -1,0 +1,189 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// poolSize is the number of connections shared by everything but blocked reads.
+	poolSize = 10
+	// blockFor bounds a blocked read: cancelling its context does not interrupt it.
+	blockFor     = time.Second
+	dialTimeout  = 3 * time.Second
+	replyTimeout = 5 * time.Second
+)
+
+// Config says which Redis, and how the state in it is laid out.
+type Config struct {
+	URL          string        // redis://, rediss://, unix://; several hosts, ?cluster=true, ?master_name=
+	Prefix       string        // of every key
+	Partitions   int           // ≥ 1; the same for everybody who shares the Redis
+	ID           string        // this process's consumer name in every group
+	DedupeWindow time.Duration // how long a producer's id is remembered
+	DeadMaxLen   int64         // dead letters kept for a subscription and partition; 0: all
+	Readers      int           // blocked reads of the incoming stream in each partition
+}
+
+// Store is medispatcher's state in Redis. Its methods are safe for concurrent use.
+type Store struct {
+	cfg      Config
+	keys     keys
+	client   redis.UniversalClient
+	blocking redis.UniversalClient // has a connection for each blocked read
+}
+
+// CheckURL says what is wrong with a Redis URL.
+func CheckURL(rawURL string) error {
+	_, err := parseURL(rawURL)
+	return err
+}
+
+// CheckPrefix says what is wrong with a key prefix.
+func CheckPrefix(prefix string) error {
+	if !validPrefix(prefix) {
+		return fmt.Errorf("%q must not be empty nor hold spaces, braces or any of * ? [ ]", prefix)
+	}
+	return nil
+}
+
+// Open makes a Store. It connects on first use: a Redis that is away does not
+// stop a dispatcher from starting.
+func Open(cfg Config) (*Store, error) {
+	opt, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckPrefix(cfg.Prefix); err != nil {
+		return nil, err
+	}
+	if cfg.Partitions < 1 || cfg.Readers < 0 {
+		return nil, fmt.Errorf("partitions must be at least 1 and readers at least 0")
+	}
+	blocking := *opt
+	blocking.PoolSize = max(1, cfg.Readers*cfg.Partitions)
+	return &Store{
+		cfg:      cfg,
+		keys:     keys{cfg.Prefix},
+		client:   redis.NewUniversalClient(opt),
+		blocking: redis.NewUniversalClient(&blocking),
+	}, nil
+}
+
+// Close ends every connection.
+func (s *Store) Close() error {
+	return errors.Join(s.client.Close(), s.blocking.Close())
+}
+
+// Partitions is the number of partitions.
+func (s *Store) Partitions() int { return s.cfg.Partitions }
+
+// ID is this process's consumer name.
+func (s *Store) ID() string { return s.cfg.ID }
+
+// Ping asks Redis for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	return failed("ping", s.client.Ping(ctx).Err())
+}
+
+// parseURL reads a Redis URL. Its errors never hold the URL, which has a password in it.
+func parseURL(rawURL string) (*redis.UniversalOptions, error) {
+	u, err := url.Parse(firstHost(rawURL))
+	if err != nil {
+		return nil, errors.New("is not a URL; write redis://host:6379/0")
+	}
+	q := u.Query()
+	cluster, master := q.Get("cluster") == "true", q.Get("master_name")
+	sentinelUser, sentinelPassword := q.Get("sentinel_username"), q.Get("sentinel_password")
+	for _, name := range []string{"cluster", "master_name", "sentinel_username", "sentinel_password"} {
+		q.Del(name)
+	}
+	u.RawQuery = q.Encode()
+	one, err := redis.ParseURL(u.String())
+	if err != nil {
+		// go-redis quotes no password in these, but url.Error would quote it all.
+		var urlErr *url.Error
+		if errors.As(err, &urlErr) {
+			return nil, errors.New("is not a URL; write redis://host:6379/0")
+		}
+		return nil, fmt.Errorf("%s; write redis://user:password@host:6379/0, rediss:// or unix:///path", strings.TrimPrefix(err.Error(), "redis: "))
+	}
+	addrs := []string{one.Addr}
+	if hosts := strings.Split(hostPart(rawURL), ","); len(hosts) > 1 {
+		addrs = hosts
+		for i, h := range addrs {
+			if !strings.Contains(h, ":") {
+				addrs[i] = h + ":6379"
+			}
+		}
+	}
+	if master != "" && cluster {
+		return nil, errors.New("has cluster=true and master_name; choose one")
+	}
+	if (cluster || len(addrs) > 1 && master == "") && one.DB != 0 {
+		return nil, errors.New("names a database; a Redis Cluster has only database 0")
+	}
+	opt := &redis.UniversalOptions{
+		Addrs: addrs, DB: one.DB, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig,
+		MasterName: master, SentinelUsername: sentinelUser, SentinelPassword: sentinelPassword,
+		IsClusterMode: cluster, Protocol: 2, MaxRetries: -1, ContextTimeoutEnabled: true,
+		DialTimeout: dialTimeout, ReadTimeout: replyTimeout, WriteTimeout: replyTimeout,
+		PoolSize: poolSize, PoolTimeout: replyTimeout,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if one.Network == "unix" {
+		opt.Addrs = []string{one.Addr} // an absolute path, which go-redis dials as a unix socket
+	}
+	return opt, nil
+}
+
+// hostPart is what stands between the userinfo and the path of a URL.
+func hostPart(rawURL string) string {
+	_, rest, ok := strings.Cut(rawURL, "://")
+	if !ok {
+		return ""
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	rest, _, _ = strings.Cut(rest, "/")
+	if i := strings.LastIndex(rest, "@"); i >= 0 {
+		rest = rest[i+1:]
+	}
+	return rest
+}
+
+// firstHost is the URL with all hosts but the first cut away.
+func firstHost(rawURL string) string {
+	hosts := hostPart(rawURL)
+	first, _, many := strings.Cut(hosts, ",")
+	if !many {
+		return rawURL
+	}
+	return strings.Replace(rawURL, hosts, first, 1)
+}
+
+// failed names the step that an error of Redis stopped.
+func failed(step string, err error) error {
+	if err == nil || errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return fmt.Errorf("redis: %s: %w", step, err)
+}
+
+func isNoGroup(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "NOGROUP")
+}
+
+func isBusyGroup(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "BUSYGROUP")
+}
+
+func isWrongType(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE")
+}

@@ -1,0 +1,285 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	pollRevision = 500 * time.Millisecond // a lost hint is noticed after this
+	// reloadAll repairs what a process left that died between a change and its revision.
+	reloadAll = 30 * time.Second
+	// changeTries bounds the repetitions of a merge that others keep overtaking.
+	changeTries = 10
+)
+
+// Snapshot is every subscription at one revision.
+type Snapshot struct {
+	Revision int64
+	Subs     map[string]medispatcher.Subscription
+	Stored   map[string]string // the documents, as they are in Redis
+	Router   *medispatcher.Router
+}
+
+// IDs lists the subscriptions, sorted.
+func (s *Snapshot) IDs() []string {
+	ids := make([]string, 0, len(s.Subs))
+	for id := range s.Subs {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Registry is the subscriptions in Redis and this process's copy of them.
+type Registry struct {
+	store   *Store
+	rules   medispatcher.Rules
+	warn    func(id, problem string)
+	current atomic.Pointer[Snapshot]
+	mu      sync.Mutex // one refresh at a time
+	changed chan struct{}
+	poke    chan struct{}
+}
+
+// NewRegistry makes a registry that is empty until its first Refresh. warn hears of
+// stored documents that are not as they should be.
+func NewRegistry(store *Store, rules medispatcher.Rules, warn func(id, problem string)) *Registry {
+	r := &Registry{store: store, rules: rules, warn: warn, changed: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+	r.current.Store(&Snapshot{Revision: -1, Router: medispatcher.NewRouter(nil)})
+	return r
+}
+
+// Snapshot is the newest copy.
+func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
+
+// Changed gets a value after each change of the copy, several changes making one value.
+func (r *Registry) Changed() <-chan struct{} { return r.changed }
+
+// Poke has Follow look for changes now.
+func (r *Registry) Poke() {
+	select {
+	case r.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Latest is a copy no older than this call: a message accepted after a subscription
+// was must be routed to it.
+func (r *Registry) Latest(ctx context.Context) (*Snapshot, error) {
+	rev, err := r.store.revision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s := r.current.Load(); s.Revision == rev {
+		return s, nil
+	}
+	return r.Refresh(ctx)
+}
+
+// Follow keeps the copy fresh until ctx ends.
+func (r *Registry) Follow(ctx context.Context) error {
+	poll := time.NewTicker(pollRevision)
+	defer poll.Stop()
+	reload := time.NewTicker(reloadAll)
+	defer reload.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.poke:
+			_, err = r.Latest(ctx)
+		case <-poll.C:
+			_, err = r.Latest(ctx)
+		case <-reload.C:
+			_, err = r.Refresh(ctx)
+		}
+		_ = err // Redis is away: the next tick tries again, readiness says so
+	}
+}
+
+func (s *Store) revision(ctx context.Context) (int64, error) {
+	rev, err := s.client.Get(ctx, s.keys.revision()).Int64()
+	if errors.Is(err, redis.Nil) {
+		return 0, nil
+	}
+	return rev, failed("read the revision", err)
+}
+
+// Refresh reads every subscription. Documents that did not change are not read again.
+func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.current.Load()
+	// The revision first: a change in between is then seen once more, never missed.
+	rev, err := r.store.revision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := r.store.client.HGetAll(ctx, r.store.keys.subscriptions()).Result()
+	if err != nil {
+		return nil, failed("read subscriptions", err)
+	}
+	next := &Snapshot{Revision: rev, Subs: make(map[string]medispatcher.Subscription, len(stored)), Stored: stored}
+	same := len(stored) == len(old.Stored)
+	list := make([]medispatcher.Subscription, 0, len(stored))
+	for id, doc := range stored {
+		sub, known := old.Subs[id]
+		if !known || old.Stored[id] != doc {
+			same = false
+			sub, known = r.load(id, doc, sub, known)
+		}
+		if known {
+			next.Subs[id] = sub
+			list = append(list, sub)
+		}
+	}
+	next.Router = old.Router
+	if !same || old.Revision < 0 {
+		next.Router = medispatcher.NewRouter(list)
+	}
+	r.current.Store(next)
+	if !same || old.Revision < 0 {
+		select {
+		case r.changed <- struct{}{}:
+		default:
+		}
+	}
+	return next, nil
+}
+
+// load reads one document. One that cannot be read leaves the last good one in force.
+func (r *Registry) load(id, doc string, last medispatcher.Subscription, had bool) (medispatcher.Subscription, bool) {
+	sub, warnings, err := r.rules.Load(id, []byte(doc))
+	if err != nil {
+		r.warn(id, "its stored document is unusable, put it anew: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		return last, had
+	}
+	for _, w := range warnings {
+		r.warn(id, w)
+	}
+	return sub, true
+}
+
+// Get returns a subscription and its revision.
+func (r *Registry) Get(ctx context.Context, id string) (medispatcher.Subscription, string, error) {
+	stored, err := r.store.stored(ctx, id)
+	if err != nil {
+		return medispatcher.Subscription{}, "", err
+	}
+	if stored == "" {
+		return medispatcher.Subscription{}, "", notFound(id)
+	}
+	sub, _, err := r.rules.Load(id, []byte(stored))
+	return sub, medispatcher.Rev([]byte(stored)), err
+}
+
+func notFound(id string) error {
+	return fmt.Errorf("subscription %q: %w", id, medispatcher.ErrNotFound)
+}
+
+// Put replaces a subscription or makes it. ifMatch, when not empty, is the revision it must
+// have. The error is medispatcher.Problems, ErrPrecondition, ErrConflict or of Redis.
+func (r *Registry) Put(ctx context.Context, id string, doc []byte, ifMatch string) (sub medispatcher.Subscription, rev string, created bool, err error) {
+	err = r.change(ctx, id, ifMatch, func(old []byte) (stored []byte, err error) {
+		created = old == nil
+		stored, sub, err = r.rules.Replace(id, old, doc, time.Now())
+		rev = medispatcher.Rev(stored)
+		return stored, err
+	})
+	return sub, rev, created, err
+}
+
+// Patch merges a merge patch (RFC 7396) into a subscription. Errors are those of Put, and ErrNotFound.
+func (r *Registry) Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error) {
+	err = r.change(ctx, id, ifMatch, func(old []byte) (stored []byte, err error) {
+		if old == nil {
+			return nil, notFound(id)
+		}
+		stored, sub, err = r.rules.Merge(id, old, patch, time.Now())
+		rev = medispatcher.Rev(stored)
+		return stored, err
+	})
+	return sub, rev, err
+}
+
+// Remove takes a subscription off the registry; its channel stays. Errors as of Patch.
+func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
+	return r.change(ctx, id, ifMatch, func(old []byte) ([]byte, error) {
+		if old == nil {
+			return nil, notFound(id)
+		}
+		return nil, nil
+	})
+}
+
+// changeScript replaces a document only if it is still the one that was read.
+// KEYS subscriptions. ARGV id, old document ("": none), new document ("": remove).
+// Returns 1 when it was. A repetition finds the new document and returns 1 too.
+var changeScript = redis.NewScript(`
+local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if now == ARGV[3] then return 1 end
+if now ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
+else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return 1
+`)
+
+func (r *Registry) change(ctx context.Context, id, ifMatch string, make func(old []byte) ([]byte, error)) error {
+	if err := medispatcher.CheckSubscriptionID(id); err != nil {
+		var field medispatcher.FieldError
+		errors.As(err, &field)
+		return medispatcher.Problems{field}
+	}
+	for range changeTries {
+		stored, err := r.store.stored(ctx, id)
+		if err != nil {
+			return err
+		}
+		var old []byte
+		if stored != "" {
+			old = []byte(stored)
+		}
+		if ifMatch != "" && ifMatch != "*" && ifMatch != medispatcher.Rev(old) || ifMatch == "*" && old == nil {
+			return fmt.Errorf("subscription %q: %w", id, medispatcher.ErrPrecondition)
+		}
+		next, err := make(old)
+		if err != nil {
+			return err
+		}
+		done, err := changeScript.Run(ctx, r.store.client, []string{r.store.keys.subscriptions()}, id, stored, next).Bool()
+		if err != nil {
+			return failed("write subscription", err)
+		}
+		if done {
+			return r.announce(ctx)
+		}
+	}
+	return fmt.Errorf("subscription %q is being changed by others all the time: %w", id, medispatcher.ErrConflict)
+}
+
+// announce counts a change and tells the dispatchers. The hash, the counter and the
+// pub/sub channel lie in different slots of a cluster, so this cannot be one step.
+func (r *Registry) announce(ctx context.Context) error {
+	if err := r.store.client.Incr(ctx, r.store.keys.revision()).Err(); err != nil {
+		return failed("count the change", err)
+	}
+	_ = r.store.client.Publish(ctx, r.store.keys.control(), changed).Err() // a hint
+	return nil
+}
+
+func (s *Store) stored(ctx context.Context, id string) (string, error) {
+	doc, err := s.client.HGet(ctx, s.keys.subscriptions(), id).Result()
+	return doc, failed("read subscription", err)
+}

@@ -1,0 +1,88 @@
+package streams
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// releaseScript gives entries of a consumer back, due now, their attempt not counted.
+//
+// KEYS channel, retry. ARGV consumer, "1" to remove the consumer once it owns nothing, entry ids.
+// Returns the number of entries that were the consumer's.
+//
+// Safe to repeat: an entry that is not the consumer's is left alone. The consumer
+// goes only where this very script sees that it owns nothing, because removing it
+// throws its pending entries away.
+var releaseScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local moved = 0
+for i = 3, #ARGV do
+  local pending = redis.call('XPENDING', KEYS[1], 'push', ARGV[i], ARGV[i], 1, ARGV[1])
+  if pending[1] then
+    redis.call('XCLAIM', KEYS[1], 'push', '~buried', 0, ARGV[i], 'RETRYCOUNT', pending[1][4], 'JUSTID')
+    redis.call('ZADD', KEYS[2], now, ARGV[i])
+    moved = moved + 1
+  end
+end
+if ARGV[2] == '1' and #redis.call('XPENDING', KEYS[1], 'push', '-', '+', 1, ARGV[1]) == 0 then
+  redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'push', ARGV[1])
+end
+return moved
+`)
+
+// Release gives entries of this process back to be taken by anyone at once, the
+// attempt not counted. With leave set the process leaves the channel, if
+// it owns nothing more there.
+func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error {
+	argv := []any{s.cfg.ID, leave}
+	for _, id := range entryIDs {
+		argv = append(argv, id)
+	}
+	k := []string{s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription)}
+	err := releaseScript.Run(ctx, s.client, k, argv...).Err()
+	if isNoGroup(err) {
+		return nil // the channel was purged: nothing is owned
+	}
+	return failed("release", err)
+}
+
+// Mine lists up to limit entries of a channel that this process owns, by id.
+// Those it does not know of were taken by a read whose reply was lost.
+func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
+	pending, err := s.client.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: s.keys.channel(c.Partition, c.Subscription), Group: groupPush,
+		Start: "-", End: "+", Count: int64(limit), Consumer: s.cfg.ID,
+	}).Result()
+	if isNoGroup(err) {
+		return nil, nil
+	}
+	ids := make([]string, len(pending))
+	for i, p := range pending {
+		ids[i] = p.ID
+	}
+	return ids, failed("list own entries", err)
+}
+
+// LeaveIncoming removes this process from the incoming groups where it owns nothing.
+func (s *Store) LeaveIncoming(ctx context.Context) error {
+	for p := range s.cfg.Partitions {
+		err := leaveScript.Run(ctx, s.client, []string{s.keys.incoming(p)}, s.cfg.ID).Err()
+		if err != nil && !isNoGroup(err) {
+			return failed("leave incoming", err)
+		}
+	}
+	return nil
+}
+
+// leaveScript removes a consumer of the fanout group that owns nothing.
+// KEYS incoming. ARGV consumer. Safe to repeat.
+var leaveScript = redis.NewScript(`
+if #redis.call('XPENDING', KEYS[1], 'fanout', '-', '+', 1, ARGV[1]) == 0 then
+  return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'fanout', ARGV[1])
+end
+return 0
+`)

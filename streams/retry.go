@@ -1,0 +1,189 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// retryScript leaves failed entries with ~buried until their next attempt is due.
+//
+// KEYS counts of the minute, total counts, then channel, retry, failures for each subscription.
+// ARGV consumer, then for each entry: number of its channel in KEYS, name of its
+// count, entry id, number of the next attempt, delay in ms, failure record ("": none).
+// Returns the number of entries that were the consumer's.
+//
+// Safe to repeat: an entry that is not the consumer's is left alone. XCLAIM comes
+// first: it is allowed out of memory, and so is then all that follows.
+var retryScript = redis.NewScript(`
+local me, at, moved = ARGV[1], 2, 0
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+while at <= #ARGV do
+  local k, what, id = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  local attempt, delay, record = ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5]
+  at = at + 6
+  if #redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me) > 0 then
+    redis.call('XCLAIM', KEYS[k], 'push', '~buried', 0, id, 'RETRYCOUNT', attempt, 'JUSTID')
+    redis.call('ZADD', KEYS[k + 1], now + delay, id)
+    if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
+    if redis.pcall('HINCRBY', KEYS[1], what, 1) == 1 then redis.pcall('EXPIRE', KEYS[1], 93600) end
+    redis.pcall('HINCRBY', KEYS[2], what, 1)
+    moved = moved + 1
+  end
+end
+return moved
+`)
+
+// Retry leaves deliveries that this process owns to their next attempt, which is
+// due after their delay. BURIED → BURIED, retrying. All of them are of partition p.
+func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error {
+	k, place := s.settleKeys(p, failures)
+	argv := []any{s.cfg.ID}
+	for _, f := range failures {
+		record, err := encodeFailure(f.Failure)
+		if err != nil {
+			return err
+		}
+		argv = append(argv, place[f.Subscription], f.Outcome.String()+":"+f.Subscription,
+			f.EntryID, f.Attempt+1, max(0, f.Delay.Milliseconds()), record)
+	}
+	return failed("bury", retryScript.Run(ctx, s.client, k, argv...).Err())
+}
+
+func encodeFailure(f *medispatcher.Failure) (string, error) {
+	if f == nil {
+		return "", nil
+	}
+	record, err := json.Marshal(f)
+	return string(record), err
+}
+
+// settleKeys are the counts and the three keys of each subscription among done,
+// and the number of each subscription's first one.
+func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, place map[string]int) {
+	minute, total := s.keys.stats(p, time.Now())
+	k, place = []string{minute, total}, map[string]int{}
+	for _, d := range done {
+		if place[d.Subscription] == 0 {
+			place[d.Subscription] = len(k) + 1
+			k = append(k, s.keys.channels(p, []string{d.Subscription})...)
+		}
+	}
+	return k, place
+}
+
+// dueScript takes messages whose next attempt is due.
+//
+// KEYS channel, retry, failures for each subscription.
+// ARGV consumer, then the limit of each subscription.
+// Returns for each subscription {ms until the next one is due (-1: none),
+// {id, attempt, record, {field, value, …}}…}.
+//
+// Safe to repeat: an entry is taken only from ~buried, so each is taken once.
+// What a lost reply hides is pending for the consumer, where Mine finds it.
+var dueScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local out = {}
+for i = 2, #ARGV do
+  local ch, retry, failures = KEYS[3 * i - 5], KEYS[3 * i - 4], KEYS[3 * i - 3]
+  local taken = {-1}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
+    local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '~buried')
+    if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then error(pending.err, 0) end
+    if pending[1] then
+      local n = pending[1][4]
+      local claimed = redis.call('XCLAIM', ch, 'push', ARGV[1], 0, id, 'RETRYCOUNT', n)
+      if claimed[1] and claimed[1][2] then
+        taken[#taken + 1] = {id, n, redis.call('HGET', failures, id) or '', claimed[1][2]}
+      else -- deleted by hand: nothing is left to deliver
+        redis.call('XACK', ch, 'push', id)
+        redis.call('HDEL', failures, id)
+      end
+    end
+    redis.call('ZREM', retry, id)
+  end
+  local next = redis.call('ZRANGE', retry, 0, 0, 'WITHSCORES')
+  if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
+  out[#out + 1] = taken
+end
+return out
+`)
+
+// Due takes messages whose next attempt is due: BURIED by ~buried → BURIED, owned
+// by this process. All wants are of partition p. next tells for each want how long it
+// is until there is more, negative for nothing more.
+func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
+	k, argv := make([]string, 0, 3*len(wants)), []any{s.cfg.ID}
+	for _, w := range wants {
+		k = append(k, s.keys.channels(p, []string{w.Subscription})...)
+		argv = append(argv, w.Max)
+	}
+	res, err := dueScript.Run(ctx, s.client, k, argv...).Slice()
+	if err != nil {
+		return nil, nil, failed("take due messages", err)
+	}
+	for i, r := range res {
+		taken, _ := r.([]any)
+		if len(taken) == 0 || i >= len(wants) {
+			return nil, nil, fmt.Errorf("redis: take due messages: unreadable answer %T", r)
+		}
+		ms, _ := taken[0].(int64)
+		next = append(next, time.Duration(ms)*time.Millisecond)
+		for _, t := range taken[1:] {
+			due = append(due, dueDelivery(wants[i].Channel, t))
+		}
+	}
+	return due, next, nil
+}
+
+// dueDelivery reads {id, attempt, record, {field, value, …}}.
+func dueDelivery(c medispatcher.Channel, raw any) medispatcher.Delivery {
+	parts, _ := raw.([]any)
+	id, _ := parts[0].(string)
+	attempt := toInt(parts[1])
+	fields, _ := parts[3].([]any)
+	values := make(map[string]any, len(fields)/2)
+	for i := 0; i+1 < len(fields); i += 2 {
+		name, _ := fields[i].(string)
+		values[name] = fields[i+1]
+	}
+	d := delivery(c, id, max(1, attempt), values)
+	if record, _ := parts[2].(string); record != "" {
+		d.Failure = decodeFailure(record)
+	}
+	return d
+}
+
+func decodeFailure(record string) *medispatcher.Failure {
+	var f medispatcher.Failure
+	if json.Unmarshal([]byte(record), &f) != nil {
+		return nil // damaged by hand: the message matters more than its record
+	}
+	return &f
+}
+
+func decodeHeaders(s string) map[string]string {
+	var h map[string]string
+	_ = json.Unmarshal([]byte(s), &h) // Fanout let only good ones pass
+	return h
+}
+
+// toInt reads a number of a script's answer; miniredis gives strings at times.
+func toInt(v any) int {
+	switch v := v.(type) {
+	case int64:
+		return int(v)
+	case string:
+		n, _ := strconv.Atoi(v)
+		return n
+	}
+	return 0
+}

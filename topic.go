@@ -1,0 +1,81 @@
+package medispatcher
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxTopic is the longest topic or pattern, in bytes.
+const MaxTopic = 255
+
+// CheckTopic says what is wrong with a topic: 1–255 bytes of levels
+// [A-Za-z0-9_-]+ joined by dots.
+func CheckTopic(topic string) error {
+	return checkLevels(topic, false)
+}
+
+// CheckPattern says what is wrong with a subscription's topic pattern: a topic
+// in which "*" stands for exactly one level and a last ">" for one or more.
+func CheckPattern(pattern string) error {
+	return checkLevels(pattern, true)
+}
+
+func checkLevels(s string, pattern bool) error {
+	if s == "" {
+		return errors.New("is missing: give a dotted name such as order.created")
+	}
+	if len(s) > MaxTopic {
+		return fmt.Errorf("is %d bytes long; the limit is %d", len(s), MaxTopic)
+	}
+	levels := strings.Split(s, ".")
+	for i, level := range levels {
+		switch {
+		case level == "":
+			return fmt.Errorf("%q has an empty level; levels are joined by single dots", s)
+		case pattern && level == "*":
+		case pattern && level == ">" && i == len(levels)-1:
+		case pattern && level == ">":
+			return fmt.Errorf("%q: %q stands for the rest and can only be the last level", s, ">")
+		case !validLevel(level):
+			if pattern {
+				return fmt.Errorf("%q: level %q may hold only A-Z a-z 0-9 _ -, or be * (one level) or > (the rest)", s, level)
+			}
+			return fmt.Errorf("%q: level %q may hold only A-Z a-z 0-9 _ -", s, level)
+		}
+	}
+	return nil
+}
+
+func validLevel(level string) bool {
+	for i := range len(level) {
+		c := level[i]
+		if !isAlnum(c) && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// MatchTopic reports whether a valid pattern covers a valid topic.
+func MatchTopic(pattern, topic string) bool {
+	for {
+		p, restP, moreP := strings.Cut(pattern, ".")
+		t, restT, moreT := strings.Cut(topic, ".")
+		switch {
+		case p == ">":
+			return true
+		case p != "*" && p != t:
+			return false
+		case !moreP && !moreT:
+			return true
+		case moreP != moreT:
+			return false
+		}
+		pattern, topic = restP, restT
+	}
+}
