@@ -18,7 +18,22 @@ var (
 	ErrUnavailable = errors.New("redis is unavailable")
 	// ErrTooLarge: a message body is larger than MEDIS_MAX_BODY.
 	ErrTooLarge = errors.New("message body is too large")
+	// ErrGone: a channel is not there any more: purged, or its key replaced by hand.
+	ErrGone = errors.New("the channel is gone")
+	// ErrGroupCreated: a channel had no consumer group; it has one now, and can be read.
+	ErrGroupCreated = errors.New("the consumer group was missing and is made anew")
 )
+
+// ChannelError is an error that concerns one channel of several.
+type ChannelError struct {
+	Channel Channel
+	Err     error
+}
+
+func (e *ChannelError) Error() string { return e.Err.Error() }
+
+// Unwrap is the error itself.
+func (e *ChannelError) Unwrap() error { return e.Err }
 
 // FieldError is a problem with one named field of what a user wrote.
 type FieldError struct {

@@ -16,12 +16,15 @@ func (b *Backoff) Failures() int { return b.failures }
 // Reset is called when the step worked.
 func (b *Backoff) Reset() { b.failures = 0 }
 
-// Wait waits before the next try. It returns early when ctx ends.
-func (b *Backoff) Wait(ctx context.Context) {
+// Next is how long to wait before the next try.
+func (b *Backoff) Next() time.Duration {
 	d := min(100*time.Millisecond<<min(b.failures, 5), 2*time.Second)
 	b.failures++
-	Sleep(ctx, d/2+rand.N(d/2))
+	return d/2 + rand.N(d/2)
 }
+
+// Wait waits before the next try. It returns early when ctx ends.
+func (b *Backoff) Wait(ctx context.Context) { Sleep(ctx, b.Next()) }
 
 // Sleep waits for d or until ctx ends, and reports whether d passed.
 func Sleep(ctx context.Context, d time.Duration) bool {

@@ -33,11 +33,11 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 		if isNoGroup(err) {
 			err = s.createGroup(ctx, s.keys.channel(wants[i].Partition, wants[i].Subscription), groupPush)
 			if err == nil {
-				err = ErrGroupCreated
+				err = medispatcher.ErrGroupCreated
 			}
 		}
 		if err := failed("read "+wants[i].Subscription, err); err != nil {
-			errs = append(errs, &ChannelError{wants[i].Channel, err})
+			errs = append(errs, &medispatcher.ChannelError{Channel: wants[i].Channel, Err: err})
 			continue
 		}
 		for _, stream := range res {
@@ -48,18 +48,6 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 	}
 	return deliveries, errors.Join(errs...)
 }
-
-// ErrGroupCreated: a channel had no group; it has one now, and can be read.
-var ErrGroupCreated = errors.New("its group was missing and is made anew")
-
-// ChannelError is an error that concerns one channel of several.
-type ChannelError struct {
-	Channel medispatcher.Channel
-	Err     error
-}
-
-func (e *ChannelError) Error() string { return e.Err.Error() }
-func (e *ChannelError) Unwrap() error { return e.Err }
 
 // delivery reads the fields of a channel's entry, which only Fanout writes.
 func delivery(c medispatcher.Channel, entryID string, attempt int, values map[string]any) medispatcher.Delivery {

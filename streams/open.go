@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/solate/medispatcher"
 )
 
 const (
@@ -173,11 +175,14 @@ func failed(step string, err error) error {
 	if err == nil || errors.Is(err, redis.Nil) {
 		return nil
 	}
+	if isNoGroup(err) || isWrongType(err) {
+		return fmt.Errorf("redis: %s: %w: %w", step, medispatcher.ErrGone, err)
+	}
 	return fmt.Errorf("redis: %s: %w", step, err)
 }
 
 func isNoGroup(err error) bool {
-	return err != nil && strings.HasPrefix(err.Error(), "NOGROUP")
+	return err != nil && strings.Contains(err.Error(), "NOGROUP") // scripts put words before it
 }
 
 func isBusyGroup(err error) bool {
@@ -185,5 +190,11 @@ func isBusyGroup(err error) bool {
 }
 
 func isWrongType(err error) bool {
-	return err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE")
+	return err != nil && strings.Contains(err.Error(), "WRONGTYPE")
+}
+
+// AddHook puts a hook around every command: tests inject faults with it.
+func (s *Store) AddHook(h redis.Hook) {
+	s.client.AddHook(h)
+	s.blocking.AddHook(h)
 }

@@ -1,0 +1,34 @@
+package push
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	// maxBackoff keeps a large coefficient from overflowing.
+	maxBackoff = 30 * 24 * time.Hour
+	// maxRetryAfter keeps a subscriber from putting a message off for ever.
+	maxRetryAfter = 24 * time.Hour
+	jitterShare   = 0.2
+)
+
+// Backoff is the wait after failed attempt n: n² × coefficient and 0–20 % more.
+// jitter is in [0, 1).
+func Backoff(n int, coefficient time.Duration, jitter float64) time.Duration {
+	d := float64(n) * float64(n) * float64(coefficient) * (1 + jitterShare*jitter)
+	return time.Duration(math.Min(d, float64(maxBackoff)))
+}
+
+// retryAfter reads a Retry-After header: seconds or an HTTP date. Zero: none, or unreadable.
+func retryAfter(value string, now time.Time) time.Duration {
+	var d time.Duration
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
+		d = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		d = at.Sub(now)
+	}
+	return max(0, min(d, maxRetryAfter))
+}

@@ -1,0 +1,93 @@
+package push
+
+import (
+	"context"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// runDue takes messages whose next attempt is due, for free retry slots, until ctx
+// ends. It is apart from runFresh so that neither kind waits for the other.
+func (s *Scheduler) runDue(ctx context.Context, p int) error {
+	pump := s.due[p]
+	work := context.WithoutCancel(ctx)
+	var back medispatcher.Backoff
+	for {
+		s.mu.Lock()
+		next := pump.next(time.Now())
+		s.mu.Unlock()
+		if !pump.await(ctx, next) {
+			return nil
+		}
+		wants := s.reserveDue(pump)
+		if len(wants) == 0 {
+			continue
+		}
+		if err := s.takeDue(work, p, pump, wants); err != nil {
+			if back.Failures() == 0 {
+				s.cfg.Log.Warn("due messages wait", "partition", p, "error", err)
+			}
+			back.Wait(ctx)
+			continue
+		}
+		back.Reset()
+	}
+}
+
+func (s *Scheduler) reserveDue(pump *pump) []want {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var wants []want
+	for _, l := range pump.take(now, lanesPerRead) {
+		if !l.live() {
+			continue // resuming sweeps
+		}
+		n, at := l.sub.paced(min(l.sub.retry.free(), maxRead), now)
+		switch {
+		case !at.IsZero():
+			pump.at(l, at)
+		case n == 0:
+			l.dueWaits = true // for a retry slot
+		default:
+			l.sub.retry.used += n
+			l.dueReading, l.touched = true, true
+			l.reads++
+			s.touched[l.channel] = l
+			wants = append(wants, want{l, n})
+		}
+	}
+	return wants
+}
+
+func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want) error {
+	asked := make([]medispatcher.Want, len(wants))
+	for i, w := range wants {
+		asked[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n}
+	}
+	deliveries, next, err := s.reader.Due(ctx, p, asked)
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := make(map[*lane]int, len(wants))
+	for _, d := range deliveries {
+		l := s.touched[d.Channel]
+		got[l]++
+		l.inflight[d.EntryID] = struct{}{}
+		s.start(l, d, &l.sub.retry, l.sub.turn(now))
+	}
+	for i, w := range wants {
+		l := w.lane
+		l.dueReading = false
+		l.sub.retry.used -= w.n - got[l]
+		switch {
+		case err != nil:
+			l.suspect = true
+			pump.now(l)
+		case next[i] >= 0:
+			pump.at(l, now.Add(next[i]))
+		}
+	}
+	return err
+}

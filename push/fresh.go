@@ -1,0 +1,149 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	// lanesPerRead bounds the channels of one round trip, so that none waits for many.
+	lanesPerRead = 64
+	// maxRead bounds the messages taken from one channel at once, and with
+	// MEDIS_MAX_BODY the memory of a round trip.
+	maxRead = 64
+	// maxUnsettled stops reading while Redis does not take outcomes.
+	maxUnsettled = 4096
+)
+
+// want is a lane and the slots reserved for it.
+type want struct {
+	lane *lane
+	n    int
+}
+
+// runFresh reads new messages of a partition for free slots until ctx ends.
+func (s *Scheduler) runFresh(ctx context.Context, p int) error {
+	pump := s.fresh[p]
+	work := context.WithoutCancel(ctx)
+	for {
+		s.mu.Lock()
+		next := pump.next(time.Now())
+		s.mu.Unlock()
+		if !pump.await(ctx, next) {
+			return nil
+		}
+		if s.settle.len() > maxUnsettled {
+			medispatcher.Sleep(ctx, 10*time.Millisecond)
+			continue
+		}
+		if wants := s.reserveFresh(pump); len(wants) > 0 {
+			s.readFresh(work, pump, wants)
+		}
+	}
+}
+
+// reserveFresh takes slots for the lanes whose turn it is.
+func (s *Scheduler) reserveFresh(pump *pump) []want {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var wants []want
+	for _, l := range pump.take(now, lanesPerRead) {
+		if !l.active || l.reading || !l.live() {
+			continue
+		}
+		n, at := l.sub.paced(min(l.sub.fresh.free(), maxRead), now)
+		if !at.IsZero() {
+			pump.at(l, at)
+			continue
+		}
+		if n == 0 {
+			continue // a slot that becomes free queues the lane again
+		}
+		l.sub.fresh.used += n
+		l.begin(s)
+		wants = append(wants, want{l, n})
+	}
+	return wants
+}
+
+// begin notes that a read of the lane is under way.
+func (l *lane) begin(s *Scheduler) {
+	l.rung, l.reading, l.touched = false, true, true
+	l.reads++
+	s.touched[l.channel] = l
+}
+
+func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
+	asked := make([]medispatcher.Want, len(wants))
+	for i, w := range wants {
+		asked[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n}
+	}
+	deliveries, err := s.reader.Read(ctx, asked)
+	problems := channelErrors(err, wants)
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := make(map[*lane]int, len(wants))
+	for _, d := range deliveries {
+		l := s.touched[d.Channel]
+		got[l]++
+		l.inflight[d.EntryID] = struct{}{}
+		s.start(l, d, &l.sub.fresh, l.sub.turn(now))
+	}
+	for _, w := range wants {
+		l := w.lane
+		l.reading = false
+		l.sub.fresh.used -= w.n - got[l]
+		switch problem := problems[l.channel]; {
+		case errors.Is(problem, medispatcher.ErrGroupCreated):
+			pump.now(l)
+			continue
+		case problem != nil:
+			s.troubled(pump, l, problem)
+			continue
+		case got[l] < w.n && !l.rung:
+			l.active = false // drained; the next doorbell wakes it
+		case l.sub.fresh.free() > 0:
+			pump.now(l)
+		}
+		l.back.Reset()
+	}
+}
+
+// troubled puts a lane off whose read failed. Entries may have been taken all the
+// same, so the sweep is told to compare.
+func (s *Scheduler) troubled(pump *pump, l *lane, problem error) {
+	if l.back.Failures() == 0 {
+		s.cfg.Log.Warn("a channel cannot be read", "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
+	}
+	l.suspect = true
+	pump.at(l, time.Now().Add(l.back.Next()))
+}
+
+// channelErrors sorts the errors of a read by channel. An error that names no
+// channel is everybody's.
+func channelErrors(err error, wants []want) map[medispatcher.Channel]error {
+	if err == nil {
+		return nil
+	}
+	problems := map[medispatcher.Channel]error{}
+	list := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // exactly what errors.Join made
+		list = joined.Unwrap()
+	}
+	for _, e := range list {
+		var ce *medispatcher.ChannelError
+		if errors.As(e, &ce) {
+			problems[ce.Channel] = ce.Err
+			continue
+		}
+		for _, w := range wants {
+			problems[w.lane.channel] = e
+		}
+	}
+	return problems
+}

@@ -1,0 +1,85 @@
+package push
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/solate/medispatcher"
+)
+
+// paceAhead bounds how long a message may wait in a slot for its turn under a
+// minimum interval.
+const paceAhead = 10 * time.Millisecond
+
+// subscriber is one subscription's share of this dispatcher. Guarded by the scheduler's mutex.
+type subscriber struct {
+	settings *settings
+	fresh    slots
+	retry    slots
+	pace     *rate.Limiter // nil: no minimum interval
+	lanes    []*lane       // one for each partition
+	removed  bool
+}
+
+// slots bound the requests in flight of one kind.
+type slots struct{ limit, used int }
+
+func (s *slots) free() int { return max(0, s.limit-s.used) }
+
+// lane is one channel: a subscription in one partition. Guarded by the scheduler's mutex.
+type lane struct {
+	channel medispatcher.Channel
+	sub     *subscriber
+
+	active     bool // there may be READY messages
+	rung       bool // a doorbell rang since the last read began
+	reading    bool // a read is under way
+	reads      int  // number of reads begun, so that Mine can tell whether one came between
+	compared   int  // reads when Mine was last compared
+	suspect    bool // a read failed: entries may be ours without our knowing
+	dueReading bool // due messages are being taken
+	dueWaits   bool // due messages wait for a retry slot
+	touched    bool // this process's consumer may exist in the group
+	inflight   map[string]struct{}
+	back       medispatcher.Backoff
+}
+
+// live reports whether the lane may be read.
+func (l *lane) live() bool {
+	return !l.sub.removed && !l.sub.settings.sub.Paused
+}
+
+// apply puts changed settings in force. What is in flight goes on with the old ones.
+func (s *subscriber) apply(st *settings) {
+	s.settings = st
+	s.fresh.limit, s.retry.limit = st.sub.Concurrency, st.sub.RetryConcurrency
+	switch interval := time.Duration(st.sub.Interval); {
+	case interval == 0:
+		s.pace = nil
+	case s.pace == nil:
+		s.pace = rate.NewLimiter(rate.Every(interval), 1)
+	default:
+		s.pace.SetLimit(rate.Every(interval))
+	}
+}
+
+// paced is how many of n messages may be taken now, and if none may, when one may.
+func (s *subscriber) paced(n int, now time.Time) (int, time.Time) {
+	if s.pace == nil {
+		return n, time.Time{}
+	}
+	interval := time.Duration(s.settings.sub.Interval)
+	if missing := 1 - s.pace.TokensAt(now); missing > 1e-9 {
+		return 0, now.Add(time.Duration(missing * float64(interval)))
+	}
+	return min(n, 1+int(paceAhead/interval)), time.Time{}
+}
+
+// turn is when the next message taken may start.
+func (s *subscriber) turn(now time.Time) time.Time {
+	if s.pace == nil {
+		return now
+	}
+	return now.Add(s.pace.ReserveN(now, 1).DelayFrom(now))
+}

@@ -1,0 +1,329 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/solate/medispatcher"
+)
+
+// Config says how a Scheduler works. Transport, Log and the queue are required.
+type Config struct {
+	Partitions      int
+	Env             string // reception environment tag
+	UserAgent       string
+	Transport       http.RoundTripper // must end a request when its context does
+	Log             *slog.Logger
+	ShutdownTimeout time.Duration // for what is in flight when Run is told to stop
+	SweepEvery      time.Duration // between the searches for missed doorbells; 5 s when zero
+	Events          Events
+}
+
+// Events is told what happened. Its functions must not block; any may be nil.
+type Events struct {
+	// Settled: an attempt ended and this became of its message.
+	Settled func(d *medispatcher.Delivery, s *medispatcher.Settlement)
+	// Gone: a subscriber answered 410 and does not want to be asked again.
+	Gone func(sub string)
+}
+
+// Scheduler pushes the messages of every channel.
+type Scheduler struct {
+	cfg    Config
+	reader Reader
+	poster *poster
+	settle *settleQueue
+
+	mu    sync.Mutex
+	subs  map[string]*subscriber
+	lanes map[medispatcher.Channel]*lane
+	fresh []*pump // of each partition
+	due   []*pump
+	// touched outlives lanes: the consumer of a removed subscription has to leave, too.
+	touched map[medispatcher.Channel]*lane
+
+	sweepNow chan struct{}
+	workers  sync.WaitGroup
+	stopping chan struct{}
+	deliver  context.Context //nolint:containedctx // the second of two contexts: it outlives reading by the shutdown timeout
+	cut      context.CancelFunc
+}
+
+// New makes a scheduler that has nothing to do until Apply.
+func New(cfg Config, reader Reader, settler Settler) *Scheduler {
+	if cfg.SweepEvery == 0 {
+		cfg.SweepEvery = 5 * time.Second
+	}
+	s := &Scheduler{
+		cfg: cfg, reader: reader,
+		poster:   &poster{transport: cfg.Transport, agent: cfg.UserAgent, log: cfg.Log, warned: map[string]time.Time{}},
+		subs:     map[string]*subscriber{},
+		lanes:    map[medispatcher.Channel]*lane{},
+		touched:  map[medispatcher.Channel]*lane{},
+		sweepNow: make(chan struct{}, 1), stopping: make(chan struct{}),
+	}
+	s.settle = newSettleQueue(settler, cfg.Partitions, cfg.Log, s.settled)
+	s.deliver, s.cut = context.WithCancel(context.Background())
+	for range cfg.Partitions {
+		s.fresh = append(s.fresh, newPump())
+		s.due = append(s.due, newPump())
+	}
+	return s
+}
+
+// Apply puts a set of subscriptions in force. What is in flight is not disturbed.
+func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	search := false
+	for id, sub := range subs {
+		had := s.subs[id]
+		st := newSettings(sub, s.cfg.Env)
+		if had == nil {
+			had = &subscriber{}
+			s.subs[id] = had
+			for p := range s.cfg.Partitions {
+				l := &lane{channel: medispatcher.Channel{Partition: p, Subscription: id}, sub: had, inflight: map[string]struct{}{}}
+				had.lanes = append(had.lanes, l)
+				s.lanes[l.channel] = l
+			}
+			search = true
+		} else if had.settings.sub.Paused && !sub.Paused {
+			search = true
+		}
+		had.apply(st)
+		s.offer(had)
+	}
+	for id, sub := range s.subs {
+		if _, ok := subs[id]; !ok {
+			sub.removed = true
+			delete(s.subs, id)
+			for _, l := range sub.lanes {
+				delete(s.lanes, l.channel)
+			}
+		}
+	}
+	if search {
+		signal(s.sweepNow)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Ring says that channels have new messages.
+func (s *Scheduler) Ring(channels []medispatcher.Channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range channels {
+		if l := s.lanes[c]; l != nil {
+			s.ring(l)
+		}
+	}
+}
+
+func (s *Scheduler) ring(l *lane) {
+	l.active, l.rung = true, true
+	if !l.reading && l.live() && l.sub.fresh.free() > 0 {
+		s.fresh[l.channel.Partition].now(l)
+	}
+}
+
+// offer queues the lanes of a subscription that may have got slots.
+func (s *Scheduler) offer(sub *subscriber) {
+	for _, l := range sub.lanes {
+		if l.active {
+			s.ring(l)
+		}
+		// A lane without due messages costs one look at an empty set.
+		if l.touched && l.live() && sub.retry.free() > 0 {
+			s.due[l.channel.Partition].now(l)
+		}
+	}
+}
+
+// Inflight is the number of requests and unsettled outcomes at this moment.
+func (s *Scheduler) Inflight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, l := range s.touched {
+		n += len(l.inflight)
+	}
+	return n
+}
+
+// Run pushes until ctx ends. Then reading stops, requests in flight end and are
+// settled, and what could not be started is given back; all that within the
+// shutdown timeout, past which the requests are cut and an error is returned.
+func (s *Scheduler) Run(ctx context.Context) error {
+	g, loops := errgroup.WithContext(ctx)
+	for p := range s.cfg.Partitions {
+		g.Go(func() error { return s.runFresh(loops, p) })
+		g.Go(func() error { return s.runDue(loops, p) })
+	}
+	g.Go(func() error { return s.runSweep(loops) })
+	settling, stopSettling := context.WithCancel(context.WithoutCancel(ctx))
+	var settlers errgroup.Group
+	for p := range s.cfg.Partitions {
+		settlers.Go(func() error { s.settle.run(settling, p); return nil })
+	}
+
+	<-loops.Done()
+	deadline := time.Now().Add(s.cfg.ShutdownTimeout)
+	close(s.stopping)
+	err := g.Wait()
+	err = errors.Join(err, s.drain(deadline))
+	s.cut()
+	stopSettling()
+	_ = settlers.Wait()
+	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(settleGrace))
+	defer cancel()
+	return errors.Join(err, s.settle.flushAll(last), s.leave(last))
+}
+
+// settleGrace is the time behind the deadline in which the requests that were cut are given back.
+const settleGrace = 2 * time.Second
+
+// drain waits for the requests in flight, and cuts them at the deadline.
+func (s *Scheduler) drain(deadline time.Time) error {
+	done := make(chan struct{})
+	go func() { s.workers.Wait(); close(done) }()
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+	}
+	n := s.Inflight()
+	s.cut()
+	<-done
+	return fmt.Errorf("%d requests were still in flight after the shutdown timeout of %s: cut and given back; raise MEDIS_SHUTDOWN_TIMEOUT above the longest subscription timeout", n, s.cfg.ShutdownTimeout)
+}
+
+// leave removes this process's consumer from every channel it read.
+func (s *Scheduler) leave(ctx context.Context) error {
+	s.mu.Lock()
+	channels := make([]medispatcher.Channel, 0, len(s.touched))
+	for c := range s.touched {
+		channels = append(channels, c)
+	}
+	s.mu.Unlock()
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, c := range channels {
+		g.Go(func() error {
+			mine, err := s.reader.Mine(ctx, c, mineLimit)
+			if err != nil {
+				return err
+			}
+			return s.settle.settler.Release(ctx, c, mine, true)
+		})
+	}
+	return g.Wait()
+}
+
+// start begins a delivery in a slot that is reserved for it.
+func (s *Scheduler) start(l *lane, d medispatcher.Delivery, kind *slots, at time.Time) {
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.work(l, &d, kind, at)
+	}()
+}
+
+// work makes one attempt at its turn, frees the slot and has the outcome settled.
+func (s *Scheduler) work(l *lane, d *medispatcher.Delivery, kind *slots, at time.Time) {
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
+	s.mu.Lock()
+	st := l.sub.settings
+	s.mu.Unlock()
+	if s.await(at) {
+		r := s.poster.attempt(s.deliver, st, d)
+		out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
+		s.notice(d, &r, &out)
+	}
+	s.settle.add(out)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kind.used--
+	s.freed(l.sub)
+}
+
+// await waits for a turn; it reports false when the dispatcher stops before it.
+func (s *Scheduler) await(at time.Time) bool {
+	d := time.Until(at)
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.stopping:
+		return false
+	}
+}
+
+func (s *Scheduler) notice(d *medispatcher.Delivery, r *result, out *medispatcher.Settlement) {
+	if s.cfg.Events.Settled != nil {
+		s.cfg.Events.Settled(d, out)
+	}
+	if r.gone() && s.cfg.Events.Gone != nil {
+		s.cfg.Events.Gone(d.Subscription)
+	}
+	attrs := []any{"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "attempt", d.Attempt}
+	switch out.Outcome {
+	case medispatcher.Dropped:
+		s.cfg.Log.Warn("message dropped: no worker URL of the subscription is for this environment", append(attrs, "env", s.cfg.Env)...)
+	case medispatcher.Failed:
+		s.cfg.Log.Info("push failed", append(attrs, "error", out.Failure.LastError, "target", r.target, "again_in", out.Delay.Round(time.Millisecond))...)
+	case medispatcher.Exhausted:
+		s.cfg.Log.Warn("message is dead: no attempts are left", append(attrs, "error", out.Failure.LastError, "target", r.target)...)
+	case medispatcher.Sent, medispatcher.Released:
+	}
+}
+
+// freed queues the lanes of a subscription after one of its slots became free.
+func (s *Scheduler) freed(sub *subscriber) {
+	for _, l := range sub.lanes {
+		if l.active && !l.reading && l.live() && sub.fresh.free() > 0 {
+			s.fresh[l.channel.Partition].now(l)
+		}
+		if l.dueWaits && l.live() && sub.retry.free() > 0 {
+			l.dueWaits = false
+			s.due[l.channel.Partition].now(l)
+		}
+	}
+}
+
+// settled forgets entries whose outcome Redis has, and notes when failed ones are due.
+func (s *Scheduler) settled(done []medispatcher.Settlement) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range done {
+		l := s.touched[done[i].Channel]
+		if l == nil {
+			continue
+		}
+		delete(l.inflight, done[i].EntryID)
+		if o := done[i].Outcome; o == medispatcher.Failed || o == medispatcher.Released && !l.sub.removed {
+			s.due[l.channel.Partition].at(l, now.Add(done[i].Delay))
+		}
+	}
+}

@@ -1,0 +1,24 @@
+package push
+
+import (
+	"net/http"
+	"net/textproto"
+
+	"github.com/solate/medispatcher"
+)
+
+// settings are a subscription as the attempts use it, worked out once for each change.
+type settings struct {
+	sub     medispatcher.Subscription
+	targets *targets
+	signer  signer
+	headers http.Header // of the subscription, canonical names
+}
+
+func newSettings(sub medispatcher.Subscription, env string) *settings {
+	h := make(http.Header, len(sub.Headers))
+	for name, value := range sub.Headers {
+		h[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
+	}
+	return &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(&sub), headers: h}
+}

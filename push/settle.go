@@ -1,0 +1,219 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	// settleLinger lets outcomes gather, so that many share one step in Redis.
+	settleLinger = time.Millisecond
+	// settleBatch bounds one step; a full batch does not linger.
+	settleBatch = 512
+)
+
+// settleQueue batches the outcomes of deliveries across channels.
+type settleQueue struct {
+	settler Settler
+	log     *slog.Logger
+	done    func([]medispatcher.Settlement) // is told what Redis has
+	parts   []*settlePart
+	waiting atomic.Int64
+}
+
+type settlePart struct {
+	mu      sync.Mutex
+	pending []medispatcher.Settlement
+	wake    chan struct{}
+}
+
+func newSettleQueue(settler Settler, partitions int, log *slog.Logger, done func([]medispatcher.Settlement)) *settleQueue {
+	q := &settleQueue{settler: settler, log: log, done: done}
+	for range partitions {
+		q.parts = append(q.parts, &settlePart{wake: make(chan struct{}, 1)})
+	}
+	return q
+}
+
+// len is the number of outcomes that Redis does not have yet.
+func (q *settleQueue) len() int { return int(q.waiting.Load()) }
+
+func (q *settleQueue) add(s medispatcher.Settlement) {
+	q.waiting.Add(1)
+	part := q.parts[s.Partition]
+	part.mu.Lock()
+	part.pending = append(part.pending, s)
+	n := len(part.pending)
+	part.mu.Unlock()
+	if n == 1 || n == settleBatch {
+		signal(part.wake)
+	}
+}
+
+// run settles the outcomes of one partition until ctx ends.
+func (q *settleQueue) run(ctx context.Context, p int) {
+	part := q.parts[p]
+	var back medispatcher.Backoff
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-part.wake:
+		}
+		if part.len() < settleBatch {
+			medispatcher.Sleep(ctx, settleLinger)
+		}
+		for part.len() > 0 && ctx.Err() == nil {
+			err := q.flush(context.WithoutCancel(ctx), p)
+			if err == nil {
+				if back.Failures() > 0 {
+					q.log.Info("settling goes on", "partition", p)
+					back.Reset()
+				}
+				break // what came meanwhile has woken us again, and may gather
+			}
+			if back.Failures() == 0 {
+				q.log.Warn("settling waits", "partition", p, "outcomes", q.len(), "error", err)
+			}
+			back.Wait(ctx)
+		}
+		if part.len() > 0 {
+			signal(part.wake)
+		}
+	}
+}
+
+func (part *settlePart) len() int {
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	return len(part.pending)
+}
+
+// flushAll settles what is left, until ctx ends.
+func (q *settleQueue) flushAll(ctx context.Context) error {
+	for p, part := range q.parts {
+		var back medispatcher.Backoff
+		for part.len() > 0 {
+			err := q.flush(ctx, p)
+			if ctx.Err() != nil {
+				return errors.Join(errors.New("outcomes could not be settled before the shutdown deadline; their messages will be delivered again"), err)
+			}
+			if err != nil {
+				back.Wait(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// flush settles one batch. What could not be settled stands first in the next one.
+func (q *settleQueue) flush(ctx context.Context, p int) error {
+	part := q.parts[p]
+	part.mu.Lock()
+	batch := part.pending
+	part.pending = nil
+	part.mu.Unlock()
+
+	var left []medispatcher.Settlement
+	var errs []error
+	for len(batch) > 0 {
+		chunk := batch[:min(settleBatch, len(batch))]
+		batch = batch[len(chunk):]
+		failed, err := q.settleChunk(ctx, p, chunk)
+		left = append(left, failed...)
+		if err != nil {
+			errs = append(errs, err)
+			left = append(left, batch...)
+			break
+		}
+	}
+	if len(left) > 0 {
+		part.mu.Lock()
+		part.pending = append(left, part.pending...)
+		part.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// settleChunk runs the step of each kind of outcome, and returns those not settled.
+func (q *settleQueue) settleChunk(ctx context.Context, p int, chunk []medispatcher.Settlement) (left []medispatcher.Settlement, err error) {
+	var deleted, retried, killed []medispatcher.Settlement
+	released := map[medispatcher.Channel][]medispatcher.Settlement{}
+	for _, s := range chunk {
+		switch s.Outcome {
+		case medispatcher.Sent, medispatcher.Dropped:
+			deleted = append(deleted, s)
+		case medispatcher.Failed:
+			retried = append(retried, s)
+		case medispatcher.Exhausted:
+			killed = append(killed, s)
+		case medispatcher.Released:
+			released[s.Channel] = append(released[s.Channel], s)
+		}
+	}
+	var errs []error
+	step := func(list []medispatcher.Settlement, do func([]medispatcher.Settlement) error) {
+		if len(list) == 0 {
+			return
+		}
+		failed, err := q.try(list, do)
+		left = append(left, failed...)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	step(deleted, func(l []medispatcher.Settlement) error { _, err := q.settler.Delete(ctx, p, l); return err })
+	step(retried, func(l []medispatcher.Settlement) error { return q.settler.Retry(ctx, p, l) })
+	step(killed, func(l []medispatcher.Settlement) error { return q.settler.Kill(ctx, p, l) })
+	for c, list := range released {
+		step(list, func(l []medispatcher.Settlement) error {
+			ids := make([]string, len(l))
+			for i := range l {
+				ids[i] = l[i].EntryID
+			}
+			return q.settler.Release(ctx, c, ids, false)
+		})
+	}
+	return left, errors.Join(errs...)
+}
+
+// try runs a step. When one channel is not there any more, purged or replaced by
+// hand, the others must not suffer: the step is run for each subscription alone.
+func (q *settleQueue) try(list []medispatcher.Settlement, do func([]medispatcher.Settlement) error) (left []medispatcher.Settlement, err error) {
+	err = do(list)
+	switch {
+	case err == nil:
+		q.finish(list)
+		return nil, nil
+	case !errors.Is(err, medispatcher.ErrGone):
+		return list, err
+	}
+	groups := map[string][]medispatcher.Settlement{}
+	for _, s := range list {
+		groups[s.Subscription] = append(groups[s.Subscription], s)
+	}
+	if len(groups) == 1 {
+		q.log.Warn("outcomes have nowhere to go: the channel was purged or its key replaced",
+			"subscription", list[0].Subscription, "count", len(list), "error", err)
+		q.finish(list)
+		return nil, nil
+	}
+	var errs []error
+	for _, group := range groups {
+		failed, err := q.try(group, do)
+		left = append(left, failed...)
+		errs = append(errs, err)
+	}
+	return left, errors.Join(errs...)
+}
+
+func (q *settleQueue) finish(list []medispatcher.Settlement) {
+	q.waiting.Add(-int64(len(list)))
+	q.done(list)
+}

@@ -1,0 +1,91 @@
+package push
+
+import (
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// avoidFor is how long a URL that failed is tried last.
+const avoidFor = 10 * time.Second
+
+// targets are the worker URLs of a subscription that this dispatcher may use. They
+// take turns; one that failed is passed over for a while where there is another.
+type targets struct {
+	urls []*target
+
+	mu   sync.Mutex
+	next int
+}
+
+type target struct {
+	url      *url.URL
+	redacted string    // without userinfo, for records and logs
+	avoid    time.Time // guarded by targets.mu
+}
+
+// newTargets chooses the URLs tagged with env, and where none is, those without a tag.
+func newTargets(tagged []string, env string) *targets {
+	var own, untagged []*target
+	for _, t := range tagged {
+		tag, raw := medispatcher.SplitURL(t)
+		u, err := url.Parse(raw)
+		if err != nil {
+			continue // Rules let only good ones pass
+		}
+		shown := *u
+		shown.User = nil
+		tg := &target{url: u, redacted: shown.String()}
+		switch tag {
+		case "":
+			untagged = append(untagged, tg)
+		case env:
+			own = append(own, tg)
+		}
+	}
+	if len(own) == 0 {
+		own = untagged
+	}
+	return &targets{urls: own}
+}
+
+// pick returns the URL whose turn it is, nil where none qualifies.
+func (t *targets) pick(now time.Time) *target {
+	if len(t.urls) <= 1 {
+		if len(t.urls) == 0 {
+			return nil
+		}
+		return t.urls[0]
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := t.next
+	t.next = (t.next + 1) % len(t.urls)
+	best := t.urls[first]
+	for i := range t.urls {
+		candidate := t.urls[(first+i)%len(t.urls)]
+		if !candidate.avoid.After(now) {
+			return candidate
+		}
+		if candidate.avoid.Before(best.avoid) {
+			best = candidate
+		}
+	}
+	return best // all failed lately: the one whose failure is longest ago
+}
+
+// report notes how an attempt at a URL went.
+func (t *targets) report(tg *target, ok bool, now time.Time) {
+	if len(t.urls) <= 1 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ok {
+		tg.avoid = time.Time{}
+	} else {
+		tg.avoid = now.Add(avoidFor)
+	}
+}

@@ -1,0 +1,330 @@
+package streams_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// scene is one dispatcher "me" on an empty Redis.
+type scene struct {
+	*streamstest.Env
+	ctx    context.Context
+	store  *streams.Store
+	faults *streamstest.Faults
+}
+
+func newScene(t *testing.T, env *streamstest.Env) *scene {
+	t.Helper()
+	sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, env.Config("me")), faults: &streamstest.Faults{}}
+	sc.store.AddHook(sc.faults)
+	return sc
+}
+
+func must[T any](t *testing.T) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// incoming writes an entry as any client would and has it read by "me".
+func (sc *scene) incoming(t *testing.T, fields ...any) string {
+	t.Helper()
+	_, err := sc.store.ReadIncoming(sc.ctx, 0, 1, true) // makes the group
+	check(t, err)
+	id := must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: fields}).Result())
+	for range 3 {
+		entries := must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 10, false))
+		if len(entries) > 0 {
+			return id
+		}
+	}
+	t.Fatal("the entry was not read")
+	return ""
+}
+
+// ready puts one message into the channel of "s".
+func (sc *scene) ready(t *testing.T) {
+	t.Helper()
+	id := sc.incoming(t, "topic", "a.b", "body", "x")
+	must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}}))
+}
+
+// buried has one message of "s" read by "me", and returns its entry id.
+func (sc *scene) buried(t *testing.T) string {
+	t.Helper()
+	sc.ready(t)
+	return read(t, sc.store)[0].EntryID
+}
+
+func message(topic string) medispatcher.Message {
+	return medispatcher.Message{Topic: topic, Time: time.UnixMilli(1_700_000_000_000)}
+}
+
+var channelS = medispatcher.Channel{Subscription: "s"}
+
+// read takes everything new from the channel of "s".
+func read(t *testing.T, s *streams.Store) []medispatcher.Delivery {
+	t.Helper()
+	wants := []medispatcher.Want{{Channel: channelS, Max: 10}}
+	got, err := s.Read(t.Context(), wants)
+	if errors.Is(err, medispatcher.ErrGroupCreated) {
+		got, err = s.Read(t.Context(), wants)
+	}
+	check(t, err)
+	return got
+}
+
+// state is everything in Redis, in words: sizes, owners and counts.
+func (sc *scene) state(t *testing.T) string {
+	t.Helper()
+	out := map[string]string{}
+	keys := must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:{0}:*").Result())
+	for _, key := range keys {
+		name := strings.TrimPrefix(key, "medis:{0}:")
+		switch must[string](t)(sc.Client.Type(sc.ctx, key).Result()) {
+		case "stream":
+			n := sc.Client.XLen(sc.ctx, key).Val()
+			text := fmt.Sprint(n)
+			for _, group := range []string{"fanout", "push"} {
+				pending, err := sc.Client.XPending(sc.ctx, key, group).Result()
+				if err != nil || pending.Count == 0 {
+					continue
+				}
+				for _, owner := range slices.Sorted(maps.Keys(pending.Consumers)) {
+					if k := pending.Consumers[owner]; k > 0 {
+						text += fmt.Sprintf(" %s:%d", owner, k)
+					}
+				}
+			}
+			if text != "0" {
+				out[name] = text
+			}
+		case "zset":
+			out[name] = fmt.Sprint(sc.Client.ZCard(sc.ctx, key).Val())
+		case "hash":
+			out[name] = fmt.Sprint(sc.Client.HLen(sc.ctx, key).Val())
+		case "string":
+			out[name] = "set"
+		}
+	}
+	for what, n := range must[map[string]int64](t)(sc.store.Counts(sc.ctx)) {
+		out["#"+what] = fmt.Sprint(n)
+	}
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(out)) {
+		lines = append(lines, name+"="+out[name])
+	}
+	return strings.Join(lines, ", ")
+}
+
+// arrow is one step of a message's life: one atomic script, one method of Store.
+type arrow struct {
+	name    string
+	command string                                         // the command that carries the step
+	before  func(t *testing.T, sc *scene) (id string)      // brings the message to its start
+	step    func(sc *scene, id string) error               // may be run again after an error
+	want    string                                         // the state at its end
+	repair  func(t *testing.T, sc *scene, id string) error // brings lost to want
+}
+
+func fanout(sc *scene, r streams.Routing) error {
+	_, err := sc.store.Fanout(sc.ctx, 0, []streams.Routing{r})
+	return err
+}
+
+func settlement(id string, o medispatcher.Outcome) []medispatcher.Settlement {
+	return []medispatcher.Settlement{{
+		Channel: channelS, EntryID: id, Outcome: o, Attempt: 1, Delay: time.Hour,
+		Failure: &medispatcher.Failure{Attempts: 1, FirstError: "status 500", LastError: "status 500"},
+	}}
+}
+
+// reconcile gives back what this process owns without knowing, as push does.
+func reconcile(_ *testing.T, sc *scene, _ string) error {
+	mine, err := sc.store.Mine(sc.ctx, channelS, 10)
+	if err != nil {
+		return err
+	}
+	if err := sc.store.Release(sc.ctx, channelS, mine, false); err != nil {
+		return err
+	}
+	_, _, err = sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 10}})
+	return err
+}
+
+func arrows() []arrow {
+	incoming := func(fields ...any) func(t *testing.T, sc *scene) string {
+		return func(t *testing.T, sc *scene) string { return sc.incoming(t, fields...) }
+	}
+	buried := func(t *testing.T, sc *scene) string { return sc.buried(t) }
+	return []arrow{
+		{
+			name: "INCOMING to READY", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2", "s3"}})
+			},
+			want: "#received:a.b=1, ch:s=1, ch:s2=1, ch:s3=1",
+		},
+		{
+			name: "INCOMING to READY with the producer's id", command: "evalsha", before: incoming("topic", "a.b", "body", "x", "id", "p1"),
+			step: func(sc *scene, id string) error {
+				m := message("a.b")
+				m.ID = "p1"
+				return fanout(sc, streams.Routing{EntryID: id, Message: m, Subs: []string{"s"}})
+			},
+			want: "#received:a.b=1, ch:s=1, seen:p1=set",
+		},
+		{
+			name: "INCOMING without subscriptions", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b")})
+			},
+			want: "#received:a.b=1, #unroutable:a.b=1",
+		},
+		{
+			name: "INCOMING to QUARANTINE", command: "evalsha", before: incoming("tropic", "a.b", "body", "x"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Reason: "DECODERR topic: is missing"})
+			},
+			want: "#quarantined=1, quarantine=1",
+		},
+		{
+			name: "INCOMING to delayed", command: "evalsha", before: incoming("topic", "a.b", "body", "x", "delay", "1h"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Due: time.Now().Add(time.Hour)})
+			},
+			want: "delayed=1, delayed:body=1",
+		},
+		{
+			name: "delayed to INCOMING", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				id := sc.incoming(t, "topic", "a.b", "body", "x", "delay", "1")
+				check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Due: time.Now().Add(-time.Second)}))
+				return id
+			},
+			step: func(sc *scene, _ string) error { _, _, err := sc.store.ReleaseDelayed(sc.ctx, 0, 10); return err },
+			want: "incoming=1",
+		},
+		{
+			name: "READY to BURIED", command: "xreadgroup",
+			before: func(t *testing.T, sc *scene) string {
+				sc.buried(t) // makes the group
+				check(t, second(sc.store.Delete(sc.ctx, 0, settlement(must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 1))[0], medispatcher.Sent))))
+				sc.ready(t)
+				return ""
+			},
+			step: func(sc *scene, _ string) error {
+				_, err := sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
+				return err
+			},
+			want:   "#received:a.b=2, #sent:s=1, ch:s=1 me:1",
+			repair: reconcile,
+		},
+		{
+			name: "BURIED to DELETED", command: "evalsha", before: buried,
+			step: func(sc *scene, id string) error {
+				return second(sc.store.Delete(sc.ctx, 0, settlement(id, medispatcher.Sent)))
+			},
+			want: "#received:a.b=1, #sent:s=1",
+		},
+		{
+			name: "BURIED to BURIED, retrying", command: "evalsha", before: buried,
+			step: func(sc *scene, id string) error {
+				return sc.store.Retry(sc.ctx, 0, settlement(id, medispatcher.Failed))
+			},
+			want: "#failed:s=1, #received:a.b=1, ch:s=1 ~buried:1, failures:s=1, retry:s=1",
+		},
+		{
+			name: "BURIED, due, to BURIED by me", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				failed := settlement(sc.buried(t), medispatcher.Failed)
+				failed[0].Delay = 0
+				check(t, sc.store.Retry(sc.ctx, 0, failed))
+				return failed[0].EntryID
+			},
+			step: func(sc *scene, _ string) error {
+				_, _, err := sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
+				return err
+			},
+			want:   "#failed:s=1, #received:a.b=1, ch:s=1 me:1, failures:s=1",
+			repair: reconcile,
+		},
+		{
+			name: "BURIED to DEAD", command: "evalsha", before: buried,
+			step: func(sc *scene, id string) error {
+				return sc.store.Kill(sc.ctx, 0, settlement(id, medispatcher.Exhausted))
+			},
+			want: "#dead:s=1, #received:a.b=1, dead:s=1",
+		},
+		{
+			name: "BURIED given back", command: "evalsha", before: buried,
+			step: func(sc *scene, id string) error { return sc.store.Release(sc.ctx, channelS, []string{id}, true) },
+			want: "#received:a.b=1, ch:s=1 ~buried:1, retry:s=1",
+		},
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// TestState runs every arrow plainly, with its command refused, and with its reply
+// lost; a step that failed is run again. The end is the same each time.
+func TestState(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for _, a := range arrows() {
+			for _, fault := range []streamstest.Fault{"", streamstest.Before, streamstest.After} {
+				t.Run(strings.Join([]string{a.name, string(fault)}, " "), func(t *testing.T) {
+					check(t, env.Client.FlushAll(t.Context()).Err())
+					sc := newScene(t, env)
+					id := a.before(t, sc)
+					check(t, a.step(sc, "0-1")) // an entry that is not ours: nothing happens, the script is loaded
+					if a.repair != nil || strings.HasPrefix(a.name, "delayed") {
+						check(t, env.Client.FlushAll(t.Context()).Err()) // that step takes no id
+						sc = newScene(t, env)
+						id = a.before(t, sc)
+					}
+					if fault != "" {
+						sc.faults.Next(fault, 1, a.command)
+						if err := a.step(sc, id); !errors.Is(err, streamstest.ErrInjected) {
+							t.Fatalf("the fault was not hit: %v", err)
+						}
+					}
+					check(t, a.step(sc, id))
+					if fault == streamstest.After && a.repair != nil {
+						check(t, a.repair(t, sc, id))
+					}
+					if got := sc.state(t); got != a.want {
+						t.Errorf("state\n got  %s\n want %s", got, a.want)
+					}
+				})
+			}
+		}
+	})
+}

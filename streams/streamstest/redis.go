@@ -1,0 +1,169 @@
+// Package streamstest gives tests a Redis, real and in memory, faults, and a queue
+// in memory that behaves like both.
+package streamstest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// RequireRedis, set to 1, makes a missing redis-server a failure instead of a skip.
+const RequireRedis = "MEDIS_TEST_REQUIRE_REDIS"
+
+// Env is one empty Redis.
+type Env struct {
+	Name   string
+	URL    string
+	Client *redis.Client // for looking at keys and for raw producers
+	Mini   *miniredis.Miniredis
+	Server *Server
+}
+
+// Each runs a test on miniredis and on a real redis-server.
+func Each(t *testing.T, test func(t *testing.T, env *Env)) {
+	t.Helper()
+	t.Run("miniredis", func(t *testing.T) { test(t, Mini(t)) })
+	t.Run("redis-server", func(t *testing.T) { test(t, Real(t)) })
+}
+
+// Mini starts a Redis in this process.
+func Mini(t testing.TB) *Env {
+	t.Helper()
+	m := miniredis.NewMiniRedis()
+	if err := m.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	env := &Env{Name: "miniredis", URL: "redis://" + m.Addr(), Mini: m}
+	env.connect(t)
+	return env
+}
+
+// Real starts a redis-server that ends with the test. It skips the test where none is installed.
+func Real(t testing.TB, args ...string) *Env {
+	t.Helper()
+	s := StartServer(t, args...)
+	env := &Env{Name: "redis-server", URL: "redis://" + s.Addr, Server: s}
+	env.connect(t)
+	return env
+}
+
+func (e *Env) connect(t testing.TB) {
+	t.Helper()
+	opt, err := redis.ParseURL(e.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Client = redis.NewClient(opt)
+	t.Cleanup(func() { _ = e.Client.Close() })
+}
+
+// Config is a store configuration for this Redis.
+func (e *Env) Config(id string) streams.Config {
+	return streams.Config{URL: e.URL, Prefix: "medis", Partitions: 1, ID: id, DedupeWindow: time.Minute, Readers: 1}
+}
+
+// Open opens a store that closes with the test.
+func (e *Env) Open(t testing.TB, cfg streams.Config) *streams.Store {
+	t.Helper()
+	s, err := streams.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Rules are permissive rules with the defaults of the documentation.
+func Rules() medispatcher.Rules {
+	return medispatcher.Rules{
+		Defaults: medispatcher.Subscription{
+			Concurrency: 8, RetryConcurrency: 2, Timeout: medispatcher.Duration(5 * time.Second), MaxRetries: 10,
+			RetryCoefficient: medispatcher.Duration(10 * time.Second), Encoding: medispatcher.EncodingJSON,
+			Drop: medispatcher.DropPolicy{Action: medispatcher.DropKeep}, Alert: medispatcher.DefaultAlert(),
+		},
+		MaxConcurrency: 1500, MaxRetryConcurrency: 60, MaxTimeout: 30 * time.Second, SecretOverlap: 24 * time.Hour,
+	}
+}
+
+// Server is a redis-server process.
+type Server struct {
+	Addr string
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+}
+
+// StartServer starts a redis-server on a free port of the loopback. Later args
+// override the defaults, which keep nothing on disk.
+func StartServer(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv(RequireRedis) == "1" {
+			t.Fatal("redis-server is not installed, and " + RequireRedis + "=1 requires it")
+		}
+		t.Skip("redis-server is not installed: this case ran on miniredis alone; install it to run it on the real one")
+	}
+	s := &Server{dir: t.TempDir(), args: args}
+	s.Addr = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.Start(t)
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Start starts the server, again after Kill, and waits until it answers.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no",
+		"--logfile", filepath.Join(s.dir, "redis.log"),
+	}, s.args...)
+	s.cmd = exec.Command("redis-server", args...) //nolint:noctx // ended by Kill
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
+	defer func() { _ = c.Close() }()
+	deadline := time.Now().Add(10 * time.Second)
+	for c.Ping(context.Background()).Err() != nil {
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
+			t.Fatalf("redis-server does not answer on %s:\n%s", s.Addr, log)
+		}
+		time.Sleep(5 * time.Millisecond) // a process that is starting sends no event
+	}
+}
+
+// Kill ends the server at once.
+func (s *Server) Kill() {
+	if s.cmd.Process != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	}
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}
