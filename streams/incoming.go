@@ -14,15 +14,32 @@ import (
 // the id that subscribers will see. After an error whose cause is a lost reply the
 // message may have been accepted: repeating it is safe only with an ID of its own.
 func (s *Store) Publish(ctx context.Context, m medispatcher.Message) (string, error) {
-	p := medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
-	entryID, err := s.client.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.incoming(p), Values: entryValues(m)}).Result()
-	if err != nil {
-		return "", failed("publish", err)
+	ids, err := s.PublishAll(ctx, []medispatcher.Message{m})
+	return ids[0], err
+}
+
+// PublishAll is Publish for many messages in one round trip. Where an id is empty, that
+// message was not accepted, or nobody knows whether it was; the error says why.
+func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message) ([]string, error) {
+	pipe := s.client.Pipeline()
+	cmds := make([]*redis.StringCmd, len(messages))
+	partitions := make([]int, len(messages))
+	for i, m := range messages {
+		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
+		cmds[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.incoming(partitions[i]), Values: entryValues(m)})
 	}
-	if m.ID != "" {
-		return m.ID, nil
+	_, err := pipe.Exec(ctx)
+	ids := make([]string, len(messages))
+	for i, cmd := range cmds {
+		switch {
+		case cmd.Err() != nil:
+		case messages[i].ID != "":
+			ids[i] = messages[i].ID
+		default:
+			ids[i] = generatedID(partitions[i], cmd.Val())
+		}
 	}
-	return generatedID(p, entryID), nil
+	return ids, failed("publish", err)
 }
 
 // generatedID is the id of a message whose producer gave none.

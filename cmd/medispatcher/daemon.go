@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+	"github.com/solate/medispatcher/push"
+	"github.com/solate/medispatcher/push/http1"
+	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/streams"
+)
+
+var (
+	_ push.Reader    = (*streams.Store)(nil)
+	_ push.Settler   = (*streams.Store)(nil)
+	_ panel.Store    = (*streams.Store)(nil)
+	_ panel.Registry = registry{}
+)
+
+// registry is streams.Registry as the panel wants it.
+type registry struct{ *streams.Registry }
+
+func (r registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscription, int64, error) {
+	snapshot, err := r.Latest(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	subs := make([]medispatcher.Subscription, 0, len(snapshot.Subs))
+	for _, id := range snapshot.IDs() {
+		subs = append(subs, snapshot.Subs[id])
+	}
+	return subs, snapshot.Revision, nil
+}
+
+// daemon is one running dispatcher.
+type daemon struct {
+	cfg       *Config
+	log       *slog.Logger
+	info      medispatcher.Dispatcher
+	listener  net.Listener
+	store     *streams.Store
+	registry  *streams.Registry
+	transport *http1.Transport
+	scheduler *push.Scheduler
+	ringer    *streams.Ringer
+	dataLog   *rescue.DataLog
+	wakes     []chan time.Time // of each partition's delayed messages
+	peers     atomic.Int64     // other dispatchers that are alive
+	ready     readiness
+}
+
+// newDaemon opens what a dispatcher needs. The address is taken first: two
+// dispatchers with one configuration shall not both start.
+func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
+	cfg := &env.cfg
+	d := &daemon{cfg: cfg, log: env.log}
+	var lc net.ListenConfig
+	var err error
+	if d.listener, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; set MEDIS_LISTEN to a free address", cfg.Listen, err)
+	}
+	if d.dataLog, err = rescue.OpenDataLog(cfg.DataLog, env.stdout); err != nil {
+		return nil, errors.Join(err, d.listener.Close())
+	}
+	host, _ := os.Hostname()
+	d.info = medispatcher.Dispatcher{
+		ID: dispatcherID(host), Host: host, PID: os.Getpid(), Version: env.build.Version, Env: cfg.Env,
+		Started: time.Now(), DeadAfter: cfg.DeadAfter,
+	}
+	storeConfig := cfg.streams(d.info.ID)
+	storeConfig.Readers = cfg.FanoutWorkers
+	if d.store, err = streams.Open(storeConfig); err != nil {
+		return nil, errors.Join(err, d.listener.Close(), d.dataLog.Close())
+	}
+	d.registry = streams.NewRegistry(d.store, cfg.rules(), func(id, problem string) {
+		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
+	})
+	d.transport = http1.New(http1.Options{
+		MaxIdlePerHost: cfg.MaxConcurrency + cfg.MaxRetryConcurrency,
+		MaxIdle:        maxIdleConns,
+		DialTimeout:    cfg.MaxTimeout,
+		Guard:          cfg.guard(),
+	})
+	d.scheduler = push.New(push.Config{
+		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
+		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
+		Events: push.Events{Settled: d.settled, Gone: d.gone},
+	}, d.store, d.store)
+	d.ringer = &streams.Ringer{Store: d.store, Alone: func() bool { return d.peers.Load() == 0 }}
+	for range cfg.Partitions {
+		d.wakes = append(d.wakes, make(chan time.Time, 64))
+	}
+	d.ready.set(errors.New("starting: Redis has not answered yet"))
+	return d, nil
+}
+
+// maxIdleConns bounds the keep-alive connections to all workers together.
+const maxIdleConns = 4096
+
+// dispatcherID is unique for each start: a new process must not take the entries of
+// one before it for its own, whose requests may be under way still.
+func dispatcherID(host string) string {
+	var random [4]byte
+	_, _ = rand.Read(random[:])
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), hex.EncodeToString(random[:]))
+}
+
+// run works until ctx ends, then stops in order: reading, deliveries, settling, and
+// last what others see of this dispatcher. Nothing it owned stays buried.
+func (d *daemon) run(ctx context.Context) error {
+	// What has to go on while the deliveries end: heartbeat, readiness, HTTP.
+	staying, stopStaying := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStaying()
+	var stay errgroup.Group
+	stay.Go(func() error { return d.heartbeats(staying) })
+	stay.Go(func() error { return d.watchRedis(staying) })
+	server := panel.Server(d.cfg.Listen, d.handler())
+	stay.Go(func() error {
+		if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	d.log.Info("medispatcher runs", "version", d.info.Version, "dispatcher", d.info.ID,
+		"listen", d.listener.Addr().String(), "redis", redisAt(d.cfg.RedisURL), "partitions", d.cfg.Partitions)
+
+	g, working := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.registry.Follow(working) })
+	g.Go(func() error { return d.applyChanges(working) })
+	g.Go(func() error { return d.ringer.Run(working) })
+	g.Go(func() error {
+		return d.store.Listen(working, streams.Hints{Changed: d.registry.Poke, Ready: d.scheduler.Ring})
+	})
+	for p := range d.cfg.Partitions {
+		for range d.cfg.FanoutWorkers {
+			w := &streams.FanoutWorker{
+				Store: d.store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log,
+				Events: streams.FanoutEvents{
+					Ready: d.rang, Delayed: d.delayed, Quarantined: d.quarantined, CopyFailed: d.copyFailed,
+				},
+			}
+			g.Go(func() error { return w.Run(working) })
+		}
+		w := &streams.DelayWorker{Store: d.store, Partition: p, Log: d.log, Wake: d.wakes[p]}
+		g.Go(func() error { return w.Run(working) })
+	}
+	g.Go(func() error { return d.scheduler.Run(working) })
+
+	<-working.Done()
+	d.ready.stop()
+	d.log.Info("stopping", "in_flight", d.scheduler.Inflight(), "deadline", d.cfg.ShutdownTimeout.String())
+	err := g.Wait()
+
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastStepsTimeout)
+	defer cancel()
+	stopStaying()
+	err = errors.Join(err, d.store.LeaveIncoming(last), d.store.Leave(last), server.Shutdown(last))
+	err = errors.Join(err, stay.Wait(), d.close())
+	if err == nil {
+		d.log.Info("stopped")
+	}
+	return err
+}
+
+// lastStepsTimeout bounds what comes after the deliveries: a few commands.
+const lastStepsTimeout = 3 * time.Second
+
+func (d *daemon) close() error {
+	d.transport.Close()
+	return errors.Join(d.store.Close(), d.dataLog.Close())
+}
+
+func (d *daemon) handler() http.Handler {
+	return panel.New(panel.Config{
+		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.rules(),
+	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Ready: d.ready.check, Log: d.log})
+}
+
+// applyChanges hands every change of the subscriptions to the scheduler.
+func (d *daemon) applyChanges(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.registry.Changed():
+			subs := d.registry.Snapshot().Subs
+			d.scheduler.Apply(subs)
+			d.log.Info("subscriptions in force", "count", len(subs), "revision", d.registry.Snapshot().Revision)
+		}
+	}
+}
+
+// heartbeats says that this dispatcher is alive, and counts the others.
+func (d *daemon) heartbeats(ctx context.Context) error {
+	tick := time.NewTicker(d.cfg.Heartbeat)
+	defer tick.Stop()
+	for {
+		beat, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter/2)
+		if err := d.store.Heartbeat(beat, d.info); err == nil {
+			d.countPeers(beat)
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *daemon) countPeers(ctx context.Context) {
+	all, err := d.store.Dispatchers(ctx)
+	if err != nil {
+		return
+	}
+	n := int64(0)
+	for _, other := range all {
+		if other.Alive && other.ID != d.info.ID {
+			n++
+		}
+	}
+	if before := d.peers.Swap(n); before != n {
+		d.log.Info("dispatchers on this Redis", "others", n)
+	}
+}

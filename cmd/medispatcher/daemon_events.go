@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/solate/medispatcher"
+	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/streams"
+)
+
+// rang: the fan-out wrote to channels.
+func (d *daemon) rang(p int, subs []string) {
+	channels := make([]medispatcher.Channel, len(subs))
+	for i, sub := range subs {
+		channels[i] = medispatcher.Channel{Partition: p, Subscription: sub}
+	}
+	d.scheduler.Ring(channels)
+	d.ringer.Ready(p, subs)
+}
+
+// delayed: the fan-out put a message off.
+func (d *daemon) delayed(p int, due time.Time) {
+	select {
+	case d.wakes[p] <- due:
+	default: // full: its worker looks by itself soon
+	}
+}
+
+func (d *daemon) quarantined(p int, e streams.Entry, reason string) {
+	d.log.Warn("incoming entry quarantined", "partition", p, "entry", e.ID, "reason", reason)
+	line := rescue.Line{Code: rescue.DecodeError, Error: reason, Partition: p, Entry: e.ID}
+	line.SetRaw(e.Fields)
+	d.keep(line)
+}
+
+func (d *daemon) copyFailed(p int, m medispatcher.Message, sub string) {
+	const reason = "the key of the channel is not a stream; the copy is in the quarantine"
+	d.log.Warn("copy quarantined", "partition", p, "topic", m.Topic, "subscription", sub, "id", m.ID, "reason", reason)
+	d.keep(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Subscription: sub, Message: rescue.MessageOf(&m)})
+}
+
+// settled: an attempt ended.
+func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
+	if !d.cfg.SentLog || s.Outcome != medispatcher.Sent {
+		return
+	}
+	code := rescue.Sent
+	if m.Attempt > 1 {
+		code = rescue.Resent
+	}
+	d.keep(rescue.Line{
+		Code: code, Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID,
+		Message: rescue.MessageOf(&m.Message),
+	})
+}
+
+func (d *daemon) keep(line rescue.Line) {
+	if err := d.dataLog.Write(line); err != nil {
+		d.log.Error("a line of the DATA log is lost", "code", line.Code, "entry", line.Entry, "error", err)
+	}
+}
+
+// gone: a subscriber answered 410. Its subscription is paused until an operator resumes it.
+func (d *daemon) gone(sub string) {
+	ctx, cancel := context.WithTimeout(context.Background(), stepWithin)
+	defer cancel()
+	if _, _, err := d.registry.Patch(ctx, sub, []byte(`{"paused":true}`), ""); err != nil {
+		d.log.Warn("a subscriber answered 410 Gone and could not be paused", "subscription", sub, "error", err)
+		return
+	}
+	d.log.Warn("subscription paused: its worker answered 410 Gone; resume it when it is back", "subscription", sub)
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	pingEvery  = 300 * time.Millisecond
+	pingAtMost = 500 * time.Millisecond // with pingEvery: a Redis that went away is seen within a second
+)
+
+// readiness is why this dispatcher cannot work now.
+type readiness struct {
+	problem  atomic.Pointer[error]
+	stopping atomic.Bool
+}
+
+func (r *readiness) set(problem error) { r.problem.Store(&problem) }
+
+func (r *readiness) stop() { r.stopping.Store(true) }
+
+// check returns the reason, nil for none.
+func (r *readiness) check() error {
+	if r.stopping.Load() {
+		return errors.New("stopping: deliveries in flight are ending")
+	}
+	return *r.problem.Load()
+}
+
+// watchRedis keeps the readiness true.
+func (d *daemon) watchRedis(ctx context.Context) error {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		ping, cancel := context.WithTimeout(ctx, pingAtMost)
+		err := d.store.Ping(ping)
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+		before := *d.ready.problem.Load()
+		if err != nil {
+			err = fmt.Errorf("Redis at %s does not answer: %w", redisAt(d.cfg.RedisURL), err) //nolint:revive // a name
+		}
+		d.ready.set(err)
+		switch {
+		case err != nil && before == nil:
+			d.log.Warn("not ready", "error", err)
+		case err == nil && before != nil:
+			d.log.Info("ready")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/solate/medispatcher"
+)
+
+// demoEvery is the trickle of the demonstration.
+const demoEvery = time.Second
+
+// dev runs a dispatcher on a Redis in this process, with a sample receiver.
+func dev(ctx context.Context, env *environment, demo bool) error {
+	mini := miniredis.NewMiniRedis()
+	if err := mini.StartAddr(env.cfg.DevRedisListen); err != nil {
+		return fmt.Errorf("the embedded Redis cannot listen on %s: %w; set MEDIS_DEV_REDIS_LISTEN to a free address", env.cfg.DevRedisListen, err)
+	}
+	defer mini.Close()
+	env.cfg.RedisURL = "redis://" + mini.Addr() + "/0"
+	d, err := newDaemon(ctx, env)
+	if err != nil {
+		return err
+	}
+	recv, err := newReceiver(ctx, "127.0.0.1:0", env.stdout)
+	if err != nil {
+		return errors.Join(err, d.close())
+	}
+	banner(env, d, recv, demo)
+
+	g, running := errgroup.WithContext(ctx)
+	// The receiver outlives the dispatcher, whose last deliveries it takes.
+	receiving, stopReceiver := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return recv.run(receiving) })
+	g.Go(func() error {
+		defer stopReceiver()
+		return d.run(running)
+	})
+	g.Go(func() error { return runClock(running, mini) })
+	if demo {
+		g.Go(func() error { return runDemo(running, d, recv) })
+	}
+	return g.Wait()
+}
+
+// banner tells a newcomer what runs where, and what to try.
+func banner(env *environment, d *daemon, recv *receiver, demo bool) {
+	listen, redis := d.listener.Addr(), env.cfg.DevRedisListen
+	host, port := redis, ""
+	if h, p, err := net.SplitHostPort(redis); err == nil {
+		host, port = h, p
+	}
+	_, _ = fmt.Fprintf(env.stdout, `
+  medispatcher dev: everything in one process.
+  NOTHING SURVIVES A RESTART: the Redis is in memory. Use "medispatcher serve" for real.
+
+  API       http://%s   (OpenAPI at /openapi.json)
+  Redis     redis://%s/0   (in memory; redis-cli can talk to it)
+  Receiver  %s   (prints what it gets)
+
+  Try, in another terminal:
+`, listen, redis, recv.url())
+	topic := "demo.hello"
+	if !demo {
+		topic = "order.created"
+		_, _ = fmt.Fprintf(env.stdout, "    curl -X PUT http://%s/api/v1/subscriptions/billing -d '{\"topic\":\"order.*\",\"urls\":[\"%s\"]}'\n", listen, recv.url())
+	}
+	_, _ = fmt.Fprintf(env.stdout, "    redis-cli -h %s -p %s XADD 'medis:{0}:incoming' '*' topic %s body '{\"hello\":\"world\"}'\n", host, port, topic)
+	_, _ = fmt.Fprintf(env.stdout, "    curl http://%s/api/v1/topics/%s/messages -d '{\"hello\":\"again\"}'\n", listen, topic)
+	_, _ = fmt.Fprintf(env.stdout, "    curl http://%s/api/v1/status\n\n  Ctrl-C stops it.\n\n", listen)
+}
+
+// runClock lets keys expire: the embedded Redis has no clock of its own.
+func runClock(ctx context.Context, mini *miniredis.Miniredis) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			mini.FastForward(now.Sub(last))
+			last = now
+		}
+	}
+}
+
+// runDemo adds a subscription and a trickle of messages.
+func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
+	doc := fmt.Sprintf(`{"topic":"demo.>","urls":[%q]}`, recv.url())
+	if _, _, _, err := d.registry.Put(ctx, "demo", []byte(doc), ""); err != nil {
+		return stoppedOr(ctx, err)
+	}
+	tick := time.NewTicker(demoEvery)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		m := medispatcher.Message{Topic: "demo.tick", Body: fmt.Appendf(nil, `{"tick":%d,"at":%q}`, n, time.Now().Format(time.TimeOnly)), Sender: "demo"}
+		if _, err := d.store.Publish(ctx, m); err != nil {
+			return stoppedOr(ctx, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func stoppedOr(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+)
+
+// shownBody is how much of a body the sample receiver prints, in bytes.
+const shownBody = 120
+
+// receiver is a sample worker: it takes every message and prints a line for each.
+type receiver struct {
+	listener net.Listener
+	out      io.Writer
+	count    atomic.Int64
+}
+
+// newReceiver listens at once, so that its address is known.
+func newReceiver(ctx context.Context, addr string, out io.Writer) (*receiver, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
+	}
+	return &receiver{listener: l, out: out}, nil
+}
+
+func (r *receiver) url() string { return "http://" + r.listener.Addr().String() + "/" }
+
+// run serves until ctx ends.
+func (r *receiver) run(ctx context.Context) error {
+	server := panel.Server("", r)
+	stop := context.AfterFunc(ctx, func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = server.Shutdown(last)
+	})
+	defer stop()
+	if err := server.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// ServeHTTP takes a push.
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, 512<<20))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	shown := body[:min(len(body), shownBody)]
+	more := ""
+	if len(shown) < len(body) {
+		more = "…"
+	}
+	h := req.Header
+	_, _ = fmt.Fprintf(r.out, "received #%d  %s  %s  attempt %s  %d bytes  %s%s\n", r.count.Add(1),
+		clean(h.Get("medis-topic")), clean(h.Get("webhook-id")), clean(h.Get("medis-attempt")), len(body), clean(string(shown)), more)
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the program, before a command has its environment.
+// runE is what cobra calls.
+type runE = func(cmd *cobra.Command, args []string) error
+
+type app struct {
+	started        bool // a command runs: what fails before is a mistake in the command line
+	environ        []string
+	envFile        string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// The groups of commands in the help.
+const (
+	groupRun     = "run"
+	groupUse     = "use"
+	groupOperate = "operate"
+)
+
+// usageTemplate is cobra's, without what is said twice.
+const usageTemplate = `Usage:
+  {{.UseLine}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}{{$all := .Commands}}{{range $group := .Groups}}
+
+{{.Title}}{{range $all}}{{if eq .GroupID $group.ID}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
+
+{{if .Groups}}More:{{else}}Commands:{{end}}{{range $all}}{{if and (not .GroupID) (or .IsAvailableCommand (eq .Name "help"))}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Flags of all commands:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+
+{{.CommandPath}} COMMAND --help explains a command.{{end}}
+`
+
+const rootLong = `medispatcher takes messages from a Redis stream and pushes each to the URLs of
+everybody who subscribed to its topic, with retries and dead letters.
+
+A producer needs no library:
+  redis-cli XADD 'medis:{0}:incoming' '*' topic order.created body '{"order":42}'
+
+Variables you will want first (medispatcher config lists all of them):
+  MEDIS_REDIS_URL     the Redis to run on (redis://127.0.0.1:6379/0)
+  MEDIS_LISTEN        address of the API and the panel (127.0.0.1:5601)
+  MEDIS_ADMIN_TOKEN   token of the API and the panel
+  MEDIS_LOG_LEVEL     debug, info, warn or error (info)
+  MEDIS_DATA_LOG      file for messages that may need recovery by hand (-, stdout)
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration.`
+
+const rootExample = `  medispatcher dev --demo                 try it: nothing else is needed
+  medispatcher -f production.env          run a dispatcher (serve is the default)
+  medispatcher sub put billing --topic 'order.*' --url http://127.0.0.1:8080/hook
+  medispatcher publish order.created '{"order":42}'
+  medispatcher status --watch`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:                   "medispatcher [-f FILE.env] [COMMAND]",
+		DisableFlagsInUseLine: true,
+		Short:                 "A message dispatcher on Redis alone",
+		Long:                  rootLong,
+		Example:               rootExample,
+		Version:               "see the template", // its being there makes cobra add the flag
+		Args:                  noSuchCommand,
+		RunE: a.command(needsRedis|needsListen, func(ctx context.Context, env *environment, _ []string) error {
+			return serve(ctx, env)
+		}),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout) // before the completion command, which notes it
+	root.SetErr(a.stderr)
+	root.SetVersionTemplate(readBuild().String() + "\n")
+	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpCommand(a.helpCommand())
+	root.PersistentFlags().StringVarP(&a.envFile, "env-file", "f", "", "dotenv `FILE` whose variables lie beneath the environment")
+	root.AddGroup(
+		&cobra.Group{ID: groupRun, Title: "Run:"},
+		&cobra.Group{ID: groupUse, Title: "Use:"},
+		&cobra.Group{ID: groupOperate, Title: "Look after it:"},
+	)
+	root.AddCommand(a.serveCommand(), a.devCommand(), a.publishCommand(), a.subCommand(), a.statusCommand(), a.configCommand())
+	root.InitDefaultHelpFlag()
+	root.Flags().Lookup("help").Usage = "explain a command"
+	root.InitDefaultVersionFlag()
+	root.Flags().Lookup("version").Usage = "print version, commit, build date and Go version"
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Short = "Make a completion script for a shell"
+		completion.Args = noSuchCommand
+		completion.RunE = needsCommand
+	}
+	return root
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "serve",
+		GroupID: groupRun,
+		Short:   "Run a dispatcher (the default command)",
+		Long: `Run a dispatcher: fan-out, push, retries, the API and the panel. Any number of
+dispatchers may share one Redis; adding one is starting one.
+
+The first SIGTERM or SIGINT lets pushes in flight end, for MEDIS_SHUTDOWN_TIMEOUT
+at most, and gives back the rest. A second one quits at once.`,
+		Example: `  MEDIS_REDIS_URL=redis://redis:6379/0 medispatcher serve
+  medispatcher -f production.env serve`,
+		Args: noArgs,
+		RunE: a.command(needsRedis|needsListen, func(ctx context.Context, env *environment, _ []string) error {
+			return serve(ctx, env)
+		}),
+	}
+}
+
+func (a *app) devCommand() *cobra.Command {
+	var demo bool
+	cmd := &cobra.Command{
+		Use:     "dev",
+		GroupID: groupRun,
+		Short:   "Run everything on this machine, with an embedded Redis",
+		Long: `Run a dispatcher, a sample receiver and an embedded in-memory Redis that redis-cli
+can talk to. Nothing survives a restart. MEDIS_REDIS_URL is not used.
+
+The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LISTEN
+(127.0.0.1:6380).`,
+		Example: `  medispatcher dev --demo
+  redis-cli -p 6380 XADD 'medis:{0}:incoming' '*' topic demo.hello body '"hi"'`,
+		Args: noArgs,
+		RunE: a.command(needsListen, func(ctx context.Context, env *environment, _ []string) error {
+			return dev(ctx, env, demo)
+		}),
+	}
+	cmd.Flags().BoolVar(&demo, "demo", false, "add a sample subscription and a trickle of messages")
+	return cmd
+}
+
+// helpCommand is cobra's, but for an unknown command being an error.
+func (a *app) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Explain a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return noSuchCommand(about, rest)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// command makes a cobra function of one that runs in an environment.
+func (a *app) command(n needs, do func(ctx context.Context, env *environment, args []string) error) runE {
+	return func(cmd *cobra.Command, args []string) error {
+		env, err := a.environment(n)
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), env, args)
+	}
+}
+
+// environment reads the configuration. With a configError the environment is still
+// good to look at.
+func (a *app) environment(n needs) (*environment, error) {
+	a.started = true
+	cfg, settings, err := loadConfig(a.environ, a.envFile, n)
+	colour := !slices.ContainsFunc(a.environ, func(kv string) bool {
+		return strings.HasPrefix(kv, "NO_COLOR=") && kv != "NO_COLOR="
+	})
+	log := newLogger(a.stderr, cfg.LogFormat, cfg.LogLevel, colour)
+	settings.warnUnknown(log)
+	return &environment{
+		cfg: cfg, settings: settings, log: log,
+		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, build: readBuild(),
+	}, err
+}

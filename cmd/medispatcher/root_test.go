@@ -1,0 +1,142 @@
+package main
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestVersion(t *testing.T) {
+	for _, arg := range []string{"--version", "-v"} {
+		code, out, stderr := runWith(t, nil, nil, arg)
+		if code != exitOK || stderr != "" || strings.Count(out, "\n") != 1 {
+			t.Errorf("exit %d, stderr %q, stdout %q", code, stderr, out)
+		}
+		contains(t, out, "medispatcher ", "commit ", "built ", runtime.Version())
+	}
+}
+
+func TestVersionOfRelease(t *testing.T) {
+	version, commit, date = "1.2.3", "abc", "2026-01-02"
+	t.Cleanup(func() { version, commit, date = "", "", "" })
+	contains(t, readBuild().String(), "medispatcher 1.2.3 (commit abc, built 2026-01-02, go")
+}
+
+// Every command explains itself, works no Redis for that, and fits a terminal.
+func TestHelpOfAll(t *testing.T) {
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+		code, out, stderr := runWith(t, nil, []string{"MEDIS_REDIS_URL=wrong"}, args...)
+		if code != exitOK || stderr != "" {
+			t.Errorf("%q: exit %d, stderr %q", args, code, stderr)
+		}
+		contains(t, out, "Usage:", cmd.CommandPath())
+		if cmd.HasParent() && cmd.Parent().Name() == "completion" {
+			return // cobra's own text
+		}
+		for line := range strings.SplitSeq(out, "\n") {
+			if len([]rune(line)) > 120 {
+				t.Errorf("%q: long line %q", args, line)
+			}
+		}
+		for _, c := range cmd.Commands() {
+			walk(c)
+		}
+	}
+	walk((&app{}).root())
+	_, out, _ := runWith(t, nil, nil, "--help")
+	contains(t, out, "MEDIS_REDIS_URL", "MEDIS_LISTEN", "MEDIS_ADMIN_TOKEN", "publish", "serve", "dev --demo")
+	code, out, _ := runWith(t, nil, nil, "help", "sub", "put")
+	contains(t, out, "sub put ID")
+	if code != exitOK {
+		t.Error(code)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if code, out, _ := runWith(t, nil, nil, "completion", shell); code != exitOK || !strings.Contains(out, "medispatcher") {
+			t.Errorf("%s: exit %d", shell, code)
+		}
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"bogus"}, `"bogus" is not a command of medispatcher; see medispatcher --help`},
+		{[]string{"statsu"}, `did you mean status?`},
+		{[]string{"no/such.env"}, `"no/such.env" is neither a command nor a file that can be read`},
+		{[]string{"bad\x1b[31m"}, `"bad\x1b[31m" is not a command`},
+		{[]string{"help", "bogus"}, `"bogus" is not a command`},
+		{[]string{"completion", "tcsh"}, `"tcsh" is not a command of medispatcher completion`},
+		{[]string{"sub"}, `sub: say which: get, ls, pause, put, resume, rm or set`},
+		{[]string{"sub", "lst"}, `did you mean ls?`},
+		{[]string{"status", "--wacth"}, `unknown flag: --wacth; did you mean --watch?`},
+		{[]string{"status", "-x"}, `unknown shorthand flag: 'x' in -x; see medispatcher status --help`},
+		{[]string{"-f"}, `flag needs an argument`},
+		{[]string{"serve", "x"}, `serve takes no argument, and got "x"`},
+		{[]string{"dev", "x"}, `dev takes no argument`},
+		{[]string{"config", "x"}, `config takes no argument`},
+		{[]string{"publish"}, `publish: TOPIC is missing; see medispatcher publish --help`},
+		{[]string{"publish", "a", "b", "c"}, `"c" is one argument too many; quote what has spaces`},
+		{[]string{"publish", "--ndjson", "a", "b"}, `"b" is one argument too many`},
+		{[]string{"sub", "get"}, `sub get: ID is missing`},
+		{[]string{"sub", "set", "a"}, `sub set: KEY=VALUE is missing`},
+		{[]string{"sub", "rm", "a", "b"}, `"b" is one argument too many`},
+	} {
+		code, stdout, stderr := runWith(t, strings.NewReader(""), nil, c.args...)
+		if code != exitUsage || stdout != "" {
+			t.Errorf("%q: exit %d, stdout %q", c.args, code, stdout)
+		}
+		checkLines(t, stderr, c.want)
+	}
+}
+
+// `medispatcher FILE` is `medispatcher -f FILE serve`, as in earlier versions, and no command is serve.
+func TestEarlierForm(t *testing.T) {
+	file := writeFile(t, "conf.env", "MEDIS_PARTITIONS=none\n")
+	for _, args := range [][]string{{file}, {"-f", file}, {"-f", file, "serve"}, {"serve", "--env-file", file}} {
+		code, _, stderr := runWith(t, nil, nil, args...)
+		if code != exitUsage {
+			t.Errorf("%q: exit %d", args, code)
+		}
+		checkLines(t, stderr, "MEDIS_PARTITIONS=none (in "+file+"): give a whole number")
+	}
+	t.Chdir(t.TempDir())
+	if got := (&app{}).earlierForm((&app{}).root(), []string{"."}); len(got) != 1 {
+		t.Errorf("a folder is taken for a file: %q", got)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	c := newCLI(t)
+	if code, _, stderr := runCancelled(t, c.env, "status"); code != exitFailed || stderr != "medispatcher: interrupted\n" {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := variableNames()
+	for in, want := range map[string]string{
+		"MEDIS_REDIS_ULR": "MEDIS_REDIS_URL", "MEDIS_PARTITION": "MEDIS_PARTITIONS", "MEDIS_TIMEUOT": "MEDIS_TIMEOUT",
+		"MEDIS_PORT_5601_TCP": "", "MEDIS_SERVICE_HOST": "",
+	} {
+		if got := nearest(in, names); got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+	for _, c := range []struct {
+		a, b string
+		d    int
+	}{{"", "", 0}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"ab", "ba", 2}} {
+		if d := distance(c.a, c.b); d != c.d {
+			t.Errorf("%q %q: %d, want %d", c.a, c.b, d, c.d)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+// Exit codes of every command.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong arguments, wrong configuration, a wrong field
+)
+
+// environment is what a command runs in.
+type environment struct {
+	cfg      Config
+	settings settings // where the values of cfg come from
+	log      *slog.Logger
+	stdin    io.Reader
+	stdout   io.Writer
+	stderr   io.Writer
+	build    buildInfo
+}
+
+// usageError is a mistake in the command line.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+
+// run is the whole program but for the process around it. environ has the form of
+// os.Environ.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(a.earlierForm(root, args))
+	err := root.ExecuteContext(ctx)
+	for line := range strings.SplitSeq(message(err), "\n") {
+		if line != "" {
+			_, _ = fmt.Fprintln(stderr, "medispatcher: "+clean(line))
+		}
+	}
+	if err != nil && !a.started {
+		return exitUsage
+	}
+	return exitCode(err)
+}
+
+func message(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
+	}
+	return err.Error()
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	var config configError
+	var fields medispatcher.Problems
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage), errors.As(err, &config), errors.As(err, &fields):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// earlierForm turns the one form of earlier versions, `medispatcher FILE`, into today's.
+// A command's name wins over a file that is called like it.
+func (a *app) earlierForm(root *cobra.Command, args []string) []string {
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") || slices.Contains(commandNames(root), args[0]) {
+		return args
+	}
+	if info, err := os.Stat(args[0]); err != nil || info.IsDir() {
+		return args
+	}
+	return []string{"-f", args[0], "serve"}
+}

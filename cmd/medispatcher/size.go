@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Size is a number of bytes that is written 1048576, 512KiB, 1MiB or 2MB.
+type Size int64
+
+// sizeUnits: the longer names first, since a name may end in a shorter one.
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+	{"B", 1},
+}
+
+// UnmarshalText reads a size. Upper and lower case mean the same.
+func (s *Size) UnmarshalText(text []byte) error {
+	number, unit := strings.TrimSpace(string(text)), int64(1)
+	for _, u := range sizeUnits {
+		if n := len(number) - len(u.name); n > 0 && strings.EqualFold(number[n:], u.name) {
+			number, unit = strings.TrimSpace(number[:n]), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
+		return fmt.Errorf("%q is not a size such as 1048576, 512KiB or 1MiB", text)
+	}
+	*s = Size(n * unit)
+	return nil
+}
+
+// String writes the size in the largest unit that leaves no fraction.
+func (s Size) String() string {
+	best := sizeUnits[len(sizeUnits)-1]
+	for _, u := range sizeUnits {
+		if s != 0 && int64(s)%u.bytes == 0 && u.bytes > best.bytes {
+			best = u
+		}
+	}
+	return strconv.FormatInt(int64(s)/best.bytes, 10) + best.name
+}

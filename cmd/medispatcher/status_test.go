@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// beat makes a dispatcher be seen.
+func (c *cli) beat(id string) {
+	c.t.Helper()
+	store, err := streams.Open(streams.Config{URL: "redis://" + c.redis.Addr(), Prefix: "medis", Partitions: 1, ID: id})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	d := medispatcher.Dispatcher{ID: id, Host: "ho\x1bst", PID: 7, Version: "1.2.3", Started: time.Now().Add(-time.Hour), DeadAfter: time.Hour}
+	if err := store.Heartbeat(c.t.Context(), d); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func TestStatusTables(t *testing.T) {
+	c := newCLI(t)
+	contains(t, c.ok("status"), "INCOMING", "1 partition ", "no subscriptions; add one", "no dispatcher runs; start one")
+	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/", "--paused")
+	c.ok("publish", "order.created", "1")
+	for _, key := range []string{"medis:{0}:ch:billing", "medis:{0}:ch:billing", "medis:{0}:dead:billing"} {
+		if _, err := c.redis.XAdd(key, "*", []string{"topic", "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.beat("one")
+	rows := map[string][]string{}
+	out := c.ok("status")
+	for line := range strings.SplitSeq(out, "\n") {
+		if f := strings.Fields(line); len(f) > 0 {
+			rows[f[0]] = f
+		}
+	}
+	if got := strings.Join(rows["billing"][:7], " "); got != "billing order.* paused 2 0 0 1" {
+		t.Errorf("%s in\n%s", got, out)
+	}
+	if got := strings.Join(rows["1"][:6], " "); got != "1 partition 1 0 0 0" {
+		t.Errorf("%s in\n%s", got, out)
+	}
+	contains(t, out, `ho\x1bst`, "1.2.3", "1h00m", "alive", "SUBSCRIPTION", "RETRYING", "OLDEST", "DISPATCHER")
+}
+
+func TestStatusJSON(t *testing.T) {
+	c := newCLI(t)
+	contains(t, c.ok("status", "--json"), `"subscriptions": []`, `"dispatchers": []`)
+	c.ok("sub", "put", "billing", "--topic", ">", "--url", "http://h/")
+	c.beat("one")
+	out := c.ok("status", "--json")
+	var st medispatcher.Status
+	if err := json.Unmarshal([]byte(out), &st); err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Subscriptions) != 1 || st.Subscriptions[0].Topic != ">" || st.Subscriptions[0].State != "active" || st.Revision != 1 || !st.Dispatchers[0].Alive {
+		t.Errorf("%+v", st)
+	}
+	if strings.Contains(out, "\x1b") {
+		t.Error("raw escape")
+	}
+}
+
+// --watch repeats until it is interrupted, which is a good end.
+func TestStatusWatch(t *testing.T) {
+	c := newCLI(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs lockedBuffer
+	out.wrote = func() {
+		if strings.Count(out.String(), "\n") == 2 {
+			cancel()
+		}
+	}
+	if code := run(ctx, []string{"status", "--watch", "--json"}, c.env, nil, &out, &errs); code != exitOK || errs.String() != "" {
+		t.Errorf("exit %d, %s", code, errs.String())
+	}
+	dec := json.NewDecoder(strings.NewReader(out.String()))
+	for range 2 {
+		var st medispatcher.Status
+		if err := dec.Decode(&st); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A Redis that goes away while it is watched is reported, and watched for.
+func TestStatusWatchGoesOn(t *testing.T) {
+	c := newCLI(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs lockedBuffer
+	gone := false
+	out.wrote = func() {
+		if !gone {
+			gone = true
+			c.redis.Close()
+		}
+	}
+	errs.wrote = func() {
+		if strings.Contains(errs.String(), "does not answer") {
+			cancel()
+		}
+	}
+	if code := run(ctx, []string{"status", "--watch"}, c.env, nil, &out, &errs); code != exitOK {
+		t.Errorf("exit %d, %s", code, errs.String())
+	}
+}
+
+func TestPaint(t *testing.T) {
+	var out lockedBuffer
+	s := &state{environment: &environment{stdout: &out}}
+	if err := s.paint("a\nb\n", true); err != nil || !strings.HasPrefix(out.String(), "\x1b[H") || !strings.HasSuffix(out.String(), "b\x1b[K\n\x1b[J") {
+		t.Errorf("%v %q", err, out.String())
+	}
+}
+
+// Every command that needs Redis says where it is looked for and what to do.
+func TestRedisAway(t *testing.T) {
+	env := []string{deadRedis(t)}
+	host := strings.TrimPrefix(env[0], "MEDIS_REDIS_URL=redis://:hush@")
+	for _, args := range [][]string{
+		{"status"}, {"status", "--watch"}, {"publish", "a", "b"}, {"publish", "--ndjson"}, {"sub", "ls"}, {"sub", "get", "a"},
+		{"sub", "put", "a", "--topic", "a"}, {"sub", "set", "a", "paused=true"}, {"sub", "rm", "a"}, {"sub", "pause", "a"},
+	} {
+		code, stdout, stderr := runWith(t, strings.NewReader(""), env, args...)
+		if code != exitFailed || stdout != "" || strings.Contains(stderr, "hush") {
+			t.Errorf("%q: exit %d, %q", args, code, stdout)
+		}
+		checkLines(t, stderr, "redis at "+host+" does not answer: ")
+		contains(t, stderr, "connection refused; check MEDIS_REDIS_URL")
+	}
+}
+
+func TestRedisRefuses(t *testing.T) {
+	c := newCLI(t)
+	c.redis.RequireAuth("right")
+	c.fails(exitFailed, "", []string{"status"}, "NOAUTH")
+	c.env = []string{"MEDIS_REDIS_URL=redis://:hush@" + c.redis.Addr()}
+	c.fails(exitFailed, "", []string{"status"}, "check the user and the password in MEDIS_REDIS_URL")
+	for _, refusal := range []struct{ text, want string }{
+		{"OOM command not allowed when used memory > 'maxmemory'.", "Redis is out of memory: raise maxmemory"},
+		{"READONLY You can't write against a read only replica.", "must name the master"},
+		{"MOVED 3999 127.0.0.1:6381", "add ?cluster=true"},
+		{"LOADING Redis is loading the dataset in memory", "try again in a moment"},
+		{"ERR strange", "check MEDIS_REDIS_URL, and the log of Redis"},
+	} {
+		c := newCLI(t)
+		c.redis.SetError(refusal.text)
+		c.fails(exitFailed, "", []string{"status"}, refusal.want)
+	}
+	c = newCLI(t)
+	if err := c.redis.Set("medis:subscriptions", "x"); err != nil {
+		t.Fatal(err)
+	}
+	c.fails(exitFailed, "", []string{"status"}, "something else uses a key of ours: check MEDIS_KEY_PREFIX")
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ü 日": "plain ü 日", "\x1b[31m": `\x1b[31m`, "a\nb": `a\x0ab`, "\u009b": `\u009b`, "\u202e": `\u202e`, "\xff": `\xff`, "\U000e0001": `\ue0001`,
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	var b strings.Builder
+	if err := writeJSON(&b, "\x1b\u009b\u202e\U000e0001>&ü", ""); err != nil {
+		t.Fatal(err)
+	}
+	if want := `"\u001b\u009b\u202e\udb40\udc01>&ü"` + "\n"; b.String() != want {
+		t.Errorf("%s, want %s", b.String(), want)
+	}
+	var back string
+	if err := json.Unmarshal([]byte(b.String()), &back); err != nil || back != "\x1b\u009b\u202e\U000e0001>&ü" {
+		t.Errorf("%q, %v", back, err)
+	}
+}
+
+func TestAge(t *testing.T) {
+	for in, want := range map[time.Duration]string{
+		0: "-", 159 * time.Millisecond: "159ms", 2340 * time.Millisecond: "2.3s", 125 * time.Second: "2m05s", 3*time.Hour + 7*time.Minute: "3h07m", 80 * time.Hour: "3d",
+	} {
+		if got := age(in); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+	for in, want := range map[time.Duration]string{0: "0s", 10 * time.Minute: "10m", 24 * time.Hour: "24h", 90 * time.Second: "1m30s", 10 * time.Second: "10s"} {
+		if got := shortDuration(in); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestLogFormats(t *testing.T) {
+	for format, want := range map[string]string{"auto": `{"time":`, "json": `"msg":"hi"`, "text": "msg=hi", "tint": "WRN hi"} {
+		var b strings.Builder
+		log := newLogger(&b, format, "warn", true)
+		log.Info("quiet")
+		log.Warn("hi", "id", "a\x1bb")
+		if !strings.Contains(b.String(), want) || strings.ContainsAny(b.String(), "\x1b") || strings.Contains(b.String(), "quiet") {
+			t.Errorf("%s: %q", format, b.String())
+		}
+	}
+}
+
+// A stdin that never ends does not hold up an interrupt.
+func TestPublishInterrupted(t *testing.T) {
+	c := newCLI(t)
+	stdin, feed := io.Pipe()
+	defer func() { _ = feed.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs lockedBuffer
+	out.wrote = cancel
+	go func() { _, _ = io.WriteString(feed, "{\"body\":1}\n") }()
+	if code := run(ctx, []string{"publish", "a", "--ndjson"}, c.env, stdin, &out, &errs); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	checkLines(t, errs.String(), "interrupted at line 2, 1 published before it")
+}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/solate/medispatcher"
+)
+
+const secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+
+func (c *cli) get(id string) medispatcher.Subscription {
+	c.t.Helper()
+	var sub medispatcher.Subscription
+	if err := json.Unmarshal([]byte(c.ok("sub", "get", id)), &sub); err != nil {
+		c.t.Fatal(err)
+	}
+	return sub
+}
+
+func (c *cli) stored(id string) string { return c.redis.HGet("medis:subscriptions", id) }
+
+// Every field can be given on the command line, and every flag reaches its field.
+func TestSubPutFlags(t *testing.T) {
+	c := newCLI(t)
+	out := c.ok("sub", "put", "billing", "--topic", "order.>", "--url", "http://u:hush@h/x?a=1,2", "--url", "[T_ENV:PUB]https://h/y",
+		"--paused", "--concurrency", "32", "--retry-concurrency", "3", "--interval", "5ms", "--timeout", "7s", "--max-retries", "4",
+		"--retry-coefficient", "1s", "--encoding", "form", "--secret", secret, "--header", "X-A: b", "--header", "X-B: true", "--receive-bench",
+		"--drop-threshold", "5", "--drop-action", "log", "--alert=false", "--alert-url", "slack://x,y", "--alert-window", "1m",
+		"--alert-failures", "9", "--alert-message-failures", "8", "--alert-backlog", "77", "--alert-every", "2m")
+	if out != "billing: created, order.> to http://u:xxxxx@h/x?a=1,2 [T_ENV:PUB]https://h/y\n" {
+		t.Errorf("printed %q", out)
+	}
+	want := medispatcher.Subscription{
+		ID: "billing", Topic: "order.>", URLs: []string{"http://u:hush@h/x?a=1,2", "[T_ENV:PUB]https://h/y"}, Paused: true,
+		Concurrency: 32, RetryConcurrency: 3, Interval: 5e6, Timeout: 7e9, MaxRetries: 4, RetryCoefficient: 1e9, Encoding: "form",
+		Secret: medispatcher.SecretMask, Headers: map[string]string{"X-A": "b", "X-B": "true"}, ReceiveBench: true,
+		Drop: medispatcher.DropPolicy{Threshold: 5, Action: "log"},
+		Alert: medispatcher.AlertPolicy{
+			URLs: []string{"slack://x,y"}, Window: 60e9, Failures: 9, MessageFailures: 8, Backlog: 77, Every: 120e9,
+		},
+	}
+	if got := c.get("billing"); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// subFields has every field of a subscription, so that the command line has.
+func TestSubFieldsAreComplete(t *testing.T) {
+	var walk func(prefix string, typ reflect.Type)
+	walk = func(prefix string, typ reflect.Type) {
+		for i := range typ.NumField() {
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			if name == "-" {
+				continue
+			}
+			if _, ok := findField(prefix + name); !ok {
+				t.Errorf("%s%s is missing", prefix, name)
+			}
+			if typ.Field(i).Type.Kind() == reflect.Struct {
+				walk(prefix+name+".", typ.Field(i).Type)
+			}
+		}
+	}
+	walk("", reflect.TypeFor[medispatcher.Subscription]())
+}
+
+func TestSubPutFile(t *testing.T) {
+	c := newCLI(t)
+	doc := `{"topic":"a","urls":["http://h/"],"secret":"` + secret + `"}`
+	if out := c.ok("sub", "put", "x", "--file", writeFile(t, "x.json", doc)); out != "x: created, a to http://h/\n" {
+		t.Errorf("printed %q", out)
+	}
+	// What get shows can be put again, and keeps the secret.
+	code, out, stderr := c.run(c.ok("sub", "get", "x"), "sub", "put", "x", "--file", "-")
+	if code != exitOK || !strings.Contains(out, "x: replaced") {
+		t.Errorf("exit %d, %q, %s", code, out, stderr)
+	}
+	contains(t, c.stored("x"), secret)
+	for _, bad := range []struct {
+		args  []string
+		stdin string
+		want  string
+	}{
+		{[]string{"--file", "/no/such"}, "", "cannot read /no/such: no such file"},
+		{[]string{"--file", "-"}, " \n", "- is empty"},
+		{[]string{"--file", "-"}, "[]", "body: is not a JSON object"},
+		{[]string{"--file", "-"}, strings.Repeat(" ", maxSubscriptionFile+1), "larger than 1MiB"},
+		{[]string{"--file", "-", "--topic", "a"}, "{}", "--file is the whole subscription"},
+		{nil, "", "give --topic and --url, or --file"},
+	} {
+		c.fails(exitUsage, bad.stdin, append([]string{"sub", "put", "y"}, bad.args...), bad.want)
+	}
+}
+
+func TestSubSet(t *testing.T) {
+	c := newCLI(t)
+	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/", "--secret", secret, "--header", "X-Old: 1", "--timeout", "9s")
+	out := c.ok("sub", "set", "x", "concurrency=32", "interval=5ms", "topic=12", "urls=http://a/, http://b/", "paused=true",
+		"drop.threshold=5", "drop.action=log", "headers.X-Team=blue", "headers.X.Y=3", "headers.X-Old=", "timeout=null", "alert.urls=[]")
+	if out != "x: changed\n" {
+		t.Errorf("printed %q", out)
+	}
+	got := c.get("x")
+	if got.Concurrency != 32 || got.Interval != 5e6 || got.Topic != "12" || !got.Paused || got.Timeout != 5e9 ||
+		!reflect.DeepEqual(got.URLs, []string{"http://a/", "http://b/"}) || got.Drop != (medispatcher.DropPolicy{Threshold: 5, Action: "log"}) ||
+		!reflect.DeepEqual(got.Headers, map[string]string{"X-Team": "blue", "X.Y": "3"}) || got.Secret != medispatcher.SecretMask {
+		t.Errorf("%+v", got)
+	}
+	if strings.Contains(c.stored("x"), "timeout") {
+		t.Errorf("a reset field is still stored: %s", c.stored("x"))
+	}
+	c.ok("sub", "set", "x", `urls=["http://a/?x=1,2"]`, `drop={"action":"drop"}`, `topic="q"`, "headers=null")
+	got = c.get("x")
+	if got.URLs[0] != "http://a/?x=1,2" || got.Drop.Action != "drop" || got.Topic != "q" || len(got.Headers) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if !strings.Contains(c.stored("x"), secret) {
+		t.Error("the secret is lost")
+	}
+}
+
+// Every wrong field is named, all at once, and nothing is stored.
+func TestSubWrongFields(t *testing.T) {
+	c := newCLI(t, "MEDIS_DENY_CIDRS=10.0.0.0/8")
+	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/")
+	before := c.stored("x")
+	for _, bad := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"topic=a..b"}, []string{`topic: "a..b" has an empty level`}},
+		{[]string{"topic=>.a"}, []string{`topic: `}},
+		{[]string{"topic="}, []string{`topic: is missing`}},
+		{[]string{"urls=ftp://h"}, []string{`urls[0]: "ftp://h" must begin with http://`}},
+		{[]string{"urls=http://h/,http:///x,http://h/#f"}, []string{"urls[1]: ", "urls[2]: "}},
+		{[]string{"urls=http://10.1.2.3/"}, []string{"urls[0]: 10.1.2.3 is a denied address"}},
+		{[]string{"urls=http://169.254.169.254/"}, []string{"urls[0]: 169.254.169.254 is a denied address"}},
+		{[]string{"urls="}, []string{"urls: holds 0 URLs; give 1 to 64"}},
+		{[]string{"urls=[1]"}, []string{`urls: "[1]" is not a list of strings`, `urls[0]: ""`}},
+		{[]string{"paused=maybe"}, []string{`paused: "maybe" is not true or false`}},
+		{[]string{"concurrency=abc"}, []string{`concurrency: "abc" is not a whole number`}},
+		{[]string{"concurrency=1501"}, []string{`concurrency: 1501 is outside 1 to 1500`}},
+		{[]string{"retry_concurrency=61"}, []string{`retry_concurrency: 61 is outside 1 to 60`}},
+		{[]string{"interval=5"}, []string{`interval: "5" is not a duration such as 500ms`}},
+		{[]string{"interval=-1s"}, []string{`interval: -1s is outside 0s to`}},
+		{[]string{"timeout=31s"}, []string{`timeout: 31s is outside 1ms to 30s`}},
+		{[]string{"max_retries=-1"}, []string{`max_retries: -1 is outside`}},
+		{[]string{"max_retries=1.5"}, []string{`max_retries: "1.5" is not a whole number`}},
+		{[]string{"retry_coefficient=25h"}, []string{`retry_coefficient: 25h0m0s is outside`}},
+		{[]string{"encoding=xml"}, []string{`encoding: "xml" is not one of json, form`}},
+		{[]string{"secret=hush"}, []string{`secret: must begin with whsec_`}},
+		{[]string{"secret=whsec_aHVzaA=="}, []string{`secret: holds 4 bytes`}},
+		{[]string{"secret=" + medispatcher.SecretMask}, []string{`secret: is the mask`}},
+		{[]string{"headers=x"}, []string{`headers: write headers.NAME=VALUE, or a JSON object`}},
+		{[]string{"headers.Host=x"}, []string{`headers: "Host" is set by the dispatcher`}},
+		{[]string{"headers.=x"}, []string{`headers.: is not a field`}},
+		{[]string{"receive_bench=1"}, []string{`receive_bench: "1" is not true or false`}},
+		{[]string{"drop=x"}, []string{`drop: write drop.NAME=VALUE`}},
+		{[]string{"drop.threshold=-1"}, []string{`drop.threshold: -1 is outside`}},
+		{[]string{"drop.action=x"}, []string{`drop.action: "x" is not one of keep, log, drop`}},
+		{[]string{"drop.x=1"}, []string{`drop.x: is not a field`}},
+		{[]string{`drop={"x":1}`}, []string{`drop.x: is not a field`}},
+		{[]string{`drop={}`, "drop.action=log"}, []string{`drop.action: drop is given as a whole, too`}},
+		{[]string{"alert.enabled=1"}, []string{`alert.enabled: `}},
+		{[]string{"alert.window=0s"}, []string{`alert.window: 0s is outside 1s`}},
+		{[]string{"alert.every=1ms"}, []string{`alert.every: 1ms is outside`}},
+		{[]string{"alert.failures=-1"}, []string{`alert.failures: -1 is below 0`}},
+		{[]string{"alert.message_failures=-1"}, []string{`alert.message_failures: -1 is below 0`}},
+		{[]string{"alert.backlog=-1"}, []string{`alert.backlog: -1 is below 0`}},
+		{[]string{"id=y"}, []string{`id: cannot be changed`}},
+		{[]string{"concurency=1"}, []string{`concurency: is not a field of a subscription; did you mean concurrency?`}},
+		{[]string{"retry-concurrency=1"}, []string{`did you mean retry_concurrency?`}},
+		{[]string{"concurrency=1", "concurrency=2"}, []string{`concurrency: is given twice`}},
+		{[]string{"concurrency"}, []string{`"concurrency": write KEY=VALUE`}},
+		{[]string{"topic=a..b", "timeout=99h", "encoding=x"}, []string{"topic: ", "timeout: ", "encoding: "}},
+	} {
+		c.fails(exitUsage, "", append([]string{"sub", "set", "x"}, bad.args...), bad.want...)
+	}
+	c.fails(exitUsage, "", []string{"sub", "put", "x", "--concurrency", "x", "--paused=maybe", "--timeout", "99h", "--url", ""},
+		`concurrency: `, `paused: `, `topic: is missing`, `urls[0]: "" must begin with`, `timeout: `)
+	c.fails(exitUsage, "", []string{"sub", "put", "x", "--header", "x"}, `--header "x": write 'name: value'`)
+	c.fails(exitUsage, "", []string{"sub", "put", "b\x1bd", "--topic", "a", "--url", "http://h/"}, `id: "b\x1bd" must start with`)
+	if c.stored("x") != before {
+		t.Errorf("stored %s", c.stored("x"))
+	}
+}
+
+func TestSubPauseResume(t *testing.T) {
+	c := newCLI(t)
+	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/")
+	if out := c.ok("sub", "pause", "x"); out != "x: paused\n" || !c.get("x").Paused {
+		t.Error(out)
+	}
+	if out := c.ok("sub", "resume", "x"); out != "x: resumed\n" || c.get("x").Paused {
+		t.Error(out)
+	}
+}
+
+func TestSubNotFound(t *testing.T) {
+	c := newCLI(t)
+	for _, args := range [][]string{{"get", "x"}, {"set", "x", "paused=true"}, {"pause", "x"}, {"resume", "x"}, {"rm", "x"}, {"rm", "x", "--purge"}} {
+		c.fails(exitFailed, "", append([]string{"sub"}, args...), `subscription "x": not found; medispatcher sub ls lists the subscriptions`)
+	}
+	c.fails(exitUsage, "", []string{"sub", "rm", "a b"}, `id: "a b" must start with`)
+}
+
+func TestSubList(t *testing.T) {
+	c := newCLI(t)
+	code, out, stderr := c.run("", "sub", "ls")
+	if code != exitOK || !strings.HasPrefix(out, "ID") || !strings.Contains(stderr, "no subscriptions yet; add one") {
+		t.Errorf("exit %d, %q, %q", code, out, stderr)
+	}
+	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://u:hush@h/", "--url", "http://i/", "--concurrency", "16", "--secret", secret)
+	c.ok("sub", "put", "a", "--topic", ">", "--url", "http://h/", "--paused")
+	want := `ID       TOPIC    STATE   CONCURRENCY  URLS
+a        >        paused            8  http://h/
+billing  order.*  active           16  http://u:xxxxx@h/ http://i/
+`
+	if out := c.ok("sub", "ls"); out != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+	var list []medispatcher.Subscription
+	out = c.ok("sub", "ls", "--json")
+	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 || strings.Contains(out, secret) || !strings.Contains(out, `"topic": ">"`) {
+		t.Errorf("%v: %s", err, out)
+	}
+	// What somebody broke by hand is listed, and reaches no terminal raw.
+	c.redis.HSet("medis:subscriptions", "bro\x1b[31mken", `{"topic":1}`)
+	_, out, stderr = c.run("", "sub", "ls")
+	contains(t, out, `bro\x1b[31mken  -        unusable`)
+	contains(t, stderr, "unusable")
+	c.redis.HSet("medis:subscriptions", "broken", `{"topic":1}`)
+	c.fails(exitFailed, "", []string{"sub", "get", "broken"}, `"broken": its stored document is unusable (`)
+}
+
+func TestSubRemove(t *testing.T) {
+	c := newCLI(t)
+	put := func() { c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/") }
+	fill := func(key string) {
+		if _, err := c.redis.XAdd(key, "*", []string{"topic", "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put()
+	if out := c.ok("sub", "rm", "x"); out != "x: removed\n" || c.stored("x") != "" {
+		t.Error(out)
+	}
+	for _, key := range []string{"medis:{0}:ch:x", "medis:{0}:dead:x"} {
+		put()
+		fill(key)
+		c.fails(exitFailed, "", []string{"sub", "rm", "x"}, `subscription "x" holds messages (1 `)
+		if c.stored("x") == "" || !c.redis.Exists(key) {
+			t.Error("it is gone all the same")
+		}
+		out := c.ok("sub", "rm", "x", "--purge")
+		if !strings.HasPrefix(out, "x: removed, and with it messages (1 ") || c.stored("x") != "" || c.redis.Exists(key) {
+			t.Error(out)
+		}
+	}
+	// A purge that died half-way can be repeated.
+	fill("medis:{0}:ch:x")
+	c.fails(exitFailed, "", []string{"sub", "rm", "x"}, `not found, but Redis holds messages (1 READY) of it; --purge throws them away`)
+	if c.ok("sub", "rm", "x", "--purge"); c.redis.Exists("medis:{0}:ch:x") {
+		t.Error("left over")
+	}
+}
