@@ -14,8 +14,6 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrPrecondition: an If-Match was given and does not hold.
 	ErrPrecondition = errors.New("it has changed since it was read; read it again and repeat the change")
-	// ErrUnavailable: Redis does not answer, or refuses writes.
-	ErrUnavailable = errors.New("redis is unavailable")
 	// ErrTooLarge: a message body is larger than MEDIS_MAX_BODY.
 	ErrTooLarge = errors.New("message body is too large")
 	// ErrGone: a channel is not there any more: purged, or its key replaced by hand.

@@ -202,7 +202,15 @@ func wantedType(target any, raw []byte, err error) string {
 		}
 		want = `a duration in quotes such as "500ms" or "1m30s"`
 	}
-	return fmt.Sprintf("%s is not %s", quote(string(raw)), want)
+	return fmt.Sprintf("%s is not %s", cut(raw), want)
+}
+
+// cut shows JSON on one line, cut short. It is valid, so it has no control characters.
+func cut(raw []byte) string {
+	if len(raw) > 80 {
+		return strings.ToValidUTF8(string(raw[:80]), "") + "…"
+	}
+	return string(raw)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -59,6 +60,7 @@ func CheckPrefix(prefix string) error {
 // Open makes a Store. It connects on first use: a Redis that is away does not
 // stop a dispatcher from starting.
 func Open(cfg Config) (*Store, error) {
+	quiet.Do(func() { redis.SetLogger(silence{}) })
 	opt, err := parseURL(cfg.URL)
 	if err != nil {
 		return nil, err
@@ -78,6 +80,14 @@ func Open(cfg Config) (*Store, error) {
 		blocking: redis.NewUniversalClient(&blocking),
 	}, nil
 }
+
+// quiet keeps go-redis from writing lines of its own to stderr: every error reaches
+// its caller, who logs it once.
+var quiet sync.Once
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 // Close ends every connection.
 func (s *Store) Close() error {
@@ -137,7 +147,7 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 		MasterName: master, SentinelUsername: sentinelUser, SentinelPassword: sentinelPassword,
 		IsClusterMode: cluster, Protocol: 2, MaxRetries: -1, ContextTimeoutEnabled: true,
 		DialTimeout: dialTimeout, ReadTimeout: replyTimeout, WriteTimeout: replyTimeout,
-		PoolSize: poolSize, PoolTimeout: replyTimeout,
+		DialerRetries: 1, PoolSize: poolSize, PoolTimeout: replyTimeout,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if one.Network == "unix" {

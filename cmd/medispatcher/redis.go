@@ -90,7 +90,7 @@ func (s *state) explain(err error) error {
 	case containsAny(text, "EOF"):
 		hint = "the connection was closed: check MEDIS_REDIS_URL, rediss:// being TLS and redis:// not"
 	}
-	return redisError{fmt.Sprintf("redis at %s: %s; %s", s.redisAt(), text, hint), err}
+	return redisError{fmt.Sprintf("redis at %s: %s; %s", s.redisAt(), strings.TrimSuffix(text, "."), hint), err}
 }
 
 func (s *state) redisAt() string { return redisAt(s.cfg.RedisURL) }

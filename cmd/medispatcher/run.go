@@ -47,35 +47,28 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root := a.root()
 	root.SetArgs(a.earlierForm(root, args))
 	err := root.ExecuteContext(ctx)
-	for line := range strings.SplitSeq(message(err), "\n") {
+	if err == nil {
+		return exitOK
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if strings.HasSuffix(line, context.Canceled.Error()) {
+			line = "interrupted" // in which step matters to nobody
+		}
 		if line != "" {
 			_, _ = fmt.Fprintln(stderr, "medispatcher: "+clean(line))
 		}
 	}
-	if err != nil && !a.started {
+	if !a.started {
 		return exitUsage
 	}
 	return exitCode(err)
-}
-
-func message(err error) string {
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, context.Canceled):
-		return "interrupted"
-	}
-	return err.Error()
 }
 
 func exitCode(err error) int {
 	var usage usageError
 	var config configError
 	var fields medispatcher.Problems
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &usage), errors.As(err, &config), errors.As(err, &fields):
+	if errors.As(err, &usage) || errors.As(err, &config) || errors.As(err, &fields) {
 		return exitUsage
 	}
 	return exitFailed

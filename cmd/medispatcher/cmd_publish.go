@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+// publishFlags are the fields of a message that are not topic and body. With --ndjson they are
+// what a line gets that does not say.
+type publishFlags struct {
+	id, sender, key, mediaType, delay string
+	headers                           []string
+	ndjson                            bool
+}
+
+func (a *app) publishCommand() *cobra.Command {
+	var f publishFlags
+	cmd := &cobra.Command{
+		Use:     "publish TOPIC [BODY|-]",
+		GroupID: groupUse,
+		Short:   "Publish a message, or many from stdin",
+		Long: `Publish a message and print its id. The body is the argument, or what stdin holds
+where it is - or missing.
+
+With --ndjson every line of stdin is a JSON object of these fields:
+  topic        required, unless TOPIC is given
+  body         a string is the body itself; any other JSON value is sent as JSON
+  body_base64  instead of body, for bytes that are not text
+  id, sender, key, type, headers (an object of strings), time (unix ms),
+  delay (1m30s, or ms)
+A bad line is reported with its number, and the rest goes on.
+
+A publish whose answer is lost may have been accepted. Repeating it is safe with an
+id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.`,
+		Example: `  medispatcher publish order.created '{"order":42}'
+  medispatcher publish order.created --id order-42 --header 'traceparent: 00-…' - < order.json
+  medispatcher publish mail.reminder --delay 24h '{"to":"ann"}'
+  medispatcher publish --ndjson < messages.ndjson`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.ndjson {
+				return atLeast(0, 1, "TOPIC")(cmd, args)
+			}
+			return atLeast(1, 2, "TOPIC")(cmd, args)
+		},
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error { return s.publish(ctx, f, args) }),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.id, "id", "", "`ID` of the message, which makes repeating it safe")
+	flags.StringVar(&f.sender, "sender", "", "`NAME` of who sends it")
+	flags.StringVar(&f.key, "key", "", "`KEY` that chooses the partition, such as a customer number")
+	flags.StringVar(&f.mediaType, "type", "", "content `TYPE` of the body (default "+medispatcher.DefaultType+")")
+	flags.StringVar(&f.delay, "delay", "", "`WAIT` this long before it is delivered, such as 1m30s")
+	flags.StringArrayVar(&f.headers, "header", nil, "header `'NAME: VALUE'` that is forwarded; may be repeated")
+	flags.BoolVar(&f.ndjson, "ndjson", false, "read messages from stdin, a JSON object a line")
+	return cmd
+}
+
+func (s *state) publish(ctx context.Context, f publishFlags, args []string) error {
+	m, err := f.message()
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		m.Topic = args[0]
+	}
+	if f.ndjson {
+		if f.id != "" {
+			return usagef("--id cannot go with --ndjson: every message needs an id of its own; write it into the lines")
+		}
+		return s.publishLines(ctx, m)
+	}
+	if err := m.Check(); err != nil {
+		return err
+	}
+	if m.Body, err = s.body(ctx, args[1:]); err != nil {
+		return err
+	}
+	return s.publishOne(ctx, m)
+}
+
+// message is what the flags say of a message.
+func (f publishFlags) message() (medispatcher.Message, error) {
+	m := medispatcher.Message{ID: f.id, Sender: f.sender, Key: f.key, Type: f.mediaType}
+	var err error
+	if m.Delay, err = medispatcher.ParseDelay(f.delay); err != nil {
+		return m, usagef("--delay: %v", err)
+	}
+	if m.Headers, err = parseHeaders(f.headers); err != nil {
+		return m, err
+	}
+	for name := range m.Headers {
+		if medispatcher.ReservedHeader(name) {
+			return m, usagef("--header %q: the dispatcher or HTTP itself sets it, and would ignore yours; leave it out", name)
+		}
+	}
+	return m, nil
+}
+
+// parseHeaders reads 'name: value' of flags.
+func parseHeaders(list []string) (map[string]string, error) {
+	headers := make(map[string]string, len(list))
+	for _, h := range list {
+		name, value, ok := strings.Cut(h, ":")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" {
+			return nil, usagef("--header %q: write 'name: value'", h)
+		}
+		if _, twice := headers[name]; twice {
+			return nil, usagef("--header %q is given twice; a message has one value of a header", name)
+		}
+		headers[name] = strings.TrimSpace(value)
+	}
+	return headers, nil
+}
+
+// body is the body that the arguments name, or that stdin holds.
+func (s *state) body(ctx context.Context, args []string) ([]byte, error) {
+	limit := int64(s.cfg.MaxBody)
+	var body []byte
+	switch {
+	case len(args) == 1 && args[0] != "-":
+		body = []byte(args[0])
+	case len(args) == 0 && isTerminal(s.stdin):
+		return nil, usagef("BODY is missing: give it as an argument, or - to type it (end with Ctrl-D)")
+	default:
+		var err error
+		in := interruptible(ctx, s.stdin)
+		defer in.Close()
+		if body, err = io.ReadAll(io.LimitReader(in, limit+1)); err != nil {
+			return nil, fmt.Errorf("cannot read the body from stdin: %w", err)
+		}
+		if len(args) == 0 && len(body) == 0 {
+			// As of a cron job without stdin: an empty message was hardly meant.
+			return nil, usagef("BODY is missing, and stdin is empty; give '' for a message without a body")
+		}
+	}
+	return body, s.checkBody(body)
+}
+
+func (s *state) checkBody(body []byte) error {
+	if int64(len(body)) > int64(s.cfg.MaxBody) {
+		return fmt.Errorf("%w: more than %s; send a reference to the data, or raise MEDIS_MAX_BODY everywhere", medispatcher.ErrTooLarge, s.cfg.MaxBody)
+	}
+	return nil
+}
+
+// publishOne publishes a checked message and prints its id.
+func (s *state) publishOne(ctx context.Context, m medispatcher.Message) error {
+	step, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	id, err := s.store.Publish(step, m)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.stdout, clean(id))
+	return err
+}
+
+// interruptible is a reader that fails when ctx ends: a read of a terminal or of
+// a pipe cannot be interrupted itself.
+func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+	out, in := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = out.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		defer stop()
+		_, err := io.Copy(in, r)
+		_ = in.CloseWithError(err)
+	}()
+	return out
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// repaint is how often status --watch looks again.
+const repaint = time.Second
+
+func (a *app) statusCommand() *cobra.Command {
+	var watch, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status",
+		GroupID: groupOperate,
+		Short:   "Count the messages of every subscription",
+		Long: `Count the messages before their fan-out and in every channel, and list the dispatchers.
+
+READY     not yet read by a dispatcher
+BURIED    read and not settled: in flight, or waiting for the next attempt
+RETRYING  those of BURIED that failed and wait for their next attempt
+DEAD      given up, kept, can be replayed
+OLDEST    age of the oldest message that is not settled`,
+		Example: `  medispatcher status --watch
+  medispatcher status --json | jq '.subscriptions[] | select(.dead > 0)'`,
+		Args: noArgs,
+		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
+			if watch {
+				return s.watchStatus(ctx, asJSON)
+			}
+			return s.writeStatus(ctx, s.stdout, asJSON, "  ")
+		}),
+	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until Ctrl-C")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch one object a line")
+	return cmd
+}
+
+// readStatus is the state of the whole system, its lists never nil.
+func readStatus(ctx context.Context, store *streams.Store, registry *streams.Registry) (medispatcher.Status, error) {
+	var st medispatcher.Status
+	snapshot, err := registry.Latest(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Revision = snapshot.Revision
+	if st.Incoming, err = store.IncomingStatus(ctx); err != nil {
+		return st, err
+	}
+	if st.Subscriptions, err = store.ChannelStatus(ctx, snapshot.IDs()); err != nil {
+		return st, err
+	}
+	for i := range st.Subscriptions {
+		sub := snapshot.Subs[st.Subscriptions[i].ID]
+		st.Subscriptions[i].Topic, st.Subscriptions[i].State = sub.Topic, stateOf(sub)
+	}
+	st.Dispatchers, err = store.Dispatchers(ctx)
+	return st, err
+}
+
+func (s *state) writeStatus(ctx context.Context, w io.Writer, asJSON bool, indent string) error {
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	st, err := readStatus(ctx, s.store, s.registry)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(w, st, indent)
+	}
+	return printStatus(w, st, s.store.Partitions())
+}
+
+// watchStatus repeats until ctx ends, which is how it is meant to end. When Redis goes
+// away it says so, and goes on when it is back.
+func (s *state) watchStatus(ctx context.Context, asJSON bool) error {
+	tick := time.NewTicker(repaint)
+	defer tick.Stop()
+	paint := isTerminal(s.stdout) && !asJSON
+	for {
+		var page bytes.Buffer
+		err := s.writeStatus(ctx, &page, asJSON, "")
+		if ctx.Err() != nil {
+			return nil
+		}
+		switch {
+		case err != nil && !paint:
+			_, _ = fmt.Fprintln(s.stderr, "medispatcher: "+clean(oneLine(s.explain(err))))
+		case err != nil:
+			page.Reset()
+			_, _ = fmt.Fprintln(&page, clean(oneLine(s.explain(err))))
+		}
+		if !asJSON {
+			page.WriteString("\n")
+		}
+		if err := s.paint(page.String(), paint); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// paint writes a page over the one before, line by line, so that a terminal does not flicker.
+func (s *state) paint(page string, over bool) error {
+	if over {
+		page = time.Now().Format(time.TimeOnly) + "  Ctrl-C ends\n\n" + page
+		page = "\x1b[H" + strings.ReplaceAll(page, "\n", "\x1b[K\n") + "\x1b[J"
+	}
+	_, err := io.WriteString(s.stdout, page)
+	return err
+}
+
+func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
+	in := st.Incoming
+	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	ms := func(v int64) string { return age(time.Duration(v) * time.Millisecond) }
+	incoming := table{header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">OLDEST"}}
+	incoming.add(counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), ms(in.OldestMS))
+	subs := table{header: []string{"SUBSCRIPTION", "TOPIC", "STATE", ">READY", ">BURIED", ">RETRYING", ">DEAD", ">OLDEST"}}
+	for _, c := range st.Subscriptions {
+		subs.add(c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS))
+	}
+	dispatchers := table{header: []string{"DISPATCHER", "HOST", ">PID", "VERSION", "ENV", ">UP", "STATE"}}
+	for _, d := range st.Dispatchers {
+		dispatchers.add(dispatcherRow(d)...)
+	}
+	for i, t := range []struct {
+		table *table
+		empty string
+	}{
+		{&incoming, ""},
+		{&subs, "no subscriptions; add one: medispatcher sub put ID --topic 'order.*' --url http://…"},
+		{&dispatchers, "no dispatcher runs; start one: medispatcher serve"},
+	} {
+		if i > 0 {
+			_, _ = io.WriteString(w, "\n")
+		}
+		if len(t.table.rows) == 0 {
+			if _, err := io.WriteString(w, t.empty+"\n"); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.table.write(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dispatcherRow(d medispatcher.Dispatcher) []string {
+	row := []string{d.ID, d.Host, strconv.Itoa(d.PID), d.Version, d.Env, "-", "alive"}
+	if !d.Started.IsZero() {
+		// By the clock of the dispatcher's own heartbeats: ours may differ.
+		row[5] = age(d.Heartbeat.Sub(d.Started))
+	}
+	if !d.Alive {
+		row[6] = "dead since " + d.Heartbeat.Format(time.DateTime)
+	}
+	for i := range row {
+		if row[i] == "" {
+			row[i] = "-"
+		}
+	}
+	return row
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+func (a *app) subCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:                   "sub COMMAND",
+		DisableFlagsInUseLine: true,
+		GroupID:               groupUse,
+		Short:                 "Manage subscriptions",
+		Long: `Manage subscriptions: who wants a topic, and how to push to them. A change reaches
+every dispatcher within a second and disturbs nothing that is in flight.`,
+		Example: `  medispatcher sub put billing --topic 'order.*' --url http://127.0.0.1:8080/hook
+  medispatcher sub set billing concurrency=32 interval=5ms
+  medispatcher sub pause billing
+  medispatcher sub ls`,
+		Args: noSuchCommand,
+		RunE: needsCommand,
+	}
+	cmd.AddCommand(a.subListCommand(), a.subGetCommand(), a.subPutCommand(), a.subSetCommand(), a.subRemoveCommand(),
+		a.subPauseCommand("pause", "Keep a subscription's messages and push none", true),
+		a.subPauseCommand("resume", "Push again after a pause", false))
+	return cmd
+}
+
+func (a *app) subListCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List subscriptions",
+		Args:  noArgs,
+		RunE:  a.withState(func(ctx context.Context, s *state, _ []string) error { return s.listSubs(ctx, asJSON) }),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (s *state) listSubs(ctx context.Context, asJSON bool) error {
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	snapshot, err := s.registry.Refresh(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		list := make([]medispatcher.Subscription, 0, len(snapshot.Subs))
+		for _, id := range snapshot.IDs() {
+			list = append(list, snapshot.Subs[id].Masked())
+		}
+		return writeJSON(s.stdout, list, "  ")
+	}
+	t := table{header: []string{"ID", "TOPIC", "STATE", ">CONCURRENCY", "URLS"}}
+	for _, id := range slices.Sorted(maps.Keys(snapshot.Stored)) {
+		sub, usable := snapshot.Subs[id]
+		if !usable { // the log says why
+			t.add(id, "-", "unusable", "-", "-")
+			continue
+		}
+		t.add(id, sub.Topic, stateOf(sub), strconv.Itoa(sub.Concurrency), shownURLs(sub.URLs))
+	}
+	if len(snapshot.Stored) == 0 {
+		_, _ = fmt.Fprintln(s.stderr, "no subscriptions yet; add one: medispatcher sub put ID --topic 'order.*' --url http://127.0.0.1:8080/hook")
+	}
+	return t.write(s.stdout)
+}
+
+func stateOf(sub medispatcher.Subscription) string {
+	if sub.Paused {
+		return "paused"
+	}
+	return "active"
+}
+
+// shownURLs hides the passwords in worker URLs.
+func shownURLs(urls []string) string {
+	shown := make([]string, len(urls))
+	for i, u := range urls {
+		_, raw := medispatcher.SplitURL(u)
+		shown[i] = strings.TrimSuffix(u, raw) + medispatcher.Redact(raw)
+	}
+	return strings.Join(shown, " ")
+}
+
+func (a *app) subGetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "get ID",
+		Short:   "Show a subscription as JSON, its secret masked",
+		Long:    "Show a subscription as JSON with every value in force, its secret masked. `sub put` keeps\na secret that is given back masked.",
+		Example: "  medispatcher sub get billing > billing.json\n  medispatcher sub put billing --file billing.json",
+		Args:    exactly("ID"),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			ctx, cancel := context.WithTimeout(ctx, stepWithin)
+			defer cancel()
+			sub, _, err := s.registry.Get(ctx, args[0])
+			var fields medispatcher.Problems
+			if errors.As(err, &fields) {
+				return fmt.Errorf("subscription %q: its stored document is unusable (%s); put it anew: medispatcher sub put", args[0], oneLine(err))
+			}
+			if err != nil {
+				return s.notFound(err)
+			}
+			return writeJSON(s.stdout, sub.Masked(), "  ")
+		}),
+	}
+}
+
+func (a *app) subSetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "set ID KEY=VALUE…",
+		Short: "Change fields of a subscription",
+		Long: `Change fields of a subscription and leave the others. KEY is the name that sub get
+shows, dotted for nested fields. An empty VALUE, or null, resets the field to its default.`,
+		Example: `  medispatcher sub set billing concurrency=32 interval=5ms
+  medispatcher sub set billing urls=http://10.0.0.1/hook,http://10.0.0.2/hook
+  medispatcher sub set billing 'urls=["http://10.0.0.1/hook?only=a,b"]'
+  medispatcher sub set billing drop.threshold=5 drop.action=log headers.X-Team=blue
+  medispatcher sub set billing timeout=`,
+		Args: atLeast(2, -1, "ID", "KEY=VALUE"),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			p, problems := patch{}, medispatcher.Problems{}
+			for _, arg := range args[1:] {
+				key, value, ok := strings.Cut(arg, "=")
+				if !ok {
+					return usagef("%q: write KEY=VALUE, such as concurrency=32", arg)
+				}
+				collect(&problems, p.set(key, value))
+			}
+			if len(problems) > 0 {
+				return problems
+			}
+			return s.patchSub(ctx, args[0], p, "changed")
+		}),
+	}
+}
+
+func (a *app) subPauseCommand(verb, short string, paused bool) *cobra.Command {
+	return &cobra.Command{
+		Use:   verb + " ID",
+		Short: short,
+		Args:  exactly("ID"),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			return s.patchSub(ctx, args[0], patch{"paused": paused}, verb+"d")
+		}),
+	}
+}
+
+func (s *state) patchSub(ctx context.Context, id string, p patch, done string) error {
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	doc, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if _, _, err = s.registry.Patch(ctx, id, doc, ""); err != nil {
+		return s.notFound(err)
+	}
+	_, err = fmt.Fprintf(s.stdout, "%s: %s\n", clean(id), done)
+	return err
+}
+
+// notFound adds to the error that an id is unknown where to find the known ones.
+func (s *state) notFound(err error) error {
+	if errors.Is(err, medispatcher.ErrNotFound) {
+		return fmt.Errorf("%w; medispatcher sub ls lists the subscriptions", err)
+	}
+	return err
+}
+
+// collect adds the problems of err.
+func collect(all *medispatcher.Problems, err error) {
+	var some medispatcher.Problems
+	if errors.As(err, &some) {
+		*all = append(*all, some...)
+	}
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

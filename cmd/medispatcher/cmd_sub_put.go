@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/solate/medispatcher"
+)
+
+// maxSubscriptionFile keeps a mistaken --file from filling the memory.
+const maxSubscriptionFile = 1 << 20
+
+func (a *app) subPutCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "put ID",
+		Short: "Add a subscription, or replace one",
+		Long: `Add a subscription, or replace one with all its fields; sub set changes single ones.
+Fields that are not given take the defaults of the configuration, also when those
+change later.
+
+TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
+		Example: `  medispatcher sub put billing --topic 'order.*' --url http://127.0.0.1:8080/hook
+  medispatcher sub put audit --topic '>' --url https://audit.example/in --max-retries 20
+  medispatcher sub put billing --file billing.json
+  medispatcher sub get billing | jq '.concurrency=32' | medispatcher sub put billing --file -`,
+		Args: exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withState(func(ctx context.Context, s *state, args []string) error {
+				doc, problems, err := s.subDocument(ctx, cmd.Flags(), file)
+				if err != nil {
+					return err
+				}
+				return s.putSub(ctx, args[0], doc, problems)
+			})(cmd, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	for _, f := range subFields {
+		switch {
+		case f.flag == "":
+		case f.kind == kindList, f.kind == kindHeaders:
+			flags.StringArray(f.flag, nil, f.usage)
+		case f.kind == kindBool:
+			flags.Var(new(textBool), f.flag, f.usage)
+			flags.Lookup(f.flag).NoOptDefVal = "true"
+		default:
+			flags.String(f.flag, "", f.usage)
+		}
+	}
+	flags.StringVar(&file, "file", "", "read the whole subscription from a JSON `FILE`, - for stdin")
+	return cmd
+}
+
+// subDocument is what the file or the flags say of a subscription, and the problems seen so far.
+func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file string) (doc []byte, problems medispatcher.Problems, err error) {
+	p, headers := patch{}, []string(nil)
+	flags.Visit(func(flag *pflag.Flag) {
+		for _, f := range subFields {
+			switch values, isList := flag.Value.(pflag.SliceValue); {
+			case f.flag == "" || f.flag != flag.Name:
+			case f.kind == kindHeaders:
+				headers = values.GetSlice()
+			case isList: // one flag is one URL, commas and all
+				list, _ := json.Marshal(values.GetSlice())
+				collect(&problems, p.set(f.name, string(list)))
+			default:
+				collect(&problems, p.set(f.name, flag.Value.String()))
+			}
+		}
+	})
+	if headers != nil {
+		if p["headers"], err = parseHeaders(headers); err != nil {
+			return nil, nil, err
+		}
+	}
+	if file != "" {
+		if len(p)+len(problems) > 0 {
+			return nil, nil, usagef("--file is the whole subscription: leave out the other flags, or change fields afterwards with sub set")
+		}
+		doc, err = s.readDocument(ctx, file)
+		return doc, nil, err
+	}
+	if len(p)+len(problems) == 0 {
+		return nil, nil, usagef("sub put: give --topic and --url, or --file; see medispatcher sub put --help")
+	}
+	doc, err = json.Marshal(p)
+	return doc, problems, err
+}
+
+func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
+	var in io.ReadCloser
+	if file == "-" {
+		in = interruptible(ctx, s.stdin)
+	} else {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, usagef("cannot read %s: %v", file, pathCause(err))
+		}
+		in = f
+	}
+	defer func() { _ = in.Close() }()
+	doc, err := io.ReadAll(io.LimitReader(in, maxSubscriptionFile+1))
+	switch {
+	case err != nil:
+		return nil, usagef("cannot read %s: %v", file, pathCause(err))
+	case len(doc) > maxSubscriptionFile:
+		return nil, usagef("%s is larger than %s; is it one subscription?", file, Size(maxSubscriptionFile))
+	case strings.TrimSpace(string(doc)) == "":
+		return nil, usagef("%s is empty; give one subscription as JSON", file)
+	}
+	return doc, nil
+}
+
+// putSub stores a document, unless it has problems; then it finds the others, to list all at once.
+func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems) error {
+	if len(problems) > 0 {
+		_, _, err := s.cfg.rules().Replace(id, nil, doc, time.Now())
+		collect(&problems, err)
+		return problems
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	sub, _, created, err := s.registry.Put(ctx, id, doc, "")
+	if err != nil {
+		return err
+	}
+	done := "replaced"
+	if created {
+		done = "created"
+	}
+	_, err = fmt.Fprintf(s.stdout, "%s: %s, %s to %s\n", clean(id), done, clean(sub.Topic), clean(shownURLs(sub.URLs)))
+	return err
+}

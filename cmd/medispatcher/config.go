@@ -1,0 +1,100 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
+	"github.com/solate/medispatcher/streams"
+)
+
+// Config is everything an operator can set. The tags are the whole truth about a
+// variable: its parsing, its limits, the listing of `config` and the table in
+// docs/configuration.md are all made from them.
+//
+// min and max bound a value, oneof lists the allowed ones. secret:"true" hides a
+// value wherever it is shown, secret:"url" hides the password in it.
+type Config struct {
+	RedisURL   string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://s1:26379,s2:26379?master_name=NAME."`
+	KeyPrefix  string `env:"MEDIS_KEY_PREFIX" envDefault:"medis" doc:"Every key begins with it, so that several systems can share one Redis."`
+	Partitions int    `env:"MEDIS_PARTITIONS" envDefault:"1" min:"1" max:"1024" doc:"Complete slices of the system, spread over the masters of a Redis Cluster; one machine needs one. The same for everybody who shares the Redis."`
+
+	Listen     string `env:"MEDIS_LISTEN" envDefault:"127.0.0.1:5601" doc:"host:port of the API, the panel, the metrics and the health routes. An address that is not loopback needs MEDIS_ADMIN_TOKEN."`
+	AdminToken string `env:"MEDIS_ADMIN_TOKEN" secret:"true" doc:"Bearer token of the API, the panel and the metrics, 16 characters or more. Make one with: openssl rand -hex 32"`
+
+	LogLevel  string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"What is worth a line on stderr."`
+	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
+	DataLog   string `env:"MEDIS_DATA_LOG" envDefault:"-" doc:"File of the DATA log, which holds whole messages that may have to be recovered by hand; - is stdout."`
+	SentLog   bool   `env:"MEDIS_SENT_LOG" envDefault:"false" doc:"Also write each delivered message to the DATA log."`
+	Env       string `env:"MEDIS_ENV" doc:"Reception environment of this dispatcher: it uses worker URLs tagged [T_ENV:…] with this name."`
+
+	FanoutWorkers       int           `env:"MEDIS_FANOUT_WORKERS" envDefault:"1" min:"1" max:"64" doc:"Fan-out workers of a partition. More than one loses the order of messages within a topic."`
+	Concurrency         int           `env:"MEDIS_CONCURRENCY" envDefault:"8" min:"1" max:"100000" doc:"Pushes at once of a subscription that does not say, in each dispatcher."`
+	MaxConcurrency      int           `env:"MEDIS_MAX_CONCURRENCY" envDefault:"1500" min:"1" max:"100000" doc:"Highest concurrency that a subscription may ask for."`
+	RetryConcurrency    int           `env:"MEDIS_RETRY_CONCURRENCY" envDefault:"2" min:"1" max:"100000" doc:"Retries at once of a subscription that does not say, beside its concurrency."`
+	MaxRetryConcurrency int           `env:"MEDIS_MAX_RETRY_CONCURRENCY" envDefault:"60" min:"1" max:"100000" doc:"Highest retry_concurrency that a subscription may ask for."`
+	Interval            time.Duration `env:"MEDIS_INTERVAL" envDefault:"0s" min:"0s" max:"1h" doc:"Pause between two pushes of a subscription that does not say."`
+	Timeout             time.Duration `env:"MEDIS_TIMEOUT" envDefault:"5s" min:"1ms" max:"1h" doc:"Time that a worker has to answer, of a subscription that does not say."`
+	MaxTimeout          time.Duration `env:"MEDIS_MAX_TIMEOUT" envDefault:"30s" min:"1ms" max:"1h" doc:"Highest timeout that a subscription may ask for."`
+	MaxRetries          int           `env:"MEDIS_MAX_RETRIES" envDefault:"10" min:"0" max:"10000" doc:"Retries of a message before it becomes a dead letter; n retries are n+1 attempts."`
+	RetryCoefficient    time.Duration `env:"MEDIS_RETRY_COEFFICIENT" envDefault:"10s" min:"0s" max:"24h" doc:"The wait after failed attempt n is n² times this, plus up to 20 % jitter."`
+
+	MaxBody       Size          `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
+	DeadMaxLen    int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition, the oldest going first; 0 keeps all."`
+	DedupeWindow  time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long a producer's id is remembered, to take a repeated message only once."`
+	SecretOverlap time.Duration `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
+
+	DevRedisListen  string        `env:"MEDIS_DEV_REDIS_LISTEN" envDefault:"127.0.0.1:6380" doc:"host:port of the embedded Redis of medispatcher dev."`
+	ShutdownTimeout time.Duration `env:"MEDIS_SHUTDOWN_TIMEOUT" envDefault:"25s" min:"0s" max:"1h" doc:"Time for pushes in flight to end after SIGTERM. Keep it below the grace period of the container."`
+	Heartbeat       time.Duration `env:"MEDIS_HEARTBEAT" envDefault:"2s" min:"10ms" max:"10m" doc:"How often a dispatcher says that it is alive."`
+	DeadAfter       time.Duration `env:"MEDIS_DEAD_AFTER" envDefault:"10s" min:"30ms" max:"1h" doc:"Silence after which others take over a dispatcher's messages; at least three heartbeats."`
+	DenyCIDRs       []string      `env:"MEDIS_DENY_CIDRS" doc:"Addresses and prefixes that no push may go to, joined by commas: 10.0.0.0/8,::1. Link-local and cloud metadata addresses are always denied."`
+}
+
+// streams is the configuration of the Redis side. id is the consumer name, which only
+// a dispatcher uses.
+func (c *Config) streams(id string) streams.Config {
+	return streams.Config{
+		URL: c.RedisURL, Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
+		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen,
+	}
+}
+
+// rules are what this configuration asks of every subscription.
+func (c *Config) rules() medispatcher.Rules {
+	return medispatcher.Rules{
+		Defaults: medispatcher.Subscription{
+			URLs: []string{}, Headers: map[string]string{},
+			Concurrency: c.Concurrency, RetryConcurrency: c.RetryConcurrency,
+			Interval: medispatcher.Duration(c.Interval), Timeout: medispatcher.Duration(c.Timeout),
+			MaxRetries: c.MaxRetries, RetryCoefficient: medispatcher.Duration(c.RetryCoefficient),
+			Encoding: medispatcher.EncodingJSON,
+			Drop:     medispatcher.DropPolicy{Action: medispatcher.DropKeep},
+			Alert:    medispatcher.DefaultAlert(),
+		},
+		MaxConcurrency: c.MaxConcurrency, MaxRetryConcurrency: c.MaxRetryConcurrency,
+		MaxTimeout: c.MaxTimeout, SecretOverlap: c.SecretOverlap,
+		Denied: c.guard().Denied,
+	}
+}
+
+// guard refuses pushes to denied addresses.
+func (c *Config) guard() *http1.Guard {
+	prefixes, err := http1.ParsePrefixes(c.denyList())
+	if err != nil {
+		panic("MEDIS_DENY_CIDRS was not checked: " + err.Error())
+	}
+	return http1.NewGuard(prefixes)
+}
+
+// denyList is DenyCIDRs without the blanks that a trailing comma leaves.
+func (c *Config) denyList() []string {
+	var list []string
+	for _, s := range c.DenyCIDRs {
+		if s = strings.TrimSpace(s); s != "" {
+			list = append(list, s)
+		}
+	}
+	return list
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/solate/medispatcher/push/http1"
+	"github.com/solate/medispatcher/streams"
+)
+
+// minToken is the shortest admin token, in bytes: 16 random hex digits are 64 bits.
+const minToken = 16
+
+// envName is what a [T_ENV:…] tag can hold.
+var envName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// needs says what a command uses, and so which problems would stop it: a command that
+// publishes does not care about the address of the panel.
+type needs int
+
+const (
+	needsRedis  needs = 1 << iota // MEDIS_REDIS_URL
+	needsListen                   // MEDIS_LISTEN, MEDIS_DEV_REDIS_LISTEN and the token
+)
+
+// configError is every problem of a configuration, one line each.
+type configError []string
+
+func (e configError) Error() string { return strings.Join(e, "\n") }
+
+// loadConfig finds, parses and checks the configuration. With an error of type
+// configError the Config is still good to look at.
+func loadConfig(environ []string, file string, n needs) (Config, settings, error) {
+	s, err := findSettings(environ, file)
+	if err != nil {
+		return Config{}, s, err
+	}
+	cfg := s.parse()
+	c := checker{cfg: &cfg, settings: &s, bad: maps.Clone(s.unparsed)}
+	c.values()
+	c.conflicts(n)
+	if n&needsRedis != 0 {
+		c.test("MEDIS_REDIS_URL", streams.CheckURL(cfg.RedisURL))
+	}
+	if len(c.problems) > 0 {
+		return cfg, s, c.problems
+	}
+	return cfg, s, nil
+}
+
+type checker struct {
+	cfg      *Config
+	settings *settings
+	bad      map[string]bool // a wrong value is reported once, and starts no conflict
+	problems configError
+}
+
+// values checks each variable for itself.
+func (c *checker) values() {
+	fields := reflect.ValueOf(c.cfg).Elem()
+	for _, v := range variables() {
+		if c.bad[v.name] || !v.within(fields.Field(v.index).Interface()) {
+			c.report(v, "give "+v.want())
+		}
+	}
+	c.cfg.LogLevel, c.cfg.LogFormat = strings.ToLower(c.cfg.LogLevel), strings.ToLower(c.cfg.LogFormat)
+	c.test("MEDIS_KEY_PREFIX", streams.CheckPrefix(c.cfg.KeyPrefix))
+	if c.cfg.Env != "" && !envName.MatchString(c.cfg.Env) {
+		c.test("MEDIS_ENV", fmt.Errorf("give at most 64 of A-Z a-z 0-9 . _ -"))
+	}
+	_, err := http1.ParsePrefixes(c.cfg.denyList())
+	for _, err := range unjoin(err) {
+		c.test("MEDIS_DENY_CIDRS", err)
+	}
+}
+
+// conflicts checks variables against each other.
+func (c *checker) conflicts(n needs) {
+	cfg := c.cfg
+	for _, pair := range []struct {
+		def, limit string
+		above      bool
+	}{
+		{"MEDIS_CONCURRENCY", "MEDIS_MAX_CONCURRENCY", cfg.Concurrency > cfg.MaxConcurrency},
+		{"MEDIS_RETRY_CONCURRENCY", "MEDIS_MAX_RETRY_CONCURRENCY", cfg.RetryConcurrency > cfg.MaxRetryConcurrency},
+		{"MEDIS_TIMEOUT", "MEDIS_MAX_TIMEOUT", cfg.Timeout > cfg.MaxTimeout},
+	} {
+		if pair.above {
+			c.conflict(pair.def, pair.limit, "is above", "lower the first or raise the second")
+		}
+	}
+	if cfg.DeadAfter < 3*cfg.Heartbeat {
+		c.conflict("MEDIS_DEAD_AFTER", "MEDIS_HEARTBEAT", "is less than three times",
+			fmt.Sprintf("one lost heartbeat would look like a crash; give the first at least %s", 3*cfg.Heartbeat))
+	}
+	if n&needsListen == 0 {
+		return
+	}
+	loopback, err := checkListen(cfg.Listen)
+	c.test("MEDIS_LISTEN", err)
+	_, err = checkListen(cfg.DevRedisListen)
+	c.test("MEDIS_DEV_REDIS_LISTEN", err)
+	c.token(loopback)
+}
+
+func (c *checker) token(loopback bool) {
+	token := c.cfg.AdminToken
+	switch {
+	case token == "" && !loopback && !c.bad["MEDIS_LISTEN"]:
+		c.report(c.find("MEDIS_LISTEN"), "it can be reached from other machines: set MEDIS_ADMIN_TOKEN (openssl rand -hex 32), or listen on 127.0.0.1")
+	case token != "" && len(token) < minToken:
+		c.test("MEDIS_ADMIN_TOKEN", fmt.Errorf("has %d characters; give %d or more, such as: openssl rand -hex 32", len(token), minToken))
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		c.test("MEDIS_ADMIN_TOKEN", fmt.Errorf("has a space, a control character or a letter outside ASCII, which no header carries; make one with: openssl rand -hex 32"))
+	}
+}
+
+// test reports what is wrong with a variable, if anything.
+func (c *checker) test(name string, err error) {
+	if err != nil {
+		c.report(c.find(name), err.Error())
+		c.bad[name] = true
+	}
+}
+
+func (c *checker) conflict(a, b, relation, advice string) {
+	if !c.bad[a] && !c.bad[b] {
+		c.problems = append(c.problems, fmt.Sprintf("%s %s %s: %s", c.assigned(c.find(a)), relation, c.assigned(c.find(b)), advice))
+	}
+}
+
+func (c *checker) report(v variable, problem string) {
+	where := ""
+	if c.settings.source(v.name) == fromFile {
+		where = " (in " + c.settings.file + ")"
+	}
+	c.problems = append(c.problems, c.assigned(v)+where+": "+problem)
+	c.bad[v.name] = true
+}
+
+// assigned is NAME=value, the value as it was written.
+func (c *checker) assigned(v variable) string {
+	value, ok := c.settings.values[v.name]
+	if !ok {
+		value = v.def
+	}
+	shown := v.show(value)
+	if shown == "" || strings.ContainsFunc(shown, func(r rune) bool { return r == ' ' || !strconv.IsPrint(r) }) {
+		shown = strconv.Quote(shown)
+	}
+	return v.name + "=" + shown
+}
+
+func (c *checker) find(name string) variable {
+	for _, v := range variables() {
+		if v.name == name {
+			return v
+		}
+	}
+	panic("no variable " + name)
+}
+
+// checkListen says what is wrong with an address to listen on, and whether only this machine
+// can reach it. A name counts as reachable by others: only "localhost" is known.
+func checkListen(addr string) (loopback bool, err error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return false, fmt.Errorf("give host:port, such as 127.0.0.1:5601, [::1]:5601, or :5601 for all addresses")
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback(), nil
+	}
+	return strings.EqualFold(host, "localhost"), nil
+}
+
+// unjoin takes joined errors apart.
+func unjoin(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join's own form
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}

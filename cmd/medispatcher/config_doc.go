@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// docHead opens docs/configuration.md; the table below it is made from the tags of Config.
+const docHead = `# Configuration
+
+<!-- Made from the struct tags of Config by
+     go test ./cmd/medispatcher -run TestConfigurationDoc -update
+     Change it there, not here. -->
+
+medispatcher is configured by environment variables. ` + "`medispatcher -f FILE.env`" + ` reads a dotenv
+file whose variables lie beneath the environment: what the environment sets, wins. An empty
+variable means its default.
+
+` + "`medispatcher config`" + ` shows every variable, its value in force and where it comes from, and lists
+every problem at once. A wrong value or a conflict stops the start with exit code 2. An unknown
+` + "`MEDIS_`" + ` name is only a warning.
+
+A duration is written ` + "`500ms`, `5s`, `1m30s`, `24h`" + `; a size ` + "`1048576`, `512KiB`, `1MiB`, `2MB`" + `. In a dotenv
+file, put a value that has ` + "`$`, `#` or spaces" + ` in it between single quotes.
+
+| Variable | Default | Allowed | What it does |
+| --- | --- | --- | --- |
+`
+
+const docTail = `
+## Conflicts
+
+- ` + "`MEDIS_CONCURRENCY`, `MEDIS_RETRY_CONCURRENCY` and `MEDIS_TIMEOUT`" + ` must not be above their maximum.
+- ` + "`MEDIS_DEAD_AFTER`" + ` must be at least three times ` + "`MEDIS_HEARTBEAT`" + `: one lost heartbeat is no crash.
+- ` + "`MEDIS_LISTEN`" + ` on an address that other machines can reach needs ` + "`MEDIS_ADMIN_TOKEN`" + `. Commands that
+  do not listen do not ask for it.
+
+These are the limits of a dispatcher and the defaults of its subscriptions; a subscription can say
+otherwise, up to the maximum. Dispatchers that share a Redis should share a configuration, and must
+share ` + "`MEDIS_PARTITIONS` and `MEDIS_KEY_PREFIX`" + `.
+`
+
+// configDoc is the content of docs/configuration.md.
+func configDoc() string {
+	var b strings.Builder
+	b.WriteString(docHead)
+	escape := strings.NewReplacer("|", `\|`, "<", "&lt;")
+	for _, v := range variables() {
+		def := "none"
+		if v.def != "" {
+			def = "`" + v.def + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.name, def, v.allowed(), escape.Replace(v.doc))
+	}
+	b.WriteString(docTail)
+	return b.String()
+}
+
+// allowed is want, short.
+func (v variable) allowed() string {
+	switch {
+	case v.oneof != nil:
+		return strings.Join(v.oneof, ", ")
+	case v.min != "":
+		return v.min + " – " + v.max
+	case v.want() != "":
+		return v.want()
+	}
+	return ""
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// variable is what the tags of one field of Config say.
+type variable struct {
+	name, def, doc, secret string
+	min, max               string
+	oneof                  []string
+	index                  int // of the field
+	kind                   reflect.Type
+}
+
+func variables() []variable {
+	t := reflect.TypeFor[Config]()
+	vars := make([]variable, t.NumField())
+	for i := range vars {
+		f := t.Field(i)
+		vars[i] = variable{
+			name: f.Tag.Get("env"), def: f.Tag.Get("envDefault"), doc: f.Tag.Get("doc"), secret: f.Tag.Get("secret"),
+			min: f.Tag.Get("min"), max: f.Tag.Get("max"), index: i, kind: f.Type,
+		}
+		if list := f.Tag.Get("oneof"); list != "" {
+			vars[i].oneof = strings.Split(list, ",")
+		}
+	}
+	return vars
+}
+
+// want says what a right value looks like.
+func (v variable) want() string {
+	switch {
+	case v.oneof != nil:
+		return "one of " + strings.Join(v.oneof, ", ")
+	case v.kind == reflect.TypeFor[bool]():
+		return "true or false"
+	case v.kind == reflect.TypeFor[time.Duration]():
+		return fmt.Sprintf("a duration from %s to %s, such as 500ms or 1m30s", v.min, v.max)
+	case v.kind == reflect.TypeFor[Size]():
+		return fmt.Sprintf("a size from %s to %s, such as 1048576, 512KiB or 1MiB", v.min, v.max)
+	case v.min != "":
+		return fmt.Sprintf("a whole number from %s to %s", v.min, v.max)
+	}
+	return ""
+}
+
+// within reports whether a parsed value keeps the limits of its tags.
+func (v variable) within(value any) bool {
+	switch value := value.(type) {
+	case string:
+		return v.oneof == nil || containsFold(v.oneof, value)
+	case int:
+		return between(v, int64(value), func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) })
+	case int64:
+		return between(v, value, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) })
+	case time.Duration:
+		return between(v, value, time.ParseDuration)
+	case Size:
+		return between(v, value, func(s string) (n Size, err error) { return n, n.UnmarshalText([]byte(s)) })
+	}
+	return true
+}
+
+func between[T int64 | time.Duration | Size](v variable, value T, parse func(string) (T, error)) bool {
+	low, errLow := parse(v.min)
+	high, errHigh := parse(v.max)
+	if errLow != nil || errHigh != nil {
+		panic(v.name + " has no usable min and max")
+	}
+	return low <= value && value <= high
+}
+
+func containsFold(list []string, s string) bool {
+	for _, item := range list {
+		if strings.EqualFold(item, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// show is a value of the variable as it may be shown.
+func (v variable) show(value string) string {
+	switch {
+	case value == "" || v.secret == "":
+		return value
+	case v.secret == "url":
+		return maskURL(value)
+	}
+	return "********"
+}
+
+// maskURL hides the passwords of a Redis URL. It works on the text, because a URL
+// with several hosts, or one with a mistake in it, does not parse.
+func maskURL(raw string) string {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if ok {
+		scheme += "://"
+	} else {
+		scheme, rest = "", raw
+	}
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		if user, _, has := strings.Cut(rest[:at], ":"); has {
+			rest = user + ":********" + rest[at:]
+		}
+	}
+	base, query, ok := strings.Cut(rest, "?")
+	if !ok {
+		return scheme + rest
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		if name, _, _ := strings.Cut(pair, "="); strings.Contains(strings.ToLower(name), "password") {
+			pairs[i] = name + "=********"
+		}
+	}
+	return scheme + base + "?" + strings.Join(pairs, "&")
+}
+
+// redisAt names the host of a Redis URL, or its socket, for messages.
+func redisAt(raw string) string {
+	scheme, rest, _ := strings.Cut(maskURL(raw), "://")
+	rest, _, _ = strings.Cut(rest, "?")
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		rest = rest[at+1:]
+	}
+	if scheme != "unix" {
+		rest, _, _ = strings.Cut(rest, "/")
+	}
+	return rest
+}

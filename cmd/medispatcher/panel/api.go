@@ -1,0 +1,147 @@
+package panel
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+const (
+	// prefix of every route that is not a health check or the document.
+	prefix = "/api/v1"
+	// answerTimeout bounds the work on a request whose body has been read.
+	answerTimeout = 15 * time.Second
+	// tokenScheme names the security scheme in the document.
+	tokenScheme = "token"
+)
+
+// Tags of the operations.
+const (
+	tagMessages      = "messages"
+	tagSubscriptions = "subscriptions"
+	tagStatus        = "status"
+	tagHealth        = "health"
+)
+
+// api holds what the operations share.
+type api struct {
+	cfg      Config
+	registry Registry
+	store    Store
+	ready    func() error
+	log      *slog.Logger
+	huma     huma.API
+}
+
+// newAPI registers every route on mux.
+func newAPI(cfg Config, deps Deps, mux humago.Mux) {
+	a := &api{
+		cfg: cfg, registry: deps.Registry, store: deps.Store, ready: deps.Ready, log: deps.Log,
+		huma: humago.New(mux, humaConfig(cfg)),
+	}
+	a.describeSubscription()
+	a.publishRoutes()
+	a.subscriptionRoutes()
+	a.statusRoutes()
+	a.healthRoutes()
+	a.documentRoute()
+}
+
+func humaConfig(cfg Config) huma.Config {
+	c := huma.DefaultConfig("medispatcher", cfg.Version)
+	// Its docs page loads scripts from a CDN, its hooks add $schema to every answer,
+	// and it renders the document lazily without a lock: documentRoute serves that.
+	c.DocsPath, c.SchemasPath, c.OpenAPIPath, c.CreateHooks = "", "", "", nil
+	// A mistyped ?delay= would otherwise publish at once.
+	c.RejectUnknownQueryParameters = true
+	c.Transformers = []huma.Transformer{nameFields}
+	c.Info.Description = "Publish messages, manage subscriptions, see what is waiting. " +
+		"Every error is a problem document (RFC 9457) whose detail says what to do."
+	c.Tags = []*huma.Tag{
+		{Name: tagMessages, Description: "Publishing"},
+		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
+		{Name: tagStatus, Description: "What is waiting, and who works on it"},
+		{Name: tagHealth, Description: "For probes; open to everybody"},
+	}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{tokenScheme: {
+		Type: "http", Scheme: "bearer",
+		Description: "The value of MEDIS_ADMIN_TOKEN. Where that is not set, no token is asked for.",
+	}}
+	return c
+}
+
+// route registers an operation that needs the token.
+func route[I, O any](a *api, op huma.Operation, body *huma.RequestBody, handle func(context.Context, *I) (*O, error)) {
+	op.Errors = append(slices.Clone(op.Errors), http.StatusUnauthorized)
+	if op.Method != http.MethodGet {
+		op.Errors = append(op.Errors, http.StatusForbidden)
+	}
+	if a.cfg.Token != "" {
+		op.Security = []map[string][]string{{tokenScheme: {}}}
+	}
+	openRoute(a, op, body, handle)
+}
+
+// openRoute registers an operation for everybody.
+func openRoute[I, O any](a *api, op huma.Operation, body *huma.RequestBody, handle func(context.Context, *I) (*O, error)) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
+		return handle(ctx, in)
+	})
+	if body == nil {
+		return
+	}
+	// Only now: huma would read and check the bodies of operations that it knows to
+	// have one, and both its limit and its messages are not the ones promised.
+	item := a.huma.OpenAPI().Paths[op.Path]
+	for _, registered := range []*huma.Operation{item.Post, item.Put, item.Patch} {
+		if registered != nil && registered.OperationID == op.OperationID {
+			registered.RequestBody = body
+		}
+	}
+}
+
+// detached is the context of a change that has several steps: a client that hangs up
+// must not leave it half done. It keeps the time limit alone.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+}
+
+// ok documents the answer of an operation by an example.
+func ok(status, description string, example any) map[string]*huma.Response {
+	return map[string]*huma.Response{status: {
+		Description: description,
+		Content:     map[string]*huma.MediaType{"application/json": {Example: example}},
+	}}
+}
+
+type documentOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+// documentRoute serves the OpenAPI document. It is the last to be registered.
+func (a *api) documentRoute() {
+	var doc []byte
+	route(a, huma.Operation{
+		OperationID: "get-openapi", Method: http.MethodGet, Path: "/openapi.json",
+		Summary: "This document", Tags: []string{tagStatus},
+		Responses: map[string]*huma.Response{"200": {
+			Description: "An OpenAPI 3.1 document",
+			Content:     map[string]*huma.MediaType{"application/openapi+json": {Schema: &huma.Schema{Type: huma.TypeObject}}},
+		}},
+	}, nil, func(context.Context, *struct{}) (*documentOutput, error) {
+		return &documentOutput{ContentType: "application/openapi+json", Body: doc}, nil
+	})
+	var err error
+	if doc, err = json.Marshal(a.huma.OpenAPI()); err != nil {
+		panic(err) // made of literals: the tests would see it
+	}
+}

@@ -1,0 +1,69 @@
+// Package panel is the HTTP side of a dispatcher: the API under /api/v1 with its
+// OpenAPI document, and the health routes.
+//
+// It knows no Redis. What it needs is declared here as small interfaces, which the
+// command satisfies; what a message or a subscription may hold is decided by the
+// domain, so that the API and the command line say the same about a mistake.
+package panel
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/solate/medispatcher"
+)
+
+// defaultMaxBody is the limit on a message's body where the configuration names none.
+const defaultMaxBody = 1 << 20
+
+// Config is what the operator decides about the API.
+type Config struct {
+	Token   string             // MEDIS_ADMIN_TOKEN; empty: nobody is asked for one
+	MaxBody int64              // MEDIS_MAX_BODY, in bytes; 0: 1 MiB
+	Version string             // of the program, shown in the OpenAPI document
+	Rules   medispatcher.Rules // whose defaults and maxima the OpenAPI document shows
+}
+
+// Registry is the subscriptions. Its errors are medispatcher.Problems, ErrNotFound,
+// ErrPrecondition and ErrConflict; any other one means that Redis is away or refuses.
+type Registry interface {
+	// Subscriptions is every subscription, no older than the call, and its revision.
+	Subscriptions(ctx context.Context) (subs []medispatcher.Subscription, revision int64, err error)
+	Get(ctx context.Context, id string) (sub medispatcher.Subscription, rev string, err error)
+	Put(ctx context.Context, id string, doc []byte, ifMatch string) (sub medispatcher.Subscription, rev string, created bool, err error)
+	Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error)
+	Remove(ctx context.Context, id, ifMatch string) error
+}
+
+// Store is the messages.
+type Store interface {
+	Publish(ctx context.Context, m medispatcher.Message) (id string, err error)
+	ChannelStatus(ctx context.Context, ids []string) ([]medispatcher.ChannelStatus, error)
+	IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error)
+	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
+	Discard(ctx context.Context, id string) error
+}
+
+// Deps are the parts that the API works on. All of them are needed.
+type Deps struct {
+	Registry Registry
+	Store    Store
+	Ready    func() error // why this dispatcher cannot work now; it must answer at once
+	Log      *slog.Logger
+}
+
+// New makes the handler of every route.
+func New(cfg Config, deps Deps) http.Handler {
+	if cfg.MaxBody <= 0 {
+		cfg.MaxBody = defaultMaxBody
+	}
+	mux := http.NewServeMux()
+	newAPI(cfg, deps, mux)
+
+	var h http.Handler = problemMux{mux}
+	h = requireToken(cfg.Token, h)
+	h = refuseCrossSite(h)
+	h = survivePanics(deps.Log, h)
+	return h
+}

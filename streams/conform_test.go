@@ -1,0 +1,34 @@
+package streams_test
+
+import (
+	"testing"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestConformance holds the queue in memory, which the tests of push use, to the
+// cases that hold for Redis.
+func TestConformance(t *testing.T) {
+	t.Run("memory", func(t *testing.T) {
+		streamstest.Conform(t, func(*testing.T) (streamstest.Queue, func(medispatcher.Channel, medispatcher.Message)) {
+			q := streamstest.NewMemory()
+			return q, func(c medispatcher.Channel, m medispatcher.Message) { q.Put(c, m) }
+		})
+	})
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		streamstest.Conform(t, func(t *testing.T) (streamstest.Queue, func(medispatcher.Channel, medispatcher.Message)) {
+			check(t, env.Client.FlushAll(t.Context()).Err())
+			sc := newScene(t, env)
+			return sc.store, func(c medispatcher.Channel, m medispatcher.Message) {
+				must[string](t)(sc.store.Publish(t.Context(), m))
+				var entries []streams.Entry
+				for len(entries) == 0 {
+					entries = must[[]streams.Entry](t)(sc.store.ReadIncoming(t.Context(), 0, 1, false))
+				}
+				must[[]streams.Routed](t)(sc.store.Fanout(t.Context(), 0, []streams.Routing{{EntryID: entries[0].ID, Message: m, Subs: []string{c.Subscription}}}))
+			}
+		})
+	})
+}

@@ -1,0 +1,148 @@
+package streamstest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// Queue is what package push needs of a queue.
+type Queue interface {
+	Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error)
+	Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error)
+	Waiting(ctx context.Context, subs []string) ([]medispatcher.Waiting, error)
+	Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error)
+	Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error)
+	Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error
+	Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error
+	Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error
+}
+
+// Conform checks what package push relies on. newQueue makes an empty queue and a
+// function that makes a message READY in it.
+func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medispatcher.Channel, m medispatcher.Message))) {
+	t.Helper()
+	c := medispatcher.Channel{Subscription: "s"}
+	msg := medispatcher.Message{ID: "m1", Topic: "a.b", Body: []byte("x\xff\x00"), Type: "text/plain", Headers: map[string]string{"a": "b"}, Time: time.UnixMilli(1_700_000_000_000)}
+	begin := func(t *testing.T) (*conformance, medispatcher.Delivery) {
+		t.Helper()
+		q, put := newQueue(t)
+		cf := &conformance{t, q, c}
+		cf.read(1) // makes what a channel needs
+		put(c, msg)
+		got := cf.read(5)
+		if len(got) != 1 {
+			t.Fatalf("read %d messages, want 1", len(got))
+		}
+		return cf, got[0]
+	}
+	settled := func(d medispatcher.Delivery, o medispatcher.Outcome, delay time.Duration) []medispatcher.Settlement {
+		return []medispatcher.Settlement{{
+			Channel: d.Channel, EntryID: d.EntryID, Outcome: o, Attempt: d.Attempt, Delay: delay,
+			Failure: &medispatcher.Failure{Attempts: d.Attempt, LastError: "boom"},
+		}}
+	}
+	t.Run("a message is read once, whole", func(t *testing.T) {
+		cf, d := begin(t)
+		if d.Attempt != 1 || d.Message.ID != "m1" || string(d.Message.Body) != string(msg.Body) || d.Message.Type != msg.Type ||
+			d.Message.Headers["a"] != "b" || !d.Message.Time.Equal(msg.Time) || d.Message.Topic != "a.b" {
+			t.Errorf("delivery %+v", d)
+		}
+		cf.want(0, 1, 1)
+	})
+	t.Run("deleted", func(t *testing.T) {
+		cf, d := begin(t)
+		for _, want := range []int64{1, 0} { // the second time nothing is left to do
+			if n, err := cf.q.Delete(t.Context(), 0, settled(d, medispatcher.Sent, 0)); n != want || err != nil {
+				t.Errorf("deleted %d, %v; want %d", n, err, want)
+			}
+		}
+		cf.want(0, 0, 0)
+	})
+	t.Run("failed, due at once", func(t *testing.T) {
+		cf, d := begin(t)
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, 0)))
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, time.Hour))) // not ours any more
+		due, next := cf.due()
+		if len(due) != 1 || due[0].Attempt != 2 || due[0].Failure == nil || due[0].Failure.LastError != "boom" || next >= 0 {
+			t.Errorf("due %+v, next %v", due, next)
+		}
+		cf.want(0, 1, 1)
+	})
+	t.Run("failed, due later", func(t *testing.T) {
+		cf, d := begin(t)
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, time.Hour)))
+		if due, next := cf.due(); len(due) != 0 || next < 59*time.Minute || next > time.Hour {
+			t.Errorf("due %+v, next %v", due, next)
+		}
+		w, err := cf.q.Waiting(t.Context(), []string{"s", "other"})
+		if err != nil || len(w) != 1 || w[0].DueIn < 59*time.Minute {
+			t.Errorf("waiting %+v, %v", w, err)
+		}
+		cf.want(0, 1, 0)
+	})
+	t.Run("dead", func(t *testing.T) {
+		cf, d := begin(t)
+		cf.ok(cf.q.Kill(t.Context(), 0, settled(d, medispatcher.Exhausted, 0)))
+		cf.ok(cf.q.Kill(t.Context(), 0, settled(d, medispatcher.Exhausted, 0)))
+		cf.want(0, 0, 0)
+	})
+	t.Run("released, the attempt not counted", func(t *testing.T) {
+		cf, d := begin(t)
+		cf.ok(cf.q.Release(t.Context(), c, []string{d.EntryID}, false))
+		cf.ok(cf.q.Release(t.Context(), c, []string{d.EntryID}, false))
+		if due, _ := cf.due(); len(due) != 1 || due[0].Attempt != 1 || due[0].Failure != nil {
+			t.Errorf("due %+v", due)
+		}
+	})
+}
+
+type conformance struct {
+	*testing.T
+	q Queue
+	c medispatcher.Channel
+}
+
+func (cf *conformance) ok(err error) {
+	cf.Helper()
+	if err != nil {
+		cf.Fatal(err)
+	}
+}
+
+func (cf *conformance) read(n int) []medispatcher.Delivery {
+	cf.Helper()
+	wants := []medispatcher.Want{{Channel: cf.c, Max: n}}
+	got, err := cf.q.Read(cf.Context(), wants)
+	if errors.Is(err, medispatcher.ErrGroupCreated) {
+		got, err = cf.q.Read(cf.Context(), wants)
+	}
+	cf.ok(err)
+	return got
+}
+
+func (cf *conformance) due() ([]medispatcher.Delivery, time.Duration) {
+	cf.Helper()
+	due, next, err := cf.q.Due(cf.Context(), 0, []medispatcher.Want{{Channel: cf.c, Max: 5}})
+	cf.ok(err)
+	return due, next[0]
+}
+
+// want checks how many messages can be read, how many channels hold any, and how many
+// messages this process owns.
+func (cf *conformance) want(ready, waiting, mine int) {
+	cf.Helper()
+	if got := cf.read(5); len(got) != ready {
+		cf.Errorf("%d READY, want %d", len(got), ready)
+	}
+	w, err := cf.q.Waiting(cf.Context(), []string{cf.c.Subscription})
+	cf.ok(err)
+	m, err := cf.q.Mine(cf.Context(), cf.c, 10)
+	cf.ok(err)
+	if len(w) != waiting || len(m) != mine {
+		cf.Errorf("%d channels with messages, %d own; want %d and %d", len(w), len(m), waiting, mine)
+	}
+}

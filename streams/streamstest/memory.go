@@ -1,0 +1,261 @@
+package streamstest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// Memory is a queue in memory that behaves like streams.Store towards package push,
+// for tests in a synctest bubble. Conform holds it and the real one to the same cases.
+type Memory struct {
+	Fail func(step string) error // asked before each step; nil: nothing fails
+
+	mu       sync.Mutex
+	next     int
+	channels map[medispatcher.Channel]*memoryChannel
+	counts   map[string]int
+	reads    int
+}
+
+type memoryChannel struct {
+	ready   []*memoryEntry
+	pending map[string]*memoryEntry
+	dead    []*memoryEntry
+}
+
+type memoryEntry struct {
+	delivery medispatcher.Delivery
+	mine     bool      // else ~buried's
+	due      time.Time // of ~buried's
+}
+
+// NewMemory makes an empty queue.
+func NewMemory() *Memory {
+	return &Memory{channels: map[medispatcher.Channel]*memoryChannel{}, counts: map[string]int{}}
+}
+
+func (q *Memory) channel(c medispatcher.Channel) *memoryChannel {
+	if q.channels[c] == nil {
+		q.channels[c] = &memoryChannel{pending: map[string]*memoryEntry{}}
+	}
+	return q.channels[c]
+}
+
+// Put makes a message READY in a channel and returns its entry id.
+func (q *Memory) Put(c medispatcher.Channel, m medispatcher.Message) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.next++
+	id := fmt.Sprintf("%d-0", q.next)
+	if m.ID == "" {
+		m.ID, m.Generated = "0-"+id, true
+	}
+	ch := q.channel(c)
+	ch.ready = append(ch.ready, &memoryEntry{delivery: medispatcher.Delivery{Channel: c, EntryID: id, Attempt: 1, Message: m}})
+	return id
+}
+
+// Left describes what is in the channels: "ready", "mine", "retrying" and "dead".
+func (q *Memory) Left(c medispatcher.Channel) map[string]int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ch := q.channel(c)
+	left := map[string]int{"ready": len(ch.ready), "dead": len(ch.dead)}
+	for _, e := range ch.pending {
+		if e.mine {
+			left["mine"]++
+		} else {
+			left["retrying"]++
+		}
+	}
+	for what, n := range left {
+		if n == 0 {
+			delete(left, what)
+		}
+	}
+	return left
+}
+
+// Count is how often an outcome was settled, by name and subscription: "sent:s".
+func (q *Memory) Count(what string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.counts[what]
+}
+
+// Reads is the number of reads and looks for due messages so far.
+func (q *Memory) Reads() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.reads
+}
+
+func (q *Memory) fail(step string) error {
+	if q.Fail == nil {
+		return nil
+	}
+	return q.Fail(step)
+}
+
+// Read is part of push.Reader.
+func (q *Memory) Read(_ context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error) {
+	if err := q.fail("read"); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []medispatcher.Delivery
+	for _, w := range wants {
+		q.reads++
+		ch := q.channel(w.Channel)
+		n := min(w.Max, len(ch.ready))
+		for _, e := range ch.ready[:n] {
+			e.mine = true
+			ch.pending[e.delivery.EntryID] = e
+			out = append(out, e.delivery)
+		}
+		ch.ready = slices.Clone(ch.ready[n:])
+	}
+	if err := q.fail("read reply"); err != nil {
+		return nil, err // the entries are taken all the same
+	}
+	return out, nil
+}
+
+// Due is part of push.Reader.
+func (q *Memory) Due(_ context.Context, _ int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error) {
+	if err := q.fail("due"); err != nil {
+		return nil, nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	var out []medispatcher.Delivery
+	next := make([]time.Duration, len(wants))
+	for i, w := range wants {
+		q.reads++
+		taken := 0
+		next[i] = -1
+		for _, e := range q.channel(w.Channel).waiting() {
+			if wait := e.due.Sub(now); wait > 0 || taken == w.Max {
+				next[i] = max(0, wait)
+				break
+			}
+			e.mine = true
+			out = append(out, e.delivery)
+			taken++
+		}
+	}
+	return out, next, nil
+}
+
+// waiting lists ~buried's entries, the first due first.
+func (ch *memoryChannel) waiting() []*memoryEntry {
+	var list []*memoryEntry
+	for _, e := range ch.pending {
+		if !e.mine {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(a, b *memoryEntry) int { return a.due.Compare(b.due) })
+	return list
+}
+
+// Waiting is part of push.Reader.
+func (q *Memory) Waiting(_ context.Context, subs []string) ([]medispatcher.Waiting, error) {
+	if err := q.fail("waiting"); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []medispatcher.Waiting
+	for c, ch := range q.channels {
+		if !slices.Contains(subs, c.Subscription) || len(ch.ready)+len(ch.pending) == 0 {
+			continue
+		}
+		w := medispatcher.Waiting{Channel: c, DueIn: -1}
+		if list := ch.waiting(); len(list) > 0 {
+			w.DueIn = max(0, time.Until(list[0].due))
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+// Mine is part of push.Reader.
+func (q *Memory) Mine(_ context.Context, c medispatcher.Channel, limit int) ([]string, error) {
+	if err := q.fail("mine"); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var ids []string
+	for id, e := range q.channel(c).pending {
+		if e.mine && len(ids) < limit {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// settle runs do for each settlement whose entry is pending, and this process's if mine is set.
+func (q *Memory) settle(step string, list []medispatcher.Settlement, mine bool, do func(*memoryChannel, *memoryEntry, medispatcher.Settlement)) (n int64, err error) {
+	if err := q.fail(step); err != nil {
+		return 0, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range list {
+		ch := q.channel(s.Channel)
+		if e := ch.pending[s.EntryID]; e != nil && (e.mine || !mine) {
+			n++
+			if s.Outcome != medispatcher.Released {
+				q.counts[s.Outcome.String()+":"+s.Subscription]++
+			}
+			do(ch, e, s)
+		}
+	}
+	return n, q.fail(step + " reply")
+}
+
+// Delete is part of push.Settler.
+func (q *Memory) Delete(_ context.Context, _ int, done []medispatcher.Settlement) (int64, error) {
+	return q.settle("delete", done, false, func(ch *memoryChannel, _ *memoryEntry, s medispatcher.Settlement) {
+		delete(ch.pending, s.EntryID)
+	})
+}
+
+// Retry is part of push.Settler.
+func (q *Memory) Retry(_ context.Context, _ int, failures []medispatcher.Settlement) error {
+	_, err := q.settle("retry", failures, true, func(_ *memoryChannel, e *memoryEntry, s medispatcher.Settlement) {
+		e.mine, e.due = false, time.Now().Add(s.Delay)
+		e.delivery.Attempt, e.delivery.Failure = s.Attempt+1, s.Failure
+	})
+	return err
+}
+
+// Kill is part of push.Settler.
+func (q *Memory) Kill(_ context.Context, _ int, exhausted []medispatcher.Settlement) error {
+	_, err := q.settle("kill", exhausted, true, func(ch *memoryChannel, e *memoryEntry, s medispatcher.Settlement) {
+		delete(ch.pending, s.EntryID)
+		ch.dead = append(ch.dead, e)
+	})
+	return err
+}
+
+// Release is part of push.Settler.
+func (q *Memory) Release(_ context.Context, c medispatcher.Channel, entryIDs []string, _ bool) error {
+	list := make([]medispatcher.Settlement, len(entryIDs))
+	for i, id := range entryIDs {
+		list[i] = medispatcher.Settlement{Channel: c, EntryID: id, Outcome: medispatcher.Released}
+	}
+	_, err := q.settle("release", list, true, func(_ *memoryChannel, e *memoryEntry, _ medispatcher.Settlement) {
+		e.mine, e.due = false, time.Now()
+	})
+	return err
+}
