@@ -18,6 +18,9 @@ const demoEvery = time.Second
 
 // dev runs a dispatcher on a Redis in this process, with a sample receiver.
 func dev(ctx context.Context, env *environment, demo bool) error {
+	if loopback, err := checkListen(env.cfg.DevRedisListen); err == nil && !loopback {
+		return usagef("MEDIS_DEV_REDIS_LISTEN=%s is not a loopback address, and the embedded Redis has no password: use 127.0.0.1", env.cfg.DevRedisListen)
+	}
 	mini := miniredis.NewMiniRedis()
 	if err := mini.StartAddr(env.cfg.DevRedisListen); err != nil {
 		return fmt.Errorf("the embedded Redis cannot listen on %s: %w; set MEDIS_DEV_REDIS_LISTEN to a free address", env.cfg.DevRedisListen, err)

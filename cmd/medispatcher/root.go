@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// app is one run of the program, before a command has its environment.
 // runE is what cobra calls.
 type runE = func(cmd *cobra.Command, args []string) error
 
+// app is one run of the program, before a command has its environment.
 type app struct {
 	started        bool // a command runs: what fails before is a mistake in the command line
 	environ        []string
@@ -99,7 +99,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupUse, Title: "Use:"},
 		&cobra.Group{ID: groupOperate, Title: "Look after it:"},
 	)
-	root.AddCommand(a.serveCommand(), a.devCommand(), a.publishCommand(), a.subCommand(), a.statusCommand(), a.configCommand())
+	root.AddCommand(a.serveCommand(), a.devCommand(), a.receiveCommand(), a.publishCommand(), a.subCommand(), a.statusCommand(), a.configCommand())
 	root.InitDefaultHelpFlag()
 	root.Flags().Lookup("help").Usage = "explain a command"
 	root.InitDefaultVersionFlag()
