@@ -132,12 +132,11 @@ func channelErrors(err error, wants []want) map[medispatcher.Channel]error {
 	}
 	problems := map[medispatcher.Channel]error{}
 	list := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // exactly what errors.Join made
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		list = joined.Unwrap()
 	}
 	for _, e := range list {
-		var ce *medispatcher.ChannelError
-		if errors.As(e, &ce) {
+		if ce, ok := errors.AsType[*medispatcher.ChannelError](e); ok {
 			problems[ce.Channel] = ce.Err
 			continue
 		}

@@ -51,9 +51,7 @@ func requestFor(ctx context.Context, s *settings, d *medispatcher.Delivery, u *u
 		renameHeader(h, "Context", "X-Jumei-Context")
 		renameHeader(h, "Owl_context", "X-Jumei-Owl-Context")
 	}
-	for name, value := range s.headers {
-		h[name] = value
-	}
+	maps.Copy(h, s.headers)
 	if h["User-Agent"] == nil {
 		set("User-Agent", agent)
 	}

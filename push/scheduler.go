@@ -238,11 +238,7 @@ func (s *Scheduler) leave(ctx context.Context) error {
 
 // start begins a delivery in a slot that is reserved for it.
 func (s *Scheduler) start(l *lane, d medispatcher.Delivery, kind *slots, at time.Time) {
-	s.workers.Add(1)
-	go func() {
-		defer s.workers.Done()
-		s.work(l, &d, kind, at)
-	}()
+	s.workers.Go(func() { s.work(l, &d, kind, at) })
 }
 
 // work makes one attempt at its turn, frees the slot and has the outcome settled.

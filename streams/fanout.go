@@ -169,7 +169,7 @@ func parseRouted(res []string, routings []Routing) ([]Routed, error) {
 			continue
 		}
 		routed[i].Result = RoutedResult(result)
-		for _, at := range strings.Fields(failedAt) {
+		for at := range strings.FieldsSeq(failedAt) {
 			n, err := strconv.Atoi(at)
 			if err != nil || n < 1 || n > len(routings[i].Subs) {
 				return nil, errors.New("redis: fan-out: unreadable answer")

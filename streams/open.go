@@ -121,8 +121,7 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	one, err := redis.ParseURL(u.String())
 	if err != nil {
 		// go-redis quotes no password in these, but url.Error would quote it all.
-		var urlErr *url.Error
-		if errors.As(err, &urlErr) {
+		if _, bad := errors.AsType[*url.Error](err); bad {
 			return nil, errors.New("is not a URL; write redis://host:6379/0")
 		}
 		return nil, fmt.Errorf("%s; write redis://user:password@host:6379/0, rediss:// or unix:///path", strings.TrimPrefix(err.Error(), "redis: "))

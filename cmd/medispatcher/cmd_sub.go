@@ -105,8 +105,7 @@ func (a *app) subGetCommand() *cobra.Command {
 			ctx, cancel := context.WithTimeout(ctx, stepWithin)
 			defer cancel()
 			sub, _, err := s.registry.Get(ctx, args[0])
-			var fields medispatcher.Problems
-			if errors.As(err, &fields) {
+			if _, bad := errors.AsType[medispatcher.Problems](err); bad {
 				return fmt.Errorf("subscription %q: its stored document is unusable (%s); put it anew: medispatcher sub put", args[0], oneLine(err))
 			}
 			if err != nil {
@@ -181,8 +180,7 @@ func (s *state) notFound(err error) error {
 
 // collect adds the problems of err.
 func collect(all *medispatcher.Problems, err error) {
-	var some medispatcher.Problems
-	if errors.As(err, &some) {
+	if some, ok := errors.AsType[medispatcher.Problems](err); ok {
 		*all = append(*all, some...)
 	}
 }

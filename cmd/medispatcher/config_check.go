@@ -184,7 +184,7 @@ func checkListen(addr string) (loopback bool, err error) {
 
 // unjoin takes joined errors apart.
 func unjoin(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join's own form
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err == nil {

@@ -139,8 +139,7 @@ func badLine(src []byte) int {
 
 // pathCause is the error without the path, which the message names already.
 func pathCause(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err
 	}
 	return err

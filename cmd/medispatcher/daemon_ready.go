@@ -44,7 +44,7 @@ func (d *daemon) watchRedis(ctx context.Context) error {
 		}
 		before := *d.ready.problem.Load()
 		if err != nil {
-			err = fmt.Errorf("Redis at %s does not answer: %w", redisAt(d.cfg.RedisURL), err) //nolint:revive // a name
+			err = fmt.Errorf("Redis at %s does not answer: %w", redisAt(d.cfg.RedisURL), err) //nolint:staticcheck // Redis is a name
 		}
 		d.ready.set(err)
 		switch {

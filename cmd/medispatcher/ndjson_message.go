@@ -105,8 +105,7 @@ func scalar(raw json.RawMessage) string {
 
 // lineError says in a producer's words what encoding/json says in Go's.
 func lineError(err error) error {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if kind.Field == "" {
 			return errors.New(`is not a JSON object such as {"topic":"order.created","body":{"order":42}}`)
 		}

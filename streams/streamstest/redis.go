@@ -19,7 +19,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// RequireRedis, set to 1, makes a missing redis-server a failure instead of a skip.
+// RequireRedis is the variable that, set to 1, makes a missing redis-server a failure instead of a skip.
 const RequireRedis = "MEDIS_TEST_REQUIRE_REDIS"
 
 // Env is one empty Redis.

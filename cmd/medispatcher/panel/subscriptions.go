@@ -80,8 +80,7 @@ func (a *api) subscriptionRoutes() {
 
 func (a *api) get(ctx context.Context, in *idInput) (*subscriptionOutput, error) {
 	sub, rev, err := a.registry.Get(ctx, in.ID)
-	var problems medispatcher.Problems
-	if errors.As(err, &problems) {
+	if _, bad := errors.AsType[medispatcher.Problems](err); bad {
 		// Nothing is wrong with the request: somebody wrote the hash by hand.
 		a.log.Error("the stored document of a subscription is unusable", "subscription", in.ID, "error", err)
 		return nil, problem(http.StatusInternalServerError, fmt.Sprintf("the stored document of subscription %q is unusable, PUT it anew: %s",
