@@ -294,11 +294,16 @@ func (s *Scheduler) notice(d *medispatcher.Delivery, r *result, out *medispatche
 	}
 }
 
-// freed queues the lanes of a subscription after one of its slots became free.
+// freed queues the lanes of a subscription after one of its slots became free. While a
+// subscription is busy, slots gather for a moment, so that a read is worth its cost.
 func (s *Scheduler) freed(sub *subscriber) {
 	for _, l := range sub.lanes {
-		if l.active && !l.reading && l.live() && sub.fresh.free() > 0 {
-			s.fresh[l.channel.Partition].now(l)
+		switch pump := s.fresh[l.channel.Partition]; {
+		case !l.active || l.reading || !l.live() || sub.fresh.free() == 0:
+		case sub.fresh.free() >= sub.fresh.limit/gatherShare:
+			pump.now(l)
+		default:
+			pump.at(l, time.Now().Add(gatherFor))
 		}
 		if l.dueWaits && l.live() && sub.retry.free() > 0 {
 			l.dueWaits = false
@@ -306,6 +311,11 @@ func (s *Scheduler) freed(sub *subscriber) {
 		}
 	}
 }
+
+const (
+	gatherShare = 4 // of the slots have to be free for a read at once
+	gatherFor   = time.Millisecond
+)
 
 // settled forgets entries whose outcome Redis has, and notes when failed ones are due.
 func (s *Scheduler) settled(done []medispatcher.Settlement) {

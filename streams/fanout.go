@@ -120,7 +120,10 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	}
 	minute, total := s.keys.stats(p, time.Now())
 	k := []string{s.keys.incoming(p), s.keys.quarantine(p), s.keys.delayed(p), s.keys.delayedBody(p), minute, total}
-	argv := []any{s.cfg.ID, s.cfg.DedupeWindow.Milliseconds()}
+	argv := []any{
+		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
+		len(routings), routings[0].EntryID, routings[len(routings)-1].EntryID,
+	}
 	index := map[string]int{} // key → its place in KEYS
 	place := func(key string) int {
 		i, ok := index[key]

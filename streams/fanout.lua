@@ -2,7 +2,7 @@
 --
 -- KEYS  1 incoming, 2 quarantine, 3 delayed, 4 delayed:body, 5 and 6 counts
 --       (minute, total), then every channel and every seen key, named by number.
--- ARGV  consumer, dedupe window in ms, then for each entry:
+-- ARGV  consumer, dedupe window in ms, number of entries, first and last entry id, then for each entry:
 --       entry id, time in ms, number of its seen key (0: none), and one of
 --       "quarantine" reason | "delay" due in ms | "copy" n, n numbers of channels
 -- Returns a line for each entry: "<result>[ <ordinal>…]", the ordinals being those
@@ -81,7 +81,16 @@ local function route(id, fields, time, seen, verb, arg, first, last)
   return result
 end
 
-local results, done, at = {}, {}, 3
+-- Nearly always the batch is a run of the stream: one call then answers for all. What the
+-- run does not hold, because other consumers own entries between, is asked for alone.
+local mine, body = {}, {}
+if #ARGV > 2 then
+  local n = tonumber(ARGV[3])
+  for _, p in ipairs(redis.call('XPENDING', incoming, 'fanout', ARGV[4], ARGV[5], n, me)) do mine[p[1]] = true end
+  for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[4], ARGV[5], 'COUNT', n)) do body[e[1]] = e end
+end
+
+local results, done, at = {}, {}, 6
 while at <= #ARGV do
   local id, verb, arg = ARGV[at], ARGV[at + 3], ARGV[at + 4]
   local time, seen, first = ARGV[at + 1], tonumber(ARGV[at + 2]), at + 5
@@ -89,11 +98,11 @@ while at <= #ARGV do
   if verb == 'copy' then at = first + tonumber(arg) end
 
   local result = 'gone'
-  if #redis.call('XPENDING', incoming, 'fanout', id, id, 1, me) > 0 then
-    local found = redis.call('XRANGE', incoming, id, id)
+  if mine[id] or #redis.call('XPENDING', incoming, 'fanout', id, id, 1, me) > 0 then
+    local found = body[id] or redis.call('XRANGE', incoming, id, id)[1]
     local ok = true
-    if found[1] then -- else somebody deleted it by hand: nothing is left to deliver
-      ok, result = pcall(route, id, found[1][2], time, seen, verb, arg, first, at - 1)
+    if found then -- else somebody deleted it by hand: nothing is left to deliver
+      ok, result = pcall(route, id, found[2], time, seen, verb, arg, first, at - 1)
       if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
     end
     if ok then done[#done + 1] = id end

@@ -14,6 +14,10 @@ import (
 // small enough that a script holds Redis for a millisecond or two.
 const fanoutBatch = 128
 
+// fanoutBytes bounds the bodies of a batch, in this process and in the script, judging
+// by the batch before: producers send messages of about one size.
+const fanoutBytes = 4 << 20
+
 // FanoutEvents is told what the fan-out did. Its functions must not block.
 type FanoutEvents struct {
 	// Ready: channels of a partition have new messages.
@@ -41,12 +45,14 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
 	var back medispatcher.Backoff
 	own, ownAt := true, time.Time{} // first whatever a lost reply left to this process
+	count := fanoutBatch
 	for ctx.Err() == nil {
 		if !own && !ownAt.IsZero() && time.Now().After(ownAt) {
 			own, ownAt = true, time.Time{}
 		}
-		entries, err := w.Store.ReadIncoming(work, w.Partition, fanoutBatch, own)
+		entries, err := w.Store.ReadIncoming(work, w.Partition, count, own)
 		if err == nil {
+			count = nextCount(entries)
 			err = w.route(work, entries)
 		}
 		switch {
@@ -71,6 +77,18 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// nextCount is how many entries to read after these.
+func nextCount(entries []Entry) int {
+	size := 0
+	for _, e := range entries {
+		size += len(e.Fields["body"])
+	}
+	if size == 0 {
+		return fanoutBatch
+	}
+	return min(max(1, fanoutBytes*len(entries)/size), fanoutBatch)
 }
 
 // route moves a batch.

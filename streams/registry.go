@@ -236,7 +236,7 @@ else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
 return 1
 `)
 
-func (r *Registry) change(ctx context.Context, id, ifMatch string, make func(old []byte) ([]byte, error)) error {
+func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old []byte) ([]byte, error)) error {
 	if err := medispatcher.CheckSubscriptionID(id); err != nil {
 		var field medispatcher.FieldError
 		errors.As(err, &field)
@@ -254,7 +254,7 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, make func(old
 		if ifMatch != "" && ifMatch != "*" && ifMatch != medispatcher.Rev(old) || ifMatch == "*" && old == nil {
 			return fmt.Errorf("subscription %q: %w", id, medispatcher.ErrPrecondition)
 		}
-		next, err := make(old)
+		next, err := edit(old)
 		if err != nil {
 			return err
 		}

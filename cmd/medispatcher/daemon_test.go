@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -160,9 +158,9 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // xadd publishes as any client would.
-func xadd(t *testing.T, c *redis.Client, fields ...any) string {
+func xadd(t *testing.T, env *streamstest.Env, fields ...any) string {
 	t.Helper()
-	id, err := c.XAdd(t.Context(), &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: fields}).Result()
+	id, err := env.Client.Do(t.Context(), append([]any{"XADD", "medis:{0}:incoming", "*"}, fields...)...).Text()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +168,9 @@ func xadd(t *testing.T, c *redis.Client, fields ...any) string {
 }
 
 // empty reports whether nothing is left of any message.
-func empty(t *testing.T, c *redis.Client) bool {
+func empty(t *testing.T, env *streamstest.Env) bool {
 	t.Helper()
+	c := env.Client
 	for _, key := range c.Keys(t.Context(), "medis:{0}:*").Val() {
 		if strings.Contains(key, ":seen:") {
 			continue
@@ -218,10 +217,10 @@ func TestDaemon(t *testing.T) {
 						body = strings.Repeat("a\xfe", 1<<19) // 1 MiB
 					}
 					want[body] = true
-					xadd(t, env.Client, "topic", "order.created", "body", body)
+					xadd(t, env, "topic", "order.created", "body", body)
 				}
 				w.await(t, "3,000 deliveries", func(got map[string][]string) bool { return total(got) >= 3*n })
-				eventually(t, "nothing left in Redis", func() bool { return empty(t, env.Client) })
+				eventually(t, "nothing left in Redis", func() bool { return empty(t, env) })
 				for _, r := range all {
 					if code := r.stop(); code != exitOK {
 						t.Errorf("exit %d:\n%s", code, r.logs.String())
@@ -261,14 +260,14 @@ func TestDaemonFates(t *testing.T) {
 		w := newWorker(t)
 		r.put("a", fmt.Sprintf(`{"topic":"a.*","urls":[%q],"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`, w.URL))
 
-		xadd(t, env.Client, "topic", "a.b", "body", "first", "id", "p-1", "sender", "shop", "type", "text/plain", "headers", `{"traceparent":"00-1","medis-topic":"no"}`)
-		xadd(t, env.Client, "topic", "a.b", "body", "again", "id", "p-1")
-		xadd(t, env.Client, "topic", "nobody.wants", "body", "x")
-		xadd(t, env.Client, "topic", "a..b", "body", "x\xff")
-		xadd(t, env.Client, "body", "no topic")
-		xadd(t, env.Client, "topic", "a.b", "body", strings.Repeat("x", 1025))
+		xadd(t, env, "topic", "a.b", "body", "first", "id", "p-1", "sender", "shop", "type", "text/plain", "headers", `{"traceparent":"00-1","medis-topic":"no"}`)
+		xadd(t, env, "topic", "a.b", "body", "again", "id", "p-1")
+		xadd(t, env, "topic", "nobody.wants", "body", "x")
+		xadd(t, env, "topic", "a..b", "body", "x\xff")
+		xadd(t, env, "body", "no topic")
+		xadd(t, env, "topic", "a.b", "body", strings.Repeat("x", 1025))
 		late := time.Now()
-		xadd(t, env.Client, "topic", "a.late", "body", "late", "delay", "1s")
+		xadd(t, env, "topic", "a.late", "body", "late", "delay", "1s")
 		w.await(t, "two deliveries", func(got map[string][]string) bool { return len(got["a"]) == 2 })
 		if d := time.Since(late); d < time.Second {
 			t.Errorf("the delayed message came after %s", d)
@@ -314,7 +313,7 @@ func TestDaemonWrongType(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 10 {
-			xadd(t, env.Client, "topic", "t", "body", "x")
+			xadd(t, env, "topic", "t", "body", "x")
 		}
 		w.await(t, "the good one's", func(got map[string][]string) bool { return len(got["good"]) == 10 })
 		eventually(t, "DATA log", func() bool { return strings.Count(r.out.String(), `"code":"REDISTFAIL"`) == 10 })
@@ -336,10 +335,10 @@ func TestDaemonIdleSubscriptions(t *testing.T) {
 		before = len(w.got["busy"])
 		w.mu.Unlock()
 		for range n {
-			xadd(t, env.Client, "topic", "busy", "body", "x")
+			xadd(t, env, "topic", "busy", "body", "x")
 		}
 		w.await(t, "busy", func(got map[string][]string) bool { return len(got["busy"]) == before+n })
-		eventually(t, "empty", func() bool { return empty(t, env.Client) })
+		eventually(t, "empty", func() bool { return empty(t, env) })
 		list := env.Client.ClientList(t.Context()).Val()
 		return strings.Count(list, "\n"), runtime.NumGoroutine()
 	}
@@ -370,14 +369,14 @@ func TestDaemonFollowsChanges(t *testing.T) {
 		cli := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
 		w, w2 := newWorker(t), newWorker(t)
 		cli.ok("sub", "put", "s", "--topic", "t", "--url", w.URL)
-		xadd(t, env.Client, "topic", "t", "body", "1")
+		xadd(t, env, "topic", "t", "body", "1")
 		w.await(t, "first", func(got map[string][]string) bool { return len(got["s"]) == 1 })
 
 		cli.ok("sub", "set", "s", "urls="+w2.URL)
 		revision := strings.Count(one.logs.String(), "subscriptions in force")
 		eventually(t, "change in force", func() bool { return strings.Count(one.logs.String(), "subscriptions in force") >= revision })
 		eventually(t, "new URL in use", func() bool {
-			xadd(t, env.Client, "topic", "t", "body", "2")
+			xadd(t, env, "topic", "t", "body", "2")
 			time.Sleep(20 * time.Millisecond)
 			w2.mu.Lock()
 			defer w2.mu.Unlock()

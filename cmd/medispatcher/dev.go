@@ -117,8 +117,8 @@ func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
 }
 
 func stoppedOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }

@@ -25,7 +25,7 @@ func newLogger(w io.Writer, format, level string, colour bool) *slog.Logger {
 	options := &slog.HandlerOptions{Level: lowest}
 	switch format {
 	case "tint":
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: lowest, TimeFormat: time.TimeOnly, NoColor: !terminal || !colour}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: lowest, TimeFormat: time.TimeOnly, NoColor: !terminal || !colour}))
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options))
 	}

@@ -51,16 +51,16 @@ func TestSubPutFlags(t *testing.T) {
 func TestSubFieldsAreComplete(t *testing.T) {
 	var walk func(prefix string, typ reflect.Type)
 	walk = func(prefix string, typ reflect.Type) {
-		for i := range typ.NumField() {
-			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		for field := range typ.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name == "-" {
 				continue
 			}
 			if _, ok := findField(prefix + name); !ok {
 				t.Errorf("%s%s is missing", prefix, name)
 			}
-			if typ.Field(i).Type.Kind() == reflect.Struct {
-				walk(prefix+name+".", typ.Field(i).Type)
+			if field.Type.Kind() == reflect.Struct {
+				walk(prefix+name+".", field.Type)
 			}
 		}
 	}

@@ -1,0 +1,94 @@
+package medispatcher
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// router makes one of "id topic" lines.
+func router(lines ...string) *Router {
+	var subs []Subscription
+	for _, line := range lines {
+		id, topic, _ := strings.Cut(line, " ")
+		subs = append(subs, Subscription{ID: id, Topic: topic})
+	}
+	return NewRouter(subs)
+}
+
+func TestRoute(t *testing.T) {
+	exact := []string{"mail order.created", "billing order.created", "users user.created"}
+	patterns := slices.Concat(exact, []string{"zz order.*", "audit >", "aa order.>", "late *.created", "deep order.*.eu"})
+	for _, tc := range []struct {
+		name  string
+		r     *Router
+		topic string
+		want  string
+	}{
+		{"nobody", router(), "order.created", ""},
+		{"exact, sorted", router(exact...), "order.created", "billing mail"},
+		{"exact, other topic", router(exact...), "user.created", "users"},
+		{"exact, unknown", router(exact...), "order", ""},
+		{"exact, case matters", router(exact...), "Order.created", ""},
+		{"patterns and exact, sorted", router(patterns...), "order.created", "aa audit billing late mail zz"},
+		{"patterns alone", router(patterns...), "order.paid.eu", "aa audit deep"},
+		{"only everything", router(patterns...), "x", "audit"},
+		{"pattern, none", router("a order.*"), "user.created", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, time := range []string{"first", "second"} { // the second may come from memory
+				if got := strings.Join(tc.r.Route(tc.topic), " "); got != tc.want {
+					t.Errorf("%s: %q, want %q", time, got, tc.want)
+				}
+			}
+		})
+	}
+}
+
+func TestRouterRemembersABoundedNumberOfTopics(t *testing.T) {
+	r := router("a order.*", "b order.created")
+	for i := range 2*maxRoutes + 5 {
+		topic := fmt.Sprintf("order.%d", i)
+		if got := r.Route(topic); !slices.Equal(got, []string{"a"}) {
+			t.Fatalf("%s goes to %v", topic, got)
+		}
+		if len(r.known) > maxRoutes {
+			t.Fatalf("%d topics remembered, the bound is %d", len(r.known), maxRoutes)
+		}
+	}
+	if got := r.Route("order.created"); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("after the bound: %v", got)
+	}
+}
+
+func TestRouterServesManyAtOnce(t *testing.T) {
+	r := router("a order.*", "b order.7", "c >")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := range 2000 {
+				want := []string{"a", "c"}
+				if i%100 == 7 {
+					want = []string{"a", "b", "c"}
+				}
+				if got := r.Route(fmt.Sprintf("order.%d", i%100)); !slices.Equal(got, want) {
+					t.Errorf("order.%d goes to %v", i%100, got)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestRoutesOfATopicAreNotOverwrittenByAnother(t *testing.T) {
+	// An append into the memory of the exact list would show in the other topic.
+	r := router("b x", "c x", "a x", "p >", "q *")
+	first := slices.Clone(r.Route("x"))
+	r.Route("y")
+	if got := r.Route("x"); !slices.Equal(got, first) || !slices.Equal(r.exact["x"], []string{"a", "b", "c"}) {
+		t.Errorf("%v became %v, exact %v", first, got, r.exact["x"])
+	}
+}
