@@ -1,0 +1,182 @@
+// Package amender gives back what crashed dispatchers left behind: entries that are
+// BURIED and owned by nobody who lives. The amender job and every dispatcher's own
+// healing run the same code.
+package amender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	// kickBatch is the most entries moved in one step.
+	kickBatch = 200
+	// lookBatch is the most channels looked at in one round trip.
+	lookBatch = 500
+	// ownerBuried owns the entries that wait for their next attempt.
+	ownerBuried = "~buried"
+)
+
+// Store is what amending needs of Redis; package streams has the real one.
+type Store interface {
+	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
+	Owners(ctx context.Context, p int, subs []string) ([]map[string]int64, error)
+	IncomingOwners(ctx context.Context, p int) (map[string]int64, error)
+	Kick(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error)
+	KickIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error)
+	Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error)
+}
+
+// Options say what to amend.
+type Options struct {
+	Partitions int
+	Subs       []string // subscriptions to look at
+	DryRun     bool     // only count
+	Force      bool     // messages that wait for their next attempt become due now, too
+	Incoming   bool     // look at the incoming streams as well
+	// Adopt names this dispatcher: entries of the incoming stream become its own, so
+	// that its fan-out finds them. Empty: any dispatcher's.
+	Adopt string
+}
+
+// Row is what was done, or with DryRun would be, in one channel or incoming stream.
+type Row struct {
+	Partition    int    `json:"partition"`
+	Subscription string `json:"subscription,omitempty"` // empty: the incoming stream
+	Owner        string `json:"owner,omitempty"`        // whose entries; empty: entries that no due time would have woken
+	Kicked       int    `json:"kicked"`
+	Error        string `json:"error,omitempty"`
+}
+
+// Report is the outcome of Run.
+type Report struct {
+	Rows []Row    `json:"rows"`
+	Dead []string `json:"dead"` // dispatchers on the list whose heartbeat is too old
+}
+
+// Kicked is the number of entries given back.
+func (r Report) Kicked() (n int) {
+	for _, row := range r.Rows {
+		n += row.Kicked
+	}
+	return n
+}
+
+// Run gives back every entry that no living dispatcher owns. What a living one has in
+// flight is never touched. It does what it can: the error joins what it could not.
+func Run(ctx context.Context, store Store, o Options) (Report, error) {
+	var report Report
+	all, err := store.Dispatchers(ctx)
+	if err != nil {
+		return report, fmt.Errorf("nobody can be declared dead: %w", err)
+	}
+	alive := map[string]bool{}
+	for _, d := range all {
+		if d.Alive {
+			alive[d.ID] = true
+		} else {
+			report.Dead = append(report.Dead, d.ID)
+		}
+	}
+	r := &run{store: store, o: o, report: &report, alive: alive}
+	for p := range o.Partitions {
+		if o.Incoming {
+			r.incoming(ctx, p)
+		}
+		for chunk := range slices.Chunk(o.Subs, lookBatch) {
+			r.channels(ctx, p, chunk)
+		}
+	}
+	return report, errors.Join(r.errs...)
+}
+
+type run struct {
+	store  Store
+	o      Options
+	report *Report
+	alive  map[string]bool
+	errs   []error
+}
+
+func (r *run) add(row Row, err error) {
+	if err != nil {
+		row.Error = err.Error()
+		r.errs = append(r.errs, err)
+	}
+	if row.Kicked > 0 || err != nil {
+		r.report.Rows = append(r.report.Rows, row)
+	}
+}
+
+func (r *run) incoming(ctx context.Context, p int) {
+	owners, err := r.store.IncomingOwners(ctx, p)
+	if err != nil {
+		r.add(Row{Partition: p}, err)
+		return
+	}
+	for _, owner := range sorted(owners) {
+		if r.alive[owner] || owner == r.o.Adopt || r.o.Adopt == "" && owner == ownerBuried {
+			continue
+		}
+		row := Row{Partition: p, Owner: owner}
+		row.Kicked, err = r.drain(int(owners[owner]), func() (int, bool, error) {
+			return r.store.KickIncoming(ctx, p, owner, kickBatch, r.o.Adopt != "")
+		})
+		r.add(row, err)
+	}
+}
+
+func (r *run) channels(ctx context.Context, p int, subs []string) {
+	owners, err := r.store.Owners(ctx, p, subs)
+	if err != nil {
+		r.add(Row{Partition: p}, err)
+		return
+	}
+	for i, sub := range subs {
+		c := medispatcher.Channel{Partition: p, Subscription: sub}
+		for _, owner := range sorted(owners[i]) {
+			row := Row{Partition: p, Subscription: sub, Owner: owner}
+			switch {
+			case r.alive[owner]:
+				continue
+			case owner == ownerBuried:
+				row.Owner = ""
+				if owners[i][owner] > 0 {
+					row.Kicked, err = r.store.Orphans(ctx, c, r.o.Force, r.o.DryRun)
+				}
+			default:
+				row.Kicked, err = r.drain(int(owners[i][owner]), func() (int, bool, error) {
+					return r.store.Kick(ctx, c, owner, kickBatch)
+				})
+			}
+			r.add(row, err)
+		}
+	}
+}
+
+// drain repeats a kick until nothing is left. pending is what a dry run reports.
+func (r *run) drain(pending int, kick func() (int, bool, error)) (total int, err error) {
+	if r.o.DryRun {
+		return pending, nil
+	}
+	for {
+		moved, more, err := kick()
+		total += moved
+		if err != nil || !more || moved == 0 {
+			return total, err
+		}
+	}
+}
+
+func sorted(owners map[string]int64) []string {
+	names := make([]string, 0, len(owners))
+	for name := range owners {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

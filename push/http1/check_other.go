@@ -1,0 +1,14 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+
+package http1
+
+import "net"
+
+// probe is not available here: a dead connection is found out by using it.
+type probe struct{}
+
+// newProbe returns nil.
+func newProbe(net.Conn) *probe { return nil }
+
+// quiet is never called.
+func (*probe) quiet() bool { return true }

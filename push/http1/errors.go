@@ -1,0 +1,89 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+var (
+	// ErrClosed is returned by requests in flight when [Transport.Close] is
+	// called, and by all later ones.
+	ErrClosed = errors.New("transport is closed")
+
+	// ErrInvalidRequest marks a request that no server took for complete: it
+	// was refused before anything was sent or, if the Body streamed has another
+	// length than announced, broken off.
+	ErrInvalidRequest = errors.New("invalid request")
+
+	// ErrHeaderTooLarge means that the response header is longer than
+	// Options.MaxResponseHeaderBytes.
+	ErrHeaderTooLarge = errors.New("response header too large")
+
+	// ErrMalformedResponse means that the server does not speak HTTP/1.x.
+	ErrMalformedResponse = errors.New("malformed response")
+)
+
+// opError says what the transport was doing, and with whom, when it failed. It
+// names host and port only: paths and queries may hold secrets.
+type opError struct {
+	op   string
+	addr string
+	err  error
+}
+
+// Error implements error.
+func (e *opError) Error() string {
+	return "http1: " + e.op + " " + e.addr + ": " + e.err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *opError) Unwrap() error { return e.err }
+
+// Timeout reports whether a deadline passed; net/http's url.Error asks for it.
+func (e *opError) Timeout() bool {
+	var ne net.Error
+	return errors.As(e.err, &ne) && ne.Timeout()
+}
+
+// Temporary completes net.Error; nothing can be said.
+func (e *opError) Temporary() bool { return false }
+
+// fail turns err into the error to report: what ended the request (context,
+// Close) comes before the broken connection that was merely its consequence.
+func (t *Transport) fail(ctx context.Context, op, addr string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+		if cause := context.Cause(ctx); !errors.Is(cause, err) {
+			err = fmt.Errorf("%w: %w", err, cause)
+		}
+	case t.isClosed():
+		err = ErrClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// The connection's timer may fire a moment before the context's.
+		err = context.DeadlineExceeded
+	}
+	return &opError{op: op, addr: addr, err: err}
+}
+
+// invalidf returns an error that wraps ErrInvalidRequest.
+func invalidf(format string, args ...any) error {
+	return fmt.Errorf("http1: %w: %w", ErrInvalidRequest, fmt.Errorf(format, args...))
+}
+
+// malformedf returns an error that wraps ErrMalformedResponse.
+func malformedf(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrMalformedResponse, fmt.Errorf(format, args...))
+}
+
+// peerGone reports whether err is how a connection closed by the peer looks.
+func peerGone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, io.ErrClosedPipe)
+}

@@ -1,0 +1,144 @@
+package http1
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// maxInformational is how many 1xx responses may precede the response.
+	maxInformational = 5
+
+	// maxDrainTime bounds reading the rest of a response nobody wants, for
+	// requests whose deadline is far away: a new connection is cheaper.
+	maxDrainTime = 500 * time.Millisecond
+)
+
+// readResponse reads the response header, over informational responses.
+func (c *conn) readResponse(req *http.Request) (*http.Response, error) {
+	for range maxInformational + 1 {
+		resp, err := http.ReadResponse(c.br, req)
+		if err != nil {
+			return nil, c.parseError(err)
+		}
+		switch code := resp.StatusCode; {
+		case resp.ProtoMajor != 1 || code < 100:
+			return nil, malformedf("%s", shorten(fmt.Sprintf("%q %q", resp.Proto, resp.Status)))
+		case code == http.StatusSwitchingProtocols:
+			return nil, malformedf("protocol switched unasked")
+		case code >= 200:
+			c.limit = math.MaxInt64
+			resp.TLS = c.state
+			return resp, nil
+		}
+	}
+	return nil, malformedf("more than %d informational responses", maxInformational)
+}
+
+// parseError returns why reading the header failed: the connection's own error
+// if it had one, else ErrMalformedResponse.
+func (c *conn) parseError(err error) error {
+	switch {
+	case c.readErr == io.EOF:
+		return io.ErrUnexpectedEOF
+	case c.readErr != nil:
+		return c.readErr
+	}
+	// The parser quotes what it read, which may be long.
+	return malformedf("%s", shorten(err.Error()))
+}
+
+// shorten cuts text from a server to a length fit for a log.
+func shorten(s string) string {
+	const limit = 200
+	if len(s) <= limit {
+		return s
+	}
+	return s[:limit] + "..."
+}
+
+// reusable tells whether the end of resp is beyond doubt, keep-alive granted.
+func reusable(resp *http.Response) bool {
+	// A 204 has no body. One that announces it may be followed by bytes that
+	// would look like the next response.
+	return resp.StatusCode != http.StatusNoContent ||
+		len(resp.TransferEncoding) == 0 && len(resp.Header["Content-Length"]) == 0
+}
+
+// body is the Body of a response: it gives the connection back when read or
+// closed. Close waits for a Read in progress; to interrupt that, cancel the
+// request's context.
+type body struct {
+	exchange
+
+	mu     sync.Mutex
+	src    io.Reader // frames the body; nil once the exchange is over
+	left   int64     // bytes to come, negative if unknown
+	err    error     // what ended the body, io.EOF if all is well
+	closed bool
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.src.Read(p)
+	if b.left > 0 {
+		b.left -= int64(n)
+	}
+	switch {
+	case err == io.EOF:
+		b.end(true)
+		b.err = err
+	case err != nil:
+		b.src = nil
+		b.err = b.abort("read response body from", err)
+	}
+	return n, b.err
+}
+
+// Close ends the exchange. What was not read is drained within limits, or else
+// the connection closed. It never fails.
+func (b *body) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	if b.src != nil {
+		b.end(b.drain())
+	}
+	return nil
+}
+
+// end gives up the connection.
+func (b *body) end(whole bool) {
+	b.src = nil
+	b.finish(whole)
+}
+
+// drain reads the rest of the body, and reports whether it came to the end
+// soon enough.
+func (b *body) drain() bool {
+	max := b.t.opts.MaxDrain
+	if !b.reuse || max < 0 || b.left > max {
+		return false
+	}
+	if int64(b.c.br.Buffered()) < b.left || b.left < 0 {
+		b.c.limitRead(b.ctx, maxDrainTime)
+	}
+	// One more than may be drained, to meet the end if it is there.
+	_, err := io.CopyN(io.Discard, b.src, max+1)
+	return err == io.EOF
+}
