@@ -140,6 +140,7 @@ func (r *run) channels(ctx context.Context, p int, subs []string) {
 		c := medispatcher.Channel{Partition: p, Subscription: sub}
 		for _, owner := range sorted(owners[i]) {
 			row := Row{Partition: p, Subscription: sub, Owner: owner}
+			var err error
 			switch {
 			case r.alive[owner]:
 				continue

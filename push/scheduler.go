@@ -134,6 +134,9 @@ func (s *Scheduler) Ring(channels []medispatcher.Channel) {
 	}
 }
 
+// Sweep has every channel looked at now.
+func (s *Scheduler) Sweep() { signal(s.sweepNow) }
+
 func (s *Scheduler) ring(l *lane) {
 	l.active, l.rung = true, true
 	if !l.reading && l.live() && l.sub.fresh.free() > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -38,7 +39,12 @@ type FanoutWorker struct {
 	MaxBody   int64 // bytes; larger bodies go to the quarantine
 	Events    FanoutEvents
 	Log       *slog.Logger
+
+	adopted atomic.Bool
 }
+
+// Adopted says that entries of another dispatcher are this process's now.
+func (w *FanoutWorker) Adopted() { w.adopted.Store(true) }
 
 // Run works until ctx ends, then finishes the batch it has in hand.
 func (w *FanoutWorker) Run(ctx context.Context) error {
@@ -47,6 +53,7 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 	own, ownAt := true, time.Time{} // first whatever a lost reply left to this process
 	count := fanoutBatch
 	for ctx.Err() == nil {
+		own = own || w.adopted.Swap(false)
 		if !own && !ownAt.IsZero() && time.Now().After(ownAt) {
 			own, ownAt = true, time.Time{}
 		}

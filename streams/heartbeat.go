@@ -73,3 +73,21 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 	}
 	return list, nil
 }
+
+// forgetScript takes a dispatcher off the list if its last heartbeat is still that one.
+// KEYS dispatchers. ARGV dispatcher id, time of its last heartbeat in ms. Safe to repeat.
+var forgetScript = redis.NewScript(`
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or -1) == tonumber(ARGV[2]) then
+  return redis.call('ZREM', KEYS[1], ARGV[1])
+end
+return 0
+`)
+
+// Forget takes a dead dispatcher, all of whose entries were given back, off the list.
+func (s *Store) Forget(ctx context.Context, d medispatcher.Dispatcher) error {
+	n, err := forgetScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, d.ID, d.Heartbeat.UnixMilli()).Int64()
+	if err == nil && n > 0 {
+		err = s.client.Del(ctx, s.keys.dispatcher(d.ID)).Err()
+	}
+	return failed("forget", err)
+}

@@ -135,7 +135,8 @@ for _, e in ipairs(found) do
   end
 end
 if #found < tonumber(ARGV[2]) then return {made, ''} end
-return {made, '(' .. found[#found][1]}
+local ms, seq = string.match(found[#found][1], '(%d+)-(%d+)')
+return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
 `)
 
 // Orphans makes entries of ~buried that have no due time due now, and with all set

@@ -283,3 +283,10 @@ func (s *Store) stored(ctx context.Context, id string) (string, error) {
 	doc, err := s.client.HGet(ctx, s.keys.subscriptions(), id).Result()
 	return doc, failed("read subscription", err)
 }
+
+// SubscriptionIDs lists the ids of all subscriptions, sorted.
+func (s *Store) SubscriptionIDs(ctx context.Context) ([]string, error) {
+	ids, err := s.client.HKeys(ctx, s.keys.subscriptions()).Result()
+	slices.Sort(ids)
+	return ids, failed("list subscriptions", err)
+}

@@ -58,7 +58,10 @@ type daemon struct {
 	ringer    *streams.Ringer
 	dataLog   *rescue.DataLog
 	wakes     []chan time.Time // of each partition's delayed messages
-	peers     atomic.Int64     // other dispatchers that are alive
+	fanouts   []*streams.FanoutWorker
+	peers     atomic.Int64  // other dispatchers that are alive
+	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
+	beaten    chan struct{} // closed after the first heartbeat
 	ready     readiness
 }
 
@@ -66,7 +69,7 @@ type daemon struct {
 // dispatchers with one configuration shall not both start.
 func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	cfg := &env.cfg
-	d := &daemon{cfg: cfg, log: env.log}
+	d := &daemon{cfg: cfg, log: env.log, beaten: make(chan struct{})}
 	var lc net.ListenConfig
 	var err error
 	if d.listener, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
@@ -103,6 +106,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	for range cfg.Partitions {
 		d.wakes = append(d.wakes, make(chan time.Time, 64))
 	}
+	d.addFanouts()
 	d.ready.set(errors.New("starting: Redis has not answered yet"))
 	return d, nil
 }
@@ -138,27 +142,7 @@ func (d *daemon) run(ctx context.Context) error {
 		"listen", d.listener.Addr().String(), "redis", redisAt(d.cfg.RedisURL), "partitions", d.cfg.Partitions)
 
 	g, working := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.registry.Follow(working) })
-	g.Go(func() error { return d.applyChanges(working) })
-	g.Go(func() error { return d.ringer.Run(working) })
-	g.Go(func() error {
-		return d.store.Listen(working, streams.Hints{Changed: d.registry.Poke, Ready: d.scheduler.Ring})
-	})
-	for p := range d.cfg.Partitions {
-		for range d.cfg.FanoutWorkers {
-			w := &streams.FanoutWorker{
-				Store: d.store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log,
-				Events: streams.FanoutEvents{
-					Ready: d.rang, Delayed: d.delayed, Quarantined: d.quarantined, CopyFailed: d.copyFailed,
-				},
-			}
-			g.Go(func() error { return w.Run(working) })
-		}
-		w := &streams.DelayWorker{Store: d.store, Partition: p, Log: d.log, Wake: d.wakes[p]}
-		g.Go(func() error { return w.Run(working) })
-	}
-	g.Go(func() error { return d.scheduler.Run(working) })
-
+	d.work(working, g)
 	<-working.Done()
 	d.ready.stop()
 	d.log.Info("stopping", "in_flight", d.scheduler.Inflight(), "deadline", d.cfg.ShutdownTimeout.String())
@@ -173,6 +157,48 @@ func (d *daemon) run(ctx context.Context) error {
 		d.log.Info("stopped")
 	}
 	return err
+}
+
+// work starts every loop that ends with the dispatcher's first signal. Those that take
+// messages wait for the first heartbeat: without one, others would take them back.
+func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
+	g.Go(func() error { return d.registry.Follow(ctx) })
+	g.Go(func() error { return d.applyChanges(ctx) })
+	g.Go(func() error { return d.ringer.Run(ctx) })
+	g.Go(func() error {
+		return d.store.Listen(ctx, streams.Hints{Changed: d.registry.Poke, Ready: d.scheduler.Ring})
+	})
+	g.Go(func() error { return d.heal(ctx) })
+	afterBeat := func(loop func(context.Context) error) {
+		g.Go(func() error {
+			select {
+			case <-d.beaten:
+			case <-ctx.Done():
+			}
+			return loop(ctx)
+		})
+	}
+	for _, w := range d.fanouts {
+		afterBeat(w.Run)
+	}
+	for p := range d.cfg.Partitions {
+		w := &streams.DelayWorker{Store: d.store, Partition: p, Log: d.log, Wake: d.wakes[p]}
+		afterBeat(w.Run)
+	}
+	afterBeat(d.scheduler.Run)
+}
+
+func (d *daemon) addFanouts() {
+	for p := range d.cfg.Partitions {
+		for range d.cfg.FanoutWorkers {
+			d.fanouts = append(d.fanouts, &streams.FanoutWorker{
+				Store: d.store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log,
+				Events: streams.FanoutEvents{
+					Ready: d.rang, Delayed: d.delayed, Quarantined: d.quarantined, CopyFailed: d.copyFailed,
+				},
+			})
+		}
+	}
 }
 
 // lastStepsTimeout bounds what comes after the deliveries: a few commands.
@@ -210,6 +236,9 @@ func (d *daemon) heartbeats(ctx context.Context) error {
 	for {
 		beat, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter/2)
 		if err := d.store.Heartbeat(beat, d.info); err == nil {
+			if d.lastBeat.Swap(time.Now().UnixNano()) == 0 {
+				close(d.beaten)
+			}
 			d.countPeers(beat)
 		}
 		cancel()
@@ -219,6 +248,11 @@ func (d *daemon) heartbeats(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// missedBeats reports whether this dispatcher's own heartbeat is late.
+func (d *daemon) missedBeats() bool {
+	return time.Since(time.Unix(0, d.lastBeat.Load())) > 2*d.cfg.Heartbeat
 }
 
 func (d *daemon) countPeers(ctx context.Context) {

@@ -1,0 +1,172 @@
+package amender_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/amender"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var channel = medispatcher.Channel{Subscription: "s"}
+
+// dispatcher reads n messages of channel "s" as a dispatcher of that name.
+func dispatcher(t *testing.T, env *streamstest.Env, id string, n int) *streams.Store {
+	t.Helper()
+	store := env.Open(t, env.Config(id))
+	wants := []medispatcher.Want{{Channel: channel, Max: n}}
+	got, err := store.Read(t.Context(), wants)
+	if errors.Is(err, medispatcher.ErrGroupCreated) {
+		got, err = store.Read(t.Context(), wants)
+	}
+	check(t, err)
+	if len(got) != n {
+		t.Fatalf("%s read %d messages, want %d", id, len(got), n)
+	}
+	return store
+}
+
+// beat gives a dispatcher a heartbeat, so long ago.
+func beat(t *testing.T, env *streamstest.Env, store *streams.Store, ago time.Duration) {
+	t.Helper()
+	check(t, store.Heartbeat(t.Context(), medispatcher.Dispatcher{ID: store.ID(), DeadAfter: 10 * time.Second}))
+	now, err := env.Client.Time(t.Context()).Result()
+	check(t, err)
+	check(t, env.Client.ZAdd(t.Context(), "medis:dispatchers", redis.Z{Score: float64(now.Add(-ago).UnixMilli()), Member: store.ID()}).Err())
+}
+
+func owners(t *testing.T, env *streamstest.Env, key, group string) string {
+	t.Helper()
+	list, err := env.Client.XInfoConsumers(t.Context(), key, group).Result()
+	check(t, err)
+	m := map[string]int64{}
+	for _, c := range list {
+		m[c.Name] = c.Pending
+	}
+	return fmt.Sprint(m)
+}
+
+func amend(t *testing.T, store *streams.Store, change func(*amender.Options)) string {
+	t.Helper()
+	o := amender.Options{Partitions: 1, Subs: []string{"other", "s"}, Incoming: true}
+	if change != nil {
+		change(&o)
+	}
+	report, err := amender.Run(t.Context(), store, o)
+	check(t, err)
+	text, err := json.Marshal(report.Rows)
+	check(t, err)
+	return string(text)
+}
+
+func TestAmender(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for range 10 {
+			check(t, env.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "medis:{0}:ch:s", Values: []any{"topic", "t", "body", "x", "~src", "1-1"}}).Err())
+		}
+		job := env.Open(t, env.Config("job"))
+		live := dispatcher(t, env, "live", 2)
+		dead := dispatcher(t, env, "dead", 3)
+		forgotten := dispatcher(t, env, "forgotten", 1)
+		_ = forgotten
+		beat(t, env, live, 9*time.Second)
+		beat(t, env, dead, 11*time.Second)
+
+		const both = `[{"partition":0,"subscription":"s","owner":"dead","kicked":3},{"partition":0,"subscription":"s","owner":"forgotten","kicked":1}]`
+		if got := amend(t, job, func(o *amender.Options) { o.DryRun = true }); got != both {
+			t.Errorf("dry run %s", got)
+		}
+		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[dead:3 forgotten:1 live:2]" {
+			t.Errorf("a dry run changed something: %s", got)
+		}
+		if got := amend(t, job, nil); got != both {
+			t.Errorf("report %s", got)
+		}
+		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[live:2 ~buried:4]" {
+			t.Errorf("owners %s", got)
+		}
+		if got := amend(t, job, nil); got != "null" {
+			t.Errorf("the second run did something: %s", got)
+		}
+		due, _, err := live.Due(t.Context(), 0, []medispatcher.Want{{Channel: channel, Max: 10}})
+		check(t, err)
+		if len(due) != 4 || due[0].Attempt != 1 {
+			t.Errorf("%d due, %+v", len(due), due)
+		}
+	})
+}
+
+func TestAmenderFindsEntriesWithoutDueTime(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for range 300 {
+			check(t, env.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "medis:{0}:ch:s", Values: []any{"topic", "t", "body", "x", "~src", "1-1"}}).Err())
+		}
+		live := dispatcher(t, env, "live", 300)
+		beat(t, env, live, 0)
+		ids, err := live.Mine(t.Context(), channel, 1000)
+		check(t, err)
+		var failed []medispatcher.Settlement
+		for _, id := range ids {
+			failed = append(failed, medispatcher.Settlement{Channel: channel, EntryID: id, Outcome: medispatcher.Failed, Attempt: 1, Delay: time.Hour})
+		}
+		check(t, live.Retry(t.Context(), 0, failed))
+		for _, id := range ids[250:] {
+			check(t, env.Client.ZRem(t.Context(), "medis:{0}:retry:s", id).Err())
+		}
+		if got := amend(t, live, nil); got != `[{"partition":0,"subscription":"s","kicked":50}]` {
+			t.Errorf("report %s", got)
+		}
+		if got := amend(t, live, func(o *amender.Options) { o.Force = true }); got != `[{"partition":0,"subscription":"s","kicked":250}]` {
+			t.Errorf("forced %s", got)
+		}
+		due, _, err := live.Due(t.Context(), 0, []medispatcher.Want{{Channel: channel, Max: 1000}})
+		check(t, err)
+		if len(due) != 300 || due[0].Attempt != 2 {
+			t.Errorf("%d due", len(due))
+		}
+	})
+}
+
+func TestAmenderIncoming(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		dead := env.Open(t, env.Config("dead"))
+		_, err := dead.ReadIncoming(t.Context(), 0, 10, true)
+		check(t, err)
+		_, err = dead.Publish(t.Context(), medispatcher.Message{Topic: "t"})
+		check(t, err)
+		if _, err = dead.ReadIncoming(t.Context(), 0, 10, false); err != nil {
+			t.Fatal(err)
+		}
+		job := env.Open(t, env.Config("job"))
+		if got := amend(t, job, nil); got != `[{"partition":0,"owner":"dead","kicked":1}]` {
+			t.Errorf("report %s", got)
+		}
+		if got := owners(t, env, "medis:{0}:incoming", "fanout"); got != "map[~buried:1]" {
+			t.Errorf("owners %s", got)
+		}
+		next := env.Open(t, env.Config("next"))
+		amend(t, next, func(o *amender.Options) { o.Adopt = "next" })
+		entries, err := next.ReadIncoming(t.Context(), 0, 10, true)
+		check(t, err)
+		if len(entries) != 1 {
+			t.Errorf("the next dispatcher adopted %d entries", len(entries))
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package push
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// picks are the hosts of the next n turns.
+func picks(t *targets, n int, now time.Time) string {
+	var hosts []string
+	for range n {
+		hosts = append(hosts, t.pick(now).url.Host)
+	}
+	return strings.Join(hosts, " ")
+}
+
+func TestURLsOfAnEnvironment(t *testing.T) {
+	tagged := []string{"http://plain1/", "[T_ENV:PUB]http://pub1/", "[T_ENV:DEV]http://dev/", "[T_ENV:PUB]http://pub2/", "http://plain2/"}
+	for _, tc := range []struct {
+		name, env string
+		urls      []string
+		want      string
+	}{
+		{"no environment: those without a tag", "", tagged, "plain1 plain2"},
+		{"its own and no other", "PUB", tagged, "pub1 pub2"},
+		{"one of its own", "DEV", tagged, "dev"},
+		{"none of its own: those without a tag", "TEST", tagged, "plain1 plain2"},
+		{"case matters", "pub", tagged, "plain1 plain2"},
+		{"none qualifies", "TEST", []string{"[T_ENV:PUB]http://pub1/"}, ""},
+		{"none qualifies without an environment", "", []string{"[T_ENV:PUB]http://pub1/"}, ""},
+		{"no URL", "", nil, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ts := newTargets(tc.urls, tc.env)
+			var hosts []string
+			for _, tg := range ts.urls {
+				hosts = append(hosts, tg.url.Host)
+			}
+			if got := strings.Join(hosts, " "); got != tc.want {
+				t.Errorf("uses %q, want %q", got, tc.want)
+			}
+			if (ts.pick(time.Now()) == nil) != (tc.want == "") {
+				t.Error("picks one of none, or none of some")
+			}
+		})
+	}
+}
+
+func TestURLsTakeTurns(t *testing.T) {
+	ts := newTargets([]string{"http://a/", "http://b/", "http://c/"}, "")
+	if got := picks(ts, 7, time.Now()); got != "a b c a b c a" {
+		t.Errorf("turns %s", got)
+	}
+}
+
+func TestURLThatFailedIsTriedLastForAWhile(t *testing.T) {
+	now := time.Now()
+	ts := newTargets([]string{"http://a/", "http://b/", "http://c/"}, "")
+	a, b, c := ts.urls[0], ts.urls[1], ts.urls[2]
+	ts.report(b, false, now)
+	if got := picks(ts, 30, now.Add(avoidFor-1)); strings.Contains(got, "b") || strings.Count(got, "a") < 10 || strings.Count(got, "c") < 10 {
+		t.Errorf("while b is avoided: %s", got)
+	}
+	if got := picks(ts, 3, now.Add(avoidFor)); got != "a b c" {
+		t.Errorf("afterwards: %s", got)
+	}
+	ts.report(a, false, now.Add(2*time.Second))
+	ts.report(c, false, now.Add(time.Second))
+	if got := picks(ts, 3, now.Add(3*time.Second)); got != "b b b" {
+		t.Errorf("all failed: %s, want the one whose failure is longest ago", got)
+	}
+	ts.report(b, false, now.Add(3*time.Second))
+	if got := picks(ts, 3, now.Add(4*time.Second)); got != "c c c" {
+		t.Errorf("b failed again: %s, want c, which failed before the others", got)
+	}
+	ts.report(a, true, now.Add(4*time.Second))
+	if got := picks(ts, 3, now.Add(4*time.Second)); got != "a a a" {
+		t.Errorf("a works again: %s", got)
+	}
+}
+
+func TestSingleURLIsNeverAvoided(t *testing.T) {
+	ts := newTargets([]string{"http://a/"}, "")
+	ts.report(ts.urls[0], false, time.Now())
+	if got := picks(ts, 2, time.Now()); got != "a a" {
+		t.Errorf("picks %s", got)
+	}
+}
+
+func TestTargetInRecordsHasNoUserinfo(t *testing.T) {
+	ts := newTargets([]string{"[T_ENV:A]http://u:hunter2@h:81/x?y=1"}, "A")
+	if got := ts.urls[0].redacted; got != "http://h:81/x?y=1" {
+		t.Errorf("shown as %s", got)
+	}
+	if got := ts.urls[0].url.User.String(); got != "u:hunter2" {
+		t.Errorf("asked with %q, want the userinfo kept", got)
+	}
+}
+
+// TestMessageWithoutURLIsDropped: nothing is asked, and the message is not kept.
+func TestMessageWithoutURLIsDropped(t *testing.T) {
+	sub := subscription("a")
+	sub.URLs = []string{"[T_ENV:PUB]http://pub/"}
+	p := &poster{transport: roundTrip(nil)} // a request would panic
+	d := &medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1}
+	r := p.attempt(t.Context(), newSettings(sub, "DEV"), d)
+	out := settle(&sub, d, &r, time.Now(), 0)
+	if out.Outcome != medispatcher.Dropped || out.Failure != nil || out.EntryID != "1-0" {
+		t.Errorf("settled as %+v", out)
+	}
+}
+
+func TestTurnsAreSharedByManyWorkers(t *testing.T) {
+	ts := newTargets([]string{"http://a/", "http://b/"}, "")
+	got := make(chan string, 100)
+	for range 100 {
+		go func() {
+			tg := ts.pick(time.Now())
+			ts.report(tg, true, time.Now())
+			got <- tg.url.Host
+		}()
+	}
+	var hosts []string
+	for range 100 {
+		hosts = append(hosts, <-got)
+	}
+	slices.Sort(hosts)
+	if hosts[49] != "a" || hosts[50] != "b" {
+		t.Errorf("a had %d turns of 100", slices.Index(hosts, "b"))
+	}
+}
