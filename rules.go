@@ -1,6 +1,7 @@
 package medispatcher
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,7 +74,7 @@ func (r Rules) Merge(id string, old, raw []byte, now time.Time) ([]byte, Subscri
 }
 
 func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, Subscription, error) {
-	if d["id"] == nil {
+	if d["id"] == nil || string(d["id"]) == "null" {
 		d.set("id", id)
 	}
 	var before document
@@ -166,7 +168,7 @@ func readFields(prefix string, d document, into map[string]any, p *Problems) {
 		target, known := into[name]
 		switch nested, isNested := target.(map[string]any); {
 		case !known:
-			p.add(full, "is not a field of a subscription; the fields are %s", strings.Join(sortedKeys(into), ", "))
+			p.add(prefix+fieldName(name), "is not a field of a subscription; the fields are %s", strings.Join(sortedKeys(into), ", "))
 		case string(raw) == "null": // the default
 		case isNested:
 			var inner document
@@ -205,12 +207,27 @@ func wantedType(target any, raw []byte, err error) string {
 	return fmt.Sprintf("%s is not %s", cut(raw), want)
 }
 
-// cut shows JSON on one line, cut short. It is valid, so it has no control characters.
+// cut shows JSON on one line, cut short. It is valid, so the only control characters
+// in it are those between its tokens.
 func cut(raw []byte) string {
+	shown := raw
 	if len(raw) > 80 {
-		return strings.ToValidUTF8(string(raw[:80]), "") + "…"
+		shown = append(bytes.ToValidUTF8(raw[:80:80], nil), "…"...)
 	}
-	return string(raw)
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, string(shown))
+}
+
+// fieldName shows the name of a field that somebody made up.
+func fieldName(name string) string {
+	if name == "" || len(name) > 80 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return quote(name)
+	}
+	return name
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -298,6 +315,11 @@ func (r Rules) checkURL(tagged string) error {
 		return fmt.Errorf("%s has no host", quote(u.Redacted()))
 	case u.Fragment != "":
 		return fmt.Errorf("%s has a fragment (#…), which is never sent; remove it", quote(u.Redacted()))
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("%s: there is no port %s", quote(u.Redacted()), port)
+		}
 	}
 	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && r.Denied != nil && r.Denied(addr) {
 		return fmt.Errorf("%s is a denied address (MEDIS_DENY_CIDRS and link-local addresses)", u.Host)

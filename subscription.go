@@ -167,7 +167,10 @@ func (d document) merge(patch document) {
 			continue
 		}
 		var inner, old document
-		if json.Unmarshal(raw, &inner) == nil && inner != nil && json.Unmarshal(d[name], &old) == nil && old != nil {
+		if json.Unmarshal(raw, &inner) == nil && inner != nil {
+			if json.Unmarshal(d[name], &old) != nil || old == nil {
+				old = document{} // not an object: the patch's nulls go all the same
+			}
 			old.merge(inner)
 			d.set(name, old)
 			continue

@@ -166,7 +166,6 @@ func measureDispatcher(ctx context.Context, o options, dir string, latency bool)
 	}
 	f.rate = float64(total*o.subscribers) / stats.Last.Sub(began).Seconds()
 	f.p50, f.p99 = stats.P50, stats.P99
-	if os.Getenv("ZZSTATS") != "" { out, _ := exec.Command("redis-cli", "-p", port, "info", "commandstats").Output(); fmt.Println(string(out)) }
 	f.cpu, f.receiverCPU, f.redisCPU = disp.stop(), recv.stop(), redis.stop()
 	return f, nil
 }

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -25,8 +26,8 @@ func Backoff(n int, coefficient time.Duration, jitter float64) time.Duration {
 // retryAfter reads a Retry-After header: seconds or an HTTP date. Zero: none, or unreadable.
 func retryAfter(value string, now time.Time) time.Duration {
 	var d time.Duration
-	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
-		d = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		d = time.Duration(max(0, min(seconds, int64(maxRetryAfter/time.Second)))) * time.Second
 	} else if at, err := http.ParseTime(value); err == nil {
 		d = at.Sub(now)
 	}

@@ -55,24 +55,24 @@ func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
 	for value, want := range map[string]time.Duration{
-		"":                         0,
-		"0":                        0,
-		"1":                        time.Second,
-		"120":                      2 * time.Minute,
-		"86400":                    24 * time.Hour,
-		"86401":                    24 * time.Hour,
-		"2147483648":               24 * time.Hour, // one more than 32 bits hold
-		"9223372036854775807":      24 * time.Hour, // × 1e9 overflows
-		"18446744074":              24 * time.Hour, // × 1e9 overflows to a small positive number
-		"99999999999999999999999":  24 * time.Hour,
-		"-1":                       0,
-		"-99999999999999999999999": 0,
-		"1.5":                      0,
-		"soon":                     0,
-		"10s":                      0,
-		date(90 * time.Second):     90 * time.Second,
-		date(-time.Hour):           0,
-		date(1000 * time.Hour):     24 * time.Hour,
+		"":                               0,
+		"0":                              0,
+		"1":                              time.Second,
+		"120":                            2 * time.Minute,
+		"86400":                          24 * time.Hour,
+		"86401":                          24 * time.Hour,
+		"2147483648":                     24 * time.Hour, // one more than 32 bits hold
+		"9223372036854775807":            24 * time.Hour, // × 1e9 overflows
+		"18446744074":                    24 * time.Hour, // × 1e9 overflows to a small positive number
+		"99999999999999999999999":        24 * time.Hour,
+		"-1":                             0,
+		"-99999999999999999999999":       0,
+		"1.5":                            0,
+		"soon":                           0,
+		"10s":                            0,
+		date(90 * time.Second):           90 * time.Second,
+		date(-time.Hour):                 0,
+		date(1000 * time.Hour):           24 * time.Hour,
 		"Fri, 31 Dec 9999 23:59:59 GMT":  24 * time.Hour,
 		"Sunday, 01-Mar-26 12:01:00 GMT": time.Minute, // the old forms of RFC 9110
 		"Sun Mar  1 12:01:00 2026":       time.Minute,

@@ -44,14 +44,15 @@ func (s *Scheduler) reserveDue(pump *pump) []want {
 		if !l.live() {
 			continue // resuming sweeps
 		}
-		n, at := l.sub.paced(min(l.sub.retry.free(), maxRead), now)
+		n, at := l.sub.allowed(min(l.sub.retry.free(), maxRead), now)
 		switch {
 		case !at.IsZero():
 			pump.at(l, at)
 		case n == 0:
-			l.dueWaits = true // for a retry slot
+			l.dueWaits = true // for a retry slot, or for the end of a probe
 		default:
 			l.sub.retry.used += n
+			l.sub.breaker.probing = l.sub.breaker.open()
 			l.dueReading, l.touched = true, true
 			l.reads++
 			s.touched[l.channel] = l
@@ -81,6 +82,9 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 		l := w.lane
 		l.dueReading = false
 		l.sub.retry.used -= w.n - got[l]
+		if got[l] == 0 {
+			s.noProbe(l.sub)
+		}
 		switch {
 		case err != nil:
 			l.suspect = true

@@ -37,13 +37,11 @@ func jobID(d *medispatcher.Delivery) string {
 // formAccepted reports whether an answer means success: 200 alone, with a JSON body
 // whose status is 1 or "1".
 func formAccepted(status int, answer []byte) bool {
-	var a struct {
-		Status json.RawMessage `json:"status"`
-	}
+	var a map[string]json.RawMessage // a struct would take "STATUS", too
 	if status != 200 || json.Unmarshal(answer, &a) != nil {
 		return false
 	}
-	s := bytes.Trim(a.Status, `"`)
+	s := bytes.Trim(a["status"], `"`)
 	return string(s) == "1"
 }
 

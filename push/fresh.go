@@ -55,15 +55,16 @@ func (s *Scheduler) reserveFresh(pump *pump) []want {
 		if !l.active || l.reading || !l.live() {
 			continue
 		}
-		n, at := l.sub.paced(min(l.sub.fresh.free(), maxRead), now)
+		n, at := l.sub.allowed(min(l.sub.fresh.free(), maxRead), now)
 		if !at.IsZero() {
 			pump.at(l, at)
 			continue
 		}
 		if n == 0 {
-			continue // a slot that becomes free queues the lane again
+			continue // a slot that becomes free, or the end of a probe, queues the lane again
 		}
 		l.sub.fresh.used += n
+		l.sub.breaker.probing = l.sub.breaker.open()
 		l.begin(s)
 		wants = append(wants, want{l, n})
 	}
@@ -98,6 +99,9 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 		l := w.lane
 		l.reading = false
 		l.sub.fresh.used -= w.n - got[l]
+		if got[l] == 0 {
+			s.noProbe(l.sub)
+		}
 		switch problem := problems[l.channel]; {
 		case errors.Is(problem, medispatcher.ErrGroupCreated):
 			pump.now(l)
@@ -111,6 +115,14 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 			pump.now(l)
 		}
 		l.back.Reset()
+	}
+}
+
+// noProbe: the message that should have been the probe of an open breaker was not there.
+func (s *Scheduler) noProbe(sub *subscriber) {
+	if sub.breaker.probing {
+		sub.breaker.probing = false
+		s.freed(sub)
 	}
 }
 

@@ -18,7 +18,8 @@ type subscriber struct {
 	fresh    slots
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
-	lanes    []*lane       // one for each partition
+	breaker  *breaker
+	lanes    []*lane // one for each partition
 	removed  bool
 }
 
@@ -64,10 +65,11 @@ func (s *subscriber) apply(st *settings) {
 	}
 }
 
-// paced is how many of n messages may be taken now, and if none may, when one may.
-func (s *subscriber) paced(n int, now time.Time) (int, time.Time) {
-	if s.pace == nil {
-		return n, time.Time{}
+// allowed is how many of n messages may be taken now, by the breaker and by the minimum
+// interval. If none may, at tells when to ask again, if that is known.
+func (s *subscriber) allowed(n int, now time.Time) (allowed int, at time.Time) {
+	if n, at = s.breaker.allowed(n); n == 0 || s.pace == nil {
+		return n, at
 	}
 	interval := time.Duration(s.settings.sub.Interval)
 	if missing := 1 - s.pace.TokensAt(now); missing > 1e-9 {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,6 +91,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 		if had == nil {
 			had = &subscriber{}
 			s.subs[id] = had
+			s.newBreaker(had, sub)
 			for p := range s.cfg.Partitions {
 				l := &lane{channel: medispatcher.Channel{Partition: p, Subscription: id}, sub: had, inflight: map[string]struct{}{}}
 				had.lanes = append(had.lanes, l)
@@ -98,6 +100,9 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 			search = true
 		} else if had.settings.sub.Paused && !sub.Paused {
 			search = true
+			s.newBreaker(had, sub) // somebody thinks that it works again
+		} else if !slices.Equal(had.settings.sub.URLs, sub.URLs) {
+			s.newBreaker(had, sub)
 		}
 		had.apply(st)
 		s.offer(had)
@@ -114,6 +119,32 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 	if search {
 		signal(s.sweepNow)
 	}
+}
+
+// newBreaker gives a subscriber a closed breaker.
+func (s *Scheduler) newBreaker(of *subscriber, sub medispatcher.Subscription) {
+	of.breaker = newBreaker(func(open bool) {
+		if open {
+			s.cfg.Log.Warn("breaker opened: the worker fails every message; a probe goes out now and then",
+				"subscription", sub.ID, "probe_every", probeEvery.String())
+		} else {
+			s.cfg.Log.Info("breaker closed: the worker is back", "subscription", sub.ID)
+		}
+	})
+}
+
+// Held lists the subscriptions whose breaker is open, sorted.
+func (s *Scheduler) Held() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var held []string
+	for id, sub := range s.subs {
+		if sub.breaker.open() {
+			held = append(held, id)
+		}
+	}
+	slices.Sort(held)
+	return held
 }
 
 func signal(c chan struct{}) {
@@ -247,13 +278,22 @@ func (s *Scheduler) start(l *lane, d medispatcher.Delivery, kind *slots, at time
 // work makes one attempt at its turn, frees the slot and has the outcome settled.
 func (s *Scheduler) work(l *lane, d *medispatcher.Delivery, kind *slots, at time.Time) {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
+	turn := s.await(at)
 	s.mu.Lock()
-	st := l.sub.settings
+	st, br := l.sub.settings, l.sub.breaker
+	var done func(error)
+	ok := false
+	if turn {
+		done, ok = br.begin()
+	}
 	s.mu.Unlock()
-	if s.await(at) {
+	if ok {
 		r := s.poster.attempt(s.deliver, st, d)
 		out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
 		s.notice(d, &r, &out)
+		s.mu.Lock()
+		br.end(done, d.EntryID, &r)
+		s.mu.Unlock()
 	}
 	s.settle.add(out)
 	s.mu.Lock()

@@ -244,30 +244,29 @@ func TestRetriesAndFreshMessagesDoNotStarveEachOther(t *testing.T) {
 		sub.RetryCoefficient = 0
 		sub.MaxRetries = 1000
 		f := newFixture(t, sub)
-		poison := map[string]bool{}
+		// Odd messages can never be taken; even ones keep the breaker closed.
 		f.w.answer = func(r *http.Request) (int, time.Duration) {
-			f.w.mu.Lock()
-			defer f.w.mu.Unlock()
-			if len(poison) < 50 || poison[r.Header.Get("webhook-id")] {
-				poison[r.Header.Get("webhook-id")] = true
+			if id := r.Header.Get("webhook-id"); (id[len(id)-3]-'0')%2 == 1 {
 				return 500, 100 * time.Millisecond
 			}
 			return 200, 10 * time.Millisecond
 		}
 		stop := f.run()
-		f.put("a", 50)
-		time.Sleep(5 * time.Second) // a storm: fifty messages that fail and are due at once
+		for range 200 { // a storm: a hundred messages that fail and are due again at once
+			f.put("a", 1)
+			time.Sleep(25 * time.Millisecond)
+		}
 		before := len(f.w.of("a"))
-		f.put("a", 400)
-		time.Sleep(time.Second)
+		f.put("a", 200)
+		time.Sleep(300 * time.Millisecond)
 		fresh := 0
 		for _, a := range f.w.of("a")[before:] {
 			if a.attempt == "1" {
 				fresh++
 			}
 		}
-		if retries := len(f.w.of("a")) - before - fresh; fresh != 400 || retries < 15 {
-			t.Errorf("%d fresh and %d retries in a second, want 400 and about 20", fresh, retries)
+		if retries := len(f.w.of("a")) - before - fresh; fresh != 200 || retries < 4 {
+			t.Errorf("%d fresh and %d retries in 300 ms, want 200 and about 6", fresh, retries)
 		}
 		f.ok(stop())
 	})
@@ -462,6 +461,58 @@ func TestRemovedSubscriptionEndsWhatIsInFlight(t *testing.T) {
 		if n := f.q.Count("sent:a"); n != 8 {
 			t.Errorf("%d sent, want 8", n)
 		}
+		f.ok(stop())
+	})
+}
+
+func TestBreakerHoldsMessagesAndRecoversAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("a")
+		sub.MaxRetries, sub.RetryCoefficient = 100, medispatcher.Duration(100*time.Millisecond)
+		f := newFixture(t, sub)
+		down := true
+		f.w.answer = func(*http.Request) (int, time.Duration) {
+			f.w.mu.Lock()
+			defer f.w.mu.Unlock()
+			if down {
+				return 503, time.Millisecond
+			}
+			return 200, time.Millisecond
+		}
+		stop := f.run()
+		f.put("a", 500)
+		time.Sleep(time.Minute)
+		if n := len(f.w.of("a")); n < 10 || n > 40 {
+			t.Errorf("%d attempts in a minute at a target that is down, want a few and a probe every %s", n, probeEvery)
+		}
+		if got := fmt.Sprint(f.s.Held()); got != "[a]" {
+			t.Errorf("held %s", got)
+		}
+		if left := f.q.Left(medispatcher.Channel{Subscription: "a"}); left["dead"] > 0 || left["ready"] < 450 {
+			t.Errorf("left %v: attempts were burnt", left)
+		}
+		f.w.mu.Lock()
+		down = false
+		f.w.mu.Unlock()
+		time.Sleep(probeEvery + 2*time.Second) // the probe, and then everything
+		f.wantLeft("a", "map[]")
+		if got := fmt.Sprint(f.s.Held()); got != "[]" {
+			t.Errorf("held %s", got)
+		}
+		f.ok(stop())
+	})
+}
+
+func TestOneBadMessageOpensNoBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("a")
+		sub.MaxRetries, sub.RetryCoefficient = 100, 0
+		f := newFixture(t, sub)
+		f.w.answer = func(*http.Request) (int, time.Duration) { return 400, time.Millisecond }
+		stop := f.run()
+		f.put("a", 2)
+		time.Sleep(2 * time.Second)
+		f.wantLeft("a", "map[dead:2]")
 		f.ok(stop())
 	})
 }

@@ -1,0 +1,178 @@
+package push
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
+)
+
+// eachTransport runs a test with the transport of a dispatcher, and with net/http's.
+func eachTransport(t *testing.T, test func(t *testing.T, p *poster)) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	t.Run("http1", func(t *testing.T) {
+		tr := http1.New(http1.Options{})
+		t.Cleanup(func() { tr.Close() })
+		test(t, &poster{transport: tr, agent: "medispatcher/1", log: log})
+	})
+	t.Run("net/http", func(t *testing.T) {
+		tr := &http.Transport{}
+		t.Cleanup(tr.CloseIdleConnections)
+		test(t, &poster{transport: tr, agent: "medispatcher/1", log: log})
+	})
+}
+
+// serving starts a server; what it returns pushes to it and settles the outcome.
+func serving(t *testing.T, p *poster, handle http.HandlerFunc) func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
+	t.Helper()
+	srv := httptest.NewServer(handle)
+	t.Cleanup(srv.Close)
+	return pushingTo(t, p, srv.URL+"/worker?x=1")
+}
+
+func pushingTo(t *testing.T, p *poster, url string) func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
+	t.Helper()
+	return func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
+		sub := subscription("a")
+		sub.URLs = []string{url}
+		if change != nil {
+			change(&sub)
+		}
+		d := delivery(nil)
+		r := p.attempt(t.Context(), newSettings(sub, ""), d)
+		return r, settle(&sub, d, &r, time.Now(), 0)
+	}
+}
+
+// wantFailed checks that a push failed for a reason that its record names.
+func wantFailed(t *testing.T, s medispatcher.Settlement, reason string) {
+	t.Helper()
+	if s.Outcome != medispatcher.Failed || s.Failure == nil || !strings.Contains(s.Failure.LastError, reason) {
+		t.Errorf("settled as %s, %+v; want failed with %q", s.Outcome, s.Failure, reason)
+	}
+}
+
+func TestPushArrives(t *testing.T) {
+	eachTransport(t, func(t *testing.T, p *poster) {
+		var got string
+		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			got = fmt.Sprintf("%s %s %s %s %s %s %d", r.Method, r.URL, body, r.Header.Get("webhook-id"), r.Header.Get("medis-topic"), r.UserAgent(), r.ContentLength)
+			w.WriteHeader(http.StatusAccepted)
+			io.WriteString(w, "thanks")
+		})
+		r, s := push(nil)
+		if s.Outcome != medispatcher.Sent || r.status != 202 || string(r.answer) != "thanks" || r.took <= 0 {
+			t.Errorf("%+v settled as %s", r, s.Outcome)
+		}
+		if want := `POST /worker?x=1 {"order":42} 0-1700000000123-0 order.created medispatcher/1 12`; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	eachTransport(t, func(t *testing.T, p *poster) {
+		var requests atomic.Int32
+		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		})
+		_, s := push(nil)
+		wantFailed(t, s, "status 307")
+		if n := requests.Load(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestStartOfTheAnswerIsKept(t *testing.T) {
+	eachTransport(t, func(t *testing.T, p *poster) {
+		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			io.WriteString(w, "no such order\n"+strings.Repeat("x", 30<<10))
+		})
+		r, s := push(nil)
+		wantFailed(t, s, "status 422: no such order\nxxx")
+		if len(r.answer) != keptAnswer || len(s.Failure.LastError) > maxErrorText+len("…") {
+			t.Errorf("%d bytes kept, %d of them in the record", len(r.answer), len(s.Failure.LastError))
+		}
+	})
+}
+
+// TestAnswerIsReadUpToItsLimit: the subscriber writes for as long as anybody reads.
+func TestAnswerIsReadUpToItsLimit(t *testing.T) {
+	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm} {
+		eachTransport(t, func(t *testing.T, p *poster) {
+			ended := make(chan struct{}, 1)
+			push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
+				defer func() { ended <- struct{}{} }()
+				io.WriteString(w, `{"status":1,"more":"`)
+				for chunk := strings.Repeat("x", 4096); ; {
+					if _, err := io.WriteString(w, chunk); err != nil {
+						return
+					}
+				}
+			})
+			r, s := push(func(s *medispatcher.Subscription) {
+				s.Encoding, s.Timeout = encoding, medispatcher.Duration(30*time.Second)
+			})
+			if encoding == medispatcher.EncodingJSON && s.Outcome != medispatcher.Sent {
+				t.Errorf("%s: settled as %s, want sent by its status", encoding, s.Outcome)
+			}
+			if encoding == medispatcher.EncodingForm {
+				wantFailed(t, s, `status 200: {"status":1,`) // not the whole of the JSON
+			}
+			if len(r.answer) > maxAnswer {
+				t.Errorf("%d bytes kept", len(r.answer))
+			}
+			<-ended // the connection is closed: nobody reads on
+		})
+	}
+}
+
+func TestFormAnswerIsReadWhole(t *testing.T) {
+	eachTransport(t, func(t *testing.T, p *poster) {
+		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, `{"log":"`+strings.Repeat("x", 60<<10)+`","status":"1"}`)
+		})
+		if _, s := push(func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingForm }); s.Outcome != medispatcher.Sent {
+			t.Errorf("settled as %s, %+v", s.Outcome, s.Failure)
+		}
+	})
+}
+
+func TestConnectionIsUsedAgain(t *testing.T) {
+	eachTransport(t, func(t *testing.T, p *poster) {
+		var connections atomic.Int32
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			io.WriteString(w, strings.Repeat("x", 40<<10))
+		}))
+		srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				connections.Add(1)
+			}
+		}
+		srv.Start()
+		t.Cleanup(srv.Close)
+		push := pushingTo(t, p, srv.URL)
+		for range 5 {
+			_, s := push(nil)
+			wantFailed(t, s, "status 500")
+		}
+		if n := connections.Load(); n != 1 {
+			t.Errorf("%d connections for 5 pushes that failed", n)
+		}
+	})
+}

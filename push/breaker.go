@@ -1,0 +1,99 @@
+package push
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+const (
+	// A breaker opens after so many failures in a row, of at least so many messages: one
+	// message that nobody can take must not stop the others.
+	breakerFailures = 10
+	breakerMessages = 3
+	// probeEvery is how long an open breaker waits before it lets one attempt through.
+	probeEvery = 5 * time.Second
+)
+
+// Outcomes as a breaker hears of them.
+var (
+	errFailed = errors.New("failed")
+	errNoWord = errors.New("the attempt says nothing about the target")
+)
+
+// breaker stops attempts at a subscriber that is plainly down. Guarded by the
+// scheduler's mutex.
+type breaker struct {
+	machine *gobreaker.TwoStepCircuitBreaker[struct{}]
+	failing map[string]bool // messages that failed since the last success, a few of them
+	until   time.Time       // while open: when a probe may go out
+	probing bool            // the probe is under way
+}
+
+// newBreaker makes a closed one. changed is told when it opens and closes.
+func newBreaker(changed func(open bool)) *breaker {
+	b := &breaker{failing: map[string]bool{}}
+	b.machine = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests: 1,
+		Timeout:     probeEvery,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return c.ConsecutiveFailures >= breakerFailures && len(b.failing) >= breakerMessages
+		},
+		IsExcluded: func(err error) bool { return errors.Is(err, errNoWord) },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			switch {
+			case to == gobreaker.StateOpen:
+				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine wants to be past it
+				if from == gobreaker.StateClosed {
+					changed(true)
+				}
+			case to == gobreaker.StateClosed:
+				changed(false)
+			}
+		},
+	})
+	return b
+}
+
+// open reports whether attempts are held back.
+func (b *breaker) open() bool { return b.machine.State() != gobreaker.StateClosed }
+
+// allowed is how many of n messages may be taken now. If none may, at tells when to ask
+// again; it is zero when the end of the probe will tell.
+func (b *breaker) allowed(n int) (allowed int, at time.Time) {
+	switch b.machine.State() {
+	case gobreaker.StateOpen:
+		return 0, b.until
+	case gobreaker.StateHalfOpen:
+		if b.probing {
+			return 0, time.Time{}
+		}
+		return min(n, 1), time.Time{}
+	}
+	return n, time.Time{}
+}
+
+// begin asks for one attempt; done is to be told its outcome. It reports false when
+// the breaker opened since the message was taken.
+func (b *breaker) begin() (done func(error), ok bool) {
+	done, err := b.machine.Allow()
+	return done, err == nil
+}
+
+// end tells the outcome of an attempt at a message.
+func (b *breaker) end(done func(error), messageID string, r *result) {
+	b.probing = false
+	switch {
+	case r.accepted:
+		clear(b.failing)
+		done(nil)
+	case r.cut || r.target == "":
+		done(errNoWord)
+	default:
+		if len(b.failing) < breakerMessages {
+			b.failing[messageID] = true
+		}
+		done(errFailed)
+	}
+}

@@ -1,0 +1,283 @@
+package push
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// roundTrip is a transport made of a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// answering is a transport that gives every request the same answer.
+func answering(status int, body string, header ...string) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		h := http.Header{}
+		for i := 0; i < len(header); i += 2 {
+			h.Set(header[i], header[i+1])
+		}
+		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	}
+}
+
+// delivery is a message of the subscription "a" with some of it changed.
+func delivery(change func(*medispatcher.Delivery)) *medispatcher.Delivery {
+	d := &medispatcher.Delivery{
+		Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1,
+		Message: medispatcher.Message{
+			ID: "0-1700000000123-0", Generated: true, Topic: "order.created", Body: []byte(`{"order":42}`),
+			Type: "application/json", Time: time.UnixMilli(1_700_000_000_123),
+		},
+	}
+	if change != nil {
+		change(d)
+	}
+	return d
+}
+
+// request is what requestFor makes for a subscription, and its body.
+func request(t *testing.T, sub medispatcher.Subscription, d *medispatcher.Delivery) (req *http.Request, body string, ignored []string) {
+	t.Helper()
+	st := newSettings(sub, "")
+	req, ignored = requestFor(t.Context(), st, d, st.targets.urls[0].url, "agent/1", time.Unix(1_700_000_001, 0))
+	read, err := io.ReadAll(req.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int64(len(read)) != req.ContentLength {
+		t.Errorf("length %d announced for %d bytes", req.ContentLength, len(read))
+	}
+	return req, string(read), ignored
+}
+
+// lines are headers one a line, sorted.
+func lines(h http.Header) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		for _, v := range h[name] {
+			out = append(out, name+": "+v)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func TestHeadersOfAPush(t *testing.T) {
+	const always = "Content-Type: application/json\nMedis-Attempt: 1\nMedis-Subscription: a\nMedis-Topic: order.created\nUser-Agent: agent/1\n" +
+		"Webhook-Id: 0-1700000000123-0\nWebhook-Timestamp: 1700000001"
+	replaced := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(always) }
+	for _, tc := range []struct {
+		name    string
+		sub     func(*medispatcher.Subscription)
+		d       func(*medispatcher.Delivery)
+		want    string
+		ignored string
+	}{
+		{name: "the least", want: always},
+		{name: "sender", d: func(d *medispatcher.Delivery) { d.Message.Sender = "shop" }, want: replaced("Medis-Subscription", "Medis-Sender: shop\nMedis-Subscription")},
+		{name: "third attempt", d: func(d *medispatcher.Delivery) { d.Attempt = 3 }, want: replaced("Attempt: 1", "Attempt: 3")},
+		{name: "content type", d: func(d *medispatcher.Delivery) { d.Message.Type = "text/plain" }, want: replaced("application/json", "text/plain")},
+		{name: "id of a producer", d: func(d *medispatcher.Delivery) { d.Message.ID, d.Message.Generated = "shop.42", false }, want: replaced("0-1700000000123-0", "shop%2E42")},
+		{
+			name: "headers of the message", want: replaced("User-Agent", "Traceparent: 00-1\nUser-Agent", "Webhook-Timestamp: 1700000001", "Webhook-Timestamp: 1700000001\nX-A: 1"),
+			d: func(d *medispatcher.Delivery) {
+				d.Message.Headers = map[string]string{"traceparent": "00-1", "x-a": "1"}
+			},
+		},
+		{
+			name: "reserved headers of the message", want: always,
+			d: func(d *medispatcher.Delivery) {
+				d.Message.Headers = map[string]string{
+					"webhook-id": "x", "WEBHOOK-SIGNATURE": "x", "medis-topic": "x", "Host": "x", "content-type": "x", "Content-Length": "1",
+					"connection": "x", "Transfer-Encoding": "chunked",
+				}
+			},
+			ignored: "Content-Length Host Transfer-Encoding WEBHOOK-SIGNATURE connection content-type medis-topic webhook-id",
+		},
+		{
+			name: "headers of the subscription win", want: replaced("agent/1", "mine", "Webhook-Timestamp: 1700000001", "Webhook-Timestamp: 1700000001\nX-A: of the subscription\nX-B: of the message"),
+			sub: func(s *medispatcher.Subscription) {
+				s.Headers = map[string]string{"x-a": "of the subscription", "user-agent": "mine"}
+			},
+			d: func(d *medispatcher.Delivery) {
+				d.Message.Headers = map[string]string{"X-A": "of the message", "x-b": "of the message", "User-Agent": "theirs"}
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			sub := subscription("a")
+			if tc.sub != nil {
+				tc.sub(&sub)
+			}
+			req, body, ignored := request(t, sub, delivery(tc.d))
+			if got := lines(req.Header); got != tc.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
+			}
+			slices.Sort(ignored)
+			if got := strings.Join(ignored, " "); got != tc.ignored {
+				t.Errorf("ignored %q, want %q", got, tc.ignored)
+			}
+			if req.Method != "POST" || req.Host != "a" || body != `{"order":42}` {
+				t.Errorf("%s to %s, body %q", req.Method, req.Host, body)
+			}
+		})
+	}
+}
+
+func TestBodyIsUnchanged(t *testing.T) {
+	for _, body := range []string{"", "\x00\xff\r\n", "not JSON", strings.Repeat("x", 1<<20)} {
+		req, got, _ := request(t, subscription("a"), delivery(func(d *medispatcher.Delivery) { d.Message.Body = []byte(body) }))
+		if got != body {
+			t.Errorf("%d bytes became %d", len(body), len(got))
+		}
+		if req.GetBody == nil {
+			continue
+		}
+		again, err := req.GetBody()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(again); err != nil || string(b) != body {
+			t.Errorf("sent again: %d bytes, %v", len(b), err)
+		}
+	}
+}
+
+func TestSignatureOfAPush(t *testing.T) {
+	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm} {
+		sub := subscription("a")
+		sub.Encoding, sub.Secret = encoding, vectorSecret
+		sub.PreviousSecret, sub.PreviousUntil = otherSecret, time.Unix(1_700_000_002, 0)
+		req, body, _ := request(t, sub, delivery(func(d *medispatcher.Delivery) { d.Message.ID, d.Message.Generated = "a.b", false }))
+		sg := newSigner(&sub)
+		want := sg.sign("a%2Eb", time.Unix(1_700_000_001, 0), []byte(body))
+		if got := req.Header.Get("webhook-signature"); got != want || len(strings.Fields(got)) != 2 {
+			t.Errorf("%s: signature %q of what is sent, want %q", encoding, got, want)
+		}
+	}
+}
+
+func TestFormPush(t *testing.T) {
+	for _, tc := range []struct{ name, body, message string }{
+		{"JSON", `{"order":42}`, `{"order":42}`},
+		{"JSON with what a form escapes", `{"a":"é&=+ %"}`, `{"a":"é&=+ %"}`},
+		{"a JSON string", `"x"`, `"x"`},
+		{"text", `hello "you"`, `"hello \"you\""`},
+		{"no body", ``, `""`},
+		{"not quite JSON", `{"order":42`, `"{\"order\":42"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			sub := subscription("a")
+			sub.Encoding, sub.URLs = medispatcher.EncodingForm, []string{"http://a/w?x=1&y=%20"}
+			req, body, _ := request(t, sub, delivery(func(d *medispatcher.Delivery) { d.Attempt, d.Message.Body = 3, []byte(tc.body) }))
+			form, err := url.ParseQuery(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const job = "1700000000.123000-0-1700000000123-0-a"
+			if want := (url.Values{"message": {tc.message}, "jobid": {job}, "retry_times": {"2"}}); fmt.Sprint(form) != fmt.Sprint(want) {
+				t.Errorf("form %v\nwant %v", form, want)
+			}
+			if got, want := fmt.Sprint(req.URL.Query()), fmt.Sprint(url.Values{"jobid": {job}, "retry_times": {"2"}, "x": {"1"}, "y": {" "}}); got != want {
+				t.Errorf("query %s\nwant %s", got, want)
+			}
+			h := req.Header
+			if h.Get("Content-Type") != "application/x-www-form-urlencoded" || h.Get("medis-attempt") != "3" || h.Get("webhook-id") == "" || h.Get("medis-topic") == "" {
+				t.Errorf("headers\n%s", lines(h))
+			}
+		})
+	}
+}
+
+func TestFormPushLeavesTheSharedURL(t *testing.T) {
+	sub := subscription("a")
+	sub.Encoding = medispatcher.EncodingForm
+	st := newSettings(sub, "")
+	for range 2 {
+		req, _ := requestFor(t.Context(), st, delivery(nil), st.targets.urls[0].url, "", time.Now())
+		if q := req.URL.Query(); len(q["jobid"]) != 1 || st.targets.urls[0].url.RawQuery != "" {
+			t.Errorf("query %v, and %q in the shared URL", q, st.targets.urls[0].url.RawQuery)
+		}
+	}
+}
+
+func TestJobIDIsTheSameForEveryAttempt(t *testing.T) {
+	for ms, want := range map[int64]string{0: "0.000000-i-a", 7: "0.007000-i-a", 1_700_000_000_000: "1700000000.000000-i-a", 1_700_000_000_999: "1700000000.999000-i-a"} {
+		for attempt := range 3 {
+			got := jobID(delivery(func(d *medispatcher.Delivery) {
+				d.Attempt, d.Message.ID, d.Message.Time = attempt+1, "i", time.UnixMilli(ms)
+			}))
+			if got != want {
+				t.Errorf("%d ms, attempt %d: %s, want %s", ms, attempt+1, got, want)
+			}
+		}
+	}
+}
+
+func TestContextHeadersOfEarlierVersions(t *testing.T) {
+	d := delivery(func(d *medispatcher.Delivery) {
+		d.Message.Headers = map[string]string{"context": "c", "OWL_Context": "o"}
+	})
+	sub := subscription("a")
+	for encoding, want := range map[string]string{
+		medispatcher.EncodingForm: "X-Jumei-Context: c\nX-Jumei-Owl-Context: o",
+		medispatcher.EncodingJSON: "Context: c\nOwl_context: o",
+	} {
+		sub.Encoding = encoding
+		req, _, _ := request(t, sub, d)
+		maps.DeleteFunc(req.Header, func(name string, _ []string) bool { return !strings.HasSuffix(strings.ToLower(name), "context") })
+		if got := lines(req.Header); got != want {
+			t.Errorf("%s: %q, want %q", encoding, got, want)
+		}
+	}
+}
+
+func TestFormAccepts200WithStatus1Alone(t *testing.T) {
+	for _, answer := range []string{`{"status":1}`, `{"status":"1"}`, " {\"a\":[2],\"status\" : 1}\n"} {
+		for _, status := range []int{200, 201, 202, 204, 299, 302, 500} {
+			if got := formAccepted(status, []byte(answer)); got != (status == 200) {
+				t.Errorf("%d %s: %t", status, answer, got)
+			}
+		}
+	}
+	for _, answer := range []string{
+		``, `ok`, `1`, `"1"`, `null`, `{}`, `[{"status":1}]`, `{"status":0}`, `{"status":"01"}`, `{"status":11}`, `{"status":-1}`, `{"status":true}`,
+		`{"status":null}`, `{"status":""}`, `{"status":[1]}`, `{"status":"\"1\""}`, `{"status":1`, `{"status":1}x`, `{"result":{"status":1}}`,
+		`{"status":1,"status":0}`, `{"Status":1}`, `{"status":0,"STATUS":1}`,
+	} {
+		if formAccepted(200, []byte(answer)) {
+			t.Errorf("%s is accepted", answer)
+		}
+	}
+}
+
+func TestIgnoredHeadersAreReportedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := &poster{transport: answering(200, ""), log: slog.New(slog.NewJSONHandler(&out, nil))}
+		d := delivery(func(d *medispatcher.Delivery) { d.Message.Headers = map[string]string{"Medis-Topic": "x", "X-A": "1"} })
+		st := newSettings(subscription("a"), "")
+		for _, want := range []int{1, 1, 2} {
+			p.attempt(t.Context(), st, d)
+			if got := strings.Count(out.String(), "\n"); got != want {
+				t.Errorf("%d warnings, want %d", got, want)
+			}
+			time.Sleep(warnEvery/2 + 1) // in the bubble: the second comes too early, the third does not
+		}
+		if s := out.String(); !strings.Contains(s, `"headers":["Medis-Topic"]`) || !strings.Contains(s, `"level":"WARN"`) || !strings.Contains(s, `"subscription":"a"`) {
+			t.Errorf("warned %s", s)
+		}
+	})
+}
