@@ -106,3 +106,11 @@ type Status struct {
 	Dispatchers   []Dispatcher    `json:"dispatchers"`
 	Revision      int64           `json:"revision"`
 }
+
+// DeadLetter is a message whose attempts are exhausted, kept whole.
+type DeadLetter struct {
+	ID      string // "<partition>-<entry id>", for showing, replaying and purging
+	Died    time.Time
+	Message Message
+	Failure *Failure
+}

@@ -42,13 +42,14 @@ func newBreaker(changed func(open bool)) *breaker {
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errNoWord) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
-			switch {
-			case to == gobreaker.StateOpen:
+			switch to {
+			case gobreaker.StateOpen:
 				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine wants to be past it
 				if from == gobreaker.StateClosed {
 					changed(true)
 				}
-			case to == gobreaker.StateClosed:
+			case gobreaker.StateHalfOpen: // the probe will tell
+			case gobreaker.StateClosed:
 				changed(false)
 			}
 		},
@@ -70,6 +71,7 @@ func (b *breaker) allowed(n int) (allowed int, at time.Time) {
 			return 0, time.Time{}
 		}
 		return min(n, 1), time.Time{}
+	case gobreaker.StateClosed:
 	}
 	return n, time.Time{}
 }

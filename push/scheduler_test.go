@@ -258,15 +258,15 @@ func TestRetriesAndFreshMessagesDoNotStarveEachOther(t *testing.T) {
 		}
 		before := len(f.w.of("a"))
 		f.put("a", 200)
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
 		fresh := 0
 		for _, a := range f.w.of("a")[before:] {
 			if a.attempt == "1" {
 				fresh++
 			}
 		}
-		if retries := len(f.w.of("a")) - before - fresh; fresh != 200 || retries < 4 {
-			t.Errorf("%d fresh and %d retries in 300 ms, want 200 and about 6", fresh, retries)
+		if retries := len(f.w.of("a")) - before - fresh; fresh != 200 || retries < 20 {
+			t.Errorf("%d fresh and %d retries in 1.5 s, want 200 and about 30", fresh, retries)
 		}
 		f.ok(stop())
 	})

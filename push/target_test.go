@@ -1,9 +1,12 @@
 package push
 
 import (
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -112,6 +115,40 @@ func TestMessageWithoutURLIsDropped(t *testing.T) {
 	if out.Outcome != medispatcher.Dropped || out.Failure != nil || out.EntryID != "1-0" {
 		t.Errorf("settled as %+v", out)
 	}
+}
+
+// TestAttemptsAvoidAURLThatFails: what an attempt came to chooses the next one's URL.
+func TestAttemptsAvoidAURLThatFails(t *testing.T) {
+	var asked []string
+	broken := "a"
+	p := &poster{transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.URL.Host)
+		if r.URL.Host == broken {
+			return nil, errors.New("connection refused")
+		}
+		return answering(200, "")(r)
+	})}
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("s")
+		sub.URLs = []string{"http://a/", "http://b/"}
+		st := newSettings(sub, "")
+		attempts := func(n int, want string) {
+			t.Helper()
+			asked = nil
+			for range n {
+				p.attempt(t.Context(), st, delivery(nil))
+			}
+			if got := strings.Join(asked, " "); got != want {
+				t.Errorf("asked %s, want %s", got, want)
+			}
+		}
+		attempts(5, "a b b b b")
+		broken = "b"
+		attempts(4, "b a a a") // b failed last, so a is tried, and works again
+		broken = ""
+		time.Sleep(avoidFor) // in the bubble
+		attempts(4, "b a b a") // turns again
+	})
 }
 
 func TestTurnsAreSharedByManyWorkers(t *testing.T) {

@@ -89,6 +89,8 @@ type DataLog struct {
 	mu sync.Mutex
 	w  io.Writer
 	f  *os.File // nil when w is not ours to close
+	// torn: a write failed inside a line. The next one begins on a line of its own.
+	torn bool
 }
 
 // OpenDataLog opens a DATA log: a file that is appended to, or "-" for stdout.
@@ -112,7 +114,12 @@ func (d *DataLog) Write(l Line) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, err := d.w.Write(append(text, '\n')); err != nil {
+	text = append(text, '\n')
+	if d.torn {
+		text = append([]byte{'\n'}, text...)
+	}
+	n, err := d.w.Write(text)
+	if d.torn = err != nil && (d.torn || n > 0); err != nil {
 		return fmt.Errorf("DATA log: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -105,14 +106,22 @@ func (s *Store) Ping(ctx context.Context) error {
 	return failed("ping", s.client.Ping(ctx).Err())
 }
 
+// errURL is what can be said of a URL without quoting it.
+var errURL = errors.New("is not a Redis URL; write redis://user:password@host:6379/0, rediss:// or unix:///path, and / ? # % in a password as %2F %3F %23 %25")
+
 // parseURL reads a Redis URL. Its errors never hold the URL, which has a password in it.
 func parseURL(rawURL string) (*redis.UniversalOptions, error) {
-	u, err := url.Parse(firstHost(rawURL))
-	if err != nil {
-		return nil, errors.New("is not a URL; write redis://host:6379/0")
+	start, end := hostSpan(rawURL)
+	hosts := strings.Split(rawURL[start:end], ",")
+	u, err := url.Parse(rawURL[:start] + hosts[0] + rawURL[end:])
+	if err != nil || start == 0 || u.Fragment != "" {
+		return nil, errURL
 	}
 	q := u.Query()
 	cluster, master := q.Get("cluster") == "true", q.Get("master_name")
+	if v := q.Get("cluster"); v != "" && v != "true" && v != "false" {
+		return nil, errors.New("has a cluster that is neither true nor false")
+	}
 	sentinelUser, sentinelPassword := q.Get("sentinel_username"), q.Get("sentinel_password")
 	for _, name := range []string{"cluster", "master_name", "sentinel_username", "sentinel_password"} {
 		q.Del(name)
@@ -120,18 +129,20 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	u.RawQuery = q.Encode()
 	one, err := redis.ParseURL(u.String())
 	if err != nil {
-		// go-redis quotes no password in these, but url.Error would quote it all.
-		if _, bad := errors.AsType[*url.Error](err); bad {
-			return nil, errors.New("is not a URL; write redis://host:6379/0")
+		// go-redis quotes path and query, url.Error all of it. Behind an @ that stands
+		// there, the URL ended early, inside the password.
+		var urlErr *url.Error
+		if errors.As(err, &urlErr) || strings.Contains(rawURL[end:], "@") {
+			return nil, errURL
 		}
 		return nil, fmt.Errorf("%s; write redis://user:password@host:6379/0, rediss:// or unix:///path", strings.TrimPrefix(err.Error(), "redis: "))
 	}
 	addrs := []string{one.Addr}
-	if hosts := strings.Split(hostPart(rawURL), ","); len(hosts) > 1 {
+	if len(hosts) > 1 {
 		addrs = hosts
-		for i, h := range addrs {
-			if !strings.Contains(h, ":") {
-				addrs[i] = h + ":6379"
+		for i, h := range hosts {
+			if addrs[i], err = hostPort(h); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -155,28 +166,31 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	return opt, nil
 }
 
-// hostPart is what stands between the userinfo and the path of a URL.
-func hostPart(rawURL string) string {
-	_, rest, ok := strings.Cut(rawURL, "://")
-	if !ok {
-		return ""
+// hostSpan is where the hosts stand: between the userinfo and the path of a URL.
+func hostSpan(rawURL string) (start, end int) {
+	start = strings.Index(rawURL, "://")
+	if start < 0 {
+		return 0, 0
 	}
-	rest, _, _ = strings.Cut(rest, "?")
-	rest, _, _ = strings.Cut(rest, "/")
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		rest = rest[i+1:]
+	start, end = start+len("://"), len(rawURL)
+	if i := strings.IndexAny(rawURL[start:], "/?#"); i >= 0 {
+		end = start + i
 	}
-	return rest
+	return start + strings.LastIndex(rawURL[start:end], "@") + 1, end
 }
 
-// firstHost is the URL with all hosts but the first cut away.
-func firstHost(rawURL string) string {
-	hosts := hostPart(rawURL)
-	first, _, many := strings.Cut(hosts, ",")
-	if !many {
-		return rawURL
+// hostPort is one of several hosts as it is dialed.
+func hostPort(host string) (string, error) {
+	u, err := url.Parse("redis://" + host)
+	switch {
+	case err != nil:
+		return "", errURL
+	case u.Hostname() == "":
+		return "", errors.New("has an empty host between its commas; write redis://host1:6379,host2:6379")
+	case u.Port() == "":
+		return net.JoinHostPort(u.Hostname(), "6379"), nil
 	}
-	return strings.Replace(rawURL, hosts, first, 1)
+	return u.Host, nil
 }
 
 // failed names the step that an error of Redis stopped.

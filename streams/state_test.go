@@ -285,11 +285,38 @@ func arrows() []arrow {
 			want: "#dead:s=1, #received:a.b=1, dead:s=1",
 		},
 		{
+			name: "DEAD to READY", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				check(t, sc.store.Kill(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Exhausted)))
+				return strings.TrimPrefix(must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))[0].ID, "0-")
+			},
+			step: func(sc *scene, id string) error {
+				return second(sc.store.Replay(sc.ctx, "s", []string{"0-" + id}))
+			},
+			want: "#dead:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
+		},
+		{
+			name: "BURIED owned by the dead to BURIED, retrying", command: "evalsha", before: buried,
+			step: func(sc *scene, id string) error {
+				_, _, err := sc.store.Kick(sc.ctx, channelS, ownerOf(id), 10)
+				return err
+			},
+			want: "#received:a.b=1, ch:s=1 ~buried:1, retry:s=1",
+		},
+		{
 			name: "BURIED given back", command: "evalsha", before: buried,
 			step: func(sc *scene, id string) error { return sc.store.Release(sc.ctx, channelS, []string{id}, true) },
 			want: "#received:a.b=1, ch:s=1 ~buried:1, retry:s=1",
 		},
 	}
+}
+
+// ownerOf is "me" for an entry of the test, and nobody for the one that loads the script.
+func ownerOf(id string) string {
+	if id == "0-1" {
+		return "nobody"
+	}
+	return "me"
 }
 
 func second[T any](_ T, err error) error { return err }

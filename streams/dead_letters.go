@@ -1,0 +1,164 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// deadBatch is the most dead letters handled by one step.
+const deadBatch = 100
+
+// DeadLetters lists up to limit dead letters of a subscription, the oldest first,
+// partition by partition. after is the ID of the last one seen, empty to begin.
+func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) ([]medispatcher.DeadLetter, error) {
+	from, start := 0, "-"
+	if after != "" {
+		p, entryID, err := s.splitDeadID(after)
+		if err != nil {
+			return nil, err
+		}
+		from, start = p, nextID(entryID)
+	}
+	var letters []medispatcher.DeadLetter
+	for p := from; p < s.cfg.Partitions && len(letters) < limit; p++ {
+		entries, err := s.client.XRangeN(ctx, s.keys.dead(p, sub), start, "+", int64(limit-len(letters))).Result()
+		if err != nil {
+			return nil, failed("list dead letters of "+sub, err)
+		}
+		for _, e := range entries {
+			letters = append(letters, deadLetter(medispatcher.Channel{Partition: p, Subscription: sub}, e))
+		}
+		start = "-"
+	}
+	return letters, nil
+}
+
+// DeadLetter returns one dead letter; ErrNotFound when it is not there.
+func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.DeadLetter, error) {
+	p, entryID, err := s.splitDeadID(id)
+	if err != nil {
+		return medispatcher.DeadLetter{}, err
+	}
+	entries, err := s.client.XRangeN(ctx, s.keys.dead(p, sub), entryID, entryID, 1).Result()
+	if err != nil {
+		return medispatcher.DeadLetter{}, failed("read a dead letter of "+sub, err)
+	}
+	if len(entries) == 0 {
+		return medispatcher.DeadLetter{}, fmt.Errorf("dead letter %s of %q: %w", id, sub, medispatcher.ErrNotFound)
+	}
+	return deadLetter(medispatcher.Channel{Partition: p, Subscription: sub}, entries[0]), nil
+}
+
+func deadLetter(c medispatcher.Channel, e redis.XMessage) medispatcher.DeadLetter {
+	l := medispatcher.DeadLetter{ID: strconv.Itoa(c.Partition) + "-" + e.ID, Died: Entry{ID: e.ID}.Time()}
+	l.Message = delivery(c, e.ID, 0, e.Values).Message
+	if record, _ := e.Values["failure"].(string); record != "" {
+		l.Failure = decodeFailure(record)
+	}
+	return l
+}
+
+// replayScript makes dead letters READY again, as if they had never been read.
+//
+// KEYS counts of the minute, total counts, dead, channel. ARGV name of the count, entry ids.
+// Returns the number that were there.
+//
+// Safe to repeat: a letter that is gone is left alone. XADD comes first, so out of
+// memory leaves the letter where it is.
+var replayScript = redis.NewScript(`
+local moved = 0
+for i = 2, #ARGV do
+  local found = redis.call('XRANGE', KEYS[3], ARGV[i], ARGV[i])
+  if found[1] then
+    local fields, from = {}, found[1][2]
+    for f = 1, #from, 2 do
+      if from[f] ~= 'failure' then fields[#fields + 1], fields[#fields + 2] = from[f], from[f + 1] end
+    end
+    redis.call('XADD', KEYS[4], '*', unpack(fields))
+    redis.call('XDEL', KEYS[3], ARGV[i])
+    moved = moved + 1
+  end
+end
+if moved > 0 then
+  if redis.pcall('HINCRBY', KEYS[1], ARGV[1], moved) == moved then redis.pcall('EXPIRE', KEYS[1], 93600) end
+  redis.pcall('HINCRBY', KEYS[2], ARGV[1], moved)
+end
+return moved
+`)
+
+// Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
+// record. It returns how many were there, and tells the dispatchers. DEAD → READY.
+func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
+	return s.eachDead(ctx, ids, func(p int, entryIDs []string) (int64, error) {
+		minute, total := s.keys.stats(p, time.Now())
+		argv := []any{"replayed:" + sub}
+		for _, id := range entryIDs {
+			argv = append(argv, id)
+		}
+		k := []string{minute, total, s.keys.dead(p, sub), s.keys.channel(p, sub)}
+		n, err := replayScript.Run(ctx, s.client, k, argv...).Int64()
+		if n > 0 {
+			_ = s.Ring(ctx, p, []string{sub}) // a hint
+		}
+		return n, failed("replay dead letters of "+sub, err)
+	})
+}
+
+// PurgeDead removes dead letters for good and returns how many were there.
+func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
+	return s.eachDead(ctx, ids, func(p int, entryIDs []string) (int64, error) {
+		n, err := s.client.XDel(ctx, s.keys.dead(p, sub), entryIDs...).Result()
+		return n, failed("purge dead letters of "+sub, err)
+	})
+}
+
+// eachDead runs a step for batches of dead letters of one partition each.
+func (s *Store) eachDead(ctx context.Context, ids []string, step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
+	byPartition := make([][]string, s.cfg.Partitions)
+	for _, id := range ids {
+		p, entryID, err := s.splitDeadID(id)
+		if err != nil {
+			return 0, err
+		}
+		byPartition[p] = append(byPartition[p], entryID)
+	}
+	for p, entryIDs := range byPartition {
+		for len(entryIDs) > 0 {
+			n := min(deadBatch, len(entryIDs))
+			moved, err := step(p, entryIDs[:n])
+			total += int(moved)
+			if err != nil {
+				return total, err
+			}
+			entryIDs = entryIDs[n:]
+		}
+	}
+	return total, nil
+}
+
+// splitDeadID reads "<partition>-<entry id>".
+func (s *Store) splitDeadID(id string) (p int, entryID string, err error) {
+	head, entryID, _ := strings.Cut(id, "-")
+	p, err = strconv.Atoi(head)
+	ms, seq, ok := strings.Cut(entryID, "-")
+	_, errMS := strconv.ParseUint(ms, 10, 64)
+	_, errSeq := strconv.ParseUint(seq, 10, 64)
+	if err != nil || !ok || errMS != nil || errSeq != nil || p < 0 || p >= s.cfg.Partitions {
+		return 0, "", medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a dead letter, such as 0-1700000000000-0", id)}
+	}
+	return p, entryID, nil
+}
+
+// nextID is the smallest stream id behind a valid one.
+func nextID(entryID string) string {
+	ms, seq, _ := strings.Cut(entryID, "-")
+	n, _ := strconv.ParseUint(seq, 10, 64)
+	return ms + "-" + strconv.FormatUint(n+1, 10)
+}
