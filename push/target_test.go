@@ -146,7 +146,7 @@ func TestAttemptsAvoidAURLThatFails(t *testing.T) {
 		broken = "b"
 		attempts(4, "b a a a") // b failed last, so a is tried, and works again
 		broken = ""
-		time.Sleep(avoidFor) // in the bubble
+		time.Sleep(avoidFor)   // in the bubble
 		attempts(4, "b a b a") // turns again
 	})
 }

@@ -96,7 +96,7 @@ return moved
 // Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
 // record. It returns how many were there, and tells the dispatchers. DEAD → READY.
 func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachDead(ctx, ids, func(p int, entryIDs []string) (int64, error) {
+	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
 		minute, total := s.keys.stats(p, time.Now())
 		argv := []any{"replayed:" + sub}
 		for _, id := range entryIDs {
@@ -113,14 +113,14 @@ func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, erro
 
 // PurgeDead removes dead letters for good and returns how many were there.
 func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachDead(ctx, ids, func(p int, entryIDs []string) (int64, error) {
+	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
 		n, err := s.client.XDel(ctx, s.keys.dead(p, sub), entryIDs...).Result()
 		return n, failed("purge dead letters of "+sub, err)
 	})
 }
 
 // eachDead runs a step for batches of dead letters of one partition each.
-func (s *Store) eachDead(ctx context.Context, ids []string, step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
+func (s *Store) eachDead(ids []string, step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
 	byPartition := make([][]string, s.cfg.Partitions)
 	for _, id := range ids {
 		p, entryID, err := s.splitDeadID(id)
