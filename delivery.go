@@ -40,7 +40,7 @@ type Settlement struct {
 	Outcome Outcome
 	Attempt int           // the attempt that ended
 	Delay   time.Duration // until the next attempt, with Failed
-	Failure *Failure      // with Failed and Exhausted
+	Failure *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
 }
 
 // Outcome classifies how a delivery ended.

@@ -137,7 +137,13 @@ func decodeHeaders(s string) (map[string]string, error) {
 
 func checkHeaders(h map[string]string) error {
 	total := 0
+	seen := make(map[string]string, len(h))
 	for name, value := range h {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		if other, twice := seen[canonical]; twice {
+			return fmt.Errorf("%s and %s are the same header; give it once", quote(min(name, other)), quote(max(name, other)))
+		}
+		seen[canonical] = name
 		if !validHeaderName(name) {
 			return fmt.Errorf("%s is not an HTTP header name", quote(name))
 		}

@@ -66,8 +66,8 @@ type Subscription struct {
 	PreviousUntil  time.Time `json:"-"`
 }
 
-// DropPolicy says what becomes of a message that failed more than Threshold times;
-// 0 leaves it to max_retries.
+// DropPolicy says what becomes of a message whose attempts are exhausted: after
+// max_retries, or when Threshold is not 0, once it failed so many times.
 type DropPolicy struct {
 	Threshold int    `json:"threshold"`
 	Action    string `json:"action"`

@@ -51,6 +51,11 @@ func cutText(s string) string {
 	return s + "…"
 }
 
+// exhausted reports whether no attempt comes after this one.
+func exhausted(s *medispatcher.Subscription, attempt int) bool {
+	return attempt > s.MaxRetries || s.Drop.Threshold > 0 && attempt >= s.Drop.Threshold
+}
+
 // settle decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt}
@@ -72,8 +77,11 @@ func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, n
 	failure.Attempts = d.Attempt
 	failure.LastError, failure.LastAt, failure.Target = r.text(), now, r.target
 	out.Failure = &failure
-	if d.Attempt > s.MaxRetries {
+	if exhausted(s, d.Attempt) {
 		out.Outcome = medispatcher.Exhausted
+		if s.Drop.Action != medispatcher.DropKeep {
+			out.Outcome = medispatcher.Dropped
+		}
 		return out
 	}
 	out.Outcome = medispatcher.Failed

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -87,6 +88,9 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 	search := false
 	for id, sub := range subs {
 		had := s.subs[id]
+		if had != nil && reflect.DeepEqual(had.settings.sub, sub) {
+			continue // what its URLs did lately is remembered
+		}
 		st := newSettings(sub, s.cfg.Env)
 		if had == nil {
 			had = &subscriber{}
@@ -328,6 +332,10 @@ func (s *Scheduler) notice(d *medispatcher.Delivery, r *result, out *medispatche
 	attrs := []any{"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "attempt", d.Attempt}
 	switch out.Outcome {
 	case medispatcher.Dropped:
+		if out.Failure != nil {
+			s.cfg.Log.Warn("message dropped by policy: no attempts are left", append(attrs, "error", out.Failure.LastError, "target", r.target)...)
+			break
+		}
 		s.cfg.Log.Warn("message dropped: no worker URL of the subscription is for this environment", append(attrs, "env", s.cfg.Env)...)
 	case medispatcher.Failed:
 		s.cfg.Log.Info("push failed", append(attrs, "error", out.Failure.LastError, "target", r.target, "again_in", out.Delay.Round(time.Millisecond))...)

@@ -20,6 +20,7 @@ type Code string
 const (
 	DecodeError      Code = "DECODERR"   // an incoming entry cannot be decoded; it is in the quarantine
 	RedistributeFail Code = "REDISTFAIL" // a channel could not take its copy; it is in the quarantine
+	DroppedMessage   Code = "DROPPED"    // attempts are exhausted and the drop policy says log
 	Sent             Code = "SENT"       // delivered at the first attempt
 	Resent           Code = "RESENT"     // delivered at a later one
 )

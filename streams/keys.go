@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -53,7 +54,10 @@ func (k keys) channels(p int, subs []string) []string {
 	return out
 }
 
-// validPrefix: braces would move the hash tag, and control characters hide in listings.
+// validPrefix: braces would move the hash tag, patterns match too much, and control
+// characters hide in listings.
 func validPrefix(prefix string) bool {
-	return prefix != "" && !strings.ContainsAny(prefix, "{} \t\r\n*?[]")
+	return prefix != "" && !strings.ContainsFunc(prefix, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune(`{}*?[]\`, r)
+	})
 }

@@ -40,19 +40,24 @@ func (d *daemon) copyFailed(p int, m medispatcher.Message, sub string) {
 	d.keep(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Subscription: sub, Message: rescue.MessageOf(&m)})
 }
 
-// settled: an attempt ended.
+// settled: an attempt ended. What is written here is written before the message goes.
 func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
-	if !d.cfg.SentLog || s.Outcome != medispatcher.Sent {
+	line := rescue.Line{Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID}
+	switch {
+	case s.Outcome == medispatcher.Dropped && s.Failure != nil:
+		if d.registry.Snapshot().Subs[m.Subscription].Drop.Action != medispatcher.DropLog {
+			return
+		}
+		line.Code, line.Error = rescue.DroppedMessage, s.Failure.LastError
+	case s.Outcome != medispatcher.Sent || !d.cfg.SentLog:
 		return
+	case m.Attempt > 1:
+		line.Code = rescue.Resent
+	default:
+		line.Code = rescue.Sent
 	}
-	code := rescue.Sent
-	if m.Attempt > 1 {
-		code = rescue.Resent
-	}
-	d.keep(rescue.Line{
-		Code: code, Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID,
-		Message: rescue.MessageOf(&m.Message),
-	})
+	line.Message = rescue.MessageOf(&m.Message)
+	d.keep(line)
 }
 
 func (d *daemon) keep(line rescue.Line) {
