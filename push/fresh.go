@@ -55,7 +55,7 @@ func (s *Scheduler) reserveFresh(pump *pump) []want {
 		if !l.active || l.reading || !l.live() {
 			continue
 		}
-		n, at := l.sub.allowed(min(l.sub.fresh.free(), maxRead), now)
+		n, at := l.sub.allowed(min(l.sub.room(), maxRead), now)
 		if !at.IsZero() {
 			pump.at(l, at)
 			continue
@@ -63,7 +63,7 @@ func (s *Scheduler) reserveFresh(pump *pump) []want {
 		if n == 0 {
 			continue // a slot that becomes free, or the end of a probe, queues the lane again
 		}
-		l.sub.fresh.used += n
+		l.sub.asked += n
 		l.sub.breaker.probing = l.sub.breaker.open()
 		l.begin(s)
 		wants = append(wants, want{l, n})
@@ -93,12 +93,17 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 		l := s.touched[d.Channel]
 		got[l]++
 		l.inflight[d.EntryID] = struct{}{}
+		if l.sub.fresh.free() == 0 {
+			l.sub.ahead = append(l.sub.ahead, waiting{l, d})
+			continue
+		}
+		l.sub.fresh.used++
 		s.start(l, d, &l.sub.fresh, l.sub.turn(now))
 	}
 	for _, w := range wants {
 		l := w.lane
 		l.reading = false
-		l.sub.fresh.used -= w.n - got[l]
+		l.sub.asked -= w.n
 		if got[l] == 0 {
 			s.noProbe(l.sub)
 		}
@@ -111,8 +116,8 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 			continue
 		case got[l] < w.n && !l.rung:
 			l.active = false // drained; the next doorbell wakes it
-		case l.sub.fresh.free() > 0:
-			pump.now(l)
+		default:
+			s.gather(l)
 		}
 		l.back.Reset()
 	}

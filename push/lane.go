@@ -12,15 +12,63 @@ import (
 // minimum interval.
 const paceAhead = 10 * time.Millisecond
 
+// readAhead bounds how long a message may wait in this process for a slot: it is read
+// before there is one only where a slot is sure to be free by then. Without it, every
+// slot of a quick subscriber would stand idle for a round trip between two messages.
+const readAhead = 10 * time.Millisecond
+
 // subscriber is one subscription's share of this dispatcher. Guarded by the scheduler's mutex.
 type subscriber struct {
 	settings *settings
 	fresh    slots
+	asked    int           // messages a read is under way for
+	ahead    []waiting     // read, and not started yet
+	took     time.Duration // of an attempt, averaged over the last few
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
 	breaker  *breaker
 	lanes    []*lane // one for each partition
 	removed  bool
+}
+
+// waiting is a message that was read ahead.
+type waiting struct {
+	lane     *lane
+	delivery medispatcher.Delivery
+}
+
+// window is how many messages of the subscription this process may hold.
+func (s *subscriber) window() int {
+	if s.pace != nil || s.took == 0 || s.breaker.open() {
+		return s.fresh.limit
+	}
+	return s.fresh.limit + min(s.fresh.limit, s.fresh.limit*int(readAhead)/int(s.took))
+}
+
+// room is how many more may be read.
+func (s *subscriber) room() int {
+	return max(0, s.window()-s.fresh.used-s.asked-len(s.ahead))
+}
+
+// next is the message to start in a slot that became free, if there is one and the
+// slot is still the subscription's.
+func (s *subscriber) next() (waiting, bool) {
+	if len(s.ahead) == 0 || s.fresh.used > s.fresh.limit {
+		return waiting{}, false
+	}
+	w := s.ahead[0]
+	s.ahead[0] = waiting{}
+	s.ahead = s.ahead[1:]
+	return w, true
+}
+
+// learn takes the time of an attempt into the average.
+func (s *subscriber) learn(took time.Duration) {
+	if s.took == 0 {
+		s.took = max(took, 1)
+		return
+	}
+	s.took = max(1, s.took+(took-s.took)/8)
 }
 
 // slots bound the requests in flight of one kind.

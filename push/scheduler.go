@@ -174,7 +174,7 @@ func (s *Scheduler) Sweep() { signal(s.sweepNow) }
 
 func (s *Scheduler) ring(l *lane) {
 	l.active, l.rung = true, true
-	if !l.reading && l.live() && l.sub.fresh.free() > 0 {
+	if !l.reading && l.live() && l.sub.room() > 0 {
 		s.fresh[l.channel.Partition].now(l)
 	}
 }
@@ -279,8 +279,29 @@ func (s *Scheduler) start(l *lane, d medispatcher.Delivery, kind *slots, at time
 	s.workers.Go(func() { s.work(l, &d, kind, at) })
 }
 
-// work makes one attempt at its turn, frees the slot and has the outcome settled.
+// work makes an attempt at its turn, and goes on with what was read ahead.
 func (s *Scheduler) work(l *lane, d *medispatcher.Delivery, kind *slots, at time.Time) {
+	for {
+		s.deliverOne(l, d, at)
+		s.mu.Lock()
+		next, more := waiting{}, false
+		if kind == &l.sub.fresh {
+			next, more = l.sub.next()
+		}
+		if !more {
+			kind.used--
+		}
+		s.freed(l.sub)
+		s.mu.Unlock()
+		if !more {
+			return
+		}
+		l, d, at = next.lane, &next.delivery, time.Time{}
+	}
+}
+
+// deliverOne makes one attempt and has its outcome settled.
+func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
 	turn := s.await(at)
 	s.mu.Lock()
@@ -297,19 +318,21 @@ func (s *Scheduler) work(l *lane, d *medispatcher.Delivery, kind *slots, at time
 		s.notice(d, &r, &out)
 		s.mu.Lock()
 		br.end(done, d.EntryID, &r)
+		l.sub.learn(r.took)
 		s.mu.Unlock()
 	}
 	s.settle.add(out)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	kind.used--
-	s.freed(l.sub)
 }
 
 // await waits for a turn; it reports false when the dispatcher stops before it.
 func (s *Scheduler) await(at time.Time) bool {
+	select {
+	case <-s.stopping:
+		return false
+	default:
+	}
 	d := time.Until(at)
-	if d <= 0 {
+	if at.IsZero() || d <= 0 {
 		return true
 	}
 	t := time.NewTimer(d)
@@ -345,17 +368,10 @@ func (s *Scheduler) notice(d *medispatcher.Delivery, r *result, out *medispatche
 	}
 }
 
-// freed queues the lanes of a subscription after one of its slots became free. While a
-// subscription is busy, slots gather for a moment, so that a read is worth its cost.
+// freed queues the lanes of a subscription after one of its slots became free.
 func (s *Scheduler) freed(sub *subscriber) {
 	for _, l := range sub.lanes {
-		switch pump := s.fresh[l.channel.Partition]; {
-		case !l.active || l.reading || !l.live() || sub.fresh.free() == 0:
-		case sub.fresh.free() >= sub.fresh.limit/gatherShare:
-			pump.now(l)
-		default:
-			pump.at(l, time.Now().Add(gatherFor))
-		}
+		s.gather(l)
 		if l.dueWaits && l.live() && sub.retry.free() > 0 {
 			l.dueWaits = false
 			s.due[l.channel.Partition].now(l)
@@ -363,8 +379,21 @@ func (s *Scheduler) freed(sub *subscriber) {
 	}
 }
 
+// gather queues a lane that has room. While a subscription is busy, room gathers for
+// a moment, so that a read is worth its cost.
+func (s *Scheduler) gather(l *lane) {
+	room, pump := l.sub.room(), s.fresh[l.channel.Partition]
+	switch {
+	case !l.active || l.reading || !l.live() || room == 0:
+	case room >= l.sub.window()/gatherShare:
+		pump.now(l)
+	default:
+		pump.at(l, time.Now().Add(gatherFor))
+	}
+}
+
 const (
-	gatherShare = 4 // of the slots have to be free for a read at once
+	gatherShare = 2 // of the window has to be free for a read at once
 	gatherFor   = time.Millisecond
 )
 
