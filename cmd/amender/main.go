@@ -177,12 +177,16 @@ func table(w io.Writer, report amender.Report, dryRun bool) {
 	if dryRun {
 		what = "to be given back"
 	}
+	messages := "messages"
+	if report.Kicked() == 1 {
+		messages = "message"
+	}
 	if len(report.Rows) == 0 {
 		_, _ = fmt.Fprintln(w, "Nothing to amend: every message in flight belongs to a living dispatcher.")
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	_, _ = fmt.Fprintln(t, "CHANNEL\tPARTITION\tOWNER\tMESSAGES\t")
+	_, _ = fmt.Fprintln(t, "CHANNEL\tPARTITION\tOWNER\tMESSAGES")
 	for _, row := range report.Rows {
 		channel, owner := row.Subscription, row.Owner
 		if channel == "" {
@@ -193,10 +197,10 @@ func table(w io.Writer, report amender.Report, dryRun bool) {
 		}
 		note := ""
 		if row.Error != "" {
-			note = "failed"
+			note = "\tfailed"
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%s\n", channel, row.Partition, owner, row.Kicked, note)
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\t%d%s\n", channel, row.Partition, owner, row.Kicked, note)
 	}
 	_ = t.Flush()
-	_, _ = fmt.Fprintf(w, "%d messages %s.\n", report.Kicked(), what)
+	_, _ = fmt.Fprintf(w, "%d %s %s.\n", report.Kicked(), messages, what)
 }

@@ -165,8 +165,12 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 func dispatcherRow(d medispatcher.Dispatcher) []string {
 	row := []string{d.ID, d.Host, strconv.Itoa(d.PID), d.Version, d.Env, "-", "alive"}
 	if !d.Started.IsZero() {
+		up := d.Heartbeat.Sub(d.Started)
+		if d.Alive {
+			up = time.Since(d.Started)
+		}
 		// By the clock of the dispatcher's own heartbeats: ours may differ.
-		row[5] = age(d.Heartbeat.Sub(d.Started))
+		row[5] = age(up)
 	}
 	if !d.Alive {
 		row[6] = "dead since " + d.Heartbeat.Format(time.DateTime)

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 // gcPercent lets the heap grow to five times what is live before it is collected. A
@@ -25,6 +26,10 @@ func main() {
 	os.Exit(code)
 }
 
+// oneSignal is within which time two signals are one: timeout(1) and some supervisors
+// signal the process and then its group.
+const oneSignal = 100 * time.Millisecond
+
 // onSignal ends ctx at the first SIGINT or SIGTERM, so that what is in flight can end, and
 // the process at the second.
 func onSignal(parent context.Context) (context.Context, context.CancelFunc) {
@@ -34,8 +39,12 @@ func onSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	go func() {
 		<-signals
 		cancel()
-		<-signals
-		os.Exit(exitFailed)
+		first := time.Now()
+		for range signals {
+			if time.Since(first) > oneSignal {
+				os.Exit(exitFailed)
+			}
+		}
 	}()
 	return ctx, cancel
 }
