@@ -134,8 +134,10 @@ while at <= #ARGV do
   at = at + 3 + n
   local acked = redis.call('XACK', KEYS[k], 'push', unpack(ids))
   redis.call('XDEL', KEYS[k], unpack(ids))
-  redis.call('ZREM', KEYS[k + 1], unpack(ids))
-  redis.call('HDEL', KEYS[k + 2], unpack(ids))
+  if redis.call('EXISTS', KEYS[k + 1], KEYS[k + 2]) > 0 then -- rarely: most succeed at once
+    redis.call('ZREM', KEYS[k + 1], unpack(ids))
+    redis.call('HDEL', KEYS[k + 2], unpack(ids))
+  end
   if acked > 0 then
     if redis.pcall('HINCRBY', KEYS[1], what, acked) == acked then redis.pcall('EXPIRE', KEYS[1], 93600) end
     redis.pcall('HINCRBY', KEYS[2], what, acked)

@@ -124,8 +124,7 @@ func (s *state) progress(total int64, what string) *progressbar.ProgressBar {
 }
 
 func deadError(err error) error {
-	var field medispatcher.FieldError
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
 		return usageError(field.Problem)
 	}
 	return err

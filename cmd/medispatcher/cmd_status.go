@@ -169,7 +169,6 @@ func dispatcherRow(d medispatcher.Dispatcher) []string {
 		if d.Alive {
 			up = time.Since(d.Started)
 		}
-		// By the clock of the dispatcher's own heartbeats: ours may differ.
 		row[5] = age(up)
 	}
 	if !d.Alive {
