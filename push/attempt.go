@@ -44,7 +44,7 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 		r.took = time.Since(start)
 		s.targets.report(t, r.accepted || r.cut, time.Now())
 	}()
-	attemptCtx, cancel := context.WithTimeout(ctx, time.Duration(s.sub.Timeout))
+	attemptCtx, cancel := p.within(ctx, start.Add(time.Duration(s.sub.Timeout)))
 	defer cancel()
 	req, ignored := requestFor(attemptCtx, s, d, t.url, p.agent, start)
 	if len(ignored) > 0 {
@@ -72,6 +72,26 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 		r.accepted = r.status >= 200 && r.status <= 299
 	}
 	return r
+}
+
+// deadliner is a transport that keeps deadlines by itself, such as http1.Transport.
+type deadliner interface{ EndsAtDeadline() }
+
+// untimed is a context with a deadline and without a timer, which would cost more than
+// putting the request together.
+type untimed struct {
+	context.Context //nolint:containedctx // it is a context
+	deadline        time.Time
+}
+
+func (u untimed) Deadline() (time.Time, bool) { return u.deadline, true }
+
+// within is ctx with a deadline, in the form that the transport can do with.
+func (p *poster) within(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if _, ok := p.transport.(deadliner); ok {
+		return untimed{ctx, deadline}, func() {}
+	}
+	return context.WithDeadline(ctx, deadline)
 }
 
 // readAnswer reads a response to its end or its limit, so that the connection can

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 )
 
 // acquire returns a connection for key, ready for a request: an idle one that
@@ -33,7 +34,15 @@ func (t *Transport) acquire(ctx context.Context, key connKey, fresh bool) (*conn
 
 // dial makes a new connection, within DialTimeout and ctx.
 func (t *Transport) dial(ctx context.Context, key connKey) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.opts.DialTimeout)
+	// A timer of its own: ctx may be one that ends its deadline by itself only where a
+	// connection is there to keep it, see EndsAtDeadline.
+	until := time.Now().Add(t.opts.DialTimeout)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	caller := ctx
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(caller), until)
+	defer context.AfterFunc(caller, cancel)()
 	defer cancel()
 	defer context.AfterFunc(t.ctx, cancel)()
 

@@ -130,4 +130,8 @@ func (t *Transport) Close() {
 }
 
 // isClosed reports whether Close was called.
+// EndsAtDeadline marks a transport that keeps the deadline of a request's context by
+// itself, on the connection, so that the context needs no timer.
+func (t *Transport) EndsAtDeadline() {}
+
 func (t *Transport) isClosed() bool { return t.ctx.Err() != nil }
