@@ -13,7 +13,7 @@ import (
 
 // fanoutBatch is the most entries moved in one step: large enough to share its cost,
 // small enough that a script holds Redis for a millisecond or two.
-const fanoutBatch = 32
+const fanoutBatch = 128
 
 // fanoutBytes bounds the bodies of a batch, in this process and in the script, judging
 // by the batch before: producers send messages of about one size.
