@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/solate/medispatcher"
@@ -49,7 +48,7 @@ func beat(t *testing.T, env *streamstest.Env, store *streams.Store, ago time.Dur
 	check(t, store.Heartbeat(t.Context(), medispatcher.Dispatcher{ID: store.ID(), DeadAfter: 10 * time.Second}))
 	now, err := env.Client.Time(t.Context()).Result()
 	check(t, err)
-	check(t, env.Client.ZAdd(t.Context(), "medis:dispatchers", redis.Z{Score: float64(now.Add(-ago).UnixMilli()), Member: store.ID()}).Err())
+	check(t, env.Client.Do(t.Context(), "ZADD", "medis:dispatchers", now.Add(-ago).UnixMilli(), store.ID()).Err())
 }
 
 func owners(t *testing.T, env *streamstest.Env, key, group string) string {
@@ -79,7 +78,7 @@ func amend(t *testing.T, store *streams.Store, change func(*amender.Options)) st
 func TestAmender(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for range 10 {
-			check(t, env.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "medis:{0}:ch:s", Values: []any{"topic", "t", "body", "x", "~src", "1-1"}}).Err())
+			check(t, env.Client.Do(t.Context(), "XADD", "medis:{0}:ch:s", "*", "topic", "t", "body", "x", "~src", "1-1").Err())
 		}
 		job := env.Open(t, env.Config("job"))
 		live := dispatcher(t, env, "live", 2)
@@ -116,7 +115,7 @@ func TestAmender(t *testing.T) {
 func TestAmenderFindsEntriesWithoutDueTime(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for range 300 {
-			check(t, env.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "medis:{0}:ch:s", Values: []any{"topic", "t", "body", "x", "~src", "1-1"}}).Err())
+			check(t, env.Client.Do(t.Context(), "XADD", "medis:{0}:ch:s", "*", "topic", "t", "body", "x", "~src", "1-1").Err())
 		}
 		live := dispatcher(t, env, "live", 300)
 		beat(t, env, live, 0)

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	binary = filepath.Join(dir, "medispatcher")
 	code := 1
-	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/medispatcher").CombinedOutput(); err != nil { //nolint:noctx // bounded by the test
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/medispatcher").CombinedOutput(); err != nil {
 		fmt.Printf("build: %v\n%s", err, out)
 	} else {
 		code = m.Run()
@@ -71,7 +71,7 @@ const subscribers = 3
 func newWorld(t *testing.T, delay time.Duration, concurrency int, redisArgs ...string) *world {
 	t.Helper()
 	w := &world{t: t, env: streamstest.Real(t, redisArgs...), sent: map[string]bool{}, got: map[string]int{}, news: make(chan struct{}, 1)}
-	worker := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	worker := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		time.Sleep(delay) //nolint:forbidigo // a slow worker
 		w.mu.Lock()
@@ -127,7 +127,7 @@ type dispatcher struct {
 func (w *world) start(env ...string) *dispatcher {
 	w.t.Helper()
 	d := &dispatcher{done: make(chan error, 1), logs: &strings.Builder{}}
-	d.cmd = exec.Command(binary, "serve") //nolint:noctx // killed by the test
+	d.cmd = exec.Command(binary, "serve")
 	d.cmd.Env = append(os.Environ(), append([]string{
 		"MEDIS_REDIS_URL=" + w.env.URL, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json",
 	}, env...)...)

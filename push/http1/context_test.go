@@ -65,7 +65,7 @@ func TestDeadline(t *testing.T) {
 		checkDeadline(t, http1.Options{}, "https://"+s.addr, 10)
 	})
 	t.Run("server that does not read", func(t *testing.T) {
-		s := serve(t, func(c net.Conn, _ int) { <-t.Context().Done() })
+		s := serve(t, func(net.Conn, int) { <-t.Context().Done() })
 		checkDeadline(t, http1.Options{}, s.url, 64<<20)
 	})
 }

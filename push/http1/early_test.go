@@ -2,6 +2,7 @@ package http1_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -94,7 +95,7 @@ func TestBlockedBody(t *testing.T) {
 	if resp, _ := do(t, tr, req); resp.StatusCode != 403 {
 		t.Errorf("status %d", resp.StatusCode)
 	}
-	if err := wait(t, written, "body to be closed"); err != io.ErrClosedPipe {
+	if err := wait(t, written, "body to be closed"); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("writer got %v", err)
 	}
 }

@@ -10,10 +10,10 @@ import (
 type exchange struct {
 	t      *Transport
 	c      *conn
-	ctx    context.Context
-	stop   func() bool // ends the watch on ctx; nil when ctx cannot end
-	stream *bodyStream // the body being written; nil when it was sent at once
-	reuse  bool        // both sides agree to keep the connection
+	ctx    context.Context //nolint:containedctx // an exchange is one request, and ends with it
+	stop   func() bool     // ends the watch on ctx; nil when ctx cannot end
+	stream *bodyStream     // the body being written; nil when it was sent at once
+	reuse  bool            // both sides agree to keep the connection
 }
 
 // finish ends an exchange and pools the connection when that is safe: the

@@ -1,6 +1,9 @@
 package http1
 
-import "net"
+import (
+	"errors"
+	"net"
+)
 
 // gate stands between a TLS connection and its TCP connection. Shut, it lets
 // one see what TLS has buffered itself: the kernel knows nothing of that.
@@ -24,7 +27,7 @@ func (g *gate) pending(tlsConn net.Conn) bool {
 	g.shut = true
 	_, err := tlsConn.Read(b[:])
 	g.shut = false
-	return err != errShut
+	return !errors.Is(err, errShut)
 }
 
 // shutError is a net.Error that calls itself temporary, else crypto/tls would

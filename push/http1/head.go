@@ -92,7 +92,7 @@ func (w *wire) appendFields(header http.Header) (auth bool, err error) {
 		if !isToken(name) {
 			return false, invalidf("header name %q", name)
 		}
-		switch kind(name) {
+		switch kind(name) { //nolint:exhaustive // ordinary ones need nothing
 		case framing:
 			continue
 		case userAgent:

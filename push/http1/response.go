@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -43,7 +44,7 @@ func (c *conn) readResponse(req *http.Request) (*http.Response, error) {
 // if it had one, else ErrMalformedResponse.
 func (c *conn) parseError(err error) error {
 	switch {
-	case c.readErr == io.EOF:
+	case errors.Is(c.readErr, io.EOF):
 		return io.ErrUnexpectedEOF
 	case c.readErr != nil:
 		return c.readErr
@@ -131,14 +132,14 @@ func (b *body) end(whole bool) {
 // drain reads the rest of the body, and reports whether it came to the end
 // soon enough.
 func (b *body) drain() bool {
-	max := b.t.opts.MaxDrain
-	if !b.reuse || max < 0 || b.left > max {
+	limit := b.t.opts.MaxDrain
+	if !b.reuse || limit < 0 || b.left > limit {
 		return false
 	}
 	if int64(b.c.br.Buffered()) < b.left || b.left < 0 {
 		b.c.limitRead(b.ctx, maxDrainTime)
 	}
 	// One more than may be drained, to meet the end if it is there.
-	_, err := io.CopyN(io.Discard, b.src, max+1)
-	return err == io.EOF
+	_, err := io.CopyN(io.Discard, b.src, limit+1)
+	return errors.Is(err, io.EOF)
 }

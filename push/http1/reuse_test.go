@@ -216,7 +216,7 @@ func TestResetOnReuse(t *testing.T) {
 		for _, reset := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s reset=%t", tt.name, reset), func(t *testing.T) {
 				var deliveries atomic.Int32
-				s := serve(t, func(c net.Conn, n int) {
+				s := serve(t, func(c net.Conn, _ int) {
 					br := bufio.NewReader(c)
 					for i := 0; ; i++ {
 						req, body := readRequest(br)

@@ -49,7 +49,7 @@ func send(dst io.Writer, head, prefix []byte, src *source, length int64) error {
 	out.Write(head) // out remembers errors
 	if length < 0 {
 		chunks := httputil.NewChunkedWriter(out)
-		chunks.Write(prefix)
+		_, _ = chunks.Write(prefix) // out remembers errors
 		if _, err := io.Copy(chunks, src); err != nil {
 			return err
 		}

@@ -79,9 +79,8 @@ func TestTLSRefused(t *testing.T) {
 	plain := serve(t, once(okReply))
 	trusting := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10}
 
-	var unknown x509.UnknownAuthorityError
 	err := mustFail(t, newTransport(t, http1.Options{}), newRequest(t, "POST", "https://"+s.addr, "x"))
-	if !errors.As(err, &unknown) {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); !unknown {
 		t.Errorf("untrusted: %v", err)
 	}
 

@@ -18,7 +18,7 @@ type Transport struct {
 	pool pool
 
 	// ctx ends dials in progress when the transport is closed.
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the transport's own life
 	cancel context.CancelFunc
 }
 
@@ -48,7 +48,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	key, err := w.build(req)
 	if err != nil {
-		closeBody(req)
+		_ = closeBody(req)
 		return nil, err
 	}
 	if ctx.Err() != nil || t.isClosed() {
@@ -129,9 +129,9 @@ func (t *Transport) Close() {
 	closeAll(conns)
 }
 
-// isClosed reports whether Close was called.
 // EndsAtDeadline marks a transport that keeps the deadline of a request's context by
 // itself, on the connection, so that the context needs no timer.
 func (t *Transport) EndsAtDeadline() {}
 
+// isClosed reports whether Close was called.
 func (t *Transport) isClosed() bool { return t.ctx.Err() != nil }
