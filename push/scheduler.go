@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"reflect"
 	"slices"
@@ -272,100 +271,6 @@ func (s *Scheduler) leave(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
-}
-
-// start begins a delivery in a slot that is reserved for it.
-func (s *Scheduler) start(l *lane, d medispatcher.Delivery, kind *slots, at time.Time) {
-	s.workers.Go(func() { s.work(l, &d, kind, at) })
-}
-
-// work makes an attempt at its turn, and goes on with what was read ahead.
-func (s *Scheduler) work(l *lane, d *medispatcher.Delivery, kind *slots, at time.Time) {
-	for {
-		s.deliverOne(l, d, at)
-		s.mu.Lock()
-		next, more := waiting{}, false
-		if kind == &l.sub.fresh {
-			next, more = l.sub.next()
-		}
-		if !more {
-			kind.used--
-		}
-		s.freed(l.sub)
-		s.mu.Unlock()
-		if !more {
-			return
-		}
-		l, d, at = next.lane, &next.delivery, time.Time{}
-	}
-}
-
-// deliverOne makes one attempt and has its outcome settled.
-func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
-	turn := s.await(at)
-	s.mu.Lock()
-	st, br := l.sub.settings, l.sub.breaker
-	var done func(error)
-	ok := false
-	if turn {
-		done, ok = br.begin()
-	}
-	s.mu.Unlock()
-	if ok {
-		r := s.poster.attempt(s.deliver, st, d)
-		out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
-		s.notice(d, &r, &out)
-		s.mu.Lock()
-		br.end(done, d.EntryID, &r)
-		l.sub.learn(r.took)
-		s.mu.Unlock()
-	}
-	s.settle.add(out)
-}
-
-// await waits for a turn; it reports false when the dispatcher stops before it.
-func (s *Scheduler) await(at time.Time) bool {
-	select {
-	case <-s.stopping:
-		return false
-	default:
-	}
-	d := time.Until(at)
-	if at.IsZero() || d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.stopping:
-		return false
-	}
-}
-
-func (s *Scheduler) notice(d *medispatcher.Delivery, r *result, out *medispatcher.Settlement) {
-	if s.cfg.Events.Settled != nil {
-		s.cfg.Events.Settled(d, out)
-	}
-	if r.gone() && s.cfg.Events.Gone != nil {
-		s.cfg.Events.Gone(d.Subscription)
-	}
-	attrs := []any{"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "attempt", d.Attempt}
-	switch out.Outcome {
-	case medispatcher.Dropped:
-		if out.Failure != nil {
-			s.cfg.Log.Warn("message dropped by policy: no attempts are left", append(attrs, "error", out.Failure.LastError, "target", r.target)...)
-			break
-		}
-		s.cfg.Log.Warn("message dropped: no worker URL of the subscription is for this environment", append(attrs, "env", s.cfg.Env)...)
-	case medispatcher.Failed:
-		s.cfg.Log.Info("push failed", append(attrs, "error", out.Failure.LastError, "target", r.target, "again_in", out.Delay.Round(time.Millisecond))...)
-	case medispatcher.Exhausted:
-		s.cfg.Log.Warn("message is dead: no attempts are left", append(attrs, "error", out.Failure.LastError, "target", r.target)...)
-	case medispatcher.Sent, medispatcher.Released:
-	}
 }
 
 // freed queues the lanes of a subscription after one of its slots became free.
