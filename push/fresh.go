@@ -18,7 +18,7 @@ const (
 	maxUnsettled = 4096
 )
 
-// want is a lane and the slots reserved for it.
+// want is a lane and how many messages of it are asked for.
 type want struct {
 	lane *lane
 	n    int
@@ -45,7 +45,7 @@ func (s *Scheduler) runFresh(ctx context.Context, p int) error {
 	}
 }
 
-// reserveFresh takes slots for the lanes whose turn it is.
+// reserveFresh takes room for the lanes whose turn it is.
 func (s *Scheduler) reserveFresh(pump *pump) []want {
 	now := time.Now()
 	s.mu.Lock()

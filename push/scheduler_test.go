@@ -516,3 +516,22 @@ func TestOneBadMessageOpensNoBreaker(t *testing.T) {
 		f.ok(stop())
 	})
 }
+
+func TestDropPolicy(t *testing.T) {
+	for action, left := range map[string]string{medispatcher.DropNow: "map[]", medispatcher.DropLog: "map[]", medispatcher.DropKeep: "map[dead:1]"} {
+		synctest.Test(t, func(t *testing.T) {
+			sub := subscription("a")
+			sub.Drop = medispatcher.DropPolicy{Threshold: 2, Action: action}
+			f := newFixture(t, sub)
+			f.w.answer = func(*http.Request) (int, time.Duration) { return 500, 0 }
+			stop := f.run()
+			f.put("a", 1)
+			time.Sleep(time.Hour)
+			f.wantLeft("a", left)
+			if n := len(f.w.of("a")); n != 2 {
+				t.Errorf("%s: %d attempts, want the threshold, 2", action, n)
+			}
+			f.ok(stop())
+		})
+	}
+}
