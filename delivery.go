@@ -41,6 +41,7 @@ type Settlement struct {
 	Attempt int           // the attempt that ended
 	Delay   time.Duration // until the next attempt, with Failed
 	Failure *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
+	Message *Message      // whose outcome it is, for telling of an outcome that Redis does not take
 }
 
 // Outcome classifies how a delivery ended.

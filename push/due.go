@@ -20,6 +20,10 @@ func (s *Scheduler) runDue(ctx context.Context, p int) error {
 		if !pump.await(ctx, next) {
 			return nil
 		}
+		if s.settle.full() {
+			medispatcher.Sleep(ctx, fullPause)
+			continue
+		}
 		wants := s.reserveDue(pump)
 		if len(wants) == 0 {
 			continue

@@ -14,8 +14,8 @@ const (
 	// maxRead bounds the messages taken from one channel at once, and with
 	// MEDIS_MAX_BODY the memory of a round trip.
 	maxRead = 64
-	// maxUnsettled stops reading while Redis does not take outcomes.
-	maxUnsettled = 4096
+	// fullPause spaces the looks at a settle queue that is full.
+	fullPause = 10 * time.Millisecond
 )
 
 // want is a lane and how many messages of it are asked for.
@@ -35,8 +35,8 @@ func (s *Scheduler) runFresh(ctx context.Context, p int) error {
 		if !pump.await(ctx, next) {
 			return nil
 		}
-		if s.settle.len() > maxUnsettled {
-			medispatcher.Sleep(ctx, 10*time.Millisecond)
+		if s.settle.full() {
+			medispatcher.Sleep(ctx, fullPause)
 			continue
 		}
 		if wants := s.reserveFresh(pump); len(wants) > 0 {

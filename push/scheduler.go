@@ -32,6 +32,9 @@ type Config struct {
 type Events struct {
 	// Settled: an attempt ended and this became of its message.
 	Settled func(d *medispatcher.Delivery, s *medispatcher.Settlement)
+	// Unsettled: an attempt ended and Redis will never hear of it, because the channel is
+	// gone or this process ends before Redis is back.
+	Unsettled func(s *medispatcher.Settlement, err error)
 	// Gone: a subscriber answered 410 and does not want to be asked again.
 	Gone func(sub string)
 }
@@ -71,7 +74,8 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 		touched:  map[medispatcher.Channel]*lane{},
 		sweepNow: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
-	s.settle = newSettleQueue(settler, cfg.Partitions, cfg.Log, s.settled)
+	s.settle = newSettleQueue(settler, cfg.Partitions, cfg.Log)
+	s.settle.done, s.settle.never = s.settled, s.unsettled
 	s.deliver, s.cut = context.WithCancel(context.Background())
 	for range cfg.Partitions {
 		s.fresh = append(s.fresh, newPump())
@@ -301,6 +305,12 @@ const (
 	gatherShare = 2 // of the window has to be free for a read at once
 	gatherFor   = time.Millisecond
 )
+
+func (s *Scheduler) unsettled(out *medispatcher.Settlement, err error) {
+	if s.cfg.Events.Unsettled != nil {
+		s.cfg.Events.Unsettled(out, err)
+	}
+}
 
 // settled forgets entries whose outcome Redis has, and notes when failed ones are due.
 func (s *Scheduler) settled(done []medispatcher.Settlement) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -411,6 +412,98 @@ func TestLostRepliesOfSettling(t *testing.T) {
 		if failed, sent := f.q.Count("failed:a"), f.q.Count("sent:a"); failed != 10 || sent != 10 || len(f.w.of("a")) != 20 {
 			t.Errorf("%d failed, %d sent, %d requests; want 10, 10, 20", failed, sent, len(f.w.of("a")))
 		}
+		f.ok(stop())
+	})
+}
+
+// TestRefusedOutcomesHoldUpNoOthers: dead letters that Redis refuses, being full, leave
+// everything else to go on.
+func TestRefusedOutcomesHoldUpNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dying := subscription("dying")
+		dying.MaxRetries, dying.Concurrency = 0, 700
+		f := newFixture(t, dying, subscription("a"))
+		f.w.answer = func(r *http.Request) (int, time.Duration) {
+			if r.URL.Host == "dying" {
+				return 500, 500 * time.Millisecond // all are under way before the breaker hears of one
+			}
+			return 200, time.Millisecond
+		}
+		var full atomic.Bool
+		full.Store(true)
+		f.q.Fail = func(step string) error {
+			if step == "kill" && full.Load() {
+				return errors.New("OOM")
+			}
+			return nil
+		}
+		stop := f.run()
+		f.put("dying", 600) // more than a batch
+		time.Sleep(time.Second)
+		f.put("a", 2000)
+		time.Sleep(time.Minute)
+		f.wantLeft("a", "map[]")
+		full.Store(false)
+		time.Sleep(10 * time.Second)
+		if n := f.q.Count("dead:dying"); n == 0 {
+			t.Error("no dead letters although Redis takes them again")
+		}
+		f.ok(stop())
+	})
+}
+
+// TestOutcomesThatRedisNeverHas are told with their message: at the shutdown deadline.
+func TestOutcomesThatRedisNeverHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, subscription("a"))
+		var never []string
+		f.s.cfg.Events.Unsettled = func(s *medispatcher.Settlement, err error) {
+			never = append(never, fmt.Sprintf("%s %s %s: %v", s.Outcome, s.Subscription, s.Message.Body, err))
+		}
+		f.q.Fail = func(step string) error {
+			if step == "delete" {
+				return errors.New("connection lost")
+			}
+			return nil
+		}
+		stop := f.run()
+		f.put("a", 1)
+		time.Sleep(time.Second)
+		if err := stop(); err == nil || !strings.Contains(err.Error(), "will be delivered again") {
+			t.Errorf("error %v", err)
+		}
+		if len(never) != 1 || !strings.HasPrefix(never[0], "sent a {}: partition 0: 1 outcomes could not") {
+			t.Errorf("told of %q", never)
+		}
+	})
+}
+
+// TestReadingStopsWhileNothingIsSettled: by the size of the messages, too.
+func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, subscription("a"))
+		var away atomic.Bool
+		away.Store(true)
+		f.q.Fail = func(step string) error {
+			if step == "delete" && away.Load() {
+				return errors.New("connection lost")
+			}
+			return nil
+		}
+		stop := f.run()
+		const size = 1 << 20
+		body := make([]byte, size)
+		for range 200 {
+			f.q.Put(medispatcher.Channel{Subscription: "a"}, medispatcher.Message{Topic: "t", Body: body})
+		}
+		f.put("a", 0)
+		time.Sleep(10 * time.Second)
+		if n := len(f.w.of("a")); n < maxUnsettledBytes/size || n > maxUnsettledBytes/size+20 {
+			t.Errorf("%d requests of 1 MiB while nothing is settled, want about %d", n, maxUnsettledBytes/size)
+		}
+		away.Store(false)
+		time.Sleep(10 * time.Second)
+		f.wantLeft("a", "map[]")
 		f.ok(stop())
 	})
 }

@@ -1,9 +1,12 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,15 +19,21 @@ const (
 	settleLinger = time.Millisecond
 	// settleBatch bounds one step; a full batch does not linger.
 	settleBatch = 512
+	// While Redis does not take outcomes, reading stops at so many, or at so many bytes
+	// of their messages.
+	maxUnsettled      = 4096
+	maxUnsettledBytes = 64 << 20
 )
 
 // settleQueue batches the outcomes of deliveries across channels.
 type settleQueue struct {
 	settler Settler
 	log     *slog.Logger
-	done    func([]medispatcher.Settlement) // is told what Redis has
+	done    func([]medispatcher.Settlement)       // is told what Redis has
+	never   func(*medispatcher.Settlement, error) // is told what Redis will never have
 	parts   []*settlePart
 	waiting atomic.Int64
+	bytes   atomic.Int64 // of the bodies among waiting
 }
 
 type settlePart struct {
@@ -33,8 +42,8 @@ type settlePart struct {
 	wake    chan struct{}
 }
 
-func newSettleQueue(settler Settler, partitions int, log *slog.Logger, done func([]medispatcher.Settlement)) *settleQueue {
-	q := &settleQueue{settler: settler, log: log, done: done}
+func newSettleQueue(settler Settler, partitions int, log *slog.Logger) *settleQueue {
+	q := &settleQueue{settler: settler, log: log}
 	for range partitions {
 		q.parts = append(q.parts, &settlePart{wake: make(chan struct{}, 1)})
 	}
@@ -44,8 +53,14 @@ func newSettleQueue(settler Settler, partitions int, log *slog.Logger, done func
 // len is the number of outcomes that Redis does not have yet.
 func (q *settleQueue) len() int { return int(q.waiting.Load()) }
 
+// full reports whether so much is not settled that nothing new may be taken.
+func (q *settleQueue) full() bool {
+	return q.waiting.Load() > maxUnsettled || q.bytes.Load() > maxUnsettledBytes
+}
+
 func (q *settleQueue) add(s medispatcher.Settlement) {
 	q.waiting.Add(1)
+	q.bytes.Add(sizeOf(&s))
 	part := q.parts[s.Partition]
 	part.mu.Lock()
 	part.pending = append(part.pending, s)
@@ -54,6 +69,13 @@ func (q *settleQueue) add(s medispatcher.Settlement) {
 	if n == 1 || n == settleBatch {
 		signal(part.wake)
 	}
+}
+
+func sizeOf(s *medispatcher.Settlement) int64 {
+	if s.Message == nil {
+		return 0
+	}
+	return int64(len(s.Message.Body))
 }
 
 // run settles the outcomes of one partition until ctx ends.
@@ -97,22 +119,28 @@ func (part *settlePart) len() int {
 
 // flushAll settles what is left, until ctx ends.
 func (q *settleQueue) flushAll(ctx context.Context) error {
+	var failed error
 	for p, part := range q.parts {
 		var back medispatcher.Backoff
-		for part.len() > 0 {
-			err := q.flush(ctx, p)
-			if ctx.Err() != nil {
-				return errors.Join(errors.New("outcomes could not be settled before the shutdown deadline; their messages will be delivered again"), err)
-			}
-			if err != nil {
+		var err error
+		for part.len() > 0 && ctx.Err() == nil {
+			if err = q.flush(ctx, p); err != nil {
 				back.Wait(ctx)
 			}
 		}
+		if part.len() > 0 {
+			failed = errors.Join(failed, fmt.Errorf("partition %d: %d outcomes could not be settled before the shutdown deadline; their messages will be delivered again: %w",
+				p, part.len(), cmp.Or(err, ctx.Err())))
+			q.giveUp(part.pending, failed)
+			part.pending = nil
+		}
 	}
-	return nil
+	return failed
 }
 
-// flush settles one batch. What could not be settled stands first in the next one.
+// flush settles one batch. What could not be settled stands last in the next one: an
+// outcome that Redis refuses, such as a dead letter while it is out of memory, must not
+// keep back those that it would take.
 func (q *settleQueue) flush(ctx context.Context, p int) error {
 	part := q.parts[p]
 	part.mu.Lock()
@@ -121,24 +149,19 @@ func (q *settleQueue) flush(ctx context.Context, p int) error {
 	part.mu.Unlock()
 
 	var left []medispatcher.Settlement
-	var errs []error
-	for len(batch) > 0 {
+	var err error
+	for len(batch) > 0 && err == nil {
 		chunk := batch[:min(settleBatch, len(batch))]
 		batch = batch[len(chunk):]
-		failed, err := q.settleChunk(ctx, p, chunk)
-		left = append(left, failed...)
-		if err != nil {
-			errs = append(errs, err)
-			left = append(left, batch...)
-			break
-		}
+		left, err = q.settleChunk(ctx, p, chunk)
 	}
+	left = append(slices.Clip(batch), left...)
 	if len(left) > 0 {
 		part.mu.Lock()
-		part.pending = append(left, part.pending...)
+		part.pending = append(part.pending, left...)
 		part.mu.Unlock()
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // settleChunk runs the step of each kind of outcome, and returns those not settled.
@@ -199,9 +222,9 @@ func (q *settleQueue) try(list []medispatcher.Settlement, do func([]medispatcher
 		groups[s.Subscription] = append(groups[s.Subscription], s)
 	}
 	if len(groups) == 1 {
-		q.log.Warn("outcomes have nowhere to go: the channel was purged or its key replaced",
+		q.log.Warn("outcomes have nowhere to go: the channel was removed or its key replaced",
 			"subscription", list[0].Subscription, "count", len(list), "error", err)
-		q.finish(list)
+		q.giveUp(list, err)
 		return nil, nil
 	}
 	var errs []error
@@ -213,7 +236,18 @@ func (q *settleQueue) try(list []medispatcher.Settlement, do func([]medispatcher
 	return left, errors.Join(errs...)
 }
 
+// giveUp ends outcomes that Redis will never have.
+func (q *settleQueue) giveUp(list []medispatcher.Settlement, err error) {
+	for i := range list {
+		q.never(&list[i], err)
+	}
+	q.finish(list)
+}
+
 func (q *settleQueue) finish(list []medispatcher.Settlement) {
 	q.waiting.Add(-int64(len(list)))
+	for i := range list {
+		q.bytes.Add(-sizeOf(&list[i]))
+	}
 	q.done(list)
 }

@@ -54,6 +54,7 @@ func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) 
 		l.sub.learn(r.took)
 		s.mu.Unlock()
 	}
+	out.Message = &d.Message
 	s.settle.add(out)
 }
 

@@ -31,6 +31,7 @@ func (k keys) channel(p int, sub string) string  { return k.part(p, "ch:"+sub) }
 func (k keys) retry(p int, sub string) string    { return k.part(p, "retry:"+sub) }
 func (k keys) failures(p int, sub string) string { return k.part(p, "failures:"+sub) }
 func (k keys) dead(p int, sub string) string     { return k.part(p, "dead:"+sub) }
+func (k keys) probe(p int) string                { return k.part(p, "probe") } // never there
 
 func (k keys) subscriptions() string       { return k.prefix + ":subscriptions" }
 func (k keys) revision() string            { return k.prefix + ":subscriptions:rev" }

@@ -106,6 +106,22 @@ func (s *Store) Ping(ctx context.Context) error {
 	return failed("ping", s.client.Ping(ctx).Err())
 }
 
+// Probe asks Redis whether it takes writes: a replica, a full Redis and one that cannot
+// save refuse them and answer a ping all the same. Nothing is written. In a cluster
+// every partition's master is asked.
+func (s *Store) Probe(ctx context.Context) error {
+	partitions := s.cfg.Partitions
+	if _, cluster := s.client.(*redis.ClusterClient); !cluster {
+		partitions = 1
+	}
+	pipe := s.client.Pipeline()
+	for p := range partitions {
+		pipe.LPushX(ctx, s.keys.probe(p), "") // refused like any write; the key is never there
+	}
+	_, err := pipe.Exec(ctx)
+	return failed("probe", err)
+}
+
 // errURL is what can be said of a URL without quoting it.
 var errURL = errors.New("is not a Redis URL; write redis://user:password@host:6379/0, rediss:// or unix:///path, and / ? # % in a password as %2F %3F %23 %25")
 

@@ -37,14 +37,14 @@ func (d *daemon) watchRedis(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		ping, cancel := context.WithTimeout(ctx, pingAtMost)
-		err := d.store.Ping(ping)
+		err := d.store.Probe(ping)
 		cancel()
 		if ctx.Err() != nil {
 			return nil
 		}
 		before := *d.ready.problem.Load()
 		if err != nil {
-			err = fmt.Errorf("Redis at %s does not answer: %w", redisAt(d.cfg.RedisURL), err) //nolint:staticcheck // Redis is a name
+			err = fmt.Errorf("Redis at %s takes no writes: %w", redisAt(d.cfg.RedisURL), err) //nolint:staticcheck // Redis is a name
 		}
 		d.ready.set(err)
 		switch {
