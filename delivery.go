@@ -108,6 +108,16 @@ type Status struct {
 	Revision      int64           `json:"revision"`
 }
 
+// Windows counts something over time.
+type Windows struct {
+	Second     int64 `json:"second"` // the last full one
+	TenSeconds int64 `json:"ten_seconds"`
+	Minute     int64 `json:"minute"`
+	Hour       int64 `json:"hour"`
+	Day        int64 `json:"day"`
+	Total      int64 `json:"total"`
+}
+
 // DeadLetter is a message whose attempts are exhausted, kept whole.
 type DeadLetter struct {
 	ID      string // "<partition>-<entry id>", for showing, replaying and purging

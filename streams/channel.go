@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,20 +79,15 @@ func delivery(c medispatcher.Channel, entryID string, attempt int, values map[st
 // that was delivered must not be delivered again. BURIED → DELETED.
 // All of them are of partition p. It returns how many were not settled before.
 func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error) {
-	subs, groups := bySubscription(done)
-	minute, total := s.keys.stats(p, time.Now())
-	k := append([]string{minute, total}, s.keys.channels(p, subs)...)
+	k, place := s.settleKeys(p, done)
 	argv := []any{}
-	for i, sub := range subs {
-		for outcome, ids := range groups[i] {
-			for len(ids) > 0 {
-				n := min(len(ids), maxUnpack)
-				argv = append(argv, 3*i+3, outcome.String()+":"+sub, n)
-				for _, id := range ids[:n] {
-					argv = append(argv, id)
-				}
-				ids = ids[n:]
+	for _, g := range alike(done) {
+		for ids := range slices.Chunk(g.ids, maxUnpack) {
+			argv = append(argv, place[g.first.Subscription], len(ids))
+			for _, id := range ids {
+				argv = append(argv, id)
 			}
+			argv = appendCounts(argv, g.first)
 		}
 	}
 	n, err := deleteScript.Run(ctx, s.client, k, argv...).Int64()
@@ -101,48 +97,62 @@ func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlemen
 // maxUnpack keeps a variadic command inside Lua's limit on arguments.
 const maxUnpack = 1000
 
-// bySubscription groups entry ids; groups stand in the order of subs.
-func bySubscription(done []medispatcher.Settlement) (subs []string, groups []map[medispatcher.Outcome][]string) {
-	index := map[string]int{}
-	for _, d := range done {
-		i, ok := index[d.Subscription]
-		if !ok {
-			i = len(subs)
-			index[d.Subscription] = i
-			subs = append(subs, d.Subscription)
-			groups = append(groups, map[medispatcher.Outcome][]string{})
-		}
-		groups[i][d.Outcome] = append(groups[i][d.Outcome], d.EntryID)
+// group is settlements that count alike.
+type group struct {
+	first *medispatcher.Settlement
+	ids   []string
+}
+
+// alike groups settlements by channel and by what they count as, in the order of their first.
+func alike(done []medispatcher.Settlement) []*group {
+	type kind struct {
+		sub             string
+		outcome         medispatcher.Outcome
+		failed, retried bool
 	}
-	return subs, groups
+	index := map[kind]*group{}
+	var groups []*group
+	for i := range done {
+		d := &done[i]
+		k := kind{d.Subscription, d.Outcome, d.Failure != nil, d.Attempt > 1}
+		g := index[k]
+		if g == nil {
+			g = &group{first: d}
+			index[k] = g
+			groups = append(groups, g)
+		}
+		g.ids = append(g.ids, d.EntryID)
+	}
+	return groups
 }
 
 // deleteScript removes settled entries and what is recorded of them.
 //
-// KEYS counts of the minute, total counts, then channel, retry, failures for each subscription.
-// ARGV for each group: number of its channel in KEYS, name of its count, n, n entry ids.
+// KEYS 1–4 counts, then channel, retry, failures for each subscription.
+// ARGV for each group: number of its channel in KEYS, n, n entry ids, m, m names of its counts.
 // Returns the number of entries that were pending.
 //
 // Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice.
 // XACK comes first: it is allowed out of memory, and so is then all that follows.
-var deleteScript = redis.NewScript(`
+var deleteScript = redis.NewScript(countLua + `
 local at, settled = 1, 0
 while at <= #ARGV do
-  local k, what, n = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+  local k, n = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local ids = {}
-  for i = 1, n do ids[i] = ARGV[at + 2 + i] end
-  at = at + 3 + n
+  for i = 1, n do ids[i] = ARGV[at + 1 + i] end
+  at = at + 2 + n
   local acked = redis.call('XACK', KEYS[k], 'push', unpack(ids))
   redis.call('XDEL', KEYS[k], unpack(ids))
   if redis.call('EXISTS', KEYS[k + 1], KEYS[k + 2]) > 0 then -- rarely: most succeed at once
     redis.call('ZREM', KEYS[k + 1], unpack(ids))
     redis.call('HDEL', KEYS[k + 2], unpack(ids))
   end
+  local names = tonumber(ARGV[at])
   if acked > 0 then
-    if redis.pcall('HINCRBY', KEYS[1], what, acked) == acked then redis.pcall('EXPIRE', KEYS[1], 93600) end
-    redis.pcall('HINCRBY', KEYS[2], what, acked)
+    for i = 1, names do count(ARGV[at + i], acked) end
     settled = settled + acked
   end
+  at = at + 1 + names
 end
 return settled
 `)

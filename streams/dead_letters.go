@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -67,29 +66,26 @@ func deadLetter(c medispatcher.Channel, e redis.XMessage) medispatcher.DeadLette
 
 // replayScript makes dead letters READY again, as if they had never been read.
 //
-// KEYS counts of the minute, total counts, dead, channel. ARGV name of the count, entry ids.
+// KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, entry ids.
 // Returns the number that were there.
 //
 // Safe to repeat: a letter that is gone is left alone. XADD comes first, so out of
 // memory leaves the letter where it is.
-var replayScript = redis.NewScript(`
+var replayScript = redis.NewScript(countLua + `
 local moved = 0
 for i = 2, #ARGV do
-  local found = redis.call('XRANGE', KEYS[3], ARGV[i], ARGV[i])
+  local found = redis.call('XRANGE', KEYS[5], ARGV[i], ARGV[i])
   if found[1] then
     local fields, from = {}, found[1][2]
     for f = 1, #from, 2 do
       if from[f] ~= 'failure' then fields[#fields + 1], fields[#fields + 2] = from[f], from[f + 1] end
     end
-    redis.call('XADD', KEYS[4], '*', unpack(fields))
-    redis.call('XDEL', KEYS[3], ARGV[i])
+    redis.call('XADD', KEYS[6], '*', unpack(fields))
+    redis.call('XDEL', KEYS[5], ARGV[i])
     moved = moved + 1
   end
 end
-if moved > 0 then
-  if redis.pcall('HINCRBY', KEYS[1], ARGV[1], moved) == moved then redis.pcall('EXPIRE', KEYS[1], 93600) end
-  redis.pcall('HINCRBY', KEYS[2], ARGV[1], moved)
-end
+if moved > 0 then count(ARGV[1], moved) end
 return moved
 `)
 
@@ -97,12 +93,11 @@ return moved
 // record. It returns how many were there, and tells the dispatchers. DEAD → READY.
 func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
 	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
-		minute, total := s.keys.stats(p, time.Now())
 		argv := []any{"replayed:" + sub}
 		for _, id := range entryIDs {
 			argv = append(argv, id)
 		}
-		k := []string{minute, total, s.keys.dead(p, sub), s.keys.channel(p, sub)}
+		k := append(s.countKeys(p), s.keys.dead(p, sub), s.keys.channel(p, sub))
 		n, err := replayScript.Run(ctx, s.client, k, argv...).Int64()
 		if n > 0 {
 			_ = s.Ring(ctx, p, []string{sub}) // a hint

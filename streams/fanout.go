@@ -17,7 +17,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = redis.NewScript(fanoutSource)
+var fanoutScript = redis.NewScript(countLua + fanoutSource)
 
 // Entry is an entry of the incoming stream that this process owns.
 type Entry struct {
@@ -118,8 +118,7 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	if len(routings) == 0 {
 		return nil, nil
 	}
-	minute, total := s.keys.stats(p, time.Now())
-	k := []string{s.keys.incoming(p), s.keys.quarantine(p), s.keys.delayed(p), s.keys.delayedBody(p), minute, total}
+	k := append(s.countKeys(p), s.keys.incoming(p), s.keys.quarantine(p), s.keys.delayed(p), s.keys.delayedBody(p))
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
 		len(routings), routings[0].EntryID, routings[len(routings)-1].EntryID,

@@ -1,7 +1,7 @@
 -- Fan-out of a batch: INCOMING → READY, QUARANTINE or delayed.
 --
--- KEYS  1 incoming, 2 quarantine, 3 delayed, 4 delayed:body, 5 and 6 counts
---       (minute, total), then every channel and every seen key, named by number.
+-- KEYS  1–4 counts, 5 incoming, 6 quarantine, 7 delayed, 8 delayed:body, then every
+--       channel and every seen key, named by number.
 -- ARGV  consumer, dedupe window in ms, number of entries, first and last entry id, then for each entry:
 --       entry id, time in ms, number of its seen key (0: none), and one of
 --       "quarantine" reason | "delay" due in ms | "copy" n, n numbers of channels
@@ -13,13 +13,13 @@
 -- a seen key that holds this very entry does not make it a duplicate. Out of
 -- memory refuses the first command that grows memory, before anything was written.
 local me, window = ARGV[1], ARGV[2]
-local incoming, quarantine = KEYS[1], KEYS[2]
+local incoming, quarantine = KEYS[5], KEYS[6]
 
 -- Fields that a copy keeps; time is written anew, ~src holds the first entry id.
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}
 
-local counts = {}
-local function count(what)
+local counts = {} -- of the whole batch
+local function note(what)
   counts[what] = (counts[what] or 0) + 1
 end
 
@@ -64,14 +64,14 @@ end
 
 local function to_quarantine(fields, n, reason, source)
   if n > 2000 then fields, n = {'raw', pack(fields, n)}, 2 end -- more than a call can take
-  count('quarantined')
+  note('quarantined')
   return redis.call('XADD', quarantine, '*', 'reason', reason, 'source', source, unpack(fields, 1, n))
 end
 
 local function route(id, fields, time, seen, verb, arg, first, last)
   if seen > 0 and not redis.call('SET', KEYS[seen], id, 'NX', 'PX', window)
     and redis.call('GET', KEYS[seen]) ~= id then
-    count('duplicate')
+    note('duplicate')
     return 'duplicate'
   end
   if verb == 'quarantine' then
@@ -80,8 +80,8 @@ local function route(id, fields, time, seen, verb, arg, first, last)
   end
   local copy, n, topic = copy_of(id, fields, time)
   if verb == 'delay' then
-    redis.call('HSET', KEYS[4], id, pack(copy, n))
-    redis.call('ZADD', KEYS[3], arg, id)
+    redis.call('HSET', KEYS[8], id, pack(copy, n))
+    redis.call('ZADD', KEYS[7], arg, id)
     return 'delayed'
   end
   local result = first > last and 'unroutable' or 'copied'
@@ -95,8 +95,8 @@ local function route(id, fields, time, seen, verb, arg, first, last)
       result = result .. ' ' .. (i - first + 1)
     end
   end
-  count('received:' .. topic)
-  if first > last then count('unroutable:' .. topic) end
+  note('received:' .. topic)
+  if first > last then note('unroutable:' .. topic) end
   return result
 end
 
@@ -133,8 +133,5 @@ if #done > 0 then
   redis.call('XACK', incoming, 'fanout', unpack(done))
   redis.call('XDEL', incoming, unpack(done))
 end
-for what, n in pairs(counts) do
-  if redis.pcall('HINCRBY', KEYS[5], what, n) == n then redis.pcall('EXPIRE', KEYS[5], 93600) end
-  redis.pcall('HINCRBY', KEYS[6], what, n)
-end
+for what, n in pairs(counts) do count(what, n) end
 return results

@@ -26,9 +26,12 @@ return now
 
 // Heartbeat says that this dispatcher is alive, and who it is.
 func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error {
-	if err := heartbeatScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, s.cfg.ID).Err(); err != nil {
+	asked := time.Now()
+	ms, err := heartbeatScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, s.cfg.ID).Int64()
+	if err != nil {
 		return failed("heartbeat", err)
 	}
+	s.clockAhead.Store(int64(time.UnixMilli(ms).Sub(asked)))
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package streams
 import (
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 )
 
@@ -39,12 +38,13 @@ func (k keys) control() string             { return k.prefix + ":control" }
 func (k keys) dispatchers() string         { return k.prefix + ":dispatchers" }
 func (k keys) dispatcher(id string) string { return k.prefix + ":dispatcher:" + id }
 
-// stats are the count hashes of a partition: this minute's, which expires, and
-// the totals. They carry the hash tag so that a step counts what it does.
-func (k keys) stats(p int, now time.Time) (minute, total string) {
-	base := k.prefix + ":stats:{" + strconv.Itoa(p) + "}:"
-	return base + strconv.FormatInt(now.Unix()/60, 10), base + "total"
+// stats is the count hash of a second ('s'), minute ('m') or hour ('h') in unix time. It
+// carries the hash tag so that a step counts what it does.
+func (k keys) stats(p int, kind byte, at int64) string {
+	return k.prefix + ":stats:{" + strconv.Itoa(p) + "}:" + string(kind) + strconv.FormatInt(at, 10)
 }
+
+func (k keys) statsTotal(p int) string { return k.prefix + ":stats:{" + strconv.Itoa(p) + "}:total" }
 
 // channels are the keys that every script on channels takes, three for each.
 func (k keys) channels(p int, subs []string) []string {

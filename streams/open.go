@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,6 +43,8 @@ type Store struct {
 	keys     keys
 	client   redis.UniversalClient
 	blocking redis.UniversalClient // has a connection for each blocked read
+
+	clockAhead atomic.Int64 // ns that the clock of Redis is ahead of this machine's
 }
 
 // CheckURL says what is wrong with a Redis URL.

@@ -14,29 +14,29 @@ import (
 
 // retryScript leaves failed entries with ~buried until their next attempt is due.
 //
-// KEYS counts of the minute, total counts, then channel, retry, failures for each subscription.
-// ARGV consumer, then for each entry: number of its channel in KEYS, name of its
-// count, entry id, number of the next attempt, delay in ms, failure record ("": none).
+// KEYS 1–4 counts, then channel, retry, failures for each subscription.
+// ARGV consumer, then for each entry: number of its channel in KEYS, entry id, number of the next
+// attempt, delay in ms, failure record ("": none), n, n names of its counts.
 // Returns the number of entries that were the consumer's.
 //
 // Safe to repeat: an entry that is not the consumer's is left alone. XCLAIM comes
 // first: it is allowed out of memory, and so is then all that follows.
-var retryScript = redis.NewScript(`
+var retryScript = redis.NewScript(countLua + `
 local me, at, moved = ARGV[1], 2, 0
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 while at <= #ARGV do
-  local k, what, id = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
-  local attempt, delay, record = ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5]
-  at = at + 6
+  local k, id = tonumber(ARGV[at]), ARGV[at + 1]
+  local attempt, delay, record = ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4]
+  local names = tonumber(ARGV[at + 5])
   if #redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me) > 0 then
     redis.call('XCLAIM', KEYS[k], 'push', '~buried', 0, id, 'RETRYCOUNT', attempt, 'JUSTID')
     redis.call('ZADD', KEYS[k + 1], now + delay, id)
     if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
-    if redis.pcall('HINCRBY', KEYS[1], what, 1) == 1 then redis.pcall('EXPIRE', KEYS[1], 93600) end
-    redis.pcall('HINCRBY', KEYS[2], what, 1)
+    for i = 1, names do count(ARGV[at + 5 + i], 1) end
     moved = moved + 1
   end
+  at = at + 6 + names
 end
 return moved
 `)
@@ -46,13 +46,14 @@ return moved
 func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error {
 	k, place := s.settleKeys(p, failures)
 	argv := []any{s.cfg.ID}
-	for _, f := range failures {
+	for i := range failures {
+		f := &failures[i]
 		record, err := encodeFailure(f.Failure)
 		if err != nil {
 			return err
 		}
-		argv = append(argv, place[f.Subscription], f.Outcome.String()+":"+f.Subscription,
-			f.EntryID, f.Attempt+1, max(0, f.Delay.Milliseconds()), record)
+		argv = append(argv, place[f.Subscription], f.EntryID, f.Attempt+1, max(0, f.Delay.Milliseconds()), record)
+		argv = appendCounts(argv, f)
 	}
 	return failed("bury", retryScript.Run(ctx, s.client, k, argv...).Err())
 }
@@ -68,8 +69,7 @@ func encodeFailure(f *medispatcher.Failure) (string, error) {
 // settleKeys are the counts and the three keys of each subscription among done,
 // and the number of each subscription's first one.
 func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, place map[string]int) {
-	minute, total := s.keys.stats(p, time.Now())
-	k, place = []string{minute, total}, map[string]int{}
+	k, place = s.countKeys(p), map[string]int{}
 	for _, d := range done {
 		if place[d.Subscription] == 0 {
 			place[d.Subscription] = len(k) + 1

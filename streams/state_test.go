@@ -282,7 +282,7 @@ func arrows() []arrow {
 			step: func(sc *scene, id string) error {
 				return sc.store.Kill(sc.ctx, 0, settlement(id, medispatcher.Exhausted))
 			},
-			want: "#dead:s=1, #received:a.b=1, dead:s=1",
+			want: "#dead:s=1, #failed:s=1, #received:a.b=1, dead:s=1",
 		},
 		{
 			name: "DEAD to READY", command: "evalsha",
@@ -293,7 +293,7 @@ func arrows() []arrow {
 			step: func(sc *scene, id string) error {
 				return second(sc.store.Replay(sc.ctx, "s", []string{"0-" + id}))
 			},
-			want: "#dead:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
+			want: "#dead:s=1, #failed:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
 		},
 		{
 			name: "BURIED owned by the dead to BURIED, retrying", command: "evalsha", before: buried,

@@ -3,7 +3,6 @@ package streams
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -157,23 +156,6 @@ func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatch
 		}
 	}
 	return waiting, nil
-}
-
-// Counts returns the totals of everything counted so far, "<what>:<name>" → n, over all partitions.
-func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
-	sums := map[string]int64{}
-	for p := range s.cfg.Partitions {
-		_, total := s.keys.stats(p, time.Now())
-		h, err := s.client.HGetAll(ctx, total).Result()
-		if err != nil {
-			return nil, failed("read counts", err)
-		}
-		for what, n := range h {
-			v, _ := strconv.ParseInt(n, 10, 64)
-			sums[what] += v
-		}
-	}
-	return sums, nil
 }
 
 // Discard removes a subscription's channel, retries, failure records and dead
