@@ -2,8 +2,10 @@ package streams
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,8 +19,9 @@ const statsChunk = 1000
 // countLua begins every script that counts. A step counts what it does inside its script,
 // so that a repetition counts nothing twice: in hashes of this second, minute and hour,
 // which are kept a little longer than they are read, and of all time. Their fields are
-// "<what>:<name>", such as sent:billing or received:order.created. Counting never fails a
-// step. Producers that make up topics must not fill Redis: past a limit a new name counts as ~other.
+// "<what>:<name>", such as sent:billing or received:order.created; "sent:" is the sum of all.
+// Counting never fails a step. Producers that make up topics must not fill Redis: past a
+// limit a new name counts as ~other.
 //
 // KEYS 1–4 counts of the second, the minute, the hour and all time.
 const countLua = `
@@ -29,11 +32,13 @@ local function count_in(key, expire, field, n)
   return redis.pcall('HLEN', key) <= 200000
 end
 local function count(what, n)
+  local kind = string.match(what, '^([^:]*:).')
   for i, expire in ipairs({75, 3900, 93600, 0}) do
     if not count_in(KEYS[i], expire, what, n) then
       redis.pcall('HDEL', KEYS[i], what)
-      count_in(KEYS[i], expire, string.match(what, '^[^:]*') .. ':~other', n)
+      count_in(KEYS[i], expire, kind .. '~other', n)
     end
+    if kind then count_in(KEYS[i], expire, kind, n) end
   end
 end
 `
@@ -66,73 +71,125 @@ func appendCounts(argv []any, s *medispatcher.Settlement) []any {
 
 // Windows sums counts over all partitions: for each field, such as "sent:billing", what was
 // counted in the last second, 10 s, minute, hour and day, and in all. The second is the
-// last full one; the hour and the day include the part of the minute and of the hour that is under way.
+// last full one; the hour and the day include the minute and the hour that are under way.
 func (s *Store) Windows(ctx context.Context, fields []string) (map[string]medispatcher.Windows, error) {
 	sums := make(map[string]medispatcher.Windows, len(fields))
-	redisNow, err := s.client.Time(ctx).Result()
+	now, err := s.unixTime(ctx)
 	if err != nil {
-		return nil, failed("time", err)
-	}
-	now := redisNow.Unix()
-	for p := range s.cfg.Partitions {
-		for chunk := range slices.Chunk(fields, statsChunk) {
-			if err := s.windows(ctx, p, now, chunk, sums); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return sums, nil
-}
-
-func (s *Store) windows(ctx context.Context, p int, now int64, fields []string, sums map[string]medispatcher.Windows) error {
-	pipe := s.client.Pipeline()
-	type bucket struct {
-		cmd  *redis.SliceCmd
-		kind byte
-		age  int64
+		return nil, err
 	}
 	var buckets []bucket
-	ask := func(kind byte, at, age int64) {
-		buckets = append(buckets, bucket{pipe.HMGet(ctx, s.keys.stats(p, kind, at), fields...), kind, age})
-	}
-	for age := int64(1); age <= 60; age++ {
-		ask('s', now-age, age)
-	}
 	for age := range int64(60) {
-		ask('m', now/60-age, age)
+		buckets = append(buckets, bucket{'s', now - 1 - age, age}, bucket{'m', now/60 - age, age})
 	}
 	for age := range int64(24) {
-		ask('h', now/3600-age, age)
+		buckets = append(buckets, bucket{'h', now/3600 - age, age})
 	}
-	buckets = append(buckets, bucket{pipe.HMGet(ctx, s.keys.statsTotal(p), fields...), 't', 0})
-	if _, err := pipe.Exec(ctx); err != nil {
-		return failed("read counts", err)
+	buckets = append(buckets, bucket{kind: 't'})
+	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
+		w := sums[field]
+		switch b.kind {
+		case 's':
+			w.Minute += n
+			if b.age < 10 {
+				w.TenSeconds += n
+			}
+			if b.age == 0 {
+				w.Second += n
+			}
+		case 'm':
+			w.Hour += n
+		case 'h':
+			w.Day += n
+		case 't':
+			w.Total += n
+		}
+		sums[field] = w
+	})
+	return sums, err
+}
+
+// Series is what was counted in each of the last full seconds ('s', 60 of them), minutes ('m', 60) or
+// hours ('h', 24), over all partitions, the oldest first; the last minute and hour are those under
+// way. at is the unix time at which the last one begins.
+func (s *Store) Series(ctx context.Context, kind byte, fields []string) (series map[string][]int64, at int64, err error) {
+	now, err := s.unixTime(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
-	for _, b := range buckets {
-		for i, v := range b.cmd.Val() {
-			text, _ := v.(string)
-			n, _ := strconv.ParseInt(text, 10, 64)
-			if n == 0 {
-				continue
-			}
-			w := sums[fields[i]]
-			switch b.kind {
-			case 's':
-				w.Minute += n
-				if b.age <= 10 {
-					w.TenSeconds += n
+	n, size, last := int64(60), int64(1), now-1
+	switch kind {
+	case 'm':
+		size, last = 60, now/60
+	case 'h':
+		n, size, last = 24, 3600, now/3600
+	}
+	series = make(map[string][]int64, len(fields))
+	for _, field := range fields {
+		series[field] = make([]int64, n)
+	}
+	var buckets []bucket
+	for age := range n {
+		buckets = append(buckets, bucket{kind, last - age, age})
+	}
+	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, v int64) { series[field][n-1-b.age] += v })
+	return series, last * size, err
+}
+
+func (s *Store) unixTime(ctx context.Context) (int64, error) {
+	now, err := s.client.Time(ctx).Result()
+	return now.Unix(), failed("time", err)
+}
+
+// bucket is one count hash: of a second, minute or hour, the at-th of unix time, or with
+// kind 't' of all time.
+type bucket struct {
+	kind byte
+	at   int64
+	age  int64 // how many there are behind it
+}
+
+func (k keys) bucket(p int, b bucket) string {
+	if b.kind == 't' {
+		return k.statsTotal(p)
+	}
+	return k.stats(p, b.kind, b.at)
+}
+
+// eachCount hands on every count that is not zero. Most buckets of a quiet system are not
+// there, and are not asked.
+func (s *Store) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
+	for p := range s.cfg.Partitions {
+		pipe := s.client.Pipeline()
+		exist := make([]*redis.IntCmd, len(buckets))
+		for i, b := range buckets {
+			exist[i] = pipe.Exists(ctx, s.keys.bucket(p, b))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return failed("read counts", err)
+		}
+		for chunk := range slices.Chunk(fields, statsChunk) {
+			pipe := s.client.Pipeline()
+			cmds := make([]*redis.SliceCmd, len(buckets))
+			for i, b := range buckets {
+				if exist[i].Val() > 0 {
+					cmds[i] = pipe.HMGet(ctx, s.keys.bucket(p, b), chunk...)
 				}
-				if b.age == 1 {
-					w.Second += n
-				}
-			case 'm':
-				w.Hour += n
-			case 'h':
-				w.Day += n
-			case 't':
-				w.Total += n
 			}
-			sums[fields[i]] = w
+			if _, err := pipe.Exec(ctx); err != nil {
+				return failed("read counts", err)
+			}
+			for i, cmd := range cmds {
+				if cmd == nil {
+					continue
+				}
+				for f, v := range cmd.Val() {
+					text, _ := v.(string)
+					if n, _ := strconv.ParseInt(text, 10, 64); n != 0 {
+						do(buckets[i], chunk[f], n)
+					}
+				}
+			}
 		}
 	}
 	return nil
@@ -147,9 +204,31 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 			return nil, failed("read counts", err)
 		}
 		for what, n := range h {
-			v, _ := strconv.ParseInt(n, 10, 64)
-			sums[what] += v
+			if !strings.HasSuffix(what, ":") { // those are sums
+				v, _ := strconv.ParseInt(n, 10, 64)
+				sums[what] += v
+			}
 		}
 	}
 	return sums, nil
+}
+
+// maxTopics bounds a list of topics: producers may make them up.
+const maxTopics = 1000
+
+// Topics lists topics that messages were received of, sorted; more tells that there are others.
+func (s *Store) Topics(ctx context.Context) (topics []string, more bool, err error) {
+	known := map[string]bool{}
+	for p := range s.cfg.Partitions {
+		it := s.client.HScan(ctx, s.keys.statsTotal(p), 0, "received:?*", 1000).Iterator()
+		for it.Next(ctx) {
+			known[strings.TrimPrefix(it.Val(), "received:")] = true
+			it.Next(ctx) // its value
+		}
+		if err := it.Err(); err != nil {
+			return nil, false, failed("list topics", err)
+		}
+	}
+	topics = slices.Sorted(maps.Keys(known))
+	return topics[:min(len(topics), maxTopics)], len(topics) > maxTopics, nil
 }

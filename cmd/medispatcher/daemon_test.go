@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -284,6 +285,7 @@ func TestDaemonFates(t *testing.T) {
 		counts := map[string]string{}
 		eventually(t, "counts", func() bool {
 			counts = env.Client.HGetAll(t.Context(), "medis:stats:{0}:total").Val()
+			maps.DeleteFunc(counts, func(what, _ string) bool { return strings.HasSuffix(what, ":") }) // sums
 			return counts["sent:a"] == "2"
 		})
 		want := map[string]string{"sent:a": "2", "duplicate": "1", "quarantined": "3", "unroutable:nobody.wants": "1", "received:nobody.wants": "1", "received:a.b": "1", "received:a.late": "1"}
