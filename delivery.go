@@ -39,6 +39,7 @@ type Settlement struct {
 	EntryID string
 	Outcome Outcome
 	Attempt int           // the attempt that ended
+	Took    time.Duration // it waited so long for its answer
 	Delay   time.Duration // until the next attempt, with Failed
 	Failure *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
 	Message *Message      // whose outcome it is, for telling of an outcome that Redis does not take
@@ -106,16 +107,6 @@ type Status struct {
 	Subscriptions []ChannelStatus `json:"subscriptions"`
 	Dispatchers   []Dispatcher    `json:"dispatchers"`
 	Revision      int64           `json:"revision"`
-}
-
-// Windows counts something over time.
-type Windows struct {
-	Second     int64 `json:"second"` // the last full one
-	TenSeconds int64 `json:"ten_seconds"`
-	Minute     int64 `json:"minute"`
-	Hour       int64 `json:"hour"`
-	Day        int64 `json:"day"`
-	Total      int64 `json:"total"`
 }
 
 // DeadLetter is a message whose attempts are exhausted, kept whole.

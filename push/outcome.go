@@ -58,7 +58,7 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 
 // settle decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt}
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took}
 	switch {
 	case r.accepted:
 		out.Outcome = medispatcher.Sent

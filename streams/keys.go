@@ -46,6 +46,11 @@ func (k keys) stats(p int, kind byte, at int64) string {
 
 func (k keys) statsTotal(p int) string { return k.prefix + ":stats:{" + strconv.Itoa(p) + "}:total" }
 
+// latency is the hash of histograms of a minute in unix time. No step writes it, so it has no hash tag.
+func (k keys) latency(minute int64) string {
+	return k.prefix + ":stats:latency:m" + strconv.FormatInt(minute, 10)
+}
+
 // channels are the keys that every script on channels takes, three for each.
 func (k keys) channels(p int, subs []string) []string {
 	out := make([]string, 0, 3*len(subs)+2)

@@ -59,6 +59,7 @@ type daemon struct {
 	dataLog   *rescue.DataLog
 	wakes     []chan time.Time // of each partition's delayed messages
 	fanouts   []*streams.FanoutWorker
+	times     times
 	peers     atomic.Int64  // other dispatchers that are alive
 	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
 	beaten    chan struct{} // closed after the first heartbeat
@@ -169,6 +170,7 @@ func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
 		return d.store.Listen(ctx, streams.Hints{Changed: d.registry.Poke, Ready: d.scheduler.Ring})
 	})
 	g.Go(func() error { return d.heal(ctx) })
+	g.Go(func() error { return d.writeTimes(ctx) })
 	afterBeat := func(loop func(context.Context) error) {
 		g.Go(func() error {
 			select {

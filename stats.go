@@ -1,0 +1,67 @@
+package medispatcher
+
+// Windows counts something over time, by all dispatchers together.
+type Windows struct {
+	Second     int64 `json:"second"` // the last full one
+	TenSeconds int64 `json:"ten_seconds"`
+	Minute     int64 `json:"minute"`
+	Hour       int64 `json:"hour"`
+	Day        int64 `json:"day"`
+	Total      int64 `json:"total"`
+}
+
+// TopicStats counts the messages of a topic.
+type TopicStats struct {
+	Topic      string  `json:"topic"`
+	Received   Windows `json:"received"`
+	Unroutable Windows `json:"unroutable"` // those of Received that nobody wanted
+}
+
+// SubscriptionStats counts what became of a subscription's messages, and how long it took.
+type SubscriptionStats struct {
+	ID      string  `json:"id"`
+	Sent    Windows `json:"sent"`
+	Failed  Windows `json:"failed"`  // attempts
+	Retried Windows `json:"retried"` // attempts that were not the first
+	Dead    Windows `json:"dead"`
+	Dropped Windows `json:"dropped"`
+	// Latency of deliveries, from publishing to the end of the attempt that the worker took.
+	Latency Quantiles `json:"latency"`
+	// Took is how long attempts waited for their answer, failed ones included.
+	Took Quantiles `json:"took"`
+}
+
+// Quantiles of a time in the last five minutes, in ms, to within a fifth. Count is 0 where there was nothing.
+type Quantiles struct {
+	Count int64   `json:"count"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P99   float64 `json:"p99"`
+}
+
+// StatsSums are sums over all topics and subscriptions.
+type StatsSums struct {
+	Received    Windows `json:"received"`
+	Unroutable  Windows `json:"unroutable"`
+	Duplicate   Windows `json:"duplicate"`   // not delivered: their id came before
+	Quarantined Windows `json:"quarantined"` // could not be decoded
+	Sent        Windows `json:"sent"`
+	Failed      Windows `json:"failed"`
+	Retried     Windows `json:"retried"`
+	Dead        Windows `json:"dead"`
+	Dropped     Windows `json:"dropped"`
+}
+
+// Stats are the statistics of some topics and subscriptions.
+type Stats struct {
+	Sums          StatsSums           `json:"sums"`
+	Topics        []TopicStats        `json:"topics"`
+	Subscriptions []SubscriptionStats `json:"subscriptions"`
+}
+
+// Series is what was counted in each of the last seconds, minutes or hours, the oldest first.
+type Series struct {
+	Step   int64              `json:"step"` // s between two values
+	End    int64              `json:"end"`  // unix time at which the last value's time begins
+	Counts map[string][]int64 `json:"counts"`
+}

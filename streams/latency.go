@@ -1,0 +1,100 @@
+package streams
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// Histograms of times lie in a hash for each minute, "<kind>:<bucket>:<subscription>" → n.
+const (
+	latencyMinutes = 5 // that are read
+	latencyKept    = 7 * time.Minute
+)
+
+// Times are histograms of one subscription.
+type Times struct {
+	Latency [medispatcher.TimeBuckets]int64 // publish to delivery
+	Took    [medispatcher.TimeBuckets]int64 // of attempts
+}
+
+func (t *Times) kinds() map[string]*[medispatcher.TimeBuckets]int64 {
+	return map[string]*[medispatcher.TimeBuckets]int64{"d": &t.Latency, "h": &t.Took}
+}
+
+func timeField(kind string, bucket int, sub string) string {
+	return kind + ":" + strconv.Itoa(bucket) + ":" + sub
+}
+
+// AddTimes adds to the histograms of this minute. What a lost reply hides may be added
+// twice by a repetition, so it is not to be repeated: these are figures to look at.
+func (s *Store) AddTimes(ctx context.Context, times map[string]*Times) error {
+	key := s.keys.latency(s.now().Unix() / 60)
+	pipe := s.client.Pipeline()
+	for sub, t := range times {
+		for kind, counts := range t.kinds() {
+			for b, n := range counts {
+				if n > 0 {
+					pipe.HIncrBy(ctx, key, timeField(kind, b, sub), n)
+				}
+			}
+		}
+	}
+	pipe.Expire(ctx, key, latencyKept)
+	_, err := pipe.Exec(ctx)
+	return failed("add times", err)
+}
+
+// readTimes puts the quantiles of the last minutes into stats.
+func (s *Store) readTimes(ctx context.Context, now int64, stats []medispatcher.SubscriptionStats) error {
+	pipe := s.client.Pipeline()
+	exist := make([]*redis.IntCmd, latencyMinutes)
+	for age := range exist {
+		exist[age] = pipe.Exists(ctx, s.keys.latency(now/60-int64(age)))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return failed("read times", err)
+	}
+	const kinds = 2
+	const subsAtOnce = statsChunk / medispatcher.TimeBuckets / kinds
+	for len(stats) > 0 {
+		chunk := stats[:min(len(stats), subsAtOnce)]
+		stats = stats[len(chunk):]
+		var fields []string
+		for i := range chunk {
+			for _, kind := range []string{"d", "h"} {
+				for b := range medispatcher.TimeBuckets {
+					fields = append(fields, timeField(kind, b, chunk[i].ID))
+				}
+			}
+		}
+		sums := make([]int64, len(fields))
+		pipe := s.client.Pipeline()
+		var cmds []*redis.SliceCmd
+		for age := range exist {
+			if exist[age].Val() > 0 {
+				cmds = append(cmds, pipe.HMGet(ctx, s.keys.latency(now/60-int64(age)), fields...))
+			}
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return failed("read times", err)
+		}
+		for _, cmd := range cmds {
+			for f, v := range cmd.Val() {
+				text, _ := v.(string)
+				n, _ := strconv.ParseInt(text, 10, 64)
+				sums[f] += n
+			}
+		}
+		for i := range chunk {
+			at := i * kinds * medispatcher.TimeBuckets
+			chunk[i].Latency = medispatcher.QuantilesOf((*[medispatcher.TimeBuckets]int64)(sums[at:]))
+			chunk[i].Took = medispatcher.QuantilesOf((*[medispatcher.TimeBuckets]int64)(sums[at+medispatcher.TimeBuckets:]))
+		}
+	}
+	return nil
+}

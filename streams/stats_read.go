@@ -1,0 +1,180 @@
+package streams
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// statsChunk is the most fields asked for in one command.
+const statsChunk = 1000
+
+// Windows sums counts over all partitions: for each field, such as "sent:billing", what was
+// counted in the last second, 10 s, minute, hour and day, and in all. The second is the
+// last full one; the hour and the day include the minute and the hour that are under way.
+func (s *Store) Windows(ctx context.Context, fields []string) (map[string]medispatcher.Windows, error) {
+	sums := make(map[string]medispatcher.Windows, len(fields))
+	now, err := s.unixTime(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var buckets []bucket
+	for age := range int64(60) {
+		buckets = append(buckets, bucket{'s', now - 1 - age, age}, bucket{'m', now/60 - age, age})
+	}
+	for age := range int64(24) {
+		buckets = append(buckets, bucket{'h', now/3600 - age, age})
+	}
+	buckets = append(buckets, bucket{kind: 't'})
+	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
+		w := sums[field]
+		switch b.kind {
+		case 's':
+			w.Minute += n
+			if b.age < 10 {
+				w.TenSeconds += n
+			}
+			if b.age == 0 {
+				w.Second += n
+			}
+		case 'm':
+			w.Hour += n
+		case 'h':
+			w.Day += n
+		case 't':
+			w.Total += n
+		}
+		sums[field] = w
+	})
+	return sums, err
+}
+
+// Series is what was counted in each of the last full seconds ('s', 60 of them), minutes ('m', 60) or
+// hours ('h', 24), over all partitions, the oldest first; the last minute and hour are those under
+// way. at is the unix time at which the last one begins.
+func (s *Store) Series(ctx context.Context, kind byte, fields []string) (series map[string][]int64, at int64, err error) {
+	now, err := s.unixTime(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	n, size, last := int64(60), int64(1), now-1
+	switch kind {
+	case 'm':
+		size, last = 60, now/60
+	case 'h':
+		n, size, last = 24, 3600, now/3600
+	}
+	series = make(map[string][]int64, len(fields))
+	for _, field := range fields {
+		series[field] = make([]int64, n)
+	}
+	var buckets []bucket
+	for age := range n {
+		buckets = append(buckets, bucket{kind, last - age, age})
+	}
+	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, v int64) { series[field][n-1-b.age] += v })
+	return series, last * size, err
+}
+
+func (s *Store) unixTime(ctx context.Context) (int64, error) {
+	now, err := s.client.Time(ctx).Result()
+	return now.Unix(), failed("time", err)
+}
+
+// bucket is one count hash: of a second, minute or hour, the at-th of unix time, or with
+// kind 't' of all time.
+type bucket struct {
+	kind byte
+	at   int64
+	age  int64 // how many there are behind it
+}
+
+func (k keys) bucket(p int, b bucket) string {
+	if b.kind == 't' {
+		return k.statsTotal(p)
+	}
+	return k.stats(p, b.kind, b.at)
+}
+
+// eachCount hands on every count that is not zero. Most buckets of a quiet system are not
+// there, and are not asked.
+func (s *Store) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
+	for p := range s.cfg.Partitions {
+		pipe := s.client.Pipeline()
+		exist := make([]*redis.IntCmd, len(buckets))
+		for i, b := range buckets {
+			exist[i] = pipe.Exists(ctx, s.keys.bucket(p, b))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return failed("read counts", err)
+		}
+		for chunk := range slices.Chunk(fields, statsChunk) {
+			pipe := s.client.Pipeline()
+			cmds := make([]*redis.SliceCmd, len(buckets))
+			for i, b := range buckets {
+				if exist[i].Val() > 0 {
+					cmds[i] = pipe.HMGet(ctx, s.keys.bucket(p, b), chunk...)
+				}
+			}
+			if _, err := pipe.Exec(ctx); err != nil {
+				return failed("read counts", err)
+			}
+			for i, cmd := range cmds {
+				if cmd == nil {
+					continue
+				}
+				for f, v := range cmd.Val() {
+					text, _ := v.(string)
+					if n, _ := strconv.ParseInt(text, 10, 64); n != 0 {
+						do(buckets[i], chunk[f], n)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Counts returns the totals of everything counted so far, "<what>:<name>" → n, over all partitions.
+func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
+	sums := map[string]int64{}
+	for p := range s.cfg.Partitions {
+		h, err := s.client.HGetAll(ctx, s.keys.statsTotal(p)).Result()
+		if err != nil {
+			return nil, failed("read counts", err)
+		}
+		for what, n := range h {
+			if !strings.HasSuffix(what, ":") { // those are sums
+				v, _ := strconv.ParseInt(n, 10, 64)
+				sums[what] += v
+			}
+		}
+	}
+	return sums, nil
+}
+
+// maxTopics bounds a list of topics: producers may make them up.
+const maxTopics = 1000
+
+// Topics lists topics that messages were received of, sorted; more tells that there are others.
+func (s *Store) Topics(ctx context.Context) (topics []string, more bool, err error) {
+	known := map[string]bool{}
+	for p := range s.cfg.Partitions {
+		it := s.client.HScan(ctx, s.keys.statsTotal(p), 0, "received:?*", 1000).Iterator()
+		for it.Next(ctx) {
+			known[strings.TrimPrefix(it.Val(), "received:")] = true
+			it.Next(ctx) // its value
+		}
+		if err := it.Err(); err != nil {
+			return nil, false, failed("list topics", err)
+		}
+	}
+	topics = slices.Sorted(maps.Keys(known))
+	return topics[:min(len(topics), maxTopics)], len(topics) > maxTopics, nil
+}
