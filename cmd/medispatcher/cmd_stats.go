@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+func (a *app) statsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "stats [SUB…]",
+		GroupID: groupOperate,
+		Short:   "Show what was received and sent, and how long it took",
+		Long: `Show what was received of each topic and what became of each subscription's messages, by
+all dispatchers together: in the last second, ten seconds, minute, hour and day, and in all.
+
+SENT      delivered            FAILED   attempts that failed
+RETRIED   attempts that were not the first
+DEAD      given up             DROPPED  removed by policy
+
+LATENCY is from publishing to delivery, ATTEMPT how long a worker took to answer; both are
+of the last five minutes.`,
+		Example: `  medispatcher stats
+  medispatcher stats billing --json | jq '.subscriptions[0].sent.minute'`,
+		Args: atLeast(0, -1),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			return s.showStats(ctx, args, asJSON)
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (s *state) showStats(ctx context.Context, subs []string, asJSON bool) error {
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	var topics []string
+	more := false
+	if len(subs) == 0 {
+		snapshot, err := s.registry.Latest(ctx)
+		if err != nil {
+			return err
+		}
+		subs = snapshot.IDs()
+		if topics, more, err = s.store.Topics(ctx); err != nil {
+			return err
+		}
+	}
+	for _, id := range subs {
+		if err := medispatcher.CheckSubscriptionID(id); err != nil {
+			return usageError(err.Error())
+		}
+	}
+	st, err := s.store.Stats(ctx, subs, topics)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(s.stdout, st, "  ")
+	}
+	if err := printStats(s.stdout, st); err != nil {
+		return err
+	}
+	if more {
+		_, err = io.WriteString(s.stderr, "only the first of many topics are listed\n")
+	}
+	return err
+}
+
+func printStats(w io.Writer, st medispatcher.Stats) error {
+	windows := []string{">1S", ">10S", ">1MIN", ">1H", ">1D", ">TOTAL"}
+	row := func(c medispatcher.Windows) (cells []string) {
+		for _, n := range []int64{c.Second, c.TenSeconds, c.Minute, c.Hour, c.Day, c.Total} {
+			cells = append(cells, strconv.FormatInt(n, 10))
+		}
+		return cells
+	}
+	topics := table{header: append([]string{"TOPIC", "MESSAGES"}, windows...)}
+	for _, t := range st.Topics {
+		topics.add(slices.Concat([]string{t.Topic, "received"}, row(t.Received))...)
+		if t.Unroutable.Total > 0 {
+			topics.add(slices.Concat([]string{"", "unroutable"}, row(t.Unroutable))...)
+		}
+	}
+	for _, c := range []struct {
+		what string
+		n    medispatcher.Windows
+	}{{"duplicate", st.Sums.Duplicate}, {"quarantined", st.Sums.Quarantined}} {
+		if c.n.Total > 0 {
+			topics.add(slices.Concat([]string{"(any)", c.what}, row(c.n))...)
+		}
+	}
+	subs := table{header: append([]string{"SUBSCRIPTION", "MESSAGES"}, windows...)}
+	times := table{header: []string{"SUBSCRIPTION", ">LATENCY P50", ">P90", ">P99", ">ATTEMPT P50", ">P90", ">P99"}}
+	for _, c := range st.Subscriptions {
+		subs.add(slices.Concat([]string{c.ID, "sent"}, row(c.Sent))...)
+		for _, k := range []struct {
+			what string
+			n    medispatcher.Windows
+		}{{"failed", c.Failed}, {"retried", c.Retried}, {"dead", c.Dead}, {"dropped", c.Dropped}} {
+			if k.n.Total > 0 {
+				subs.add(slices.Concat([]string{"", k.what}, row(k.n))...)
+			}
+		}
+		if c.Took.Count > 0 {
+			times.add(c.ID, millis(c.Latency.P50), millis(c.Latency.P90), millis(c.Latency.P99), millis(c.Took.P50), millis(c.Took.P90), millis(c.Took.P99))
+		}
+	}
+	first := true
+	for _, t := range []*table{&topics, &subs, &times} {
+		if len(t.rows) == 0 {
+			continue
+		}
+		if !first {
+			_, _ = io.WriteString(w, "\n")
+		}
+		first = false
+		if err := t.write(w); err != nil {
+			return err
+		}
+	}
+	if first {
+		_, err := io.WriteString(w, "nothing was received yet, and there are no subscriptions\n")
+		return err
+	}
+	return nil
+}
+
+// millis shows a time in ms.
+func millis(ms float64) string {
+	if ms == 0 {
+		return "-"
+	}
+	d := time.Duration(ms * float64(time.Millisecond))
+	if d < 10*time.Millisecond {
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return age(d)
+}
