@@ -16,8 +16,8 @@ func TestStats(t *testing.T) {
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/")
 	second := time.Now().Unix() - 3
 	for key, fields := range map[string][]string{
-		fmt.Sprintf("medis:stats:{0}:s%d", second):         {"sent:billing", "5"},
-		"medis:stats:{0}:total":                            {"sent:billing", "70", "sent:", "70", "failed:billing", "3", "received:order.created", "9", "duplicate", "2"},
+		fmt.Sprintf("medis:stats:{0}:s%d", second):          {"sent:billing", "5"},
+		"medis:stats:{0}:total":                             {"sent:billing", "70", "sent:", "70", "failed:billing", "3", "received:order.created", "9", "duplicate", "2"},
 		fmt.Sprintf("medis:stats:latency:m%d", second/60):   {"d:20:billing", "4", "h:8:billing", "4"},
 		fmt.Sprintf("medis:stats:latency:m%d", second/60-9): {"d:50:billing", "4000"}, // too old
 	} {
