@@ -32,8 +32,12 @@ func (k keys) failures(p int, sub string) string { return k.part(p, "failures:"+
 func (k keys) dead(p int, sub string) string     { return k.part(p, "dead:"+sub) }
 func (k keys) probe(p int) string                { return k.part(p, "probe") } // never there
 
-func (k keys) subscriptions() string       { return k.prefix + ":subscriptions" }
-func (k keys) revision() string            { return k.prefix + ":subscriptions:rev" }
+func (k keys) subscriptions() string { return k.prefix + ":subscriptions" }
+func (k keys) revision() string      { return k.prefix + ":subscriptions:rev" }
+
+// changes lies in the slot of the subscriptions, so that one step writes both.
+func (k keys) changes() string { return k.prefix + ":changes:{" + k.subscriptions() + "}" }
+
 func (k keys) control() string             { return k.prefix + ":control" }
 func (k keys) dispatchers() string         { return k.prefix + ":dispatchers" }
 func (k keys) dispatcher(id string) string { return k.prefix + ":dispatcher:" + id }

@@ -224,8 +224,10 @@ func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
 	})
 }
 
-// changeScript replaces a document only if it is still the one that was read.
-// KEYS subscriptions. ARGV id, old document ("": none), new document ("": remove).
+// changeScript replaces a document only if it is still the one that was read, and notes
+// the change.
+//
+// KEYS subscriptions, changes. ARGV id, old document ("": none), new document ("": remove), the change, changes kept.
 // Returns 1 when it was. A repetition finds the new document and returns 1 too.
 var changeScript = redis.NewScript(`
 local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
@@ -233,6 +235,7 @@ if now == ARGV[3] then return 1 end
 if now ~= ARGV[2] then return 0 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
 else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'subscription', ARGV[1], 'change', ARGV[4])
 return 1
 `)
 
@@ -258,7 +261,8 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old
 		if err != nil {
 			return err
 		}
-		done, err := changeScript.Run(ctx, r.store.client, []string{r.store.keys.subscriptions()}, id, stored, next).Bool()
+		k := []string{r.store.keys.subscriptions(), r.store.keys.changes()}
+		done, err := changeScript.Run(ctx, r.store.client, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept).Bool()
 		if err != nil {
 			return failed("write subscription", err)
 		}

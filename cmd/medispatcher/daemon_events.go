@@ -71,6 +71,7 @@ func (d *daemon) keep(line rescue.Line) {
 func (d *daemon) gone(sub string) {
 	ctx, cancel := context.WithTimeout(context.Background(), stepWithin)
 	defer cancel()
+	ctx = medispatcher.WithActor(ctx, "dispatcher "+d.info.ID+": its worker answered 410 Gone")
 	if _, _, err := d.registry.Patch(ctx, sub, []byte(`{"paused":true}`), ""); err != nil {
 		d.log.Warn("a subscriber answered 410 Gone and could not be paused", "subscription", sub, "error", err)
 		return

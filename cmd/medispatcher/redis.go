@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/user"
 	"strconv"
 	"strings"
 	"time"
@@ -46,8 +47,18 @@ func (a *app) withState(do func(ctx context.Context, s *state, args []string) er
 		if err := store.Ping(ping); err != nil {
 			return s.explain(err)
 		}
-		return s.explain(do(ctx, s, args))
+		return s.explain(do(medispatcher.WithActor(ctx, "cli "+userAtHost()), s, args))
 	})
+}
+
+// userAtHost is who runs a command, for the history of changes.
+func userAtHost() string {
+	who := "uid " + strconv.Itoa(os.Getuid()) // a container may have no name for it
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		who = u.Username
+	}
+	host, _ := os.Hostname()
+	return who + "@" + host
 }
 
 // explain says of an error of Redis where that Redis is and what to do. Others it leaves alone.

@@ -267,3 +267,17 @@ func TestSubRemove(t *testing.T) {
 		t.Error("left over")
 	}
 }
+
+func TestSubHistory(t *testing.T) {
+	c := newCLI(t)
+	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/")
+	c.ok("sub", "set", "billing", "concurrency=32")
+	c.ok("sub", "put", "other", "--topic", "x", "--url", "http://h/")
+	out := c.ok("sub", "history", "billing")
+	contains(t, out, "created", "concurrency 8 → 32", "cli ", "@")
+	if strings.Contains(out, "other") {
+		t.Errorf("another one's changes:\n%s", out)
+	}
+	contains(t, c.ok("sub", "history", "--json"), `"subscription":"other"`)
+	c.fails(exitUsage, "", []string{"sub", "history", "--limit", "0"}, "give 1 or more")
+}

@@ -48,6 +48,7 @@ func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a.describeSubscription()
 	a.publishRoutes()
 	a.subscriptionRoutes()
+	a.historyRoutes()
 	a.statusRoutes()
 	a.healthRoutes()
 	a.documentRoute()

@@ -48,6 +48,10 @@ func (still) Patch(context.Context, string, []byte, string) (medispatcher.Subscr
 	return stillSub, "r1", nil
 }
 
+func (still) Changes(context.Context, string, string, int) ([]medispatcher.Change, error) {
+	return nil, nil
+}
+
 func (still) Remove(context.Context, string, string) error                            { return nil }
 func (still) Publish(context.Context, medispatcher.Message) (string, error)           { return "1", nil }
 func (still) Discard(context.Context, string) error                                   { return nil }

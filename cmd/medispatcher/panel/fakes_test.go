@@ -166,3 +166,11 @@ func (f *fake) Discard(_ context.Context, id string) error {
 	f.steps = append(f.steps, "discard "+id)
 	return nil
 }
+
+func (f *fake) Changes(_ context.Context, id, before string, limit int) ([]medispatcher.Change, error) {
+	change := medispatcher.Change{ID: "1-0", Subscription: id, By: "ann", What: medispatcher.Changed}
+	if before != "" || limit < 1 {
+		return []medispatcher.Change{}, f.fails("changes")
+	}
+	return []medispatcher.Change{change}, f.fails("changes")
+}

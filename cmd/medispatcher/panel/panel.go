@@ -43,6 +43,7 @@ type Store interface {
 	IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error)
 	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
 	Discard(ctx context.Context, id string) error
+	Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error)
 }
 
 // Deps are the parts that the API works on. All of them are needed.
@@ -63,6 +64,7 @@ func New(cfg Config, deps Deps) http.Handler {
 
 	var h http.Handler = problemMux{mux}
 	h = requireToken(cfg.Token, h)
+	h = nameActor(h)
 	h = refuseCrossSite(h)
 	h = survivePanics(deps.Log, h)
 	return h

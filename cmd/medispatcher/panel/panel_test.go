@@ -131,6 +131,12 @@ func TestRoutes(t *testing.T) {
 		{name: "pause, none", q: request{method: "POST", path: subs + "/none/pause"}, status: 404},
 		{name: "pause, stale", q: request{method: "POST", path: subs + "/billing/pause", header: []string{"If-Match", `"old"`}}, status: 412},
 
+		{name: "history", q: request{method: "GET", path: subs + "/billing/history?limit=1"}, status: 200, says: []string{`"by":"ann"`, `"subscription":"billing"`, `"next":"1-0"`}},
+		{name: "history, last page", q: request{method: "GET", path: subs + "/billing/history?before=1-0"}, status: 200, says: []string{`{"changes":[]}`}},
+		{name: "history of all", q: request{method: "GET", path: "/api/v1/history"}, status: 200, says: []string{`"what":"changed"`}},
+		{name: "history, too long", q: request{method: "GET", path: "/api/v1/history?limit=1001"}, status: 422, says: []string{"limit"}},
+		{name: "history, Redis away", q: request{method: "GET", path: "/api/v1/history"}, broken: "changes", err: errRedis, status: 503},
+
 		{name: "delete", q: request{method: "DELETE", path: subs + "/billing"}, status: 204, steps: "remove billing,discard billing"},
 		{name: "delete, not empty", q: request{method: "DELETE", path: subs + "/billing"}, counts: full, status: 409, says: []string{"12 READY, 3 BURIED and 2 DEAD", "?purge=true"}},
 		{name: "delete, dead letters", q: request{method: "DELETE", path: subs + "/billing?purge=false"}, counts: medispatcher.ChannelStatus{Dead: 1}, status: 409, says: []string{"1 DEAD"}},

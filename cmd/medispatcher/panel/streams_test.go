@@ -107,6 +107,11 @@ func TestOnRealStore(t *testing.T) {
 		t.Errorf("%+v %v", sub, err)
 	}
 
+	_, body = c.do(200, "GET", subs+"/billing/history", "")
+	if !strings.Contains(body, `"by":"api 127.0.0.1"`) || !strings.Contains(body, `"concurrency":{"from":8,"to":9}`) || !strings.Contains(body, `"paused":{"from":false,"to":true}`) {
+		t.Error(body)
+	}
+
 	// Bytes arrive as they are.
 	raw := "\x00\xff\xfe{\"é\xc3"
 	c.do(202, "POST", "/api/v1/topics/order.created/messages", raw, "Idempotency-Key", "k-1", "medis-header-x", "1")

@@ -1,0 +1,103 @@
+package medispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"time"
+)
+
+// Change is one change of a subscription: who did what when.
+type Change struct {
+	ID           string                 `json:"id"` // the later, the greater
+	Time         time.Time              `json:"time"`
+	Subscription string                 `json:"subscription"`
+	By           string                 `json:"by"`   // "cli ann@host", "api 10.0.0.7", "dispatcher host-1-4711"
+	What         ChangeKind             `json:"what"` // created, changed, removed
+	Fields       map[string]FieldChange `json:"fields,omitempty"`
+}
+
+type actorKey struct{}
+
+// WithActor names who makes the changes of a context: "cli ann@host", "api 10.0.0.7".
+func WithActor(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, actorKey{}, who)
+}
+
+// Actor is who makes the changes of a context; empty: nobody said.
+func Actor(ctx context.Context) string {
+	who, _ := ctx.Value(actorKey{}).(string)
+	return who
+}
+
+// ChangeKind says what became of a subscription.
+type ChangeKind string
+
+// The kinds of changes.
+const (
+	Created ChangeKind = "created"
+	Changed ChangeKind = "changed"
+	Removed ChangeKind = "removed"
+)
+
+// FieldChange is a field's value before and after, in JSON, secrets masked; absent where there was none.
+type FieldChange struct {
+	From json.RawMessage `json:"from,omitempty"`
+	To   json.RawMessage `json:"to,omitempty"`
+}
+
+// ChangeOf compares two versions of a subscription, nil for none. Fields are named as in
+// JSON, nested ones dotted: drop.action. A secret that was replaced is there with its
+// mask on both sides.
+func ChangeOf(before, after *Subscription) (ChangeKind, map[string]FieldChange) {
+	kind := Changed
+	switch {
+	case before == nil:
+		kind = Created
+	case after == nil:
+		kind = Removed
+	}
+	old, shownOld := flatten(before)
+	now, shownNow := flatten(after)
+	fields := map[string]FieldChange{}
+	for name := range now {
+		if !reflect.DeepEqual(old[name], now[name]) {
+			fields[name] = FieldChange{From: shownOld[name], To: shownNow[name]}
+		}
+	}
+	for name := range old {
+		if _, still := now[name]; !still {
+			fields[name] = FieldChange{From: shownOld[name]}
+		}
+	}
+	return kind, fields
+}
+
+// flatten is a subscription by field: the values to compare, and those to show.
+func flatten(s *Subscription) (values, shown map[string]json.RawMessage) {
+	values, shown = map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	if s != nil {
+		masked := s.Masked()
+		flattenInto(values, "", s)
+		flattenInto(shown, "", &masked)
+	}
+	return values, shown
+}
+
+func flattenInto(into map[string]json.RawMessage, prefix string, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings, numbers and durations only
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return
+	}
+	for name, value := range fields {
+		if nested := name == "drop" || name == "alert"; prefix == "" && nested {
+			flattenInto(into, name+".", value)
+			continue
+		}
+		into[prefix+name] = value
+	}
+}

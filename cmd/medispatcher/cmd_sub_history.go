@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+func (a *app) subHistoryCommand() *cobra.Command {
+	var asJSON bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "history [ID]",
+		Short: "Show who changed what and when, the latest first",
+		Args:  atLeast(0, 1),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			id := ""
+			if len(args) > 0 {
+				id = args[0]
+			}
+			return s.showHistory(ctx, id, limit, asJSON)
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
+	return cmd
+}
+
+func (s *state) showHistory(ctx context.Context, id string, limit int, asJSON bool) error {
+	if limit < 1 {
+		return usagef("--limit %d: give 1 or more", limit)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	changes, err := s.store.Changes(ctx, id, "", limit)
+	if err != nil {
+		return err
+	}
+	t := table{header: []string{"TIME", "SUBSCRIPTION", "BY", "WHAT"}}
+	for _, c := range changes {
+		if asJSON {
+			if err := writeJSON(s.stdout, c, ""); err != nil {
+				return err
+			}
+			continue
+		}
+		t.add(c.Time.Local().Format(time.DateTime), c.Subscription, c.By, changeText(c))
+	}
+	if asJSON {
+		return nil
+	}
+	if len(changes) == 0 {
+		_, _ = fmt.Fprintln(s.stderr, "no changes are noted")
+		return nil
+	}
+	return t.write(s.stdout)
+}
+
+// changeText says what changed, in a line.
+func changeText(c medispatcher.Change) string {
+	if c.What != medispatcher.Changed {
+		return string(c.What)
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		f := c.Fields[name]
+		parts = append(parts, fmt.Sprintf("%s %s → %s", name, f.From, f.To))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,48 @@
+package streams_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestChanges: who changed what is kept with the change itself, once, also when the reply is lost.
+func TestChanges(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+		put := func(ctx string, doc string) error {
+			_, _, _, err := registry.Put(medispatcher.WithActor(sc.ctx, ctx), "a", []byte(doc), "")
+			return err
+		}
+		check(t, put("ann", `{"topic":"t","urls":["http://h/"]}`))
+		check(t, put("ann", `{"topic":"t","urls":["http://h/"]}`)) // changes nothing
+		sc.faults.Next(streamstest.After, 1, "evalsha")
+		if err := put("bob", `{"topic":"t","urls":["http://h/"],"concurrency":9}`); !errors.Is(err, streamstest.ErrInjected) {
+			t.Fatalf("the fault was not hit: %v", err)
+		}
+		check(t, put("bob", `{"topic":"t","urls":["http://h/"],"concurrency":9}`))
+		_, _, _, err := registry.Put(sc.ctx, "b", []byte(`{"topic":"t","urls":["http://h/"]}`), "")
+		check(t, err)
+		check(t, registry.Remove(medispatcher.WithActor(sc.ctx, "eve"), "a", ""))
+
+		list := func(id, before string, limit int) []medispatcher.Change {
+			return must[[]medispatcher.Change](t)(sc.store.Changes(sc.ctx, id, before, limit))
+		}
+		got := list("a", "", 10)
+		if len(got) != 3 || got[0].What != medispatcher.Removed || got[0].By != "eve" ||
+			got[1].By != "bob" || string(got[1].Fields["concurrency"].To) != "9" || len(got[1].Fields) != 1 ||
+			got[2].What != medispatcher.Created || got[2].By != "ann" || got[2].Subscription != "a" || got[2].Time.IsZero() {
+			t.Errorf("changes %+v", got)
+		}
+		if all := list("", "", 2); len(all) != 2 || all[1].Subscription != "b" {
+			t.Errorf("changes of all %+v", all)
+		}
+		if rest := list("a", got[1].ID, 10); len(rest) != 1 || rest[0].ID != got[2].ID {
+			t.Errorf("the page behind %s is %+v", got[1].ID, rest)
+		}
+	})
+}
