@@ -21,13 +21,14 @@ func nameActor(next http.Handler) http.Handler {
 	})
 }
 
-type historyPage struct {
+// HistoryPage is exported because huma reads no fields of an embedded type that is not.
+type HistoryPage struct {
 	Before string `query:"before" doc:"Only changes before this one: the next of the page before"`
 	Limit  int    `query:"limit" doc:"Changes in the answer" default:"100" minimum:"1" maximum:"1000"`
 }
 
 type historyInput struct {
-	historyPage
+	HistoryPage
 	ID string `path:"id" doc:"The subscription's id; also of one that was removed" example:"billing"`
 }
 
@@ -49,18 +50,18 @@ func (a *api) historyRoutes() {
 		Description: "The last changes of all subscriptions together are kept, some ten thousand.",
 		Errors:      []int{http.StatusServiceUnavailable}, Responses: example,
 	}, nil, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
-		return a.history(ctx, in.ID, in.historyPage)
+		return a.history(ctx, in.ID, in.HistoryPage)
 	})
 	route(a, huma.Operation{
 		OperationID: "get-history", Method: http.MethodGet, Path: prefix + "/history",
 		Summary: "Who changed which subscription", Tags: []string{tagSubscriptions},
 		Errors: []int{http.StatusServiceUnavailable}, Responses: example,
-	}, nil, func(ctx context.Context, in *historyPage) (*historyOutput, error) {
+	}, nil, func(ctx context.Context, in *HistoryPage) (*historyOutput, error) {
 		return a.history(ctx, "", *in)
 	})
 }
 
-func (a *api) history(ctx context.Context, id string, page historyPage) (*historyOutput, error) {
+func (a *api) history(ctx context.Context, id string, page HistoryPage) (*historyOutput, error) {
 	changes, err := a.store.Changes(ctx, id, page.Before, page.Limit)
 	if err != nil {
 		return nil, failed(err)
