@@ -1,0 +1,44 @@
+package medispatcher
+
+import "time"
+
+// Places of a message beside the states of a copy.
+const (
+	Incoming State = "INCOMING" // published, not copied to the channels yet
+	Delayed  State = "DELAYED"  // published with a delay that is not over
+)
+
+// Place is where a message, or one subscription's copy of it, is now.
+type Place struct {
+	State        State      `json:"state"`
+	Subscription string     `json:"subscription,omitempty"` // empty: the message itself
+	Partition    int        `json:"partition"`
+	Entry        string     `json:"entry"`                // id in its stream
+	Attempt      int        `json:"attempt,omitempty"`    // under way or next, of a BURIED one
+	Dispatcher   string     `json:"dispatcher,omitempty"` // that has it in hand
+	Due          *time.Time `json:"due,omitempty"`        // the next attempt, or the end of the delay
+	Failure      *Failure   `json:"failure,omitempty"`
+}
+
+// Event is a thing that happened to a message.
+type Event struct {
+	Time          time.Time `json:"time"`
+	What          string    `json:"what"`                    // copied, unroutable, duplicate, quarantined, delayed, or the outcome of an attempt
+	Subscriptions []string  `json:"subscriptions,omitempty"` // that it was copied to
+	Subscription  string    `json:"subscription,omitempty"`  // whose attempt it was
+	Attempt       int       `json:"attempt,omitempty"`
+	Target        string    `json:"target,omitempty"`
+	Error         string    `json:"error,omitempty"`
+	TookMS        float64   `json:"took_ms,omitempty"`
+	Dispatcher    string    `json:"dispatcher,omitempty"`
+}
+
+// Story is what is known of a message.
+type Story struct {
+	ID     string  `json:"id"`
+	Topic  string  `json:"topic,omitempty"`
+	Places []Place `json:"places"` // where it is in Redis
+	Events []Event `json:"events"` // what MEDIS_HISTORY kept, the oldest first
+	// Searched is false when streams were too long to be searched whole: it may be elsewhere, too.
+	Searched bool `json:"searched"`
+}

@@ -1,0 +1,83 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// JournalEntry is an event of a message.
+type JournalEntry struct {
+	Partition int
+	ID        string // the message's
+	Event     medispatcher.Event
+}
+
+// journalScript appends events to what is kept of messages, and forgets the messages that
+// had none for the longest time.
+//
+// KEYS journal, journal ids. ARGV messages kept, longest record in bytes, now in µs, then for each event: message id, event.
+//
+// A repetition writes its events twice: they are there to be looked at.
+var journalScript = redis.NewScript(`
+for i = 4, #ARGV, 2 do
+  local had = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  if #had < tonumber(ARGV[2]) then
+    redis.call('HSET', KEYS[1], ARGV[i], had .. ARGV[i + 1] .. '\n')
+  end
+  redis.call('ZADD', KEYS[2], ARGV[3], ARGV[i])
+end
+local over = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[1])
+if over > 0 then
+  local old = redis.call('ZRANGE', KEYS[2], 0, math.min(over, 1000) - 1)
+  redis.call('HDEL', KEYS[1], unpack(old))
+  redis.call('ZREM', KEYS[2], unpack(old))
+end
+`)
+
+// maxJournalRecord bounds what is kept of one message, in bytes.
+const maxJournalRecord = 16 << 10
+
+// Journal keeps events of messages, for keep messages of each partition.
+func (s *Store) Journal(ctx context.Context, keep int, entries []JournalEntry) error {
+	byPartition := map[int][]any{}
+	for _, e := range entries {
+		event, err := json.Marshal(e.Event)
+		if err != nil {
+			return err
+		}
+		byPartition[e.Partition] = append(byPartition[e.Partition], e.ID, event)
+	}
+	var errs []error
+	for p, argv := range byPartition {
+		k := []string{s.keys.part(p, "journal"), s.keys.part(p, "journal:ids")}
+		argv = append([]any{keep, maxJournalRecord, s.now().UnixMicro()}, argv...)
+		if err := journalScript.Run(ctx, s.client, k, argv...).Err(); err != nil && !errors.Is(err, redis.Nil) {
+			errs = append(errs, failed("keep the history of messages", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) readJournal(ctx context.Context, t trail, story *medispatcher.Story) error {
+	id := t.id
+	if id == "" {
+		id = generatedID(t.p, t.entry)
+	}
+	lines, err := s.client.HGet(ctx, s.keys.part(t.p, "journal"), id).Result()
+	if err != nil {
+		return failed("read the history of a message", err)
+	}
+	for line := range strings.Lines(lines) {
+		var e medispatcher.Event
+		if json.Unmarshal([]byte(line), &e) == nil {
+			story.Events = append(story.Events, e)
+		}
+	}
+	return nil
+}

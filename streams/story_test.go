@@ -1,0 +1,129 @@
+package streams_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestStory follows a message by the id its subscribers see, and one by its producer's.
+func TestStory(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for _, producer := range []string{"", "order 42.7"} {
+			t.Run("id "+producer, func(t *testing.T) {
+				check(t, env.Client.FlushAll(t.Context()).Err())
+				sc := newScene(t, env)
+				fields := []any{"topic", "a.b", "body", "x"}
+				m := message("a.b")
+				if producer != "" {
+					m.ID = producer
+					fields = append(fields, "id", producer)
+				}
+				entry := sc.incoming(t, fields...)
+				id := "0-" + entry
+				if producer != "" {
+					id = m.WebhookID()
+				}
+				look := func() string {
+					t.Helper()
+					story := must[medispatcher.Story](t)(sc.store.Story(sc.ctx, id, []string{"none", "s"}))
+					text := story.Topic
+					for _, p := range story.Places {
+						text += fmt.Sprintf(", %s %s %d", p.Subscription, p.State, p.Attempt)
+						if p.Due != nil {
+							text += " due"
+						}
+						if p.Failure != nil {
+							text += " " + p.Failure.LastError
+						}
+						if p.Dispatcher != "" {
+							text += " at " + p.Dispatcher
+						}
+					}
+					if !story.Searched {
+						text += ", and perhaps more"
+					}
+					return text
+				}
+				want := func(want string) {
+					t.Helper()
+					if got := look(); got != want {
+						t.Errorf("got  %s\nwant %s", got, want)
+					}
+				}
+				if producer == "" {
+					want("a.b,  INCOMING 0")
+				} else {
+					want("") // its id is remembered by the fan-out
+				}
+				must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: entry, Message: m, Subs: []string{"s"}}}))
+				want("a.b, s READY 0")
+				d := read(t, sc.store)[0]
+				want("a.b, s BURIED 1 at me")
+				check(t, sc.store.Retry(sc.ctx, 0, settlement(d.EntryID, medispatcher.Failed)))
+				want("a.b, s BURIED 2 due status 500")
+				check(t, second(sc.store.Orphans(sc.ctx, channelS, true, false)))
+				due, _, err := sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
+				check(t, err)
+				check(t, sc.store.Kill(sc.ctx, 0, settlement(due[0].EntryID, medispatcher.Exhausted)))
+				want("a.b, s DEAD 0 status 500")
+				if _, err := sc.store.PurgeDead(sc.ctx, "s", []string{must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))[0].ID}); err != nil {
+					t.Fatal(err)
+				}
+				want("")
+			})
+		}
+	})
+}
+
+// TestStoryOfManyEntries looks from where the message should be, and so far only.
+func TestStoryOfManyEntries(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		entry := sc.incoming(t, "topic", "a.b", "body", "x")
+		put := func(n int) {
+			for i := range n {
+				check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "y", "~src", fmt.Sprintf("7-%d", i)).Err())
+			}
+		}
+		put(300)
+		must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: entry, Message: message("a.b"), Subs: []string{"s"}}}))
+		story := must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "0-"+entry, []string{"s"}))
+		if len(story.Places) != 1 || story.Places[0].State != medispatcher.Ready {
+			t.Errorf("%+v", story)
+		}
+		put(2000)
+		story = must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "nobody-knows", []string{"s"}))
+		if len(story.Places) != 0 || story.Searched {
+			t.Errorf("of an unknown one %+v", story)
+		}
+	})
+}
+
+func TestJournal(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		store := env.Open(t, env.Config("me"))
+		note := func(id, what string) {
+			t.Helper()
+			check(t, store.Journal(t.Context(), 2, []streams.JournalEntry{{ID: id, Event: medispatcher.Event{Time: time.Now(), What: what}}}))
+		}
+		note("0-1-0", "copied")
+		note("b", "copied")
+		note("0-1-0", "sent")
+		note("c", "copied") // b goes
+		events := func(id string) string {
+			text := ""
+			for _, e := range must[medispatcher.Story](t)(store.Story(t.Context(), id, nil)).Events {
+				text += e.What + " "
+			}
+			return text
+		}
+		if a, b, c := events("0-1-0"), events("b"), events("c"); a != "copied sent " || b != "" || c != "copied " {
+			t.Errorf("kept %q, %q, %q", a, b, c)
+		}
+	})
+}
