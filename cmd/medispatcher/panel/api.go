@@ -49,6 +49,7 @@ func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a.publishRoutes()
 	a.subscriptionRoutes()
 	a.historyRoutes()
+	a.storyRoutes()
 	a.statusRoutes()
 	a.healthRoutes()
 	a.documentRoute()

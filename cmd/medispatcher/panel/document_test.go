@@ -48,6 +48,10 @@ func (still) Patch(context.Context, string, []byte, string) (medispatcher.Subscr
 	return stillSub, "r1", nil
 }
 
+func (still) Story(context.Context, string, []string) (medispatcher.Story, error) {
+	return medispatcher.Story{ID: "0-1-0", Places: []medispatcher.Place{{State: medispatcher.Ready}}, Events: []medispatcher.Event{}}, nil
+}
+
 func (still) Changes(context.Context, string, string, int) ([]medispatcher.Change, error) {
 	return nil, nil
 }

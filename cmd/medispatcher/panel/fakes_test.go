@@ -174,3 +174,11 @@ func (f *fake) Changes(_ context.Context, id, before string, limit int) ([]medis
 	}
 	return []medispatcher.Change{change}, f.fails("changes")
 }
+
+func (f *fake) Story(_ context.Context, id string, subs []string) (medispatcher.Story, error) {
+	story := medispatcher.Story{ID: id, Places: []medispatcher.Place{}, Events: []medispatcher.Event{}}
+	if id == "m-1" {
+		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Ready, Subscription: subs[0]})
+	}
+	return story, f.fails("story")
+}

@@ -43,6 +43,7 @@ type Store interface {
 	IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error)
 	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
 	Discard(ctx context.Context, id string) error
+	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
 	Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error)
 }
 

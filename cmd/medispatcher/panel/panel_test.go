@@ -131,6 +131,10 @@ func TestRoutes(t *testing.T) {
 		{name: "pause, none", q: request{method: "POST", path: subs + "/none/pause"}, status: 404},
 		{name: "pause, stale", q: request{method: "POST", path: subs + "/billing/pause", header: []string{"If-Match", `"old"`}}, status: 412},
 
+		{name: "message", q: request{method: "GET", path: "/api/v1/messages/m-1"}, status: 200, says: []string{`"state":"READY","subscription":"billing"`, `"events":[]`}},
+		{name: "message, unknown", q: request{method: "GET", path: "/api/v1/messages/other"}, status: 404, says: []string{"nothing is known", "MEDIS_HISTORY"}},
+		{name: "message, Redis away", q: request{method: "GET", path: "/api/v1/messages/m-1"}, broken: "story", err: errRedis, status: 503},
+
 		{name: "history", q: request{method: "GET", path: subs + "/billing/history?limit=1"}, status: 200, says: []string{`"by":"ann"`, `"subscription":"billing"`, `"next":"1-0"`}},
 		{name: "history, last page", q: request{method: "GET", path: subs + "/billing/history?before=1-0"}, status: 200, says: []string{`{"changes":[]}`}},
 		{name: "history of all", q: request{method: "GET", path: "/api/v1/history"}, status: 200, says: []string{`"what":"changed"`}},

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+func (a *app) messageCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "message ID",
+		GroupID: groupOperate,
+		Short:   "Show where a message is, and what happened to it",
+		Long: `Show where a message is, for each subscription, and what happened to it.
+
+ID is what publishing printed, or what the header webhook-id carried. Delivered messages are
+gone from Redis: of those only what MEDIS_HISTORY keeps is known.`,
+		Example: `  medispatcher message 0-1767225600000-0`,
+		Args:    exactly("ID"),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			return s.showMessage(ctx, args[0], asJSON)
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (s *state) showMessage(ctx context.Context, id string, asJSON bool) error {
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	subs, err := s.store.SubscriptionIDs(ctx)
+	if err != nil {
+		return err
+	}
+	story, err := s.store.Story(ctx, id, subs)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return writeJSON(s.stdout, story, "  ")
+	case len(story.Places)+len(story.Events) == 0:
+		return fmt.Errorf("message %q: %w: every subscription has it, nobody wanted it, or it never was; MEDIS_HISTORY keeps what happens to messages", id, medispatcher.ErrNotFound)
+	}
+	if len(story.Places) > 0 {
+		t := table{header: []string{"SUBSCRIPTION", "STATE", ">ATTEMPT", "NEXT", "ENTRY", "LAST ERROR"}}
+		for _, p := range story.Places {
+			t.add(placeRow(p)...)
+		}
+		if err := t.write(s.stdout); err != nil {
+			return err
+		}
+	}
+	if len(story.Events) > 0 {
+		_, _ = fmt.Fprintln(s.stdout)
+		t := table{header: []string{"TIME", "WHAT", "SUBSCRIPTION", ">ATTEMPT", ">TOOK", "TARGET", "ERROR"}}
+		for _, e := range story.Events {
+			sub := e.Subscription
+			if sub == "" {
+				sub = strings.Join(e.Subscriptions, " ")
+			}
+			t.add(e.Time.Local().Format("2006-01-02 15:04:05.000"), e.What, orDash(sub), number(e.Attempt), millis(e.TookMS), orDash(e.Target), orDash(shorten(e.Error)))
+		}
+		if err := t.write(s.stdout); err != nil {
+			return err
+		}
+	}
+	if !story.Searched {
+		_, _ = fmt.Fprintln(s.stderr, "not every stream was searched to its end: it may be elsewhere, too")
+	}
+	return nil
+}
+
+func placeRow(p medispatcher.Place) []string {
+	next, last := "-", "-"
+	switch {
+	case p.Due != nil:
+		next = "in " + age(time.Until(*p.Due))
+		if time.Until(*p.Due) <= 0 {
+			next = "now"
+		}
+	case p.Dispatcher != "":
+		next = "in flight at " + p.Dispatcher
+	}
+	if p.Failure != nil {
+		last = shorten(p.Failure.LastError)
+	}
+	return []string{orDash(p.Subscription), string(p.State), number(p.Attempt), next, p.Entry, last}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func number(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.Itoa(n)
+}
