@@ -40,6 +40,7 @@ type Settlement struct {
 	Outcome Outcome
 	Attempt int           // the attempt that ended
 	Took    time.Duration // it waited so long for its answer
+	Target  string        // URL that was asked, without userinfo
 	Delay   time.Duration // until the next attempt, with Failed
 	Failure *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
 	Message *Message      // whose outcome it is, for telling of an outcome that Redis does not take

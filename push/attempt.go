@@ -27,6 +27,7 @@ type poster struct {
 	transport http.RoundTripper
 	agent     string // User-Agent
 	log       *slog.Logger
+	tracer    Tracer // nil: none
 
 	mu     sync.Mutex
 	warned map[string]time.Time // subscription → last warning
@@ -49,6 +50,10 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 	req, ignored := requestFor(attemptCtx, s, d, t.url, p.agent, start)
 	if len(ignored) > 0 {
 		p.warnHeaders(d, ignored)
+	}
+	if p.tracer != nil {
+		end := p.tracer.Attempt(d, t.redacted, req.Header)
+		defer func() { end(r.status, r.problem()) }()
 	}
 	resp, err := p.transport.RoundTrip(req)
 	if err == nil {

@@ -39,6 +39,17 @@ func (r *result) text() string {
 	return cutText(text)
 }
 
+// problem is text, or empty when the attempt did not fail.
+func (r *result) problem() string {
+	switch {
+	case r.accepted:
+		return ""
+	case r.cut:
+		return "cut at the shutdown deadline"
+	}
+	return r.text()
+}
+
 func cutText(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= maxErrorText {
@@ -58,7 +69,7 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 
 // settle decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took}
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target}
 	switch {
 	case r.accepted:
 		out.Outcome = medispatcher.Sent

@@ -26,6 +26,7 @@ type Config struct {
 	ShutdownTimeout time.Duration // for what is in flight when Run is told to stop
 	SweepEvery      time.Duration // between the searches for missed doorbells; 5 s when zero
 	Events          Events
+	Tracer          Tracer // nil: attempts are not traced
 }
 
 // Events is told what happened. Its functions must not block; any may be nil.
@@ -68,7 +69,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 	}
 	s := &Scheduler{
 		cfg: cfg, reader: reader,
-		poster:   &poster{transport: cfg.Transport, agent: cfg.UserAgent, log: cfg.Log, warned: map[string]time.Time{}},
+		poster:   &poster{transport: cfg.Transport, agent: cfg.UserAgent, log: cfg.Log, tracer: cfg.Tracer, warned: map[string]time.Time{}},
 		subs:     map[string]*subscriber{},
 		lanes:    map[medispatcher.Channel]*lane{},
 		touched:  map[medispatcher.Channel]*lane{},

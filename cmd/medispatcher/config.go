@@ -27,6 +27,7 @@ type Config struct {
 	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
 	DataLog   string `env:"MEDIS_DATA_LOG" envDefault:"-" doc:"File of the DATA log, which holds whole messages that may have to be recovered by hand; - is stdout."`
 	SentLog   bool   `env:"MEDIS_SENT_LOG" envDefault:"false" doc:"Also write each delivered message to the DATA log."`
+	History   int    `env:"MEDIS_HISTORY" envDefault:"0" min:"0" max:"10000000" doc:"Messages of each partition whose history is kept in Redis, the latest ones, to be looked at with medispatcher message; some 300 bytes for each attempt. 0 keeps none."`
 	Env       string `env:"MEDIS_ENV" doc:"Reception environment of this dispatcher: it uses worker URLs tagged [T_ENV:…] with this name."`
 
 	FanoutWorkers       int           `env:"MEDIS_FANOUT_WORKERS" envDefault:"1" min:"1" max:"64" doc:"Fan-out workers of a partition. More than one loses the order of messages within a topic."`

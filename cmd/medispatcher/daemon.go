@@ -60,6 +60,9 @@ type daemon struct {
 	wakes     []chan time.Time // of each partition's delayed messages
 	fanouts   []*streams.FanoutWorker
 	times     times
+	journal   journal
+	metrics   *metrics
+	tracer    *tracer       // nil: tracing is off
 	peers     atomic.Int64  // other dispatchers that are alive
 	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
 	beaten    chan struct{} // closed after the first heartbeat
@@ -98,11 +101,19 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		DialTimeout:    cfg.MaxTimeout,
 		Guard:          cfg.guard(),
 	})
-	d.scheduler = push.New(push.Config{
+	pushing := push.Config{
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
 		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
 		Events: push.Events{Settled: d.settled, Gone: d.gone},
-	}, d.store, d.store)
+	}
+	if d.tracer, err = newTracer(ctx, env, d.info); err != nil {
+		return nil, errors.Join(err, d.listener.Close(), d.close())
+	}
+	if d.tracer != nil {
+		pushing.Tracer = d.tracer
+	}
+	d.scheduler = push.New(pushing, d.store, d.store)
+	d.metrics = newMetrics(d)
 	d.ringer = &streams.Ringer{Store: d.store, Alone: func() bool { return d.peers.Load() == 0 }}
 	for range cfg.Partitions {
 		d.wakes = append(d.wakes, make(chan time.Time, 64))
@@ -171,6 +182,7 @@ func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
 	})
 	g.Go(func() error { return d.heal(ctx) })
 	g.Go(func() error { return d.writeTimes(ctx) })
+	g.Go(func() error { return d.writeJournal(ctx) })
 	afterBeat := func(loop func(context.Context) error) {
 		g.Go(func() error {
 			select {
@@ -208,13 +220,13 @@ const lastStepsTimeout = 3 * time.Second
 
 func (d *daemon) close() error {
 	d.transport.Close()
-	return errors.Join(d.store.Close(), d.dataLog.Close())
+	return errors.Join(d.tracer.close(), d.store.Close(), d.dataLog.Close())
 }
 
 func (d *daemon) handler() http.Handler {
 	return panel.New(panel.Config{
 		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.rules(),
-	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Ready: d.ready.check, Log: d.log})
+	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
 }
 
 // applyChanges hands every change of the subscriptions to the scheduler.

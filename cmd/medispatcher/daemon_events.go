@@ -42,7 +42,10 @@ func (d *daemon) copyFailed(p int, m medispatcher.Message, sub string) {
 
 // settled: an attempt ended. What is written here is written before the message goes.
 func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
-	d.times.note(m, s, time.Now())
+	now := time.Now()
+	d.times.note(m, s, now)
+	d.metrics.settled(m, s, now)
+	d.noteAttempt(m, s)
 	line := rescue.Line{Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID}
 	switch {
 	case s.Outcome == medispatcher.Dropped && s.Failure != nil:

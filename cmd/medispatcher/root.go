@@ -155,7 +155,7 @@ func (a *app) environment(n needs) (*environment, error) {
 	log := newLogger(a.stderr, cfg.LogFormat, cfg.LogLevel, colour)
 	settings.warnUnknown(log)
 	return &environment{
-		cfg: cfg, settings: settings, log: log,
+		cfg: cfg, settings: settings, environ: a.environ, log: log,
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, build: readBuild(),
 	}, err
 }

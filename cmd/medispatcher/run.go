@@ -26,11 +26,22 @@ const (
 type environment struct {
 	cfg      Config
 	settings settings // where the values of cfg come from
+	environ  []string
 	log      *slog.Logger
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
 	build    buildInfo
+}
+
+// variable is a variable of the environment, also one that is not ours.
+func (e *environment) variable(name string) string {
+	for _, kv := range slices.Backward(e.environ) {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // usageError is a mistake in the command line.

@@ -51,6 +51,7 @@ type Store interface {
 type Deps struct {
 	Registry Registry
 	Store    Store
+	Metrics  http.Handler // of /metrics; nil: there is none
 	Ready    func() error // why this dispatcher cannot work now; it must answer at once
 	Log      *slog.Logger
 }
@@ -62,6 +63,9 @@ func New(cfg Config, deps Deps) http.Handler {
 	}
 	mux := http.NewServeMux()
 	newAPI(cfg, deps, mux)
+	if deps.Metrics != nil {
+		mux.Handle("GET /metrics", deps.Metrics)
+	}
 
 	var h http.Handler = problemMux{mux}
 	h = requireToken(cfg.Token, h)

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// metrics are what this dispatcher tells Prometheus. Counters and histograms are its own;
+// the gauges of channels are read from Redis when they are asked for, and every
+// dispatcher tells the same.
+type metrics struct {
+	registry *prometheus.Registry
+	received *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	latency  *prometheus.HistogramVec
+	topics   labels
+	subs     labels
+}
+
+// maxLabels bounds the topics and the subscriptions that have series of their own, the
+// first that come; the others share one, named otherLabel.
+const (
+	maxLabels  = 1000
+	otherLabel = "~other"
+)
+
+// labels are the values of a label so far.
+type labels struct {
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+func (l *labels) of(name string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.known[name]:
+	case len(l.known) >= maxLabels:
+		return otherLabel
+	case l.known == nil:
+		l.known = map[string]bool{name: true}
+	default:
+		l.known[name] = true
+	}
+	return name
+}
+
+func newMetrics(d *daemon) *metrics {
+	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		received: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "medispatcher_messages_received_total",
+			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, unroutable, duplicate, quarantined, delayed.",
+		}, []string{"topic", "result"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "medispatcher_attempts_total",
+			Help: "Attempts of this dispatcher that ended, by what became of their message: sent, failed (tried again), dead, dropped, released.",
+		}, []string{"subscription", "outcome"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "medispatcher_attempt_duration_seconds", Help: "How long workers took to answer, failures included.", Buckets: seconds,
+		}, []string{"subscription"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "medispatcher_delivery_latency_seconds", Help: "From publishing a message to its delivery.",
+			Buckets: append(seconds, 60, 300, 1800, 7200),
+		}, []string{"subscription"}),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "medispatcher_build_info", Help: "1; the version stands in the labels.",
+		ConstLabels: prometheus.Labels{"version": d.info.Version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	m.registry.MustRegister(
+		m.received, m.attempts, m.took, m.latency, info, newStateCollector(d),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",
+		}, func() float64 { return float64(d.scheduler.Inflight()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "medispatcher_ready", Help: "1 while this dispatcher can work, as /readyz says.",
+		}, func() float64 { return oneIf(d.ready.check() == nil) }),
+	)
+	return m
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// routed counts an incoming entry.
+func (m *metrics) routed(topic string, result streams.RoutedResult) {
+	if result == streams.RoutedQuarantined {
+		topic = "" // it may be anything
+	}
+	m.received.WithLabelValues(m.topics.of(topic), string(result)).Inc()
+}
+
+// settled counts an attempt.
+func (m *metrics) settled(d *medispatcher.Delivery, s *medispatcher.Settlement, now time.Time) {
+	sub := m.subs.of(d.Subscription)
+	m.attempts.WithLabelValues(sub, s.Outcome.String()).Inc()
+	if s.Took > 0 {
+		m.took.WithLabelValues(sub).Observe(s.Took.Seconds())
+	}
+	if s.Outcome == medispatcher.Sent {
+		m.latency.WithLabelValues(sub).Observe(now.Sub(d.Message.Time).Seconds())
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// stateCollector reads gauges from Redis.
+type stateCollector struct {
+	d                                          *daemon
+	up, messages, oldest, incoming, incomingAt *prometheus.Desc
+	dispatchers, breaker                       *prometheus.Desc
+}
+
+// collectWithin bounds what a scrape waits for Redis.
+const collectWithin = 5 * time.Second
+
+func newStateCollector(d *daemon) *stateCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("medispatcher_"+name, help, labels, nil)
+	}
+	return &stateCollector{
+		d:           d,
+		up:          desc("redis_up", "1 while Redis answers what a scrape asks."),
+		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready, buried (retrying included), retrying, dead.", "subscription", "state"),
+		oldest:      desc("channel_oldest_age_seconds", "Age of a subscription's oldest message that is not settled.", "subscription"),
+		incoming:    desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, quarantine.", "state"),
+		incomingAt:  desc("incoming_oldest_age_seconds", "Age of the oldest message before its fan-out."),
+		dispatchers: desc("dispatchers", "Dispatchers that are alive on this Redis."),
+		breaker:     desc("breaker_open", "1 while this dispatcher holds a subscription back because its worker is down.", "subscription"),
+	}
+}
+
+// Describe is part of prometheus.Collector.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker} {
+		ch <- d
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	held := c.d.scheduler.Held()
+	for _, sub := range held[:min(len(held), maxLabels)] {
+		gauge(c.breaker, 1, sub)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
+	defer cancel()
+	subs, in, err := c.read(ctx)
+	gauge(c.up, oneIf(err == nil))
+	gauge(c.dispatchers, float64(c.d.peers.Load()+1))
+	if err != nil {
+		return
+	}
+	for state, n := range map[string]int64{"ready": in.Ready, "buried": in.Buried, "delayed": in.Delayed, "quarantine": in.Quarantine} {
+		gauge(c.incoming, float64(n), state)
+	}
+	gauge(c.incomingAt, float64(in.OldestMS)/1000)
+	for _, s := range merged(subs) {
+		for state, n := range map[string]int64{"ready": s.Ready, "buried": s.Buried, "retrying": s.Retrying, "dead": s.Dead} {
+			gauge(c.messages, float64(n), s.ID, state)
+		}
+		gauge(c.oldest, float64(s.OldestMS)/1000, s.ID)
+	}
+}
+
+func (c *stateCollector) read(ctx context.Context) (subs []medispatcher.ChannelStatus, in medispatcher.IncomingStatus, err error) {
+	if in, err = c.d.store.IncomingStatus(ctx); err != nil {
+		return nil, in, err
+	}
+	subs, err = c.d.store.ChannelStatus(ctx, c.d.registry.Snapshot().IDs())
+	return subs, in, err
+}
+
+// merged puts what is past the limit on labels together.
+func merged(subs []medispatcher.ChannelStatus) []medispatcher.ChannelStatus {
+	if len(subs) <= maxLabels {
+		return subs
+	}
+	rest := medispatcher.ChannelStatus{ID: otherLabel}
+	for _, s := range subs[maxLabels:] {
+		rest.Ready += s.Ready
+		rest.Buried += s.Buried
+		rest.Retrying += s.Retrying
+		rest.Dead += s.Dead
+		rest.OldestMS = max(rest.OldestMS, s.OldestMS)
+	}
+	return append(subs[:maxLabels:maxLabels], rest)
+}
