@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher/push/http1"
+	"github.com/solate/medispatcher/streams"
+)
+
+const (
+	areaConfiguration = "Configuration"
+	// doctorWithin bounds an examination, which is long where there are many keys.
+	doctorWithin = 5 * time.Minute
+)
+
+// levelMarks tell the levels apart without colour.
+var levelMarks = map[streams.Level]string{
+	streams.LevelOK: "✓", streams.LevelUnknown: "?", streams.LevelWarning: "!", streams.LevelProblem: "✗",
+}
+
+// foundProblems is the failure of a doctor that has said everything already.
+type foundProblems struct{}
+
+func (foundProblems) Error() string { return "" }
+
+func (a *app) doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "doctor",
+		GroupID: groupOperate,
+		Short:   "Check the configuration, Redis and the state in it",
+		Long: `Check the configuration, the Redis it names and the state in it, and say what to do about
+each finding. Nothing is changed. It reads in small steps, beside working dispatchers, too.
+
+✓ as it should be
+? cannot be told: Redis does not say, or not to this user
+! warning: may hurt later, or is being repaired
+✗ problem: messages are lost, stuck or refused, or will be
+
+Exit 0 without a problem, 1 with one, 2 when the arguments or the -f file are wrong.`,
+		Example: `  medispatcher doctor
+  medispatcher -f production.env doctor --json | jq '.findings[] | select(.level == "problem")'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			env, problems := a.environment(needsRedis | needsListen)
+			if env.settings.values == nil { // the file is unreadable: there is nothing to check
+				return problems
+			}
+			findings, err := env.examine(cmd.Context(), problems)
+			if err != nil {
+				return err
+			}
+			return env.showFindings(findings, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// examine makes every finding. Its error is of ctx: an examination that did not end says nothing.
+func (e *environment) examine(ctx context.Context, problems error) ([]streams.Finding, error) {
+	findings := e.examineConfig(problems)
+	store, err := e.openForDoctor()
+	if err != nil {
+		return append(findings, streams.Finding{
+			Area: streams.AreaRedis, Check: "reachable", Level: streams.LevelUnknown,
+			Seen: "cannot be told: with this configuration there is no Redis to look at", Do: "correct the configuration first",
+		}), nil
+	}
+	defer func() { _ = store.Close() }()
+	if finding, away := e.ping(ctx, store); away {
+		return append(findings, finding), ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, doctorWithin)
+	defer cancel()
+	cfg := e.cfg
+	if _, err := http1.ParsePrefixes(cfg.denyList()); err != nil {
+		cfg.DenyCIDRs = nil // said above
+	}
+	x, err := store.Examine(ctx, streams.Checkup{Rules: cfg.rules()})
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, e.examineAgainst(x)...)
+	return append(findings, x.Findings...), nil
+}
+
+// openForDoctor opens the store if the configuration is good enough for that.
+func (e *environment) openForDoctor() (*streams.Store, error) {
+	if e.cfg.Partitions > maxPartitions {
+		return nil, fmt.Errorf("MEDIS_PARTITIONS is %d", e.cfg.Partitions)
+	}
+	return streams.Open(e.cfg.streams("doctor-" + strconv.Itoa(os.Getpid())))
+}
+
+// maxPartitions is the max of MEDIS_PARTITIONS.
+const maxPartitions = 1024
+
+// ping is a finding when Redis does not answer, which nothing else can be looked at after.
+func (e *environment) ping(ctx context.Context, store *streams.Store) (f streams.Finding, away bool) {
+	ctx, cancel := context.WithTimeout(ctx, pingWithin)
+	defer cancel()
+	s := &state{environment: e, store: store}
+	err := s.explain(store.Ping(ctx))
+	if err == nil {
+		return f, false
+	}
+	seen, do, _ := strings.Cut(oneLine(err), "; ")
+	return streams.Finding{Area: streams.AreaRedis, Check: "reachable", Level: streams.LevelProblem, Seen: seen, Do: do}, true
+}
+
+// tally counts findings by level.
+func tally(findings []streams.Finding) map[streams.Level]int {
+	n := map[streams.Level]int{}
+	for _, f := range findings {
+		n[f.Level]++
+	}
+	return n
+}
+
+func (e *environment) showFindings(findings []streams.Finding, asJSON bool) error {
+	n := tally(findings)
+	var err error
+	if asJSON {
+		err = writeJSON(e.stdout, struct {
+			Problems int               `json:"problems"`
+			Warnings int               `json:"warnings"`
+			Unknown  int               `json:"unknown"`
+			Findings []streams.Finding `json:"findings"`
+		}{n[streams.LevelProblem], n[streams.LevelWarning], n[streams.LevelUnknown], findings}, "  ")
+	} else {
+		err = printFindings(e.stdout, findings, redisAt(e.cfg.RedisURL))
+	}
+	if err == nil && n[streams.LevelProblem] > 0 {
+		err = foundProblems{}
+	}
+	return err
+}
+
+// printFindings prints what was seen, and below each what to do, grouped by area.
+func printFindings(w io.Writer, findings []streams.Finding, redis string) error {
+	width := 0
+	for _, f := range findings {
+		width = max(width, len(f.Check))
+	}
+	var b strings.Builder
+	for _, area := range []string{areaConfiguration, streams.AreaRedis, streams.AreaDispatchers, streams.AreaSubscriptions, streams.AreaMessages} {
+		title := area
+		if area == streams.AreaRedis {
+			title += " at " + redis
+		}
+		for _, f := range findings {
+			if f.Area != area {
+				continue
+			}
+			if title != "" {
+				b.WriteString(clean(title) + "\n")
+				title = ""
+			}
+			fmt.Fprintf(&b, "  %s %-*s  %s\n", levelMarks[f.Level], width, f.Check, clean(f.Seen))
+			if f.Do != "" {
+				fmt.Fprintf(&b, "    %-*s  → %s\n", width, "", clean(f.Do))
+			}
+		}
+		if title == "" {
+			b.WriteString("\n")
+		}
+	}
+	n := tally(findings)
+	fmt.Fprintf(&b, "%s, %s", counted(int64(n[streams.LevelProblem]), "problem"), counted(int64(n[streams.LevelWarning]), "warning"))
+	if k := n[streams.LevelUnknown]; k > 0 {
+		fmt.Fprintf(&b, "; %s cannot be told", counted(int64(k), "check"))
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher/streams"
+)
+
+// examineConfig makes findings of what would stop a dispatcher's start, and of what it would write to.
+func (e *environment) examineConfig(problems error) []streams.Finding {
+	var list []streams.Finding
+	var config configError
+	if errors.As(problems, &config) {
+		for _, p := range config {
+			seen, do, _ := strings.Cut(p, ": ")
+			list = append(list, configFinding("variables", streams.LevelProblem, seen, do))
+		}
+	} else {
+		list = append(list, configFinding("variables", streams.LevelOK, "a dispatcher would start with them", ""))
+	}
+	return append(list, dataLogFinding(e.cfg.DataLog))
+}
+
+// examineAgainst compares the configuration with Redis and with the subscriptions.
+func (e *environment) examineAgainst(x streams.Examination) []streams.Finding {
+	var list []streams.Finding
+	if x.MaxBulk > 0 && int64(e.cfg.MaxBody) > x.MaxBulk {
+		list = append(list, configFinding("largest body", streams.LevelProblem,
+			fmt.Sprintf("MEDIS_MAX_BODY=%s is above Redis's proto-max-bulk-len, %s: such messages cannot be stored", e.cfg.MaxBody, Size(x.MaxBulk)),
+			"lower the first or raise the second"))
+	}
+	if x.Slowest.ID != "" && time.Duration(x.Slowest.Timeout) > e.cfg.ShutdownTimeout {
+		list = append(list, configFinding("shutdown", streams.LevelWarning,
+			fmt.Sprintf("MEDIS_SHUTDOWN_TIMEOUT=%s is below the timeout of %s, %s: requests under way at a stop are cut, and repeated",
+				shortDuration(e.cfg.ShutdownTimeout), x.Slowest.ID, shortDuration(time.Duration(x.Slowest.Timeout))),
+			"raise it, and the grace period of the container with it, or lower that timeout"))
+	}
+	return list
+}
+
+func configFinding(check string, level streams.Level, seen, do string) streams.Finding {
+	return streams.Finding{Area: areaConfiguration, Check: check, Level: level, Seen: seen, Do: do}
+}
+
+// dataLogFinding says whether the DATA log could be written, without making it.
+func dataLogFinding(name string) streams.Finding {
+	const check, do = "DATA log", "correct MEDIS_DATA_LOG, or the rights of the user that dispatchers run as"
+	if name == "-" {
+		return configFinding(check, streams.LevelOK, "stdout: what collects it has to keep it", "")
+	}
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		name = filepath.Dir(name)
+		if info, err = os.Stat(name); err == nil && !info.IsDir() {
+			err = errors.New("is not a directory")
+		}
+	case err == nil && info.IsDir():
+		err = errors.New("is a directory")
+	}
+	if err == nil {
+		err = writable(name)
+	}
+	if err != nil {
+		return configFinding(check, streams.LevelProblem, fmt.Sprintf("%s cannot be written: %v", name, pathCause(err)), do)
+	}
+	return configFinding(check, streams.LevelOK, "can be written, by the user who runs this command", "")
+}

@@ -1,0 +1,190 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// Level says how bad a finding is.
+type Level string
+
+// The levels of a finding.
+const (
+	LevelOK      Level = "ok"
+	LevelUnknown Level = "unknown" // Redis did not tell
+	LevelWarning Level = "warning" // may hurt later, or is repaired by itself
+	LevelProblem Level = "problem" // messages are lost, stuck or refused, or will be
+)
+
+// Areas of findings.
+const (
+	AreaRedis         = "Redis"
+	AreaDispatchers   = "Dispatchers"
+	AreaSubscriptions = "Subscriptions"
+	AreaMessages      = "Messages"
+)
+
+// Finding is the outcome of one check.
+type Finding struct {
+	Area    string `json:"area"`
+	Check   string `json:"check"` // the same for every outcome of a check
+	Level   Level  `json:"level"`
+	Seen    string `json:"seen"`
+	Do      string `json:"do,omitempty"`      // what to do about it
+	Partial bool   `json:"partial,omitempty"` // only a part was looked at; Seen says how much
+}
+
+// Checkup says what to examine.
+type Checkup struct {
+	Rules medispatcher.Rules // that stored subscriptions are held to
+	// Most is the number of entries that are compared one by one in all; 0: mostEntries.
+	Most int
+}
+
+// Examination is what was found.
+type Examination struct {
+	Findings []Finding
+	MaxBulk  int64                     // bytes, the largest value that every master takes; 0: not known
+	Slowest  medispatcher.Subscription // one with the longest timeout; no ID: there is none
+}
+
+// What keeps an examination from being felt: no command returns or walks more than
+// doctorPage elements, no round trip carries more than doctorChunk commands, and what grows
+// with the number of messages ends at a cap, which the finding then says.
+const (
+	doctorPage  = 1000
+	doctorChunk = 500
+	// mostEntries are compared one by one in all, and a quarter of it in one channel.
+	mostEntries = 200_000
+	// mostScans bounds the SCANs of one master: doctorPage keys each, of whomever they are.
+	mostScans = 5000
+	// mostNamed is the number of names that a finding lists.
+	mostNamed = 5
+)
+
+// doctor is one examination under way.
+type doctor struct {
+	*Store
+	o     Checkup
+	x     Examination
+	stock inventory
+	subs  map[string]bool // every stored subscription, the unusable ones too
+	// known says that subs is complete: without it nothing can be called an orphan.
+	known   bool
+	people  []medispatcher.Dispatcher
+	alive   map[string]bool
+	heard   bool // people is known
+	units   []*unit
+	heads   []*head
+	left    int // of Most
+	skipped int // entries that were not compared
+}
+
+// Examine checks the Redis of this store and the state in it. It only reads, in small steps: it
+// is safe beside working dispatchers. What Redis does not tell, or not to this user, is a finding
+// of its own; the error is of ctx alone.
+func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
+	d := &doctor{Store: s, o: o, subs: map[string]bool{}, alive: map[string]bool{}, left: o.Most}
+	if d.left == 0 {
+		d.left = mostEntries
+	}
+	for _, step := range []struct {
+		area, check string
+		do          func(context.Context) error
+	}{
+		{AreaRedis, "masters", d.examineServers},
+		{AreaRedis, "access", d.examineAccess},
+		{AreaDispatchers, "list", d.examineDispatchers},
+		{AreaSubscriptions, "documents", d.examineSubscriptions},
+		{AreaMessages, "keys", d.takeStock},
+		{AreaMessages, "recover lists", d.examineRecover},
+		{AreaMessages, "incoming", d.examineIncoming},
+		{AreaMessages, "channels", d.examineChannels},
+		{AreaMessages, "due times", d.examineDueTimes},
+		{AreaMessages, "failure records", d.examineFailures},
+		{AreaMessages, "delayed", d.examineDelayed},
+		{AreaDispatchers, "running", d.examineRunning},
+	} {
+		if err := step.do(ctx); err != nil {
+			if ctx.Err() != nil {
+				return d.x, ctx.Err()
+			}
+			d.unknown(step.area, step.check, err)
+		}
+	}
+	return d.x, nil
+}
+
+func (d *doctor) add(area, check string, level Level, seen, do string) {
+	d.x.Findings = append(d.x.Findings, Finding{Area: area, Check: check, Level: level, Seen: seen, Do: do})
+}
+
+func (d *doctor) ok(area, check, seen string) { d.add(area, check, LevelOK, seen, "") }
+
+// unknown notes what could not be found out.
+func (d *doctor) unknown(area, check string, err error) {
+	f := cannotTell(err)
+	d.add(area, check, LevelUnknown, f.seen, f.do)
+}
+
+// verdict is what one check says of one server.
+type verdict struct {
+	level    Level
+	seen, do string
+}
+
+// cannotTell is the verdict where Redis refuses an answer.
+func cannotTell(err error) verdict {
+	text := strings.TrimPrefix(err.Error(), "redis: ")
+	do := ""
+	switch {
+	case strings.Contains(text, "NOPERM"):
+		do = "let the user of MEDIS_REDIS_URL run that command, or look yourself"
+	case isWrongType(err):
+		do = "see what is said of wrong key types"
+	}
+	return verdict{LevelUnknown, "cannot be told: " + text, do}
+}
+
+// some lists a few of many names.
+func some(names []string) string {
+	names = slices.Sorted(slices.Values(names))
+	if len(names) <= mostNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), len(names)-mostNamed)
+}
+
+// count is "1 message", "2 messages".
+func count[N int | int64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// rough is a duration as a person would say it.
+func rough(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// entries is "1 entry", "2 entries".
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
+}

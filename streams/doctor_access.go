@@ -1,0 +1,121 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// examineAccess finds out what the user of the URL may do. Where it may ask (ACL DRYRUN, an
+// administrator's command), every command is tried dry; else three that change nothing.
+func (d *doctor) examineAccess(ctx context.Context) error {
+	refused, asked, err := d.dryRun(ctx)
+	if err != nil {
+		return err
+	}
+	if !asked {
+		if refused, err = d.probe(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(refused) > 0:
+		d.add(AreaRedis, "access", LevelProblem, "the user of MEDIS_REDIS_URL may not: "+strings.Join(refused, "; "),
+			"see the ACL SETUSER line in docs/OPERATIONS.md, What Redis has to be")
+	case asked:
+		d.ok(AreaRedis, "access", "every command that is used, on keys "+d.cfg.Prefix+":* and channel "+d.keys.control())
+	default:
+		d.ok(AreaRedis, "access", "scripts, writing and pub/sub; each single command cannot be told (ACL DRYRUN is refused)")
+	}
+	return nil
+}
+
+// neededCommands are examples of everything a dispatcher, the commands and this examination do.
+func (d *doctor) neededCommands() [][]any {
+	in, ch, retry, hash := d.keys.incoming(0), d.keys.channel(0, "a"), d.keys.retry(0, "a"), d.keys.failures(0, "a")
+	return [][]any{
+		{"XADD", in, "*", "topic", "a"}, {"XREADGROUP", "GROUP", groupPush, "a", "STREAMS", ch, ">"}, {"XACK", ch, groupPush, "0-1"},
+		{"XDEL", ch, "0-1"}, {"XTRIM", ch, "MAXLEN", "1"}, {"XLEN", ch}, {"XRANGE", ch, "-", "+"}, {"XPENDING", ch, groupPush},
+		{"XCLAIM", ch, groupPush, "a", "0", "0-1"}, {"XGROUP", "CREATE", ch, groupPush, "0"}, {"XGROUP", "DELCONSUMER", ch, groupPush, "a"},
+		{"XINFO", "CONSUMERS", ch, groupPush}, {"XINFO", "STREAM", ch},
+		{"ZADD", retry, "1", "a"}, {"ZREM", retry, "a"}, {"ZCARD", retry}, {"ZSCORE", retry, "a"}, {"ZMSCORE", retry, "a"},
+		{"ZRANGE", retry, "0", "1"}, {"ZREVRANGE", retry, "0", "1"}, {"ZRANGEBYSCORE", retry, "0", "1"},
+		{"HSET", hash, "a", "b"}, {"HGET", hash, "a"}, {"HDEL", hash, "a"}, {"HGETALL", hash}, {"HKEYS", hash}, {"HLEN", hash},
+		{"HEXISTS", hash, "a"}, {"HSCAN", hash, "0"}, {"HINCRBY", hash, "a", "1"},
+		{"SET", d.keys.seen(0, "a"), "b"}, {"GET", d.keys.seen(0, "a")}, {"INCR", d.keys.revision()},
+		{"LPUSH", d.cfg.Prefix + ":recover:a", "b"}, {"LMOVE", d.cfg.Prefix + ":recover:a", d.cfg.Prefix + ":recover:a", "LEFT", "LEFT"},
+		{"LLEN", d.cfg.Prefix + ":recover:a"}, {"DEL", ch}, {"UNLINK", ch}, {"EXISTS", ch}, {"EXPIRE", ch, "1"}, {"TYPE", ch}, {"SCAN", "0"},
+		{"EVALSHA", "a", "1", ch}, {"EVAL", "return 1", "1", ch}, {"TIME"}, {"PING"}, {"MULTI"}, {"EXEC"},
+		{"PUBLISH", d.keys.control(), "a"}, {"SUBSCRIBE", d.keys.control()},
+	}
+}
+
+// dryRun lists what Redis says the user may not do. asked is false where it does not say.
+func (d *doctor) dryRun(ctx context.Context) (refused []string, asked bool, err error) {
+	me, err := d.client.Do(ctx, "ACL", "WHOAMI").Text()
+	if err != nil {
+		return nil, false, ofServer(err)
+	}
+	needed := d.neededCommands()
+	pipe := d.client.Pipeline()
+	answers := make([]*redis.Cmd, len(needed))
+	for i, c := range needed {
+		answers[i] = pipe.Do(ctx, append([]any{"ACL", "DRYRUN", me}, c...)...)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, a := range answers {
+		text, err := a.Text()
+		if err != nil {
+			return nil, false, ofServer(err)
+		}
+		if text != "OK" {
+			refused = append(refused, fmt.Sprint(needed[i][0]))
+		}
+	}
+	refused = slices.Compact(refused)
+	if len(refused) > 0 {
+		refused = []string{fmt.Sprintf("run %s on keys %s:* and channel %s", strings.Join(refused, ", "), d.cfg.Prefix, d.keys.control())}
+	}
+	return refused, true, nil
+}
+
+// probe tries three commands that change nothing: a script that nobody has, the settling of
+// an entry that cannot be, and a subscription that ends at once.
+func (d *doctor) probe(ctx context.Context) (refused []string, err error) {
+	none := strings.Repeat("0", 40)
+	sub := d.client.Subscribe(ctx)
+	defer func() { _ = sub.Close() }()
+	listen := sub.Subscribe(ctx, d.keys.control())
+	if listen == nil {
+		_, listen = sub.ReceiveTimeout(ctx, replyTimeout)
+	}
+	for _, p := range []struct {
+		what string
+		err  error
+	}{
+		{"run scripts on keys of ours (EVALSHA)", d.client.EvalSha(ctx, none, []string{d.keys.incoming(0)}).Err()},
+		{"write to keys of ours (XACK)", d.client.XAck(ctx, d.keys.incoming(0), groupFanout, "0-0").Err()},
+		{"subscribe to " + d.keys.control(), listen},
+	} {
+		switch {
+		case p.err != nil && strings.Contains(p.err.Error(), "NOPERM"):
+			refused = append(refused, p.what)
+		case ofServer(p.err) != nil:
+			return nil, failed("probe the user's rights", p.err)
+		}
+	}
+	return refused, nil
+}
+
+// ofServer is nil for an error that Redis answered: that it answered is enough.
+func ofServer(err error) error {
+	var answer redis.Error
+	if err == nil || errors.As(err, &answer) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,194 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// unit is the four keys of a channel.
+type unit struct {
+	p       int
+	sub     string
+	within  bool // its partition is one of ours
+	noGroup bool
+	owners  map[string]int64 // pending entries of each consumer
+	length, pending, retrying,
+	failures, dead int64
+}
+
+// served reports whether dispatchers look after it.
+func (d *doctor) served(u *unit) bool { return u.within && (d.subs[u.sub] || !d.known) }
+
+func (u *unit) empty() bool { return u.length+u.dead == 0 }
+
+func (u *unit) String() string { return inPartition(u.sub, u.p) }
+
+func inPartition(what string, p int) string {
+	if p == 0 {
+		return what
+	}
+	return fmt.Sprintf("%s{%d}", what, p)
+}
+
+// examineChannels counts what is in every channel whose keys are there.
+func (d *doctor) examineChannels(ctx context.Context) error {
+	units := map[medispatcher.Channel]*unit{}
+	for _, at := range d.stock.places {
+		switch at.kind {
+		case kindChannel, kindRetry, kindFailures, kindDead:
+			units[at.channel()] = &unit{p: at.p, sub: at.sub, within: at.p < d.cfg.Partitions}
+		}
+	}
+	for _, u := range units {
+		d.units = append(d.units, u)
+	}
+	slices.SortFunc(d.units, func(a, b *unit) int { return cmp.Or(strings.Compare(a.sub, b.sub), cmp.Compare(a.p, b.p)) })
+	for chunk := range slices.Chunk(d.units, doctorChunk/5) {
+		if err := d.countUnits(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	d.judgePartitions()
+	d.judgeOrphans()
+	d.judgeOwners()
+	if err := d.judgeGroups(ctx); err != nil {
+		return err
+	}
+	return d.judgeDeleted(ctx)
+}
+
+func (d *doctor) countUnits(ctx context.Context, chunk []*unit) error {
+	pipe := d.client.Pipeline()
+	pending := make([]*redis.XPendingCmd, len(chunk))
+	counts := make([][4]*redis.IntCmd, len(chunk))
+	for i, u := range chunk {
+		ch := d.keys.channel(u.p, u.sub)
+		pending[i] = pipe.XPending(ctx, ch, groupPush)
+		counts[i] = [4]*redis.IntCmd{
+			pipe.XLen(ctx, ch), pipe.ZCard(ctx, d.keys.retry(u.p, u.sub)),
+			pipe.HLen(ctx, d.keys.failures(u.p, u.sub)), pipe.XLen(ctx, d.keys.dead(u.p, u.sub)),
+		}
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, u := range chunk {
+		for n, into := range []*int64{&u.length, &u.retrying, &u.failures, &u.dead} {
+			if err := counts[i][n].Err(); err != nil && !isWrongType(err) {
+				return failed("count "+u.sub, err)
+			}
+			*into = counts[i][n].Val()
+		}
+		sum, err := pending[i].Result()
+		switch {
+		case noSuchStream(err):
+			u.noGroup = true
+		case err != nil && !isWrongType(err):
+			return failed("list what is pending of "+u.sub, err)
+		case err == nil:
+			u.pending, u.owners = sum.Count, sum.Consumers
+		}
+	}
+	return nil
+}
+
+// judgePartitions: somebody lowered MEDIS_PARTITIONS, and nobody looks there any more.
+func (d *doctor) judgePartitions() {
+	highest, stranded, dead := -1, int64(0), int64(0)
+	for _, u := range d.units {
+		if !u.within && !u.empty() {
+			highest = max(highest, u.p)
+			stranded, dead = stranded+u.length, dead+u.dead
+		}
+	}
+	for _, h := range d.heads {
+		if n := h.length + h.delayed; !h.within && n > 0 {
+			highest, stranded = max(highest, h.p), stranded+n
+		}
+	}
+	if highest >= 0 {
+		d.add(AreaMessages, "partitions", LevelProblem,
+			fmt.Sprintf("%s and %s are in partitions from %d up, where nobody looks (MEDIS_PARTITIONS=%d)", count(stranded, "message"), count(dead, "dead letter"), d.cfg.Partitions, d.cfg.Partitions),
+			fmt.Sprintf("set MEDIS_PARTITIONS=%d, or higher, in every dispatcher until they are delivered", highest+1))
+	}
+}
+
+// judgeOrphans finds channels of no subscription.
+func (d *doctor) judgeOrphans() {
+	if !d.known {
+		return // without the list of subscriptions everything would look like one
+	}
+	var names []string
+	var held, dead int64
+	rest := 0
+	seen := map[string]bool{}
+	for _, u := range d.units {
+		switch {
+		case d.subs[u.sub] || !u.within:
+		case u.empty():
+			rest++
+		default:
+			held, dead = held+u.length, dead+u.dead
+			if !seen[u.sub] {
+				seen[u.sub] = true
+				names = append(names, u.sub)
+			}
+		}
+	}
+	switch {
+	case len(names) > 0:
+		d.add(AreaMessages, "orphans", LevelWarning, fmt.Sprintf("%s and %s of no subscription: %s", count(held, "message"), count(dead, "dead letter"), some(names)),
+			"to deliver them, put the subscription again: medispatcher sub put ID …; to throw them away: medispatcher sub rm ID --purge")
+	case rest > 0:
+		d.ok(AreaMessages, "orphans", "none; "+count(rest, "empty channel")+" of removed subscriptions")
+	default:
+		d.ok(AreaMessages, "orphans", "none: every channel has its subscription")
+	}
+}
+
+// judgeOwners finds what consumers own that are no living dispatchers.
+func (d *doctor) judgeOwners() {
+	if !d.heard {
+		return // everybody would look dead
+	}
+	var lost, fanout int64
+	var owners, where []string
+	note := func(owner string, n int64, name string, into *int64) {
+		*into += n
+		if !slices.Contains(owners, owner) {
+			owners = append(owners, owner)
+		}
+		if !slices.Contains(where, name) {
+			where = append(where, name)
+		}
+	}
+	for _, u := range d.units {
+		for owner, n := range u.owners {
+			if n > 0 && owner != buriedConsumer && !d.alive[owner] && d.served(u) {
+				note(owner, n, u.sub, &lost)
+			}
+		}
+	}
+	for _, h := range d.heads {
+		for owner, n := range h.owners {
+			if n > 0 && !d.alive[owner] && h.within {
+				note(owner, n, kindIncoming, &fanout)
+			}
+		}
+	}
+	if lost+fanout == 0 {
+		d.ok(AreaMessages, "owners", "whatever is in flight belongs to a living dispatcher")
+		return
+	}
+	what := count(lost, "message")
+	if fanout > 0 {
+		what += fmt.Sprintf(" and %d before their fan-out", fanout)
+	}
+	d.add(AreaMessages, "owners", LevelWarning, fmt.Sprintf("%s in flight belong to nobody who lives (%s), in %s", what, some(owners), some(where)),
+		"give them back with amender; living dispatchers do it by themselves within a minute")
+}

@@ -1,0 +1,120 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// examineDueTimes compares what ~buried owns with the due times: an entry without one is never woken.
+func (d *doctor) examineDueTimes(ctx context.Context) error {
+	var never, idle int64
+	var neverIn, idleIn []string
+	units := slices.Clone(d.units)
+	// The small ones first, so that one huge channel does not use up the whole comparison.
+	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.owners[buriedConsumer], b.owners[buriedConsumer]) })
+	for _, u := range units {
+		if u.owners[buriedConsumer]+u.retrying == 0 || !d.served(u) {
+			continue
+		}
+		without, whole, err := d.withoutDue(ctx, u)
+		if err != nil {
+			return err
+		}
+		excess, err := d.excessDue(ctx, u)
+		if err != nil {
+			return err
+		}
+		// Fewer due times than entries: some have none, looked at or not.
+		without = max(without, -excess)
+		if without > 0 {
+			never, neverIn = never+without, append(neverIn, u.String())
+		}
+		if n := excess + without; whole && n > 0 {
+			idle, idleIn = idle+n, append(idleIn, u.String())
+		}
+	}
+	if never > 0 {
+		d.note("due times", LevelProblem, entries(never)+" of ~buried have no due time and are never tried again: "+some(neverIn),
+			"make them due with amender; living dispatchers do it once a minute")
+	} else {
+		d.note("due times", LevelOK, "every message that waits for its next attempt has one", "")
+	}
+	if idle > 0 {
+		d.note("idle due times", LevelWarning, count(idle, "due time")+" of no waiting entry: "+some(idleIn), "nothing: dispatchers clear them when they are due")
+	}
+	return nil
+}
+
+// withoutDue counts entries of ~buried without a due time. whole is false when it ended at a cap.
+func (d *doctor) withoutDue(ctx context.Context, u *unit) (without int64, whole bool, err error) {
+	ch, retry := d.keys.channel(u.p, u.sub), d.keys.retry(u.p, u.sub)
+	total := int(u.owners[buriedConsumer])
+	from, done := "-", 0
+	for done < total {
+		n := d.take(total-done, done)
+		if n == 0 {
+			d.skipped += total - done
+			return without, false, nil
+		}
+		ids, err := d.pendingOf(ctx, ch, from, n)
+		if err != nil || len(ids) == 0 {
+			return without, true, err
+		}
+		scores, err := d.client.ZMScore(ctx, retry, ids...).Result()
+		if err != nil {
+			return without, false, failed("read due times of "+u.sub, err)
+		}
+		var doubtful []string
+		for i, score := range scores {
+			if score == 0 { // none; a due time is never 0
+				doubtful = append(doubtful, ids[i])
+			}
+		}
+		confirmed, err := d.confirm(ctx, doubtful, func(pipe redis.Pipeliner, id string) func() bool {
+			pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: groupPush, Start: id, End: id, Count: 1, Consumer: buriedConsumer})
+			score := pipe.ZScore(ctx, retry, id)
+			return func() bool { return len(pending.Val()) > 0 && score.Err() != nil }
+		})
+		without += confirmed
+		if err != nil {
+			return without, false, err
+		}
+		from, done = nextID(ids[len(ids)-1]), done+len(ids)
+	}
+	return without, true, nil
+}
+
+// pendingOf is a page of what ~buried owns. It walks that consumer's own list: no IDLE, which scans all.
+func (d *doctor) pendingOf(ctx context.Context, ch, from string, n int) ([]string, error) {
+	page, err := d.client.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: ch, Group: groupPush, Start: from, End: "+", Count: int64(n), Consumer: buriedConsumer,
+	}).Result()
+	if err != nil && !noSuchStream(err) {
+		return nil, failed("list what ~buried owns", err)
+	}
+	ids := make([]string, len(page))
+	for i, e := range page {
+		ids[i] = e.ID
+	}
+	return ids, nil
+}
+
+// excessDue is how many more due times than entries of ~buried there are.
+func (d *doctor) excessDue(ctx context.Context, u *unit) (int64, error) {
+	if u.retrying == u.owners[buriedConsumer] {
+		return 0, nil
+	}
+	pipe := d.client.TxPipeline()
+	pending, dues := pipe.XPending(ctx, d.keys.channel(u.p, u.sub), groupPush), pipe.ZCard(ctx, d.keys.retry(u.p, u.sub))
+	if _, err := pipe.Exec(ctx); err != nil && !noSuchStream(err) {
+		return 0, failed("count due times of "+u.sub, err)
+	}
+	var buried int64
+	if sum := pending.Val(); sum != nil {
+		buried = sum.Consumers[buriedConsumer]
+	}
+	return dues.Val() - buried, nil
+}

@@ -1,0 +1,96 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// examineFailures finds failure records of messages that are gone.
+func (d *doctor) examineFailures(ctx context.Context) error {
+	var stale int64
+	var in []string
+	example := ""
+	units := slices.Clone(d.units)
+	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.failures, b.failures) })
+	for _, u := range units {
+		if u.failures == 0 || !d.served(u) || u.noGroup { // without a group, records wait for their entries to be read again
+			continue
+		}
+		n, err := d.staleRecords(ctx, u)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			stale, in, example = stale+n, append(in, u.String()), d.keys.failures(u.p, u.sub)
+		}
+	}
+	if stale > 0 {
+		d.note("failure records", LevelWarning, count(stale, "failure record")+" of no message: "+some(in), "they only take memory: redis-cli HDEL KEY ENTRY, such as KEY "+example)
+	} else {
+		d.note("failure records", LevelOK, "each belongs to a message", "")
+	}
+	return nil
+}
+
+func (d *doctor) staleRecords(ctx context.Context, u *unit) (stale int64, err error) {
+	ch, failures := d.keys.channel(u.p, u.sub), d.keys.failures(u.p, u.sub)
+	seen := map[string]bool{} // a scan may show a field twice
+	for cursor := uint64(0); ; {
+		if d.take(doctorChunk, len(seen)) == 0 {
+			d.skipped += max(0, int(u.failures)-len(seen))
+			return stale, nil
+		}
+		pairs, next, err := d.client.HScan(ctx, failures, cursor, "", doctorChunk).Result()
+		if err != nil {
+			return stale, failed("read failure records of "+u.sub, err)
+		}
+		var ids []string
+		for pair := range slices.Chunk(pairs, 2) {
+			if !seen[pair[0]] {
+				seen[pair[0]] = true
+				ids = append(ids, pair[0])
+			}
+		}
+		doubtful, err := d.notPending(ctx, ch, ids)
+		if err != nil {
+			return stale, err
+		}
+		// This look carries bodies back, so it is for few; mostly none come this far.
+		few := doubtful[:min(len(doubtful), mostStreams)]
+		d.skipped += len(doubtful) - len(few)
+		n, err := d.confirm(ctx, few, func(pipe redis.Pipeliner, id string) func() bool {
+			record, entry := pipe.HExists(ctx, failures, id), pipe.XRangeN(ctx, ch, id, id, 1)
+			return func() bool { return record.Val() && (entry.Err() != nil || len(entry.Val()) == 0) }
+		})
+		stale += n
+		if err != nil {
+			return stale, err
+		}
+		if cursor = next; cursor == 0 {
+			return stale, nil
+		}
+	}
+}
+
+// notPending are the ids that nobody owns.
+func (d *doctor) notPending(ctx context.Context, ch string, ids []string) (free []string, err error) {
+	for chunk := range slices.Chunk(ids, doctorChunk) {
+		pipe := d.client.Pipeline()
+		pending := make([]*redis.XPendingExtCmd, len(chunk))
+		for i, id := range chunk {
+			pending[i] = pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: groupPush, Start: id, End: id, Count: 1})
+		}
+		if _, err := pipe.Exec(ctx); ofServer(err) != nil {
+			return nil, failed("look for entries", err)
+		}
+		for i, id := range chunk {
+			if len(pending[i].Val()) == 0 {
+				free = append(free, id)
+			}
+		}
+	}
+	return free, nil
+}

@@ -1,0 +1,123 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// head is what a partition holds before the fan-out.
+type head struct {
+	p       int
+	within  bool // the partition is one of ours
+	noGroup bool
+	owners  map[string]int64
+	first   string // id of the oldest entry
+	length, pending, delayed,
+	bodies, quarantine int64
+}
+
+// fanoutLate is how old an incoming entry grows before the fan-out counts as stuck.
+const fanoutLate = time.Minute
+
+// examineIncoming counts what waits for its fan-out.
+func (d *doctor) examineIncoming(ctx context.Context) error {
+	seen := map[int]bool{}
+	for p := range d.cfg.Partitions {
+		seen[p] = true
+		d.heads = append(d.heads, &head{p: p, within: true})
+	}
+	for _, at := range d.stock.places {
+		if at.p >= 0 && !seen[at.p] {
+			seen[at.p] = true
+			d.heads = append(d.heads, &head{p: at.p})
+		}
+	}
+	now, err := d.client.Time(ctx).Result()
+	if err != nil {
+		return failed("time", err)
+	}
+	// Few at a time: each answers with the oldest entry, its body included.
+	for chunk := range slices.Chunk(d.heads, 10) {
+		if err := d.countHeads(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	d.judgeIncoming(now)
+	return nil
+}
+
+func (d *doctor) countHeads(ctx context.Context, chunk []*head) error {
+	pipe := d.client.Pipeline()
+	pending := make([]*redis.XPendingCmd, len(chunk))
+	first := make([]*redis.XMessageSliceCmd, len(chunk))
+	counts := make([][4]*redis.IntCmd, len(chunk))
+	for i, h := range chunk {
+		in := d.keys.incoming(h.p)
+		pending[i], first[i] = pipe.XPending(ctx, in, groupFanout), pipe.XRangeN(ctx, in, "-", "+", 1)
+		counts[i] = [4]*redis.IntCmd{
+			pipe.XLen(ctx, in), pipe.ZCard(ctx, d.keys.delayed(h.p)), pipe.HLen(ctx, d.keys.delayedBody(h.p)), pipe.XLen(ctx, d.keys.quarantine(h.p)),
+		}
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, h := range chunk {
+		for n, into := range []*int64{&h.length, &h.delayed, &h.bodies, &h.quarantine} {
+			if err := counts[i][n].Err(); err != nil && !isWrongType(err) {
+				return failed("count incoming", err)
+			}
+			*into = counts[i][n].Val()
+		}
+		sum, err := pending[i].Result()
+		switch {
+		case noSuchStream(err):
+			h.noGroup = true
+		case err != nil && !isWrongType(err):
+			return failed("list what is pending before the fan-out", err)
+		case err == nil:
+			h.pending, h.owners = sum.Count, sum.Consumers
+		}
+		if entries := first[i].Val(); len(entries) > 0 {
+			h.first = entries[0].ID
+		}
+	}
+	return nil
+}
+
+func (d *doctor) judgeIncoming(now time.Time) {
+	var length, kept int64
+	var oldest time.Duration
+	var places []string
+	for _, h := range d.heads {
+		if h.within && h.length > 0 {
+			length += h.length
+			oldest = max(oldest, now.Sub(Entry{ID: h.first}.Time()))
+		}
+		if h.quarantine > 0 {
+			kept += h.quarantine
+			places = append(places, fmt.Sprintf("%s (%d)", d.keys.quarantine(h.p), h.quarantine))
+		}
+	}
+	switch seen := count(length, "message") + " before the fan-out"; {
+	case length == 0:
+		d.ok(AreaMessages, "incoming", "nothing waits for its fan-out")
+	case oldest > fanoutLate && len(d.alive) > 0:
+		d.add(AreaMessages, "incoming", LevelWarning, fmt.Sprintf("%s, the oldest for %s, although %s", seen, rough(oldest), runs(len(d.alive))),
+			`look for "fan-out waits" in the dispatchers' logs; if they only lag behind, add partitions or find what slows Redis`)
+	default:
+		d.ok(AreaMessages, "incoming", fmt.Sprintf("%s, the oldest for %s", seen, rough(max(0, oldest))))
+	}
+	if kept > 0 {
+		d.add(AreaMessages, "quarantine", LevelWarning, fmt.Sprintf("%s could not be decoded or copied: %s", count(kept, "message"), some(places)),
+			"each says why in its field reason: redis-cli XRANGE KEY - + COUNT 10; correct and publish them again, then XDEL them")
+	}
+}
+
+func runs(n int) string {
+	if n == 1 {
+		return "1 dispatcher runs"
+	}
+	return fmt.Sprintf("%d dispatchers run", n)
+}

@@ -1,0 +1,226 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// Kinds of keys, as section "keys" of the documentation names them.
+const (
+	kindIncoming    = "incoming"
+	kindQuarantine  = "quarantine"
+	kindDelayed     = "delayed"
+	kindDelayedBody = "delayed:body"
+	kindChannel     = "ch"
+	kindRetry       = "retry"
+	kindFailures    = "failures"
+	kindDead        = "dead"
+	kindSeen        = "seen"
+	kindRecover     = "recover"
+)
+
+// keyTypes is the type that Redis must give for a key of each kind.
+var keyTypes = map[string]string{
+	kindIncoming: "stream", kindQuarantine: "stream", kindDelayed: "zset", kindDelayedBody: "hash",
+	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
+	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash",
+}
+
+// place is one key of ours.
+type place struct {
+	key  string
+	kind string
+	p    int    // partition; -1: none
+	sub  string // of a channel's keys
+}
+
+// inventory is every key of ours that is there, but those that remember ids.
+type inventory struct {
+	places   []place // of the right type
+	complete bool
+}
+
+// place says what a key is; ok is false for one that is not looked at.
+func (k keys) place(key string) (at place, ok bool) {
+	rest, ours := strings.CutPrefix(key, k.prefix+":")
+	if !ours {
+		return at, false
+	}
+	at = place{key: key, p: -1}
+	if tagged, has := strings.CutPrefix(rest, "{"); has {
+		number, name, cut := strings.Cut(tagged, "}:")
+		p, err := strconv.Atoi(number)
+		if !cut || err != nil || p < 0 {
+			return at, false
+		}
+		at.p, at.kind = p, name
+		if kind, sub, has := strings.Cut(name, ":"); has && name != kindDelayedBody {
+			at.kind, at.sub = kind, sub
+		}
+		_, ok = keyTypes[at.kind]
+		return at, ok && at.kind != kindRecover
+	}
+	at.kind = rest
+	if _, known := keyTypes[rest]; !known {
+		at.kind, _, _ = strings.Cut(rest, ":")
+	}
+	_, ok = keyTypes[at.kind]
+	return at, ok && at.kind != "subscriptions" || rest == "subscriptions"
+}
+
+// takeStock finds every key of ours and its type.
+func (d *doctor) takeStock(ctx context.Context) error {
+	found, err := d.scan(ctx)
+	if err != nil {
+		return err
+	}
+	if !d.stock.complete {
+		d.addExpected(found)
+	}
+	wrong := []string{}
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(found)), doctorChunk) {
+		pipe := d.client.Pipeline()
+		types := make([]*redis.StatusCmd, len(chunk))
+		for i, key := range chunk {
+			types[i] = pipe.Type(ctx, key)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return failed("ask for types of keys", err)
+		}
+		for i, key := range chunk {
+			at := found[key]
+			switch got := types[i].Val(); got {
+			case "none": // it is gone meanwhile
+			case keyTypes[at.kind]:
+				d.stock.places = append(d.stock.places, at)
+			default:
+				wrong = append(wrong, fmt.Sprintf("%s is a %s, not a %s", key, got, keyTypes[at.kind]))
+			}
+		}
+	}
+	if len(wrong) > 0 {
+		d.add(AreaMessages, "key types", LevelProblem, some(wrong),
+			"find out who wrote it; then move it away with redis-cli RENAME KEY OTHER, and dispatchers make it anew")
+	} else {
+		d.ok(AreaMessages, "key types", count(len(d.stock.places), "key")+", all of the right type")
+	}
+	return nil
+}
+
+// scan walks the keys of every master. Where that is refused or too long, the stock is not complete.
+func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
+	var mu sync.Mutex
+	found := map[string]place{}
+	var problem error
+	walked, cut := 0, false
+	err := d.eachMaster(ctx, func(ctx context.Context, c *redis.Client) {
+		cursor := uint64(0)
+		for round := 1; ; round++ {
+			names, next, err := c.Scan(ctx, cursor, d.cfg.Prefix+":*", doctorPage).Result()
+			mu.Lock()
+			walked++
+			problem = cmpError(problem, err)
+			for _, name := range names {
+				if at, ok := d.keys.place(name); ok {
+					found[name] = at
+				}
+			}
+			cut = cut || next != 0 && round == mostScans
+			mu.Unlock()
+			if cursor = next; err != nil || next == 0 || round == mostScans {
+				return
+			}
+		}
+	})
+	if err = cmpError(err, ctx.Err()); err != nil {
+		return nil, failed("list the masters", err)
+	}
+	d.stock.complete = problem == nil && !cut
+	switch {
+	case problem != nil:
+		d.unknown(AreaMessages, "keys", failed("scan for keys", problem))
+	case cut:
+		d.x.Findings = append(d.x.Findings, Finding{AreaMessages, "keys", LevelUnknown,
+			fmt.Sprintf("not all were looked at: this Redis has too many, the scan ended after about %d of a master", mostScans*doctorPage),
+			"orphans and keys of former partitions may be more than is said below", true})
+	}
+	return found, nil
+}
+
+// addExpected names the keys that are there if all is well, for want of a list.
+func (d *doctor) addExpected(found map[string]place) {
+	add := func(key string) {
+		if at, ok := d.keys.place(key); ok {
+			found[key] = at
+		}
+	}
+	for _, key := range []string{d.keys.subscriptions(), d.keys.revision(), d.keys.dispatchers()} {
+		add(key)
+	}
+	for p := range d.cfg.Partitions {
+		for _, key := range []string{d.keys.incoming(p), d.keys.quarantine(p), d.keys.delayed(p), d.keys.delayedBody(p)} {
+			add(key)
+		}
+		for sub := range d.subs {
+			if len(found) >= d.left {
+				return
+			}
+			for _, key := range append(d.keys.channels(p, []string{sub}), d.keys.dead(p, sub)) {
+				add(key)
+			}
+		}
+	}
+}
+
+// examineRecover looks at what producers parked.
+func (d *doctor) examineRecover(ctx context.Context) error {
+	var lists []place
+	for _, at := range d.stock.places {
+		if at.kind == kindRecover {
+			lists = append(lists, at)
+		}
+	}
+	var waiting []string
+	for chunk := range slices.Chunk(lists, doctorChunk) {
+		pipe := d.client.Pipeline()
+		lengths := make([]*redis.IntCmd, len(chunk))
+		for i, at := range chunk {
+			lengths[i] = pipe.LLen(ctx, at.key)
+		}
+		if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+			return failed("count parked messages", err)
+		}
+		for i, at := range chunk {
+			if n := lengths[i].Val(); n > 0 {
+				waiting = append(waiting, fmt.Sprintf("%s (%d)", at.key, n))
+			}
+		}
+	}
+	if len(waiting) > 0 {
+		d.add(AreaMessages, "recover lists", LevelWarning, "messages that producers parked wait in "+some(waiting),
+			"a dispatcher moves them within seconds; if they stay, see its log")
+	}
+	return nil
+}
+
+// cmpError is the first error.
+func cmpError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// channelOf is the channel that a key belongs to.
+func (at place) channel() medispatcher.Channel {
+	return medispatcher.Channel{Partition: at.p, Subscription: at.sub}
+}

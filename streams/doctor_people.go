@@ -1,0 +1,131 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// examineDispatchers reads who runs, the latest heard first.
+func (d *doctor) examineDispatchers(ctx context.Context) error {
+	beats, err := d.client.ZRevRangeWithScores(ctx, d.keys.dispatchers(), 0, doctorPage-1).Result()
+	if err != nil {
+		return failed("list dispatchers", err)
+	}
+	now, err := d.client.Time(ctx).Result()
+	if err != nil {
+		return failed("time", err)
+	}
+	for chunk := range slices.Chunk(beats, doctorChunk) {
+		pipe := d.client.Pipeline()
+		infos := make([]*redis.StringCmd, len(chunk))
+		for i, b := range chunk {
+			id, _ := b.Member.(string)
+			infos[i] = pipe.Get(ctx, d.keys.dispatcher(id))
+		}
+		_, _ = pipe.Exec(ctx) // each command has its own error
+		for i, b := range chunk {
+			if err := failed("read a dispatcher", infos[i].Err()); err != nil && !isWrongType(err) {
+				return err
+			}
+			id, _ := b.Member.(string)
+			p := medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
+			_ = json.Unmarshal([]byte(infos[i].Val()), &p) // without an info it is judged as others judge it
+			p.ID, p.Heartbeat = id, time.UnixMilli(int64(b.Score))
+			p.Alive = now.Sub(p.Heartbeat) < p.DeadAfter
+			d.people = append(d.people, p)
+			if p.Alive {
+				d.alive[id] = true
+			}
+		}
+	}
+	d.heard = true
+	d.judgeHeartbeats(now)
+	d.judgeVersions()
+	return nil
+}
+
+func (d *doctor) judgeHeartbeats(now time.Time) {
+	var dead, late, ahead, early []string
+	for _, p := range d.people {
+		age := now.Sub(p.Heartbeat)
+		switch {
+		case !p.Alive:
+			dead = append(dead, fmt.Sprintf("%s (silent for %s)", p.ID, rough(age)))
+		case age > p.DeadAfter/2:
+			late = append(late, fmt.Sprintf("%s (%s of %s)", p.ID, rough(age), p.DeadAfter))
+		case age < -skewWarn:
+			early = append(early, p.ID)
+		}
+		// Its own clock when it started against Redis's at its last heartbeat, which came later.
+		if by := p.Started.Sub(p.Heartbeat); by > skewWarn {
+			ahead = append(ahead, fmt.Sprintf("%s (at least %s)", p.ID, rough(by)))
+		}
+	}
+	if len(dead) > 0 {
+		d.add(AreaDispatchers, "dead", LevelWarning, count(len(dead), "dispatcher")+" died without leaving: "+some(dead),
+			"living dispatchers take over what they owned within seconds; while none runs, run amender")
+	}
+	if len(late) > 0 {
+		d.add(AreaDispatchers, "heartbeats", LevelWarning, "overdue, as part of the silence that counts as death: "+some(late),
+			"see whether that machine or Redis is overloaded; a false death means repetitions, not loss")
+	}
+	if len(early) > 0 {
+		d.add(AreaDispatchers, "heartbeats", LevelWarning, "in the future of Redis's clock, which was set back: "+some(early),
+			"run NTP on Redis; until its clock has caught up, a death of these is not noticed")
+	}
+	if len(ahead) > 0 {
+		d.add(AreaDispatchers, "clocks", LevelWarning, "ahead of Redis's: "+some(ahead),
+			"run NTP there: webhook-timestamp is by the dispatcher's clock, due times are by Redis's")
+	}
+}
+
+func (d *doctor) judgeVersions() {
+	running := map[string]int{}
+	for _, p := range d.people {
+		if p.Alive {
+			running[p.Version]++
+		}
+	}
+	if len(running) < 2 {
+		return
+	}
+	var list []string
+	for _, v := range slices.Sorted(maps.Keys(running)) {
+		list = append(list, fmt.Sprintf("%s (%d)", v, running[v]))
+	}
+	d.add(AreaDispatchers, "versions", LevelWarning, "they differ: "+strings.Join(list, ", "), "end the roll-out; if none is under way, find the old ones in medispatcher status")
+}
+
+// examineRunning comes last, when it is known whether anything waits.
+func (d *doctor) examineRunning(context.Context) error {
+	if !d.heard {
+		return nil // said already
+	}
+	var waiting int64
+	for _, u := range d.units {
+		if d.served(u) {
+			waiting += u.length
+		}
+	}
+	for _, h := range d.heads {
+		waiting += h.length
+	}
+	switch alive := len(d.alive); {
+	case alive > 0:
+		d.ok(AreaDispatchers, "running", count(alive, "dispatcher")+" alive")
+	case waiting > 0:
+		d.add(AreaDispatchers, "running", LevelWarning, "none, and "+count(waiting, "message")+" wait", "start one: medispatcher serve")
+	default:
+		d.ok(AreaDispatchers, "running", "none, and nothing waits")
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package streams
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// serverChecks are what is asked of each master, in the order they are shown.
+var serverChecks = []struct {
+	check string
+	judge func(*server) verdict
+}{
+	{"version", (*server).version},
+	{"role", (*server).role},
+	{"replicas", (*server).replicas},
+	{"loading", (*server).loading},
+	{"eviction", (*server).eviction},
+	{"memory", (*server).memory},
+	{"persistence", (*server).persistence},
+	{"snapshots", (*server).snapshots},
+	{"connections", (*server).connections},
+	{"idle timeout", (*server).idleTimeout},
+	{"cluster", (*server).clusterState},
+	{"clock", (*server).clock},
+}
+
+// version: the steps need commands of Redis 5.0 and the recover lists and this examination some
+// of 6.2 (LMOVE, ZMSCORE); tests run on 7.0. docs/OPERATIONS.md says more.
+func (n *server) version() verdict {
+	v := n.info["redis_version"]
+	if v == "" {
+		return n.infoSilent()
+	}
+	name := "Redis " + v
+	for field, fork := range map[string]string{"valkey_version": "Valkey", "dragonfly_version": "Dragonfly"} {
+		if n.info[field] != "" {
+			name = fmt.Sprintf("%s %s, which says it is Redis %s", fork, n.info[field], v)
+		}
+	}
+	major, minor := 0, 0
+	if _, err := fmt.Sscanf(v, "%d.%d", &major, &minor); err != nil {
+		return verdict{LevelUnknown, fmt.Sprintf("cannot be told: version %q", v), ""}
+	}
+	switch {
+	case major < 6 || major == 6 && minor < 2:
+		return verdict{LevelProblem, name + ": too old, it lacks commands that are used (LMOVE, ZMSCORE)", "upgrade to Redis 7.0 or later"}
+	case major < 7:
+		return verdict{LevelWarning, name + ": has every command that is used, but nothing is tested on it", "upgrade to Redis 7.0 or later"}
+	}
+	return verdict{LevelOK, name, ""}
+}
+
+func (n *server) role() verdict {
+	switch role := n.info["role"]; role {
+	case "":
+		return n.infoSilent()
+	case "master":
+		return verdict{LevelOK, "master", ""}
+	default:
+		return verdict{LevelProblem, "it is a replica of " + n.info["master_host"] + ":" + n.info["master_port"] + ": every write fails (READONLY)",
+			"name the master in MEDIS_REDIS_URL, or let Sentinel find it (?master_name=)"}
+	}
+}
+
+func (n *server) replicas() verdict {
+	connected, ok := n.number(n.info, "connected_slaves")
+	if !ok {
+		return n.infoSilent()
+	}
+	least, known := n.number(n.config, "min-replicas-to-write")
+	good, counted := n.number(n.info, "min_slaves_good_slaves") // only told when there is a least number
+	switch {
+	case known && least > 0 && counted && good < least:
+		return verdict{LevelProblem, fmt.Sprintf("min-replicas-to-write is %d and %d replicas keep up: every write is refused (NOREPLICAS)", least, good),
+			"repair the replicas, or lower min-replicas-to-write"}
+	case known && least > 0:
+		return verdict{LevelOK, fmt.Sprintf("%d, min-replicas-to-write %d", connected, least), ""}
+	case connected > 0:
+		return verdict{LevelOK, fmt.Sprintf("%d; a failover loses what had not reached them (min-replicas-to-write 1 bounds that)", connected), ""}
+	}
+	return verdict{LevelOK, "none: what waits is on this one server", ""}
+}
+
+func (n *server) loading() verdict {
+	switch n.info["loading"] {
+	case "":
+		return n.infoSilent()
+	case "0":
+		return verdict{LevelOK, "its data is loaded", ""}
+	}
+	return verdict{LevelProblem, "it is reading its data and refuses commands (LOADING)", "wait; dispatchers go on by themselves"}
+}
+
+func (n *server) connections() verdict {
+	now, ok := n.number(n.info, "connected_clients")
+	most, okMost := n.number(n.info, "maxclients")
+	if !ok || !okMost || most == 0 {
+		return n.infoSilent()
+	}
+	seen := fmt.Sprintf("%d of %d (maxclients)", now, most)
+	if now*10 >= most*8 {
+		return verdict{LevelWarning, seen + ": a dispatcher that starts may be refused", "raise maxclients, or find out who holds so many"}
+	}
+	return verdict{LevelOK, seen, ""}
+}
+
+// idleTimeout: Redis spares connections that are blocked or subscribed, so only idle ones of
+// the pool are cut, and a dispatcher's heartbeat uses those all the time.
+func (n *server) idleTimeout() verdict {
+	v, ok := n.number(n.config, "timeout")
+	switch {
+	case !ok:
+		return n.configSilent()
+	case v == 0:
+		return verdict{LevelOK, "off", ""}
+	case v < 60:
+		return verdict{LevelWarning, fmt.Sprintf("timeout is %d s: connections that rest are cut and made anew all the time", v), "set timeout to 0, or to 300 or more"}
+	}
+	return verdict{LevelOK, fmt.Sprintf("timeout %d s; blocked reads and pub/sub are spared", v), ""}
+}
+
+func (n *server) clusterState() verdict {
+	state := n.cluster["cluster_state"]
+	failing, _ := n.number(n.cluster, "cluster_slots_fail")
+	doubted, _ := n.number(n.cluster, "cluster_slots_pfail")
+	switch {
+	case state == "":
+		return notTold("CLUSTER INFO", nil)
+	case state != "ok":
+		return verdict{LevelProblem, fmt.Sprintf("cluster_state is %s, %d of 16384 slots covered: it refuses commands (CLUSTERDOWN)", state, 16384-failing-missing(n.cluster)),
+			"see redis-cli CLUSTER NODES; bring the lost master or its replica back"}
+	case failing+doubted > 0:
+		return verdict{LevelProblem, fmt.Sprintf("%d slots belong to masters that do not answer", failing+doubted), "see redis-cli CLUSTER NODES"}
+	case n.config["cluster-require-full-coverage"] == "yes":
+		return verdict{LevelOK, "cluster_state ok; one lost slot stops all partitions (cluster-require-full-coverage yes)", ""}
+	}
+	return verdict{LevelOK, "cluster_state ok", ""}
+}
+
+func missing(cluster map[string]string) int64 {
+	assigned, err := strconv.ParseInt(cluster["cluster_slots_assigned"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return 16384 - assigned
+}
+
+const (
+	// skewWarn is far above what NTP leaves; skewBad nears the five minutes after which a
+	// Standard Webhooks subscriber refuses a signature.
+	skewWarn = 2 * time.Second
+	skewBad  = 2 * time.Minute
+)
+
+func (n *server) clock() verdict {
+	by, size := "ahead of", n.skew
+	if n.skew < 0 {
+		by, size = "behind", -n.skew
+	}
+	if size <= skewWarn+n.within {
+		return verdict{LevelOK, "as this machine's, within " + rough(max(skewWarn/20, (size+n.within).Truncate(100*time.Millisecond))), ""}
+	}
+	seen := fmt.Sprintf("%s %s this machine's", rough(size.Round(100*time.Millisecond)), by)
+	do := "run NTP on both: due times are by Redis's clock, webhook-timestamp and counts by the dispatcher's"
+	if size > skewBad+n.within {
+		return verdict{LevelProblem, seen + ": subscribers refuse signatures that are five minutes off", do}
+	}
+	return verdict{LevelWarning, seen, do}
+}

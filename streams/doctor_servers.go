@@ -1,0 +1,191 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// server is what one master tells of itself.
+type server struct {
+	addr    string
+	err     error             // it does not answer
+	info    map[string]string // of INFO; empty where it is not told
+	config  map[string]string // of CONFIG GET; empty where it is not told
+	cluster map[string]string // of CLUSTER INFO; nil: no cluster
+	infoErr error
+	confErr error
+	skew    time.Duration // its clock minus ours
+	within  time.Duration // what skew may be wrong by
+}
+
+// settingsAsked are the parameters that the checks look at. Each is asked for alone: several
+// in one CONFIG GET is new in Redis 7.0.
+var settingsAsked = []string{
+	"appendfsync", "save", "stop-writes-on-bgsave-error", "min-replicas-to-write", "timeout",
+	"proto-max-bulk-len", "maxmemory-policy", "cluster-require-full-coverage",
+}
+
+// eachMaster runs do for every master, at once.
+func (s *Store) eachMaster(ctx context.Context, do func(context.Context, *redis.Client)) error {
+	switch c := s.client.(type) {
+	case *redis.ClusterClient:
+		return c.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+			do(ctx, c)
+			return nil
+		})
+	case *redis.Client:
+		do(ctx, c)
+		return nil
+	}
+	return fmt.Errorf("redis: unknown kind of client %T", s.client)
+}
+
+// examineServers asks every master about itself.
+func (d *doctor) examineServers(ctx context.Context) error {
+	var mu sync.Mutex
+	var servers []*server
+	_, cluster := d.client.(*redis.ClusterClient)
+	err := d.eachMaster(ctx, func(ctx context.Context, c *redis.Client) {
+		n := askServer(ctx, c, cluster)
+		mu.Lock()
+		defer mu.Unlock()
+		servers = append(servers, n)
+	})
+	if err != nil {
+		return failed("list the masters", err)
+	}
+	slices.SortFunc(servers, func(a, b *server) int { return strings.Compare(a.addr, b.addr) })
+	d.judge(servers, "reachable", func(n *server) verdict {
+		if n.err != nil {
+			return verdict{LevelProblem, "does not answer: " + n.err.Error(), "see whether it runs; partitions and subscriptions on it stand still"}
+		}
+		return verdict{LevelOK, "answers", ""}
+	})
+	servers = slices.DeleteFunc(servers, func(n *server) bool { return n.err != nil })
+	for _, c := range serverChecks {
+		if c.check != "cluster" || cluster {
+			d.judge(servers, c.check, c.judge)
+		}
+	}
+	for _, n := range servers {
+		if v, ok := n.number(n.config, "proto-max-bulk-len"); ok && (d.x.MaxBulk == 0 || v < d.x.MaxBulk) {
+			d.x.MaxBulk = v
+		}
+	}
+	if cluster && d.cfg.Partitions < len(servers) {
+		d.add(AreaRedis, "spread", LevelWarning, fmt.Sprintf("%s for %d masters: some masters carry no messages", count(d.cfg.Partitions, "partition"), len(servers)),
+			"raise MEDIS_PARTITIONS, in all dispatchers and producers at once, if one master is too busy")
+	}
+	return nil
+}
+
+// judge puts masters of which the same is to be said into one finding.
+func (d *doctor) judge(servers []*server, check string, judge func(*server) verdict) {
+	var order []verdict
+	which := map[verdict][]string{}
+	for _, n := range servers {
+		v := judge(n)
+		if which[v] == nil {
+			order = append(order, v)
+		}
+		which[v] = append(which[v], n.addr)
+	}
+	for _, v := range order {
+		seen := v.seen
+		switch names := which[v]; {
+		case len(names) < len(servers):
+			seen = some(names) + ": " + seen
+		case len(servers) > 1:
+			seen = fmt.Sprintf("all %d masters: %s", len(servers), seen)
+		}
+		d.add(AreaRedis, check, v.level, seen, v.do)
+	}
+}
+
+// askServer asks one master. INFO and CONFIG may be refused, which managed ones like to do.
+func askServer(ctx context.Context, c *redis.Client, cluster bool) *server {
+	n := &server{addr: c.Options().Addr, info: map[string]string{}, config: map[string]string{}}
+	if n.err = n.askTime(ctx, c); n.err != nil {
+		return n
+	}
+	pipe := c.Pipeline()
+	info := pipe.Info(ctx)
+	settings := make([]*redis.MapStringStringCmd, len(settingsAsked))
+	for i, name := range settingsAsked {
+		settings[i] = pipe.ConfigGet(ctx, name)
+	}
+	var state *redis.StringCmd
+	if cluster {
+		state = pipe.ClusterInfo(ctx)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	n.infoErr = info.Err()
+	n.info = fields(info.Val())
+	for i, name := range settingsAsked {
+		if v, ok := settings[i].Val()[name]; ok {
+			n.config[name] = v
+		}
+		n.confErr = errors.Join(n.confErr, settings[i].Err())
+	}
+	if n.confErr != nil {
+		n.confErr = settings[0].Err() // the others say the same
+	}
+	if state != nil {
+		n.cluster = fields(state.Val())
+	}
+	return n
+}
+
+// askTime compares clocks, by the quickest of three answers.
+func (n *server) askTime(ctx context.Context, c *redis.Client) error {
+	n.within = time.Hour
+	for range 3 {
+		before := time.Now()
+		theirs, err := c.Time(ctx).Result()
+		if err != nil {
+			return err
+		}
+		took := time.Since(before)
+		if took/2 < n.within {
+			n.skew, n.within = theirs.Sub(before.Add(took/2)), took/2
+		}
+	}
+	return nil
+}
+
+// fields reads the "name:value" lines of INFO.
+func fields(text string) map[string]string {
+	m := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, v, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			m[name] = v
+		}
+	}
+	return m
+}
+
+func (n *server) number(from map[string]string, name string) (int64, bool) {
+	v, err := strconv.ParseInt(from[name], 10, 64)
+	return v, err == nil
+}
+
+// notTold is the verdict on what INFO or CONFIG would say.
+func notTold(what string, err error) verdict {
+	if err != nil {
+		v := cannotTell(err)
+		v.seen = "cannot be told: " + what + " is refused: " + strings.TrimPrefix(v.seen, "cannot be told: ")
+		return v
+	}
+	return verdict{LevelUnknown, "cannot be told: " + what + " does not say", ""}
+}
+
+func (n *server) infoSilent() verdict   { return notTold("INFO", n.infoErr) }
+func (n *server) configSilent() verdict { return notTold("CONFIG GET", n.confErr) }

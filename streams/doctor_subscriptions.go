@@ -1,0 +1,108 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/solate/medispatcher"
+)
+
+// examineSubscriptions reads every stored document, a page at a time, and judges it as a dispatcher would.
+func (d *doctor) examineSubscriptions(ctx context.Context) error {
+	var usable []medispatcher.Subscription
+	var broken, cut []string
+	for cursor := uint64(0); ; {
+		pairs, next, err := d.client.HScan(ctx, d.keys.subscriptions(), cursor, "", doctorPage).Result()
+		if err != nil {
+			return failed("read subscriptions", err)
+		}
+		for pair := range slices.Chunk(pairs, 2) {
+			if len(pair) < 2 || d.subs[pair[0]] {
+				continue // a scan may show a field twice
+			}
+			id := pair[0]
+			d.subs[id] = true
+			sub, warnings, err := d.o.Rules.Load(id, []byte(pair[1]))
+			if err != nil {
+				broken = append(broken, id+" ("+strings.ReplaceAll(err.Error(), "\n", "; ")+")")
+				continue
+			}
+			if len(warnings) > 0 {
+				cut = append(cut, id+" ("+strings.Join(warnings, "; ")+")")
+			}
+			if d.x.Slowest.ID == "" || sub.Timeout > d.x.Slowest.Timeout {
+				d.x.Slowest = sub
+			}
+			usable = append(usable, sub)
+		}
+		if cursor = next; cursor == 0 {
+			break
+		}
+	}
+	d.known = true
+	if len(broken) > 0 {
+		d.add(AreaSubscriptions, "documents", LevelProblem, "unusable, a dispatcher that starts leaves them out: "+some(broken),
+			"put them anew: medispatcher sub put ID …; new messages for them are not kept until then")
+	} else {
+		d.ok(AreaSubscriptions, "documents", count(len(d.subs), "subscription")+", all usable")
+	}
+	if len(cut) > 0 {
+		d.add(AreaSubscriptions, "maximums", LevelWarning, some(cut), "raise the MEDIS_MAX_… variable, or medispatcher sub set ID …")
+	}
+	d.judgeTwins(usable)
+	d.judgeEnvironments(usable)
+	return nil
+}
+
+// judgeTwins: who gets the same topic at the same URL twice mostly meant to replace.
+func (d *doctor) judgeTwins(subs []medispatcher.Subscription) {
+	type target struct{ topic, url string }
+	sharing := map[target][]string{}
+	for _, s := range subs {
+		if s.Paused {
+			continue
+		}
+		for _, u := range slices.Compact(slices.Sorted(slices.Values(s.URLs))) {
+			k := target{s.Topic, u}
+			sharing[k] = append(sharing[k], s.ID)
+		}
+	}
+	var twins []string
+	for k, ids := range sharing {
+		if len(ids) > 1 {
+			_, raw := medispatcher.SplitURL(k.url)
+			twins = append(twins, fmt.Sprintf("%s to %s (%s)", k.topic, medispatcher.Redact(raw), some(ids)))
+		}
+	}
+	if len(twins) > 0 {
+		d.add(AreaSubscriptions, "same target", LevelWarning, "the same topic goes to the same URL more than once: "+some(twins),
+			"if that is not meant, pause or remove one: medispatcher sub rm ID")
+	}
+}
+
+// judgeEnvironments: a dispatcher for which no URL of a subscription qualifies drops its messages.
+func (d *doctor) judgeEnvironments(subs []medispatcher.Subscription) {
+	var lacking []string
+	for _, s := range subs {
+		tags := map[string]bool{}
+		for _, u := range s.URLs {
+			tag, _ := medispatcher.SplitURL(u)
+			tags[tag] = true
+		}
+		if tags[""] || s.Paused {
+			continue
+		}
+		for _, p := range d.people {
+			if p.Alive && !tags[p.Env] {
+				lacking = append(lacking, fmt.Sprintf("%s (%s, MEDIS_ENV=%q)", s.ID, p.ID, p.Env))
+				break
+			}
+		}
+	}
+	if len(lacking) > 0 {
+		d.add(AreaSubscriptions, "environments", LevelWarning, "no URL is for the environment of a running dispatcher, which drops their messages: "+some(lacking),
+			"add a URL without a tag or with that one, or run that dispatcher on another Redis or prefix")
+	}
+}
