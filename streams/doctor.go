@@ -93,6 +93,7 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 	if d.left == 0 {
 		d.left = mostEntries
 	}
+	blind := false // what is in Redis could not be read on
 	for _, step := range []struct {
 		area, check string
 		do          func(context.Context) error
@@ -110,11 +111,15 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 		{AreaMessages, "delayed", d.examineDelayed},
 		{AreaDispatchers, "running", d.examineRunning},
 	} {
+		if blind {
+			continue // what was not seen must not look healthy
+		}
 		if err := step.do(ctx); err != nil {
 			if ctx.Err() != nil {
 				return d.x, ctx.Err()
 			}
 			d.unknown(step.area, step.check, err)
+			blind = step.area == AreaMessages
 		}
 	}
 	return d.x, nil

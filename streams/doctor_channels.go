@@ -28,6 +28,17 @@ func (d *doctor) served(u *unit) bool { return u.within && (d.subs[u.sub] || !d.
 
 func (u *unit) empty() bool { return u.length+u.dead == 0 }
 
+// held is what channels hold, in words.
+func held(messages, dead int64) string {
+	switch {
+	case dead == 0:
+		return count(messages, "message")
+	case messages == 0:
+		return count(dead, "dead letter")
+	}
+	return count(messages, "message") + " and " + count(dead, "dead letter")
+}
+
 func (u *unit) String() string { return inPartition(u.sub, u.p) }
 
 func inPartition(what string, p int) string {
@@ -113,7 +124,7 @@ func (d *doctor) judgePartitions() {
 	}
 	if highest >= 0 {
 		d.add(AreaMessages, "partitions", LevelProblem,
-			fmt.Sprintf("%s and %s are in partitions from %d up, where nobody looks (MEDIS_PARTITIONS=%d)", count(stranded, "message"), count(dead, "dead letter"), d.cfg.Partitions, d.cfg.Partitions),
+			fmt.Sprintf("in partitions from %d up, where nobody looks (MEDIS_PARTITIONS=%d): %s", d.cfg.Partitions, d.cfg.Partitions, held(stranded, dead)),
 			fmt.Sprintf("set MEDIS_PARTITIONS=%d, or higher, in every dispatcher until they are delivered", highest+1))
 	}
 }
@@ -124,7 +135,7 @@ func (d *doctor) judgeOrphans() {
 		return // without the list of subscriptions everything would look like one
 	}
 	var names []string
-	var held, dead int64
+	var messages, dead int64
 	rest := 0
 	seen := map[string]bool{}
 	for _, u := range d.units {
@@ -133,7 +144,7 @@ func (d *doctor) judgeOrphans() {
 		case u.empty():
 			rest++
 		default:
-			held, dead = held+u.length, dead+u.dead
+			messages, dead = messages+u.length, dead+u.dead
 			if !seen[u.sub] {
 				seen[u.sub] = true
 				names = append(names, u.sub)
@@ -142,7 +153,7 @@ func (d *doctor) judgeOrphans() {
 	}
 	switch {
 	case len(names) > 0:
-		d.add(AreaMessages, "orphans", LevelWarning, fmt.Sprintf("%s and %s of no subscription: %s", count(held, "message"), count(dead, "dead letter"), some(names)),
+		d.add(AreaMessages, "orphans", LevelWarning, fmt.Sprintf("%s of no subscription: %s", held(messages, dead), some(names)),
 			"to deliver them, put the subscription again: medispatcher sub put ID …; to throw them away: medispatcher sub rm ID --purge")
 	case rest > 0:
 		d.ok(AreaMessages, "orphans", "none; "+count(rest, "empty channel")+" of removed subscriptions")
@@ -156,10 +167,10 @@ func (d *doctor) judgeOwners() {
 	if !d.heard {
 		return // everybody would look dead
 	}
-	var lost, fanout int64
+	var lost int64
 	var owners, where []string
-	note := func(owner string, n int64, name string, into *int64) {
-		*into += n
+	note := func(owner string, n int64, name string) {
+		lost += n
 		if !slices.Contains(owners, owner) {
 			owners = append(owners, owner)
 		}
@@ -170,25 +181,22 @@ func (d *doctor) judgeOwners() {
 	for _, u := range d.units {
 		for owner, n := range u.owners {
 			if n > 0 && owner != buriedConsumer && !d.alive[owner] && d.served(u) {
-				note(owner, n, u.sub, &lost)
+				note(owner, n, u.sub)
 			}
 		}
 	}
 	for _, h := range d.heads {
 		for owner, n := range h.owners {
 			if n > 0 && !d.alive[owner] && h.within {
-				note(owner, n, kindIncoming, &fanout)
+				note(owner, n, kindIncoming)
 			}
 		}
 	}
-	if lost+fanout == 0 {
+	if lost == 0 {
 		d.ok(AreaMessages, "owners", "whatever is in flight belongs to a living dispatcher")
 		return
 	}
-	what := count(lost, "message")
-	if fanout > 0 {
-		what += fmt.Sprintf(" and %d before their fan-out", fanout)
-	}
-	d.add(AreaMessages, "owners", LevelWarning, fmt.Sprintf("%s in flight belong to nobody who lives (%s), in %s", what, some(owners), some(where)),
+	d.add(AreaMessages, "owners", LevelWarning,
+		fmt.Sprintf("taken by dispatchers that do not live (%s) and not settled: %s, in %s", some(owners), count(lost, "message"), some(where)),
 		"give them back with amender; living dispatchers do it by themselves within a minute")
 }

@@ -37,7 +37,7 @@ func (d *doctor) examineDueTimes(ctx context.Context) error {
 		}
 	}
 	if never > 0 {
-		d.note("due times", LevelProblem, entries(never)+" of ~buried have no due time and are never tried again: "+some(neverIn),
+		d.note("due times", LevelProblem, entries(never)+" of ~buried have no due time, so nothing wakes them: "+some(neverIn),
 			"make them due with amender; living dispatchers do it once a minute")
 	} else {
 		d.note("due times", LevelOK, "every message that waits for its next attempt has one", "")

@@ -86,7 +86,7 @@ func (d *doctor) takeStock(ctx context.Context) error {
 	if !d.stock.complete {
 		d.addExpected(found)
 	}
-	wrong := []string{}
+	var wrong []string
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(found)), doctorChunk) {
 		pipe := d.client.Pipeline()
 		types := make([]*redis.StatusCmd, len(chunk))
@@ -103,7 +103,7 @@ func (d *doctor) takeStock(ctx context.Context) error {
 			case keyTypes[at.kind]:
 				d.stock.places = append(d.stock.places, at)
 			default:
-				wrong = append(wrong, fmt.Sprintf("%s is a %s, not a %s", key, got, keyTypes[at.kind]))
+				wrong = append(wrong, fmt.Sprintf("%s (a %s, should be a %s)", key, got, keyTypes[at.kind]))
 			}
 		}
 	}

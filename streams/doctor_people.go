@@ -123,7 +123,7 @@ func (d *doctor) examineRunning(context.Context) error {
 	case alive > 0:
 		d.ok(AreaDispatchers, "running", count(alive, "dispatcher")+" alive")
 	case waiting > 0:
-		d.add(AreaDispatchers, "running", LevelWarning, "none, and "+count(waiting, "message")+" wait", "start one: medispatcher serve")
+		d.add(AreaDispatchers, "running", LevelWarning, "none, and something waits: "+count(waiting, "message"), "start one: medispatcher serve")
 	default:
 		d.ok(AreaDispatchers, "running", "none, and nothing waits")
 	}

@@ -75,6 +75,7 @@ func (d *doctor) examineServers(ctx context.Context) error {
 			d.judge(servers, c.check, c.judge)
 		}
 	}
+	d.gatherUnknown()
 	for _, n := range servers {
 		if v, ok := n.number(n.config, "proto-max-bulk-len"); ok && (d.x.MaxBulk == 0 || v < d.x.MaxBulk) {
 			d.x.MaxBulk = v
@@ -108,6 +109,28 @@ func (d *doctor) judge(servers []*server, check string, judge func(*server) verd
 		}
 		d.add(AreaRedis, check, v.level, seen, v.do)
 	}
+}
+
+// gatherUnknown makes one finding of all that cannot be told for the same reason.
+func (d *doctor) gatherUnknown() {
+	var kept, unknown []Finding
+	for _, f := range d.x.Findings {
+		same := slices.IndexFunc(unknown, func(u Finding) bool { return u.Seen == f.Seen && u.Do == f.Do })
+		switch {
+		case f.Area != AreaRedis || f.Level != LevelUnknown:
+			kept = append(kept, f)
+		case same < 0:
+			unknown = append(unknown, f)
+		default:
+			unknown[same].Check += ", " + f.Check
+		}
+	}
+	for _, f := range unknown {
+		f.Seen = strings.Replace(f.Seen, "cannot be told", "cannot be told ("+f.Check+")", 1)
+		f.Check = "not told"
+		kept = append(kept, f)
+	}
+	d.x.Findings = kept
 }
 
 // askServer asks one master. INFO and CONFIG may be refused, which managed ones like to do.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -86,6 +87,9 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 		cfg.DenyCIDRs = nil // said above
 	}
 	x, err := store.Examine(ctx, streams.Checkup{Rules: cfg.rules()})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("the examination did not end within %s; see whether Redis is overloaded", shortDuration(doctorWithin))
+	}
 	if err != nil {
 		return nil, err
 	}
