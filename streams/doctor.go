@@ -81,8 +81,9 @@ type doctor struct {
 	heard   bool // people is known
 	units   []*unit
 	heads   []*head
-	left    int // of Most
-	skipped int // entries that were not compared
+	blind   bool // messages could not be looked at further
+	left    int  // of Most
+	skipped int  // entries that were not compared
 }
 
 // Examine checks the Redis of this store and the state in it. It only reads, in small steps: it
@@ -93,7 +94,6 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 	if d.left == 0 {
 		d.left = mostEntries
 	}
-	blind := false // what is in Redis could not be read on
 	for _, step := range []struct {
 		area, check string
 		do          func(context.Context) error
@@ -111,7 +111,7 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 		{AreaMessages, "delayed", d.examineDelayed},
 		{AreaDispatchers, "running", d.examineRunning},
 	} {
-		if blind {
+		if d.blind && step.area == AreaMessages {
 			continue // what was not seen must not look healthy
 		}
 		if err := step.do(ctx); err != nil {
@@ -119,7 +119,7 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 				return d.x, ctx.Err()
 			}
 			d.unknown(step.area, step.check, err)
-			blind = step.area == AreaMessages
+			d.blind = d.blind || step.area == AreaMessages
 		}
 	}
 	return d.x, nil

@@ -40,7 +40,7 @@ func (d *doctor) examineDueTimes(ctx context.Context) error {
 		d.note("due times", LevelProblem, entries(never)+" of ~buried have no due time, so nothing wakes them: "+some(neverIn),
 			"make them due with amender; living dispatchers do it once a minute")
 	} else {
-		d.note("due times", LevelOK, "every message that waits for its next attempt has one", "")
+		d.note("due times", LevelOK, "no message waits without one", "")
 	}
 	if idle > 0 {
 		d.note("idle due times", LevelWarning, count(idle, "due time")+" of no waiting entry: "+some(idleIn), "nothing: dispatchers clear them when they are due")

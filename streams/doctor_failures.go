@@ -30,7 +30,7 @@ func (d *doctor) examineFailures(ctx context.Context) error {
 	if stale > 0 {
 		d.note("failure records", LevelWarning, count(stale, "failure record")+" of no message: "+some(in), "they only take memory: redis-cli HDEL KEY ENTRY, such as KEY "+example)
 	} else {
-		d.note("failure records", LevelOK, "each belongs to a message", "")
+		d.note("failure records", LevelOK, "none is without its message", "")
 	}
 	return nil
 }

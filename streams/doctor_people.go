@@ -122,6 +122,8 @@ func (d *doctor) examineRunning(context.Context) error {
 	switch alive := len(d.alive); {
 	case alive > 0:
 		d.ok(AreaDispatchers, "running", count(alive, "dispatcher")+" alive")
+	case d.blind:
+		d.add(AreaDispatchers, "running", LevelUnknown, "none; whether anything waits cannot be told", "")
 	case waiting > 0:
 		d.add(AreaDispatchers, "running", LevelWarning, "none, and something waits: "+count(waiting, "message"), "start one: medispatcher serve")
 	default:
