@@ -99,6 +99,7 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 		do          func(context.Context) error
 	}{
 		{AreaRedis, "masters", d.examineServers},
+		{AreaRedis, "writes", d.examineWrites},
 		{AreaRedis, "access", d.examineAccess},
 		{AreaDispatchers, "list", d.examineDispatchers},
 		{AreaSubscriptions, "documents", d.examineSubscriptions},

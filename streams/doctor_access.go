@@ -34,21 +34,37 @@ func (d *doctor) examineAccess(ctx context.Context) error {
 	return nil
 }
 
+// examineWrites finds out whether Redis takes writes now, whatever the reason why it may not.
+func (d *doctor) examineWrites(ctx context.Context) error {
+	err := d.Probe(ctx)
+	switch {
+	case err == nil:
+		d.ok(AreaRedis, "writes", "are accepted")
+	case strings.Contains(err.Error(), "NOPERM"): // the access says more
+	case ofServer(err) != nil:
+		return err
+	default:
+		d.add(AreaRedis, "writes", LevelProblem, "are refused: "+strings.TrimPrefix(err.Error(), "redis: probe: "),
+			"see the other findings about Redis; dispatchers go on by themselves once it takes writes")
+	}
+	return nil
+}
+
 // neededCommands are examples of everything a dispatcher, the commands and this examination do.
 func (d *doctor) neededCommands() [][]any {
 	in, ch, retry, hash := d.keys.incoming(0), d.keys.channel(0, "a"), d.keys.retry(0, "a"), d.keys.failures(0, "a")
+	list := d.cfg.Prefix + ":recover:a"
 	return [][]any{
 		{"XADD", in, "*", "topic", "a"}, {"XREADGROUP", "GROUP", groupPush, "a", "STREAMS", ch, ">"}, {"XACK", ch, groupPush, "0-1"},
-		{"XDEL", ch, "0-1"}, {"XTRIM", ch, "MAXLEN", "1"}, {"XLEN", ch}, {"XRANGE", ch, "-", "+"}, {"XPENDING", ch, groupPush},
+		{"XDEL", ch, "0-1"}, {"XTRIM", ch, "MAXLEN", "1"}, {"XLEN", ch}, {"XRANGE", ch, "-", "+"}, {"XREVRANGE", ch, "+", "-"}, {"XPENDING", ch, groupPush},
 		{"XCLAIM", ch, groupPush, "a", "0", "0-1"}, {"XGROUP", "CREATE", ch, groupPush, "0"}, {"XGROUP", "DELCONSUMER", ch, groupPush, "a"},
 		{"XINFO", "CONSUMERS", ch, groupPush}, {"XINFO", "STREAM", ch},
 		{"ZADD", retry, "1", "a"}, {"ZREM", retry, "a"}, {"ZCARD", retry}, {"ZSCORE", retry, "a"}, {"ZMSCORE", retry, "a"},
 		{"ZRANGE", retry, "0", "1"}, {"ZREVRANGE", retry, "0", "1"}, {"ZRANGEBYSCORE", retry, "0", "1"},
-		{"HSET", hash, "a", "b"}, {"HGET", hash, "a"}, {"HDEL", hash, "a"}, {"HGETALL", hash}, {"HKEYS", hash}, {"HLEN", hash},
+		{"HSET", hash, "a", "b"}, {"HGET", hash, "a"}, {"HDEL", hash, "a"}, {"HGETALL", hash}, {"HMGET", hash, "a"}, {"HKEYS", hash}, {"HLEN", hash},
 		{"HEXISTS", hash, "a"}, {"HSCAN", hash, "0"}, {"HINCRBY", hash, "a", "1"},
 		{"SET", d.keys.seen(0, "a"), "b"}, {"GET", d.keys.seen(0, "a")}, {"INCR", d.keys.revision()},
-		{"LPUSH", d.cfg.Prefix + ":recover:a", "b"}, {"LMOVE", d.cfg.Prefix + ":recover:a", d.cfg.Prefix + ":recover:a", "LEFT", "LEFT"},
-		{"LLEN", d.cfg.Prefix + ":recover:a"}, {"DEL", ch}, {"UNLINK", ch}, {"EXISTS", ch}, {"EXPIRE", ch, "1"}, {"TYPE", ch}, {"SCAN", "0"},
+		{"LPUSHX", d.keys.probe(0), "b"}, {"LPOP", list}, {"LINDEX", list, "0"}, {"LLEN", list}, {"DEL", ch}, {"UNLINK", ch}, {"EXISTS", ch}, {"EXPIRE", ch, "1"}, {"PEXPIRE", ch, "1"}, {"TYPE", ch}, {"SCAN", "0"},
 		{"EVALSHA", "a", "1", ch}, {"EVAL", "return 1", "1", ch}, {"TIME"}, {"PING"}, {"MULTI"}, {"EXEC"},
 		{"PUBLISH", d.keys.control(), "a"}, {"SUBSCRIBE", d.keys.control()},
 	}
@@ -83,8 +99,8 @@ func (d *doctor) dryRun(ctx context.Context) (refused []string, asked bool, err 
 	return refused, true, nil
 }
 
-// probe tries three commands that change nothing: a script that nobody has, the settling of
-// an entry that cannot be, and a subscription that ends at once.
+// probe tries three commands that change nothing: a script that nobody has, a write to a key
+// that is never there, and a subscription that ends at once.
 func (d *doctor) probe(ctx context.Context) (refused []string, err error) {
 	none := strings.Repeat("0", 40)
 	sub := d.client.Subscribe(ctx)
@@ -98,7 +114,7 @@ func (d *doctor) probe(ctx context.Context) (refused []string, err error) {
 		err  error
 	}{
 		{"run scripts on keys of ours (EVALSHA)", d.client.EvalSha(ctx, none, []string{d.keys.incoming(0)}).Err()},
-		{"write to keys of ours (XACK)", d.client.XAck(ctx, d.keys.incoming(0), groupFanout, "0-0").Err()},
+		{"write to keys of ours (LPUSHX)", d.Probe(ctx)},
 		{"subscribe to " + d.keys.control(), listen},
 	} {
 		switch {

@@ -25,8 +25,7 @@ var serverChecks = []struct {
 	{"clock", (*server).clock},
 }
 
-// version: the steps need commands of Redis 5.0 and the recover lists and this examination some
-// of 6.2 (LMOVE, ZMSCORE); tests run on 7.0. docs/OPERATIONS.md says more.
+// version: streams are of Redis 5.0, a few commands of 6.2 (ZMSCORE is one); tests run on 7.0.
 func (n *server) version() verdict {
 	v := n.info["redis_version"]
 	if v == "" {
@@ -44,7 +43,7 @@ func (n *server) version() verdict {
 	}
 	switch {
 	case major < 6 || major == 6 && minor < 2:
-		return verdict{LevelProblem, name + ": too old, it lacks commands that are used (LMOVE, ZMSCORE)", "upgrade to Redis 7.0 or later"}
+		return verdict{LevelProblem, name + ": too old, it lacks commands of 6.2 that are used, such as ZMSCORE", "upgrade to Redis 7.0 or later"}
 	case major < 7:
 		return verdict{LevelWarning, name + ": has every command that is used, but nothing is tested on it", "upgrade to Redis 7.0 or later"}
 	}

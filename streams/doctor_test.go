@@ -276,6 +276,7 @@ func TestDoctorOfServers(t *testing.T) {
 	conf("min-replicas-to-write", "0")
 	check(t, env.Client.SlaveOf(t.Context(), "127.0.0.1", "1").Err())
 	at("Redis/role", "problem: it is a replica of 127.0.0.1:1")
+	at("Redis/writes", "problem: are refused: READONLY")
 }
 
 // A user who may ask little is told what is missing, and what cannot be told.
@@ -298,7 +299,7 @@ func TestDoctorOfRestrictedUser(t *testing.T) {
 	}
 	bad = as("nobody", "+@all", "-@admin", "-@dangerous")
 	for where, want := range map[string]string{
-		"Redis/access":   "problem: the user of MEDIS_REDIS_URL may not: run scripts on keys of ours (EVALSHA); write to keys of ours (XACK); subscribe to medis:control",
+		"Redis/access":   "problem: the user of MEDIS_REDIS_URL may not: run scripts on keys of ours (EVALSHA); write to keys of ours (LPUSHX); subscribe to medis:control",
 		"Redis/not told": "unknown: cannot be told (version, role, ",
 		"Messages/keys":  "unknown: cannot be told",
 	} {
@@ -306,8 +307,8 @@ func TestDoctorOfRestrictedUser(t *testing.T) {
 			t.Errorf("%s is %q, want %q", where, bad[where], want)
 		}
 	}
-	bad = as("asks", "~medis:*", "&medis:control", "+@all", "-xclaim", "-lmove")
-	if !strings.Contains(bad["Redis/access"], "may not: run XCLAIM, LMOVE on keys medis:*") {
+	bad = as("asks", "~medis:*", "&medis:control", "+@all", "-xclaim", "-lpop")
+	if !strings.Contains(bad["Redis/access"], "may not: run XCLAIM, LPOP on keys medis:*") {
 		t.Error(bad)
 	}
 }
@@ -372,7 +373,7 @@ func TestDoctorIsBounded(t *testing.T) {
 		t.Errorf("%d round trips", c.trips)
 	}
 	for name := range c.names {
-		if !strings.Contains(" hello client time info config acl evalsha zrevrange get hscan scan type llen xlen zcard hlen xpending xrange xinfo zmscore zscore zrange hexists xack multi exec ", " "+name+" ") {
+		if !strings.Contains(" hello client time info config acl evalsha zrevrange get hscan scan type llen xlen zcard hlen xpending xrange xinfo zmscore zscore zrange hexists lpushx multi exec ", " "+name+" ") {
 			t.Errorf("%s is not among the commands that only read", name)
 		}
 	}
