@@ -14,8 +14,7 @@ import (
 // examineConfig makes findings of what would stop a dispatcher's start, and of what it would write to.
 func (e *environment) examineConfig(problems error) []streams.Finding {
 	var list []streams.Finding
-	var config configError
-	if errors.As(problems, &config) {
+	if config, ok := errors.AsType[configError](problems); ok {
 		for _, p := range config {
 			seen, do, _ := strings.Cut(p, ": ")
 			list = append(list, configFinding("variables", streams.LevelProblem, seen, do))
