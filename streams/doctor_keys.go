@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -128,7 +129,7 @@ func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
 			names, next, err := c.Scan(ctx, cursor, d.cfg.Prefix+":*", doctorPage).Result()
 			mu.Lock()
 			walked++
-			problem = cmpError(problem, err)
+			problem = cmp.Or(problem, err)
 			for _, name := range names {
 				if at, ok := d.keys.place(name); ok {
 					found[name] = at
@@ -141,7 +142,7 @@ func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
 			}
 		}
 	})
-	if err = cmpError(err, ctx.Err()); err != nil {
+	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return nil, failed("list the masters", err)
 	}
 	d.stock.complete = problem == nil && !cut
@@ -212,15 +213,7 @@ func (d *doctor) examineRecover(ctx context.Context) error {
 	return nil
 }
 
-// cmpError is the first error.
-func cmpError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// channelOf is the channel that a key belongs to.
+// channel is the channel that a key belongs to.
 func (at place) channel() medispatcher.Channel {
 	return medispatcher.Channel{Partition: at.p, Subscription: at.sub}
 }
