@@ -10,24 +10,43 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// repair: one dispatcher declares another dead, rightly or not, heals entries without a
-// due time, or gives back what it owns without knowing.
-func (w *world) repair(t *rapid.T) {
+// kickOther: one dispatcher declares another dead, rightly or not.
+func (w *world) kickOther(t *rapid.T) {
+	w.some(t, isBuried)
+	c := rapid.SampledFrom(w.owned()).Draw(t, "copy")
 	d := w.one(t)
-	switch rapid.SampledFrom([]string{"kick", "kick", "kick incoming", "heal", "reconcile"}).Draw(t, "repair") {
-	case "kick":
-		ch := w.channel(t, func(c *copyOf) bool { return c.where == placeBuried && c.owner != d.id })
-		dead := w.other(t, d)
-		if owned := w.copiesAt(ch, func(c *copyOf) bool { return c.where == placeBuried && c.owner != d.id }); len(owned) > 0 {
-			dead = owned[0].owner
+	if d.id == c.owner {
+		return
+	}
+	w.kick(t, d, c.Channel, c.owner, rapid.IntRange(1, 3).Draw(t, "limit"))
+}
+
+// owned are the copies that some dispatcher owns.
+func (w *world) owned() (list []*copyOf) {
+	for _, c := range w.copies {
+		if c.where == placeBuried {
+			list = append(list, c)
 		}
-		w.kick(t, d, ch, dead, rapid.IntRange(1, 3).Draw(t, "limit"))
+	}
+	return list
+}
+
+// repair: a dispatcher ends, entries without a due time are healed, dispatchers give
+// back what they own without knowing, or kick one that owns nothing.
+func (w *world) repair(t *rapid.T) {
+	switch rapid.SampledFrom([]string{"end", "kick incoming", "reconcile", "heal", "kick"}).Draw(t, "repair") {
+	case "end":
+		w.end(t)
 	case "kick incoming":
-		w.kickIncoming(t, d, partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
+		w.kickIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
 	case "heal":
-		w.heal(t, d, w.channel(t, func(c *copyOf) bool { return c.where == placeRetrying && c.due == 0 }))
+		w.heal(t, w.one(t), w.channel(t, func(c *copyOf) bool { return c.where == placeRetrying && c.due == 0 }))
 	case "reconcile":
+		d := w.one(t)
 		w.reconcile(t, d, w.channel(t, func(c *copyOf) bool { return c.where == placeBuried && c.owner == d.id }))
+	case "kick":
+		d := w.one(t)
+		w.kick(t, d, w.channel(t, isReady), w.other(t, d), 1)
 	}
 }
 
@@ -63,6 +82,11 @@ func (w *world) kick(t *rapid.T, d *dispatcher, ch medispatcher.Channel, dead st
 
 func (w *world) kickIncoming(t *rapid.T, d *dispatcher, p, limit int) {
 	dead := w.other(t, d)
+	for _, m := range w.arrivals {
+		if m.p == p && m.where == placeIncoming && m.owner != "" && m.owner != "~buried" && m.owner != d.id {
+			dead = m.owner
+		}
+	}
 	adopt := rapid.Bool().Draw(t, "adopt")
 	to := "~buried"
 	if adopt {

@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"strconv"
@@ -31,17 +32,20 @@ func TestModel(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			w := newWorld(rt, lab)
 			rt.Repeat(map[string]func(*rapid.T){
-				"":         w.compare,
-				"publish":  w.publish,
-				"fan out":  w.fanout,
-				"read":     w.read,
-				"settle":   w.settle,
-				"settle.":  w.settle, // twice as often as anything else
-				"due":      w.due,
-				"time":     w.pass,
-				"repair":   w.repair,
-				"operator": w.operator,
-				"end":      w.end,
+				"":          w.compare,
+				"publish":   w.publish,
+				"fan out":   w.fanout,
+				"read":      w.read,
+				"settle":    w.settle,
+				"due":       w.due,
+				"kick":      w.kickOther,
+				"time":      w.pass,
+				"repair":    w.repair,
+				"operator":  w.operator,
+				"settle, 2": w.settle, // what happens more often than the rest
+				"settle, 3": w.settle,
+				"due, 2":    w.due,
+				"kick, 2":   w.kickOther,
 			})
 			w.drain()
 		})
@@ -69,7 +73,7 @@ var (
 		{ID: "a", Topic: "order.*"}, {ID: "b", Topic: "order.created"}, {ID: "c", Topic: "bill.>"},
 	}
 	modelIDs    = []string{"a", "b", "c"}
-	modelTopics = []string{"order.created", "order.paid", "bill.sent", "nobody.cares", "not a topic"}
+	modelTopics = []string{"order.created", "order.created", "order.created", "order.paid", "bill.sent", "nobody.cares", "not a topic"}
 	// modelStart is any time that has no meaning.
 	modelStart = time.UnixMilli(1_700_000_000_000)
 )
@@ -178,11 +182,31 @@ func newWorld(rt *rapid.T, l *lab) *world {
 		seen: map[string]memory{}, counts: map[string]int64{},
 	}
 	w.setTime(modelStart.UnixMilli())
-	for range rapid.IntRange(1, 3).Draw(rt, "dispatchers") {
+	for i := range 3 {
 		w.dispatchers = append(w.dispatchers, nil)
-		w.start(len(w.dispatchers) - 1)
+		w.start(i)
+	}
+	if rapid.Bool().Draw(rt, "groups") {
+		w.makeGroups()
 	}
 	return w
+}
+
+// makeGroups has a dispatcher look at every stream, as it does when it starts.
+func (w *world) makeGroups() {
+	d := w.dispatchers[0]
+	for p := range modelPartitions {
+		var wants []medispatcher.Want
+		for _, sub := range modelIDs {
+			wants = append(wants, medispatcher.Want{Channel: medispatcher.Channel{Partition: p, Subscription: sub}, Max: 1})
+			w.groups[channelKey(p, sub)] = true
+		}
+		if _, err := d.store.Read(w.ctx, wants); !errors.Is(err, medispatcher.ErrGroupCreated) {
+			w.ok(err)
+		}
+		w.groups[incomingKey(p)] = true
+		w.ok(second(d.store.ReadIncoming(w.ctx, p, 1, true)))
+	}
 }
 
 // start puts a new process in the place of one that ended. Ids are never used again.
