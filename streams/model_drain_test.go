@@ -126,6 +126,7 @@ func (w *world) byBody(body string, ch medispatcher.Channel) *copyOf {
 
 // checkEnds: every message that was accepted came to a good end for each of its subscriptions.
 func (w *world) checkEnds(z *dispatcher) {
+	w.touched = true
 	w.compare(w.rt)
 	for _, m := range w.arrivals {
 		w.require(m.where == placeRouted, "%s is lost: %s", m.name(), m.place)

@@ -216,6 +216,9 @@ func (w *world) lookAt(s *sight, pt part) {
 			continue
 		}
 		s.found(name(e), at)
+		if e.Values["failure"] != nil {
+			s.problem("%s is %s with the record of a dead letter", name(e), at)
+		}
 		if at.where != placeRetrying && due[e.ID] > 0 && !w.remade[key] {
 			s.problem("%s has a due time and is %s", name(e), at)
 		}
@@ -245,6 +248,10 @@ func (w *world) lookAt(s *sight, pt part) {
 
 // compare holds Redis against the model.
 func (w *world) compare(*rapid.T) {
+	if !w.touched {
+		return
+	}
+	w.touched = false
 	s := w.look()
 	problems := s.problems
 	expect := func(name string, want *place) {

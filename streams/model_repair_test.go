@@ -31,12 +31,10 @@ func (w *world) owned() (list []*copyOf) {
 	return list
 }
 
-// repair: a dispatcher ends, entries without a due time are healed, dispatchers give
+// repair: entries without a due time are healed, dispatchers give
 // back what they own without knowing, or kick one that owns nothing.
 func (w *world) repair(t *rapid.T) {
-	switch rapid.SampledFrom([]string{"end", "kick incoming", "reconcile", "heal", "kick"}).Draw(t, "repair") {
-	case "end":
-		w.end(t)
+	switch rapid.SampledFrom([]string{"kick incoming", "reconcile", "heal", "kick"}).Draw(t, "repair") {
 	case "kick incoming":
 		w.kickIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
 	case "heal":

@@ -24,6 +24,7 @@ func (w *world) try(t *rapid.T, d *dispatcher, what string, step func() error, c
 	if fault == "" {
 		d.faults.Next("", 0)
 	}
+	w.touched = true
 	err := step()
 	hit := d.faults.Matched() > 0
 	d.faults.Next("", 0)
@@ -188,10 +189,7 @@ func (w *world) readIncoming(t *rapid.T, d *dispatcher, p int, own bool) {
 	if !r.known {
 		return
 	}
-	if own {
-		d.entries[p] = nil
-	}
-	d.entries[p] = append(d.entries[p], got...)
+	d.entries[p] = got
 	var ids, wantIDs []string
 	for _, e := range got {
 		ids = append(ids, e.ID)

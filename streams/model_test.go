@@ -42,6 +42,7 @@ func TestModel(t *testing.T) {
 				"time":      w.pass,
 				"repair":    w.repair,
 				"operator":  w.operator,
+				"end":       w.end,
 				"settle, 2": w.settle, // what happens more often than the rest
 				"settle, 3": w.settle,
 				"due, 2":    w.due,
@@ -150,6 +151,7 @@ type world struct {
 	counts      map[string]int64
 	dispatchers []*dispatcher
 	started     int
+	touched     bool // since the last comparison
 }
 
 // memory is what a seen key remembers.
@@ -163,7 +165,7 @@ type dispatcher struct {
 	id      string
 	store   *streams.Store
 	faults  *streamstest.Faults
-	entries [modelPartitions][]streams.Entry // read from incoming, not moved yet
+	entries [modelPartitions][]streams.Entry // the batch read from incoming, not moved yet
 	hand    []*inHand                        // deliveries that it believes are its own
 }
 
@@ -240,7 +242,10 @@ func (w *world) ok(err error) {
 }
 
 // say notes a step, for the account of a sequence that failed.
-func (w *world) say(format string, args ...any) { w.rt.Logf("  · "+format, args...) }
+func (w *world) say(format string, args ...any) {
+	w.touched = true
+	w.rt.Logf("  · "+format, args...)
+}
 
 func (w *world) require(holds bool, format string, args ...any) {
 	w.rt.Helper()
