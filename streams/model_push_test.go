@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
@@ -18,7 +19,7 @@ func isRetrying(c *copyOf) bool { return c.where == placeRetrying }
 // some skips a step that needs a copy somewhere.
 func (w *world) some(t *rapid.T, where func(*copyOf) bool) {
 	if !slices.ContainsFunc(w.copies, where) {
-		t.Skip("there is nothing to do")
+		t.SkipNow() // there is nothing to do
 	}
 }
 
@@ -138,7 +139,7 @@ func (w *world) take(d *dispatcher, got []medispatcher.Delivery, taken []*copyOf
 func (w *world) settle(t *rapid.T) {
 	busy := slices.DeleteFunc(slices.Clone(w.dispatchers), func(d *dispatcher) bool { return len(d.hand) == 0 })
 	if len(busy) == 0 {
-		t.Skip("nobody has anything in hand")
+		t.SkipNow() // nobody has anything in hand
 	}
 	d := busy[rapid.IntRange(0, len(busy)-1).Draw(t, "dispatcher")]
 	first := rapid.IntRange(0, len(d.hand)-1).Draw(t, "delivery")
@@ -233,12 +234,11 @@ func (w *world) ended(d *dispatcher, h *inHand) int64 {
 		return 0 // settled already, or moved
 	}
 	outcome := h.out.Outcome
-	count := outcome.String() + ":" + h.Subscription
 	if outcome == medispatcher.Sent || outcome == medispatcher.Dropped {
 		var n int64
 		if c.pending() {
 			n = 1
-			w.counts[count]++
+			w.countOutcome(h.out)
 		}
 		c.place, c.end = place{where: placeDeleted}, outcome.String()
 		return n
@@ -255,10 +255,29 @@ func (w *world) ended(d *dispatcher, h *inHand) int64 {
 	case outcome == medispatcher.Failed:
 		c.place = place{where: placeRetrying, attempt: c.attempt + 1, due: w.now + h.out.Delay.Milliseconds(), entry: c.entry}
 		c.failed = true
-		w.counts[count]++
+		w.countOutcome(h.out)
 	case outcome == medispatcher.Exhausted:
 		c.place, c.failed = place{where: placeDead}, false
-		w.counts[count]++
+		w.countOutcome(h.out)
 	}
 	return 1
+}
+
+// countOutcome counts a settlement that took effect.
+func (w *world) countOutcome(s *medispatcher.Settlement) {
+	w.count(s.Outcome.String() + ":" + s.Subscription)
+	if s.Failure != nil && (s.Outcome == medispatcher.Exhausted || s.Outcome == medispatcher.Dropped) {
+		w.count("failed:" + s.Subscription) // its last attempt did
+	}
+	if s.Attempt > 1 {
+		w.count("retried:" + s.Subscription)
+	}
+}
+
+// count counts once, by name and in the sum of its kind.
+func (w *world) count(what string) {
+	w.counts[what]++
+	if kind, _, ok := strings.Cut(what, ":"); ok {
+		w.counts[kind+":"]++
+	}
 }

@@ -157,8 +157,8 @@ func (w *world) giveBack(t *rapid.T, d *dispatcher, ch medispatcher.Channel, lis
 		ids = append(ids, c.entry)
 	}
 	what := fmt.Sprintf("gives back %d entries of %s of %d", len(ids), ch.Subscription, ch.Partition)
-	if len(ids) == 0 {
-		what = "" // it leaves a channel where it has nothing
+	if leave {
+		what += " and leaves"
 	}
 	r := w.try(t, d, what, func() error {
 		return d.store.Release(w.ctx, ch, ids, leave)
@@ -291,7 +291,7 @@ func (w *world) replay(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
 	if r.effect {
 		for _, c := range dead[:n] {
 			c.place = place{where: placeReady}
-			w.counts["replayed:"+ch.Subscription]++
+			w.count("replayed:" + ch.Subscription)
 		}
 	}
 	w.require(!r.known || moved == n, "%d replayed; it should be %d", moved, n)

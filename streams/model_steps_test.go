@@ -38,9 +38,7 @@ func (w *world) try(t *rapid.T, d *dispatcher, what string, step func() error, c
 		w.say("%s %s: the reply is lost", d.id, what)
 		return stepped{effect: true}
 	}
-	if what != "" {
-		w.say("%s %s", d.id, what)
-	}
+	w.say("%s %s", d.id, what)
 	w.ok(err)
 	return stepped{true, true}
 }
@@ -111,7 +109,7 @@ func (w *world) pass(t *rapid.T) {
 	waits := slices.ContainsFunc(w.copies, func(c *copyOf) bool { return c.due > w.now }) ||
 		slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.due > w.now })
 	if !waits {
-		t.Skip("nothing waits")
+		t.SkipNow() // nothing waits
 	}
 	ms := rapid.SampledFrom([]int64{1, 10_000, 20_000, 60_000, 3_600_000}).Draw(t, "ms")
 	w.say("%v pass", time.Duration(ms)*time.Millisecond)
@@ -121,7 +119,7 @@ func (w *world) pass(t *rapid.T) {
 // fanout: a dispatcher reads from incoming, moves what it has read, or releases delayed messages.
 func (w *world) fanout(t *rapid.T) {
 	if !slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.where != placeRouted }) {
-		t.Skip("there is nothing to move")
+		t.SkipNow() // there is nothing to move
 	}
 	d, p := w.one(t), partition(t)
 	switch verb := rapid.SampledFrom([]string{"both", "both", "both", "read", "move", "own", "release"}).Draw(t, "verb"); verb {
@@ -253,10 +251,10 @@ func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
 	switch {
 	case sub != nil:
 		m.result = "quarantined"
-		w.counts["quarantined"]++
+		w.count("quarantined")
 	case m.id != "" && !m.released && w.remembered(m):
 		m.result = "duplicate"
-		w.counts["duplicate"]++
+		w.count("duplicate")
 	case m.delay > 0 && !m.released:
 		due := w.now + m.delay
 		if ms, _, _ := strings.Cut(m.entry, "-"); ms != "" {
@@ -270,10 +268,10 @@ func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
 		for _, id := range w.router.Route(m.topic) {
 			w.copies = append(w.copies, &copyOf{m: m, Channel: medispatcher.Channel{Partition: p, Subscription: id}, place: place{where: placeReady}})
 		}
-		w.counts["received:"+m.topic]++
+		w.count("received:" + m.topic)
 		if len(w.router.Route(m.topic)) == 0 {
 			m.result = "unroutable"
-			w.counts["unroutable:"+m.topic]++
+			w.count("unroutable:" + m.topic)
 		}
 	}
 	m.place = place{where: placeRouted}
