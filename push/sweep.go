@@ -79,7 +79,8 @@ func (s *Scheduler) reconcile(ctx context.Context) {
 		}
 		s.mu.Lock()
 		if l.reads == reads {
-			l.suspect, l.compared = false, reads
+			// An entry in flight may be ours a second time, by a lost reply: look once more.
+			l.suspect, l.compared = l.suspect && len(mine) > len(lost), reads
 		}
 		if len(lost) > 0 {
 			s.due[l.channel.Partition].now(l)

@@ -12,18 +12,21 @@ import (
 //
 // KEYS 1–4 counts, then channel, retry, failures, dead for each entry.
 // ARGV consumer, longest dead-letter stream (0: unlimited), then for each entry:
-// name of the subscription, entry id, failure record, n, n names of its counts.
+// name of the subscription, entry id, number of the attempt that ended, failure record, n, n
+// names of its counts.
 // Returns the number of entries that were the consumer's.
 //
-// Safe to repeat: an entry that is not the consumer's is left alone. XADD comes
-// first, so out of memory leaves the entry where it is.
+// Safe to repeat: as retryScript, it leaves alone what is not the consumer's, and what has
+// another attempt under way. XADD comes first, so out of memory leaves the entry where it is.
 var deadScript = redis.NewScript(countLua + `
 local me, longest, moved = ARGV[1], tonumber(ARGV[2]), 0
 local at, k = 3, 5
 while at <= #ARGV do
-  local sub, id, record, names = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local sub, id, attempt, record = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local names = tonumber(ARGV[at + 4])
   local ch, retry, failures, dead = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
-  if #redis.call('XPENDING', ch, 'push', id, id, 1, me) > 0 then
+  local pending = redis.call('XPENDING', ch, 'push', id, id, 1, me)[1]
+  if pending and math.max(1, pending[4]) == attempt then
     local found = redis.call('XRANGE', ch, id, id)
     if found[1] then
       local fields = found[1][2]
@@ -39,10 +42,10 @@ while at <= #ARGV do
     redis.call('XDEL', ch, id)
     redis.call('ZREM', retry, id)
     redis.call('HDEL', failures, id)
-    for i = 1, names do count(ARGV[at + 3 + i], 1) end
+    for i = 1, names do count(ARGV[at + 4 + i], 1) end
     moved = moved + 1
   end
-  at, k = at + 4 + names, k + 4
+  at, k = at + 5 + names, k + 4
 end
 return moved
 `)
@@ -59,7 +62,7 @@ func (s *Store) Kill(ctx context.Context, p int, exhausted []medispatcher.Settle
 		}
 		k = append(k, s.keys.channels(p, []string{e.Subscription})...)
 		k = append(k, s.keys.dead(p, e.Subscription))
-		argv = appendCounts(append(argv, e.Subscription, e.EntryID, record), e)
+		argv = appendCounts(append(argv, e.Subscription, e.EntryID, e.Attempt, record), e)
 	}
 	return failed("bury for good", deadScript.Run(ctx, s.client, k, argv...).Err())
 }

@@ -15,11 +15,12 @@ import (
 // retryScript leaves failed entries with ~buried until their next attempt is due.
 //
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
-// ARGV consumer, then for each entry: number of its channel in KEYS, entry id, number of the next
-// attempt, delay in ms, failure record ("": none), n, n names of its counts.
+// ARGV consumer, then for each entry: number of its channel in KEYS, entry id, number of the attempt
+// that ended, delay in ms, failure record ("": none), n, n names of its counts.
 // Returns the number of entries that were the consumer's.
 //
-// Safe to repeat: an entry that is not the consumer's is left alone. XCLAIM comes
+// Safe to repeat: an entry that is not the consumer's is left alone, and so is one with
+// another attempt under way, which the consumer itself took since. XCLAIM comes
 // first: it is allowed out of memory, and so is then all that follows.
 var retryScript = redis.NewScript(countLua + `
 local me, at, moved = ARGV[1], 2, 0
@@ -27,10 +28,11 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 while at <= #ARGV do
   local k, id = tonumber(ARGV[at]), ARGV[at + 1]
-  local attempt, delay, record = ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4]
+  local attempt, delay, record = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
   local names = tonumber(ARGV[at + 5])
-  if #redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me) > 0 then
-    redis.call('XCLAIM', KEYS[k], 'push', '~buried', 0, id, 'RETRYCOUNT', attempt, 'JUSTID')
+  local pending = redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me)[1]
+  if pending and math.max(1, pending[4]) == attempt then
+    redis.call('XCLAIM', KEYS[k], 'push', '~buried', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
     redis.call('ZADD', KEYS[k + 1], now + delay, id)
     if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
     for i = 1, names do count(ARGV[at + 5 + i], 1) end
@@ -52,7 +54,7 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 		if err != nil {
 			return err
 		}
-		argv = append(argv, place[f.Subscription], f.EntryID, f.Attempt+1, max(0, f.Delay.Milliseconds()), record)
+		argv = append(argv, place[f.Subscription], f.EntryID, f.Attempt, max(0, f.Delay.Milliseconds()), record)
 		argv = appendCounts(argv, f)
 	}
 	return failed("bury", retryScript.Run(ctx, s.client, k, argv...).Err())

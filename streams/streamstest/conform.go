@@ -72,6 +72,21 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 		}
 		cf.want(0, 1, 1)
 	})
+	t.Run("failed, and settled again when the next attempt is under way", func(t *testing.T) {
+		cf, d := begin(t)
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, 0))) // let its reply be lost
+		due, _ := cf.due()
+		if len(due) != 1 || due[0].Attempt != 2 {
+			t.Fatalf("due %+v", due)
+		}
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, 0)))
+		cf.ok(cf.q.Kill(t.Context(), 0, settled(d, medispatcher.Exhausted, 0)))
+		cf.want(0, 1, 1)
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(due[0], medispatcher.Failed, 0)))
+		if due, _ = cf.due(); len(due) != 1 || due[0].Attempt != 3 {
+			t.Errorf("due %+v", due)
+		}
+	})
 	t.Run("failed, due later", func(t *testing.T) {
 		cf, d := begin(t)
 		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, time.Hour)))

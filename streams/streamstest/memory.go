@@ -203,7 +203,8 @@ func (q *Memory) Mine(_ context.Context, c medispatcher.Channel, limit int) ([]s
 	return ids, nil
 }
 
-// settle runs do for each settlement whose entry is pending, and this process's if mine is set.
+// settle runs do for each settlement whose entry is pending, and this process's if mine is
+// set, with no other attempt under way.
 func (q *Memory) settle(step string, list []medispatcher.Settlement, mine bool, do func(*memoryChannel, *memoryEntry, medispatcher.Settlement)) (n int64, err error) {
 	if err := q.fail(step); err != nil {
 		return 0, err
@@ -212,7 +213,7 @@ func (q *Memory) settle(step string, list []medispatcher.Settlement, mine bool, 
 	defer q.mu.Unlock()
 	for _, s := range list {
 		ch := q.channel(s.Channel)
-		if e := ch.pending[s.EntryID]; e != nil && (e.mine || !mine) {
+		if e := ch.pending[s.EntryID]; e != nil && (!mine || e.mine && (s.Attempt == 0 || s.Attempt == e.delivery.Attempt)) {
 			n++
 			if s.Outcome != medispatcher.Released {
 				q.counts[s.Outcome.String()+":"+s.Subscription]++

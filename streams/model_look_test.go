@@ -1,0 +1,335 @@
+package streams_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"github.com/solate/medispatcher"
+)
+
+// place says where an entry is. The words are those of the failure's account.
+type place struct {
+	where   string // below
+	owner   string // of a pending entry
+	attempt int    // number of the attempt under way or, retrying, of the next one
+	due     int64  // ms; 0: none
+	entry   string // id in the stream it is in; "": not known yet
+}
+
+// The places of an arrival and of a copy. A copy starts READY.
+const (
+	placeIncoming = "INCOMING"
+	placeDelayed  = "delayed"
+	placeRouted   = "routed"
+	placeReady    = "READY"
+	placeBuried   = "BURIED"
+	placeRetrying = "BURIED, retrying"
+	placeDead     = "DEAD"
+	placeDeleted  = "DELETED"
+)
+
+func (l place) String() string {
+	text := l.where + " " + l.entry
+	if l.owner != "" {
+		text += fmt.Sprintf(", owned by %s", l.owner)
+	}
+	if l.attempt > 0 {
+		text += fmt.Sprintf(", attempt %d", l.attempt)
+	}
+	if l.due > 0 {
+		text += fmt.Sprintf(", due at %d", l.due)
+	}
+	return text
+}
+
+// arrival is a message as a producer wrote it. Its body names it: "m0", "m1", …
+type arrival struct {
+	place
+	n        int
+	p        int
+	id       string // the producer's
+	topic    string
+	delay    int64  // ms
+	first    string // id of its first entry
+	released bool   // it comes from the delayed messages
+	result   string // of its fan-out
+}
+
+func (m *arrival) name() string { return "m" + strconv.Itoa(m.n) }
+
+// messageID is the id that subscribers see.
+func (m *arrival) messageID() string {
+	if m.id != "" {
+		return m.id
+	}
+	return fmt.Sprintf("%d-%s", m.p, m.first)
+}
+
+// copyOf is one subscription's copy of an arrival.
+type copyOf struct {
+	place
+	medispatcher.Channel
+	m      *arrival
+	failed bool // it has a failure record
+	end    string
+}
+
+func (c *copyOf) name() string { return c.m.name() + " of " + c.Subscription }
+
+// pending reports whether the copy is in the pending list.
+func (c *copyOf) pending() bool { return c.where == placeBuried || c.where == placeRetrying }
+
+// sight is what is in Redis: a place for each arrival and copy, by name.
+type sight struct {
+	places   map[string]place
+	groups   map[string]bool
+	counts   map[string]int64
+	records  map[string]bool // copies that have a failure record
+	problems []string
+}
+
+func (s *sight) problem(format string, args ...any) {
+	s.problems = append(s.problems, fmt.Sprintf(format, args...))
+}
+
+func (s *sight) found(name string, at place) {
+	if had, twice := s.places[name]; twice {
+		s.problem("%s is in two places: %s; %s", name, had, at)
+	}
+	s.places[name] = at
+}
+
+// part is what look asks of one stream and what belongs to it.
+type part struct {
+	p            int
+	sub          string // "": incoming
+	stream, dead *redis.XMessageSliceCmd
+	pending      *redis.XPendingExtCmd
+	due          *redis.ZSliceCmd
+	records      *redis.StringSliceCmd
+}
+
+// look reads all of Redis in one round trip.
+func (w *world) look() *sight {
+	pipe := w.Client.Pipeline()
+	var parts []part
+	ask := func(p int, sub, stream, group, due, records, dead string) {
+		base := fmt.Sprintf("medis:{%d}:", p)
+		parts = append(parts, part{
+			p: p, sub: sub,
+			stream:  pipe.XRange(w.ctx, base+stream, "-", "+"),
+			pending: pipe.XPendingExt(w.ctx, &redis.XPendingExtArgs{Stream: base + stream, Group: group, Start: "-", End: "+", Count: 1000}),
+			due:     pipe.ZRangeWithScores(w.ctx, base+due, 0, -1),
+			records: pipe.HKeys(w.ctx, base+records),
+			dead:    pipe.XRange(w.ctx, base+dead, "-", "+"),
+		})
+	}
+	var totals []*redis.MapStringStringCmd
+	for p := range modelPartitions {
+		ask(p, "", "incoming", "fanout", "delayed", "delayed:body", "quarantine")
+		for _, sub := range modelIDs {
+			ask(p, sub, "ch:"+sub, "push", "retry:"+sub, "failures:"+sub, "dead:"+sub)
+		}
+		totals = append(totals, pipe.HGetAll(w.ctx, fmt.Sprintf("medis:stats:{%d}:total", p)))
+	}
+	_, _ = pipe.Exec(w.ctx) // a group that is not there is one of the answers
+	s := &sight{places: map[string]place{}, groups: map[string]bool{}, counts: map[string]int64{}, records: map[string]bool{}}
+	for _, pt := range parts {
+		w.lookAt(s, pt)
+	}
+	for _, total := range totals {
+		w.ok(total.Err())
+		for what, n := range total.Val() {
+			v, err := strconv.ParseInt(n, 10, 64)
+			w.ok(err)
+			s.counts[what] += v
+		}
+	}
+	return s
+}
+
+func (w *world) lookAt(s *sight, pt part) {
+	w.ok(pt.stream.Err())
+	key := incomingKey(pt.p)
+	if pt.sub != "" {
+		key = channelKey(pt.p, pt.sub)
+	}
+	if err := pt.pending.Err(); err == nil {
+		s.groups[key] = true
+	} else if !strings.Contains(err.Error(), "NOGROUP") {
+		w.ok(err)
+	}
+	pending := map[string]redis.XPendingExt{}
+	for _, e := range pt.pending.Val() {
+		pending[e.ID] = e
+	}
+	due := map[string]int64{}
+	for _, z := range pt.due.Val() {
+		due[z.Member.(string)] = int64(z.Score)
+	}
+	records := map[string]bool{}
+	for _, id := range pt.records.Val() {
+		records[id] = true
+	}
+	name := func(e redis.XMessage) string {
+		if pt.sub == "" {
+			return fmt.Sprint(e.Values["body"])
+		}
+		return fmt.Sprint(e.Values["body"], " of ", pt.sub)
+	}
+	for _, e := range pt.dead.Val() {
+		if pt.sub == "" { // the quarantine
+			s.found(name(e), place{where: placeRouted})
+			continue
+		}
+		s.found(name(e), place{where: placeDead, entry: e.ID})
+		if e.Values["failure"] == nil {
+			s.problem("%s is DEAD without a failure record", name(e))
+		}
+	}
+	for _, e := range pt.stream.Val() {
+		at := place{where: placeReady, entry: e.ID}
+		if pt.sub == "" {
+			at.where = placeIncoming
+		}
+		if pe, ok := pending[e.ID]; ok {
+			at.owner = pe.Consumer
+			if pt.sub != "" {
+				at.where, at.attempt = placeBuried, int(pe.RetryCount)
+				if pe.Consumer == "~buried" {
+					at.where, at.owner, at.due = placeRetrying, "", due[e.ID]
+				}
+				s.records[name(e)] = records[e.ID]
+			}
+			delete(pending, e.ID)
+		}
+		if pt.sub == "" {
+			s.found(name(e), at)
+			continue
+		}
+		s.found(name(e), at)
+		if e.Values["failure"] != nil {
+			s.problem("%s is %s with the record of a dead letter", name(e), at)
+		}
+		if at.where != placeRetrying && due[e.ID] > 0 && !w.remade[key] {
+			s.problem("%s has a due time and is %s", name(e), at)
+		}
+		delete(due, e.ID)
+		delete(records, e.ID)
+	}
+	for id, pe := range pending {
+		s.problem("%s: entry %s is pending for %s and not in the stream", key, id, pe.Consumer)
+	}
+	if pt.sub == "" { // delayed and delayed:body
+		for id, ms := range due {
+			if !records[id] {
+				s.problem("%s is delayed without its body", id)
+			}
+			delete(records, id)
+			s.found("delayed in "+strconv.Itoa(pt.p)+" as "+id, place{where: placeDelayed, due: ms})
+		}
+		due = nil
+	}
+	for id := range due {
+		s.problem("%s: a due time of entry %s, which is not there", key, id)
+	}
+	for id := range records {
+		s.problem("%s: a record of entry %s, which is not there", key, id)
+	}
+}
+
+// compare holds Redis against the model.
+func (w *world) compare(*rapid.T) {
+	if !w.touched {
+		return
+	}
+	w.touched = false
+	s := w.look()
+	problems := s.problems
+	expect := func(name string, want *place) {
+		got, there := s.places[name]
+		delete(s.places, name)
+		if want.entry == "" {
+			want.entry = got.entry
+		}
+		if w.Mini == nil && want.due > 0 && got.due > 0 && max(want.due-got.due, got.due-want.due) < time.Minute.Milliseconds() {
+			want.due = got.due // its clock goes on by itself
+		}
+		if !there || got != *want {
+			text := "nowhere"
+			if there {
+				text = got.String()
+			}
+			problems = append(problems, fmt.Sprintf("%s is %s; it should be %s", name, text, want))
+		}
+	}
+	for _, m := range w.arrivals {
+		switch {
+		case m.where == placeIncoming, m.result == "quarantined":
+			expect(m.name(), &m.place)
+		case m.where == placeDelayed:
+			expect("delayed in "+strconv.Itoa(m.p)+" as "+m.first, &m.place)
+		}
+	}
+	for _, c := range w.copies {
+		if c.where == placeDeleted {
+			continue
+		}
+		expect(c.name(), &c.place)
+		if c.pending() && c.failed != s.records[c.name()] {
+			problems = append(problems, fmt.Sprintf("%s has a failure record: %t", c.name(), !c.failed))
+		}
+	}
+	for name, at := range s.places {
+		problems = append(problems, fmt.Sprintf("%s is %s; it should be nowhere", name, at))
+	}
+	if !maps.Equal(s.counts, w.counts) {
+		problems = append(problems, fmt.Sprintf("counts are %v; they should be %v", s.counts, w.counts))
+	}
+	if !maps.Equal(s.groups, w.groups) {
+		problems = append(problems, fmt.Sprintf("groups are %v; they should be %v", s.groups, w.groups))
+	}
+	slices.Sort(problems)
+	w.require(len(problems) == 0, "Redis and the model differ:\n%s", strings.Join(problems, "\n"))
+}
+
+// byEntry orders by stream id.
+func byEntry(a, b string) int {
+	split := func(id string) (ms, seq uint64) {
+		_, _ = fmt.Sscanf(id, "%d-%d", &ms, &seq)
+		return ms, seq
+	}
+	ams, aseq := split(a)
+	bms, bseq := split(b)
+	return cmp.Or(cmp.Compare(ams, bms), cmp.Compare(aseq, bseq))
+}
+
+// copiesAt are the copies of a channel that are somewhere, the oldest entry first.
+func (w *world) copiesAt(ch medispatcher.Channel, at func(*copyOf) bool) []*copyOf {
+	var list []*copyOf
+	for _, c := range w.copies {
+		if c.Channel == ch && at(c) {
+			list = append(list, c)
+		}
+	}
+	slices.SortFunc(list, func(a, b *copyOf) int { return byEntry(a.entry, b.entry) })
+	return list
+}
+
+// copyWith is the copy whose entry in a channel this is, nil when it is not there any more.
+func (w *world) copyWith(ch medispatcher.Channel, entry string) *copyOf {
+	for _, c := range w.copies {
+		if c.Channel == ch && c.entry == entry && (c.where == placeReady || c.pending()) {
+			return c
+		}
+	}
+	return nil
+}

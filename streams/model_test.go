@@ -1,0 +1,260 @@
+package streams_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestModel plays random lives of messages: steps of several dispatchers, crashes, lost
+// replies, refused commands and hands that meddle, against a model in memory. After
+// every step all of Redis is compared with the model; at the end an honest dispatcher
+// drains what is left, and every message must have come to a good end.
+//
+//	go test ./streams -run TestModel -rapid.checks=20000 -rapid.steps=60
+//	go test ./streams -run TestModel -rapid.seed=N      one run again
+func TestModel(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		lab := newLab(t, env)
+		if env.Mini == nil {
+			fewer(t, 4)
+		}
+		rapid.Check(t, func(rt *rapid.T) {
+			w := newWorld(rt, lab)
+			rt.Repeat(map[string]func(*rapid.T){
+				"":          w.compare,
+				"publish":   w.publish,
+				"fan out":   w.fanout,
+				"read":      w.read,
+				"settle":    w.settle,
+				"due":       w.due,
+				"kick":      w.kickOther,
+				"time":      w.pass,
+				"repair":    w.repair,
+				"operator":  w.operator,
+				"end":       w.end,
+				"settle, 2": w.settle, // what happens more often than the rest
+				"settle, 3": w.settle,
+				"due, 2":    w.due,
+				"kick, 2":   w.kickOther,
+			})
+			w.drain()
+		})
+	})
+}
+
+// fewer divides the number of checks for the rest of a test.
+func fewer(t *testing.T, by int) {
+	t.Helper()
+	f := flag.Lookup("rapid.checks")
+	old := f.Value.String()
+	n, err := strconv.Atoi(old)
+	check(t, err)
+	check(t, f.Value.Set(strconv.Itoa(max(1, n/by))))
+	t.Cleanup(func() { _ = f.Value.Set(old) })
+}
+
+const (
+	modelPartitions = 2
+	modelWindow     = time.Minute // of dedupe
+)
+
+var (
+	modelSubs = []medispatcher.Subscription{
+		{ID: "a", Topic: "order.*"}, {ID: "b", Topic: "order.created"}, {ID: "c", Topic: "bill.>"},
+	}
+	modelIDs    = []string{"a", "b", "c"}
+	modelTopics = []string{"order.created", "order.created", "order.created", "order.paid", "bill.sent", "nobody.cares", "not a topic"}
+	// modelStart is any time that has no meaning.
+	modelStart = time.UnixMilli(1_700_000_000_000)
+)
+
+// lab is a Redis and the dispatchers that were ever started on it, which all sequences share.
+type lab struct {
+	*streamstest.Env
+	t      *testing.T
+	ctx    context.Context
+	worker *streams.FanoutWorker
+	router *medispatcher.Router
+	stores map[string]*streams.Store
+	faults map[string]*streamstest.Faults
+}
+
+func newLab(t *testing.T, env *streamstest.Env) *lab {
+	t.Helper()
+	l := &lab{
+		Env: env, t: t, ctx: t.Context(), router: medispatcher.NewRouter(modelSubs),
+		worker: &streams.FanoutWorker{MaxBody: 100},
+		stores: map[string]*streams.Store{}, faults: map[string]*streamstest.Faults{},
+	}
+	l.loadScripts()
+	return l
+}
+
+// store is that of the dispatcher with this id.
+func (l *lab) store(id string) (*streams.Store, *streamstest.Faults) {
+	if l.stores[id] == nil {
+		cfg := l.Config(id)
+		cfg.Partitions, cfg.DedupeWindow = modelPartitions, modelWindow
+		l.stores[id], l.faults[id] = l.Open(l.t, cfg), &streamstest.Faults{}
+		l.stores[id].AddHook(l.faults[id])
+	}
+	return l.stores[id], l.faults[id]
+}
+
+// loadScripts runs every script once on nothing: a fault must hit the step and not its loading.
+func (l *lab) loadScripts() {
+	s, _ := l.store("loader")
+	c := channelS
+	for key, group := range map[string]string{incomingKey(0): "fanout", incomingKey(1): "fanout", channelKey(0, "s"): "push"} {
+		check(l.t, l.Client.XGroupCreateMkStream(l.ctx, key, group, "0").Err())
+	}
+	for _, err := range []error{
+		second(s.Fanout(l.ctx, 0, []streams.Routing{{EntryID: "0-1"}})),
+		third(s.ReleaseDelayed(l.ctx, 0, 1)),
+		second(s.Delete(l.ctx, 0, settlement("0-1", medispatcher.Sent))),
+		s.Retry(l.ctx, 0, settlement("0-1", medispatcher.Failed)),
+		s.Kill(l.ctx, 0, settlement("0-1", medispatcher.Exhausted)),
+		third(s.Due(l.ctx, 0, []medispatcher.Want{{Channel: c, Max: 1}})),
+		second(s.Replay(l.ctx, "s", []string{"0-0-1"})),
+		s.Release(l.ctx, c, nil, true),
+		s.LeaveIncoming(l.ctx),
+		third(s.Kick(l.ctx, c, "nobody", 1)),
+		third(s.KickIncoming(l.ctx, 0, "nobody", 1, true)),
+		second(s.Orphans(l.ctx, c, false, false)),
+	} {
+		check(l.t, err)
+	}
+}
+
+// world is one sequence: what the model says is in Redis, and the dispatchers with what
+// they have in hand.
+type world struct {
+	*lab
+	rt          *rapid.T
+	now         int64 // ms
+	arrivals    []*arrival
+	copies      []*copyOf
+	groups      map[string]bool // streams that have their group
+	remade      map[string]bool // channels whose group was lost, so that due times may be stale
+	seen        map[string]memory
+	counts      map[string]int64
+	dispatchers []*dispatcher
+	started     int
+	touched     bool // since the last comparison
+}
+
+// memory is what a seen key remembers.
+type memory struct {
+	entry string
+	until int64
+}
+
+// dispatcher is a process: it acts when it is its turn, is frozen until then, and crashes.
+type dispatcher struct {
+	id      string
+	store   *streams.Store
+	faults  *streamstest.Faults
+	entries [modelPartitions][]streams.Entry // the batch read from incoming, not moved yet
+	hand    []*inHand                        // deliveries that it believes are its own
+}
+
+// inHand is a delivery and, once its attempt ended, the outcome that is to be settled.
+type inHand struct {
+	medispatcher.Delivery
+	out *medispatcher.Settlement
+}
+
+func newWorld(rt *rapid.T, l *lab) *world {
+	if err := l.Client.FlushAll(l.ctx).Err(); err != nil {
+		rt.Fatal(err)
+	}
+	w := &world{
+		lab: l, rt: rt, groups: map[string]bool{}, remade: map[string]bool{},
+		seen: map[string]memory{}, counts: map[string]int64{},
+	}
+	w.setTime(modelStart.UnixMilli())
+	for i := range 3 {
+		w.dispatchers = append(w.dispatchers, nil)
+		w.start(i)
+	}
+	if rapid.Bool().Draw(rt, "groups") {
+		w.makeGroups()
+	}
+	return w
+}
+
+// makeGroups has a dispatcher look at every stream, as it does when it starts.
+func (w *world) makeGroups() {
+	d := w.dispatchers[0]
+	for p := range modelPartitions {
+		var wants []medispatcher.Want
+		for _, sub := range modelIDs {
+			wants = append(wants, medispatcher.Want{Channel: medispatcher.Channel{Partition: p, Subscription: sub}, Max: 1})
+			w.groups[channelKey(p, sub)] = true
+		}
+		if _, err := d.store.Read(w.ctx, wants); !errors.Is(err, medispatcher.ErrGroupCreated) {
+			w.ok(err)
+		}
+		w.groups[incomingKey(p)] = true
+		w.ok(second(d.store.ReadIncoming(w.ctx, p, 1, true)))
+	}
+}
+
+// start puts a new process in the place of one that ended. Ids are never used again.
+func (w *world) start(at int) {
+	w.started++
+	d := &dispatcher{id: "d" + strconv.Itoa(w.started)}
+	d.store, d.faults = w.lab.store(d.id)
+	w.dispatchers[at] = d
+}
+
+// setTime sets the clock of miniredis; on redis-server it only looks at it.
+func (w *world) setTime(ms int64) {
+	if w.Mini == nil {
+		now, err := w.Client.Time(w.ctx).Result()
+		w.ok(err)
+		w.now = now.UnixMilli()
+		return
+	}
+	if w.now > 0 {
+		w.Mini.FastForward(time.Duration(ms-w.now) * time.Millisecond) // TTLs only
+	}
+	w.now = ms
+	w.Mini.SetTime(time.UnixMilli(ms))
+}
+
+func (w *world) ok(err error) {
+	w.rt.Helper()
+	if err != nil {
+		w.rt.Fatal(err)
+	}
+}
+
+// say notes a step, for the account of a sequence that failed.
+func (w *world) say(format string, args ...any) {
+	w.touched = true
+	w.rt.Logf("  · "+format, args...)
+}
+
+func (w *world) require(holds bool, format string, args ...any) {
+	w.rt.Helper()
+	if !holds {
+		w.rt.Fatalf(format, args...)
+	}
+}
+
+func third[T, U any](_ T, _ U, err error) error { return err }
+
+func incomingKey(p int) string            { return fmt.Sprintf("medis:{%d}:incoming", p) }
+func channelKey(p int, sub string) string { return fmt.Sprintf("medis:{%d}:ch:%s", p, sub) }
