@@ -18,6 +18,7 @@ type RecoverItem struct {
 type Once struct {
 	Token   string // what makes it the same: "NAME" or "NAME.<number>"
 	Message Message
+	Again   bool // to the incoming stream, where its id was taken before: it is not a duplicate
 
 	Subscription string // not empty: to this channel alone, READY
 	Unless       string // with Subscription: not while the channel holds this entry

@@ -19,6 +19,9 @@ const fanoutBatch = 128
 // by the batch before: producers send messages of about one size.
 const fanoutBytes = 4 << 20
 
+// released is the field of an entry whose id was taken when it came first.
+const released = "~released"
+
 // FanoutEvents is told what the fan-out did. Its functions must not block.
 type FanoutEvents struct {
 	// Ready: channels of a partition have new messages.
@@ -143,7 +146,7 @@ func (w *FanoutWorker) identified(e Entry, m medispatcher.Message) medispatcher.
 // decide says where one entry belongs.
 func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) Routing {
 	m, err := medispatcher.DecodeEntry(e.Fields, e.Time())
-	r := Routing{EntryID: e.ID, Message: m, Released: e.Fields["~released"] != ""}
+	r := Routing{EntryID: e.ID, Message: m, Released: e.Fields[released] != ""}
 	switch {
 	case err != nil:
 		r.Reason = "DECODERR " + err.Error()

@@ -93,7 +93,11 @@ func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fie
 	case o.Subscription != "":
 		return s.keys.channel(p, o.Subscription), "recovered:" + o.Subscription, channelValues(p, o.Message)
 	}
-	return s.keys.incoming(p), "recovered", entryValues(o.Message)
+	fields = entryValues(o.Message)
+	if o.Again {
+		fields = append(fields, released, "1")
+	}
+	return s.keys.incoming(p), "recovered", fields
 }
 
 // channelValues are the fields of a channel's entry, as fanout.lua writes them.
