@@ -264,6 +264,7 @@ func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place
 	}
 	errs := []error{err}
 	said := map[string]bool{}
+	refused, reason := 0, ""
 	for i := range group {
 		d, failure := &group[i], err
 		if err == nil {
@@ -281,12 +282,17 @@ func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place
 			}
 			continue
 		case d.once.Reason != "":
-			w.Log.Warn("recover item quarantined", "list", d.once.Source, "partition", p, "reason", d.once.Reason)
+			if refused++; refused == 1 {
+				reason = d.once.Reason
+			}
 			w.tell(d.line, at)
 		case done[i].Result == medispatcher.OnceWritten:
 			at.moved++
 		}
 		safe = append(safe, d.once.Token)
+	}
+	if refused > 0 {
+		w.Log.Warn("recover items quarantined", "list", group[0].line.Source, "partition", p, "count", refused, "first_reason", reason)
 	}
 	return safe, errors.Join(errs...)
 }

@@ -28,7 +28,9 @@ local keep, dry = ARGV[1], ARGV[2] == '1'
 local function once(marker, member, stream, unless, what, first, last)
   if redis.call('SISMEMBER', marker, member) == 1 then return 'already' end
   if unless ~= '' and #redis.call('XRANGE', stream, unless, unless) > 0 then return 'there' end
-  if not dry then
+  if dry then
+    redis.call('XLEN', stream) -- fails as XADD would
+  else
     redis.call('XADD', stream, '*', unpack(ARGV, first, last))
     redis.call('SADD', marker, member)
     redis.call('PEXPIRE', marker, keep)
