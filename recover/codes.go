@@ -3,34 +3,35 @@ package recover
 // Code says why a line stands in the DATA log; docs/OPERATIONS.md tells what to do about each.
 type Code string
 
+// The codes, and what has become of the message.
 const (
-	// DecodeError: an entry of the incoming stream cannot be decoded, or is too large. It is
+	// DecodeError says: an entry of the incoming stream cannot be decoded, or is too large. It is
 	// in the quarantine, and its fields are in the line.
 	DecodeError Code = "DECODERR"
-	// RedistributeFail: a channel could not take its copy, because its key is not a stream.
+	// RedistributeFail says: a channel could not take its copy, because its key is not a stream.
 	// The copy is in the quarantine; the other channels have theirs.
 	RedistributeFail Code = "REDISTFAIL"
-	// Unroutable: no subscription wants the topic. The line is all there is of the message.
+	// Unroutable says: no subscription wants the topic. The line is all there is of the message.
 	Unroutable Code = "UNROUTABLE"
-	// DroppedMessage: attempts are exhausted and the drop policy says log, or no URL of the
+	// DroppedMessage says: attempts are exhausted and the drop policy says log, or no URL of the
 	// subscription is for this environment. The line is all there is of the message.
 	DroppedMessage Code = "DROPPED"
-	// DeleteFail: a message was delivered and Redis could not be told. It will be delivered again.
+	// DeleteFail says: a message was delivered and Redis could not be told. It will be delivered again.
 	DeleteFail Code = "DELFAIL"
-	// KickFail: what a dead dispatcher owned cannot be given back. It stays in its channel,
+	// KickFail says: what a dead dispatcher owned cannot be given back. It stays in its channel,
 	// and nobody delivers it.
 	KickFail Code = "KICKFAIL"
-	// RecoverFailBack: an item of a recover list was taken and could not be published. It
+	// RecoverFailBack says: an item of a recover list was taken and could not be published. It
 	// stays in hand and is tried again.
 	RecoverFailBack Code = "RECOVFAILBACK"
-	// RecoverFailDecode: an item of a recover list is not JSON. It is in the quarantine.
+	// RecoverFailDecode says: an item of a recover list is not JSON. It is in the quarantine.
 	RecoverFailDecode Code = "RECOVFAILDECODE"
-	// RecoverFailAssert: an item of a recover list is JSON, and not a message that can be
+	// RecoverFailAssert says: an item of a recover list is JSON, and not a message that can be
 	// published. It is in the quarantine.
 	RecoverFailAssert Code = "RECOVFAILASSERT"
-	// Sent: a message was delivered at the first attempt. Written with MEDIS_SENT_LOG alone.
+	// Sent says: a message was delivered at the first attempt. Written with MEDIS_SENT_LOG alone.
 	Sent Code = "SENT"
-	// Resent: a message was delivered at a later attempt. Written with MEDIS_SENT_LOG alone.
+	// Resent says: a message was delivered at a later attempt. Written with MEDIS_SENT_LOG alone.
 	Resent Code = "RESENT"
 )
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 	"unicode/utf8"
 
@@ -100,9 +101,7 @@ func (l *Line) SetRaw(fields map[string]string) {
 // Fields are the fields that SetRaw was given.
 func (l *Line) Fields() (map[string]string, error) {
 	fields := make(map[string]string, len(l.Raw)+len(l.RawBase64))
-	for name, value := range l.Raw {
-		fields[name] = value
-	}
+	maps.Copy(fields, l.Raw)
 	for name64, value64 := range l.RawBase64 {
 		name, err := base64.StdEncoding.DecodeString(name64)
 		if err != nil {

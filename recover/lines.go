@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// ErrLongLine: a line is longer than the limit. It was read over, and nothing of it is kept.
+// ErrLongLine says that a line is longer than the limit. It was read over, and nothing of it is kept.
 var ErrLongLine = errors.New("is longer than MEDIS_MAX_BODY allows")
 
 // Lines reads lines of bounded length.

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams/streamstest"
@@ -234,7 +232,7 @@ func TestDaemonKickFail(t *testing.T) {
 		wants := []medispatcher.Want{{Channel: medispatcher.Channel{Subscription: "s"}, Max: 10}}
 		_, _ = dead.Read(t.Context(), wants) // makes the group
 		for i := range 3 {
-			if err := env.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "medis:{0}:ch:s", Values: []any{"topic", "t", "body", fmt.Sprint(i), "~src", fmt.Sprintf("%d-0", i+1)}}).Err(); err != nil {
+			if err := env.Client.Do(t.Context(), "XADD", "medis:{0}:ch:s", "*", "topic", "t", "body", i, "~src", fmt.Sprintf("%d-0", i+1)).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
