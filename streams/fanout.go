@@ -118,25 +118,15 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	if len(routings) == 0 {
 		return nil, nil
 	}
-	k := append(s.countKeys(p), s.keys.incoming(p), s.keys.quarantine(p), s.keys.delayed(p), s.keys.delayedBody(p))
+	k := keyList{keys: append(s.countKeys(p), s.keys.incoming(p), s.keys.quarantine(p), s.keys.delayed(p), s.keys.delayedBody(p)), index: map[string]int{}}
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
 		len(routings), routings[0].EntryID, routings[len(routings)-1].EntryID,
 	}
-	index := map[string]int{} // key → its place in KEYS
-	place := func(key string) int {
-		i, ok := index[key]
-		if !ok {
-			k = append(k, key)
-			i = len(k)
-			index[key] = i
-		}
-		return i
-	}
 	for _, r := range routings {
 		seen := 0
 		if r.Message.ID != "" && !r.Message.Generated && !r.Released && r.Reason == "" {
-			seen = place(s.keys.seen(p, r.Message.ID))
+			seen = k.place(s.keys.seen(p, r.Message.ID))
 		}
 		argv = append(argv, r.EntryID, r.Message.Time.UnixMilli(), seen)
 		switch {
@@ -147,11 +137,11 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 		default:
 			argv = append(argv, "copy", len(r.Subs))
 			for _, sub := range r.Subs {
-				argv = append(argv, place(s.keys.channel(p, sub)))
+				argv = append(argv, k.place(s.keys.channel(p, sub)))
 			}
 		}
 	}
-	res, err := fanoutScript.Run(ctx, s.client, k, argv...).StringSlice()
+	res, err := fanoutScript.Run(ctx, s.client, k.keys, argv...).StringSlice()
 	if err != nil {
 		return nil, failed("fan-out", err)
 	}

@@ -19,6 +19,9 @@ const fanoutBatch = 128
 // by the batch before: producers send messages of about one size.
 const fanoutBytes = 4 << 20
 
+// released is the field of an entry whose id was taken when it came first.
+const released = "~released"
+
 // FanoutEvents is told what the fan-out did. Its functions must not block.
 type FanoutEvents struct {
 	// Ready: channels of a partition have new messages.
@@ -28,7 +31,10 @@ type FanoutEvents struct {
 	// Quarantined: an entry could not be decoded and is kept in the quarantine.
 	Quarantined func(p int, e Entry, reason string)
 	// CopyFailed: a channel of a wrong type could not take its copy, which is in the quarantine.
-	CopyFailed func(p int, m medispatcher.Message, sub string)
+	CopyFailed func(p int, e Entry, m medispatcher.Message, sub string)
+	// Unroutable: no subscription wants the topic, and the message is gone from Redis. After a lost
+	// reply it may be told twice.
+	Unroutable func(p int, e Entry, m medispatcher.Message)
 }
 
 // FanoutWorker moves the entries of one partition's incoming stream to where they belong.
@@ -113,14 +119,34 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 		routings[i] = w.decide(e, subs.Router)
 	}
 	routed, err := w.Store.Fanout(ctx, w.Partition, routings)
+	if routed == nil {
+		// Nobody knows what became of them, and for those nobody wants this was the last look.
+		for i, r := range routings {
+			if r.Reason == "" && r.Due.IsZero() && len(r.Subs) == 0 {
+				w.Events.Unroutable(w.Partition, entries[i], w.identified(entries[i], r.Message))
+			}
+		}
+	}
 	w.report(entries, routings, routed)
 	return err
+}
+
+// identified is m with the id that subscribers see.
+func (w *FanoutWorker) identified(e Entry, m medispatcher.Message) medispatcher.Message {
+	if m.ID == "" {
+		src := e.Fields["~src"]
+		if src == "" {
+			src = e.ID
+		}
+		m.ID, m.Generated = generatedID(w.Partition, src), true
+	}
+	return m
 }
 
 // decide says where one entry belongs.
 func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) Routing {
 	m, err := medispatcher.DecodeEntry(e.Fields, e.Time())
-	r := Routing{EntryID: e.ID, Message: m, Released: e.Fields["~released"] != ""}
+	r := Routing{EntryID: e.ID, Message: m, Released: e.Fields[released] != ""}
 	switch {
 	case err != nil:
 		r.Reason = "DECODERR " + err.Error()
@@ -139,7 +165,7 @@ func (w *FanoutWorker) report(entries []Entry, routings []Routing, routed []Rout
 	known := map[string]bool{}
 	for i, r := range routed {
 		for _, sub := range r.Failed {
-			w.Events.CopyFailed(w.Partition, routings[i].Message, sub)
+			w.Events.CopyFailed(w.Partition, entries[i], w.identified(entries[i], routings[i].Message), sub)
 		}
 		switch r.Result {
 		case RoutedQuarantined:
@@ -153,7 +179,9 @@ func (w *FanoutWorker) report(entries []Entry, routings []Routing, routed []Rout
 					ready = append(ready, sub)
 				}
 			}
-		case RoutedUnroutable, RoutedDuplicate, RoutedGone: // counted by the step
+		case RoutedUnroutable:
+			w.Events.Unroutable(w.Partition, entries[i], w.identified(entries[i], routings[i].Message))
+		case RoutedDuplicate, RoutedGone: // counted by the step
 		}
 	}
 	if len(ready) > 0 {

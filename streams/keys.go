@@ -32,6 +32,9 @@ func (k keys) failures(p int, sub string) string { return k.part(p, "failures:"+
 func (k keys) dead(p int, sub string) string     { return k.part(p, "dead:"+sub) }
 func (k keys) probe(p int) string                { return k.part(p, "probe") } // never there
 
+// recovered marks what was written once; see WriteOnce.
+func (k keys) recovered(p int, token string) string { return k.part(p, "recovered:"+token) }
+
 func (k keys) subscriptions() string { return k.prefix + ":subscriptions" }
 func (k keys) revision() string      { return k.prefix + ":subscriptions:rev" }
 
@@ -62,6 +65,37 @@ func (k keys) channels(p int, subs []string) []string {
 		out = append(out, k.channel(p, sub), k.retry(p, sub), k.failures(p, sub))
 	}
 	return out
+}
+
+// recoverList begins the lists that producers park messages in, inHand the hashes with the
+// items taken from them. Neither begins like the other, and both match recoverPattern.
+func (k keys) recoverList() string    { return k.prefix + ":recover:" }
+func (k keys) inHand() string         { return k.prefix + ":recovering:" }
+func (k keys) recoverPattern() string { return k.prefix + ":recover*" }
+
+// hand is the hash of a list's items in hand, in the list's own slot of a cluster: it has the
+// list's hash tag, else the whole list as its tag. A list with a closing brace and without a
+// hash tag is in a slot that no other name can be put in; a cluster refuses its steps.
+func (k keys) hand(list string) string {
+	if hashTagged(list) {
+		return k.inHand() + list
+	}
+	return k.inHand() + "{" + list + "}"
+}
+
+// listOf is the list of a hash of items in hand.
+func (k keys) listOf(hand string) string {
+	list := strings.TrimPrefix(hand, k.inHand())
+	if strings.HasPrefix(list, "{") {
+		list = strings.TrimSuffix(list[1:], "}")
+	}
+	return list
+}
+
+// hashTagged: Redis Cluster hashes what stands in the first braces, unless they are empty.
+func hashTagged(key string) bool {
+	_, rest, ok := strings.Cut(key, "{")
+	return ok && strings.Index(rest, "}") > 0
 }
 
 // validPrefix: braces would move the hash tag, patterns match too much, and control

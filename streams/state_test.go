@@ -107,8 +107,9 @@ func (sc *scene) state(t *testing.T) string {
 	t.Helper()
 	out := map[string]string{}
 	keys := must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:{0}:*").Result())
+	keys = append(keys, must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:recover*").Result())...)
 	for _, key := range keys {
-		name := strings.TrimPrefix(key, "medis:{0}:")
+		name := strings.TrimPrefix(strings.TrimPrefix(key, "medis:{0}:"), "medis:")
 		switch must[string](t)(sc.Client.Type(sc.ctx, key).Result()) {
 		case "stream":
 			n := sc.Client.XLen(sc.ctx, key).Val()
@@ -131,6 +132,10 @@ func (sc *scene) state(t *testing.T) string {
 			out[name] = fmt.Sprint(sc.Client.ZCard(sc.ctx, key).Val())
 		case "hash":
 			out[name] = fmt.Sprint(sc.Client.HLen(sc.ctx, key).Val())
+		case "set":
+			out[name] = fmt.Sprint(sc.Client.SCard(sc.ctx, key).Val())
+		case "list":
+			out[name] = fmt.Sprint(sc.Client.LLen(sc.ctx, key).Val())
 		case "string":
 			out[name] = "set"
 		}
@@ -308,7 +313,75 @@ func arrows() []arrow {
 			step: func(sc *scene, id string) error { return sc.store.Release(sc.ctx, channelS, []string{id}, true) },
 			want: "#received:a.b=1, ch:s=1 ~buried:1, retry:s=1",
 		},
+		{
+			name: "recover list to in hand", command: "evalsha", before: parked("one", "two"),
+			step: func(sc *scene, list string) error {
+				return second(streams.NewRecoverLists(sc.store).Take(sc.ctx, list, 10, 1000))
+			},
+			want: "recovering:{medis:recover:l}=2",
+		},
+		{
+			name: "in hand to INCOMING", command: "evalsha", before: token,
+			step: func(sc *scene, token string) error {
+				return writeOnce(sc, medispatcher.Once{Token: token, Message: message("a.b")})
+			},
+			want: "#recovered=1, incoming=1, recovered:tok=1",
+		},
+		{
+			name: "in hand to QUARANTINE", command: "evalsha", before: token,
+			step: func(sc *scene, token string) error {
+				return writeOnce(sc, medispatcher.Once{Token: token, Reason: "RECOVFAILDECODE", Raw: "x", Source: "medis:recover:l"})
+			},
+			want: "#quarantined=1, quarantine=1, recovered:tok=1",
+		},
+		{
+			name: "DATA log to READY", command: "evalsha", before: token,
+			step: func(sc *scene, token string) error {
+				return writeOnce(sc, medispatcher.Once{Token: token, Message: message("a.b"), Subscription: "s"})
+			},
+			want: "#recovered:s=1, ch:s=1, recovered:tok=1",
+		},
+		{
+			name: "in hand dropped", command: "hdel",
+			before: func(t *testing.T, sc *scene) string {
+				list := parked("one", "two")(t, sc)
+				must[[]medispatcher.RecoverItem](t)(streams.NewRecoverLists(sc.store).Take(sc.ctx, list, 10, 1000))
+				return list
+			},
+			step: func(sc *scene, list string) error {
+				lists := streams.NewRecoverLists(sc.store)
+				items, err := lists.Take(sc.ctx, list, 10, 1000)
+				tokens := []string{"unknown.1"}
+				for _, item := range items {
+					if item.Text == "one" {
+						tokens = append(tokens, item.Token)
+					}
+				}
+				return errors.Join(err, lists.Drop(sc.ctx, list, tokens))
+			},
+			want: "recovering:{medis:recover:l}=1",
+		},
 	}
+}
+
+// parked pushes items onto a recover list.
+func parked(items ...any) func(t *testing.T, sc *scene) string {
+	return func(t *testing.T, sc *scene) string {
+		t.Helper()
+		check(t, sc.Client.RPush(sc.ctx, "medis:recover:l", items...).Err())
+		return "medis:recover:l"
+	}
+}
+
+func token(*testing.T, *scene) string { return "tok" }
+
+// writeOnce writes nothing for the entry that only loads the script.
+func writeOnce(sc *scene, o medispatcher.Once) error {
+	done, err := sc.store.WriteOnce(sc.ctx, 0, []medispatcher.Once{o}, time.Hour, o.Token == "0-1")
+	if err == nil {
+		err = done[0].Err
+	}
+	return err
 }
 
 // ownerOf is "me" for an entry of the test, and nobody for the one that loads the script.

@@ -116,11 +116,12 @@ func (s *state) changeDead(ctx context.Context, sub string, ids []string, done s
 }
 
 // progress is a bar on a terminal, and nothing elsewhere.
-func (s *state) progress(total int64, what string) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(total,
+func (s *state) progress(total int64, what string, more ...progressbar.Option) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total, append([]progressbar.Option{
 		progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetVisibility(isTerminal(s.stderr)),
 		progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(),
-		progressbar.OptionThrottle(50*time.Millisecond))
+		progressbar.OptionThrottle(50 * time.Millisecond),
+	}, more...)...)
 }
 
 func deadError(err error) error {

@@ -121,8 +121,8 @@ func (e *environment) ping(ctx context.Context, store *streams.Store) (f streams
 	return streams.Finding{Area: streams.AreaRedis, Check: "reachable", Level: streams.LevelProblem, Seen: seen, Do: do}, true
 }
 
-// tally counts findings by level.
-func tally(findings []streams.Finding) map[streams.Level]int {
+// byLevel counts findings by level.
+func byLevel(findings []streams.Finding) map[streams.Level]int {
 	n := map[streams.Level]int{}
 	for _, f := range findings {
 		n[f.Level]++
@@ -131,7 +131,7 @@ func tally(findings []streams.Finding) map[streams.Level]int {
 }
 
 func (e *environment) showFindings(findings []streams.Finding, asJSON bool) error {
-	n := tally(findings)
+	n := byLevel(findings)
 	var err error
 	if asJSON {
 		err = writeJSON(e.stdout, struct {
@@ -178,7 +178,7 @@ func printFindings(w io.Writer, findings []streams.Finding, redis string) error 
 			b.WriteString("\n")
 		}
 	}
-	n := tally(findings)
+	n := byLevel(findings)
 	fmt.Fprintf(&b, "%s, %s", counted(int64(n[streams.LevelProblem]), "problem"), counted(int64(n[streams.LevelWarning]), "warning"))
 	if k := n[streams.LevelUnknown]; k > 0 {
 		fmt.Fprintf(&b, "; %s cannot be told", counted(int64(k), "check"))

@@ -25,7 +25,7 @@ var envName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 type needs int
 
 const (
-	needsRedis  needs = 1 << iota // MEDIS_REDIS_URL
+	needsRedis  needs = 1 << iota // MEDIS_REDIS_URL and MEDIS_RECOVER_REDIS_URL
 	needsListen                   // MEDIS_LISTEN, MEDIS_DEV_REDIS_LISTEN and the token
 )
 
@@ -47,6 +47,9 @@ func loadConfig(environ []string, file string, n needs) (Config, settings, error
 	c.conflicts(n)
 	if n&needsRedis != 0 {
 		c.test("MEDIS_REDIS_URL", streams.CheckURL(cfg.RedisURL))
+		if cfg.RecoverRedisURL != "" {
+			c.test("MEDIS_RECOVER_REDIS_URL", streams.CheckURL(cfg.RecoverRedisURL))
+		}
 	}
 	if len(c.problems) > 0 {
 		return cfg, s, c.problems

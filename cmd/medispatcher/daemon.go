@@ -57,6 +57,8 @@ type daemon struct {
 	scheduler *push.Scheduler
 	ringer    *streams.Ringer
 	dataLog   *rescue.DataLog
+	parked    *streams.Store // where the recover lists are; the store itself, mostly
+	stuck     kickFails
 	wakes     []chan time.Time // of each partition's delayed messages
 	fanouts   []*streams.FanoutWorker
 	times     times
@@ -91,6 +93,9 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	storeConfig.Readers = cfg.FanoutWorkers
 	if d.store, err = streams.Open(storeConfig); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.dataLog.Close())
+	}
+	if d.parked, err = d.openParked(); err != nil {
+		return nil, errors.Join(err, d.listener.Close(), d.dataLog.Close(), d.store.Close())
 	}
 	d.registry = streams.NewRegistry(d.store, cfg.rules(), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
@@ -183,6 +188,7 @@ func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return d.heal(ctx) })
 	g.Go(func() error { return d.writeTimes(ctx) })
 	g.Go(func() error { return d.writeJournal(ctx) })
+	g.Go(func() error { return d.watchRecoverLists(ctx) })
 	afterBeat := func(loop func(context.Context) error) {
 		g.Go(func() error {
 			select {
@@ -209,6 +215,7 @@ func (d *daemon) addFanouts() {
 				Store: d.store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log,
 				Events: streams.FanoutEvents{
 					Ready: d.rang, Delayed: d.delayed, Quarantined: d.quarantined, CopyFailed: d.copyFailed,
+					Unroutable: d.unroutable,
 				},
 			})
 		}
@@ -220,7 +227,7 @@ const lastStepsTimeout = 3 * time.Second
 
 func (d *daemon) close() error {
 	d.transport.Close()
-	return errors.Join(d.tracer.close(), d.store.Close(), d.dataLog.Close())
+	return errors.Join(d.tracer.close(), d.closeParked(), d.store.Close(), d.dataLog.Close())
 }
 
 func (d *daemon) handler() http.Handler {

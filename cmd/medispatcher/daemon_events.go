@@ -34,10 +34,15 @@ func (d *daemon) quarantined(p int, e streams.Entry, reason string) {
 	d.keep(line)
 }
 
-func (d *daemon) copyFailed(p int, m medispatcher.Message, sub string) {
+func (d *daemon) copyFailed(p int, e streams.Entry, m medispatcher.Message, sub string) {
 	const reason = "the key of the channel is not a stream; the copy is in the quarantine"
 	d.log.Warn("copy quarantined", "partition", p, "topic", m.Topic, "subscription", sub, "id", m.ID, "reason", reason)
-	d.keep(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Subscription: sub, Message: rescue.MessageOf(&m)})
+	d.keep(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: e.ID, Subscription: sub, Message: rescue.MessageOf(&m)})
+}
+
+func (d *daemon) unroutable(p int, e streams.Entry, m medispatcher.Message) {
+	d.log.Debug("no subscription wants a message", "partition", p, "topic", m.Topic, "id", m.ID)
+	d.keep(rescue.Line{Code: rescue.Unroutable, Error: "no subscription wants the topic", Partition: p, Entry: e.ID, Message: rescue.MessageOf(&m)})
 }
 
 // settled: an attempt ended. What is written here is written before the message goes.
@@ -48,7 +53,9 @@ func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	d.noteAttempt(m, s)
 	line := rescue.Line{Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID}
 	switch {
-	case s.Outcome == medispatcher.Dropped && s.Failure != nil:
+	case s.Outcome == medispatcher.Dropped && s.Failure == nil:
+		line.Code, line.Error = rescue.DroppedMessage, "no worker URL of the subscription is for this environment"
+	case s.Outcome == medispatcher.Dropped:
 		if d.registry.Snapshot().Subs[m.Subscription].Drop.Action != medispatcher.DropLog {
 			return
 		}

@@ -27,6 +27,7 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	}
 	defer mini.Close()
 	env.cfg.RedisURL = "redis://" + mini.Addr() + "/0"
+	env.cfg.RecoverRedisURL = "" // nobody's messages shall end up in a Redis that vanishes
 	d, err := newDaemon(ctx, env)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,26 +9,25 @@ import (
 	"strings"
 
 	"github.com/solate/medispatcher"
+	rescue "github.com/solate/medispatcher/recover"
 )
 
 // publishLines publishes every line of stdin. A line that is wrong is reported and skipped;
 // when Redis fails it stops, because every following line would fail as well.
 func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message) error {
-	// JSON may take six bytes for one, and the other fields need room.
-	longest := 6*int(s.cfg.MaxBody) + 64<<10
 	in := interruptible(ctx, s.stdin)
 	defer in.Close()
-	lines := bufio.NewReaderSize(in, 64<<10)
+	lines := rescue.NewLines(in, rescue.LongestJSON(int64(s.cfg.MaxBody)))
 	published, failed := 0, 0
 	for n := 1; ; n++ {
-		line, err := readLine(lines, longest)
+		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("interrupted at line %d, %d published before it", n, published)
 		}
-		if err != nil && !errors.Is(err, errLongLine) {
+		if err != nil && !errors.Is(err, rescue.ErrLongLine) {
 			return fmt.Errorf("cannot read line %d of stdin, %d published before it: %w", n, published, err)
 		}
 		if err == nil {
@@ -61,7 +59,7 @@ func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message)
 type stopError struct{ error }
 
 func (s *state) publishLine(ctx context.Context, line []byte, m medispatcher.Message) error {
-	if err := decodeLine(line, &m); err != nil {
+	if err := rescue.DecodeNDJSON(line, &m); err != nil {
 		return err
 	}
 	if err := m.Check(); err != nil {
@@ -74,30 +72,4 @@ func (s *state) publishLine(ctx context.Context, line []byte, m medispatcher.Mes
 		return stopError{err}
 	}
 	return nil
-}
-
-var errLongLine = errors.New("is longer than MEDIS_MAX_BODY allows")
-
-// readLine reads a line of at most longest bytes. Of a longer one it reads over all, and
-// keeps nothing.
-func readLine(r *bufio.Reader, longest int) ([]byte, error) {
-	var line []byte
-	tooLong := false
-	for {
-		part, err := r.ReadSlice('\n')
-		if tooLong = tooLong || len(line)+len(part) > longest; tooLong {
-			line = nil
-		} else {
-			line = append(line, part...)
-		}
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err != nil && (!errors.Is(err, io.EOF) || len(line) == 0 && !tooLong):
-			return nil, err
-		case tooLong:
-			return nil, errLongLine
-		}
-		return line, nil
-	}
 }

@@ -99,7 +99,11 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupUse, Title: "Use:"},
 		&cobra.Group{ID: groupOperate, Title: "Look after it:"},
 	)
-	root.AddCommand(a.serveCommand(), a.devCommand(), a.receiveCommand(), a.publishCommand(), a.subCommand(), a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(), a.doctorCommand(), a.configCommand())
+	root.AddCommand(
+		a.serveCommand(), a.devCommand(), a.receiveCommand(),
+		a.publishCommand(), a.subCommand(),
+		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(), a.recoverCommand(), a.doctorCommand(), a.configCommand(),
+	)
 	root.InitDefaultHelpFlag()
 	root.Flags().Lookup("help").Usage = "explain a command"
 	root.InitDefaultVersionFlag()

@@ -8,5 +8,6 @@ func serve(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
+	defer d.onHangup()()
 	return d.run(ctx)
 }

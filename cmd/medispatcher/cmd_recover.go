@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	rescue "github.com/solate/medispatcher/recover"
+)
+
+const (
+	// recoverKeep is how long a line that was recovered is remembered.
+	recoverKeep = 30 * 24 * time.Hour
+	// A batch is what one step in Redis writes.
+	recoverBatch = 100
+	recoverBytes = 4 << 20
+	// recoverProblems is how many problems are told one by one.
+	recoverProblems = 100
+)
+
+func (a *app) recoverCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:     "recover FILE…",
+		GroupID: groupOperate,
+		Short:   "Publish again what a DATA log holds",
+		Long: `Publish again what a DATA log (MEDIS_DATA_LOG) holds; - is stdin. What a line comes to:
+
+  DECODERR, RECOVFAILDECODE, RECOVFAILASSERT
+                         published, if it can be decoded by now (MEDIS_MAX_BODY was raised)
+  UNROUTABLE             published, if a subscription wants its topic by now
+  RECOVFAILBACK          published, unless the dispatchers did so meanwhile
+  REDISTFAIL, DROPPED    put into the channel of the subscription that did not get it
+  KICKFAIL               put into its channel, unless it is still there
+  DELFAIL, SENT, RESENT  nothing: they were delivered
+
+It may be interrupted, and is safe to run twice: each line is recovered once, and Redis
+remembers that for 30 days. Lines of other programs are skipped and counted.`,
+		Example: `  medispatcher recover --dry-run /var/log/medispatcher/data.log
+  medispatcher recover /var/log/medispatcher/data.log*
+  zcat data.log.2.gz | medispatcher recover -`,
+		Args: atLeast(1, -1, "FILE"),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			return s.recoverFiles(ctx, args, dryRun)
+		}),
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
+	return cmd
+}
+
+// dataLogFile is a DATA log that is read.
+type dataLogFile struct {
+	name string
+	io.Reader
+	close func() error
+	size  int64 // -1: unknown
+}
+
+// openLogs opens files. Of each only what is there now is read: recovering may well make a
+// dispatcher write to it.
+func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFile, size int64, err error) {
+	for _, name := range names {
+		if name == "-" {
+			in := interruptible(ctx, s.stdin)
+			list = append(list, dataLogFile{"stdin", in, in.Close, -1})
+			continue
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return list, 0, usagef("%v", err)
+		}
+		list = append(list, dataLogFile{name, nil, f.Close, -1})
+		info, err := f.Stat()
+		if err != nil {
+			return list, 0, err
+		}
+		if info.IsDir() {
+			return list, 0, usagef("%s is a directory; name the files in it", name)
+		}
+		last := &list[len(list)-1]
+		last.Reader = f
+		if info.Mode().IsRegular() {
+			last.Reader, last.size = io.LimitReader(f, info.Size()), info.Size()
+		}
+	}
+	for _, src := range list {
+		if src.size < 0 {
+			return list, -1, nil
+		}
+		size += src.size
+	}
+	return list, size, nil
+}
+
+func (s *state) recoverFiles(ctx context.Context, names []string, dryRun bool) error {
+	files, size, err := s.openLogs(ctx, names)
+	defer func() {
+		for _, f := range files {
+			_ = f.close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	snapshot, err := s.registry.Latest(ctx)
+	if err != nil {
+		return err
+	}
+	r := &recovery{
+		state: s, dryRun: dryRun, tally: map[rescue.Code]*tally{}, batches: map[int]*batch{},
+		bar: s.progress(size, "recovering", progressbar.OptionShowBytes(true)),
+		planner: rescue.Planner{
+			Partitions: s.cfg.Partitions, MaxBody: int64(s.cfg.MaxBody), Now: time.Now,
+			Exists: func(sub string) bool { _, ok := snapshot.Subs[sub]; return ok },
+			Wanted: func(topic string) bool { return len(snapshot.Router.Route(topic)) > 0 },
+		},
+	}
+	for _, f := range files {
+		if err = r.read(ctx, f); err != nil {
+			break
+		}
+	}
+	_ = r.bar.Finish()
+	if err == nil {
+		err = r.flush(ctx)
+	}
+	return r.summary(err)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/amender"
+	rescue "github.com/solate/medispatcher/recover"
+)
+
+const (
+	// kickFailLines bounds the lines of one round of healing, whose next round goes on.
+	kickFailLines = 1000
+	// kickFailMost bounds what is remembered. What is stuck beyond it has no line.
+	kickFailMost = 100_000
+	// kickFailEvery spaces the looks.
+	kickFailEvery = 5 * time.Second
+	// buriedOwner owns the entries that wait for their next attempt.
+	buriedOwner = "~buried"
+)
+
+// kickFails writes down the messages that healing cannot give back, each once.
+type kickFails struct {
+	told map[medispatcher.Channel]map[string]bool // entries of channels that are stuck
+	n    int
+	next time.Time // no look before: healing that fails is repeated soon
+}
+
+// tell looks at the channels whose healing failed. A Redis that is away is no reason for a
+// line: then nobody knows what is stuck, and healing is repeated.
+func (k *kickFails) tell(ctx context.Context, d *daemon, rows []amender.Row, healed bool) {
+	if healed {
+		k.told, k.n, k.next = nil, 0, time.Time{}
+	}
+	if healed || time.Now().Before(k.next) {
+		return
+	}
+	owners := map[medispatcher.Channel][]string{}
+	reasons := map[medispatcher.Channel]error{}
+	for _, row := range rows {
+		if row.Error == "" || row.Subscription == "" {
+			continue
+		}
+		c := medispatcher.Channel{Partition: row.Partition, Subscription: row.Subscription}
+		if err := d.kickAgain(ctx, c, row.Owner); errors.Is(err, medispatcher.ErrGone) {
+			reasons[c] = err
+			owners[c] = append(owners[c], row.Owner)
+		}
+	}
+	if len(owners) == 0 {
+		return
+	}
+	k.next = time.Now().Add(kickFailEvery)
+	left := kickFailLines
+	for c, list := range owners {
+		// A step that fails half way leaves its entry with ~buried.
+		for _, owner := range append(list, buriedOwner) {
+			if owner == "" {
+				continue // ~buried's own
+			}
+			err := d.store.EachPending(ctx, c, owner, func(entryID string) bool {
+				return left > 0 && k.n < kickFailMost && !k.told[c][entryID]
+			}, func(m medispatcher.Delivery) bool {
+				left--
+				k.one(d, &m, owner, reasons[c])
+				return left > 0 && k.n < kickFailMost
+			})
+			if err != nil {
+				d.log.Warn("what cannot be given back cannot be read", "partition", c.Partition, "subscription", c.Subscription, "error", err)
+			}
+		}
+	}
+}
+
+// kickAgain finds out what exactly is wrong: the report has only the words.
+func (d *daemon) kickAgain(ctx context.Context, c medispatcher.Channel, owner string) error {
+	if owner == "" {
+		_, err := d.store.Orphans(ctx, c, false, false)
+		return err
+	}
+	_, _, err := d.store.Kick(ctx, c, owner, 1)
+	return err
+}
+
+// one writes a line.
+func (k *kickFails) one(d *daemon, m *medispatcher.Delivery, owner string, reason error) {
+	if k.told == nil {
+		k.told = map[medispatcher.Channel]map[string]bool{}
+	}
+	if k.told[m.Channel] == nil {
+		k.told[m.Channel] = map[string]bool{}
+	}
+	k.told[m.Channel][m.EntryID] = true
+	if k.n++; k.n == kickFailMost {
+		d.log.Error("too many messages cannot be given back: those from here on have no line in the DATA log", "lines", k.n)
+	}
+	d.log.Warn("a message cannot be given back", "partition", m.Partition, "subscription", m.Subscription,
+		"id", m.Message.ID, "entry", m.EntryID, "owner", owner, "error", reason)
+	d.keep(rescue.Line{
+		Code: rescue.KickFail, Error: reason.Error(), Partition: m.Partition, Subscription: m.Subscription,
+		Attempt: m.Attempt, Entry: m.EntryID, Message: rescue.MessageOf(&m.Message),
+	})
+}

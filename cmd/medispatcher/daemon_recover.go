@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/streams"
+)
+
+var (
+	_ rescue.Lists     = (*streams.RecoverLists)(nil)
+	_ rescue.Publisher = (*streams.Store)(nil)
+)
+
+// openParked is the Redis with the recover lists.
+func (d *daemon) openParked() (*streams.Store, error) {
+	if d.cfg.RecoverRedisURL == "" || d.cfg.RecoverRedisURL == d.cfg.RedisURL {
+		return d.store, nil
+	}
+	cfg := d.cfg.streams(d.info.ID)
+	cfg.URL = d.cfg.RecoverRedisURL
+	return streams.Open(cfg)
+}
+
+func (d *daemon) closeParked() error {
+	if d.parked == d.store {
+		return nil
+	}
+	return d.parked.Close()
+}
+
+// watchRecoverLists publishes what producers parked, until ctx ends.
+func (d *daemon) watchRecoverLists(ctx context.Context) error {
+	log := d.log
+	if d.parked != d.store {
+		log = log.With("recover_redis", redisAt(d.cfg.RecoverRedisURL))
+	}
+	w := &rescue.Watcher{
+		Lists: streams.NewRecoverLists(d.parked), Main: d.store,
+		Partitions: d.cfg.Partitions, MaxBody: int64(d.cfg.MaxBody), Keep: d.keep, Log: log,
+	}
+	return w.Run(ctx)
+}
+
+// onHangup opens the DATA log anew at SIGHUP, until stop is called: logrotate may send one.
+// Without this the signal would end the process.
+func (d *daemon) onHangup() (stop func()) {
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range hangups {
+			if err := d.dataLog.Reopen(); err != nil {
+				d.log.Error("the DATA log cannot be opened anew", "file", d.cfg.DataLog, "error", err)
+				continue
+			}
+			d.log.Info("SIGHUP: the DATA log is opened anew if it was renamed", "file", d.cfg.DataLog)
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		<-done
+	}
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/solate/medispatcher"
+	rescue "github.com/solate/medispatcher/recover"
+)
+
+// recovery is one run of the command.
+type recovery struct {
+	*state
+	planner  rescue.Planner
+	dryRun   bool
+	bar      *progressbar.ProgressBar
+	batches  map[int]*batch // by partition
+	held     int            // lines in them
+	bytes    int            // of their bodies
+	tally    map[rescue.Code]*tally
+	foreign  int // lines of other programs
+	problems int
+}
+
+// tally counts what became of the lines of one code.
+type tally struct{ recovered, already, nothing, failed int }
+
+// batch is what goes to one partition in one step.
+type batch struct {
+	once []medispatcher.Once
+	from []origin
+}
+
+// origin is where a message stands.
+type origin struct {
+	code rescue.Code
+	file string
+	line int
+}
+
+func (r *recovery) count(code rescue.Code) *tally {
+	t := r.tally[code]
+	if t == nil {
+		t = &tally{}
+		r.tally[code] = t
+	}
+	return t
+}
+
+// progressReader shows how far a file is read.
+type progressReader struct {
+	io.Reader
+	bar *progressbar.ProgressBar
+}
+
+func (p progressReader) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	_ = p.bar.Add(n)
+	return n, err
+}
+
+func (r *recovery) read(ctx context.Context, f dataLogFile) error {
+	lines := rescue.NewReader(progressReader{f, r.bar}, int64(r.cfg.MaxBody))
+	for {
+		l, err := lines.Next()
+		at := origin{l.Code, f.name, lines.N()}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, rescue.ErrForeign):
+			r.foreign++
+		case errors.Is(err, rescue.ErrTorn):
+			at.code = damaged
+			r.problem(at, err.Error())
+		case errors.Is(err, rescue.ErrLongLine):
+			at.code = damaged
+			r.problem(at, err.Error()+"; raise it here and at the dispatchers, and recover the file again")
+		case err != nil:
+			return fmt.Errorf("cannot read %s behind line %d: %w", f.name, lines.N(), err)
+		default:
+			if err := r.line(ctx, &l, at); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// damaged stands in the summary where a code would.
+const damaged rescue.Code = "damaged"
+
+func (r *recovery) problem(at origin, text string) {
+	r.count(at.code).failed++
+	if r.problems++; r.problems > recoverProblems {
+		return
+	}
+	what := ""
+	if at.code != damaged {
+		what = string(at.code) + ": "
+	}
+	_ = r.bar.Clear()
+	_, _ = fmt.Fprintf(r.stderr, "medispatcher: %s line %d: %s%s\n", clean(at.file), at.line, what, clean(text))
+}
+
+func (r *recovery) line(ctx context.Context, l *rescue.Line, at origin) error {
+	plan := r.planner.Plan(l)
+	switch {
+	case plan.Problem != "":
+		r.problem(at, plan.Problem)
+		return nil
+	case plan.Once == nil:
+		r.count(at.code).nothing++
+		return nil
+	}
+	b := r.batches[plan.Partition]
+	if b == nil {
+		b = &batch{}
+		r.batches[plan.Partition] = b
+	}
+	b.once, b.from = append(b.once, *plan.Once), append(b.from, at)
+	r.held++
+	r.bytes += len(plan.Once.Message.Body)
+	if r.held >= recoverBatch || r.bytes >= recoverBytes {
+		return r.flush(ctx)
+	}
+	return nil
+}
+
+// flush writes what was gathered.
+func (r *recovery) flush(ctx context.Context) error {
+	for p, b := range r.batches {
+		step, cancel := context.WithTimeout(ctx, stepWithin)
+		done, err := r.store.WriteOnce(step, p, b.once, recoverKeep, r.dryRun)
+		if err == nil {
+			r.ring(step, p, b, done)
+		}
+		cancel()
+		if err != nil {
+			return r.stopped(b.from[0], err)
+		}
+		var stop error
+		for i, d := range done {
+			t := r.count(b.from[i].code)
+			switch {
+			case errors.Is(d.Err, medispatcher.ErrGone):
+				r.problem(b.from[i], r.explain(d.Err).Error())
+			case d.Err != nil: // of Redis as a whole: the next ones would meet it, too
+				if stop == nil {
+					stop = r.stopped(b.from[i], d.Err)
+				}
+			case d.Result == medispatcher.OnceWritten:
+				t.recovered++
+			case d.Result == medispatcher.OnceThere:
+				t.nothing++
+			default:
+				t.already++
+			}
+		}
+		if stop != nil {
+			return stop
+		}
+	}
+	clear(r.batches)
+	r.held, r.bytes = 0, 0
+	return nil
+}
+
+func (r *recovery) stopped(at origin, err error) error {
+	return fmt.Errorf("stopped at line %d of %s; run it again: what is recovered already is left alone: %w", at.line, clean(at.file), r.explain(err))
+}
+
+// ring tells the dispatchers of channels that were written to.
+func (r *recovery) ring(ctx context.Context, p int, b *batch, done []medispatcher.OnceDone) {
+	subs := map[string]bool{}
+	for i, d := range done {
+		if sub := b.once[i].Subscription; sub != "" && d.Result == medispatcher.OnceWritten && !r.dryRun {
+			subs[sub] = true
+		}
+	}
+	if len(subs) > 0 {
+		_ = r.store.Ring(ctx, p, slices.Sorted(maps.Keys(subs))) // a hint
+	}
+}
+
+// summary tells what became of the lines. err is why reading stopped.
+func (r *recovery) summary(err error) error {
+	word := "RECOVERED"
+	if r.dryRun {
+		word = "TO RECOVER"
+	}
+	t := table{header: []string{"CODE", ">" + word, ">ALREADY", ">NOTHING TO DO", ">FAILED"}}
+	failed := 0
+	for _, code := range slices.SortedFunc(maps.Keys(r.tally), func(a, b rescue.Code) int { return cmp.Compare(strings.ToUpper(string(a)), strings.ToUpper(string(b))) }) {
+		n := r.tally[code]
+		failed += n.failed
+		t.add(string(code), fmt.Sprint(n.recovered), fmt.Sprint(n.already), fmt.Sprint(n.nothing), fmt.Sprint(n.failed))
+	}
+	if len(r.tally) > 0 {
+		if err := t.write(r.stdout); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.foreign > 0:
+		_, _ = fmt.Fprintf(r.stdout, "%s of other programs skipped\n", counted(int64(r.foreign), "line"))
+	case len(r.tally) == 0 && err == nil:
+		_, _ = fmt.Fprintln(r.stdout, "nothing in it")
+	}
+	switch {
+	case err != nil:
+		return err
+	case failed > recoverProblems:
+		return fmt.Errorf("%s not recovered, the first %d are above; correct what they say and run it again", counted(int64(failed), "line"), recoverProblems)
+	case failed > 0:
+		return fmt.Errorf("%s not recovered; correct what is said above and run it again", counted(int64(failed), "line"))
+	}
+	return nil
+}

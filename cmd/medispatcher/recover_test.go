@@ -1,0 +1,309 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestDaemonRecoverLists: producers parked messages at either end while nothing ran, on a Redis
+// of its own, garbage and too large ones among them.
+func TestDaemonRecoverLists(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		parked := streamstest.Mini(t)
+		file := filepath.Join(t.TempDir(), "data.log")
+		vars := []string{
+			"MEDIS_REDIS_URL=" + env.URL, "MEDIS_RECOVER_REDIS_URL=" + parked.URL, "MEDIS_DATA_LOG=" + file,
+			"MEDIS_MAX_BODY=1KiB", "MEDIS_PARTITIONS=2",
+		}
+		w := newWorker(t)
+		cli := &cli{t: t, env: vars}
+		cli.ok("sub", "put", "s", "--topic", "a.*", "--url", w.URL)
+		var want []string
+		for i := range 200 {
+			body := fmt.Sprintf(`{"n":%d}`, i)
+			want = append(want, body)
+			text, err := json.Marshal(map[string]any{"topic": "a.b", "body": body, "time": 1_700_000_000_000 + i})
+			if err != nil {
+				t.Fatal(err)
+			}
+			push := parked.Client.RPush
+			if i%2 == 0 {
+				push = parked.Client.LPush
+			}
+			if err := push(t.Context(), fmt.Sprintf("medis:recover:%d", i%3), text).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, garbage := range []string{"nope", `{"body":"x"}`, `{"topic":"a.b","body":"` + strings.Repeat("x", 1025) + `"}`} {
+			if err := parked.Client.RPush(t.Context(), "medis:recover:0", garbage).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := startServe(t, vars, "serve")
+		w.await(t, "all", func(got map[string][]string) bool { return len(got["s"]) >= 200 })
+		eventually(t, "nothing parked nor in hand", func() bool { return len(parked.Client.Keys(t.Context(), "*").Val()) == 0 })
+		if code := r.stop(); code != exitOK {
+			t.Errorf("exit %d", code)
+		}
+		w.mu.Lock()
+		got := slices.Sorted(slices.Values(w.got["s"]))
+		w.mu.Unlock()
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %d deliveries, want each of %d once", len(got), len(want))
+		}
+		if n := env.Client.XLen(t.Context(), "medis:{0}:quarantine").Val(); n != 3 {
+			t.Errorf("%d in the quarantine, want 3", n)
+		}
+
+		// The limit is raised: the large one is recovered, the others cannot be.
+		cli.env = append(vars, "MEDIS_MAX_BODY=2KiB")
+		out := cli.recover(exitFailed, "--dry-run", file)
+		contains(t, out, "RECOVFAILASSERT           1        0              0       1", "RECOVFAILDECODE           0        0              0       1")
+		for _, column := range []string{"1        0", "0        1"} {
+			contains(t, cli.recover(exitFailed, file), "RECOVFAILASSERT          "+column)
+		}
+		r = startServe(t, cli.env, "serve")
+		w.await(t, "the large one", func(got map[string][]string) bool { return len(got["s"]) == 201 })
+		r.stop()
+	})
+}
+
+// recover runs the command and returns its stdout.
+func (c *cli) recover(code int, args ...string) string {
+	c.t.Helper()
+	got, stdout, stderr := c.run("", append([]string{"recover"}, args...)...)
+	if got != code {
+		c.t.Errorf("recover %v: exit %d, want %d\n%s%s", args, got, code, stdout, stderr)
+	}
+	return stdout
+}
+
+// TestRecoverTwiceDeliversOnce: what nobody wanted, what was dropped, and what a channel could
+// not take, each to those alone who did not get it.
+func TestRecoverTwiceDeliversOnce(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		file := filepath.Join(t.TempDir(), "data.log")
+		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file}
+		cli := &cli{t: t, env: vars}
+		w := newWorker(t)
+		cli.ok("sub", "put", "good", "--topic", "t", "--url", w.URL)
+		cli.ok("sub", "put", "bad", "--topic", "t", "--url", w.URL)
+		cli.ok("sub", "put", "env", "--topic", "t", "--url", "[T_ENV:PUB]"+w.URL)
+		if err := env.Client.Set(t.Context(), "medis:{0}:ch:bad", "not a stream", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		r := startServe(t, vars, "serve")
+		xadd(t, env, "topic", "t", "body", "one", "id", "p1")
+		xadd(t, env, "topic", "t", "body", "two")
+		xadd(t, env, "topic", "later", "body", "three", "id", "p3")
+		w.await(t, "the good one's", func(got map[string][]string) bool { return len(got["good"]) == 2 })
+		lines := func(code string) int {
+			text, _ := os.ReadFile(file)
+			return strings.Count(string(text), `"code":"`+code+`"`)
+		}
+		eventually(t, "the DATA log", func() bool { return lines("REDISTFAIL") == 2 && lines("DROPPED") == 2 && lines("UNROUTABLE") == 1 })
+		cli.ok("sub", "set", "env", "urls="+w.URL)
+		eventually(t, "the new URL in force", func() bool { return strings.Count(r.logs.String(), "subscriptions in force") >= 2 })
+		cli.recover(exitFailed, file) // two are stuck still: nobody wants "later", and the key is still wrong
+
+		if err := env.Client.Del(t.Context(), "medis:{0}:ch:bad").Err(); err != nil {
+			t.Fatal(err)
+		}
+		cli.ok("sub", "put", "later", "--topic", "later", "--url", w.URL)
+		out := cli.recover(exitOK, file)
+		contains(t, out, "REDISTFAIL          2        0", "UNROUTABLE          1        0", "DROPPED             0        2")
+		w.await(t, "the others'", func(got map[string][]string) bool {
+			return len(got["bad"]) == 2 && len(got["later"]) == 1 && len(got["env"]) == 2
+		})
+		contains(t, cli.recover(exitOK, file, file), "REDISTFAIL          0        4", "UNROUTABLE          0        2")
+		eventually(t, "nothing waits", func() bool {
+			counts := env.Client.HGetAll(t.Context(), "medis:stats:{0}:total").Val()
+			return counts["sent:bad"] == "2" && counts["sent:later"] == "1" && counts["sent:good"] == "2"
+		})
+		if code := r.stop(); code != exitOK {
+			t.Errorf("exit %d", code)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if total(w.got) != 7 || len(w.got["good"]) != 2 || len(w.got["bad"]) != 2 || len(w.got["later"]) != 1 {
+			t.Errorf("delivered %v", w.got)
+		}
+		if id := w.header["bad"].Get("webhook-id"); id != "p1" && !strings.HasPrefix(id, "0-") {
+			t.Errorf("webhook-id %q is not the one that the others saw", id)
+		}
+	})
+}
+
+func TestRecoverRefuses(t *testing.T) {
+	c := newCLI(t)
+	dir := t.TempDir()
+	c.fails(exitUsage, "", []string{"recover"}, "FILE is missing")
+	c.fails(exitUsage, "", []string{"recover", filepath.Join(dir, "none")}, "no such file")
+	c.fails(exitUsage, "", []string{"recover", dir}, "is a directory; name the files in it")
+	contains(t, c.ok("recover", writeFile(t, "data.log", "")), "nothing in it")
+	contains(t, c.ok("recover", writeFile(t, "data.log", "hello\n{}\n")), "2 lines of other programs skipped")
+	code, stdout, stderr := c.run(`{"code":"DROPPED","time":"2026-`+"\nnoise\n", "recover", "-")
+	if code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	contains(t, stdout, "damaged          0        0              0       1", "1 line of other programs")
+	checkLines(t, stderr, "stdin line 1: is damaged", "1 line not recovered; correct what is said above")
+	if code, _, stderr := runCancelled(t, c.env, "recover", writeFile(t, "data.log", "x\n")); code != exitFailed || !strings.Contains(stderr, "interrupted") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// TestRecoverManyProblems: a file that is wrong from end to end does not flood the terminal.
+func TestRecoverManyProblems(t *testing.T) {
+	c := newCLI(t)
+	line := `{"code":"RECOVFAILBACK","time":"2026-01-02T03:04:05Z","partition":0,"token":"t.%d","message":{"topic":"a..b","body":"x"}}` + "\n"
+	var text strings.Builder
+	for i := range 150 {
+		fmt.Fprintf(&text, line, i)
+	}
+	code, _, stderr := c.run("", "recover", writeFile(t, "data.log", text.String()))
+	if n := strings.Count(stderr, "\n"); code != exitFailed || n != recoverProblems+1 {
+		t.Errorf("exit %d, %d lines", code, n)
+	}
+	contains(t, stderr, "150 lines not recovered, the first 100 are above")
+}
+
+// TestRecoverBatches: more lines than one step writes, of both partitions.
+func TestRecoverBatches(t *testing.T) {
+	c := newCLI(t, "MEDIS_PARTITIONS=2")
+	var text strings.Builder
+	for i := range 450 {
+		fmt.Fprintf(&text, `{"code":"RECOVFAILBACK","time":"2026-01-02T03:04:05Z","partition":0,"token":"t.%d","message":{"topic":"a","body":"%d"}}`+"\n", i, i)
+	}
+	file := writeFile(t, "data.log", text.String())
+	contains(t, c.recover(exitOK, file), "RECOVFAILBACK        450        0")
+	contains(t, c.recover(exitOK, file), "RECOVFAILBACK          0      450")
+	zero, _ := c.redis.Stream("medis:{0}:incoming")
+	one, _ := c.redis.Stream("medis:{1}:incoming")
+	if len(zero)+len(one) != 450 || len(zero) < 100 || len(one) < 100 {
+		t.Errorf("%d and %d published", len(zero), len(one))
+	}
+}
+
+// TestRecoverStopsOutOfMemory: it says where, and goes on there when it is run again.
+func TestRecoverStopsOutOfMemory(t *testing.T) {
+	env := streamstest.Real(t)
+	c := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
+	if err := env.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	file := writeFile(t, "data.log", `{"code":"RECOVFAILBACK","time":"2026-01-02T03:04:05Z","partition":0,"token":"t.1","message":{"topic":"a","body":"x"}}`)
+	c.fails(exitFailed, "", []string{"recover", file}, "stopped at line 1 of "+file)
+	if err := env.Client.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c.recover(exitOK, file)
+	if n := env.Client.XLen(t.Context(), incoming).Val(); n != 1 {
+		t.Errorf("%d published", n)
+	}
+}
+
+// TestDaemonKickFail: what a dead dispatcher owned cannot be given back, because the key of
+// the due times was replaced.
+func TestDaemonKickFail(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		file := filepath.Join(t.TempDir(), "data.log")
+		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file, "MEDIS_DEAD_AFTER=300ms", "MEDIS_HEARTBEAT=50ms"}
+		w := newWorker(t)
+		cli := &cli{t: t, env: vars}
+		cli.ok("sub", "put", "s", "--topic", "t", "--url", w.URL)
+		dead := env.Open(t, env.Config("dead"))
+		if err := dead.Heartbeat(t.Context(), medispatcher.Dispatcher{ID: "dead", DeadAfter: time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+		wants := []medispatcher.Want{{Channel: medispatcher.Channel{Subscription: "s"}, Max: 10}}
+		_, _ = dead.Read(t.Context(), wants) // makes the group
+		for i := range 3 {
+			if err := env.Client.Do(t.Context(), "XADD", "medis:{0}:ch:s", "*", "topic", "t", "body", i, "~src", fmt.Sprintf("%d-0", i+1)).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := dead.Read(t.Context(), wants); err != nil || len(got) != 3 {
+			t.Fatalf("%v, %v", got, err)
+		}
+		if err := env.Client.Set(t.Context(), "medis:{0}:retry:s", "not a zset", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		r := startServe(t, vars, "serve")
+		read := func() (bodies []string) {
+			f, err := os.Open(file)
+			if err != nil {
+				return nil
+			}
+			defer f.Close()
+			lines := rescue.NewReader(f, 1000)
+			for {
+				l, err := lines.Next()
+				if err != nil {
+					return bodies
+				}
+				if l.Code == rescue.KickFail && l.Subscription == "s" && l.Entry != "" && strings.Contains(l.Error, "WRONGTYPE") {
+					bodies = append(bodies, *l.Message.Body)
+				}
+			}
+		}
+		eventually(t, "three lines", func() bool { return len(read()) >= 3 })
+		if got := slices.Sorted(slices.Values(read())); !slices.Equal(got, []string{"0", "1", "2"}) {
+			t.Errorf("KICKFAIL of %v", got)
+		}
+		contains(t, cli.recover(exitOK, file), "KICKFAIL          0        0              3       0") // they are still there
+		if err := env.Client.Del(t.Context(), "medis:{0}:retry:s").Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.await(t, "healed", func(got map[string][]string) bool { return len(got["s"]) == 3 })
+		eventually(t, "settled", func() bool { return env.Client.XLen(t.Context(), "medis:{0}:ch:s").Val() == 0 })
+		if n := len(read()); n != 3 {
+			t.Errorf("%d lines, want one for each message", n)
+		}
+		if code := r.stop(); code != exitOK {
+			t.Errorf("exit %d", code)
+		}
+		// The channel was lost, or so the file says: they go into it again.
+		contains(t, cli.recover(exitOK, file), "KICKFAIL          3        0              0       0")
+		if n := env.Client.XLen(t.Context(), "medis:{0}:ch:s").Val(); n != 3 {
+			t.Errorf("%d in the channel", n)
+		}
+	})
+}
+
+// TestDaemonHangup: SIGHUP ends nothing, and has the DATA log made anew.
+func TestDaemonHangup(t *testing.T) {
+	env := streamstest.Mini(t)
+	file := filepath.Join(t.TempDir(), "data.log")
+	r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file}, "serve")
+	if err := os.Rename(file, file+".1"); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGHUP); err != nil {
+		t.Skip("no SIGHUP here:", err)
+	}
+	eventually(t, "the file", func() bool { _, err := os.Stat(file); return err == nil })
+	if code, _ := r.call(http.MethodGet, "/healthz", ""); code != 200 {
+		t.Errorf("healthz %d", code)
+	}
+	if code := r.stop(); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+}

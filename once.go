@@ -1,0 +1,45 @@
+package medispatcher
+
+// RecoverList is a list where producers park messages that they could not publish.
+type RecoverList struct {
+	Name   string // the whole key
+	Type   string // "list"; "none" while nothing waits in it; another: it is not ours to read
+	InHand bool   // items taken from it are not settled yet
+}
+
+// RecoverItem is an item taken from a recover list.
+type RecoverItem struct {
+	Token string // unique, and the same however often the item is seen
+	Text  string // as the producer pushed it
+}
+
+// Once is something to be written to a partition once, however often that is tried and by
+// however many. It goes to the incoming stream, to one channel, or to the quarantine.
+type Once struct {
+	Token   string // what makes it the same: "NAME" or "NAME.<number>"
+	Message Message
+	Again   bool // to the incoming stream, where its id was taken before: it is not a duplicate
+
+	Subscription string // not empty: to this channel alone, READY
+	Unless       string // with Subscription: not while the channel holds this entry
+
+	Reason string // not empty: to the quarantine, as Raw, because of this
+	Raw    string
+	Source string // where Raw comes from
+}
+
+// OnceDone is what became of a Once.
+type OnceDone struct {
+	Result OnceResult
+	Err    error // not nil: nothing was written, and it may be tried again
+}
+
+// OnceResult classifies what became of a Once.
+type OnceResult string
+
+// The results of a Once.
+const (
+	OnceWritten OnceResult = "written"
+	OnceAlready OnceResult = "already" // written before, by anybody
+	OnceThere   OnceResult = "there"   // the entry that Unless names is still in the channel
+)

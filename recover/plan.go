@@ -1,0 +1,159 @@
+package recover
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// Plan is what recovering a line comes to. One of Once, Nothing and Problem holds.
+type Plan struct {
+	Once      *medispatcher.Once // to be written to Partition
+	Partition int
+	Nothing   string // why there is nothing to do
+	Problem   string // why it cannot be done, and what to do
+}
+
+// Planner decides what recovering a line comes to. It changes nothing.
+type Planner struct {
+	Partitions int
+	MaxBody    int64                   // bytes
+	Exists     func(sub string) bool   // whether there is such a subscription
+	Wanted     func(topic string) bool // whether any subscription wants a topic
+	Now        func() time.Time
+}
+
+// Plan decides about one line.
+func (p *Planner) Plan(l *Line) Plan {
+	var m medispatcher.Message
+	var err error
+	switch l.Code {
+	case Sent, Resent:
+		return Plan{Nothing: "it was delivered"}
+	case DeleteFail:
+		return Plan{Nothing: "it was delivered; if Redis still has it, it will be delivered again by itself"}
+	case DecodeError:
+		m, err = p.decodeEntry(l)
+	case RecoverFailDecode, RecoverFailAssert:
+		m, err = p.decodeItem(l)
+	case RedistributeFail, DroppedMessage, KickFail:
+		return p.toChannel(l)
+	case RecoverFailBack, Unroutable:
+		if m, err = p.whole(l); err == nil && l.Code == Unroutable {
+			if !p.Wanted(m.Topic) {
+				return Plan{Problem: fmt.Sprintf("still no subscription wants the topic %s; put one, and recover the file again", m.Topic)}
+			}
+			m = anew(m)
+		}
+		m.Delay = p.rest(m.Delay, l.Time)
+	}
+	if err != nil {
+		return Plan{Problem: oneLine(err)}
+	}
+	token := l.OnceToken()
+	return Plan{Once: &medispatcher.Once{Token: token, Message: m, Again: l.Code == Unroutable}, Partition: partitionOf(&m, token, p.Partitions)}
+}
+
+// anew takes the id that was made from an entry off a message that gets a new entry.
+func anew(m medispatcher.Message) medispatcher.Message {
+	if m.Generated {
+		m.ID, m.Generated = "", false
+	}
+	return m
+}
+
+// whole is the message of a line, checked: somebody may have edited the file.
+func (p *Planner) whole(l *Line) (medispatcher.Message, error) {
+	if l.Message == nil {
+		return medispatcher.Message{}, errors.New("has no message")
+	}
+	m := l.Message.Restore()
+	if err := m.Check(); err != nil {
+		return m, err
+	}
+	return m, checkBody(&m, p.MaxBody)
+}
+
+// rest is what is left of a delay that began at a time.
+func (p *Planner) rest(delay time.Duration, at time.Time) time.Duration {
+	return max(0, delay-max(0, p.Now().Sub(at)))
+}
+
+func (p *Planner) decodeEntry(l *Line) (medispatcher.Message, error) {
+	fields, err := l.Fields()
+	if err != nil {
+		return medispatcher.Message{}, err
+	}
+	at := l.Time
+	if ms, _, ok := strings.Cut(l.Entry, "-"); ok {
+		if n, err := strconv.ParseInt(ms, 10, 64); err == nil {
+			at = time.UnixMilli(n)
+		}
+	}
+	m, err := medispatcher.DecodeEntry(fields, at)
+	if err != nil {
+		return m, fmt.Errorf("still cannot be decoded: %w; publish it anew as it should be, and leave this line", err)
+	}
+	m.Delay = p.rest(m.Delay, at)
+	return m, checkBody(&m, p.MaxBody)
+}
+
+func (p *Planner) decodeItem(l *Line) (medispatcher.Message, error) {
+	fields, err := l.Fields()
+	if err != nil {
+		return medispatcher.Message{}, err
+	}
+	m, err := DecodeItem([]byte(fields[rawItem]), p.MaxBody)
+	if err != nil {
+		return m, fmt.Errorf("still cannot be decoded: %s; publish it anew as it should be, and leave this line", oneLine(err))
+	}
+	if m.Time.IsZero() {
+		m.Time = l.Time
+	}
+	m.Delay = p.rest(m.Delay, l.Time)
+	return m, nil
+}
+
+var entryID = regexp.MustCompile(`^[0-9]{1,20}-[0-9]{1,20}$`)
+
+// toChannel puts a message back where it was: others of its topic have theirs.
+func (p *Planner) toChannel(l *Line) Plan {
+	m, err := p.whole(l)
+	switch {
+	case err != nil:
+		return Plan{Problem: oneLine(err)}
+	case m.ID == "":
+		return Plan{Problem: "its message has no id"}
+	case medispatcher.CheckSubscriptionID(l.Subscription) != nil:
+		return Plan{Problem: fmt.Sprintf("%q is not the id of a subscription", l.Subscription)}
+	case !p.Exists(l.Subscription):
+		return Plan{Problem: fmt.Sprintf("there is no subscription %s any more; put it and recover the file again, or publish the message to its topic anew", l.Subscription)}
+	case l.Partition < 0 || l.Partition >= p.Partitions:
+		return Plan{Problem: fmt.Sprintf("partition %d is not one of the %d that MEDIS_PARTITIONS says", l.Partition, p.Partitions)}
+	}
+	m.Delay = 0
+	once := &medispatcher.Once{Token: l.OnceToken(), Message: m, Subscription: l.Subscription}
+	if l.Code == KickFail {
+		if !entryID.MatchString(l.Entry) {
+			return Plan{Problem: fmt.Sprintf("%q is not the id of an entry", l.Entry)}
+		}
+		once.Unless = l.Entry
+	}
+	return Plan{Once: once, Partition: l.Partition}
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// partitionOf is the partition of a message. One without key and id may go to any: the token
+// chooses, so that every repetition goes to the same.
+func partitionOf(m *medispatcher.Message, token string, partitions int) int {
+	if m.Key == "" && m.ID == "" {
+		return medispatcher.Partition("", token, partitions)
+	}
+	return medispatcher.Partition(m.Key, m.ID, partitions)
+}

@@ -1,0 +1,99 @@
+package recover
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func entries(lines []Line) (out []string) {
+	for _, l := range lines {
+		out = append(out, l.Entry)
+	}
+	return out
+}
+
+func TestFileThatIsRotated(t *testing.T) {
+	log, path := open(t)
+	write(t, log, Line{Code: Sent, Entry: "1"})
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, log, Line{Code: Sent, Entry: "2"})
+	write(t, log, Line{Code: Sent, Entry: "3"})
+	if got := entries(read(t, path)); strings.Join(got, " ") != "2 3" {
+		t.Errorf("the new file holds %v", got)
+	}
+	if got := entries(read(t, path+".1")); strings.Join(got, " ") != "1" {
+		t.Errorf("the former file holds %v", got)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != 0 || info.Mode() != 0o600 {
+		t.Errorf("made anew: %v, %v", info, err)
+	}
+	write(t, log, Line{Code: Sent, Entry: "4"})
+	if got := entries(read(t, path)); strings.Join(got, " ") != "4" {
+		t.Errorf("the new file holds %v", got)
+	}
+}
+
+// TestRotationThatFails: the line is in the former file, and the operator hears of it.
+func TestRotationThatFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log, err := OpenDataLog(filepath.Join(dir, "data.log"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if err := os.Rename(dir, dir+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Write(Line{Code: Sent, Entry: "1"}); err == nil || !strings.Contains(err.Error(), "the line is in the former one") {
+		t.Errorf("error %v", err)
+	}
+	if got := entries(read(t, filepath.Join(dir+".1", "data.log"))); strings.Join(got, " ") != "1" {
+		t.Errorf("the former file holds %v", got)
+	}
+	if err := os.Rename(dir+".1", dir); err != nil {
+		t.Fatal(err)
+	}
+	write(t, log, Line{Code: Sent, Entry: "2"})
+}
+
+// TestLineAfterATornOne: the process before was killed inside a line.
+func TestLineAfterATornOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data.log")
+	if err := os.WriteFile(path, []byte(`{"code":"SENT","ti`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := OpenDataLog(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	write(t, log, Line{Code: Sent, Entry: "1"})
+	write(t, log, Line{Code: Sent, Entry: "2"})
+	text, err := os.ReadFile(path)
+	if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 4 || !strings.Contains(lines[1], `"1"`) {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestStdoutIsNotReopened(t *testing.T) {
+	log, err := OpenDataLog("-", &strings.Builder{})
+	if err == nil {
+		err = log.Reopen()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,68 @@
+package streams
+
+import (
+	"context"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	pendingPage   = 500 // entry ids of one round trip
+	pendingBodies = 50  // messages of one
+)
+
+// EachPending calls do for those entries of a channel that a consumer owns and that are
+// wanted, the message whole, the oldest first, until do says stop. It changes nothing, and works
+// where giving back does not.
+func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consumer string,
+	wanted func(entryID string) bool, do func(medispatcher.Delivery) (more bool),
+) error {
+	for from := "-"; from != ""; {
+		page, err := s.client.XPendingExt(ctx, &redis.XPendingExtArgs{
+			Stream: s.keys.channel(c.Partition, c.Subscription), Group: groupPush,
+			Start: from, End: "+", Count: pendingPage, Consumer: consumer,
+		}).Result()
+		if err != nil {
+			return failed("list the entries of "+consumer, err)
+		}
+		from = ""
+		if len(page) == pendingPage {
+			from = nextID(page[len(page)-1].ID)
+		}
+		page = slices.DeleteFunc(page, func(e redis.XPendingExt) bool { return !wanted(e.ID) })
+		for chunk := range slices.Chunk(page, pendingBodies) {
+			deliveries, err := s.pendingMessages(ctx, c, chunk)
+			if err != nil {
+				return err
+			}
+			for _, d := range deliveries {
+				if !do(d) {
+					return nil
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// pendingMessages reads entries. One that was deleted meanwhile is left out.
+func (s *Store) pendingMessages(ctx context.Context, c medispatcher.Channel, list []redis.XPendingExt) ([]medispatcher.Delivery, error) {
+	pipe := s.client.Pipeline()
+	cmds := make([]*redis.XMessageSliceCmd, len(list))
+	for i, e := range list {
+		cmds[i] = pipe.XRangeN(ctx, s.keys.channel(c.Partition, c.Subscription), e.ID, e.ID, 1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, failed("read entries of "+c.Subscription, err)
+	}
+	var deliveries []medispatcher.Delivery
+	for i, e := range list {
+		for _, m := range cmds[i].Val() {
+			deliveries = append(deliveries, delivery(c, m.ID, max(1, int(e.RetryCount)), m.Values))
+		}
+	}
+	return deliveries, nil
+}

@@ -1,0 +1,196 @@
+package streams
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	// scanCount keys are looked at by one SCAN, scanCalls times a look: 20,000 keys, which
+	// hold Redis for less than a millisecond each time and 2 % of a second in all. A
+	// Redis with more keys is gone through in several looks.
+	scanCount = 1000
+	scanCalls = 20
+	// An empty list is remembered for a while, so that it is found at once when it is used again.
+	rememberList  = 10 * time.Minute
+	rememberLists = 1000
+	maxLists      = 10_000 // looked at in turn; more wait until some are empty
+)
+
+// RecoverLists finds the lists where producers parked messages, and takes the items from
+// them. It is for one caller at a time.
+type RecoverLists struct {
+	store *Store
+
+	mu sync.Mutex // masters of a cluster are scanned at the same time
+	// known are the lists that were found, with the time they last held something.
+	known   map[string]time.Time
+	cursors map[string]uint64 // where the scan of a master goes on, by address
+}
+
+// NewRecoverLists looks at the Redis of a store, which need not be the main one.
+func NewRecoverLists(s *Store) *RecoverLists {
+	return &RecoverLists{store: s, known: map[string]time.Time{}, cursors: map[string]uint64{}}
+}
+
+// Find names the lists that hold items, or from which items are in hand, sorted.
+func (r *RecoverLists) Find(ctx context.Context) ([]medispatcher.RecoverList, error) {
+	if err := r.scan(ctx); err != nil {
+		return nil, failed("find recover lists", err)
+	}
+	names := slices.Sorted(maps.Keys(r.known))
+	var found []medispatcher.RecoverList
+	for chunk := range slices.Chunk(names, sweepChunk) {
+		lists, err := r.look(ctx, chunk)
+		if err != nil {
+			return nil, failed("look at recover lists", err)
+		}
+		found = append(found, lists...)
+	}
+	return found, nil
+}
+
+// look leaves out the lists that hold nothing, and forgets those that did not for long.
+func (r *RecoverLists) look(ctx context.Context, names []string) ([]medispatcher.RecoverList, error) {
+	pipe := r.store.client.Pipeline()
+	types := make([]*redis.StatusCmd, len(names))
+	hands := make([]*redis.IntCmd, len(names))
+	for i, name := range names {
+		types[i] = pipe.Type(ctx, name)
+		hands[i] = pipe.Exists(ctx, r.store.keys.hand(name))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	var found []medispatcher.RecoverList
+	for i, name := range names {
+		l := medispatcher.RecoverList{Name: name, Type: types[i].Val(), InHand: hands[i].Val() > 0}
+		switch {
+		case l.Type != "none" || l.InHand:
+			r.known[name] = now
+			found = append(found, l)
+		case now.Sub(r.known[name]) > rememberList || len(r.known) > rememberLists:
+			delete(r.known, name)
+		}
+	}
+	return found, nil
+}
+
+// scan looks at some more keys, on every master of a cluster.
+func (r *RecoverLists) scan(ctx context.Context) error {
+	if cluster, ok := r.store.client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			return r.scanOne(ctx, master, master.Options().Addr)
+		})
+	}
+	return r.scanOne(ctx, r.store.client, "")
+}
+
+func (r *RecoverLists) scanOne(ctx context.Context, client redis.Cmdable, addr string) error {
+	r.mu.Lock()
+	cursor := r.cursors[addr]
+	r.mu.Unlock()
+	var found []string
+	var err error
+	for range scanCalls {
+		var keys []string
+		if keys, cursor, err = client.Scan(ctx, cursor, r.store.keys.recoverPattern(), scanCount).Result(); err != nil {
+			cursor = 0 // it may be another server's by now
+			break
+		}
+		if found = append(found, keys...); cursor == 0 {
+			break
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cursors[addr] = cursor
+	for _, key := range found {
+		r.note(key)
+	}
+	return err
+}
+
+// note remembers a key that the scan found, if it is one of ours.
+func (r *RecoverLists) note(key string) {
+	switch k := r.store.keys; {
+	case strings.HasPrefix(key, k.recoverList()):
+	case strings.HasPrefix(key, k.inHand()):
+		if key = k.listOf(key); !strings.HasPrefix(key, k.recoverList()) {
+			return
+		}
+	default:
+		return
+	}
+	if _, ok := r.known[key]; !ok && len(r.known) < maxLists {
+		r.known[key] = time.Now()
+	}
+}
+
+// takeScript takes items from a list into the hash of items in hand, unless there are some.
+//
+// KEYS list, items in hand. ARGV name of the batch, most items, most bytes of all of them.
+// Returns {token, item, …} of what is in hand.
+//
+// Safe to repeat and to run by several at once: while anything is in hand nothing is taken,
+// and everybody is told the same. An item is in the hash before it leaves the list, in one
+// step. HDEL of a token that nobody has is there for its effect on Redis alone: it is a write
+// that Redis allows out of memory, and so is then the rest. A Redis that is full
+// of parked messages has to be emptied.
+var takeScript = redis.NewScript(`
+local held = redis.call('HGETALL', KEYS[2])
+if #held > 0 then return held end
+local most, room = tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('HDEL', KEYS[2], ARGV[1])
+for i = 1, most do
+  local item = redis.call('LINDEX', KEYS[1], 0)
+  if not item or i > 1 and #item > room then break end
+  room = room - #item
+  local token = ARGV[1] .. '.' .. i
+  redis.call('HSET', KEYS[2], token, item)
+  redis.call('LPOP', KEYS[1])
+  held[#held + 1] = token
+  held[#held + 1] = item
+end
+return held
+`)
+
+// Take returns the items in hand of a list. When there are none it takes some first: at most
+// count, and no more bytes than that unless the first alone has more. They are in the order
+// of the list, read from its left.
+func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes int64) ([]medispatcher.RecoverItem, error) {
+	k := []string{list, r.store.keys.hand(list)}
+	res, err := takeScript.Run(ctx, r.store.client, k, rand.Text(), count, bytes).StringSlice()
+	if err != nil {
+		return nil, failed("take from "+list, err)
+	}
+	items := make([]medispatcher.RecoverItem, 0, len(res)/2)
+	for i := 0; i+1 < len(res); i += 2 {
+		items = append(items, medispatcher.RecoverItem{Token: res[i], Text: res[i+1]})
+	}
+	slices.SortStableFunc(items, func(a, b medispatcher.RecoverItem) int {
+		return tokenNumber(a.Token) - tokenNumber(b.Token)
+	})
+	return items, nil
+}
+
+// Drop forgets items in hand that are safe elsewhere. Safe to repeat.
+func (r *RecoverLists) Drop(ctx context.Context, list string, tokens []string) error {
+	return failed("drop from "+list, r.store.client.HDel(ctx, r.store.keys.hand(list), tokens...).Err())
+}
+
+// tokenNumber is the place of an item in its batch.
+func tokenNumber(token string) int {
+	_, n, _ := strings.Cut(token, ".")
+	return toInt(n)
+}

@@ -1,0 +1,268 @@
+package streams_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+func texts(items []medispatcher.RecoverItem) (out []string) {
+	for _, item := range items {
+		out = append(out, item.Text)
+	}
+	return out
+}
+
+func tokens(items []medispatcher.RecoverItem) (out []string) {
+	for _, item := range items {
+		out = append(out, item.Token)
+	}
+	return out
+}
+
+func TestFindRecoverLists(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		for _, list := range []string{"medis:recover:a", "medis:recover:{t}b", "medis:recover:", "medis:recovered", "other:recover:a", "xmedis:recover:a"} {
+			check(t, sc.Client.RPush(sc.ctx, list, "x").Err())
+		}
+		check(t, sc.Client.Set(sc.ctx, "medis:recover:wrong", "x", 0).Err())
+		check(t, sc.Client.HSet(sc.ctx, "medis:recovering:{medis:recover:gone}", "tok.1", "x").Err())
+		check(t, sc.Client.HSet(sc.ctx, "medis:recovering:medis:recover:{t}gone", "tok.1", "x").Err())
+		check(t, sc.Client.HSet(sc.ctx, "medis:recovering:nonsense", "tok.1", "x").Err())
+		lists := streams.NewRecoverLists(sc.store)
+		want := []medispatcher.RecoverList{
+			{Name: "medis:recover:", Type: "list"},
+			{Name: "medis:recover:a", Type: "list"},
+			{Name: "medis:recover:gone", Type: "none", InHand: true},
+			{Name: "medis:recover:wrong", Type: "string"},
+			{Name: "medis:recover:{t}b", Type: "list"},
+			{Name: "medis:recover:{t}gone", Type: "none", InHand: true},
+		}
+		if got := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); !slices.Equal(got, want) {
+			t.Errorf("found %+v\nwant  %+v", got, want)
+		}
+		for _, l := range want {
+			if l.Type != "list" {
+				continue
+			}
+			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, l.Name, 10, 100))
+			if !slices.Equal(texts(items), []string{"x"}) {
+				t.Errorf("%s: took %q", l.Name, items)
+			}
+			check(t, lists.Drop(sc.ctx, l.Name, tokens(items)))
+		}
+		if got := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); len(got) != 3 {
+			t.Errorf("left %+v, want the one of a wrong type and two with items in hand", got)
+		}
+	})
+}
+
+// TestFindAmongManyKeys: a look is bounded, so in a large Redis a list is found by one of several.
+func TestFindAmongManyKeys(t *testing.T) {
+	env := streamstest.Real(t)
+	sc := newScene(t, env)
+	pipe := sc.Client.Pipeline()
+	for i := range 60_000 {
+		pipe.Set(sc.ctx, fmt.Sprintf("medis:{0}:seen:%d", i), "", 0)
+	}
+	check(t, second(pipe.Exec(sc.ctx)))
+	check(t, sc.Client.RPush(sc.ctx, "medis:recover:needle", "x").Err())
+	lists := streams.NewRecoverLists(sc.store)
+	for look := 1; ; look++ {
+		if found := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); len(found) == 1 {
+			break
+		}
+		if look == 10 {
+			t.Fatal("not found in ten looks")
+		}
+	}
+	items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, "medis:recover:needle", 1, 1))
+	check(t, lists.Drop(sc.ctx, "medis:recover:needle", tokens(items)))
+	check(t, sc.Client.LPush(sc.ctx, "medis:recover:needle", "y").Err())
+	if found := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); len(found) != 1 {
+		t.Error("a list that was used lately is not found at once")
+	}
+}
+
+func TestTakeIsBounded(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		big := strings.Repeat("b", 300)
+		list := parked("1", "2\x00\xff", "3", big, "4")(t, sc)
+		lists := streams.NewRecoverLists(sc.store)
+		var took []string
+		for range 4 {
+			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 2, 100))
+			again := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 2, 100))
+			if !slices.Equal(items, again) {
+				t.Errorf("while %q is in hand others are told %q", items, again)
+			}
+			took = append(took, strings.Join(texts(items), ","))
+			check(t, lists.Drop(sc.ctx, list, tokens(items)))
+		}
+		if want := []string{"1,2\x00\xff", "3", big, "4"}; !slices.Equal(took, want) {
+			t.Errorf("took %q, want %q", took, want)
+		}
+		if items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 2, 100)); len(items) > 0 {
+			t.Errorf("took %q of an empty list", items)
+		}
+		if got := sc.state(t); got != "" {
+			t.Errorf("left %s", got)
+		}
+	})
+}
+
+// TestTakeKeepsTheOrder: a hash has none.
+func TestTakeKeepsTheOrder(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		var want []string
+		for i := range 128 {
+			want = append(want, fmt.Sprintf("%d %s", i, strings.Repeat("x", 100)))
+			parked(want[i])(t, sc)
+		}
+		lists := streams.NewRecoverLists(sc.store)
+		for range 2 {
+			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, "medis:recover:l", 128, 1<<20))
+			if !slices.Equal(texts(items), want) {
+				t.Errorf("order lost: %.60q", texts(items))
+			}
+		}
+	})
+}
+
+// TestTakeFromAFullRedis: parked messages may be what fills it.
+func TestTakeFromAFullRedis(t *testing.T) {
+	env := streamstest.Real(t)
+	sc := newScene(t, env)
+	list := parked("1", "2", "3")(t, sc)
+	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1").Err())
+	lists := streams.NewRecoverLists(sc.store)
+	items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 10, 100))
+	if !slices.Equal(texts(items), []string{"1", "2", "3"}) {
+		t.Errorf("took %q", items)
+	}
+	check(t, lists.Drop(sc.ctx, list, tokens(items)))
+	if done := must[[]medispatcher.OnceDone](t)(sc.store.WriteOnce(sc.ctx, 0, []medispatcher.Once{{Token: "t", Message: message("a")}}, time.Hour, false)); done[0].Err == nil || !strings.Contains(done[0].Err.Error(), "OOM") {
+		t.Errorf("%+v, want OOM", done)
+	}
+	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
+	if got := sc.state(t); got != "" {
+		t.Errorf("a refused step left %s", got)
+	}
+}
+
+func TestWriteOnce(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		check(t, sc.Client.Set(sc.ctx, "medis:{0}:ch:bad", "x", 0).Err())
+		entry := must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:kept", Values: []any{"topic", "a"}}).Result())
+		m := medispatcher.Message{
+			ID: "0-7-1", Generated: true, Topic: "a.b", Body: []byte("\xff\x00"), Sender: "s", Key: "k", Type: "text/plain",
+			Headers: map[string]string{"X-A": "b"}, Time: time.UnixMilli(1_700_000_000_123),
+		}
+		list := []medispatcher.Once{
+			{Token: "b.1", Message: medispatcher.Message{Topic: "a", Body: []byte("1")}},
+			{Token: "b.2", Message: medispatcher.Message{Topic: "a", Body: []byte("2"), ID: "p"}, Again: true},
+			{Token: "b.2", Message: medispatcher.Message{Topic: "a", Body: []byte("2 again")}},
+			{Token: "c", Message: m, Subscription: "s"},
+			{Token: "d", Message: m, Subscription: "bad"},
+			{Token: "e", Message: m, Subscription: "kept", Unless: entry},
+			{Token: "f", Message: m, Subscription: "kept", Unless: "1-1"},
+			{Token: "g", Reason: "why", Raw: "\xfe", Source: "here"},
+		}
+		results := func(done []medispatcher.OnceDone) (out []string) {
+			for _, d := range done {
+				if d.Err != nil {
+					out = append(out, "error")
+				} else {
+					out = append(out, string(d.Result))
+				}
+			}
+			return out
+		}
+		for i, want := range []string{
+			"[written written written written error there written written]", // a dry run, but for the marker of b.2
+			"[written written already written error there written written]",
+			"[already already already already error there already already]",
+		} {
+			done := must[[]medispatcher.OnceDone](t)(sc.store.WriteOnce(sc.ctx, 0, list, time.Hour, i == 0))
+			if got := fmt.Sprint(results(done)); got != want {
+				t.Errorf("run %d\n got  %s\n want %s", i, got, want)
+			}
+		}
+		if got, want := sc.state(t), "#quarantined=1, #recovered=2, #recovered:kept=1, #recovered:s=1, ch:bad=set, ch:kept=2, ch:s=1, incoming=2, quarantine=1, recovered:b=2, recovered:c=1, recovered:f=1, recovered:g=1"; got != want {
+			t.Errorf("state\n got  %s\n want %s", got, want)
+		}
+		got := read(t, sc.store)[0].Message
+		if fmt.Sprint(got) != fmt.Sprint(m) {
+			t.Errorf("read %+v\nwant %+v", got, m)
+		}
+		q := sc.Client.XRange(sc.ctx, "medis:{0}:quarantine", "-", "+").Val()[0].Values
+		if q["reason"] != "why" || q["raw"] != "\xfe" || q["source"] != "here" || len(q) != 3 {
+			t.Errorf("quarantined %q", q)
+		}
+		if ttl := sc.Client.PTTL(sc.ctx, "medis:{0}:recovered:b").Val(); ttl <= 0 || ttl > time.Hour {
+			t.Errorf("the marker lives for %s", ttl)
+		}
+	})
+}
+
+// TestAgainIsNoDuplicate: an id that was taken when nobody wanted the message must not keep it out.
+func TestAgainIsNoDuplicate(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		m := message("a.b")
+		m.ID = "p1"
+		id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1")
+		check(t, fanout(sc, streams.Routing{EntryID: id, Message: m})) // unroutable
+		check(t, writeOnce(sc, medispatcher.Once{Token: "t", Message: m, Again: true}))
+		e := must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 10, false))[0]
+		check(t, fanout(sc, streams.Routing{EntryID: e.ID, Message: m, Subs: []string{"s"}, Released: e.Fields["~released"] != ""}))
+		if got := read(t, sc.store); len(got) != 1 || got[0].Message.ID != "p1" {
+			t.Errorf("read %+v", got)
+		}
+	})
+}
+
+func TestEachPending(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		var ids []string
+		for range 3 {
+			ids = append(ids, sc.buried(t))
+		}
+		check(t, sc.Client.XDel(sc.ctx, "medis:{0}:ch:s", ids[1]).Err()) // by hand
+		each := func(consumer, skip string, most int) (got []string) {
+			check(t, sc.store.EachPending(sc.ctx, channelS, consumer, func(id string) bool { return id != skip }, func(d medispatcher.Delivery) bool {
+				if d.Message.Topic != "a.b" || string(d.Message.Body) != "x" || d.Channel != channelS {
+					t.Errorf("%+v", d)
+				}
+				got = append(got, d.EntryID)
+				return len(got) < most
+			}))
+			return got
+		}
+		if got := each("me", "", 9); !slices.Equal(got, []string{ids[0], ids[2]}) {
+			t.Errorf("%v of %v", got, ids)
+		}
+		if got := each("me", ids[0], 9); !slices.Equal(got, ids[2:]) {
+			t.Errorf("%v", got)
+		}
+		if got := each("me", "", 1); !slices.Equal(got, ids[:1]) {
+			t.Errorf("%v", got)
+		}
+		if got := each("nobody", "", 9); got != nil {
+			t.Errorf("%v", got)
+		}
+	})
+}
