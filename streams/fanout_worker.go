@@ -32,6 +32,8 @@ type FanoutEvents struct {
 	Quarantined func(p int, e Entry, reason string)
 	// CopyFailed: a channel of a wrong type could not take its copy, which is in the quarantine.
 	CopyFailed func(p int, e Entry, m medispatcher.Message, sub string)
+	// Routed: this became of an entry; subs got copies. Of what is quarantined m may be anything. May be nil.
+	Routed func(p int, m medispatcher.Message, r Routed, subs []string)
 	// Unroutable: no subscription wants the topic, and the message is gone from Redis. After a lost
 	// reply it may be told twice.
 	Unroutable func(p int, e Entry, m medispatcher.Message)
@@ -164,6 +166,9 @@ func (w *FanoutWorker) report(entries []Entry, routings []Routing, routed []Rout
 	var ready []string
 	known := map[string]bool{}
 	for i, r := range routed {
+		if r.Result != "" && w.Events.Routed != nil {
+			w.Events.Routed(w.Partition, w.identified(entries[i], routings[i].Message), r, routings[i].Subs)
+		}
 		for _, sub := range r.Failed {
 			w.Events.CopyFailed(w.Partition, entries[i], w.identified(entries[i], routings[i].Message), sub)
 		}

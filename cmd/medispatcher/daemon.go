@@ -215,7 +215,7 @@ func (d *daemon) addFanouts() {
 				Store: d.store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log,
 				Events: streams.FanoutEvents{
 					Ready: d.rang, Delayed: d.delayed, Quarantined: d.quarantined, CopyFailed: d.copyFailed,
-					Unroutable: d.unroutable,
+					Unroutable: d.unroutable, Routed: d.routed,
 				},
 			})
 		}

@@ -27,6 +27,15 @@ func (d *daemon) delayed(p int, due time.Time) {
 	}
 }
 
+// routed: something became of an incoming entry.
+func (d *daemon) routed(p int, m medispatcher.Message, r streams.Routed, subs []string) {
+	d.metrics.routed(m.Topic, r.Result)
+	d.noteRouted(p, &m, r, subs)
+	if d.tracer != nil && r.Result == streams.RoutedCopied {
+		d.tracer.routed(&m, subs)
+	}
+}
+
 func (d *daemon) quarantined(p int, e streams.Entry, reason string) {
 	d.log.Warn("incoming entry quarantined", "partition", p, "entry", e.ID, "reason", reason)
 	line := rescue.Line{Code: rescue.DecodeError, Error: reason, Partition: p, Entry: e.ID}

@@ -13,6 +13,9 @@ import (
 	"github.com/solate/medispatcher"
 )
 
+// devHistory is how many messages have a story in development.
+const devHistory = 1000
+
 // demoEvery is the trickle of the demonstration.
 const demoEvery = time.Second
 
@@ -28,6 +31,9 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	defer mini.Close()
 	env.cfg.RedisURL = "redis://" + mini.Addr() + "/0"
 	env.cfg.RecoverRedisURL = "" // nobody's messages shall end up in a Redis that vanishes
+	if env.cfg.History == 0 {
+		env.cfg.History = devHistory
+	}
 	d, err := newDaemon(ctx, env)
 	if err != nil {
 		return err

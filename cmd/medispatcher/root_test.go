@@ -70,12 +70,12 @@ func TestUsageErrors(t *testing.T) {
 		want string
 	}{
 		{[]string{"bogus"}, `"bogus" is not a command of medispatcher; see medispatcher --help`},
-		{[]string{"statsu"}, `did you mean status?`},
+		{[]string{"statsu"}, `did you mean stats?`},
 		{[]string{"no/such.env"}, `"no/such.env" is neither a command nor a file that can be read`},
 		{[]string{"bad\x1b[31m"}, `"bad\x1b[31m" is not a command`},
 		{[]string{"help", "bogus"}, `"bogus" is not a command`},
 		{[]string{"completion", "tcsh"}, `"tcsh" is not a command of medispatcher completion`},
-		{[]string{"sub"}, `sub: say which: get, ls, pause, put, resume, rm or set`},
+		{[]string{"sub"}, `sub: say which: get, history, ls, pause, put, resume, rm or set`},
 		{[]string{"sub", "lst"}, `did you mean ls?`},
 		{[]string{"status", "--wacth"}, `unknown flag: --wacth; did you mean --watch?`},
 		{[]string{"status", "-x"}, `unknown shorthand flag: 'x' in -x; see medispatcher status --help`},

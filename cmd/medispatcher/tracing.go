@@ -17,7 +17,6 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/push"
-	"github.com/solate/medispatcher/streams"
 )
 
 var _ push.Tracer = (*tracer)(nil)
@@ -88,7 +87,7 @@ func (t *tracer) Attempt(d *medispatcher.Delivery, target string, header http.He
 
 // routed makes the span of a fan-out, from publishing to the copies. Only messages that
 // carry a trace have one: nothing else would join it with the attempts.
-func (t *tracer) routed(m *medispatcher.Message, result streams.RoutedResult, subs []string) {
+func (t *tracer) routed(m *medispatcher.Message, subs []string) {
 	header := http.Header{}
 	for name, value := range m.Headers {
 		if strings.EqualFold(name, "traceparent") || strings.EqualFold(name, "tracestate") {
@@ -104,7 +103,6 @@ func (t *tracer) routed(m *medispatcher.Message, result streams.RoutedResult, su
 		attribute.String("messaging.operation.name", "fan-out"),
 		attribute.String("messaging.destination.name", m.Topic),
 		attribute.String("messaging.message.id", m.ID),
-		attribute.String("medispatcher.result", string(result)),
 		attribute.StringSlice("medispatcher.subscriptions", subs),
 	))
 	span.End()

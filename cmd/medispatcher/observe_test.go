@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// collector takes spans.
+type collector struct {
+	*httptest.Server
+	mu    sync.Mutex
+	spans string
+}
+
+func newCollector(t *testing.T) *collector {
+	t.Helper()
+	c := &collector{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.spans += r.URL.Path + " " + string(body)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// TestDaemonIsObserved: a message that is delivered at its second attempt shows in the
+// metrics, in its own story, and in a trace that its producer began.
+func TestDaemonIsObserved(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		spans := newCollector(t)
+		w := newWorker(t)
+		fails := true
+		w.answer = func(rw http.ResponseWriter, _ *http.Request) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if fails {
+				rw.WriteHeader(500)
+			}
+			fails = false
+		}
+		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_HISTORY=10", "OTEL_EXPORTER_OTLP_ENDPOINT=" + spans.URL}, "serve")
+		r.put("a", fmt.Sprintf(`{"topic":"t.*","urls":[%q],"retry_coefficient":"10ms"}`, w.URL))
+		const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		id := "0-" + xadd(t, env, "topic", "t.x", "body", "x", "headers", `{"traceparent":"`+parent+`"}`)
+		xadd(t, env, "topic", "nobody", "body", "x")
+		w.await(t, "two attempts", func(got map[string][]string) bool { return len(got["a"]) == 2 })
+		w.mu.Lock()
+		onward := w.header["a"].Get("traceparent")
+		w.mu.Unlock()
+		if !strings.HasPrefix(onward, parent[:35]) || onward == parent {
+			t.Errorf("traceparent %s, want the trace of %s and a span of its own", onward, parent)
+		}
+		eventually(t, "metrics", func() bool {
+			_, text := r.call(http.MethodGet, "/metrics", "")
+			for _, line := range []string{
+				`medispatcher_messages_received_total{result="copied",topic="t.x"} 1`,
+				`medispatcher_messages_received_total{result="unroutable",topic="nobody"} 1`,
+				`medispatcher_attempts_total{outcome="sent",subscription="a"} 1`,
+				`medispatcher_attempts_total{outcome="failed",subscription="a"} 1`,
+				`medispatcher_attempt_duration_seconds_count{subscription="a"} 2`,
+				`medispatcher_channel_messages{state="ready",subscription="a"} 0`,
+				`medispatcher_redis_up 1`, `medispatcher_dispatchers 1`, `medispatcher_ready 1`,
+			} {
+				if !strings.Contains(text, line) {
+					return false
+				}
+			}
+			return true
+		})
+		var story medispatcher.Story
+		eventually(t, "its story", func() bool {
+			_, text := r.call(http.MethodGet, "/api/v1/messages/"+id, "")
+			return json.Unmarshal([]byte(text), &story) == nil && len(story.Events) == 3
+		})
+		var told []string
+		for _, e := range story.Events {
+			told = append(told, strings.TrimSpace(fmt.Sprint(e.What, " ", e.Subscription, e.Subscriptions, " ", e.Attempt, " ", e.Error)))
+		}
+		if got := strings.Join(told, ", "); got != "copied [a] 0, failed a[] 1 status 500, sent a[] 2" {
+			t.Errorf("its story: %s", got)
+		}
+		if code := r.stop(); code != exitOK {
+			t.Errorf("exit %d:\n%s", code, r.logs.String())
+		}
+		spans.mu.Lock()
+		defer spans.mu.Unlock()
+		for _, want := range []string{"/v1/traces", "push t.x", "fan-out t.x", "medispatcher.subscription", "status 500"} {
+			if !strings.Contains(spans.spans, want) {
+				t.Errorf("no %q among the spans", want)
+			}
+		}
+	})
+}
+
+func TestLabelsAreBounded(t *testing.T) {
+	var l labels
+	for i := range maxLabels {
+		if name := fmt.Sprint(i); l.of(name) != name {
+			t.Fatalf("%s has no label of its own", name)
+		}
+	}
+	if l.of("one more") != otherLabel || l.of("7") != "7" {
+		t.Error("the number of labels is not bounded")
+	}
+}
