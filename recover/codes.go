@@ -16,10 +16,12 @@ const (
 	// DroppedMessage says: attempts are exhausted and the drop policy says log, or no URL of the
 	// subscription is for this environment. The line is all there is of the message.
 	DroppedMessage Code = "DROPPED"
-	// DeleteFail says: a message was delivered and Redis could not be told. It will be delivered again.
+	// DeleteFail says: a message was delivered and Redis could not be told. It will be delivered
+	// again, if it is still there.
 	DeleteFail Code = "DELFAIL"
-	// KickFail says: what a dead dispatcher owned cannot be given back. It stays in its channel,
-	// and nobody delivers it.
+	// KickFail says: what a dead dispatcher owned cannot be given back, and stays in its channel
+	// where nobody delivers it; or a message failed and its channel is gone, and the line may be
+	// all there is of it.
 	KickFail Code = "KICKFAIL"
 	// RecoverFailBack says: an item of a recover list was taken and could not be published. It
 	// stays in hand and is tried again.

@@ -24,7 +24,7 @@ end
 local function count(what, n)
   local kind = string.match(what, '^([^:]*:).')
   for i, expire in ipairs({75, 3900, 93600, 0}) do
-    if not count_in(KEYS[i], expire, what, n) then
+    if not count_in(KEYS[i], expire, what, n) and kind then
       redis.pcall('HDEL', KEYS[i], what)
       count_in(KEYS[i], expire, kind .. '~other', n)
     end

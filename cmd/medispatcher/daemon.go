@@ -109,7 +109,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	pushing := push.Config{
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
 		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
-		Events: push.Events{Settled: d.settled, Gone: d.gone},
+		Events: push.Events{Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone},
 	}
 	if d.tracer, err = newTracer(ctx, env, d.info); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.close())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -78,6 +79,26 @@ func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	}
 	line.Message = rescue.MessageOf(&m.Message)
 	d.keep(line)
+}
+
+// unsettled: an attempt ended and Redis will never hear of it. What this process still owns
+// when it ends is given back by others; what has no channel any more is only here.
+func (d *daemon) unsettled(s *medispatcher.Settlement, cause error) {
+	line := rescue.Line{
+		Error: cause.Error(), Partition: s.Partition, Subscription: s.Subscription, Attempt: s.Attempt,
+		Entry: s.EntryID, Message: rescue.MessageOf(s.Message),
+	}
+	switch {
+	case s.Outcome == medispatcher.Sent:
+		line.Code = rescue.DeleteFail
+	case s.Outcome != medispatcher.Dropped && errors.Is(cause, medispatcher.ErrGone):
+		line.Code = rescue.KickFail
+	default:
+		return
+	}
+	if _, there := d.registry.Snapshot().Subs[s.Subscription]; there { // else it was removed, and its messages with it
+		d.keep(line)
+	}
 }
 
 func (d *daemon) keep(line rescue.Line) {

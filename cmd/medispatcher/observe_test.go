@@ -114,3 +114,31 @@ func TestLabelsAreBounded(t *testing.T) {
 		t.Error("the number of labels is not bounded")
 	}
 }
+
+// TestDaemonKeepsWhatHasNoChannel: a delivery that fails after its channel was replaced by
+// hand is in the DATA log whole, and so is one that succeeds.
+func TestDaemonKeepsWhatHasNoChannel(t *testing.T) {
+	for status, code := range map[int]string{500: "KICKFAIL", 200: "DELFAIL"} {
+		t.Run(code, func(t *testing.T) {
+			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+				w := newWorker(t)
+				replaced := make(chan struct{})
+				w.answer = func(rw http.ResponseWriter, _ *http.Request) {
+					<-replaced
+					rw.WriteHeader(status)
+				}
+				r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
+				r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
+				xadd(t, env, "topic", "t", "body", "whole")
+				w.await(t, "the request", func(got map[string][]string) bool { return len(got["a"]) == 1 })
+				env.Client.Del(t.Context(), "medis:{0}:ch:a")
+				env.Client.Set(t.Context(), "medis:{0}:ch:a", "x", 0)
+				close(replaced)
+				eventually(t, code, func() bool {
+					out := r.out.String()
+					return strings.Contains(out, `"code":"`+code+`"`) && strings.Contains(out, `"body":"whole"`)
+				})
+			})
+		})
+	}
+}
