@@ -79,18 +79,47 @@ type Dispatcher struct {
 	DeadAfter time.Duration `json:"dead_after_ns"`
 	Heartbeat time.Time     `json:"heartbeat"`
 	Alive     bool          `json:"alive"`
+	// Held are the breakers that are open in this dispatcher, the oldest first. The list is
+	// cut at MaxHeld; HeldTotal is how many there are.
+	Held      []Breaker `json:"held,omitempty"`
+	HeldTotal int       `json:"held_total,omitempty"`
 }
+
+// MaxHeld bounds the list of open breakers that a dispatcher tells of: every other
+// dispatcher reads it several times a second.
+const MaxHeld = 200
+
+// Breaker is an open one: a dispatcher holds back what it would push to a subscription.
+type Breaker struct {
+	Subscription string    `json:"subscription"`
+	Since        time.Time `json:"since"`
+}
+
+// The states of a subscription.
+const (
+	Active      = "active"
+	Paused      = "paused"
+	BreakerOpen = "breaker_open" // in at least one dispatcher
+)
 
 // ChannelStatus counts the messages of a subscription, over all partitions.
 type ChannelStatus struct {
 	ID       string `json:"id"`
 	Topic    string `json:"topic"`
-	State    string `json:"state"` // active, paused
+	State    string `json:"state"` // Active, Paused or BreakerOpen
 	Ready    int64  `json:"ready"`
 	Buried   int64  `json:"buried"` // includes Retrying
 	Retrying int64  `json:"retrying"`
 	Dead     int64  `json:"dead"`
 	OldestMS int64  `json:"oldest_ms"` // age of the oldest message not settled; 0: none
+	// HeldBy are the dispatchers whose breaker for the subscription is open.
+	HeldBy []Holder `json:"held_by,omitempty"`
+}
+
+// Holder is a dispatcher that holds a subscription's messages back.
+type Holder struct {
+	Dispatcher string    `json:"dispatcher"`
+	Since      time.Time `json:"since"`
 }
 
 // IncomingStatus counts the messages before their fan-out, over all partitions.

@@ -91,7 +91,16 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 		}
 		d.set("secret", kept)
 	}
+	var masked Problems
+	was, _ := r.read(before) // what is wrong in there is not the writer's mistake
+	d.unmask("urls", "urls", was.URLs, MaskURL, isMaskedURL, &masked)
+	var alert document
+	if json.Unmarshal(d["alert"], &alert) == nil && alert != nil {
+		alert.unmask("urls", "alert.urls", was.Alert.URLs, MaskAlertURL, isMaskedAlertURL, &masked)
+		d.set("alert", alert)
+	}
 	s, problems := r.read(d)
+	problems = append(problems, masked...)
 	if s.ID != id {
 		problems.add("id", "%s is not the id in the path, %q; leave it out or make them equal", quote(s.ID), id)
 	}
@@ -252,7 +261,7 @@ func (r Rules) check(s *Subscription, p *Problems) {
 	}
 	for i, u := range s.URLs {
 		if err := r.checkURL(u); err != nil {
-			p.add(fmt.Sprintf("urls[%d]", i), "%v", err)
+			p.add(indexed("urls", i), "%v", err)
 		}
 	}
 	between(p, "concurrency", s.Concurrency, 1, r.MaxConcurrency)
@@ -290,6 +299,9 @@ func (r Rules) checkHeaders(headers map[string]string, p *Problems) {
 		}
 	}
 }
+
+// indexed names an element of a list.
+func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
 
 func between[T int | Duration](p *Problems, name string, v, low, high T) {
 	if v < low || v > high {

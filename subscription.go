@@ -92,11 +92,13 @@ func DefaultAlert() AlertPolicy {
 	}
 }
 
-// Masked is the subscription as it may be shown.
+// Masked is the subscription as it may be shown: its secret, the passwords in its worker
+// URLs, and its alert URLs but for where they go. Written back, each keeps what it stands for.
 func (s Subscription) Masked() Subscription {
 	if s.Secret != "" {
 		s.Secret = SecretMask
 	}
+	s.URLs, s.Alert.URLs = maskAll(s.URLs, MaskURL), maskAll(s.Alert.URLs, MaskAlertURL)
 	return s
 }
 

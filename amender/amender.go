@@ -29,6 +29,8 @@ type Store interface {
 	Kick(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error)
 	KickIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error)
 	Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error)
+	// RingDue tells the dispatchers which channels have messages that became due.
+	RingDue(ctx context.Context, p int, subs []string) error
 }
 
 // Options say what to amend.
@@ -136,8 +138,10 @@ func (r *run) channels(ctx context.Context, p int, subs []string) {
 		r.add(Row{Partition: p}, err)
 		return
 	}
+	var due []string
 	for i, sub := range subs {
 		c := medispatcher.Channel{Partition: p, Subscription: sub}
+		before := len(r.report.Rows)
 		for _, owner := range sorted(owners[i]) {
 			row := Row{Partition: p, Subscription: sub, Owner: owner}
 			var err error
@@ -156,6 +160,12 @@ func (r *run) channels(ctx context.Context, p int, subs []string) {
 			}
 			r.add(row, err)
 		}
+		if len(r.report.Rows) > before {
+			due = append(due, sub)
+		}
+	}
+	if len(due) > 0 && !r.o.DryRun {
+		_ = r.store.RingDue(ctx, p, due) // a hint: sweeps repair a lost one
 	}
 }
 

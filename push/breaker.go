@@ -27,6 +27,7 @@ var (
 type breaker struct {
 	machine *gobreaker.TwoStepCircuitBreaker[struct{}]
 	failing map[string]bool // messages that failed since the last success, a few of them
+	since   time.Time       // while open: when it opened
 	until   time.Time       // while open: when a probe may go out
 	probing bool            // the probe is under way
 }
@@ -46,6 +47,7 @@ func newBreaker(changed func(open bool)) *breaker {
 			case gobreaker.StateOpen:
 				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine wants to be past it
 				if from == gobreaker.StateClosed {
+					b.since = time.Now()
 					changed(true)
 				}
 			case gobreaker.StateHalfOpen: // the probe will tell

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ type Events struct {
 	Unsettled func(s *medispatcher.Settlement, err error)
 	// Gone: a subscriber answered 410 and does not want to be asked again.
 	Gone func(sub string)
+	// Breaker: a subscription's breaker opened or closed, by what its worker answered or
+	// because somebody changed, resumed or removed the subscription.
+	Breaker func(sub string, open bool)
 }
 
 // Scheduler pushes the messages of every channel.
@@ -118,6 +122,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 	for id, sub := range s.subs {
 		if _, ok := subs[id]; !ok {
 			sub.removed = true
+			s.replaced(id, sub.breaker)
 			delete(s.subs, id)
 			for _, l := range sub.lanes {
 				delete(s.lanes, l.channel)
@@ -131,6 +136,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 
 // newBreaker gives a subscriber a closed breaker.
 func (s *Scheduler) newBreaker(of *subscriber, sub medispatcher.Subscription) {
+	s.replaced(sub.ID, of.breaker)
 	of.breaker = newBreaker(func(open bool) {
 		if open {
 			s.cfg.Log.Warn("breaker opened: the worker fails every message; a probe goes out now and then",
@@ -138,20 +144,36 @@ func (s *Scheduler) newBreaker(of *subscriber, sub medispatcher.Subscription) {
 		} else {
 			s.cfg.Log.Info("breaker closed: the worker is back", "subscription", sub.ID)
 		}
+		s.tellBreaker(sub.ID, open)
 	})
 }
 
-// Held lists the subscriptions whose breaker is open, sorted.
-func (s *Scheduler) Held() []string {
+// replaced tells that a breaker, which may be nil, is not used any more.
+func (s *Scheduler) replaced(id string, old *breaker) {
+	if old != nil && old.open() {
+		s.tellBreaker(id, false)
+	}
+}
+
+func (s *Scheduler) tellBreaker(id string, open bool) {
+	if s.cfg.Events.Breaker != nil {
+		s.cfg.Events.Breaker(id, open)
+	}
+}
+
+// Held lists the breakers that are open, the oldest first.
+func (s *Scheduler) Held() []medispatcher.Breaker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var held []string
+	var held []medispatcher.Breaker
 	for id, sub := range s.subs {
 		if sub.breaker.open() {
-			held = append(held, id)
+			held = append(held, medispatcher.Breaker{Subscription: id, Since: sub.breaker.since.UTC().Truncate(time.Millisecond)})
 		}
 	}
-	slices.Sort(held)
+	slices.SortFunc(held, func(a, b medispatcher.Breaker) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Subscription, b.Subscription))
+	})
 	return held
 }
 
@@ -169,6 +191,17 @@ func (s *Scheduler) Ring(channels []medispatcher.Channel) {
 	for _, c := range channels {
 		if l := s.lanes[c]; l != nil {
 			s.ring(l)
+		}
+	}
+}
+
+// RingDue says that messages of channels became due before their time.
+func (s *Scheduler) RingDue(channels []medispatcher.Channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range channels {
+		if l := s.lanes[c]; l != nil {
+			s.due[c.Partition].now(l)
 		}
 	}
 }

@@ -90,6 +90,8 @@ type fixture struct {
 	subs  map[string]medispatcher.Subscription
 	gone  []string
 	start time.Time
+
+	breakers []any // subscription, whether it opened, …
 }
 
 func subscription(id string) medispatcher.Subscription {
@@ -106,7 +108,10 @@ func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 	}
 	f.s = New(Config{
 		Partitions: 1, Transport: f.w, Log: slog.New(slog.DiscardHandler), ShutdownTimeout: 20 * time.Second,
-		Events: Events{Gone: func(sub string) { f.gone = append(f.gone, sub) }},
+		Events: Events{
+			Gone:    func(sub string) { f.gone = append(f.gone, sub) },
+			Breaker: func(sub string, open bool) { f.breakers = append(f.breakers, sub, open) },
+		},
 	}, f.q, f.q)
 	for _, s := range subs {
 		f.subs[s.ID] = s
@@ -578,8 +583,8 @@ func TestBreakerHoldsMessagesAndRecoversAtOnce(t *testing.T) {
 		if n := len(f.w.of("a")); n < 10 || n > 40 {
 			t.Errorf("%d attempts in a minute at a target that is down, want a few and a probe every %s", n, probeEvery)
 		}
-		if got := fmt.Sprint(f.s.Held()); got != "[a]" {
-			t.Errorf("held %s", got)
+		if held := f.s.Held(); len(held) != 1 || held[0].Subscription != "a" || held[0].Since.Sub(f.start) > time.Second {
+			t.Errorf("held %v", held)
 		}
 		if left := f.q.Left(medispatcher.Channel{Subscription: "a"}); left["dead"] > 0 || left["ready"] < 450 {
 			t.Errorf("left %v: attempts were burnt", left)
@@ -592,6 +597,64 @@ func TestBreakerHoldsMessagesAndRecoversAtOnce(t *testing.T) {
 		if got := fmt.Sprint(f.s.Held()); got != "[]" {
 			t.Errorf("held %s", got)
 		}
+		if got := fmt.Sprint(f.breakers); got != "[a true a false]" {
+			t.Errorf("told %s", got)
+		}
+		f.ok(stop())
+	})
+}
+
+// TestBreakerThatIsReplacedIsTold: somebody paused, changed or removed the subscription.
+func TestBreakerThatIsReplacedIsTold(t *testing.T) {
+	for name, change := range map[string]func(f *fixture){
+		"resumed": func(f *fixture) {
+			f.change("a", func(s *medispatcher.Subscription) { s.Paused = true })
+			f.change("a", func(s *medispatcher.Subscription) { s.Paused = false })
+		},
+		"other URL": func(f *fixture) {
+			f.change("a", func(s *medispatcher.Subscription) { s.URLs = []string{"http://b/"} })
+		},
+		"removed": func(f *fixture) {
+			delete(f.subs, "a")
+			f.s.Apply(f.subs)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, subscription("a"))
+			f.w.answer = func(*http.Request) (int, time.Duration) { return 503, time.Millisecond }
+			stop := f.run()
+			f.put("a", 20)
+			time.Sleep(time.Second)
+			change(f)
+			if got := fmt.Sprint(f.breakers, f.s.Held()); got != "[a true a false] []" {
+				t.Errorf("%s: told, and held %s", name, got)
+			}
+			f.ok(stop())
+		})
+	}
+}
+
+func TestRingDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("a")
+		sub.RetryCoefficient = medispatcher.Duration(time.Hour)
+		f := newFixture(t, sub)
+		f.s.cfg.SweepEvery = 24 * time.Hour // only the doorbell tells
+		answers := []int{500, 200}
+		f.w.answer = func(*http.Request) (int, time.Duration) {
+			status := answers[0]
+			answers = answers[1:]
+			return status, 0
+		}
+		stop := f.run()
+		c := medispatcher.Channel{Subscription: "a"}
+		f.put("a", 1)
+		time.Sleep(time.Second)
+		f.wantLeft("a", "map[retrying:1]")
+		f.q.Kick(c)
+		f.s.RingDue([]medispatcher.Channel{c, {Subscription: "unknown"}})
+		time.Sleep(time.Second)
+		f.wantLeft("a", "map[]")
 		f.ok(stop())
 	})
 }

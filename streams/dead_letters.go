@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -64,65 +65,21 @@ func deadLetter(c medispatcher.Channel, e redis.XMessage) medispatcher.DeadLette
 	return l
 }
 
-// replayScript makes dead letters READY again, as if they had never been read.
-//
-// KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, entry ids.
-// Returns the number that were there.
-//
-// Safe to repeat: a letter that is gone is left alone. XADD comes first, so out of
-// memory leaves the letter where it is.
-var replayScript = redis.NewScript(countLua + `
-local moved = 0
-for i = 2, #ARGV do
-  local found = redis.call('XRANGE', KEYS[5], ARGV[i], ARGV[i])
-  if found[1] then
-    local fields, from = {}, found[1][2]
-    for f = 1, #from, 2 do
-      if from[f] ~= 'failure' then fields[#fields + 1], fields[#fields + 2] = from[f], from[f + 1] end
-    end
-    redis.call('XADD', KEYS[6], '*', unpack(fields))
-    redis.call('XDEL', KEYS[5], ARGV[i])
-    moved = moved + 1
-  end
-end
-if moved > 0 then count(ARGV[1], moved) end
-return moved
-`)
-
-// Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
-// record. It returns how many were there, and tells the dispatchers. DEAD → READY.
-func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
-		argv := []any{"replayed:" + sub}
-		for _, id := range entryIDs {
-			argv = append(argv, id)
-		}
-		k := append(s.countKeys(p), s.keys.dead(p, sub), s.keys.channel(p, sub))
-		n, err := replayScript.Run(ctx, s.client, k, argv...).Int64()
-		if n > 0 {
-			_ = s.Ring(ctx, p, []string{sub}) // a hint
-		}
-		return n, failed("replay dead letters of "+sub, err)
-	})
-}
-
-// PurgeDead removes dead letters for good and returns how many were there.
-func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
-		n, err := s.client.XDel(ctx, s.keys.dead(p, sub), entryIDs...).Result()
-		return n, failed("purge dead letters of "+sub, err)
-	})
-}
-
-// eachDead runs a step for batches of dead letters of one partition each.
+// eachDead runs a step for batches of dead letters of one partition each. Nothing is done
+// when an id cannot be one; the error is then medispatcher.Problems of "ids[…]".
 func (s *Store) eachDead(ids []string, step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
 	byPartition := make([][]string, s.cfg.Partitions)
-	for _, id := range ids {
+	var problems medispatcher.Problems
+	for i, id := range ids {
 		p, entryID, err := s.splitDeadID(id)
-		if err != nil {
-			return 0, err
+		if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
+			problems = append(problems, medispatcher.FieldError{Field: fmt.Sprintf("ids[%d]", i), Problem: field.Problem})
+			continue
 		}
 		byPartition[p] = append(byPartition[p], entryID)
+	}
+	if len(problems) > 0 {
+		return 0, problems
 	}
 	for p, entryIDs := range byPartition {
 		for len(entryIDs) > 0 {

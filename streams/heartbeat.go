@@ -3,6 +3,8 @@ package streams
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,33 +14,70 @@ import (
 
 // heartbeatScript notes the time of Redis for a dispatcher.
 //
-// KEYS dispatchers. ARGV dispatcher id. Returns the time in ms.
+// KEYS dispatchers. ARGV dispatcher id. Returns {the time in ms, 1 when it was on the list before, else 0}.
 //
 // Safe to repeat. ZREM comes first because it is allowed out of memory, and so is
 // then ZADD: a full Redis must not make a live dispatcher look dead.
 var heartbeatScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('ZREM', KEYS[1], ARGV[1])
+local known = redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], now, ARGV[1])
-return now
+return {now, known}
 `)
 
-// Heartbeat says that this dispatcher is alive, and who it is.
+// introduceScript notes who a dispatcher is.
+//
+// KEYS its info. ARGV info, ms to keep it. Safe to repeat. DEL comes first because it is
+// allowed out of memory, and so is then SET.
+var introduceScript = redis.NewScript(`
+redis.call('DEL', KEYS[1])
+return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+`)
+
+const (
+	// infoEvery repairs an info that Redis lost: dispatchers would judge this one by another's limit.
+	infoEvery = time.Minute
+	// infoKept is far longer than the limit: whoever judges a dead dispatcher reads its limit there.
+	infoKept = 24 * time.Hour
+)
+
+// introduction is the info that Redis has of this process, as far as known.
+type introduction struct {
+	mu   sync.Mutex
+	info string
+	at   time.Time
+}
+
+// Heartbeat says that this dispatcher is alive, and who it is where that changed, or where
+// Redis may have forgotten it. That it is alive is heard also when the info is refused, which
+// the next heartbeat then repeats.
 func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error {
 	asked := time.Now()
-	ms, err := heartbeatScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, s.cfg.ID).Int64()
+	res, err := heartbeatScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, s.cfg.ID).Int64Slice()
+	if err == nil && len(res) != 2 {
+		err = fmt.Errorf("unreadable answer %v", res)
+	}
 	if err != nil {
 		return failed("heartbeat", err)
 	}
-	s.clockAhead.Store(int64(time.UnixMilli(ms).Sub(asked)))
+	s.clockAhead.Store(int64(time.UnixMilli(res[0]).Sub(asked)))
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	// Kept far longer than the limit: whoever judges a dead dispatcher reads its limit here.
-	err = s.client.Set(ctx, s.keys.dispatcher(s.cfg.ID), info, max(24*time.Hour, 10*d.DeadAfter)).Err()
-	return failed("heartbeat", err)
+	said := &s.introduced
+	said.mu.Lock()
+	defer said.mu.Unlock()
+	if known := res[1] == 1; known && said.info == string(info) && time.Since(said.at) < infoEvery {
+		return nil
+	}
+	kept := max(infoKept, 10*d.DeadAfter).Milliseconds()
+	said.info = ""
+	if introduceScript.Run(ctx, s.client, []string{s.keys.dispatcher(s.cfg.ID)}, info, kept).Err() == nil {
+		said.info, said.at = string(info), time.Now()
+	}
+	return nil
 }
 
 // Leave takes this dispatcher off the list.

@@ -45,6 +45,7 @@ type Store struct {
 	blocking redis.UniversalClient // has a connection for each blocked read
 
 	clockAhead atomic.Int64 // ns that the clock of Redis is ahead of this machine's
+	introduced introduction
 }
 
 // CheckURL says what is wrong with a Redis URL.

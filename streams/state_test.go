@@ -301,6 +301,57 @@ func arrows() []arrow {
 			want: "#dead:s=1, #failed:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
 		},
 		{
+			name: "DEAD to READY, all of them", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				check(t, sc.store.Kill(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Exhausted)))
+				return ""
+			},
+			step: func(sc *scene, id string) error {
+				_, _, err := sc.store.ReplayAll(sc.ctx, subOf(id), goOn)
+				return err
+			},
+			want: "#dead:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
+		},
+		{
+			name: "DEAD to purged", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				check(t, sc.store.Kill(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Exhausted)))
+				return ""
+			},
+			step: func(sc *scene, id string) error {
+				_, _, err := sc.store.PurgeAllDead(sc.ctx, subOf(id), goOn)
+				return err
+			},
+			want: "#dead:s=1, #purged:s=1, #received:a.b=1",
+		},
+		{
+			name: "READY to purged", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string { sc.ready(t); return "" },
+			step:   func(sc *scene, id string) error { _, _, err := sc.store.Purge(sc.ctx, subOf(id)); return err },
+			want:   "#purged:s=1, #received:a.b=1",
+		},
+		{
+			name: "BURIED to purged", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string { sc.buried(t); return "" },
+			step:   func(sc *scene, id string) error { _, _, err := sc.store.Purge(sc.ctx, subOf(id)); return err },
+			want:   "#purged:s=1, #received:a.b=1",
+		},
+		{
+			name: "BURIED, retrying, to purged", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				check(t, sc.store.Retry(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Failed)))
+				return ""
+			},
+			step: func(sc *scene, id string) error { _, _, err := sc.store.Purge(sc.ctx, subOf(id)); return err },
+			want: "#failed:s=1, #purged:s=1, #received:a.b=1",
+		},
+		{
+			name: "BURIED to purged, with the subscription", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string { sc.buried(t); return "" },
+			step:   func(sc *scene, id string) error { return second(sc.store.Discard(sc.ctx, subOf(id), true)) },
+			want:   "#purged:s=1, #received:a.b=1",
+		},
+		{
 			name: "BURIED owned by the dead to BURIED, retrying", command: "evalsha", before: buried,
 			step: func(sc *scene, id string) error {
 				_, _, err := sc.store.Kick(sc.ctx, channelS, ownerOf(id), 10)
@@ -391,6 +442,16 @@ func ownerOf(id string) string {
 	}
 	return "me"
 }
+
+// subOf is "s" for the test, and another subscription for the step that loads the script.
+func subOf(id string) string {
+	if id == "0-1" {
+		return "other"
+	}
+	return "s"
+}
+
+func goOn(_, _ int64) bool { return true }
 
 func second[T any](_ T, err error) error { return err }
 

@@ -157,15 +157,3 @@ func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatch
 	}
 	return waiting, nil
 }
-
-// Discard removes a subscription's channel, retries, failure records and dead
-// letters from every partition. What other processes have in flight ends as gone.
-func (s *Store) Discard(ctx context.Context, sub string) error {
-	for p := range s.cfg.Partitions {
-		k := append(s.keys.channels(p, []string{sub}), s.keys.dead(p, sub))
-		if err := s.client.Unlink(ctx, k...).Err(); err != nil {
-			return failed("discard "+sub, err)
-		}
-	}
-	return nil
-}

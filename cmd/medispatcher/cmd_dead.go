@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
-	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // deadPage is how many dead letters are read at once.
@@ -32,18 +32,6 @@ how they failed. A replayed one is delivered as if it were new, with the same we
 	}
 	cmd.AddCommand(a.deadListCommand(), a.deadShowCommand(), a.deadReplayCommand(), a.deadPurgeCommand())
 	return cmd
-}
-
-// shownLetter is a dead letter in JSON.
-type shownLetter struct {
-	ID      string                `json:"id"`
-	Died    time.Time             `json:"died"`
-	Message *rescue.Message       `json:"message"`
-	Failure *medispatcher.Failure `json:"failure,omitempty"`
-}
-
-func showLetter(l medispatcher.DeadLetter) shownLetter {
-	return shownLetter{l.ID, l.Died.UTC(), rescue.MessageOf(&l.Message), l.Failure}
 }
 
 func (a *app) deadListCommand() *cobra.Command {
@@ -73,7 +61,7 @@ func (s *state) listDead(ctx context.Context, sub string, limit int, asJSON bool
 		}
 		n++
 		if asJSON {
-			return true, writeJSON(s.stdout, showLetter(l), "")
+			return true, writeJSON(s.stdout, operate.Show(l), "")
 		}
 		attempts, last := "-", "-"
 		if l.Failure != nil {
@@ -144,7 +132,7 @@ func (a *app) deadShowCommand() *cobra.Command {
 			if err != nil {
 				return deadError(err)
 			}
-			return writeJSON(s.stdout, showLetter(l), "  ")
+			return writeJSON(s.stdout, operate.Show(l), "  ")
 		}),
 	}
 }

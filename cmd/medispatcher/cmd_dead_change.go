@@ -22,7 +22,7 @@ func (a *app) deadReplayCommand() *cobra.Command {
 all that are there when it starts. It may be interrupted and repeated: each letter is moved in one step.`,
 		Args: atLeast(1, -1, "SUB"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			return s.changeDead(ctx, args[0], args[1:], "replayed", s.store.Replay)
+			return s.changeDead(ctx, args[0], args[1:], "replayed", s.store.Replay, s.store.ReplayAll)
 		}),
 	}
 }
@@ -39,7 +39,7 @@ func (a *app) deadPurgeCommand() *cobra.Command {
 					return err
 				}
 			}
-			return s.changeDead(ctx, args[0], args[1:], "purged", s.store.PurgeDead)
+			return s.changeDead(ctx, args[0], args[1:], "purged", s.store.PurgeDead, s.store.PurgeAllDead)
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -61,13 +61,16 @@ func (s *state) confirm(ctx context.Context, question string) error {
 	return nil
 }
 
-// changeDead runs a step on the dead letters named, or on all that are there now.
-func (s *state) changeDead(ctx context.Context, sub string, ids []string, done string, step func(context.Context, string, []string) (int, error)) error {
+// changeDead does one thing to the dead letters named, or to all that are there now.
+func (s *state) changeDead(ctx context.Context, sub string, ids []string, done string,
+	some func(context.Context, string, []string) (int, error),
+	all func(context.Context, string, func(done, all int64) bool) (done, left int64, err error),
+) error {
 	if err := medispatcher.CheckSubscriptionID(sub); err != nil {
 		return usageError(err.Error())
 	}
 	if len(ids) > 0 {
-		n, err := step(ctx, sub, ids)
+		n, err := some(ctx, sub, ids)
 		if err != nil {
 			return deadError(err)
 		}
@@ -77,41 +80,21 @@ func (s *state) changeDead(ctx context.Context, sub string, ids []string, done s
 		}
 		return nil
 	}
-	held, err := s.held(ctx, sub)
-	if err != nil {
-		return err
-	}
-	bar := s.progress(held.Dead, done)
-	// Those that die while this runs are left for the next time: a target that is
-	// still down would keep it running for ever.
-	started := time.Now()
-	total := 0
-	var batch []string
-	flush := func() error {
-		n, err := step(ctx, sub, batch)
-		total += n
-		_ = bar.Add(n)
-		batch = batch[:0]
-		return err
-	}
-	err = s.eachLetter(ctx, sub, func(l medispatcher.DeadLetter) (bool, error) {
-		if l.Died.After(started) || int64(total+len(batch)) >= held.Dead {
-			return false, nil
+	var bar *progressbar.ProgressBar
+	total, _, err := all(ctx, sub, func(n, of int64) bool {
+		if bar == nil {
+			bar = s.progress(of, done)
 		}
-		batch = append(batch, l.ID)
-		if len(batch) == deadPage {
-			return true, flush()
-		}
-		return true, nil
+		_ = bar.Set64(min(n, of))
+		return true
 	})
-	if err == nil && len(batch) > 0 {
-		err = flush()
+	if bar != nil {
+		_ = bar.Finish()
 	}
-	_ = bar.Finish()
 	if err != nil {
 		return fmt.Errorf("%d %s before it stopped; repeat it to go on: %w", total, done, s.explain(err))
 	}
-	_, _ = fmt.Fprintf(s.stdout, "%s: %s %s\n", sub, counted(int64(total), "dead letter"), done)
+	_, _ = fmt.Fprintf(s.stdout, "%s: %s %s\n", sub, counted(total, "dead letter"), done)
 	return nil
 }
 
@@ -128,5 +111,5 @@ func deadError(err error) error {
 	if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
 		return usageError(field.Problem)
 	}
-	return err
+	return err // medispatcher.Problems name each wrong id
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // repaint is how often status --watch looks again.
@@ -30,7 +30,10 @@ READY     not yet read by a dispatcher
 BURIED    read and not settled: in flight, or waiting for the next attempt
 RETRYING  those of BURIED that failed and wait for their next attempt
 DEAD      given up, kept, can be replayed
-OLDEST    age of the oldest message that is not settled`,
+OLDEST    age of the oldest message that is not settled
+
+STATE is active, paused, or breaker_open: the worker failed every message lately, so
+dispatchers hold the others back and only try now and then whether it is well again.`,
 		Example: `  medispatcher status --watch
   medispatcher status --json | jq '.subscriptions[] | select(.dead > 0)'`,
 		Args: noArgs,
@@ -46,32 +49,10 @@ OLDEST    age of the oldest message that is not settled`,
 	return cmd
 }
 
-// readStatus is the state of the whole system, its lists never nil.
-func readStatus(ctx context.Context, store *streams.Store, registry *streams.Registry) (medispatcher.Status, error) {
-	var st medispatcher.Status
-	snapshot, err := registry.Latest(ctx)
-	if err != nil {
-		return st, err
-	}
-	st.Revision = snapshot.Revision
-	if st.Incoming, err = store.IncomingStatus(ctx); err != nil {
-		return st, err
-	}
-	if st.Subscriptions, err = store.ChannelStatus(ctx, snapshot.IDs()); err != nil {
-		return st, err
-	}
-	for i := range st.Subscriptions {
-		sub := snapshot.Subs[st.Subscriptions[i].ID]
-		st.Subscriptions[i].Topic, st.Subscriptions[i].State = sub.Topic, stateOf(sub)
-	}
-	st.Dispatchers, err = store.Dispatchers(ctx)
-	return st, err
-}
-
 func (s *state) writeStatus(ctx context.Context, w io.Writer, asJSON bool, indent string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
-	st, err := readStatus(ctx, s.store, s.registry)
+	st, err := operate.Status(ctx, registry{s.registry}, s.store)
 	if err != nil {
 		return err
 	}
@@ -134,21 +115,38 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	for _, c := range st.Subscriptions {
 		subs.add(c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS))
 	}
+	breakers := table{header: []string{"OPEN BREAKER", "DISPATCHER", ">SINCE"}}
+	for _, c := range st.Subscriptions {
+		for _, h := range c.HeldBy {
+			breakers.add(c.ID, h.Dispatcher, age(time.Since(h.Since)))
+		}
+	}
+	for _, d := range st.Dispatchers {
+		if more := d.HeldTotal - len(d.Held); d.Alive && more > 0 {
+			breakers.add(fmt.Sprintf("and %d more", more), d.ID, "-")
+		}
+	}
 	dispatchers := table{header: []string{"DISPATCHER", "HOST", ">PID", "VERSION", "ENV", ">UP", "STATE"}}
 	for _, d := range st.Dispatchers {
 		dispatchers.add(dispatcherRow(d)...)
 	}
-	for i, t := range []struct {
+	first := true
+	for _, t := range []struct {
 		table *table
 		empty string
 	}{
 		{&incoming, ""},
 		{&subs, "no subscriptions; add one: medispatcher sub put ID --topic 'order.*' --url http://…"},
+		{&breakers, ""},
 		{&dispatchers, "no dispatcher runs; start one: medispatcher serve"},
 	} {
-		if i > 0 {
+		if len(t.table.rows) == 0 && t.empty == "" {
+			continue
+		}
+		if !first {
 			_, _ = io.WriteString(w, "\n")
 		}
+		first = false
 		if len(t.table.rows) == 0 {
 			if _, err := io.WriteString(w, t.empty+"\n"); err != nil {
 				return err

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 func (a *app) subCommand() *cobra.Command {
@@ -69,7 +70,7 @@ func (s *state) listSubs(ctx context.Context, asJSON bool) error {
 			t.add(id, "-", "unusable", "-", "-")
 			continue
 		}
-		t.add(id, sub.Topic, stateOf(sub), strconv.Itoa(sub.Concurrency), shownURLs(sub.URLs))
+		t.add(id, sub.Topic, operate.StateOf(sub), strconv.Itoa(sub.Concurrency), shownURLs(sub))
 	}
 	if len(snapshot.Stored) == 0 {
 		_, _ = fmt.Fprintln(s.stderr, "no subscriptions yet; add one: medispatcher sub put ID --topic 'order.*' --url http://127.0.0.1:8080/hook")
@@ -77,28 +78,11 @@ func (s *state) listSubs(ctx context.Context, asJSON bool) error {
 	return t.write(s.stdout)
 }
 
-func stateOf(sub medispatcher.Subscription) string {
-	if sub.Paused {
-		return "paused"
-	}
-	return "active"
-}
-
-// shownURLs hides the passwords in worker URLs.
-func shownURLs(urls []string) string {
-	shown := make([]string, len(urls))
-	for i, u := range urls {
-		_, raw := medispatcher.SplitURL(u)
-		shown[i] = strings.TrimSuffix(u, raw) + medispatcher.Redact(raw)
-	}
-	return strings.Join(shown, " ")
-}
-
 func (a *app) subGetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "get ID",
-		Short:   "Show a subscription as JSON, its secret masked",
-		Long:    "Show a subscription as JSON with every value in force, its secret masked. `sub put` keeps\na secret that is given back masked.",
+		Short:   "Show a subscription as JSON, its secrets masked",
+		Long:    "Show a subscription as JSON with every value in force, its secret, the passwords in its URLs\nand its alert URLs masked. `sub put` keeps what is given back masked.",
 		Example: "  medispatcher sub get billing > billing.json\n  medispatcher sub put billing --file billing.json",
 		Args:    exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
@@ -169,6 +153,9 @@ func (s *state) patchSub(ctx context.Context, id string, p patch, done string) e
 	_, err = fmt.Fprintf(s.stdout, "%s: %s\n", clean(id), done)
 	return err
 }
+
+// shownURLs are the worker URLs, passwords masked.
+func shownURLs(sub medispatcher.Subscription) string { return strings.Join(sub.Masked().URLs, " ") }
 
 // notFound adds to the error that an id is unknown where to find the known ones.
 func (s *state) notFound(err error) error {

@@ -138,6 +138,6 @@ func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medi
 	if created {
 		done = "created"
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s: %s, %s to %s\n", clean(id), done, clean(sub.Topic), clean(shownURLs(sub.URLs)))
+	_, err = fmt.Fprintf(s.stdout, "%s: %s, %s to %s\n", clean(id), done, clean(sub.Topic), clean(shownURLs(sub)))
 	return err
 }

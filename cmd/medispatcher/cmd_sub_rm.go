@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 func (a *app) subRemoveCommand() *cobra.Command {
@@ -33,61 +33,25 @@ func (s *state) removeSub(ctx context.Context, id string, purge bool) error {
 	if err := medispatcher.CheckSubscriptionID(id); err != nil {
 		return usageError(err.Error())
 	}
-	held, err := s.held(ctx, id)
-	if err != nil {
-		return err
-	}
-	if !held.empty() && !purge {
-		// Of an unknown one that is the more important thing to say.
-		if _, _, err := s.registry.Get(ctx, id); errors.Is(err, medispatcher.ErrNotFound) {
-			return fmt.Errorf("subscription %q: %w, but Redis holds %s of it; --purge throws them away", id, medispatcher.ErrNotFound, held)
-		}
-		return fmt.Errorf("subscription %q holds %s, so it is not removed; deliver or replay them first, or add --purge to throw them away", id, held)
-	}
-	// The registry first: what is discarded first would fill up again.
-	err = s.registry.Remove(ctx, id, "")
-	leftover := errors.Is(err, medispatcher.ErrNotFound) && purge && !held.empty()
-	if err != nil && !leftover {
+	thrown, err := operate.Remove(ctx, s.registry, s.store, id, "", purge)
+	holds, isHeld := errors.AsType[*operate.NotEmptyError](err)
+	_, isLeft := errors.AsType[*operate.LeftoverError](err)
+	switch {
+	case isLeft:
+		return fmt.Errorf("%w; repeat with --purge: %w", err, s.explain(errors.Unwrap(err)))
+	case isHeld && holds.Unknown:
+		return fmt.Errorf("%w; --purge throws them away", err)
+	case isHeld && holds.Removed:
+		return fmt.Errorf("%w; put it again to deliver them, or repeat with --purge to throw them away", err)
+	case isHeld:
+		return fmt.Errorf("%w; deliver or replay them first, or add --purge to throw them away", err)
+	case err != nil:
 		return s.notFound(err)
 	}
-	if !purge {
-		if held, err = s.held(ctx, id); err == nil && !held.empty() {
-			return fmt.Errorf("subscription %q is removed, and meanwhile %s arrived; put it again to deliver them, or repeat with --purge to throw them away", id, held)
-		}
-	}
-	if err := s.store.Discard(ctx, id); err != nil {
-		return fmt.Errorf("subscription %q is removed, its messages are not; repeat with --purge: %w", id, s.explain(err))
-	}
 	what := "removed"
-	if !held.empty() {
-		what += ", and with it " + held.String()
+	if !thrown.Empty() {
+		what += ", and with it " + thrown.String()
 	}
 	_, err = fmt.Fprintf(s.stdout, "%s: %s\n", id, what)
 	return err
-}
-
-// holdings is what a subscription holds.
-type holdings medispatcher.ChannelStatus
-
-func (s *state) held(ctx context.Context, id string) (holdings, error) {
-	counts, err := s.store.ChannelStatus(ctx, []string{id})
-	if err != nil {
-		return holdings{}, err
-	}
-	return holdings(counts[0]), nil
-}
-
-func (h holdings) empty() bool { return h.Ready+h.Buried+h.Dead == 0 }
-
-func (h holdings) String() string {
-	var parts []string
-	for _, c := range []struct {
-		n     int64
-		state medispatcher.State
-	}{{h.Ready, medispatcher.Ready}, {h.Buried, medispatcher.Buried}, {h.Dead, medispatcher.Dead}} {
-		if c.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.state))
-		}
-	}
-	return "messages (" + strings.Join(parts, ", ") + ")"
 }

@@ -65,6 +65,7 @@ type daemon struct {
 	journal   journal
 	metrics   *metrics
 	tracer    *tracer       // nil: tracing is off
+	breakers  chan struct{} // gets a value when a breaker opened or closed
 	peers     atomic.Int64  // other dispatchers that are alive
 	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
 	beaten    chan struct{} // closed after the first heartbeat
@@ -75,7 +76,7 @@ type daemon struct {
 // dispatchers with one configuration shall not both start.
 func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	cfg := &env.cfg
-	d := &daemon{cfg: cfg, log: env.log, beaten: make(chan struct{})}
+	d := &daemon{cfg: cfg, log: env.log, beaten: make(chan struct{}), breakers: make(chan struct{}, 1)}
 	var lc net.ListenConfig
 	var err error
 	if d.listener, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
@@ -109,7 +110,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	pushing := push.Config{
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
 		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
-		Events: push.Events{Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone},
+		Events: push.Events{Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone, Breaker: d.breaker},
 	}
 	if d.tracer, err = newTracer(ctx, env, d.info); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.close())
@@ -183,7 +184,7 @@ func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return d.applyChanges(ctx) })
 	g.Go(func() error { return d.ringer.Run(ctx) })
 	g.Go(func() error {
-		return d.store.Listen(ctx, streams.Hints{Changed: d.registry.Poke, Ready: d.scheduler.Ring})
+		return d.store.Listen(ctx, streams.Hints{Changed: d.registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue})
 	})
 	g.Go(func() error { return d.heal(ctx) })
 	g.Go(func() error { return d.writeTimes(ctx) })
@@ -233,7 +234,7 @@ func (d *daemon) close() error {
 func (d *daemon) handler() http.Handler {
 	return panel.New(panel.Config{
 		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.rules(),
-	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
+	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
 }
 
 // applyChanges hands every change of the subscriptions to the scheduler.
@@ -250,25 +251,38 @@ func (d *daemon) applyChanges(ctx context.Context) error {
 	}
 }
 
-// heartbeats says that this dispatcher is alive, and counts the others.
+// heartbeats says that this dispatcher is alive and which breakers are open in it, and counts
+// the others. A breaker that opens or closes is told at once.
 func (d *daemon) heartbeats(ctx context.Context) error {
 	tick := time.NewTicker(d.cfg.Heartbeat)
 	defer tick.Stop()
 	for {
-		beat, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter/2)
-		if err := d.store.Heartbeat(beat, d.info); err == nil {
-			if d.lastBeat.Swap(time.Now().UnixNano()) == 0 {
-				close(d.beaten)
-			}
-			d.countPeers(beat)
-		}
-		cancel()
+		d.beat(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-d.breakers:
+			medispatcher.Sleep(ctx, breakersGather)
 		}
 	}
+}
+
+// breakersGather lets breakers gather that open at the same time: many share a target.
+const breakersGather = 100 * time.Millisecond
+
+func (d *daemon) beat(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter/2)
+	defer cancel()
+	info, held := d.info, d.scheduler.Held()
+	info.Held, info.HeldTotal = held[:min(len(held), medispatcher.MaxHeld)], len(held)
+	if err := d.store.Heartbeat(ctx, info); err != nil {
+		return
+	}
+	if d.lastBeat.Swap(time.Now().UnixNano()) == 0 {
+		close(d.beaten)
+	}
+	d.countPeers(ctx)
 }
 
 // missedBeats reports whether this dispatcher's own heartbeat is late.

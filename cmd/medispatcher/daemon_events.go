@@ -118,3 +118,11 @@ func (d *daemon) gone(sub string) {
 	}
 	d.log.Warn("subscription paused: its worker answered 410 Gone; resume it when it is back", "subscription", sub)
 }
+
+// breaker: a subscription's breaker opened or closed.
+func (d *daemon) breaker(string, bool) {
+	select {
+	case d.breakers <- struct{}{}:
+	default: // the heartbeat that is about to come tells of it, too
+	}
+}

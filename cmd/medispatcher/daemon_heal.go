@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -86,4 +87,20 @@ func (d *daemon) amend(ctx context.Context, dead []medispatcher.Dispatcher) {
 		}
 		d.log.Warn("a dispatcher is dead", "dispatcher", other.ID, "host", other.Host, "last_heartbeat", other.Heartbeat)
 	}
+}
+
+// kicker is the amender for one subscription, as the panel wants it.
+type kicker struct{ d *daemon }
+
+// Kick has what waits for its next attempt tried now, and gives back what dead dispatchers left.
+func (k kicker) Kick(ctx context.Context, sub string) (int, error) {
+	if k.d.missedBeats() {
+		// Redis may have been away: every heartbeat would look too old.
+		return 0, errors.New("the heartbeat of this dispatcher is late, so it cannot say who is dead")
+	}
+	report, err := amender.Run(ctx, k.d.store, amender.Options{
+		Partitions: k.d.cfg.Partitions, Subs: []string{sub}, Force: true,
+	})
+	k.d.log.Info("kicked", "subscription", sub, "count", report.Kicked())
+	return report.Kicked(), err
 }

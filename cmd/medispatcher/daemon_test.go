@@ -56,6 +56,7 @@ func startServe(t *testing.T, env []string, args ...string) *running {
 		select {
 		case <-wrote:
 		case c := <-code:
+			code <- c // for stop
 			t.Fatalf("ended with %d:\n%s", c, r.logs.String())
 		case <-timeout:
 			t.Fatalf("does not run:\n%s", r.logs.String())

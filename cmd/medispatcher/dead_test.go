@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // bury puts dead letters of "s" into Redis, as the dispatcher leaves them.
@@ -33,7 +35,7 @@ func TestDeadLetters(t *testing.T) {
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("an escape sequence reaches the terminal: %q", out)
 	}
-	var shown shownLetter
+	var shown operate.Letter
 	if err := json.Unmarshal([]byte(c.ok("dead", "show", "s", ids[1])), &shown); err != nil {
 		t.Fatal(err)
 	}

@@ -164,8 +164,8 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	held := c.d.scheduler.Held()
-	for _, sub := range held[:min(len(held), maxLabels)] {
-		gauge(c.breaker, 1, sub)
+	for _, b := range held[:min(len(held), maxLabels)] {
+		gauge(c.breaker, 1, b.Subscription)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
 	defer cancel()

@@ -12,15 +12,18 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// beat makes a dispatcher be seen.
-func (c *cli) beat(id string) {
+// beat makes a dispatcher be seen, which holds back some subscriptions.
+func (c *cli) beat(id string, held ...medispatcher.Breaker) {
 	c.t.Helper()
 	store, err := streams.Open(streams.Config{URL: "redis://" + c.redis.Addr(), Prefix: "medis", Partitions: 1, ID: id})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	d := medispatcher.Dispatcher{ID: id, Host: "ho\x1bst", PID: 7, Version: "1.2.3", Started: time.Now().Add(-time.Hour), DeadAfter: time.Hour}
+	d := medispatcher.Dispatcher{ID: id, Host: "ho\x1bst", PID: 7, Version: "1.2.3", Started: time.Now().Add(-time.Hour), DeadAfter: time.Hour, Held: held, HeldTotal: len(held)}
+	if len(held) == 1 {
+		d.HeldTotal = 5 // the list was cut
+	}
 	if err := store.Heartbeat(c.t.Context(), d); err != nil {
 		c.t.Fatal(err)
 	}
@@ -51,6 +54,31 @@ func TestStatusTables(t *testing.T) {
 		t.Errorf("%s in\n%s", got, out)
 	}
 	contains(t, out, `ho\x1bst`, "1.2.3", "1h00m", "alive", "SUBSCRIPTION", "RETRYING", "OLDEST", "DISPATCHER")
+}
+
+func TestStatusBreakers(t *testing.T) {
+	c := newCLI(t)
+	for _, id := range []string{"billing", "audit", "paused"} {
+		c.ok("sub", "put", id, "--topic", "a", "--url", "http://h/")
+	}
+	c.ok("sub", "pause", "paused")
+	if out := c.ok("status"); strings.Contains(out, "BREAKER") {
+		t.Errorf("breakers in\n%s", out)
+	}
+	since := time.Now().Add(-2 * time.Hour)
+	c.beat("one", medispatcher.Breaker{Subscription: "billing", Since: since}, medispatcher.Breaker{Subscription: "paused", Since: since})
+	c.beat("two", medispatcher.Breaker{Subscription: "billing", Since: since})
+	out := c.ok("status")
+	contains(t, out, "OPEN BREAKER  DISPATCHER  SINCE\nbilling       one         2h00m\nbilling       two         2h00m\nand 4 more    two             -\n")
+	states := map[string]string{}
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) == 8 {
+			states[f[0]] = f[2]
+		}
+	}
+	if states["billing"] != "breaker_open" || states["audit"] != "active" || states["paused"] != "paused" {
+		t.Errorf("states %v in\n%s", states, out)
+	}
 }
 
 func TestStatusJSON(t *testing.T) {
@@ -132,6 +160,7 @@ func TestRedisAway(t *testing.T) {
 	for _, args := range [][]string{
 		{"status"}, {"status", "--watch"}, {"publish", "a", "b"}, {"publish", "--ndjson"}, {"sub", "ls"}, {"sub", "get", "a"},
 		{"sub", "put", "a", "--topic", "a"}, {"sub", "set", "a", "paused=true"}, {"sub", "rm", "a"}, {"sub", "pause", "a"},
+		{"purge", "a", "--yes"},
 	} {
 		code, stdout, stderr := runWith(t, strings.NewReader(""), env, args...)
 		if code != exitFailed || stdout != "" || strings.Contains(stderr, "hush") {

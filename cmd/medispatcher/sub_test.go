@@ -30,21 +30,22 @@ func TestSubPutFlags(t *testing.T) {
 		"--retry-coefficient", "1s", "--encoding", "form", "--secret", secret, "--header", "X-A: b", "--header", "X-B: true", "--receive-bench",
 		"--drop-threshold", "5", "--drop-action", "log", "--alert=false", "--alert-url", "slack://x,y", "--alert-window", "1m",
 		"--alert-failures", "9", "--alert-message-failures", "8", "--alert-backlog", "77", "--alert-every", "2m")
-	if out != "billing: created, order.> to http://u:xxxxx@h/x?a=1,2 [T_ENV:PUB]https://h/y\n" {
+	if out != "billing: created, order.> to http://u:********@h/x?a=1,2 [T_ENV:PUB]https://h/y\n" {
 		t.Errorf("printed %q", out)
 	}
 	want := medispatcher.Subscription{
-		ID: "billing", Topic: "order.>", URLs: []string{"http://u:hush@h/x?a=1,2", "[T_ENV:PUB]https://h/y"}, Paused: true,
+		ID: "billing", Topic: "order.>", URLs: []string{"http://u:********@h/x?a=1,2", "[T_ENV:PUB]https://h/y"}, Paused: true,
 		Concurrency: 32, RetryConcurrency: 3, Interval: 5e6, Timeout: 7e9, MaxRetries: 4, RetryCoefficient: 1e9, Encoding: "form",
 		Secret: medispatcher.SecretMask, Headers: map[string]string{"X-A": "b", "X-B": "true"}, ReceiveBench: true,
 		Drop: medispatcher.DropPolicy{Threshold: 5, Action: "log"},
 		Alert: medispatcher.AlertPolicy{
-			URLs: []string{"slack://x,y"}, Window: 60e9, Failures: 9, MessageFailures: 8, Backlog: 77, Every: 120e9,
+			URLs: []string{"slack://********-ff3a"}, Window: 60e9, Failures: 9, MessageFailures: 8, Backlog: 77, Every: 120e9,
 		},
 	}
 	if got := c.get("billing"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
+	contains(t, c.stored("billing"), "hush@h", "slack://x,y", secret)
 }
 
 // subFields has every field of a subscription, so that the command line has.
@@ -69,16 +70,17 @@ func TestSubFieldsAreComplete(t *testing.T) {
 
 func TestSubPutFile(t *testing.T) {
 	c := newCLI(t)
-	doc := `{"topic":"a","urls":["http://h/"],"secret":"` + secret + `"}`
-	if out := c.ok("sub", "put", "x", "--file", writeFile(t, "x.json", doc)); out != "x: created, a to http://h/\n" {
+	doc := `{"topic":"a","urls":["http://u:hush@h/"],"secret":"` + secret + `","alert":{"urls":["slack://token@x"]}}`
+	if out := c.ok("sub", "put", "x", "--file", writeFile(t, "x.json", doc)); out != "x: created, a to http://u:********@h/\n" {
 		t.Errorf("printed %q", out)
 	}
-	// What get shows can be put again, and keeps the secret.
+	// What get shows can be put again, and keeps what is masked.
 	code, out, stderr := c.run(c.ok("sub", "get", "x"), "sub", "put", "x", "--file", "-")
 	if code != exitOK || !strings.Contains(out, "x: replaced") {
 		t.Errorf("exit %d, %q, %s", code, out, stderr)
 	}
-	contains(t, c.stored("x"), secret)
+	contains(t, c.stored("x"), secret, "http://u:hush@h/", "slack://token@x")
+	c.fails(exitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`)
 	for _, bad := range []struct {
 		args  []string
 		stdin string
@@ -217,7 +219,7 @@ func TestSubList(t *testing.T) {
 	c.ok("sub", "put", "a", "--topic", ">", "--url", "http://h/", "--paused")
 	want := `ID       TOPIC    STATE   CONCURRENCY  URLS
 a        >        paused            8  http://h/
-billing  order.*  active           16  http://u:xxxxx@h/ http://i/
+billing  order.*  active           16  http://u:********@h/ http://i/
 `
 	if out := c.ok("sub", "ls"); out != want {
 		t.Errorf("got\n%swant\n%s", out, want)

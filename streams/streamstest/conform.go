@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Queue is what package push needs of a queue.
+// Queue is what package push needs of a queue, and what an operator does to it meanwhile.
 type Queue interface {
 	Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error)
 	Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error)
@@ -19,6 +19,7 @@ type Queue interface {
 	Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error
 	Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error
 	Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error
+	Purge(ctx context.Context, sub string) (ready, buried int64, err error)
 }
 
 // Conform checks what package push relies on. newQueue makes an empty queue and a
@@ -111,6 +112,42 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 		cf.ok(cf.q.Release(t.Context(), c, []string{d.EntryID}, false))
 		if due, _ := cf.due(); len(due) != 1 || due[0].Attempt != 1 || due[0].Failure != nil {
 			t.Errorf("due %+v", due)
+		}
+	})
+	t.Run("purged while in flight: every outcome settles to nothing, and touches no message that came later", func(t *testing.T) {
+		for _, outcome := range []medispatcher.Outcome{medispatcher.Sent, medispatcher.Failed, medispatcher.Exhausted, medispatcher.Released} {
+			q, put := newQueue(t)
+			cf := &conformance{t, q, c}
+			cf.read(1)
+			put(c, msg)
+			put(c, medispatcher.Message{ID: "m2", Topic: "a.b"})
+			d := cf.read(1)[0]
+			if ready, buried, err := q.Purge(t.Context(), "s"); ready != 1 || buried != 1 || err != nil {
+				t.Errorf("purged %d READY and %d BURIED, %v", ready, buried, err)
+			}
+			put(c, medispatcher.Message{ID: "m3", Topic: "a.b"})
+			later := cf.read(5)
+			if len(later) != 1 {
+				t.Fatalf("%d messages after the purge, want 1", len(later))
+			}
+			switch list := settled(d, outcome, 0); outcome {
+			case medispatcher.Sent, medispatcher.Dropped:
+				n, err := q.Delete(t.Context(), 0, list)
+				cf.ok(err)
+				if n != 0 {
+					t.Errorf("%d settled, want none", n)
+				}
+			case medispatcher.Failed:
+				cf.ok(q.Retry(t.Context(), 0, list))
+			case medispatcher.Exhausted:
+				cf.ok(q.Kill(t.Context(), 0, list))
+			case medispatcher.Released:
+				cf.ok(q.Release(t.Context(), c, []string{d.EntryID}, false))
+			}
+			cf.want(0, 1, 1)
+			if due, _ := cf.due(); len(due) != 0 {
+				t.Errorf("%s: due %+v", outcome, due)
+			}
 		}
 	})
 }

@@ -260,3 +260,26 @@ func (q *Memory) Release(_ context.Context, c medispatcher.Channel, entryIDs []s
 	})
 	return err
 }
+
+// Purge throws away what is READY and BURIED.
+func (q *Memory) Purge(_ context.Context, sub string) (ready, buried int64, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for c, ch := range q.channels {
+		if c.Subscription == sub {
+			ready, buried = ready+int64(len(ch.ready)), buried+int64(len(ch.pending))
+			ch.ready = nil
+			clear(ch.pending)
+		}
+	}
+	return ready, buried, nil
+}
+
+// Kick makes what waits for its next attempt due now.
+func (q *Memory) Kick(c medispatcher.Channel) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.channel(c).waiting() {
+		e.due = time.Now()
+	}
+}

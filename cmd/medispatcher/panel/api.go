@@ -25,6 +25,7 @@ const (
 const (
 	tagMessages      = "messages"
 	tagSubscriptions = "subscriptions"
+	tagDead          = "dead letters"
 	tagStatus        = "status"
 	tagHealth        = "health"
 )
@@ -34,6 +35,7 @@ type api struct {
 	cfg      Config
 	registry Registry
 	store    Store
+	kicker   Kicker
 	ready    func() error
 	log      *slog.Logger
 	huma     huma.API
@@ -42,12 +44,14 @@ type api struct {
 // newAPI registers every route on mux.
 func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a := &api{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, ready: deps.Ready, log: deps.Log,
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kicker: deps.Kicker, ready: deps.Ready, log: deps.Log,
 		huma: humago.New(mux, humaConfig(cfg)),
 	}
 	a.describeSubscription()
 	a.publishRoutes()
 	a.subscriptionRoutes()
+	a.channelRoutes()
+	a.deadRoutes()
 	a.historyRoutes()
 	a.storyRoutes()
 	a.statusRoutes()
@@ -68,6 +72,7 @@ func humaConfig(cfg Config) huma.Config {
 	c.Tags = []*huma.Tag{
 		{Name: tagMessages, Description: "Publishing"},
 		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
+		{Name: tagDead, Description: "Messages whose attempts are exhausted, kept whole"},
 		{Name: tagStatus, Description: "What is waiting, and who works on it"},
 		{Name: tagHealth, Description: "For probes; open to everybody"},
 	}

@@ -58,12 +58,36 @@ func (still) Changes(context.Context, string, string, int) ([]medispatcher.Chang
 
 func (still) Remove(context.Context, string, string) error                            { return nil }
 func (still) Publish(context.Context, medispatcher.Message) (string, error)           { return "1", nil }
-func (still) Discard(context.Context, string) error                                   { return nil }
+func (still) Kick(context.Context, string) (int, error)                               { return 1, nil }
+func (still) Purge(context.Context, string) (ready, buried int64, err error)          { return 1, 2, nil }
 func (still) Dispatchers(context.Context) ([]medispatcher.Dispatcher, error)          { return nil, nil }
 func (still) IncomingStatus(context.Context) (s medispatcher.IncomingStatus, _ error) { return s, nil }
 
 func (still) ChannelStatus(_ context.Context, ids []string) ([]medispatcher.ChannelStatus, error) {
 	return make([]medispatcher.ChannelStatus, len(ids)), nil
+}
+
+func (still) Discard(context.Context, string, bool) (s medispatcher.ChannelStatus, _ error) {
+	return s, nil
+}
+
+func (still) DeadLetters(context.Context, string, string, int) ([]medispatcher.DeadLetter, error) {
+	return nil, nil
+}
+
+func (still) DeadLetter(context.Context, string, string) (l medispatcher.DeadLetter, _ error) {
+	return l, nil
+}
+
+func (still) Replay(_ context.Context, _ string, ids []string) (int, error)    { return len(ids), nil }
+func (still) PurgeDead(_ context.Context, _ string, ids []string) (int, error) { return len(ids), nil }
+
+func (still) ReplayAll(context.Context, string, func(done, all int64) bool) (done, left int64, err error) {
+	return 1, 0, nil
+}
+
+func (still) PurgeAllDead(context.Context, string, func(done, all int64) bool) (done, left int64, err error) {
+	return 1, 0, nil
 }
 
 type openAPI struct {
@@ -118,7 +142,7 @@ func document(t *testing.T, h http.Handler) openAPI {
 
 func stillHandler() http.Handler {
 	return New(Config{Version: "1.2.3", Token: "s3cret", Rules: testRules}, Deps{
-		Registry: still{}, Store: still{}, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Registry: still{}, Store: still{}, Kicker: still{}, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -144,7 +168,7 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 	}
 
 	ids := map[string]bool{}
-	fill := strings.NewReplacer("{topic}", "order.created", "{id}", "billing")
+	fill := strings.NewReplacer("{topic}", "order.created", "{id}", "billing", "{letter}", "0-1-1")
 	for path, operations := range doc.Paths {
 		for method, op := range operations {
 			if op.OperationID == "" || ids[op.OperationID] || op.Summary == "" || len(op.Tags) == 0 {
@@ -155,7 +179,7 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			if open == (len(op.Security) > 0) || open == (op.Responses["401"] != nil) {
 				t.Errorf("%s %s: security %v, open %v", method, path, op.Security, open)
 			}
-			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "patch-subscription"}, op.OperationID) {
+			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "patch-subscription", "replay-dead-letters"}, op.OperationID) {
 				t.Errorf("%s: body documented: %v", op.OperationID, takesBody)
 			}
 			w := httptest.NewRecorder()

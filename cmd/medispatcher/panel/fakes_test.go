@@ -3,6 +3,8 @@ package panel_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -23,6 +25,10 @@ type fake struct {
 	counts medispatcher.ChannelStatus
 	broken string
 	err    error
+
+	arriving int64 // messages that arrive while a subscription is being removed
+	letters  []medispatcher.DeadLetter
+	held     []medispatcher.Breaker // by dispatcher "a"
 
 	steps     []string // that changed something, in order
 	published []medispatcher.Message
@@ -156,15 +162,123 @@ func (f *fake) IncomingStatus(context.Context) (medispatcher.IncomingStatus, err
 }
 
 func (f *fake) Dispatchers(context.Context) ([]medispatcher.Dispatcher, error) {
-	return []medispatcher.Dispatcher{{ID: "b"}, {ID: "a", Alive: true}}, f.fails("dispatchers")
+	return []medispatcher.Dispatcher{{ID: "b", Held: f.held}, {ID: "a", Alive: true, Held: f.held}}, f.fails("dispatchers")
 }
 
-func (f *fake) Discard(_ context.Context, id string) error {
+func (f *fake) Discard(_ context.Context, id string, messages bool) (medispatcher.ChannelStatus, error) {
 	if err := f.fails("discard"); err != nil {
-		return err
+		return medispatcher.ChannelStatus{}, err
 	}
-	f.steps = append(f.steps, "discard "+id)
-	return nil
+	held := f.counts
+	held.Ready += f.arriving
+	if messages || held.Ready+held.Buried+held.Dead == 0 {
+		f.steps = append(f.steps, "discard "+id)
+	}
+	return held, nil
+}
+
+func (f *fake) Purge(_ context.Context, id string) (ready, buried int64, err error) {
+	if err := f.fails("purge"); err != nil {
+		return 3, 0, err
+	}
+	f.steps = append(f.steps, "purge "+id)
+	return f.counts.Ready, f.counts.Buried, nil
+}
+
+func (f *fake) Kick(_ context.Context, id string) (int, error) {
+	if err := f.fails("kick"); err != nil {
+		return 3, err
+	}
+	f.steps = append(f.steps, "kick "+id)
+	return 5, nil
+}
+
+// index finds a dead letter by its id.
+func (f *fake) index(id string) (int, error) {
+	if !strings.HasPrefix(id, "0-") {
+		return 0, medispatcher.FieldError{Field: "id", Problem: "no id"}
+	}
+	return slices.IndexFunc(f.letters, func(l medispatcher.DeadLetter) bool { return l.ID == id }), nil
+}
+
+func (f *fake) DeadLetters(_ context.Context, _, after string, limit int) ([]medispatcher.DeadLetter, error) {
+	if err := f.fails("letters"); err != nil {
+		return nil, err
+	}
+	from := 0
+	if after != "" {
+		i, err := f.index(after)
+		if err != nil {
+			return nil, err
+		}
+		from = i + 1
+	}
+	return f.letters[from:min(len(f.letters), from+limit)], nil
+}
+
+func (f *fake) DeadLetter(_ context.Context, id, letter string) (medispatcher.DeadLetter, error) {
+	if err := f.fails("letters"); err != nil {
+		return medispatcher.DeadLetter{}, err
+	}
+	i, err := f.index(letter)
+	if err != nil {
+		return medispatcher.DeadLetter{}, err
+	}
+	if i < 0 {
+		return medispatcher.DeadLetter{}, fmt.Errorf("dead letter %s of %q: %w", letter, id, medispatcher.ErrNotFound)
+	}
+	return f.letters[i], nil
+}
+
+// take removes dead letters.
+func (f *fake) take(step string, ids []string) (n int, err error) {
+	if err := f.fails(step); err != nil {
+		return 3, err
+	}
+	var problems medispatcher.Problems
+	for i, id := range ids {
+		if _, err := f.index(id); err != nil {
+			problems = append(problems, medispatcher.FieldError{Field: fmt.Sprintf("ids[%d]", i), Problem: "no id"})
+		}
+	}
+	if len(problems) > 0 {
+		return 0, problems
+	}
+	for _, id := range ids {
+		if i, _ := f.index(id); i >= 0 {
+			f.letters = slices.Delete(f.letters, i, i+1)
+			n++
+		}
+	}
+	f.steps = append(f.steps, fmt.Sprint(step, " ", n))
+	return n, nil
+}
+
+func (f *fake) takeAll(step string, more func(done, all int64) bool) (done, left int64, err error) {
+	if err := f.fails(step); err != nil {
+		return 3, 0, err
+	}
+	done = int64(len(f.letters))
+	more(done, done)
+	f.letters = nil
+	f.steps = append(f.steps, fmt.Sprint(step, " all ", done))
+	return done, left, nil
+}
+
+func (f *fake) Replay(_ context.Context, _ string, ids []string) (int, error) {
+	return f.take("replay", ids)
+}
+
+func (f *fake) PurgeDead(_ context.Context, _ string, ids []string) (int, error) {
+	return f.take("purgedead", ids)
+}
+
+func (f *fake) ReplayAll(_ context.Context, _ string, more func(done, all int64) bool) (done, left int64, err error) {
+	return f.takeAll("replay", more)
+}
+
+func (f *fake) PurgeAllDead(_ context.Context, _ string, more func(done, all int64) bool) (done, left int64, err error) {
+	return f.takeAll("purgedead", more)
 }
 
 func (f *fake) Changes(_ context.Context, id, before string, limit int) ([]medispatcher.Change, error) {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // defaultMaxBody is the limit on a message's body where the configuration names none.
@@ -28,29 +29,39 @@ type Config struct {
 // Registry is the subscriptions. Its errors are medispatcher.Problems, ErrNotFound,
 // ErrPrecondition and ErrConflict; any other one means that Redis is away or refuses.
 type Registry interface {
-	// Subscriptions is every subscription, no older than the call, and its revision.
-	Subscriptions(ctx context.Context) (subs []medispatcher.Subscription, revision int64, err error)
-	Get(ctx context.Context, id string) (sub medispatcher.Subscription, rev string, err error)
+	operate.Subscriptions
+	operate.Registry
 	Put(ctx context.Context, id string, doc []byte, ifMatch string) (sub medispatcher.Subscription, rev string, created bool, err error)
 	Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error)
-	Remove(ctx context.Context, id, ifMatch string) error
 }
 
 // Store is the messages.
 type Store interface {
+	operate.Counts
+	operate.Keys
 	Publish(ctx context.Context, m medispatcher.Message) (id string, err error)
-	ChannelStatus(ctx context.Context, ids []string) ([]medispatcher.ChannelStatus, error)
-	IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error)
-	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
-	Discard(ctx context.Context, id string) error
 	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
 	Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error)
+	Purge(ctx context.Context, id string) (ready, buried int64, err error)
+	DeadLetters
+}
+
+// DeadLetters are the messages whose attempts are exhausted. An id that cannot be one is a
+// medispatcher.FieldError, in a list medispatcher.Problems of "ids[…]".
+type DeadLetters interface {
+	DeadLetters(ctx context.Context, id, after string, limit int) ([]medispatcher.DeadLetter, error)
+	DeadLetter(ctx context.Context, id, letter string) (medispatcher.DeadLetter, error)
+	Replay(ctx context.Context, id string, letters []string) (int, error)
+	ReplayAll(ctx context.Context, id string, more func(done, all int64) bool) (done, left int64, err error)
+	PurgeDead(ctx context.Context, id string, letters []string) (int, error)
+	PurgeAllDead(ctx context.Context, id string, more func(done, all int64) bool) (done, left int64, err error)
 }
 
 // Deps are the parts that the API works on. All of them are needed.
 type Deps struct {
 	Registry Registry
 	Store    Store
+	Kicker   Kicker
 	Metrics  http.Handler // of /metrics; nil: there is none
 	Ready    func() error // why this dispatcher cannot work now; it must answer at once
 	Log      *slog.Logger

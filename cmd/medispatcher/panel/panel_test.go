@@ -1,6 +1,7 @@
 package panel_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ type request struct {
 
 func handler(f *fake, cfg panel.Config) http.Handler {
 	return panel.New(cfg, panel.Deps{
-		Registry: f, Store: f, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
+		Registry: f, Store: f, Kicker: f, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -69,8 +70,12 @@ func TestRoutes(t *testing.T) {
 		err    error
 		counts medispatcher.ChannelStatus
 		status int
-		says   []string // in the body, or "Header: value"
-		steps  string   // changes, joined by commas
+
+		arriving     int64
+		held, paused bool
+
+		says  []string // in the body, or "Header: value"
+		steps string   // changes, joined by commas
 	}{
 		{name: "publish", q: request{method: "POST", path: messages, body: "x"}, status: 202, says: []string{`{"id":"0-1-0"}`}},
 		{name: "publish with an id", q: request{method: "POST", path: messages, header: []string{"Idempotency-Key", "k-1"}}, status: 202, says: []string{`{"id":"k-1"}`}},
@@ -86,13 +91,13 @@ func TestRoutes(t *testing.T) {
 		{name: "Redis away", q: request{method: "POST", path: messages}, broken: "publish", err: errRedis, status: 503, says: []string{"not accepted: redis: connection refused; repeat", "Retry-After: 1"}},
 		{name: "a panic", q: request{method: "POST", path: messages}, broken: "panic", status: 500},
 
-		{name: "list", q: request{method: "GET", path: subs}, status: 200, says: []string{`"id":"billing"`, "whsec_********", "user:pw@h"}},
+		{name: "list", q: request{method: "GET", path: subs}, status: 200, says: []string{`"id":"billing"`, "whsec_********", "user:********@h"}},
 		{name: "list, Redis away", q: request{method: "GET", path: subs}, broken: "list", err: errRedis, status: 503, says: []string{"Retry-After: 1"}},
 		{name: "list, bad limit", q: request{method: "GET", path: subs + "?limit=0"}, status: 422, says: []string{`"location":"limit"`, "limit: expected number"}},
 		{name: "list, limit no number", q: request{method: "GET", path: subs + "?limit=x"}, status: 422, says: []string{"limit: invalid integer"}},
 		{name: "list, bad topic", q: request{method: "GET", path: subs + "?topic=a..b"}, status: 422, says: []string{`"location":"topic"`}},
 
-		{name: "get", q: request{method: "GET", path: subs + "/billing"}, status: 200, says: []string{"whsec_********", "user:pw@h", `"timeout":"5s"`, `ETag: "` + rev + `"`}},
+		{name: "get", q: request{method: "GET", path: subs + "/billing"}, status: 200, says: []string{"whsec_********", "user:********@h", `"timeout":"5s"`, `ETag: "` + rev + `"`}},
 		{name: "get, none", q: request{method: "GET", path: subs + "/none"}, status: 404, says: []string{"none", "lists"}},
 		{name: "get, unusable", q: request{method: "GET", path: subs + "/billing"}, broken: "get", err: medispatcher.Problems{{Field: "urls", Problem: "holds 0 URLs"}}, status: 500, says: []string{"PUT it anew", "urls: holds 0 URLs"}},
 		{name: "get, Redis away", q: request{method: "GET", path: subs + "/billing"}, broken: "get", err: errRedis, status: 503},
@@ -142,11 +147,14 @@ func TestRoutes(t *testing.T) {
 		{name: "history, Redis away", q: request{method: "GET", path: "/api/v1/history"}, broken: "changes", err: errRedis, status: 503},
 
 		{name: "delete", q: request{method: "DELETE", path: subs + "/billing"}, status: 204, steps: "remove billing,discard billing"},
-		{name: "delete, not empty", q: request{method: "DELETE", path: subs + "/billing"}, counts: full, status: 409, says: []string{"12 READY, 3 BURIED and 2 DEAD", "?purge=true"}},
+		{name: "delete, not empty", q: request{method: "DELETE", path: subs + "/billing"}, counts: full, status: 409, says: []string{"messages (12 READY, 3 BURIED, 2 DEAD)", "?purge=true"}},
 		{name: "delete, dead letters", q: request{method: "DELETE", path: subs + "/billing?purge=false"}, counts: medispatcher.ChannelStatus{Dead: 1}, status: 409, says: []string{"1 DEAD"}},
 		{name: "delete and purge", q: request{method: "DELETE", path: subs + "/billing?purge=true"}, counts: full, status: 204, steps: "remove billing,discard billing"},
 		{name: "delete, bad purge", q: request{method: "DELETE", path: subs + "/billing?purge=maybe"}, status: 422, says: []string{"purge: invalid boolean"}},
 		{name: "delete, none", q: request{method: "DELETE", path: subs + "/none"}, status: 404},
+		{name: "delete, messages arrive meanwhile", q: request{method: "DELETE", path: subs + "/billing"}, arriving: 4, status: 409, says: []string{"is removed, and meanwhile messages (4 READY) arrived, which are kept; PUT it again"}, steps: "remove billing"},
+		{name: "delete and purge, messages arrive meanwhile", q: request{method: "DELETE", path: subs + "/billing?purge=true"}, arriving: 4, status: 204, steps: "remove billing,discard billing"},
+		{name: "delete, none and something left", q: request{method: "DELETE", path: subs + "/none"}, counts: full, status: 404, says: []string{"but Redis holds messages (12 READY, 3 BURIED, 2 DEAD) of it; ?purge=true"}},
 		{name: "delete, none and nothing left", q: request{method: "DELETE", path: subs + "/none?purge=true"}, status: 404},
 		{name: "delete what a failed purge left", q: request{method: "DELETE", path: subs + "/none?purge=true"}, counts: full, status: 204, steps: "discard none"},
 		{name: "delete, bad id", q: request{method: "DELETE", path: subs + "/.x?purge=true"}, counts: full, status: 404},
@@ -157,9 +165,50 @@ func TestRoutes(t *testing.T) {
 		{name: "delete, not removed", q: request{method: "DELETE", path: subs + "/billing"}, broken: "remove", err: errRedis, status: 503},
 		{name: "delete, not discarded", q: request{method: "DELETE", path: subs + "/billing"}, broken: "discard", err: errRedis, status: 503, says: []string{"?purge=true"}, steps: "remove billing"},
 
+		{name: "purge", q: request{method: "POST", path: subs + "/billing/purge"}, counts: full, status: 200, says: []string{`{"ready":12,"buried":3}`}, steps: "purge billing"},
+		{name: "purge, none", q: request{method: "POST", path: subs + "/none/purge"}, status: 404, says: []string{"lists"}},
+		{name: "purge, bad id", q: request{method: "POST", path: subs + "/.x/purge"}, counts: full, status: 404},
+		{name: "purge what a removed one left", q: request{method: "POST", path: subs + "/none/purge"}, counts: full, status: 200, steps: "purge none"},
+		{name: "purge, unusable document", q: request{method: "POST", path: subs + "/billing/purge"}, broken: "get", err: medispatcher.Problems{{Field: "urls", Problem: "x"}}, status: 200, steps: "purge billing"},
+		{name: "purge, Redis away", q: request{method: "POST", path: subs + "/billing/purge"}, broken: "purge", err: errRedis, status: 503, says: []string{"3 READY and 0 BURIED messages are purged, not all: redis: connection refused; repeat", "Retry-After: 1"}},
+		{name: "purge, not counted", q: request{method: "POST", path: subs + "/none/purge"}, broken: "counts", err: errRedis, status: 503},
+		{name: "kick", q: request{method: "POST", path: subs + "/billing/kick"}, status: 200, says: []string{`{"kicked":5}`}, steps: "kick billing"},
+		{name: "kick, none", q: request{method: "POST", path: subs + "/none/kick"}, status: 404},
+		{name: "kick, Redis away", q: request{method: "POST", path: subs + "/billing/kick"}, broken: "kick", err: errRedis, status: 503, says: []string{"3 messages are kicked, not all"}},
+
+		{name: "dead", q: request{method: "GET", path: subs + "/billing/dead"}, status: 200, says: []string{`{"dead_letters":[{"id":"0-1-0","died":"2026-01-01T00:00:00Z","message":{"id":"m","topic":"a.b","body":"text"},"failure":{"attempts":3`, `"body_base64":"/w=="`}},
+		{name: "dead, none", q: request{method: "GET", path: subs + "/none/dead"}, status: 404},
+		{name: "dead of a removed one", q: request{method: "GET", path: subs + "/none/dead"}, counts: full, status: 200},
+		{name: "dead, bad after", q: request{method: "GET", path: subs + "/billing/dead?after=x"}, status: 422, says: []string{`"location":"after"`, "after: no id"}},
+		{name: "dead, bad limit", q: request{method: "GET", path: subs + "/billing/dead?limit=201"}, status: 422, says: []string{`"location":"limit"`}},
+		{name: "dead, Redis away", q: request{method: "GET", path: subs + "/billing/dead"}, broken: "letters", err: errRedis, status: 503},
+		{name: "dead letter", q: request{method: "GET", path: subs + "/billing/dead/0-2-0"}, status: 200, says: []string{`{"id":"0-2-0"`}},
+		{name: "dead letter, none", q: request{method: "GET", path: subs + "/billing/dead/0-9-9"}, status: 404, says: []string{"subscriptions/billing/dead lists"}},
+		{name: "dead letter, bad id", q: request{method: "GET", path: subs + "/billing/dead/x"}, status: 422, says: []string{`"location":"letter"`}},
+		{name: "replay all", q: request{method: "POST", path: subs + "/billing/dead/replay"}, status: 200, says: []string{`{"replayed":3,"remaining":0}`}, steps: "replay all 3"},
+		{name: "replay all, empty object", q: request{method: "POST", path: subs + "/billing/dead/replay", body: "{}\n"}, status: 200, steps: "replay all 3"},
+		{name: "replay, a list of none", q: request{method: "POST", path: subs + "/billing/dead/replay", body: `{"ids":[]}`}, status: 422, says: []string{`"location":"ids"`}},
+		{name: "replay some", q: request{method: "POST", path: subs + "/billing/dead/replay", body: `{"ids":["0-2-0","0-9-9","0-2-0"]}`}, status: 200, says: []string{`{"replayed":1,"remaining":0,"missing":1}`}, steps: "replay 1"},
+		{name: "replay, bad ids", q: request{method: "POST", path: subs + "/billing/dead/replay", body: `{"ids":["0-2-0","x"]}`}, status: 422, says: []string{`"location":"ids[1]"`}},
+		{name: "replay, unknown field", q: request{method: "POST", path: subs + "/billing/dead/replay", body: `{"id":["0-2-0"]}`}, status: 422, says: []string{`"location":"body"`}},
+		{name: "replay, no JSON", q: request{method: "POST", path: subs + "/billing/dead/replay", body: `all`}, status: 422, says: []string{`"location":"body"`}},
+		{name: "replay, two documents", q: request{method: "POST", path: subs + "/billing/dead/replay", body: `{"ids":[]}{"ids":["0-2-0"]}`}, status: 422, says: []string{`"location":"body"`}},
+		{name: "replay, too large", q: request{method: "POST", path: subs + "/billing/dead/replay", body: strings.Repeat(" ", 64<<10+1)}, status: 413},
+		{name: "replay, none", q: request{method: "POST", path: subs + "/none/dead/replay"}, status: 404},
+		{name: "replay, Redis away", q: request{method: "POST", path: subs + "/billing/dead/replay"}, broken: "replay", err: errRedis, status: 503, says: []string{"3 dead letters are replayed, not all", "Retry-After: 1"}},
+		{name: "purge all dead", q: request{method: "DELETE", path: subs + "/billing/dead"}, status: 200, says: []string{`{"purged":3,"remaining":0}`}, steps: "purgedead all 3"},
+		{name: "purge some dead", q: request{method: "DELETE", path: subs + "/billing/dead?id=0-1-0&id=0-2-0&id=0-9-9"}, status: 200, says: []string{`{"purged":2,"remaining":0,"missing":1}`}, steps: "purgedead 2"},
+		{name: "purge dead, bad id", q: request{method: "DELETE", path: subs + "/billing/dead?id=x"}, status: 422, says: []string{`"location":"id"`}},
+		{name: "purge dead, empty id", q: request{method: "DELETE", path: subs + "/billing/dead?id="}, status: 422, says: []string{`"location":"id"`}},
+		{name: "purge dead, none", q: request{method: "DELETE", path: subs + "/none/dead"}, status: 404},
+
 		{name: "status", q: request{method: "GET", path: "/api/v1/status"}, counts: full, status: 200, says: []string{
 			`"incoming":{"ready":3,"buried":0,"delayed":0,"quarantine":0,"oldest_ms":12}`,
 			`"subscriptions":[{"id":"billing","topic":"order.*","state":"active","ready":12,"buried":3,"retrying":0,"dead":2,"oldest_ms":0}]`, `"revision":7`}},
+		{name: "status, a breaker", q: request{method: "GET", path: "/api/v1/status"}, held: true, status: 200, says: []string{
+			`"state":"breaker_open"`, `"oldest_ms":0,"held_by":[{"dispatcher":"a","since":"2026-01-01T00:00:00Z"}]}]`, `"held":[{"subscription":"billing"`}},
+		{name: "status, a breaker of a paused one", q: request{method: "GET", path: "/api/v1/status"}, held: true, paused: true, status: 200, says: []string{
+			`"state":"paused","ready":0,"buried":0,"retrying":0,"dead":0,"oldest_ms":0}]`}},
 		{name: "status, no list", q: request{method: "GET", path: "/api/v1/status"}, broken: "list", err: errRedis, status: 503},
 		{name: "status, no incoming", q: request{method: "GET", path: "/api/v1/status"}, broken: "incoming", err: errRedis, status: 503},
 		{name: "status, no counts", q: request{method: "GET", path: "/api/v1/status"}, broken: "counts", err: errRedis, status: 503},
@@ -180,7 +229,14 @@ func TestRoutes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFake("billing")
-			f.broken, f.err, f.counts = tt.broken, tt.err, tt.counts
+			f.broken, f.err, f.counts, f.arriving = tt.broken, tt.err, tt.counts, tt.arriving
+			f.letters = deadLetters()
+			if tt.held {
+				f.held = []medispatcher.Breaker{{Subscription: "billing", Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}
+			}
+			if tt.paused {
+				f.docs["billing"] = strings.Replace(f.docs["billing"], "{", `{"paused":true,`, 1)
+			}
 			w := do(t, handler(f, panel.Config{MaxBody: 100, Rules: rules}), tt.q)
 			if w.Code != tt.status {
 				t.Fatalf("%d, want %d: %s", w.Code, tt.status, w.Body)
@@ -206,6 +262,56 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("published %v", f.published)
 			}
 		})
+	}
+}
+
+func deadLetters() []medispatcher.DeadLetter {
+	l := medispatcher.DeadLetter{
+		ID: "0-1-0", Died: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Failure: &medispatcher.Failure{Attempts: 3},
+		Message: medispatcher.Message{ID: "m", Topic: "a.b", Body: []byte("text")},
+	}
+	letters := []medispatcher.DeadLetter{l, l, l}
+	letters[1].ID, letters[1].Message.Body, letters[1].Failure = "0-2-0", []byte("\xff"), nil
+	letters[2].ID = "0-3-0"
+	return letters
+}
+
+// TestDeadPages: every letter once, whatever ends a page.
+func TestDeadPages(t *testing.T) {
+	for query, perPage := range map[string]int{"limit=1": 1, "limit=9": 9, "limit=10": 10, "limit=11": 11, "limit=200": 2} {
+		f := newFake("billing")
+		for i := range 23 {
+			l := medispatcher.DeadLetter{ID: fmt.Sprintf("0-%d-0", i+1), Message: medispatcher.Message{Topic: "a"}}
+			if query == "limit=200" {
+				l.Message.Body = bytes.Repeat([]byte("x"), 2<<20) // two of them are a page
+			}
+			f.letters = append(f.letters, l)
+		}
+		h := handler(f, panel.Config{})
+		var ids []string
+		for after := "&"; after != ""; {
+			var page struct {
+				Letters []struct{ ID string } `json:"dead_letters"`
+				Next    string
+			}
+			w := do(t, h, request{method: "GET", path: subs + "/billing/dead?" + query + after})
+			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || w.Code != http.StatusOK {
+				t.Fatal(w.Code, err)
+			}
+			if len(page.Letters) != min(perPage, 23-len(ids)) || len(page.Letters) == 0 {
+				t.Fatalf("%s: a page of %d after %d", query, len(page.Letters), len(ids))
+			}
+			for _, l := range page.Letters {
+				ids = append(ids, l.ID)
+			}
+			after = ""
+			if page.Next != "" {
+				after = "&after=" + page.Next
+			}
+		}
+		if len(ids) != 23 || ids[0] != "0-1-0" || ids[22] != "0-23-0" {
+			t.Errorf("%s: %v", query, ids)
+		}
 	}
 }
 

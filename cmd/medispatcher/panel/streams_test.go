@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,8 +16,10 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/amender"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // registry is what a command writes to join the two packages.
@@ -32,6 +35,13 @@ func (r registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscriptio
 		subs = append(subs, s)
 	}
 	return subs, snapshot.Revision, nil
+}
+
+type kicker struct{ *streams.Store }
+
+func (k kicker) Kick(ctx context.Context, id string) (int, error) {
+	report, err := amender.Run(ctx, k.Store, amender.Options{Partitions: k.Partitions(), Subs: []string{id}, Force: true})
+	return report.Kicked(), err
 }
 
 var (
@@ -80,7 +90,7 @@ func TestOnRealStore(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
 	server := httptest.NewServer(panel.New(panel.Config{MaxBody: 1000, Rules: rules}, panel.Deps{
-		Registry: reg, Store: store, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
+		Registry: reg, Store: store, Kicker: kicker{store}, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
@@ -167,4 +177,102 @@ func TestOnRealStore(t *testing.T) {
 	c.do(503, "GET", "/api/v1/status", "")
 	c.do(503, "GET", "/readyz", "")
 	c.do(200, "GET", "/healthz", "")
+}
+
+// TestOperating: what an operator does to a subscription that runs, on both Redises.
+func TestOperating(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		cfg := env.Config("d1")
+		cfg.Partitions = 2
+		store := env.Open(t, cfg)
+		reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
+		server := httptest.NewServer(panel.New(panel.Config{Rules: rules}, panel.Deps{
+			Registry: reg, Store: store, Kicker: kicker{store}, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		}))
+		t.Cleanup(server.Close)
+		t.Cleanup(http.DefaultClient.CloseIdleConnections)
+		c := client{t: t, url: server.URL}
+		says := func(want string, status int, method, path, body string) {
+			t.Helper()
+			if _, got := c.do(status, method, subs+path, body); got != want {
+				t.Errorf("%s %s: %s, want %s", method, path, got, want)
+			}
+		}
+		ids := map[string][]string{}
+		fill := func(key string, n int) {
+			t.Helper()
+			for range n {
+				id, err := env.Client.Do(t.Context(), "XADD", key, "*", "topic", "order.created", "body", "\xff", "~src", "1-1").Text()
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids[key] = append(ids[key], id)
+			}
+		}
+		channel := medispatcher.Channel{Subscription: "billing"}
+		wants := []medispatcher.Want{{Channel: channel, Max: 2}}
+		c.do(201, "PUT", subs+"/billing", `{"topic":"order.*","urls":["http://127.0.0.1:1/"]}`)
+
+		// Kick: what waits an hour is due now.
+		fill("medis:{0}:ch:billing", 3)
+		_, _ = store.Read(t.Context(), wants) // makes the group
+		read, err := store.Read(t.Context(), wants)
+		if err != nil || len(read) != 2 {
+			t.Fatal(read, err)
+		}
+		if err := store.Retry(t.Context(), 0, []medispatcher.Settlement{
+			{Channel: channel, EntryID: read[0].EntryID, Outcome: medispatcher.Failed, Attempt: 1, Delay: time.Hour},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Heartbeat(t.Context(), medispatcher.Dispatcher{DeadAfter: time.Minute}); err != nil {
+			t.Fatal(err) // the second one is in flight at a dispatcher that lives
+		}
+		says(`{"kicked":1}`+"\n", 200, "POST", "/billing/kick", "")
+		says(`{"kicked":0}`+"\n", 200, "POST", "/billing/kick", "")
+		if due, _, err := store.Due(t.Context(), 0, wants); err != nil || len(due) != 1 || due[0].Attempt != 2 {
+			t.Errorf("due %+v, %v", due, err)
+		}
+
+		// Purge.
+		fill("medis:{1}:ch:billing", 4)
+		says(`{"ready":5,"buried":2}`+"\n", 200, "POST", "/billing/purge", "")
+		says(`{"ready":0,"buried":0}`+"\n", 200, "POST", "/billing/purge", "")
+
+		// Dead letters.
+		fill("medis:{0}:dead:billing", 3)
+		fill("medis:{1}:dead:billing", 2)
+		dead := func(p, i int) string {
+			return fmt.Sprintf("%d-%s", p, ids[fmt.Sprintf("medis:{%d}:dead:billing", p)][i])
+		}
+		_, page := c.do(200, "GET", subs+"/billing/dead?limit=2", "")
+		if !strings.Contains(page, `"next":"`+dead(0, 1)+`"`) || !strings.Contains(page, `"body_base64":"/w=="`) {
+			t.Error(page)
+		}
+		_, page = c.do(200, "GET", subs+"/billing/dead?limit=3&after="+dead(0, 1), "")
+		if strings.Count(page, `"died"`) != 3 || strings.Contains(page, `"next"`) || !strings.Contains(page, dead(1, 1)) {
+			t.Error(page)
+		}
+		c.do(200, "GET", subs+"/billing/dead/"+dead(1, 0), "")
+		says(`{"replayed":1,"remaining":0,"missing":1}`+"\n", 200, "POST", "/billing/dead/replay", `{"ids":["`+dead(0, 0)+`","0-1-1"]}`)
+		says(`{"purged":1,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead?id="+dead(1, 0), "")
+		c.do(404, "GET", subs+"/billing/dead/"+dead(1, 0), "")
+		c.do(422, "POST", subs+"/billing/dead/replay", `{"ids":["2-1-1"]}`) // there is no such partition
+		says(`{"replayed":3,"remaining":0}`+"\n", 200, "POST", "/billing/dead/replay", "")
+		fill("medis:{1}:dead:billing", 2)
+		says(`{"purged":2,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead", "")
+
+		// What was removed and left something behind can be looked at, and emptied.
+		fill("medis:{1}:dead:billing", 1)
+		c.do(204, "DELETE", subs+"/billing?purge=true", "")
+		c.do(404, "POST", subs+"/billing/purge", "")
+		fill("medis:{0}:dead:billing", 1)
+		c.do(200, "GET", subs+"/billing/dead", "")
+		says(`{"purged":1,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead", "")
+		c.do(404, "GET", subs+"/billing/dead", "")
+		counts, err := store.Counts(t.Context())
+		if err != nil || counts["purged:billing"] != 7+1+2+(4+1)+1 || counts["replayed:billing"] != 4 {
+			t.Errorf("counts %v, %v", counts, err)
+		}
+	})
 }

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+)
+
+func (a *app) purgeCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "purge SUB",
+		GroupID: groupOperate,
+		Short:   "Throw the messages of a subscription away for good",
+		Long: `Throw away for good what waits in a subscription's channel: READY messages, and BURIED ones
+that wait for their next attempt. A push that is under way ends as it may. Dead letters
+stay; dead purge throws them away. It works while dispatchers run, paused or not.`,
+		Example: `  medispatcher purge billing
+  medispatcher sub pause billing && medispatcher purge billing --yes`,
+		Args: exactly("SUB"),
+		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			return s.purge(ctx, args[0], yes)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func (s *state) purge(ctx context.Context, sub string, yes bool) error {
+	if err := medispatcher.CheckSubscriptionID(sub); err != nil {
+		return usageError(err.Error())
+	}
+	held, err := s.look(ctx, sub)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		question := fmt.Sprintf("Throw away %d READY and %s of %q?", held.Ready, counted(held.Buried, "BURIED message"), sub)
+		if err := s.confirm(ctx, question); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	ready, buried, err := s.store.Purge(ctx, sub)
+	if err != nil {
+		return fmt.Errorf("%d READY and %d BURIED messages purged before it stopped; repeat it to go on: %w", ready, buried, s.explain(err))
+	}
+	_, err = fmt.Fprintf(s.stdout, "%s: %d READY and %s purged\n", sub, ready, counted(buried, "BURIED message"))
+	if held.Dead > 0 && err == nil {
+		_, err = fmt.Fprintf(s.stderr, "dead letters that stay: %d; medispatcher dead purge %s throws them away\n", held.Dead, sub)
+	}
+	return err
+}
+
+// look counts the messages of a subscription that there must be something of.
+func (s *state) look(ctx context.Context, sub string) (operate.Held, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	if err := operate.Known(ctx, s.registry, s.store, sub); err != nil {
+		return operate.Held{}, s.notFound(err)
+	}
+	return operate.HeldBy(ctx, s.store, sub)
+}

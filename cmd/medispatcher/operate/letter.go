@@ -1,0 +1,22 @@
+package operate
+
+import (
+	"time"
+
+	"github.com/solate/medispatcher"
+	rescue "github.com/solate/medispatcher/recover"
+)
+
+// Letter is a dead letter in JSON. The message is as in the DATA log: its body a string, or
+// base64 when it is not UTF-8.
+type Letter struct {
+	ID      string                `json:"id"`
+	Died    time.Time             `json:"died"`
+	Message *rescue.Message       `json:"message"`
+	Failure *medispatcher.Failure `json:"failure,omitempty"`
+}
+
+// Show is a dead letter in JSON.
+func Show(l medispatcher.DeadLetter) Letter {
+	return Letter{l.ID, l.Died.UTC(), rescue.MessageOf(&l.Message), l.Failure}
+}

@@ -1,0 +1,84 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/solate/medispatcher"
+)
+
+// Subscriptions lists the subscriptions, no older than the call, and their revision.
+type Subscriptions interface {
+	Subscriptions(ctx context.Context) (subs []medispatcher.Subscription, revision int64, err error)
+}
+
+// Counts is the state of the messages and of the dispatchers.
+type Counts interface {
+	ChannelStatus(ctx context.Context, ids []string) ([]medispatcher.ChannelStatus, error)
+	IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error)
+	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
+}
+
+// Status is the state of the whole system. Its lists are sorted by id and never nil.
+func Status(ctx context.Context, registry Subscriptions, counts Counts) (medispatcher.Status, error) {
+	var st medispatcher.Status
+	subs, revision, err := registry.Subscriptions(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Revision = revision
+	byID := make(map[string]medispatcher.Subscription, len(subs))
+	ids := make([]string, len(subs))
+	for i, s := range subs {
+		byID[s.ID], ids[i] = s, s.ID
+	}
+	slices.Sort(ids)
+	if st.Incoming, err = counts.IncomingStatus(ctx); err != nil {
+		return st, err
+	}
+	if st.Subscriptions, err = counts.ChannelStatus(ctx, ids); err != nil {
+		return st, err
+	}
+	if st.Dispatchers, err = Dispatchers(ctx, counts); err != nil {
+		return st, err
+	}
+	held := holders(st.Dispatchers)
+	for i := range st.Subscriptions {
+		c := &st.Subscriptions[i]
+		c.Topic, c.State = byID[c.ID].Topic, StateOf(byID[c.ID])
+		if by := held[c.ID]; c.State == medispatcher.Active && len(by) > 0 {
+			c.State, c.HeldBy = medispatcher.BreakerOpen, by
+		}
+	}
+	return st, nil
+}
+
+// StateOf is what the subscription itself says of its state.
+func StateOf(s medispatcher.Subscription) string {
+	if s.Paused {
+		return medispatcher.Paused
+	}
+	return medispatcher.Active
+}
+
+// holders tells by subscription which living dispatchers hold it back.
+func holders(dispatchers []medispatcher.Dispatcher) map[string][]medispatcher.Holder {
+	by := map[string][]medispatcher.Holder{}
+	for _, d := range dispatchers {
+		for _, b := range d.Held {
+			if d.Alive {
+				by[b.Subscription] = append(by[b.Subscription], medispatcher.Holder{Dispatcher: d.ID, Since: b.Since})
+			}
+		}
+	}
+	return by
+}
+
+// Dispatchers lists every dispatcher that has a heartbeat, sorted by id, never nil.
+func Dispatchers(ctx context.Context, counts Counts) ([]medispatcher.Dispatcher, error) {
+	list, err := counts.Dispatchers(ctx)
+	list = append([]medispatcher.Dispatcher{}, list...)
+	slices.SortFunc(list, func(x, y medispatcher.Dispatcher) int { return cmp.Compare(x.ID, y.ID) })
+	return list, err
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"testing"
+)
+
+func TestPurge(t *testing.T) {
+	c := newCLI(t)
+	c.fails(exitFailed, "", []string{"purge", "s", "--yes"}, `subscription "s": not found; medispatcher sub ls lists`)
+	c.fails(exitUsage, "", []string{"purge", "a b"}, "must start with a letter or digit")
+	c.fails(exitUsage, "", []string{"purge"}, "SUB")
+	c.ok("sub", "put", "s", "--topic", "a", "--url", "http://h/")
+	if out := c.ok("purge", "s", "--yes"); out != "s: 0 READY and 0 BURIED messages purged\n" {
+		t.Error(out)
+	}
+	fill := func() {
+		for range 3 {
+			if _, err := c.redis.XAdd("medis:{0}:ch:s", "*", []string{"topic", "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		bury(t, c.redis, 1)
+	}
+	fill()
+	c.fails(exitUsage, "", []string{"purge", "s"}, "add --yes") // nobody can be asked
+	code, out, stderr := c.run("", "purge", "s", "--yes")
+	if code != exitOK || out != "s: 3 READY and 0 BURIED messages purged\n" || stderr != "dead letters that stay: 1; medispatcher dead purge s throws them away\n" {
+		t.Errorf("exit %d, %q, %q", code, out, stderr)
+	}
+	if n, _ := c.redis.Stream("medis:{0}:ch:s"); len(n) != 0 {
+		t.Errorf("%d messages are left", len(n))
+	}
+	// What a subscription left that was removed can be thrown away, too.
+	fill()
+	c.redis.HDel("medis:subscriptions", "s")
+	contains(t, c.ok("dead", "purge", "s", "--yes"), "s: 2 dead letters purged")
+	if out := c.ok("purge", "s", "--yes"); out != "s: 3 READY and 0 BURIED messages purged\n" {
+		t.Error(out)
+	}
+}

@@ -1,0 +1,58 @@
+package streams_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestHints: who hears of what. A process rings its own scheduler for what it fans out, but
+// hears of what operators do through it.
+func TestHints(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		sc.add(t, "medis:{0}:dead:s", 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		heard := make(chan string, 100)
+		var g errgroup.Group
+		g.Go(func() error {
+			return sc.store.Listen(ctx, streams.Hints{
+				Changed: func() { heard <- "changed" },
+				Ready:   func(c []medispatcher.Channel) { heard <- fmt.Sprint("ready ", c) },
+				Due:     func(c []medispatcher.Channel) { heard <- fmt.Sprint("due ", c) },
+			})
+		})
+		publish := func(text string) { check(t, sc.Client.Publish(sc.ctx, "medis:control", text).Err()) }
+		for { // until it listens
+			publish("subscriptions")
+			if sc.Client.PubSubNumSub(sc.ctx, "medis:control").Val()["medis:control"] > 0 {
+				break
+			}
+		}
+		other := env.Open(t, env.Config("other"))
+		for _, nonsense := range []string{"", "due", "due x 0", "due x 1 s", "due x -1 s", "what x 0 s", "ready x y z"} {
+			publish(nonsense)
+		}
+		check(t, other.Ring(sc.ctx, 0, []string{"a", "b"}))
+		check(t, sc.store.Ring(sc.ctx, 0, []string{"own"}))
+		check(t, sc.store.RingDue(sc.ctx, 0, []string{"own"}))
+		check(t, second2(sc.store.ReplayAll(sc.ctx, "s", goOn)))
+		for _, want := range []string{"ready [{0 a} {0 b}]", "due [{0 own}]", "ready [{0 s}]"} {
+			got := <-heard
+			for got == "changed" {
+				got = <-heard
+			}
+			if got != want {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+		}
+		cancel()
+		check(t, g.Wait())
+	})
+}

@@ -1,0 +1,174 @@
+package streams
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// replayLua is what the two scripts below do with a dead letter: XADD comes first, so out of
+// memory leaves the letter where it is.
+const replayLua = countLua + `
+local moved = 0
+local function replay(letter)
+  local fields, from = {}, letter[2]
+  for f = 1, #from, 2 do
+    if from[f] ~= 'failure' then fields[#fields + 1], fields[#fields + 2] = from[f], from[f + 1] end
+  end
+  redis.call('XADD', KEYS[6], '*', unpack(fields))
+  redis.call('XDEL', KEYS[5], letter[1])
+  moved = moved + 1
+end
+local function counted()
+  if moved > 0 then count(ARGV[1], moved) end
+  return moved
+end
+`
+
+// replayScript makes dead letters READY again, as if they had never been read.
+//
+// KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, entry ids.
+// Returns the number that were there. Safe to repeat: a letter that is gone is left alone.
+var replayScript = redis.NewScript(replayLua + `
+for i = 2, #ARGV do
+  local found = redis.call('XRANGE', KEYS[5], ARGV[i], ARGV[i])
+  if found[1] then replay(found[1]) end
+end
+return counted()
+`)
+
+// replayAllScript is replayScript for the oldest letters.
+//
+// KEYS as replayScript. ARGV name of the count, entry id of the last one, most.
+// Returns the number that were moved. Safe to repeat: it goes on.
+var replayAllScript = redis.NewScript(replayLua + `
+for _ = 1, tonumber(ARGV[3]) do -- one by one: bodies may be large
+  local found = redis.call('XRANGE', KEYS[5], '-', ARGV[2], 'COUNT', 1)
+  if not found[1] then break end
+  replay(found[1])
+end
+return counted()
+`)
+
+// Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
+// record. It returns how many were there, and tells the dispatchers. DEAD → READY.
+func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
+	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
+		argv := []any{}
+		for _, id := range entryIDs {
+			argv = append(argv, id)
+		}
+		return s.replay(ctx, replayScript, p, sub, argv...)
+	})
+}
+
+// ReplayAll is Replay of the dead letters that are there when it begins. Those that die
+// meanwhile are left for the next time: a target that is still down would keep it running for
+// ever. more is asked after each batch whether to go on. left is how many it did not come to.
+func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
+	return s.allDead(ctx, sub, more, func(p int, last string) (int64, error) {
+		return s.replay(ctx, replayAllScript, p, sub, last, deadBatch)
+	})
+}
+
+func (s *Store) replay(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (int64, error) {
+	k := append(s.countKeys(p), s.keys.dead(p, sub), s.keys.channel(p, sub))
+	n, err := script.Run(ctx, s.client, k, append([]any{"replayed:" + sub}, args...)...).Int64()
+	if n > 0 {
+		_ = s.ring(ctx, "ready", everybody, p, []string{sub}) // a hint
+	}
+	return n, failed("replay dead letters of "+sub, err)
+}
+
+// purgeDeadScript removes dead letters for good.
+//
+// KEYS 1–4 counts, 5 dead. ARGV name of the count, entry ids.
+// Returns the number that were there. Safe to repeat: a letter that is gone is not counted again.
+var purgeDeadScript = redis.NewScript(countLua + `
+local n = redis.call('XDEL', KEYS[5], unpack(ARGV, 2))
+if n > 0 then count(ARGV[1], n) end
+return n
+`)
+
+// purgeAllDeadScript is purgeDeadScript for the oldest letters.
+//
+// KEYS as purgeDeadScript. ARGV name of the count, entry id behind the last one, about how many.
+// Returns the number that were removed. Safe to repeat: it goes on.
+var purgeAllDeadScript = redis.NewScript(countLua + `
+local n = redis.call('XTRIM', KEYS[5], 'MINID', '~', ARGV[2], 'LIMIT', ARGV[3])
+if n == 0 then n = redis.call('XTRIM', KEYS[5], 'MINID', ARGV[2]) end -- the rest is less than a node
+if n > 0 then count(ARGV[1], n) end
+return n
+`)
+
+// trimBatch bounds what one step removes: it holds Redis for milliseconds.
+const trimBatch = 10_000
+
+// PurgeDead removes dead letters for good and returns how many were there.
+func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
+	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
+		argv := []any{}
+		for _, id := range entryIDs {
+			argv = append(argv, id)
+		}
+		return s.purgeDead(ctx, purgeDeadScript, p, sub, argv...)
+	})
+}
+
+// PurgeAllDead is PurgeDead of the dead letters that are there when it begins. more and left
+// are as of ReplayAll.
+func (s *Store) PurgeAllDead(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
+	return s.allDead(ctx, sub, more, func(p int, last string) (int64, error) {
+		return s.purgeDead(ctx, purgeAllDeadScript, p, sub, nextID(last), trimBatch)
+	})
+}
+
+func (s *Store) purgeDead(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (int64, error) {
+	k := append(s.countKeys(p), s.keys.dead(p, sub))
+	n, err := script.Run(ctx, s.client, k, append([]any{purgedCount(sub)}, args...)...).Int64()
+	return n, failed("purge dead letters of "+sub, err)
+}
+
+// allDead runs a step, which handles some of the oldest letters up to last, until it finds no
+// more of those that there were when allDead began.
+func (s *Store) allDead(ctx context.Context, sub string, more func(done, all int64) bool, step func(p int, last string) (int64, error)) (done, left int64, err error) {
+	lasts, all, err := s.deadEnds(ctx, sub)
+	if err != nil {
+		return 0, 0, err
+	}
+	for p, last := range lasts {
+		for last != "" {
+			n, err := step(p, last)
+			done += n
+			if err != nil {
+				return done, max(0, all-done), err
+			}
+			if n == 0 {
+				break
+			}
+			if !more(done, all) && done < all {
+				return done, all - done, nil
+			}
+		}
+	}
+	return done, 0, nil
+}
+
+// deadEnds are the entry ids of the last dead letter in each partition ("": none), and how
+// many letters there are in all.
+func (s *Store) deadEnds(ctx context.Context, sub string) (lasts []string, all int64, err error) {
+	for p := range s.cfg.Partitions {
+		pipe := s.client.Pipeline()
+		n := pipe.XLen(ctx, s.keys.dead(p, sub))
+		end := pipe.XRevRangeN(ctx, s.keys.dead(p, sub), "+", "-", 1)
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, 0, failed("count dead letters of "+sub, err)
+		}
+		last := ""
+		if found := end.Val(); len(found) > 0 {
+			last = found[0].ID
+		}
+		lasts, all = append(lasts, last), all+n.Val()
+	}
+	return lasts, all, nil
+}

@@ -1,0 +1,103 @@
+package streams_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+func TestHeartbeatIntroduces(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		d := medispatcher.Dispatcher{Host: "h", DeadAfter: 30 * time.Second}
+		const info = "medis:dispatcher:me"
+		beat := func() medispatcher.Dispatcher {
+			t.Helper()
+			check(t, sc.store.Heartbeat(sc.ctx, d))
+			list := must[[]medispatcher.Dispatcher](t)(sc.store.Dispatchers(sc.ctx))
+			if len(list) != 1 || list[0].ID != "me" || !list[0].Alive {
+				t.Fatalf("dispatchers %+v", list)
+			}
+			return list[0]
+		}
+		if got := beat(); got.DeadAfter != 30*time.Second || got.Host != "h" {
+			t.Errorf("introduced %+v", got)
+		}
+
+		// What did not change is not written again.
+		check(t, sc.Client.Set(sc.ctx, info, `{"host":"marked","dead_after_ns":30000000000}`, 0).Err())
+		if got := beat(); got.Host != "marked" {
+			t.Errorf("the info was written at every heartbeat: %+v", got)
+		}
+		since := time.UnixMilli(1_700_000_000_000).UTC()
+		d.Held = []medispatcher.Breaker{{Subscription: "s", Since: since}}
+		if got := beat(); len(got.Held) != 1 || got.Held[0] != d.Held[0] {
+			t.Errorf("the info did not follow: %+v", got)
+		}
+
+		// A Redis that lost everything gets it back with the next heartbeat.
+		check(t, sc.Client.FlushAll(sc.ctx).Err())
+		if got := beat(); got.Host != "h" {
+			t.Errorf("the info is lost: %+v", got)
+		}
+
+		// An info that is not taken is no missed heartbeat, and is repeated.
+		d.Held = nil
+		refused := 0
+		refuse := true
+		sc.store.AddHook(hook(func(cmd redis.Cmder) error {
+			if refuse && slices.Contains(cmd.Args(), any(info)) {
+				refused++
+				return streamstest.ErrInjected
+			}
+			return nil
+		}))
+		if err := sc.store.Heartbeat(sc.ctx, d); err != nil || refused != 1 {
+			t.Errorf("a refused info: %v, %d refused", err, refused)
+		}
+		refuse = false
+		if got := beat(); len(got.Held) != 0 {
+			t.Errorf("the info was not repeated: %+v", got)
+		}
+		check(t, sc.store.Leave(sc.ctx))
+		if n := sc.Client.Exists(sc.ctx, info, "medis:dispatchers").Val(); n != 0 {
+			t.Error("something of it is left")
+		}
+	})
+}
+
+// hook is asked before each command.
+type hook func(cmd redis.Cmder) error
+
+func (h hook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if err := h(cmd); err != nil {
+			cmd.SetErr(err)
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// TestHeartbeatOutOfMemory: a full Redis makes no live dispatcher look dead, nor forgets who it is.
+func TestHeartbeatOutOfMemory(t *testing.T) {
+	sc := newScene(t, streamstest.Real(t))
+	sc.full(t)
+	check(t, sc.store.Heartbeat(sc.ctx, medispatcher.Dispatcher{Host: "h", DeadAfter: time.Hour}))
+	list := must[[]medispatcher.Dispatcher](t)(sc.store.Dispatchers(sc.ctx))
+	if len(list) != 1 || !list[0].Alive || list[0].Host != "h" {
+		t.Errorf("dispatchers %+v", list)
+	}
+}

@@ -1,0 +1,100 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// purgeScript empties a channel. READY and BURIED → purged.
+//
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures. ARGV name of the count.
+// Returns {READY, BURIED} that were there.
+//
+// Safe to repeat: it then finds nothing. The group is made anew in the same step, so no
+// dispatcher meets a channel without one, and what they have in flight settles to nothing.
+// The stream is trimmed and not removed, because it remembers its last id: an entry that
+// came after would else get the id of one in flight if the clock went back, and be
+// acknowledged in its place. XTRIM comes first: it is allowed out of memory, and so is
+// then all that follows.
+var purgeScript = redis.NewScript(countLua + `
+local ready, buried = 0, 0
+if redis.call('EXISTS', KEYS[5]) == 1 then
+  local length, pending = redis.call('XLEN', KEYS[5]), redis.pcall('XPENDING', KEYS[5], 'push')
+  buried = tonumber(pending[1] or 0) -- none without a group
+  ready = math.max(0, length - buried)
+  redis.call('XTRIM', KEYS[5], 'MAXLEN', 0)
+  redis.call('XGROUP', 'DESTROY', KEYS[5], 'push')
+  redis.call('XGROUP', 'CREATE', KEYS[5], 'push', '0')
+end
+redis.call('UNLINK', KEYS[6], KEYS[7])
+if ready + buried > 0 then count(ARGV[1], ready + buried) end
+return {ready, buried}
+`)
+
+// Purge throws away what is in a subscription's channel, in every partition, and returns how
+// many messages were READY and BURIED. Dead letters stay. What dispatchers have in flight ends
+// as it may; nothing of it is left. After an error the numbers are of what is purged already.
+func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err error) {
+	for p := range s.cfg.Partitions {
+		k := append(s.countKeys(p), s.keys.channels(p, []string{sub})...)
+		res, err := purgeScript.Run(ctx, s.client, k, purgedCount(sub)).Int64Slice()
+		if err == nil && len(res) != 2 {
+			err = fmt.Errorf("unreadable answer %v", res)
+		}
+		if err != nil {
+			return ready, buried, failed("purge "+sub, err)
+		}
+		ready, buried = ready+res[0], buried+res[1]
+	}
+	return ready, buried, nil
+}
+
+// purgedCount names the count of messages that an operator threw away, dead letters included.
+func purgedCount(sub string) string { return "purged:" + sub }
+
+// discardScript removes every key of a subscription.
+//
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 dead.
+// ARGV name of the count, "1" to remove them even when they hold messages.
+// Returns {READY, BURIED, DEAD} that were there; without "1" they still are.
+//
+// Safe to repeat: it then finds nothing. UNLINK is allowed out of memory.
+var discardScript = redis.NewScript(countLua + `
+local function number(reply)
+  if type(reply) == 'number' then return reply end
+  return 0 -- a key of a wrong type holds no messages
+end
+local length, dead = number(redis.pcall('XLEN', KEYS[5])), number(redis.pcall('XLEN', KEYS[8]))
+local buried = number(redis.pcall('XPENDING', KEYS[5], 'push')[1])
+local ready = math.max(0, length - buried)
+local n = ready + buried + dead
+if n > 0 and ARGV[2] ~= '1' then return {ready, buried, dead} end
+redis.call('UNLINK', KEYS[5], KEYS[6], KEYS[7], KEYS[8])
+if n > 0 then count(ARGV[1], n) end
+return {ready, buried, dead}
+`)
+
+// Discard removes a subscription's channel, retries, failure records and dead letters from
+// every partition. With messages unset it leaves alone what holds any: looking and
+// removing are one step, so that nothing which arrives meanwhile is lost. It returns what was
+// there. What dispatchers have in flight ends as gone.
+func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispatcher.ChannelStatus, error) {
+	held := medispatcher.ChannelStatus{ID: sub}
+	for p := range s.cfg.Partitions {
+		k := append(s.countKeys(p), s.keys.channels(p, []string{sub})...)
+		k = append(k, s.keys.dead(p, sub))
+		res, err := discardScript.Run(ctx, s.client, k, purgedCount(sub), messages).Int64Slice()
+		if err == nil && len(res) != 3 {
+			err = fmt.Errorf("unreadable answer %v", res)
+		}
+		if err != nil {
+			return held, failed("discard "+sub, err)
+		}
+		held.Ready, held.Buried, held.Dead = held.Ready+res[0], held.Buried+res[1], held.Dead+res[2]
+	}
+	return held, nil
+}

@@ -1,0 +1,211 @@
+package streams_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// add puts n messages into the channel of "s" in a partition, or dead letters of it.
+func (sc *scene) add(t *testing.T, key string, n int) {
+	t.Helper()
+	for range n {
+		check(t, sc.Client.Do(sc.ctx, "XADD", key, "*", "topic", "a", "body", "x", "~src", "1-1").Err())
+	}
+}
+
+// full makes Redis refuse whatever grows memory. It says whether this Redis can.
+func (sc *scene) full(t *testing.T) bool {
+	t.Helper()
+	if sc.Server == nil {
+		return false
+	}
+	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1").Err())
+	return true
+}
+
+func TestPurge(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		cfg := env.Config("me")
+		cfg.Partitions = 2
+		sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, cfg)}
+		purge := func(want string) {
+			t.Helper()
+			ready, buried, err := sc.store.Purge(sc.ctx, "s")
+			if got := fmt.Sprint(ready, buried, err); got != want {
+				t.Errorf("purged %s, want %s", got, want)
+			}
+		}
+		purge("0 0 <nil>")
+		if got := sc.Client.Keys(sc.ctx, "*").Val(); len(got) > 0 {
+			t.Errorf("purging nothing made %v", got)
+		}
+		sc.add(t, "medis:{0}:ch:s", 3)
+		sc.add(t, "medis:{1}:ch:s", 5) // has no group yet
+		sc.add(t, "medis:{0}:dead:s", 2)
+		check(t, sc.Client.XGroupCreate(sc.ctx, "medis:{0}:ch:s", "push", "0").Err())
+		check(t, second(sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})))
+		purge("7 1 <nil>")
+		purge("0 0 <nil>")
+		if n := sc.Client.XLen(sc.ctx, "medis:{0}:dead:s").Val(); n != 2 {
+			t.Errorf("%d dead letters are left, want 2", n)
+		}
+		if n := must[map[string]int64](t)(sc.store.Counts(sc.ctx))["purged:s"]; n != 8 {
+			t.Errorf("%d counted, want 8", n)
+		}
+	})
+}
+
+// TestPurgeKeepsIDsRising: an entry that comes after a purge must not get the id of one in
+// flight, even where the clock goes back.
+func TestPurgeKeepsIDsRising(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		const future = "99999999999999-7" // of a clock that went back since
+		check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", future, "topic", "a", "body", "old").Err())
+		old := read(t, sc.store)
+		check(t, second2(sc.store.Purge(sc.ctx, "s")))
+		sc.add(t, "medis:{0}:ch:s", 1)
+		after := read(t, sc.store)
+		if len(after) != 1 || after[0].EntryID != "99999999999999-8" {
+			t.Fatalf("after the purge: %+v", after)
+		}
+		done := medispatcher.Settlement{Channel: channelS, EntryID: old[0].EntryID, Outcome: medispatcher.Sent}
+		if n, err := sc.store.Delete(sc.ctx, 0, []medispatcher.Settlement{done}); n != 0 || err != nil {
+			t.Errorf("the outcome of the purged one settled %d, %v", n, err)
+		}
+		if n := sc.Client.XLen(sc.ctx, "medis:{0}:ch:s").Val(); n != 1 {
+			t.Errorf("%d entries, want the new one", n)
+		}
+	})
+}
+
+func second2[A, B any](_ A, _ B, err error) error { return err }
+
+// TestThrowingAwayWorksOutOfMemory: it is what makes room.
+func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
+	env := streamstest.Real(t)
+	sc := newScene(t, env)
+	sc.add(t, "medis:{0}:ch:s", 10)
+	sc.add(t, "medis:{0}:ch:gone", 10)
+	sc.add(t, "medis:{0}:dead:s", 10)
+	read(t, sc.store)
+	failed := settlement(must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 1))[0], medispatcher.Failed)
+	check(t, sc.store.Retry(sc.ctx, 0, failed))
+	letters := must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))
+	sc.full(t)
+	if err := sc.Client.Do(sc.ctx, "XADD", "x", "*", "a", "b").Err(); err == nil {
+		t.Fatal("Redis is not full")
+	}
+	check(t, second(sc.store.PurgeDead(sc.ctx, "s", []string{letters[0].ID})))
+	check(t, second2(sc.store.PurgeAllDead(sc.ctx, "s", goOn)))
+	check(t, second2(sc.store.Purge(sc.ctx, "s")))
+	check(t, second(sc.store.Discard(sc.ctx, "gone", true)))
+	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
+	if got := sc.state(t); got != "#failed:s=1, #purged:gone=10, #purged:s=20" {
+		t.Errorf("state %s", got)
+	}
+	check(t, second(sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}}))) // the group is there
+}
+
+// TestPurgeOfAWrongType changes nothing, and says so.
+func TestPurgeOfAWrongType(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		check(t, sc.Client.Set(sc.ctx, "medis:{0}:ch:s", "x", 0).Err())
+		check(t, sc.Client.ZAdd(sc.ctx, "medis:{0}:retry:s", redis.Z{Member: "1-1"}).Err())
+		if err := second2(sc.store.Purge(sc.ctx, "s")); !errors.Is(err, medispatcher.ErrGone) {
+			t.Errorf("error %v", err)
+		}
+		if got := sc.state(t); got != "ch:s=set, retry:s=1" {
+			t.Errorf("state %s", got)
+		}
+		held := must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", false)) // no messages are in it
+		if got := sc.state(t); got != "" || held.Ready+held.Buried+held.Dead != 0 {
+			t.Errorf("state %s, held %+v", got, held)
+		}
+	})
+}
+
+func TestDiscardLeavesMessagesAlone(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		for _, fill := range []string{"medis:{0}:ch:s", "medis:{0}:dead:s"} {
+			check(t, env.Client.FlushAll(sc.ctx).Err())
+			sc.add(t, fill, 2)
+			held := must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", false))
+			if held.Ready+held.Dead != 2 || sc.Client.XLen(sc.ctx, fill).Val() != 2 {
+				t.Errorf("%s: held %+v, state %s", fill, held, sc.state(t))
+			}
+			held = must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", true))
+			if got := sc.state(t); held.Ready+held.Dead != 2 || got != "#purged:s=2" {
+				t.Errorf("%s: held %+v, state %s", fill, held, got)
+			}
+		}
+	})
+}
+
+// TestAllDead: those that are there when it begins, batch by batch, in every partition.
+func TestAllDead(t *testing.T) {
+	type all func(s *streams.Store, more func(done, all int64) bool) (done, left int64, err error)
+	for name, step := range map[string]all{
+		"replay": func(s *streams.Store, more func(done, all int64) bool) (int64, int64, error) {
+			return s.ReplayAll(t.Context(), "s", more)
+		},
+		"purge": func(s *streams.Store, more func(done, all int64) bool) (int64, int64, error) {
+			return s.PurgeAllDead(t.Context(), "s", more)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+				cfg := env.Config("me")
+				cfg.Partitions = 2
+				sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, cfg)}
+				sc.add(t, "medis:{0}:dead:s", 250)
+				sc.add(t, "medis:{1}:dead:s", 3)
+				batches := 0
+				done, left, err := step(sc.store, func(_, of int64) bool {
+					batches++
+					sc.add(t, "medis:{0}:dead:s", 1) // it died again
+					if of != 253 {
+						t.Errorf("of %d, want 253", of)
+					}
+					return true
+				})
+				if done != 253 || left != 0 || err != nil {
+					t.Errorf("%d done, %d left, %v", done, left, err)
+				}
+				if n := sc.Client.XLen(sc.ctx, "medis:{0}:dead:s").Val(); n != int64(batches) || batches < 2 {
+					t.Errorf("%d letters are there, want those %d that died meanwhile", n, batches)
+				}
+				sc.add(t, "medis:{1}:dead:s", 10)
+				done, left, err = step(sc.store, func(int64, int64) bool { return false })
+				if done != int64(batches) || left != 10 || err != nil {
+					t.Errorf("stopped after %d, %d left, %v", done, left, err)
+				}
+				if want := int64(263 + batches); name == "replay" {
+					if n := sc.Client.XLen(sc.ctx, "medis:{0}:ch:s").Val() + sc.Client.XLen(sc.ctx, "medis:{1}:ch:s").Val(); n != want-10 {
+						t.Errorf("%d READY, want %d", n, want-10)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestDeadIDsThatCannotBeOne(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		_, err := sc.store.Replay(sc.ctx, "s", []string{"0-1-1", "x", "0-2-2", "7-1-1"})
+		var problems medispatcher.Problems
+		if !errors.As(err, &problems) || len(problems) != 2 || problems[0].Field != "ids[1]" || problems[1].Field != "ids[3]" {
+			t.Errorf("error %v", err)
+		}
+	})
+}
