@@ -206,7 +206,7 @@ func (w *world) stop(t *rapid.T, d *dispatcher) {
 // operator: somebody works on dead letters, or removes by hand what is repaired.
 func (w *world) operator(t *rapid.T) {
 	d := w.one(t)
-	verb := rapid.SampledFrom([]string{"replay", "replay", "replay", "purge", "destroy", "destroy incoming", "forget due times", "remove consumer", "discard"}).Draw(t, "operator")
+	verb := rapid.SampledFrom([]string{"replay", "replay", "replay", "purge", "purge channel", "destroy", "destroy incoming", "forget due times", "remove consumer", "discard"}).Draw(t, "operator")
 	ch := w.channel(t, func(c *copyOf) bool {
 		return c.pending() && verb != "replay" && verb != "purge" || c.where == placeDead
 	})
@@ -216,6 +216,8 @@ func (w *world) operator(t *rapid.T) {
 		w.replay(t, d, ch)
 	case "purge":
 		w.purge(t, d, ch)
+	case "purge channel":
+		w.purgeChannel(d, ch.Subscription)
 	case "destroy":
 		if w.groups[key] {
 			w.say("the group of %s of %d is destroyed", ch.Subscription, ch.Partition)
@@ -307,21 +309,56 @@ func (w *world) purge(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
 	r := w.try(t, d, fmt.Sprintf("purges %d dead letters of %s of %d", n, ch.Subscription, ch.Partition), func() (err error) {
 		removed, err = d.store.PurgeDead(w.ctx, ch.Subscription, ids[:n])
 		return err
-	}, "xdel")
+	}, "evalsha")
 	if r.effect {
 		for _, c := range dead[:n] {
 			c.place, c.end = place{where: placeDeleted}, "purged"
+			w.count("purged:" + ch.Subscription)
 		}
 	}
 	w.require(!r.known || removed == n, "%d purged; it should be %d", removed, n)
 }
 
+// purgeChannel throws away what is in a subscription's channels. What somebody has in hand
+// settles to nothing, and to no error: the groups are there.
+func (w *world) purgeChannel(d *dispatcher, sub string) {
+	w.say("%s purges %s", d.id, sub)
+	for p := range modelPartitions {
+		key := channelKey(p, sub)
+		n, err := w.Client.Exists(w.ctx, key).Result()
+		w.ok(err)
+		if n > 0 {
+			w.groups[key] = true
+		}
+		delete(w.remade, key)
+	}
+	var ready, buried int64
+	for _, c := range w.copies {
+		switch {
+		case c.Subscription != sub:
+			continue
+		case c.pending():
+			buried++
+		case c.where == placeReady:
+			ready++
+		default:
+			continue
+		}
+		c.place, c.end = place{where: placeDeleted}, "purged"
+		w.count("purged:" + sub)
+	}
+	gotReady, gotBuried, err := d.store.Purge(w.ctx, sub)
+	w.ok(err)
+	w.require(gotReady == ready && gotBuried == buried, "%d READY and %d BURIED purged; it should be %d and %d", gotReady, gotBuried, ready, buried)
+}
+
 func (w *world) discard(_ *rapid.T, d *dispatcher, sub string) {
 	w.say("%s discards %s", d.id, sub)
-	w.ok(d.store.Discard(w.ctx, sub))
+	w.ok(second(d.store.Discard(w.ctx, sub, true)))
 	for _, c := range w.copies {
 		if c.Subscription == sub && c.where != placeDeleted {
 			c.place, c.end = place{where: placeDeleted}, "purged"
+			w.count("purged:" + sub)
 		}
 	}
 	for p := range modelPartitions {

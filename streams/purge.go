@@ -16,19 +16,26 @@ import (
 //
 // Safe to repeat: it then finds nothing. The group is made anew in the same step, so no
 // dispatcher meets a channel without one, and what they have in flight settles to nothing.
-// The stream is trimmed and not removed, because it remembers its last id: an entry that
-// came after would else get the id of one in flight if the clock went back, and be
-// acknowledged in its place. XTRIM comes first: it is allowed out of memory, and so is
-// then all that follows.
+// The new stream goes on behind the last id of the old one: an entry that comes after would
+// else get the id of one in flight if the clock went back, and be acknowledged in its place.
+// UNLINK comes first: it is allowed out of memory, and so is then all that follows. It frees
+// a million entries in the background, where XTRIM would hold Redis for as long as that takes.
 var purgeScript = redis.NewScript(countLua + `
-local ready, buried = 0, 0
-if redis.call('EXISTS', KEYS[5]) == 1 then
-  local length, pending = redis.call('XLEN', KEYS[5]), redis.pcall('XPENDING', KEYS[5], 'push')
+local ch, ready, buried = KEYS[5], 0, 0
+if redis.call('EXISTS', ch) == 1 then
+  local length, pending = redis.call('XLEN', ch), redis.pcall('XPENDING', ch, 'push')
   buried = tonumber(pending[1] or 0) -- none without a group
   ready = math.max(0, length - buried)
-  redis.call('XTRIM', KEYS[5], 'MAXLEN', 0)
-  redis.call('XGROUP', 'DESTROY', KEYS[5], 'push')
-  redis.call('XGROUP', 'CREATE', KEYS[5], 'push', '0')
+  local info, last = redis.call('XINFO', 'STREAM', ch), ''
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+  redis.call('UNLINK', ch)
+  if last ~= '' and last ~= '0-0' then -- else it never had an entry
+    redis.call('XADD', ch, last, '~', '')
+    redis.call('XDEL', ch, last)
+  end
+  redis.call('XGROUP', 'CREATE', ch, 'push', '0', 'MKSTREAM')
 end
 redis.call('UNLINK', KEYS[6], KEYS[7])
 if ready + buried > 0 then count(ARGV[1], ready + buried) end

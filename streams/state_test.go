@@ -310,7 +310,7 @@ func arrows() []arrow {
 				_, _, err := sc.store.ReplayAll(sc.ctx, subOf(id), goOn)
 				return err
 			},
-			want: "#dead:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
+			want: "#dead:s=1, #failed:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
 		},
 		{
 			name: "DEAD to purged", command: "evalsha",
@@ -322,7 +322,7 @@ func arrows() []arrow {
 				_, _, err := sc.store.PurgeAllDead(sc.ctx, subOf(id), goOn)
 				return err
 			},
-			want: "#dead:s=1, #purged:s=1, #received:a.b=1",
+			want: "#dead:s=1, #failed:s=1, #purged:s=1, #received:a.b=1",
 		},
 		{
 			name: "READY to purged", command: "evalsha",

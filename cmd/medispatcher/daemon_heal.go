@@ -101,6 +101,6 @@ func (k kicker) Kick(ctx context.Context, sub string) (int, error) {
 	report, err := amender.Run(ctx, k.d.store, amender.Options{
 		Partitions: k.d.cfg.Partitions, Subs: []string{sub}, Force: true,
 	})
-	k.d.log.Info("kicked", "subscription", sub, "count", report.Kicked())
+	k.d.log.Info("kicked", "subscription", sub, "by", medispatcher.Actor(ctx), "count", report.Kicked())
 	return report.Kicked(), err
 }

@@ -157,7 +157,7 @@ func (a *api) changeDead(ctx context.Context, id string, letters []string, steps
 	if err != nil {
 		return nil, unavailable(fmt.Sprintf("%d dead letters are %s, not all", n, steps.done), err)
 	}
-	a.log.Info("dead letters "+steps.done, "subscription", id, "count", n, "remaining", out.Remaining)
+	a.log.Info("dead letters "+steps.done, "subscription", id, "by", medispatcher.Actor(ctx), "count", n, "remaining", out.Remaining)
 	steps.note(&out, n)
 	return &deadChangeOutput{out}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
 )
 
 // Kicker makes what waits in a subscription's channel due now, and gives back what dead
@@ -56,7 +58,7 @@ func (a *api) purge(ctx context.Context, in *idInput) (*purgedOutput, error) {
 	if err != nil {
 		return nil, unavailable(fmt.Sprintf("%d READY and %d BURIED messages are purged, not all", ready, buried), err)
 	}
-	a.log.Info("channel purged", "subscription", in.ID, "ready", ready, "buried", buried)
+	a.log.Info("channel purged", "subscription", in.ID, "by", medispatcher.Actor(ctx), "ready", ready, "buried", buried)
 	return &purgedOutput{purged{ready, buried}}, nil
 }
 
