@@ -73,7 +73,7 @@ func Known(ctx context.Context, registry Registry, keys Keys, id string) error {
 	return nil
 }
 
-// NotEmptyError: a subscription holds messages, and nobody said to throw them away.
+// NotEmptyError says that a subscription holds messages, and nobody said to throw them away.
 type NotEmptyError struct {
 	ID      string
 	Held    Held
@@ -99,7 +99,7 @@ func (e *NotEmptyError) Unwrap() error {
 	return medispatcher.ErrConflict
 }
 
-// LeftoverError: the subscription is removed, its messages are not.
+// LeftoverError says that the subscription is removed, its messages are not.
 type LeftoverError struct {
 	ID    string
 	Cause error
