@@ -42,7 +42,7 @@ func TestHints(t *testing.T) {
 		check(t, other.Ring(sc.ctx, 0, []string{"a", "b"}))
 		check(t, sc.store.Ring(sc.ctx, 0, []string{"own"}))
 		check(t, sc.store.RingDue(sc.ctx, 0, []string{"own"}))
-		check(t, second2(sc.store.ReplayAll(sc.ctx, "s", goOn)))
+		check(t, third(sc.store.ReplayAll(sc.ctx, "s", goOn)))
 		for _, want := range []string{"ready [{0 a} {0 b}]", "due [{0 own}]", "ready [{0 s}]"} {
 			got := <-heard
 			for got == "changed" {

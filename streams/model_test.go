@@ -127,6 +127,7 @@ func (l *lab) loadScripts() {
 		s.Kill(l.ctx, 0, settlement("0-1", medispatcher.Exhausted)),
 		third(s.Due(l.ctx, 0, []medispatcher.Want{{Channel: c, Max: 1}})),
 		second(s.Replay(l.ctx, "s", []string{"0-0-1"})),
+		second(s.PurgeDead(l.ctx, "s", []string{"0-0-1"})),
 		s.Release(l.ctx, c, nil, true),
 		s.LeaveIncoming(l.ctx),
 		third(s.Kick(l.ctx, c, "nobody", 1)),

@@ -70,8 +70,8 @@ func TestPurgeKeepsIDsRising(t *testing.T) {
 		const future = "99999999999999-7" // of a clock that went back since
 		check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", future, "topic", "a", "body", "old").Err())
 		old := read(t, sc.store)
-		check(t, second2(sc.store.Purge(sc.ctx, "s")))
-		check(t, second2(sc.store.Purge(sc.ctx, "s"))) // nothing is there that has the id
+		check(t, third(sc.store.Purge(sc.ctx, "s")))
+		check(t, third(sc.store.Purge(sc.ctx, "s"))) // nothing is there that has the id
 		sc.add(t, "medis:{0}:ch:s", 1)
 		after := read(t, sc.store)
 		if len(after) != 1 || after[0].EntryID != "99999999999999-8" {
@@ -86,8 +86,6 @@ func TestPurgeKeepsIDsRising(t *testing.T) {
 		}
 	})
 }
-
-func second2[A, B any](_ A, _ B, err error) error { return err }
 
 // TestThrowingAwayWorksOutOfMemory: it is what makes room.
 func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
@@ -105,8 +103,8 @@ func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
 		t.Fatal("Redis is not full")
 	}
 	check(t, second(sc.store.PurgeDead(sc.ctx, "s", []string{letters[0].ID})))
-	check(t, second2(sc.store.PurgeAllDead(sc.ctx, "s", goOn)))
-	check(t, second2(sc.store.Purge(sc.ctx, "s")))
+	check(t, third(sc.store.PurgeAllDead(sc.ctx, "s", goOn)))
+	check(t, third(sc.store.Purge(sc.ctx, "s")))
 	check(t, second(sc.store.Discard(sc.ctx, "gone", true)))
 	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
 	if got := sc.state(t); got != "#failed:s=1, #purged:gone=10, #purged:s=20" {
@@ -121,7 +119,7 @@ func TestPurgeOfAWrongType(t *testing.T) {
 		sc := newScene(t, env)
 		check(t, sc.Client.Set(sc.ctx, "medis:{0}:ch:s", "x", 0).Err())
 		check(t, sc.Client.ZAdd(sc.ctx, "medis:{0}:retry:s", redis.Z{Member: "1-1"}).Err())
-		if err := second2(sc.store.Purge(sc.ctx, "s")); !errors.Is(err, medispatcher.ErrGone) {
+		if err := third(sc.store.Purge(sc.ctx, "s")); !errors.Is(err, medispatcher.ErrGone) {
 			t.Errorf("error %v", err)
 		}
 		if got := sc.state(t); got != "ch:s=set, retry:s=1" {
