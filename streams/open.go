@@ -80,9 +80,17 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{
 		cfg:      cfg,
 		keys:     keys{cfg.Prefix},
-		client:   redis.NewUniversalClient(opt),
-		blocking: redis.NewUniversalClient(&blocking),
+		client:   newClient(opt),
+		blocking: newClient(&blocking),
 	}, nil
+}
+
+func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
+	client := redis.NewUniversalClient(opt)
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.AddHook(runOnce{})
+	}
+	return client
 }
 
 // quiet keeps go-redis from writing lines of its own to stderr: every error reaches

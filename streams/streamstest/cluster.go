@@ -25,23 +25,41 @@ const (
 // the test where no redis-server is installed.
 func Cluster(t testing.TB, args ...string) *Env {
 	t.Helper()
+	return newCluster(t, false, args)
+}
+
+// ProxiedCluster is Cluster with a proxy before each master, where clients are told to go.
+func ProxiedCluster(t testing.TB, args ...string) *Env {
+	t.Helper()
+	return newCluster(t, true, args)
+}
+
+func newCluster(t testing.TB, proxied bool, args []string) *Env {
+	t.Helper()
 	env := &Env{Name: "redis-cluster"}
 	var addrs []string
 	for range clusterMasters {
-		_, busPort, err := net.SplitHostPort(freeAddr(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := StartServer(t, append([]string{
+		_, busPort := freePort(t)
+		nodeArgs := append([]string{
 			"--cluster-enabled", "yes", "--cluster-port", busPort,
 			"--cluster-node-timeout", strconv.FormatInt(clusterNodeTimeout.Milliseconds(), 10),
-		}, args...)...)
+		}, args...)
+		addr, port := freePort(t)
+		if proxied {
+			nodeArgs = append(nodeArgs, "--cluster-announce-port", port)
+		}
+		s := StartServer(t, nodeArgs...)
 		s.busPort = busPort
 		env.Nodes = append(env.Nodes, s)
-		addrs = append(addrs, s.Addr)
+		if proxied {
+			env.Proxies = append(env.Proxies, newProxy(t, addr, s.Addr))
+		} else {
+			addr = s.Addr
+		}
+		addrs = append(addrs, addr)
 	}
 	env.URL = "redis://" + strings.Join(addrs, ",")
-	joinNodes(t, env.Nodes)
+	joinNodes(t, env.Nodes, addrs)
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
 	t.Cleanup(func() { _ = client.Close() })
 	env.Client = client
@@ -49,20 +67,21 @@ func Cluster(t testing.TB, args ...string) *Env {
 	return env
 }
 
-// joinNodes shares the slots out and makes the nodes known to each other.
-func joinNodes(t testing.TB, nodes []*Server) {
+// joinNodes shares the slots out and makes the nodes known to each other. addrs is
+// where clients find them.
+func joinNodes(t testing.TB, nodes []*Server, addrs []string) {
 	t.Helper()
 	for i, s := range nodes {
 		first, last := i*clusterSlots/len(nodes), (i+1)*clusterSlots/len(nodes)-1
 		s.Do(t, "CLUSTER", "ADDSLOTSRANGE", first, last)
 		s.Do(t, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
 	}
-	for _, s := range nodes[1:] {
-		host, port, err := net.SplitHostPort(s.Addr)
+	for i := 1; i < len(nodes); i++ {
+		host, port, err := net.SplitHostPort(addrs[i])
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodes[0].Do(t, "CLUSTER", "MEET", host, port, s.busPort)
+		nodes[0].Do(t, "CLUSTER", "MEET", host, port, nodes[i].busPort)
 	}
 }
 

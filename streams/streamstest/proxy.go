@@ -1,8 +1,10 @@
 package streamstest
 
 import (
+	"bytes"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -47,7 +49,13 @@ type Proxy struct {
 // NewProxy stands before the server at target until the test ends.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	p := &Proxy{Addr: freeAddr(t), target: target, conns: map[*proxied]struct{}{}}
+	addr, _ := freePort(t)
+	return newProxy(t, addr, target)
+}
+
+func newProxy(t testing.TB, addr, target string) *Proxy {
+	t.Helper()
+	p := &Proxy{Addr: addr, target: target, conns: map[*proxied]struct{}{}}
 	p.Refuse(t, false)
 	t.Cleanup(p.Close)
 	return p
@@ -97,8 +105,9 @@ func (p *Proxy) Delay(request, reply time.Duration) {
 	p.request, p.reply = request, reply
 }
 
-// Replies says what becomes of the next n answers, of all when n is negative. A connection
-// that held one back stays silent for good: what came behind it would answer the wrong command.
+// Replies says what becomes of the next n answers, those to a client's greeting not
+// counted, and of all when n is negative. A connection that held one back stays silent for
+// good: what came behind it would answer the wrong command.
 func (p *Proxy) Replies(fate Replies, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,6 +147,7 @@ func (p *Proxy) accept(l net.Listener) {
 // proxied is one connection through the proxy.
 type proxied struct {
 	client, server net.Conn
+	greets         atomic.Bool   // the last request was a greeting
 	done           chan struct{} // closed with the connection
 	once           sync.Once
 }
@@ -205,7 +215,10 @@ func (p *Proxy) pipe(c *proxied, from, to net.Conn, replies bool) {
 		buf := make([]byte, proxyChunk)
 		n, err := from.Read(buf)
 		if n > 0 && !silent {
-			fate, due := p.fateOf(replies)
+			if !replies {
+				c.greets.Store(isGreeting(buf[:n]))
+			}
+			fate, due := p.fateOf(c, replies)
 			switch fate {
 			case CutReplies:
 				c.close()
@@ -242,14 +255,20 @@ func (c *proxied) await(due time.Time) bool {
 	}
 }
 
+// isGreeting reports whether a request is what a client says on each new connection.
+func isGreeting(request []byte) bool {
+	request = bytes.ToLower(request[:min(len(request), 40)])
+	return bytes.Contains(request, []byte("hello\r\n")) || bytes.Contains(request, []byte("setinfo\r\n"))
+}
+
 // fateOf says what becomes of a chunk that was just read.
-func (p *Proxy) fateOf(reply bool) (fate Replies, due time.Time) {
+func (p *Proxy) fateOf(c *proxied, reply bool) (fate Replies, due time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !reply {
 		return PassReplies, time.Now().Add(p.request)
 	}
-	if p.fate == PassReplies || p.left == 0 {
+	if p.fate == PassReplies || p.left == 0 || p.left > 0 && c.greets.Load() {
 		return PassReplies, time.Now().Add(p.reply)
 	}
 	if p.left > 0 {

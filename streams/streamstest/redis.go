@@ -30,7 +30,9 @@ type Env struct {
 	Client redis.UniversalClient // for looking at keys and for raw producers
 	Mini   *miniredis.Miniredis
 	Server *Server
-	Nodes  []*Server // the masters of a cluster
+	// Nodes are the masters of a cluster, Proxies what stands before them.
+	Nodes   []*Server
+	Proxies []*Proxy
 }
 
 // Each runs a test on miniredis and on a real redis-server.
@@ -128,7 +130,7 @@ func StartServer(t testing.TB, args ...string) *Server {
 		t.Skip("redis-server is not installed: this case ran on miniredis alone; install it to run it on the real one")
 	}
 	s := &Server{dir: t.TempDir(), args: args}
-	s.Addr = freeAddr(t)
+	s.Addr, _ = freePort(t)
 	s.Start(t)
 	t.Cleanup(s.Kill)
 	return s
@@ -181,18 +183,19 @@ func (s *Server) Do(t testing.TB, args ...any) any {
 	return answer
 }
 
-// freeAddr is an address of the loopback that nobody listens on. Its port is none that
-// the kernel gives to clients: a server that was killed finds it free when it comes back.
-func freeAddr(t testing.TB) string {
+// freePort is an address of the loopback that nobody listens on, and its port, which is none
+// that the kernel gives to clients: a server that was killed finds it free when it comes back.
+func freePort(t testing.TB) (addr, port string) {
 	t.Helper()
 	for range 100 {
-		addr := "127.0.0.1:" + strconv.Itoa(10_000+rand.IntN(20_000))
+		port = strconv.Itoa(10_000 + rand.IntN(20_000))
+		addr = net.JoinHostPort("127.0.0.1", port)
 		l, err := net.Listen("tcp", addr) //nolint:noctx // closed at once
 		if err == nil {
 			_ = l.Close()
-			return addr
+			return addr, port
 		}
 	}
 	t.Fatal("no port of the loopback is free")
-	return ""
+	return "", ""
 }
