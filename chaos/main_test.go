@@ -15,14 +15,14 @@ import (
 )
 
 // The programs under test, built once.
-var binary, amenderBinary string
+var dispatcherBinary, amenderBinary string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "medis-chaos")
 	if err != nil {
 		panic(err)
 	}
-	binary, amenderBinary = filepath.Join(dir, "medispatcher"), filepath.Join(dir, "amender")
+	dispatcherBinary, amenderBinary = filepath.Join(dir, "medispatcher"), filepath.Join(dir, "amender")
 	code := 1
 	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/...").CombinedOutput(); err != nil {
 		fmt.Printf("build: %v\n%s", err, out)

@@ -30,7 +30,7 @@ type dispatcher struct {
 func (w *world) start(env ...string) *dispatcher {
 	w.t.Helper()
 	d := &dispatcher{t: w.t, ended: make(chan struct{})}
-	d.cmd = exec.Command(binary, "serve")
+	d.cmd = exec.Command(dispatcherBinary, "serve")
 	d.cmd.Env = append(os.Environ(), w.environ...)
 	d.cmd.Env = append(d.cmd.Env, "MEDIS_REDIS_URL="+w.url, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json")
 	d.cmd.Env = append(d.cmd.Env, env...)
@@ -57,6 +57,7 @@ func (w *world) start(env ...string) *dispatcher {
 		}
 		d.err = d.cmd.Wait()
 	}()
+	w.started = append(w.started, d)
 	w.t.Cleanup(func() { d.kill() })
 	select {
 	case d.listen = <-running:
@@ -72,6 +73,21 @@ func (d *dispatcher) log() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.logs.String()
+}
+
+// logs shows what the dispatchers of a failed test said of some matters.
+func (w *world) logs(matters ...string) {
+	w.t.Helper()
+	for i, d := range w.started {
+		for line := range strings.Lines(d.log()) {
+			for _, m := range matters {
+				if strings.Contains(line, m) {
+					w.t.Logf("dispatcher %d: %s", i, strings.TrimSpace(line))
+					break
+				}
+			}
+		}
+	}
 }
 
 // span is when something was killed: not before from, and gone at to.

@@ -1,8 +1,9 @@
 package chaos_test
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -50,9 +51,8 @@ type plan func(d delivery, attempt int) fate
 
 // thirty fails three of ten attempts.
 func thirty(d delivery, attempt int) fate {
-	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s %s %d", d.sub, d.id, attempt)
-	switch n := h.Sum64() % 1000; {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", d.sub, d.id, attempt))
+	switch n := binary.BigEndian.Uint64(sum[:]) % 1000; {
 	case n < 145:
 		return refuse
 	case n < 295:

@@ -42,6 +42,7 @@ type world struct {
 	environ []string // of every dispatcher
 	subs    []string
 	kills   []span
+	started []*dispatcher
 
 	mu       sync.Mutex
 	accepted map[string]bool // ids that Redis acknowledged
