@@ -1,8 +1,8 @@
 package chaos_test
 
 import (
-	"os"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 

@@ -67,6 +67,7 @@ type daemon struct {
 	tracer    *tracer       // nil: tracing is off
 	peers     atomic.Int64  // other dispatchers that are alive
 	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
+	beatSince atomic.Int64  // the same, of the first heartbeat since there was a gap
 	beaten    chan struct{} // closed after the first heartbeat
 	ready     readiness
 }
@@ -257,9 +258,7 @@ func (d *daemon) heartbeats(ctx context.Context) error {
 	for {
 		beat, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter/2)
 		if err := d.store.Heartbeat(beat, d.info); err == nil {
-			if d.lastBeat.Swap(time.Now().UnixNano()) == 0 {
-				close(d.beaten)
-			}
+			d.heard()
 			d.countPeers(beat)
 		}
 		cancel()
@@ -268,6 +267,17 @@ func (d *daemon) heartbeats(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// heard notes a heartbeat of this dispatcher.
+func (d *daemon) heard() {
+	now := time.Now().UnixNano()
+	if d.missedBeats() {
+		d.beatSince.Store(now)
+	}
+	if d.lastBeat.Swap(now) == 0 {
+		close(d.beaten)
 	}
 }
 
