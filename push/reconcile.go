@@ -1,6 +1,11 @@
 package push
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
 
 // mineLimit bounds the comparison of one channel's entries; the rest comes with the next sweep.
 const mineLimit = 5000
@@ -8,6 +13,9 @@ const mineLimit = 5000
 // suspectLooks is how often a lane is looked at after a read that failed. A Redis that was
 // frozen may run that read when it wakes, after the first look.
 const suspectLooks = 2
+
+// readsOver is the time after which the reads of the first look have most often ended.
+const readsOver = 50 * time.Millisecond
 
 // doubts are entries that Redis says are this process's and that are not known here. A
 // read that is under way may bring them yet; when it is over, they were taken by a reply
@@ -30,10 +38,17 @@ func (l *lane) took(entryID string) {
 // flight. The difference was taken by a read whose reply was lost: it is given
 // back, due at once, the attempt not counted.
 func (s *Scheduler) reconcile(ctx context.Context) {
+	var doubtful []*lane
 	for _, l := range s.comparable() {
 		if s.compare(ctx, l) {
-			s.compare(ctx, l) // the reads of the first look are over by now, in most cases
+			doubtful = append(doubtful, l)
 		}
+	}
+	if len(doubtful) == 0 || !medispatcher.Sleep(ctx, readsOver) {
+		return
+	}
+	for _, l := range doubtful {
+		s.compare(ctx, l)
 	}
 }
 

@@ -31,9 +31,9 @@ func TestLostReplyUnderLoad(t *testing.T) {
 			return nil
 		}
 		stop := f.run()
-		const n = 60_000 // more than can be delivered while this waits
+		const n = 30_000 // more than can be delivered while this waits
 		f.put("a", n)
-		time.Sleep(11 * time.Second)
+		time.Sleep(6 * time.Second)
 		left := f.q.Left(medispatcher.Channel{Subscription: "a"})
 		if known := f.s.Inflight(); left["ready"] == 0 || left["mine"] > known {
 			t.Errorf("of %v %d are known", left, known)

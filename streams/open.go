@@ -236,7 +236,7 @@ func isNoGroup(err error) bool {
 }
 
 func isBusyGroup(err error) bool {
-	return err != nil && strings.HasPrefix(err.Error(), "BUSYGROUP")
+	return err != nil && strings.Contains(err.Error(), "BUSYGROUP")
 }
 
 func isWrongType(err error) bool {
