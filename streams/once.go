@@ -1,0 +1,129 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// onceScript writes to streams of a partition what was not written before.
+//
+// KEYS 1–4 counts, then markers and streams, named by number.
+// ARGV time in ms that a marker is kept, "1" to change nothing, then for each item: number and
+// member of its marker, number of its stream, entry id ("": none) that must not be in the stream,
+// name of its count, n, n fields and values.
+// Returns for each item "written", "already" (its marker holds its member), "there" (the entry
+// is in the stream), or "error <what Redis said>", nothing being written then.
+//
+// Safe to repeat and to run by several at once: the marker is set in the step that writes.
+// XADD comes first, so out of memory leaves neither.
+var onceScript = redis.NewScript(countLua + `
+local keep, dry = ARGV[1], ARGV[2] == '1'
+local function once(marker, member, stream, unless, what, first, last)
+  if redis.call('SISMEMBER', marker, member) == 1 then return 'already' end
+  if unless ~= '' and #redis.call('XRANGE', stream, unless, unless) > 0 then return 'there' end
+  if dry then
+    redis.call('XLEN', stream) -- fails as XADD would
+  else
+    redis.call('XADD', stream, '*', unpack(ARGV, first, last))
+    redis.call('SADD', marker, member)
+    redis.call('PEXPIRE', marker, keep)
+    count(what, 1)
+  end
+  return 'written'
+end
+local out, at = {}, 3
+while at <= #ARGV do
+  local first = at + 6
+  local last = first + tonumber(ARGV[at + 5]) - 1
+  local ok, result = pcall(once, KEYS[tonumber(ARGV[at])], ARGV[at + 1], KEYS[tonumber(ARGV[at + 2])], ARGV[at + 3], ARGV[at + 4], first, last)
+  if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
+  out[#out + 1] = result
+  at = last + 1
+end
+return out
+`)
+
+// WriteOnce writes to partition p what was not written before under the same token, and
+// remembers the tokens for keep. With dryRun it only says what it would do. → INCOMING,
+// → READY in one channel, or → QUARANTINE. What is done stands in the order of list; with an
+// error of its own nobody knows, and the call may be repeated.
+func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, keep time.Duration, dryRun bool) ([]medispatcher.OnceDone, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	k := keyList{keys: s.countKeys(p), index: map[string]int{}}
+	argv := []any{keep.Milliseconds(), dryRun}
+	for _, o := range list {
+		name, member, ok := strings.Cut(o.Token, ".")
+		if !ok {
+			member = "0"
+		}
+		stream, what, fields := s.onceFields(p, o)
+		argv = append(argv, k.place(s.keys.recovered(p, name)), member, k.place(stream), o.Unless, what, len(fields))
+		argv = append(argv, fields...)
+	}
+	res, err := onceScript.Run(ctx, s.client, k.keys, argv...).StringSlice()
+	if err != nil {
+		return nil, failed("recover", err)
+	}
+	if len(res) != len(list) {
+		return nil, fmt.Errorf("redis: recover: %d answers for %d messages", len(res), len(list))
+	}
+	done := make([]medispatcher.OnceDone, len(list))
+	for i, r := range res {
+		if text, bad := strings.CutPrefix(r, "error "); bad {
+			done[i].Err = failed("recover", errors.New(text))
+			continue
+		}
+		done[i].Result = medispatcher.OnceResult(r)
+	}
+	return done, nil
+}
+
+// onceFields are where something goes, how it is counted, and its fields.
+func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fields []any) {
+	switch {
+	case o.Reason != "":
+		return s.keys.quarantine(p), "quarantined", []any{"reason", o.Reason, "source", o.Source, "raw", o.Raw}
+	case o.Subscription != "":
+		return s.keys.channel(p, o.Subscription), "recovered:" + o.Subscription, channelValues(p, o.Message)
+	}
+	fields = entryValues(o.Message)
+	if o.Again {
+		fields = append(fields, released, "1")
+	}
+	return s.keys.incoming(p), "recovered", fields
+}
+
+// channelValues are the fields of a channel's entry, as fanout.lua writes them.
+func channelValues(p int, m medispatcher.Message) []any {
+	if !m.Generated {
+		return entryValues(m)
+	}
+	src := strings.TrimPrefix(m.ID, generatedID(p, ""))
+	m.ID = ""
+	return append(entryValues(m), "~src", src)
+}
+
+// keyList is the KEYS of a script, each named by its number.
+type keyList struct {
+	keys  []string
+	index map[string]int
+}
+
+func (k *keyList) place(key string) int {
+	i, ok := k.index[key]
+	if !ok {
+		k.keys = append(k.keys, key)
+		i = len(k.keys)
+		k.index[key] = i
+	}
+	return i
+}
