@@ -23,7 +23,7 @@ func away(t *testing.T, w *world, tells bool, fault func(during func())) verdict
 	for i := range d {
 		d[i].awaitReady(http.StatusOK, "ready at first")
 	}
-	n := either(3000, 600)
+	n := w.o.messages
 	w.publish(0, n/3, 0)
 	sent := w.publishing(n/3, n/3, awayFor)
 	fault(func() {
@@ -61,7 +61,7 @@ func away(t *testing.T, w *world, tells bool, fault func(during func())) verdict
 }
 
 func quick() options {
-	return options{delay: 5 * time.Millisecond, concurrency: 8, deadAfter: 2 * time.Second}
+	return options{messages: either(3000, 600), delay: 5 * time.Millisecond, concurrency: 8, deadAfter: 2 * time.Second}
 }
 
 // TestRedisRestarted: SIGKILL, and a start some seconds later.
@@ -152,7 +152,7 @@ func TestRedisReadOnly(t *testing.T) {
 func TestRedisFarAway(t *testing.T) {
 	o := quick()
 	o.env = streamstest.Real(t)
-	o.deadAfter = 10 * time.Second // the default
+	o.messages, o.deadAfter = either(1500, 180), 10*time.Second // the default
 	proxy := streamstest.NewProxy(t, o.env.Server.Addr)
 	o.url = proxy.URL()
 	w := newWorld(t, o)

@@ -17,6 +17,7 @@ const subscribers = 3
 
 // options say how a world is made. What is not set is small and quick.
 type options struct {
+	messages    int           // for tests that do not choose their own number
 	delay       time.Duration // of the receiver's answers
 	concurrency int           // requests in flight of each subscription
 	retries     int           // retry slots of each subscription

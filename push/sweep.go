@@ -32,10 +32,7 @@ func (s *Scheduler) sweep(ctx context.Context) {
 		}
 	}
 	s.mu.Unlock()
-	waiting, err := s.reader.Waiting(ctx, ids)
-	if err != nil {
-		return // Redis is away; the next sweep looks again
-	}
+	waiting, _ := s.reader.Waiting(ctx, ids) // where Redis is away the next sweep looks again
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
