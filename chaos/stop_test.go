@@ -12,21 +12,24 @@ import (
 // Nothing comes twice, no request is cut, no attempt is counted that was not made, and
 // nothing of the one that stopped is left behind.
 func TestRollingRestart(t *testing.T) {
-	for name, latency := range map[string]time.Duration{
-		"Redis near": 0,
-		"Redis far":  50 * time.Millisecond, // each way
+	for name, far := range map[string]struct {
+		latency  time.Duration // each way
+		messages int
+	}{
+		"Redis near": {0, either(20_000, 1500)},
+		"Redis far":  {50 * time.Millisecond, either(6000, 400)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := streamstest.Real(t)
 			proxy := streamstest.NewProxy(t, env.Server.Addr)
-			proxy.Delay(latency, latency)
+			proxy.Delay(far.latency, far.latency)
 			w := newWorld(t, options{
 				delay: 20 * time.Millisecond, concurrency: either(32, 8), env: env, url: proxy.URL(),
 				deadAfter: 5 * time.Second,
 			})
 			d := []*dispatcher{w.start(), w.start()}
-			n, rounds := either(20_000, 1500), either(4, 1)
-			sent := w.publishing(0, n, time.Duration(either(30, 4))*time.Second)
+			rounds := either(4, 1)
+			sent := w.publishing(0, far.messages, time.Duration(either(30, 4))*time.Second)
 			var longest time.Duration
 			for range rounds {
 				for i := range d {

@@ -7,9 +7,9 @@ import (
 )
 
 // unsettled is how long ago a message may have been accepted that comes again because
-// its dispatcher was killed: outcomes are settled every millisecond or two, and a busy
-// machine takes its time over that.
-const unsettled = 250 * time.Millisecond
+// its dispatcher was killed. Outcomes are settled every millisecond or two; a machine that is
+// busy with ten times the work it can do takes its time over that.
+const unsettled = 500 * time.Millisecond
 
 // verdict compares what was accepted with what came.
 type verdict struct {
