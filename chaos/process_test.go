@@ -175,8 +175,7 @@ func (w *world) amend() (report amendment) {
 		err = json.Unmarshal(out, &report)
 	}
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			out = append(out, exit.Stderr...)
 		}
 		w.t.Errorf("amender: %v\n%s", err, out)
