@@ -59,7 +59,9 @@ func TestDispatcherKilled(t *testing.T) {
 			v := w.judge()
 			after := w.last.Sub(w.kills[2].to)
 			t.Logf("%s; last delivery %.1f s after the last kill", v, after.Seconds())
-			figures.add("| medispatcher | A: lost %d | duplicates %d | last delivery %.1f s after the last kill | %s", v.lost, v.duplicates, after.Seconds(), s)
+			figures.cell(lostA, v.lost)
+			figures.cell(duplicatesA, v.duplicates)
+			figures.cell(lastA, fmt.Sprintf("%.1f s", after.Seconds()))
 			drain := time.Duration(s.messages) * s.delay / time.Duration(s.concurrency)
 			if limit := w.o.deadAfter + drain + 5*time.Second; after > limit {
 				t.Errorf("the last delivery came %s after the last kill, more than %s", after, limit)
@@ -89,7 +91,12 @@ func TestRedisKilled(t *testing.T) {
 			v := w.judge()
 			t.Logf("%s; last delivery %.1f s after Redis was back", v, w.last.Sub(back).Seconds())
 			d.alive()
-			figures.add("| medispatcher | B: lost %d | duplicates %d | survived: %t | %s", v.lost, v.duplicates, !t.Failed(), s)
+			figures.cell(lostB, v.lost)
+			figures.cell(duplicatesB, v.duplicates)
+			figures.cell(survivedB, map[bool]string{true: "yes", false: "no"}[d.running()])
+			if v.duplicates > 0 {
+				t.Errorf("%d duplicates, although the dispatcher lived", v.duplicates)
+			}
 			d.stop()
 			w.rest()
 		})

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -66,26 +67,50 @@ func between(r *rand.Rand, low, high time.Duration) time.Duration {
 // pause lets a fault come, or last, while there is work: the moment is the fault, not an event.
 func pause(d time.Duration) { time.Sleep(d) }
 
-// figures are the lines that a full run prints at its end.
-var figures lines
+// figures are what a full run prints at its end: a row of the table that compares
+// systems, and a line of each other test.
+var figures results
 
-type lines struct {
-	mu   sync.Mutex
-	list []string
+type results struct {
+	mu    sync.Mutex
+	list  []string
+	cells [6][]string // of the row; a value for each setting
 }
 
-func (l *lines) add(format string, args ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.list = append(l.list, fmt.Sprintf(format, args...))
+// The cells of the row. A is a dispatcher killed, B Redis.
+const (
+	lostA = iota
+	duplicatesA
+	lastA
+	lostB
+	duplicatesB
+	survivedB
+)
+
+func (r *results) add(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, fmt.Sprintf(format, args...))
 }
 
-func (l *lines) print() {
+func (r *results) cell(which int, value any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cells[which] = append(r.cells[which], fmt.Sprint(value))
+}
+
+func (r *results) print() {
 	if !full() {
 		return
 	}
-	fmt.Println()
-	for _, line := range l.list {
+	fmt.Println("\n| system | A lost | A duplicates | A last delivery after the last kill | B lost | B duplicates | B survived |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
+	row := "| medispatcher |"
+	for _, values := range r.cells {
+		row += " " + strings.Join(values, ", ") + " |"
+	}
+	fmt.Println(row + "\n")
+	for _, line := range r.list {
 		fmt.Println(line)
 	}
 }

@@ -113,13 +113,20 @@ func (d *dispatcher) stop() time.Duration {
 	return time.Since(began)
 }
 
+func (d *dispatcher) running() bool {
+	select {
+	case <-d.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // alive checks that the process goes on.
 func (d *dispatcher) alive() {
 	d.t.Helper()
-	select {
-	case <-d.ended:
+	if !d.running() {
 		d.t.Errorf("the dispatcher ended: %v\n%s", d.err, d.tail())
-	default:
 	}
 }
 
