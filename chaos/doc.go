@@ -1,6 +1,12 @@
 // Package chaos kills real processes and counts what arrives. Its tests are the proof
 // of the promise that nothing is lost.
 //
-//	go test ./chaos                    a short run
-//	MEDIS_CHAOS=full go test -v ./chaos    the figures of the README
+//	go test ./chaos                        a short run
+//	MEDIS_CHAOS=full go test -v ./chaos    the long one, with its figures
+//	MEDIS_CHAOS_SEED=42 …                  the moments of an earlier run
+//
+// Each test has a producer that notes what Redis acknowledged, a receiver that notes
+// what it took, and a fault between them. What was acknowledged and is neither with the
+// receiver nor among the dead letters is lost. What came twice must have been under way,
+// or accepted a moment before, when something was killed.
 package chaos

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // setting is how a run is made: the table of a full run, or a short check.
 type setting struct {
 	messages    int
-	delay       time.Duration // of the worker
+	delay       time.Duration // of the receiver
 	concurrency int
 }
 
@@ -21,109 +23,82 @@ func settings() []setting {
 }
 
 func (s setting) String() string {
-	return fmt.Sprintf("%d messages × %d, worker %s, %d in flight", s.messages, subscribers, s.delay, s.concurrency)
+	return fmt.Sprintf("%d messages × %d, answers after %s, %d in flight", s.messages, subscribers, s.delay, s.concurrency)
 }
 
-// limits are the dead-after limit of a run and how the dispatchers get it.
-func limits() (deadAfter time.Duration, env []string) {
+// options are those of a full run with the defaults of the documentation, else quicker.
+func (s setting) options() options {
+	o := options{delay: s.delay, concurrency: s.concurrency, retries: 8}
 	if full() {
-		return 10 * time.Second, nil // the defaults
+		o.deadAfter = 10 * time.Second
 	}
-	return 2 * time.Second, []string{"MEDIS_DEAD_AFTER=2s", "MEDIS_HEARTBEAT=400ms"}
+	return o
+}
+
+// either is the first in a full run, else the second.
+func either[T any](long, short T) T {
+	if full() {
+		return long
+	}
+	return short
 }
 
 // TestDispatcherKilled: SIGKILL three times, restarted at once.
 func TestDispatcherKilled(t *testing.T) {
 	for _, s := range settings() {
 		t.Run(s.String(), func(t *testing.T) {
-			deadAfter, env := limits()
-			w := newWorld(t, s.delay, s.concurrency)
-			d := w.start(env...)
-			w.publish(s.messages)
-			const kills = 3
-			var lastKill time.Time
-			for range kills {
-				pause(500*time.Millisecond, full(), 1500*time.Millisecond)
-				d.kill()
-				lastKill = time.Now()
-				d = w.start(env...)
+			w := newWorld(t, s.options())
+			d := w.start()
+			w.publish(0, s.messages, 0)
+			for range 3 {
+				pause(either(1500*time.Millisecond, 500*time.Millisecond))
+				w.kill(&d)
 			}
-			w.await(s.messages*subscribers, 90*time.Second)
-			w.settled()
-			lost, duplicates := w.count()
-			after := w.last.Sub(lastKill)
-			t.Logf("lost %d, duplicates %d, last delivery %.1f s after the last kill", lost, duplicates, after.Seconds())
-			// What was in flight, and what was accepted a moment before and not settled yet.
-			if most := 2 * kills * subscribers * s.concurrency; lost > 0 || duplicates > most {
-				t.Errorf("lost %d; %d duplicates, more than %d", lost, duplicates, most)
-			}
+			w.await(90 * time.Second)
+			w.healed(1)
+			v := w.judge()
+			after := w.last.Sub(w.kills[2].to)
+			t.Logf("%s; last delivery %.1f s after the last kill", v, after.Seconds())
+			figures.cell(lostA, v.lost)
+			figures.cell(duplicatesA, v.duplicates)
+			figures.cell(lastA, fmt.Sprintf("%.1f s", after.Seconds()))
 			drain := time.Duration(s.messages) * s.delay / time.Duration(s.concurrency)
-			if limit := deadAfter + drain + 5*time.Second; after > limit {
+			if limit := w.o.deadAfter + drain + 5*time.Second; after > limit {
 				t.Errorf("the last delivery came %s after the last kill, more than %s", after, limit)
 			}
-			if err := d.stop(); err != nil {
-				t.Errorf("the dispatcher ended with %v", err)
-			}
+			d.stop()
+			w.rest()
 		})
 	}
 }
 
 // TestRedisKilled: SIGKILL of Redis with appendfsync always, restarted after two seconds.
+// The outcomes that could not be settled wait in the dispatcher, so nothing comes twice.
 func TestRedisKilled(t *testing.T) {
 	for _, s := range settings() {
 		t.Run(s.String(), func(t *testing.T) {
-			_, env := limits()
-			w := newWorld(t, s.delay, s.concurrency, "--appendonly", "yes", "--appendfsync", "always")
-			d := w.start(env...)
-			w.publish(s.messages)
-			pause(300*time.Millisecond, full(), time.Second)
+			o := s.options()
+			o.env = streamstest.Real(t, "--appendonly", "yes", "--appendfsync", "always")
+			w := newWorld(t, o)
+			d := w.start()
+			w.publish(0, s.messages, 0)
+			pause(either(time.Second, 300*time.Millisecond))
 			w.env.Server.Kill()
-			pause(2*time.Second, false, 0)
+			pause(2 * time.Second)
 			w.env.Server.Start(t)
 			back := time.Now()
-			w.await(s.messages*subscribers, 90*time.Second)
-			w.settled()
-			lost, duplicates := w.count()
-			t.Logf("lost %d, duplicates %d, last delivery %.1f s after Redis was back", lost, duplicates, w.last.Sub(back).Seconds())
-			const settlingBatch = 512
-			if lost > 0 || duplicates > settlingBatch {
-				t.Errorf("lost %d, duplicates %d", lost, duplicates)
+			w.await(90 * time.Second)
+			v := w.judge()
+			t.Logf("%s; last delivery %.1f s after Redis was back", v, w.last.Sub(back).Seconds())
+			d.alive()
+			figures.cell(lostB, v.lost)
+			figures.cell(duplicatesB, v.duplicates)
+			figures.cell(survivedB, map[bool]string{true: "yes", false: "no"}[d.running()])
+			if v.duplicates > 0 {
+				t.Errorf("%d duplicates, although the dispatcher lived", v.duplicates)
 			}
-			if err := d.stop(); err != nil {
-				t.Errorf("the dispatcher did not survive: %v\n%s", err, d.log())
-			}
+			d.stop()
+			w.rest()
 		})
 	}
-}
-
-// TestStoppedUnderLoad: SIGTERM while requests are in flight, and another dispatcher takes over.
-func TestStoppedUnderLoad(t *testing.T) {
-	_, env := limits()
-	w := newWorld(t, 20*time.Millisecond, 8)
-	first := w.start(env...)
-	second := w.start(env...)
-	w.publish(2000)
-	pause(500*time.Millisecond, false, 0)
-	if err := first.stop(); err != nil {
-		t.Errorf("exit: %v\n%s", err, first.log())
-	}
-	stopped := time.Now()
-	w.await(2000*subscribers, 60*time.Second)
-	w.settled()
-	lost, duplicates := w.count()
-	t.Logf("lost %d, duplicates %d, all delivered %.1f s after the stop", lost, duplicates, w.last.Sub(stopped).Seconds())
-	if lost > 0 || duplicates > 0 {
-		t.Errorf("lost %d, duplicates %d; want none of either", lost, duplicates)
-	}
-	if err := second.stop(); err != nil {
-		t.Errorf("exit: %v", err)
-	}
-}
-
-// pause lets a fault come while there is work: the moment is the fault, not an event.
-func pause(short time.Duration, isFull bool, long time.Duration) {
-	if isFull {
-		short = long
-	}
-	time.Sleep(short) //nolint:forbidigo // see above
 }

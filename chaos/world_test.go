@@ -1,232 +1,204 @@
 package chaos_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// binary is the dispatcher, built once.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "medis-chaos")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "medispatcher")
-	code := 1
-	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/medispatcher").CombinedOutput(); err != nil {
-		fmt.Printf("build: %v\n%s", err, out)
-	} else {
-		code = m.Run()
-	}
-	_ = os.RemoveAll(dir)
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Println(err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// full reports whether the figures are wanted, rather than a short check.
-func full() bool { return os.Getenv("MEDIS_CHAOS") == "full" }
-
-// world is a Redis, three subscriptions, their worker, and what it got.
-type world struct {
-	t     *testing.T
-	env   *streamstest.Env
-	store *streams.Store
-	sent  map[string]bool // ids of accepted messages
-
-	mu   sync.Mutex
-	got  map[string]int // subscription and id → deliveries
-	last time.Time
-	news chan struct{}
-}
-
 const subscribers = 3
 
-// delay is how long the worker takes, concurrency how many requests it gets at once
-// for each subscription.
-func newWorld(t *testing.T, delay time.Duration, concurrency int, redisArgs ...string) *world {
+// options say how a world is made. What is not set is small and quick.
+type options struct {
+	messages    int           // for tests that do not choose their own number
+	delay       time.Duration // of the receiver's answers
+	concurrency int           // requests in flight of each subscription
+	retries     int           // retry slots of each subscription
+	plan        plan
+	partitions  int
+	deadAfter   time.Duration
+	timeout     time.Duration
+	env         *streamstest.Env // nil: a redis-server of its own
+	url         string           // where dispatchers find Redis; empty: directly
+}
+
+// attempts is how often a message is tried, in every world.
+const attempts = 4
+
+// world is a Redis, three subscriptions, their receiver, and a producer that keeps a list.
+type world struct {
+	*receiver
+	t       *testing.T
+	o       options
+	env     *streamstest.Env
+	store   *streams.Store // the producer's and the judge's
+	url     string
+	environ []string // of every dispatcher
+	subs    []string
+	kills   []span
+	started []*dispatcher
+
+	mu       sync.Mutex
+	accepted map[string]bool // ids that Redis acknowledged
+}
+
+func newWorld(t *testing.T, o options) *world {
 	t.Helper()
-	w := &world{t: t, env: streamstest.Real(t, redisArgs...), sent: map[string]bool{}, got: map[string]int{}, news: make(chan struct{}, 1)}
-	worker := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		time.Sleep(delay) //nolint:forbidigo // a slow worker
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.got[r.Header.Get("medis-subscription")+" "+r.Header.Get("webhook-id")]++
-		w.last = time.Now()
-		select {
-		case w.news <- struct{}{}:
-		default:
-		}
-	}))
-	t.Cleanup(worker.Close)
-	w.store = w.env.Open(t, w.env.Config("producer"))
-	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
-	for i := range subscribers {
-		doc := fmt.Sprintf(`{"topic":"t","urls":[%q],"concurrency":%d,"retry_concurrency":8,"retry_coefficient":"200ms"}`, worker.URL, concurrency)
-		if _, _, _, err := registry.Put(t.Context(), fmt.Sprintf("s%d", i), []byte(doc), ""); err != nil {
-			t.Fatal(err)
-		}
+	o.partitions, o.concurrency, o.retries = max(1, o.partitions), max(8, o.concurrency), max(4, o.retries)
+	if o.deadAfter == 0 {
+		o.deadAfter = 2 * time.Second
 	}
+	if o.timeout == 0 {
+		o.timeout = 10 * time.Second // far longer than any answer takes on a busy machine
+	}
+	w := &world{t: t, o: o, env: o.env, url: o.url, accepted: map[string]bool{}}
+	if w.env == nil {
+		w.env = streamstest.Real(t)
+	}
+	if w.url == "" {
+		w.url = w.env.URL
+	}
+	w.environ = []string{
+		fmt.Sprintf("MEDIS_PARTITIONS=%d", o.partitions),
+		"MEDIS_DEAD_AFTER=" + o.deadAfter.String(), "MEDIS_HEARTBEAT=" + (o.deadAfter / 5).String(),
+	}
+	w.receiver = newReceiver(t, o.delay, o.plan)
+	cfg := w.env.Config("producer")
+	cfg.Partitions = o.partitions
+	w.store = w.env.Open(t, cfg)
+	for i := range subscribers {
+		w.subs = append(w.subs, fmt.Sprintf("s%d", i))
+	}
+	w.subscribe()
 	return w
 }
 
-// publish publishes n messages with ids, and notes those that were accepted.
-func (w *world) publish(n int) {
+// subscribe puts the subscriptions.
+func (w *world) subscribe() {
 	w.t.Helper()
-	batch := make([]medispatcher.Message, 0, 100)
-	for i := range n {
-		batch = append(batch, medispatcher.Message{ID: fmt.Sprintf("m%d", i), Topic: "t", Body: []byte(`{"n":1}`)})
-		if len(batch) < cap(batch) && i < n-1 {
-			continue
-		}
-		ids, err := w.store.PublishAll(w.t.Context(), batch)
-		if err != nil {
+	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
+	doc := fmt.Sprintf(`{"topic":"t","urls":[%q],"concurrency":%d,"retry_concurrency":%d,"retry_coefficient":"50ms","max_retries":%d,"timeout":%q}`,
+		w.URL, w.o.concurrency, w.o.retries, attempts-1, w.o.timeout)
+	for _, sub := range w.subs {
+		if _, _, _, err := registry.Put(w.t.Context(), sub, []byte(doc), ""); err != nil {
 			w.t.Fatal(err)
 		}
-		for _, id := range ids {
-			w.sent[id] = true
+	}
+}
+
+const publishBatch = 50
+
+// publish publishes the messages from first on, n in all, spread over a time, until
+// each is acknowledged. A message without a reply is sent again under the same id.
+func (w *world) publish(first, n int, over time.Duration) {
+	began := time.Now()
+	for at := 0; at < n; at += publishBatch {
+		time.Sleep(time.Until(began.Add(over * time.Duration(at) / time.Duration(n)))) // the pace
+		batch := make([]medispatcher.Message, 0, publishBatch)
+		for i := first + at; i < first+min(at+publishBatch, n); i++ {
+			id := fmt.Sprintf("m%d", i)
+			batch = append(batch, medispatcher.Message{ID: id, Topic: "t", Body: bodyOf(id)})
 		}
-		batch = batch[:0]
-	}
-}
-
-// dispatcher is a running process.
-type dispatcher struct {
-	cmd  *exec.Cmd
-	done chan error
-	logs *strings.Builder
-	mu   sync.Mutex
-}
-
-// start starts a dispatcher and waits until it works.
-func (w *world) start(env ...string) *dispatcher {
-	w.t.Helper()
-	d := &dispatcher{done: make(chan error, 1), logs: &strings.Builder{}}
-	d.cmd = exec.Command(binary, "serve")
-	d.cmd.Env = append(os.Environ(), append([]string{
-		"MEDIS_REDIS_URL=" + w.env.URL, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json",
-	}, env...)...)
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	errs, err := d.cmd.StderrPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := d.cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	running := make(chan struct{})
-	go func() {
-		lines := bufio.NewScanner(errs)
-		for lines.Scan() {
-			d.mu.Lock()
-			d.logs.WriteString(lines.Text() + "\n")
-			d.mu.Unlock()
-			if strings.Contains(lines.Text(), "medispatcher runs") {
-				close(running)
+		for len(batch) > 0 {
+			batch = w.publishOnce(batch)
+			if w.t.Context().Err() != nil {
+				return
 			}
 		}
-		d.done <- d.cmd.Wait()
-	}()
-	select {
-	case <-running:
-	case err := <-d.done:
-		w.t.Fatalf("the dispatcher ended: %v\n%s", err, d.log())
-	case <-time.After(20 * time.Second):
-		w.t.Fatal("the dispatcher does not start")
 	}
-	w.t.Cleanup(d.kill)
-	return d
 }
 
-func (d *dispatcher) log() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.logs.String()
-}
-
-// kill ends the process as a crash does.
-func (d *dispatcher) kill() {
-	_ = d.cmd.Process.Kill()
-	<-d.done
-	d.done <- nil // for the next one who waits
-}
-
-// stop ends the process as an operator does, and returns how it ended.
-func (d *dispatcher) stop() error {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	err := <-d.done
-	d.done <- err
-	return err
-}
-
-// await waits until so many deliveries, repeated ones not counted, came.
-func (w *world) await(want int, within time.Duration) {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), within)
+// publishOnce notes what is acknowledged and returns what is not.
+func (w *world) publishOnce(batch []medispatcher.Message) (left []medispatcher.Message) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
 	defer cancel()
-	for {
-		w.mu.Lock()
-		n := len(w.got)
-		w.mu.Unlock()
-		if n >= want {
-			return
-		}
-		select {
-		case <-w.news:
-		case <-ctx.Done():
-			w.t.Errorf("%d of %d deliveries after %s", n, want, within)
-			return
+	ids, err := w.store.PublishAll(ctx, batch)
+	w.mu.Lock()
+	for i, m := range batch {
+		if ids[i] == m.ID {
+			w.accepted[m.ID] = true
+		} else {
+			left = append(left, m)
 		}
 	}
+	w.mu.Unlock()
+	if len(left) > 0 && err == nil {
+		w.t.Errorf("%d messages are not accepted, and no error says why", len(left))
+	}
+	if err != nil {
+		medispatcher.Sleep(w.t.Context(), 50*time.Millisecond)
+	}
+	return left
 }
 
-// count compares what was accepted with what came.
-func (w *world) count() (lost, duplicates int) {
+// publishing is publish beside the test. It must be waited for.
+func (w *world) publishing(first, n int, over time.Duration) (wait func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); w.publish(first, n, over) }()
+	w.t.Cleanup(func() { <-done })
+	return func() { <-done }
+}
+
+// kill ends a dispatcher as a crash does and starts another.
+func (w *world) kill(d **dispatcher) {
+	w.t.Helper()
+	w.kills = append(w.kills, (*d).kill())
+	*d = w.start()
+}
+
+// doomed counts the deliveries that the plan lets end as dead letters.
+func (w *world) doomed() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id := range w.sent {
-		for i := range subscribers {
-			n := w.got[fmt.Sprintf("s%d %s", i, id)]
-			if n == 0 {
-				lost++
-			} else {
-				duplicates += n - 1
+	for id := range w.accepted {
+		for _, sub := range w.subs {
+			if w.plan.dooms(delivery{sub, id}, attempts) {
+				n++
 			}
 		}
 	}
-	return lost, duplicates
+	return n
 }
 
-// left describes what is still in Redis of any message; empty for nothing.
-func (w *world) left() string {
+// await waits until everything accepted is with the receiver or among the dead, and
+// nothing is left of it in Redis but dead letters.
+func (w *world) await(within time.Duration) {
 	w.t.Helper()
-	ids := []string{"s0", "s1", "s2"}
-	channels, err := w.store.ChannelStatus(w.t.Context(), ids)
+	w.mu.Lock()
+	want := len(w.accepted) * len(w.subs)
+	w.mu.Unlock()
+	doomed := w.doomed()
+	deadline := time.After(within)
+	for w.took() < want-doomed {
+		select {
+		case <-w.news:
+		case <-deadline:
+			w.t.Errorf("%d of %d deliveries after %s; in Redis: %s", w.took(), want-doomed, within, w.left(doomed))
+			return
+		}
+	}
+	for end := time.Now().Add(30 * time.Second); ; pause(20 * time.Millisecond) {
+		left := w.left(doomed)
+		if left == "" {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Errorf("left in Redis: %s", left)
+			return
+		}
+	}
+}
+
+// left describes what is still under way in Redis; empty for nothing.
+func (w *world) left(doomed int) string {
+	channels, err := w.store.ChannelStatus(w.t.Context(), w.subs)
 	if err != nil {
 		return err.Error()
 	}
@@ -235,28 +207,36 @@ func (w *world) left() string {
 		return err.Error()
 	}
 	var left []string
+	dead := 0
 	for _, c := range channels {
-		if c.Ready+c.Buried+c.Retrying+c.Dead > 0 {
+		dead += int(c.Dead)
+		if c.Ready+c.Buried+c.Retrying > 0 {
 			left = append(left, fmt.Sprintf("%+v", c))
 		}
 	}
-	if incoming.Ready+incoming.Buried+incoming.Quarantine > 0 {
+	if incoming.Ready+incoming.Buried+incoming.Delayed+incoming.Quarantine > 0 {
 		left = append(left, fmt.Sprintf("incoming %+v", incoming))
+	}
+	if dead < doomed {
+		left = append(left, fmt.Sprintf("%d dead letters of %d", dead, doomed))
 	}
 	return strings.Join(left, ", ")
 }
 
-// settled waits until nothing is left in Redis.
-func (w *world) settled() {
+// healed waits until the dispatchers that were killed are forgotten: then all they
+// owned was given back.
+func (w *world) healed(alive int) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) { //nolint:forbidigo // Redis sends no event for it
-		left := w.left()
-		if left == "" {
-			return
+	eventually(w.t, "the dead dispatchers are forgotten", func() bool {
+		list, err := w.store.Dispatchers(w.t.Context())
+		if err != nil {
+			return false
 		}
-		if time.Now().After(deadline) {
-			w.t.Errorf("left in Redis: %s", left)
-			return
+		for _, d := range list {
+			if !d.Alive {
+				return false
+			}
 		}
-	}
+		return len(list) == alive
+	})
 }

@@ -27,9 +27,15 @@ var (
 type breaker struct {
 	machine *gobreaker.TwoStepCircuitBreaker[struct{}]
 	failing map[string]bool // messages that failed since the last success, a few of them
-	since   time.Time       // while open: when it opened
-	until   time.Time       // while open: when a probe may go out
-	probing bool            // the probe is under way
+	begun   int             // attempts so far
+	running int             // attempts under way
+	// Failures are often quicker than successes. Whether attempts fail in a row is known only
+	// when those are over that were under way at the first failure: older of them are not,
+	// with numbers up to rowFrom.
+	rowFrom, older int
+	since          time.Time // while open: when it opened
+	until          time.Time // while open: when a probe may go out
+	probing        bool      // the probe is under way
 }
 
 // newBreaker makes a closed one. changed is told when it opens and closes.
@@ -39,7 +45,7 @@ func newBreaker(changed func(open bool)) *breaker {
 		MaxRequests: 1,
 		Timeout:     probeEvery,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= breakerFailures && len(b.failing) >= breakerMessages
+			return c.ConsecutiveFailures >= breakerFailures && len(b.failing) >= breakerMessages && b.older == 0
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errNoWord) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
@@ -78,26 +84,45 @@ func (b *breaker) allowed(n int) (allowed int, at time.Time) {
 	return n, time.Time{}
 }
 
-// begin asks for one attempt; done is to be told its outcome. It reports false when
+// permit is leave to make one attempt.
+type permit struct {
+	done   func(error)
+	number int
+}
+
+// begin asks for one attempt, whose outcome end is to be told. It reports false when
 // the breaker opened since the message was taken.
-func (b *breaker) begin() (done func(error), ok bool) {
+func (b *breaker) begin() (permit, bool) {
 	done, err := b.machine.Allow()
-	return done, err == nil
+	if err != nil {
+		return permit{}, false
+	}
+	b.begun++
+	b.running++
+	return permit{done, b.begun}, true
 }
 
 // end tells the outcome of an attempt at a message.
-func (b *breaker) end(done func(error), messageID string, r *result) {
+func (b *breaker) end(p permit, messageID string, r *result) {
 	b.probing = false
+	b.running--
+	if p.number <= b.rowFrom {
+		b.older--
+	}
 	switch {
 	case r.accepted:
 		clear(b.failing)
-		done(nil)
+		b.rowFrom, b.older = 0, 0
+		p.done(nil)
 	case r.cut || r.target == "":
-		done(errNoWord)
+		p.done(errNoWord)
 	default:
+		if len(b.failing) == 0 {
+			b.rowFrom, b.older = b.begun, b.running
+		}
 		if len(b.failing) < breakerMessages {
 			b.failing[messageID] = true
 		}
-		done(errFailed)
+		p.done(errFailed)
 	}
 }

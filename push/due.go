@@ -58,7 +58,7 @@ func (s *Scheduler) reserveDue(pump *pump) []want {
 			l.sub.retry.used += n
 			l.sub.breaker.probing = l.sub.breaker.open()
 			l.dueReading, l.touched = true, true
-			l.reads++
+			l.dueReads++
 			s.touched[l.channel] = l
 			wants = append(wants, want{l, n})
 		}
@@ -78,8 +78,15 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 	got := make(map[*lane]int, len(wants))
 	for _, d := range deliveries {
 		l := s.touched[d.Channel]
+		if _, unsettled := l.inflight[d.EntryID]; unsettled {
+			// The step that settled the attempt before was run, and its reply is on its way or
+			// lost. Until it is known here, nobody could tell the two attempts apart; then the
+			// comparison finds the entry and gives it back.
+			l.suspect = suspectLooks
+			continue
+		}
 		got[l]++
-		l.inflight[d.EntryID] = struct{}{}
+		l.took(d.EntryID)
 		s.start(l, d, &l.sub.retry, l.sub.turn(now))
 	}
 	for i, w := range wants {
@@ -91,7 +98,7 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 		}
 		switch {
 		case err != nil:
-			l.suspect = true
+			l.suspect = suspectLooks
 			pump.now(l)
 		case next[i] >= 0:
 			pump.at(l, now.Add(next[i]))

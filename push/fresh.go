@@ -92,7 +92,7 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 	for _, d := range deliveries {
 		l := s.touched[d.Channel]
 		got[l]++
-		l.inflight[d.EntryID] = struct{}{}
+		l.took(d.EntryID)
 		if l.sub.fresh.free() == 0 {
 			l.sub.ahead = append(l.sub.ahead, waiting{l, d})
 			continue
@@ -137,7 +137,7 @@ func (s *Scheduler) troubled(pump *pump, l *lane, problem error) {
 	if l.back.Failures() == 0 {
 		s.cfg.Log.Warn("a channel cannot be read", "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
 	}
-	l.suspect = true
+	l.suspect = suspectLooks
 	pump.at(l, time.Now().Add(l.back.Next()))
 }
 

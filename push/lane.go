@@ -84,9 +84,11 @@ type lane struct {
 	active     bool // there may be READY messages
 	rung       bool // a doorbell rang since the last read began
 	reading    bool // a read is under way
-	reads      int  // number of reads begun, so that Mine can tell whether one came between
-	compared   int  // reads when Mine was last compared
-	suspect    bool // a read failed: entries may be ours without our knowing
+	reads      int  // number of reads begun
+	dueReads   int  // number of times that due messages were asked for
+	compared   int  // both together when Redis last owned up to nothing that is not known here
+	suspect    int  // clean comparisons that are still asked for after a read that failed
+	doubts     doubts
 	dueReading bool // due messages are being taken
 	dueWaits   bool // due messages wait for a retry slot
 	touched    bool // this process's consumer may exist in the group

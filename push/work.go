@@ -39,10 +39,10 @@ func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) 
 	turn := s.await(at)
 	s.mu.Lock()
 	st, br := l.sub.settings, l.sub.breaker
-	var done func(error)
+	var leave permit
 	ok := false
 	if turn {
-		done, ok = br.begin()
+		leave, ok = br.begin()
 	}
 	s.mu.Unlock()
 	if ok {
@@ -50,7 +50,7 @@ func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) 
 		out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
 		s.notice(d, &r, &out)
 		s.mu.Lock()
-		br.end(done, d.EntryID, &r)
+		br.end(leave, d.EntryID, &r)
 		l.sub.learn(r.took)
 		s.mu.Unlock()
 	}

@@ -17,9 +17,9 @@ func TestConformance(t *testing.T) {
 			return q, func(c medispatcher.Channel, m medispatcher.Message) { q.Put(c, m) }
 		})
 	})
-	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		streamstest.Conform(t, func(t *testing.T) (streamstest.Queue, func(medispatcher.Channel, medispatcher.Message)) {
-			check(t, env.Client.FlushAll(t.Context()).Err())
+			env.Flush(t)
 			sc := newScene(t, env)
 			return sc.store, func(c medispatcher.Channel, m medispatcher.Message) {
 				must[string](t)(sc.store.Publish(t.Context(), m))

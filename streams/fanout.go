@@ -61,10 +61,19 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	return entries, nil
 }
 
-// createGroup makes a group that sees everything in its stream: at "$" it would
-// skip what arrived while the group was lost.
+// groupScript makes a group and, where it is missing, its stream. The group sees everything
+// in the stream: at "$" it would skip what arrived while the group was lost.
+//
+// KEYS stream. ARGV group. An error says BUSYGROUP where the group is there: safe to repeat.
+// XACK comes first because it is allowed out of memory, and so is then the rest: a channel
+// that nobody has read yet must drain as well when Redis is full.
+var groupScript = redis.NewScript(`
+redis.call('XACK', KEYS[1], ARGV[1], '0-1')
+return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+`)
+
 func (s *Store) createGroup(ctx context.Context, stream, group string) error {
-	err := s.client.XGroupCreateMkStream(ctx, stream, group, "0").Err()
+	err := groupScript.Run(ctx, s.client, []string{stream}, group).Err()
 	if isBusyGroup(err) {
 		return nil
 	}
@@ -154,10 +163,14 @@ func parseRouted(res []string, routings []Routing) ([]Routed, error) {
 	}
 	routed := make([]Routed, len(res))
 	var problems []error
+	known := map[string]bool{} // most often they all say the same
 	for i, line := range res {
 		result, failedAt, _ := strings.Cut(line, " ")
 		if result == "error" {
-			problems = append(problems, failed("fan-out", errors.New(failedAt)))
+			if !known[failedAt] {
+				known[failedAt] = true
+				problems = append(problems, failed("fan-out", errors.New(failedAt)))
+			}
 			continue
 		}
 		routed[i].Result = RoutedResult(result)

@@ -3,7 +3,9 @@ package streams
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -88,28 +90,37 @@ func (s *Store) Leave(ctx context.Context) error {
 	return failed("leave", s.client.Del(ctx, s.keys.dispatcher(s.cfg.ID)).Err())
 }
 
+// dispatchersScript reads the heartbeats and the clock that they are by: on a cluster the
+// clock of another node may be off, and the living would look dead.
+// KEYS dispatchers. Returns the time in ms, then id and time of each heartbeat. Reads only.
+var dispatchersScript = redis.NewScript(`
+local t = redis.call('TIME')
+return {t[1] * 1000 + math.floor(t[2] / 1000), redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
+`)
+
 // Dispatchers lists every dispatcher that has a heartbeat, the dead ones included.
 func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
-	beats, err := s.client.ZRangeWithScores(ctx, s.keys.dispatchers(), 0, -1).Result()
+	res, err := dispatchersScript.Run(ctx, s.client, []string{s.keys.dispatchers()}).Slice()
 	if err != nil {
 		return nil, failed("list dispatchers", err)
 	}
-	now, err := s.client.Time(ctx).Result()
-	if err != nil {
-		return nil, failed("time", err)
-	}
-	list := make([]medispatcher.Dispatcher, 0, len(beats))
-	for _, b := range beats {
-		id, _ := b.Member.(string)
+	ms, _ := res[0].(int64)
+	beats, _ := res[1].([]any)
+	now := time.UnixMilli(ms)
+	list := make([]medispatcher.Dispatcher, 0, len(beats)/2)
+	for i := 0; i+1 < len(beats); i += 2 {
+		id, _ := beats[i].(string)
 		var d medispatcher.Dispatcher
 		info, err := s.client.Get(ctx, s.keys.dispatcher(id)).Bytes()
-		if err == nil {
-			err = json.Unmarshal(info, &d)
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, failed("read a dispatcher's info", err) // its limit is in there: nobody may judge it by another
 		}
-		if err != nil {
+		if err != nil || json.Unmarshal(info, &d) != nil {
 			d = medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
 		}
-		d.ID, d.Heartbeat = id, time.UnixMilli(int64(b.Score))
+		text, _ := beats[i+1].(string)
+		beat, _ := strconv.ParseFloat(text, 64)
+		d.ID, d.Heartbeat = id, time.UnixMilli(int64(beat))
 		d.Alive = now.Sub(d.Heartbeat) < d.DeadAfter
 		list = append(list, d)
 	}

@@ -81,9 +81,17 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{
 		cfg:      cfg,
 		keys:     keys{cfg.Prefix},
-		client:   redis.NewUniversalClient(opt),
-		blocking: redis.NewUniversalClient(&blocking),
+		client:   newClient(opt),
+		blocking: newClient(&blocking),
 	}, nil
+}
+
+func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
+	client := redis.NewUniversalClient(opt)
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.AddHook(runOnce{})
+	}
+	return client
 }
 
 // quiet keeps go-redis from writing lines of its own to stderr: every error reaches
@@ -229,7 +237,7 @@ func isNoGroup(err error) bool {
 }
 
 func isBusyGroup(err error) bool {
-	return err != nil && strings.HasPrefix(err.Error(), "BUSYGROUP")
+	return err != nil && strings.Contains(err.Error(), "BUSYGROUP")
 }
 
 func isWrongType(err error) bool {

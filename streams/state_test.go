@@ -106,9 +106,7 @@ func read(t *testing.T, s *streams.Store) []medispatcher.Delivery {
 func (sc *scene) state(t *testing.T) string {
 	t.Helper()
 	out := map[string]string{}
-	keys := must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:{0}:*").Result())
-	keys = append(keys, must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:recover*").Result())...)
-	for _, key := range keys {
+	for _, key := range append(sc.Keys(t, "medis:{0}:*"), sc.Keys(t, "medis:recover*")...) {
 		name := strings.TrimPrefix(strings.TrimPrefix(key, "medis:{0}:"), "medis:")
 		switch must[string](t)(sc.Client.Type(sc.ctx, key).Result()) {
 		case "stream":
@@ -456,18 +454,19 @@ func goOn(_, _ int64) bool { return true }
 func second[T any](_ T, err error) error { return err }
 
 // TestState runs every arrow plainly, with its command refused, and with its reply
-// lost; a step that failed is run again. The end is the same each time.
+// lost; a step that failed is run again. The end is the same each time, and on a
+// Redis Cluster as well.
 func TestState(t *testing.T) {
-	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		for _, a := range arrows() {
 			for _, fault := range []streamstest.Fault{"", streamstest.Before, streamstest.After} {
 				t.Run(strings.Join([]string{a.name, string(fault)}, " "), func(t *testing.T) {
-					check(t, env.Client.FlushAll(t.Context()).Err())
+					env.Flush(t)
 					sc := newScene(t, env)
 					id := a.before(t, sc)
 					check(t, a.step(sc, "0-1")) // an entry that is not ours: nothing happens, the script is loaded
 					if a.repair != nil || strings.HasPrefix(a.name, "delayed") {
-						check(t, env.Client.FlushAll(t.Context()).Err()) // that step takes no id
+						env.Flush(t) // that step takes no id
 						sc = newScene(t, env)
 						id = a.before(t, sc)
 					}

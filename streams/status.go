@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -108,19 +109,22 @@ func (s *Store) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus
 }
 
 // Waiting finds the channels of subscriptions that have something in them. It costs
-// one XLEN for each channel, in round trips of sweepChunk, and is meant to run seldom.
+// one XLEN for each channel, in round trips of sweepChunk, and is meant to run seldom. With an
+// error, what was found is good all the same.
 func (s *Store) Waiting(ctx context.Context, subs []string) ([]medispatcher.Waiting, error) {
 	var waiting []medispatcher.Waiting
+	var errs []error
 	for p := range s.cfg.Partitions {
 		for from := 0; from < len(subs); from += sweepChunk {
 			found, err := s.waiting(ctx, p, subs[from:min(from+sweepChunk, len(subs))])
 			if err != nil {
-				return nil, err
+				errs = append(errs, err)
+				break // the master of this partition is away; those of others need not be
 			}
 			waiting = append(waiting, found...)
 		}
 	}
-	return waiting, nil
+	return waiting, errors.Join(errs...)
 }
 
 func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatcher.Waiting, error) {
@@ -135,7 +139,6 @@ func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatch
 	var waiting []medispatcher.Waiting
 	var dues []*redis.ZSliceCmd
 	pipe = s.client.Pipeline()
-	now := pipe.Time(ctx)
 	for i, sub := range subs {
 		if lengths[i].Val() > 0 {
 			waiting = append(waiting, medispatcher.Waiting{
@@ -150,9 +153,10 @@ func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatch
 	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
 		return nil, failed("sweep", err)
 	}
+	now := s.now()
 	for i, due := range dues {
 		if z := due.Val(); len(z) > 0 {
-			waiting[i].DueIn = max(0, time.UnixMilli(int64(z[0].Score)).Sub(now.Val()))
+			waiting[i].DueIn = max(0, time.UnixMilli(int64(z[0].Score)).Sub(now))
 		}
 	}
 	return waiting, nil

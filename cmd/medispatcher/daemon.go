@@ -68,6 +68,7 @@ type daemon struct {
 	breakers  chan struct{} // gets a value when a breaker opened or closed
 	peers     atomic.Int64  // other dispatchers that are alive
 	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
+	beatSince atomic.Int64  // the same, of the first heartbeat since there was a gap
 	beaten    chan struct{} // closed after the first heartbeat
 	ready     readiness
 }
@@ -279,10 +280,19 @@ func (d *daemon) beat(ctx context.Context) {
 	if err := d.store.Heartbeat(ctx, info); err != nil {
 		return
 	}
-	if d.lastBeat.Swap(time.Now().UnixNano()) == 0 {
+	d.heard()
+	d.countPeers(ctx)
+}
+
+// heard notes a heartbeat of this dispatcher.
+func (d *daemon) heard() {
+	now := time.Now().UnixNano()
+	if d.missedBeats() {
+		d.beatSince.Store(now)
+	}
+	if d.lastBeat.Swap(now) == 0 {
 		close(d.beaten)
 	}
-	d.countPeers(ctx)
 }
 
 // missedBeats reports whether this dispatcher's own heartbeat is late.

@@ -33,18 +33,24 @@ func (d *daemon) heal(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if d.missedBeats() {
-			continue // who is not heard himself declares nobody dead
+		if !d.mayJudge() {
+			continue
 		}
 		all, err := d.store.Dispatchers(ctx)
 		if err != nil {
 			continue
 		}
+		listed := false
 		var dead []medispatcher.Dispatcher
 		for _, other := range all {
+			listed = listed || other.ID == d.info.ID
 			if !other.Alive {
 				dead = append(dead, other)
 			}
+		}
+		if !listed { // Redis lost the list: others are alive that are not on it either
+			d.beatSince.Store(time.Now().UnixNano())
+			continue
 		}
 		if len(dead) == 0 && time.Since(lastAll) < healAll {
 			continue
@@ -55,6 +61,14 @@ func (d *daemon) heal(ctx context.Context) error {
 		lastAll = time.Now()
 		d.amend(ctx, dead)
 	}
+}
+
+// mayJudge reports whether this dispatcher may declare others dead: it is heard itself, and
+// has been for so long that every other had the time to be heard as well. Right after Redis
+// was away the heartbeats of all are old, and what they have in flight is theirs still.
+func (d *daemon) mayJudge() bool {
+	since := time.Since(time.Unix(0, d.beatSince.Load()))
+	return !d.missedBeats() && since > d.cfg.DeadAfter*2/3
 }
 
 // amend runs the amender, and takes the dead off the list once nothing is left of them.

@@ -4,11 +4,12 @@ package streamstest
 
 import (
 	"context"
-	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,9 +27,12 @@ const RequireRedis = "MEDIS_TEST_REQUIRE_REDIS"
 type Env struct {
 	Name   string
 	URL    string
-	Client *redis.Client // for looking at keys and for raw producers
+	Client redis.UniversalClient // for looking at keys and for raw producers
 	Mini   *miniredis.Miniredis
 	Server *Server
+	// Nodes are the masters of a cluster, Proxies what stands before them.
+	Nodes   []*Server
+	Proxies []*Proxy
 }
 
 // Each runs a test on miniredis and on a real redis-server.
@@ -36,6 +40,13 @@ func Each(t *testing.T, test func(t *testing.T, env *Env)) {
 	t.Helper()
 	t.Run("miniredis", func(t *testing.T) { test(t, Mini(t)) })
 	t.Run("redis-server", func(t *testing.T) { test(t, Real(t)) })
+}
+
+// EachAndCluster is Each, and a third run on a Redis Cluster.
+func EachAndCluster(t *testing.T, test func(t *testing.T, env *Env)) {
+	t.Helper()
+	Each(t, test)
+	t.Run("redis-cluster", func(t *testing.T) { test(t, Cluster(t)) })
 }
 
 // Mini starts a Redis in this process.
@@ -104,6 +115,8 @@ type Server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
+	// busPort is where the nodes of a cluster talk to each other.
+	busPort string
 }
 
 // StartServer starts a redis-server on a free port of the loopback. Later args
@@ -117,7 +130,7 @@ func StartServer(t testing.TB, args ...string) *Server {
 		t.Skip("redis-server is not installed: this case ran on miniredis alone; install it to run it on the real one")
 	}
 	s := &Server{dir: t.TempDir(), args: args}
-	s.Addr = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.Addr, _ = freePort(t)
 	s.Start(t)
 	t.Cleanup(s.Kill)
 	return s
@@ -158,12 +171,31 @@ func (s *Server) Kill() {
 	}
 }
 
-func freePort(t testing.TB) int {
+// Do runs one command on this very server.
+func (s *Server) Do(t testing.TB, args ...any) any {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
+	defer func() { _ = c.Close() }()
+	answer, err := c.Do(context.Background(), args...).Result()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %v", args, err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	return answer
+}
+
+// freePort is an address of the loopback that nobody listens on, and its port, which is none
+// that the kernel gives to clients: a server that was killed finds it free when it comes back.
+func freePort(t testing.TB) (addr, port string) {
+	t.Helper()
+	for range 100 {
+		port = strconv.Itoa(10_000 + rand.IntN(20_000))
+		addr = net.JoinHostPort("127.0.0.1", port)
+		l, err := net.Listen("tcp", addr) //nolint:noctx // closed at once
+		if err == nil {
+			_ = l.Close()
+			return addr, port
+		}
+	}
+	t.Fatal("no port of the loopback is free")
+	return "", ""
 }

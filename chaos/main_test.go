@@ -1,0 +1,116 @@
+package chaos_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// The programs under test, built once.
+var dispatcherBinary, amenderBinary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "medis-chaos")
+	if err != nil {
+		panic(err)
+	}
+	dispatcherBinary, amenderBinary = filepath.Join(dir, "medispatcher"), filepath.Join(dir, "amender")
+	code := 1
+	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/...").CombinedOutput(); err != nil {
+		fmt.Printf("build: %v\n%s", err, out)
+	} else {
+		code = m.Run()
+	}
+	_ = os.RemoveAll(dir)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Println(err)
+			code = 1
+		}
+	}
+	figures.print()
+	os.Exit(code)
+}
+
+// full reports whether the figures are wanted, rather than a short check.
+func full() bool { return os.Getenv("MEDIS_CHAOS") == "full" }
+
+// moments chooses when things happen. The seed repeats them.
+func moments(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("MEDIS_CHAOS_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal("MEDIS_CHAOS_SEED: give a whole number")
+		}
+		seed = n
+	}
+	t.Logf("MEDIS_CHAOS_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// between is a random duration, at least low and less than high.
+func between(r *rand.Rand, low, high time.Duration) time.Duration {
+	return low + time.Duration(r.Int64N(int64(high-low)))
+}
+
+// pause lets a fault come, or last, while there is work: the moment is the fault, not an event.
+func pause(d time.Duration) { time.Sleep(d) }
+
+// figures are what a full run prints at its end: a row of the table that compares
+// systems, and a line of each other test.
+var figures results
+
+type results struct {
+	mu    sync.Mutex
+	list  []string
+	cells [6][]string // of the row; a value for each setting
+}
+
+// The cells of the row. A is a dispatcher killed, B Redis.
+const (
+	lostA = iota
+	duplicatesA
+	lastA
+	lostB
+	duplicatesB
+	survivedB
+)
+
+func (r *results) add(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, fmt.Sprintf(format, args...))
+}
+
+func (r *results) cell(which int, value any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cells[which] = append(r.cells[which], fmt.Sprint(value))
+}
+
+func (r *results) print() {
+	if !full() {
+		return
+	}
+	fmt.Println("\n| system | A lost | A duplicates | A last delivery after the last kill | B lost | B duplicates | B survived |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
+	row := "| medispatcher |"
+	for _, values := range r.cells {
+		row += " " + strings.Join(values, ", ") + " |"
+	}
+	fmt.Println(row + "\n")
+	for _, line := range r.list {
+		fmt.Println(line)
+	}
+}

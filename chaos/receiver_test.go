@@ -1,0 +1,151 @@
+package chaos_test
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// delivery names a message for a subscription.
+type delivery struct{ sub, id string }
+
+// taken is one request that the receiver accepted.
+type taken struct{ began, ended time.Time }
+
+// receiver is the subscribers' worker. It notes what it took and what was wrong with it.
+type receiver struct {
+	*httptest.Server
+	delay time.Duration // of an answer
+	plan  plan
+
+	mu       sync.Mutex
+	got      map[delivery][]taken
+	attempts map[delivery]map[int]bool // the numbers it saw
+	aborted  int                       // requests whose sender did not wait for the answer
+	wrong    []string
+	last     time.Time // of what was taken
+	news     chan struct{}
+}
+
+// fate is what the receiver does with a request.
+type fate int
+
+const (
+	accept fate = iota
+	refuse      // 500
+	cut         // the connection ends in place of an answer
+	hang        // no answer comes
+)
+
+// plan says what becomes of an attempt; nil accepts everything. It depends on nothing else,
+// so that an attempt which is repeated ends as it did the first time.
+type plan func(d delivery, attempt int) fate
+
+// thirty fails three of ten attempts.
+func thirty(d delivery, attempt int) fate {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", d.sub, d.id, attempt))
+	switch n := binary.BigEndian.Uint64(sum[:]) % 1000; {
+	case n < 145:
+		return refuse
+	case n < 295:
+		return cut
+	case n < 300:
+		return hang
+	}
+	return accept
+}
+
+// dooms reports whether a plan fails every attempt of a message.
+func (p plan) dooms(d delivery, attempts int) bool {
+	if p == nil {
+		return false
+	}
+	for n := 1; n <= attempts; n++ {
+		if p(d, n) == accept {
+			return false
+		}
+	}
+	return true
+}
+
+func newReceiver(t *testing.T, delay time.Duration, p plan) *receiver {
+	t.Helper()
+	r := &receiver{
+		delay: delay, plan: p, got: map[delivery][]taken{}, attempts: map[delivery]map[int]bool{}, news: make(chan struct{}, 1),
+	}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+	return r
+}
+
+// bodyOf is the body of a message, which shows whether it arrived whole.
+func bodyOf(id string) []byte {
+	return []byte(`{"id":"` + id + `","pad":"` + strings.Repeat(id+" ", 240/(len(id)+1)) + `"}`)
+}
+
+// ServeHTTP is part of http.Handler.
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	began := time.Now()
+	d := delivery{req.Header.Get("medis-subscription"), req.Header.Get("webhook-id")}
+	attempt, _ := strconv.Atoi(req.Header.Get("medis-attempt"))
+	body, err := io.ReadAll(req.Body)
+	r.arrived(d, attempt, string(body) == string(bodyOf(d.id)) && err == nil)
+	what := accept
+	if r.plan != nil {
+		what = r.plan(d, attempt)
+	}
+	switch what {
+	case refuse:
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	case cut:
+		panic(http.ErrAbortHandler)
+	case hang:
+		<-req.Context().Done()
+		return
+	case accept:
+	}
+	time.Sleep(r.delay) // the work
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if req.Context().Err() != nil {
+		r.aborted++ // the work is done all the same
+	}
+	r.last = time.Now()
+	r.got[d] = append(r.got[d], taken{began, r.last})
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// arrived notes an attempt. Its number must be the first, or follow one that was made.
+func (r *receiver) arrived(d delivery, attempt int, whole bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.attempts[d] == nil {
+		r.attempts[d] = map[int]bool{}
+	}
+	if attempt < 1 || attempt > 1 && !r.attempts[d][attempt-1] {
+		r.wrong = append(r.wrong, fmt.Sprintf("%v: attempt %d came, and none before it with number %d", d, attempt, attempt-1))
+	}
+	r.attempts[d][attempt] = true
+	if !whole {
+		r.wrong = append(r.wrong, fmt.Sprintf("%v: a body that is not whole", d))
+	}
+}
+
+// took is the number of messages, counted once for each subscription, that it has.
+func (r *receiver) took() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.got)
+}

@@ -1,0 +1,157 @@
+package chaos_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestRollingRestart: one dispatcher after another gets SIGTERM under load and is replaced.
+// Nothing comes twice, no request is cut, no attempt is counted that was not made, and
+// nothing of the one that stopped is left behind.
+func TestRollingRestart(t *testing.T) {
+	for name, far := range map[string]struct {
+		latency  time.Duration // each way
+		messages int
+	}{
+		"Redis near": {0, either(20_000, 1500)},
+		"Redis far":  {50 * time.Millisecond, either(6000, 400)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := streamstest.Real(t)
+			proxy := streamstest.NewProxy(t, env.Server.Addr)
+			proxy.Delay(far.latency, far.latency)
+			w := newWorld(t, options{
+				delay: 20 * time.Millisecond, concurrency: either(32, 8), env: env, url: proxy.URL(),
+				deadAfter: 5 * time.Second,
+			})
+			d := []*dispatcher{w.start(), w.start()}
+			rounds := either(4, 1)
+			sent := w.publishing(0, far.messages, time.Duration(either(30, 4))*time.Second)
+			var longest time.Duration
+			for range rounds {
+				for i := range d {
+					pause(500 * time.Millisecond)
+					longest = max(longest, d[i].stop())
+					w.leftBehind(len(d) - 1)
+					d[i] = w.start()
+				}
+			}
+			sent()
+			w.await(120 * time.Second)
+			v := w.judge()
+			if v.duplicates > 0 || w.aborted > 0 {
+				t.Errorf("%d duplicates, %d requests were cut; want none of either", v.duplicates, w.aborted)
+			}
+			for i := range d {
+				longest = max(longest, d[i].stop())
+			}
+			w.rest()
+			if limit := 25 * time.Second; longest > limit {
+				t.Errorf("a stop took %s, more than %s", longest, limit)
+			}
+			t.Logf("%d stops, the longest took %.1f s: %s", 2*rounds+2, longest.Seconds(), v)
+			figures.add("rolling restart, %s: %d stops, the longest %.1f s: %s", strings.ToLower(name), 2*rounds+2, longest.Seconds(), v)
+		})
+	}
+}
+
+// leftBehind checks that no more than n dispatchers have a consumer anywhere: who stopped
+// took its own away, and left nothing pending.
+func (w *world) leftBehind(n int) {
+	w.t.Helper()
+	consumers := map[string]bool{}
+	for _, key := range w.env.Keys(w.t, "medis:{*") {
+		if w.env.Client.Type(w.t.Context(), key).Val() != "stream" {
+			continue
+		}
+		for _, g := range w.env.Client.XInfoGroups(w.t.Context(), key).Val() {
+			for _, c := range w.env.Client.XInfoConsumers(w.t.Context(), key, g.Name).Val() {
+				if c.Name != "~buried" {
+					consumers[c.Name] = true
+				}
+			}
+		}
+	}
+	if len(consumers) > n {
+		w.t.Errorf("consumers %v, and %d dispatchers run", consumers, n)
+	}
+}
+
+// TestAmenderLeavesTheLivingAlone: the job runs all the time while messages flow, and
+// takes nothing from a dispatcher that lives.
+func TestAmenderLeavesTheLivingAlone(t *testing.T) {
+	w := newWorld(t, options{delay: 20 * time.Millisecond, concurrency: 16})
+	d := w.start()
+	n := either(5000, 1000)
+	sent := w.publishing(0, n, time.Duration(either(10, 2))*time.Second)
+	runs := 0
+	for w.took() < n*subscribers*9/10 {
+		if report := w.amend(); report.kicked() > 0 {
+			t.Errorf("given back: %+v", report.Rows)
+			break
+		}
+		runs++
+	}
+	sent()
+	w.await(60 * time.Second)
+	v := w.judge()
+	if v.duplicates > 0 || runs == 0 {
+		t.Errorf("%d duplicates after %d runs of the amender", v.duplicates, runs)
+	}
+	d.stop()
+	w.rest()
+	figures.add("amender run %d times under load: %s", runs, v)
+}
+
+// TestAmenderWhenNoneRuns: what a killed dispatcher had in flight is given back whole
+// by the job, and by it alone, once the dead-after limit has passed.
+func TestAmenderWhenNoneRuns(t *testing.T) {
+	w := newWorld(t, options{delay: 200 * time.Millisecond, concurrency: 16})
+	d := w.start()
+	w.publish(0, 300, 0)
+	for w.took() < 50 {
+		<-w.news
+	}
+	w.kills = append(w.kills, d.kill())
+	if report := w.amend(); report.kicked() > 0 {
+		t.Errorf("given back before the dead-after limit: %+v", report.Rows)
+	}
+	owned := w.owned()
+	given := 0
+	eventually(t, "the amender gives back what the dead dispatcher owned", func() bool {
+		given += w.amend().kicked()
+		return w.owned() == 0
+	})
+	if given != owned || owned == 0 {
+		t.Errorf("%d entries given back, %d were owned", given, owned)
+	}
+	next := w.start()
+	w.await(60 * time.Second)
+	w.healed(1)
+	v := w.judge()
+	next.stop()
+	w.rest()
+	t.Logf("%d entries given back: %s", given, v)
+	figures.add("amender with no dispatcher running: %d entries given back; %s", given, v)
+}
+
+// owned is the number of entries that consumers besides ~buried own.
+func (w *world) owned() (n int) {
+	w.t.Helper()
+	for _, key := range w.env.Keys(w.t, "medis:{*") {
+		if w.env.Client.Type(w.t.Context(), key).Val() != "stream" {
+			continue
+		}
+		for _, g := range w.env.Client.XInfoGroups(w.t.Context(), key).Val() {
+			for _, c := range w.env.Client.XInfoConsumers(w.t.Context(), key, g.Name).Val() {
+				if c.Name != "~buried" {
+					n += int(c.Pending)
+				}
+			}
+		}
+	}
+	return n
+}

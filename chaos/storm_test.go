@@ -1,0 +1,114 @@
+package chaos_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// storm is how much is sent, and how often something is hit meanwhile.
+type storm struct {
+	messages, hits int
+	over           time.Duration // the sending
+	low, high      time.Duration // between two hits
+}
+
+func theStorm() storm {
+	return either(
+		storm{20_000, 15, 30 * time.Second, 500 * time.Millisecond, 3 * time.Second},
+		storm{1000, 3, 2 * time.Second, 200 * time.Millisecond, 800 * time.Millisecond},
+	)
+}
+
+// options: the receiver fails three attempts of ten.
+func (s storm) options() options {
+	return options{delay: 5 * time.Millisecond, concurrency: 16, retries: 8, plan: thirty, timeout: 3 * time.Second}
+}
+
+// run sends, hits at random moments, and waits for what must come of it.
+func (s storm) run(t *testing.T, w *world, dispatchers []*dispatcher, hit func(r *rand.Rand)) verdict {
+	t.Helper()
+	r := moments(t)
+	sent := w.publishing(0, s.messages, s.over)
+	for range s.hits {
+		pause(between(r, s.low, s.high))
+		hit(r)
+	}
+	sent()
+	w.await(either(120*time.Second, 40*time.Second))
+	w.healed(len(dispatchers))
+	v := w.judge()
+	if v.dead != w.doomed() {
+		t.Errorf("%d dead letters; the receiver refused %d for good", v.dead, w.doomed())
+	}
+	for _, d := range dispatchers {
+		d.alive()
+		d.stop()
+	}
+	w.rest()
+	if t.Failed() {
+		w.logs("given back", "is dead\"", "waits", "wait\"", "goes on", "breaker", "cannot be read", "ready", "stopp", "lost reply")
+	}
+	return v
+}
+
+// TestStormOnDispatchers: two dispatchers, one or the other killed at random moments and
+// started again, while three attempts of ten fail.
+func TestStormOnDispatchers(t *testing.T) {
+	s := theStorm()
+	w := newWorld(t, s.options())
+	d := []*dispatcher{w.start(), w.start()}
+	v := s.run(t, w, d, func(r *rand.Rand) { w.kill(&d[r.IntN(len(d))]) })
+	t.Logf("%d kills: %s", s.hits, v)
+	figures.add("dispatchers killed %d times: %s", s.hits, v)
+}
+
+// TestStormOnRedis: redis-server killed at random moments and started again on its
+// append-only file. The dispatchers live, so nothing comes twice.
+func TestStormOnRedis(t *testing.T) {
+	s := theStorm()
+	o := s.options()
+	o.env = streamstest.Real(t, "--appendonly", "yes", "--appendfsync", "always")
+	w := newWorld(t, o)
+	d := []*dispatcher{w.start(), w.start()}
+	v := s.run(t, w, d, func(r *rand.Rand) {
+		w.env.Server.Kill()
+		pause(between(r, 0, w.o.deadAfter/2))
+		w.env.Server.Start(t)
+	})
+	t.Logf("%d kills of Redis: %s", s.hits, v)
+	figures.add("redis-server killed %d times: %s", s.hits, v)
+}
+
+// TestStormOnTheNetwork: one of two dispatchers has a bad network to Redis, which cuts,
+// delays and swallows.
+func TestStormOnTheNetwork(t *testing.T) {
+	s := theStorm()
+	o := s.options()
+	o.env = streamstest.Real(t)
+	proxy := streamstest.NewProxy(t, o.env.Server.Addr)
+	w := newWorld(t, o)
+	d := []*dispatcher{w.start("MEDIS_REDIS_URL=" + proxy.URL()), w.start()}
+	v := s.run(t, w, d, func(r *rand.Rand) {
+		switch r.IntN(5) {
+		case 0:
+			proxy.Cut()
+		case 1:
+			proxy.Refuse(t, true)
+			pause(between(r, 0, w.o.deadAfter/4))
+			proxy.Refuse(t, false)
+		case 2:
+			proxy.Replies(streamstest.CutReplies, 1+r.IntN(20))
+		case 3:
+			proxy.Replies(streamstest.HoldReplies, 1+r.IntN(3))
+		case 4:
+			proxy.Delay(between(r, 0, 50*time.Millisecond)+1, between(r, 0, 50*time.Millisecond)+1)
+			pause(between(r, s.low, s.high))
+			proxy.Delay(0, 0)
+		}
+	})
+	t.Logf("%d faults of the network: %s", s.hits, v)
+	figures.add("network to Redis broken %d times: %s", s.hits, v)
+}

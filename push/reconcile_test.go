@@ -1,0 +1,115 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// TestLostReplyUnderLoad: what a lost reply took is found although the channel is read
+// all the time, so that Redis is never asked between two reads.
+func TestLostReplyUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, subscription("a"))
+		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, time.Millisecond }
+		reads, lose := 0, errors.New("connection lost")
+		f.q.Fail = func(step string) error {
+			switch step {
+			case "read":
+				time.Sleep(1700 * time.Microsecond) // on its way
+			case "read reply":
+				if reads++; reads == 100 {
+					return lose
+				}
+			}
+			return nil
+		}
+		stop := f.run()
+		const n = 30_000 // more than can be delivered while this waits
+		f.put("a", n)
+		time.Sleep(6 * time.Second)
+		left := f.q.Left(medispatcher.Channel{Subscription: "a"})
+		if known := f.s.Inflight(); left["ready"] == 0 || left["mine"] > known {
+			t.Errorf("of %v %d are known", left, known)
+		}
+		f.ok(stop())
+	})
+}
+
+// TestReadThatOutlastsTheComparison: a read that was under way before Redis was asked,
+// and took its entries after, is not taken for one that is over.
+func TestReadThatOutlastsTheComparison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, subscription("a"))
+		held := make(chan struct{})
+		var reads atomic.Int32
+		f.q.Fail = func(step string) error {
+			if step == "read" && reads.Add(1) == 1 {
+				<-held // until Redis was asked
+			}
+			if step == "read reply" && reads.Load() == 1 {
+				return errors.New("connection lost")
+			}
+			return nil
+		}
+		f.s.reader = slowMine{f.s.reader, held}
+		stop := f.run()
+		f.put("a", 3)
+		time.Sleep(30 * time.Second)
+		f.wantLeft("a", "map[]")
+		if got := len(f.w.of("a")); got != 3 {
+			t.Errorf("%d deliveries, want 3", got)
+		}
+		f.ok(stop())
+	})
+}
+
+// slowMine lets the held read go on between Redis' answer to Mine and its arrival.
+type slowMine struct {
+	Reader
+	held chan struct{}
+}
+
+func (r slowMine) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
+	ids, err := r.Reader.Mine(ctx, c, limit)
+	select {
+	case <-r.held:
+	default:
+		close(r.held)
+		time.Sleep(time.Millisecond)
+	}
+	return ids, err
+}
+
+// TestDueBeforeItsOutcomeIsKnown: the step that settled an attempt ran, its reply was
+// lost, and the message is due before the step is repeated. The next attempt is made once.
+func TestDueBeforeItsOutcomeIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("a")
+		sub.RetryCoefficient = medispatcher.Duration(time.Millisecond)
+		f := newFixture(t, sub)
+		f.w.answer = func(r *http.Request) (int, time.Duration) {
+			if r.Header.Get("medis-attempt") == "1" {
+				return 500, 0
+			}
+			return 200, time.Second
+		}
+		f.q.Fail = failOnce("retry reply")
+		stop := f.run()
+		f.put("a", 1)
+		time.Sleep(10 * time.Millisecond)
+		f.s.Sweep() // finds it due
+		time.Sleep(20 * time.Second)
+		f.wantLeft("a", "map[]")
+		if got := f.w.of("a"); len(got) != 2 || got[1].attempt != "2" {
+			t.Errorf("requests %+v, want the attempts 1 and 2", got)
+		}
+		f.ok(stop())
+	})
+}

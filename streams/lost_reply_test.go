@@ -1,0 +1,137 @@
+package streams_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// TestLostReplyRepeatsNothing: when the reply to a command is lost, the client must not
+// run the command again by itself. A message would be accepted twice, and entries would
+// be taken by a read that nobody knows of.
+func TestLostReplyRepeatsNothing(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) (env *streamstest.Env, url string){
+		"redis-server": func(t *testing.T) (*streamstest.Env, string) {
+			env := streamstest.Real(t)
+			env.Proxies = []*streamstest.Proxy{streamstest.NewProxy(t, env.Server.Addr)}
+			return env, env.Proxies[0].URL()
+		},
+		"redis-cluster": func(t *testing.T) (*streamstest.Env, string) {
+			env := streamstest.ProxiedCluster(t)
+			return env, env.URL
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env, url := open(t)
+			cfg := env.Config("me")
+			cfg.URL = url
+			sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, cfg)}
+			loseNext := func() {
+				for _, p := range env.Proxies {
+					p.Replies(streamstest.CutReplies, 1)
+				}
+			}
+			lost := func(what string, err error) {
+				t.Helper()
+				n := 0
+				for _, p := range env.Proxies {
+					n += p.Lost()
+					p.Replies(streamstest.PassReplies, 0)
+				}
+				if err == nil || n != 1 {
+					t.Errorf("%s: error %v, %d replies lost; want an error and one", what, err, n)
+				}
+			}
+			// Connections and scripts are there before anything is lost.
+			id := sc.incoming(t, "topic", "a.b", "body", "x")
+			routing := []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}}
+			must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, routing))
+			read(t, sc.store)
+			sc.ready(t)
+			sc.ready(t)
+
+			loseNext()
+			_, err := sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
+			lost("read", err)
+			if mine := must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 10)); len(mine) != 2 {
+				t.Errorf("%d entries are taken, want the first one and that of the lost reply", len(mine))
+			}
+
+			loseNext()
+			_, err = sc.store.Publish(sc.ctx, message("a.b"))
+			lost("publish", err)
+			if n := sc.Client.XLen(sc.ctx, "medis:{0}:incoming").Val(); n != 1 {
+				t.Errorf("%d messages are accepted, want 1", n)
+			}
+
+			id = ""
+			for id == "" {
+				for _, e := range must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 1, false)) {
+					id = e.ID
+				}
+			}
+			routing[0].EntryID = id
+			loseNext()
+			_, err = sc.store.Fanout(sc.ctx, 0, routing)
+			lost("fan-out", err)
+			routed := must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, routing))
+			if routed[0].Result != streams.RoutedGone {
+				t.Errorf("fan-out again: %v, want gone", routed)
+			}
+		})
+	}
+}
+
+// TestLostConnections: a store goes on by itself after every kind of fault.
+func TestLostConnections(t *testing.T) {
+	env := streamstest.Real(t)
+	proxy := streamstest.NewProxy(t, env.Server.Addr)
+	cfg := env.Config("me")
+	cfg.URL = proxy.URL()
+	store := env.Open(t, cfg)
+	check(t, store.Ping(t.Context()))
+	proxy.Cut()
+	_ = store.Ping(t.Context()) // may meet the connection that was cut
+	check(t, store.Ping(t.Context()))
+
+	proxy.Refuse(t, true)
+	if err := store.Ping(t.Context()); err == nil {
+		t.Error("answered while connections are refused")
+	}
+	proxy.Refuse(t, false)
+	check(t, store.Ping(t.Context()))
+
+	proxy.Replies(streamstest.CutReplies, 1)
+	if _, err := store.Publish(t.Context(), message("a.b")); err == nil || errors.Is(err, medispatcher.ErrGone) {
+		t.Errorf("publish whose reply is lost: %v", err)
+	}
+	check(t, store.Ping(t.Context()))
+	if n := env.Client.XLen(t.Context(), "medis:{0}:incoming").Val(); n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+}
+
+// TestClusterFollowsSlots: a slot that moved to another master is found there at once.
+func TestClusterFollowsSlots(t *testing.T) {
+	env := streamstest.Cluster(t)
+	sc := newScene(t, env)
+	sc.buried(t) // the client knows the slots
+	env.Flush(t)
+	const key = "medis:{0}:incoming"
+	slot := env.Nodes[0].Do(t, "CLUSTER", "KEYSLOT", key)
+	from, to := env.Owner(t, key), env.Nodes[0]
+	if to == from {
+		to = env.Nodes[1]
+	}
+	id := to.Do(t, "CLUSTER", "MYID")
+	for _, node := range []*streamstest.Server{to, from} {
+		node.Do(t, "CLUSTER", "SETSLOT", slot, "NODE", id)
+	}
+	sc.buried(t)
+	if got, want := sc.state(t), "#received:a.b=1, ch:s=1 me:1"; got != want {
+		t.Errorf("state\n got  %s\n want %s", got, want)
+	}
+}

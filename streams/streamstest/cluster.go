@@ -1,0 +1,169 @@
+package streamstest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	clusterMasters = 3
+	clusterSlots   = 16384
+	// clusterNodeTimeout is short, so that a cluster notices a dead master within a
+	// test, and long enough for a busy machine.
+	clusterNodeTimeout = 2 * time.Second
+	clusterReadyWithin = 30 * time.Second
+)
+
+// Cluster starts a Redis Cluster of three masters that end with the test. It skips
+// the test where no redis-server is installed.
+func Cluster(t testing.TB, args ...string) *Env {
+	t.Helper()
+	return newCluster(t, false, args)
+}
+
+// ProxiedCluster is Cluster with a proxy before each master, where clients are told to go.
+func ProxiedCluster(t testing.TB, args ...string) *Env {
+	t.Helper()
+	return newCluster(t, true, args)
+}
+
+func newCluster(t testing.TB, proxied bool, args []string) *Env {
+	t.Helper()
+	env := &Env{Name: "redis-cluster"}
+	var addrs []string
+	for range clusterMasters {
+		_, busPort := freePort(t)
+		nodeArgs := append([]string{
+			"--cluster-enabled", "yes", "--cluster-port", busPort,
+			"--cluster-node-timeout", strconv.FormatInt(clusterNodeTimeout.Milliseconds(), 10),
+		}, args...)
+		addr, port := freePort(t)
+		if proxied {
+			nodeArgs = append(nodeArgs, "--cluster-announce-port", port)
+		}
+		s := StartServer(t, nodeArgs...)
+		s.busPort = busPort
+		env.Nodes = append(env.Nodes, s)
+		if proxied {
+			env.Proxies = append(env.Proxies, newProxy(t, addr, s.Addr))
+		} else {
+			addr = s.Addr
+		}
+		addrs = append(addrs, addr)
+	}
+	env.URL = "redis://" + strings.Join(addrs, ",")
+	joinNodes(t, env.Nodes, addrs)
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	t.Cleanup(func() { _ = client.Close() })
+	env.Client = client
+	env.AwaitCluster(t)
+	return env
+}
+
+// joinNodes shares the slots out and makes the nodes known to each other. addrs is
+// where clients find them.
+func joinNodes(t testing.TB, nodes []*Server, addrs []string) {
+	t.Helper()
+	for i, s := range nodes {
+		first, last := i*clusterSlots/len(nodes), (i+1)*clusterSlots/len(nodes)-1
+		s.Do(t, "CLUSTER", "ADDSLOTSRANGE", first, last)
+		s.Do(t, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
+	}
+	for i := 1; i < len(nodes); i++ {
+		host, port, err := net.SplitHostPort(addrs[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes[0].Do(t, "CLUSTER", "MEET", host, port, nodes[i].busPort)
+	}
+}
+
+// AwaitCluster waits until every node says that the whole cluster works.
+func (e *Env) AwaitCluster(t testing.TB) {
+	t.Helper()
+	whole := []string{"cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d\r", len(e.Nodes)), fmt.Sprintf("cluster_slots_ok:%d\r", clusterSlots)}
+	deadline := time.Now().Add(clusterReadyWithin)
+	for _, s := range e.Nodes {
+		for {
+			info, _ := s.Do(t, "CLUSTER", "INFO").(string)
+			missing := ""
+			for _, line := range whole {
+				if !strings.Contains(info, line) {
+					missing = line
+				}
+			}
+			if missing == "" {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the cluster does not come up: %s says\n%s", s.Addr, info)
+			}
+			time.Sleep(10 * time.Millisecond) // a cluster that comes up sends no event
+		}
+	}
+}
+
+// Owner is the master that holds a key.
+func (e *Env) Owner(t testing.TB, key string) *Server {
+	t.Helper()
+	if len(e.Nodes) == 0 {
+		return e.Server
+	}
+	slot, ok := e.Nodes[0].Do(t, "CLUSTER", "KEYSLOT", key).(int64)
+	if !ok {
+		t.Fatal("CLUSTER KEYSLOT gives no number")
+	}
+	for i, s := range e.Nodes {
+		if int(slot) < (i+1)*clusterSlots/len(e.Nodes) {
+			return s
+		}
+	}
+	t.Fatalf("slot %d is nobody's", slot)
+	return nil
+}
+
+// Flush empties every master.
+func (e *Env) Flush(t testing.TB) {
+	t.Helper()
+	e.eachMaster(t, func(ctx context.Context, c *redis.Client) error { return c.FlushAll(ctx).Err() })
+}
+
+// Keys lists the keys that match a pattern, of every master.
+func (e *Env) Keys(t testing.TB, pattern string) []string {
+	t.Helper()
+	var keys []string
+	e.eachMaster(t, func(ctx context.Context, c *redis.Client) error {
+		found, err := c.Keys(ctx, pattern).Result()
+		keys = append(keys, found...)
+		return err
+	})
+	return keys
+}
+
+// eachMaster runs do for every master in turn.
+func (e *Env) eachMaster(t testing.TB, do func(context.Context, *redis.Client) error) {
+	t.Helper()
+	ctx := context.Background() // also in cleanups
+	addrs := make([]string, 0, clusterMasters)
+	for _, s := range e.Nodes {
+		addrs = append(addrs, s.Addr)
+	}
+	if len(addrs) == 0 {
+		addrs = append(addrs, strings.TrimPrefix(e.URL, "redis://"))
+	}
+	for _, addr := range addrs {
+		c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+		err := do(ctx, c)
+		_ = c.Close()
+		if err != nil {
+			t.Fatalf("%s: %v", addr, err)
+		}
+	}
+}
