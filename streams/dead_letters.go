@@ -23,7 +23,7 @@ func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) (
 		if err != nil {
 			return nil, err
 		}
-		from, start = p, nextID(entryID)
+		from, start = p, "("+entryID
 	}
 	var letters []medispatcher.DeadLetter
 	for p := from; p < s.cfg.Partitions && len(letters) < limit; p++ {
@@ -149,11 +149,4 @@ func (s *Store) splitDeadID(id string) (p int, entryID string, err error) {
 		return 0, "", medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a dead letter, such as 0-1700000000000-0", id)}
 	}
 	return p, entryID, nil
-}
-
-// nextID is the smallest stream id behind a valid one.
-func nextID(entryID string) string {
-	ms, seq, _ := strings.Cut(entryID, "-")
-	n, _ := strconv.ParseUint(seq, 10, 64)
-	return ms + "-" + strconv.FormatUint(n+1, 10)
 }

@@ -69,7 +69,9 @@ func TestStory(t *testing.T) {
 				check(t, second(sc.store.Orphans(sc.ctx, channelS, true, false)))
 				due, _, err := sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
 				check(t, err)
-				check(t, sc.store.Kill(sc.ctx, 0, settlement(due[0].EntryID, medispatcher.Exhausted)))
+				exhausted := settlement(due[0].EntryID, medispatcher.Exhausted)
+				exhausted[0].Attempt = due[0].Attempt
+				check(t, sc.store.Kill(sc.ctx, 0, exhausted))
 				want("a.b, s DEAD 0 status 500")
 				if _, err := sc.store.PurgeDead(sc.ctx, "s", []string{must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))[0].ID}); err != nil {
 					t.Fatal(err)
