@@ -21,7 +21,8 @@ func FuzzParseURL(f *testing.F) {
 		rawURL := before + password + behind
 		opt, err := parseURL(rawURL)
 		if err != nil {
-			if strings.Contains(err.Error(), password) || strings.ContainsAny(err.Error(), "\r\n") {
+			secret := strings.Contains(behind, "@") || strings.HasSuffix(before, "sentinel_password=")
+			if secret && strings.Contains(err.Error(), password) || strings.ContainsAny(err.Error(), "\r\n") {
 				t.Errorf("%q: the error %q shows the password, or is not one line", rawURL, err)
 			}
 			return
