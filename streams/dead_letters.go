@@ -23,7 +23,7 @@ func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) (
 		if err != nil {
 			return nil, err
 		}
-		from, start = p, "("+entryID
+		from, start = p, nextID(entryID)
 	}
 	var letters []medispatcher.DeadLetter
 	for p := from; p < s.cfg.Partitions && len(letters) < limit; p++ {
@@ -149,4 +149,15 @@ func (s *Store) splitDeadID(id string) (p int, entryID string, err error) {
 		return 0, "", medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a dead letter, such as 0-1700000000000-0", id)}
 	}
 	return p, entryID, nil
+}
+
+// nextID is the smallest stream id behind a valid one.
+func nextID(entryID string) string {
+	head, tail, _ := strings.Cut(entryID, "-")
+	ms, _ := strconv.ParseUint(head, 10, 64)
+	seq, _ := strconv.ParseUint(tail, 10, 64)
+	if seq++; seq == 0 {
+		ms++
+	}
+	return strconv.FormatUint(ms, 10) + "-" + strconv.FormatUint(seq, 10)
 }

@@ -44,6 +44,9 @@ func FuzzDeadID(f *testing.F) {
 		if err == nil && (p < 0 || p > 1 || !strings.HasSuffix(id, "-"+entryID) || strings.Trim(entryID, "-0123456789") != "") {
 			t.Errorf("%q is partition %d, entry %q", id, p, entryID)
 		}
+		if err == nil && nextID(entryID) == entryID {
+			t.Errorf("nothing is behind %q", entryID)
+		}
 		if err != nil && strings.ContainsAny(err.Error(), "\r\n") {
 			t.Errorf("%q: the error %q is not one line", id, err)
 		}
