@@ -110,7 +110,11 @@ func (s *Store) splitDeadID(id string) (p int, entryID string, err error) {
 
 // nextID is the smallest stream id behind a valid one.
 func nextID(entryID string) string {
-	ms, seq, _ := strings.Cut(entryID, "-")
-	n, _ := strconv.ParseUint(seq, 10, 64)
-	return ms + "-" + strconv.FormatUint(n+1, 10)
+	head, tail, _ := strings.Cut(entryID, "-")
+	ms, _ := strconv.ParseUint(head, 10, 64)
+	seq, _ := strconv.ParseUint(tail, 10, 64)
+	if seq++; seq == 0 {
+		ms++
+	}
+	return strconv.FormatUint(ms, 10) + "-" + strconv.FormatUint(seq, 10)
 }

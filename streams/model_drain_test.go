@@ -45,7 +45,7 @@ func (w *world) honestRound(z *dispatcher) (busy bool) {
 		w.require(moved == n, "%d messages were released; it should be %d", moved, n)
 		busy = busy || moved > 0
 		own := true
-		for {
+		for range 5 { // what nobody can read must not make it wait for ever
 			n, err := w.Client.XLen(w.ctx, incomingKey(p)).Result()
 			w.ok(err)
 			if n == 0 {

@@ -1,0 +1,92 @@
+package streams
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/solate/medispatcher"
+)
+
+// FuzzParseURL: whatever an operator wrote as a URL, the error is one line without the
+// password in it, and what is accepted can be opened.
+func FuzzParseURL(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"redis://u:", "@h:1/2"}, {"redis://:", "@h1:1,h2:2?cluster=true"}, {"rediss://h?master_name=m&sentinel_password=", ""},
+		{"unix://:", "@/run/redis.sock?db=2"}, {"redis://:1?a=", "@h"}, {"redis:/u:", "@h"}, {"redis://h/", "#x"}, {"", "@[::1"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	const password = "hunter2hunter2"
+	f.Fuzz(func(t *testing.T, before, behind string) {
+		rawURL := before + password + behind
+		opt, err := parseURL(rawURL)
+		if err != nil {
+			secret := strings.Contains(behind, "@") || strings.HasSuffix(before, "sentinel_password=")
+			if secret && strings.Contains(err.Error(), password) || strings.ContainsAny(err.Error(), "\r\n") {
+				t.Errorf("%q: the error %q shows the password, or is not one line", rawURL, err)
+			}
+			return
+		}
+		if len(opt.Addrs) == 0 || opt.MaxRetries != -1 {
+			t.Errorf("%q is %+v", rawURL, opt)
+		}
+	})
+}
+
+// FuzzDeadID: an id of a dead letter that is accepted names a partition that there is.
+func FuzzDeadID(f *testing.F) {
+	for _, seed := range []string{"0-1700000000000-0", "1-1-18446744073709551615", "2-1-1", "-1-1-1", "0--", "+0-1-1", "0-1-1-1", ""} {
+		f.Add(seed)
+	}
+	s := &Store{cfg: Config{Partitions: 2}}
+	f.Fuzz(func(t *testing.T, id string) {
+		p, entryID, err := s.splitDeadID(id)
+		if err == nil && (p < 0 || p > 1 || !strings.HasSuffix(id, "-"+entryID) || strings.Trim(entryID, "-0123456789") != "") {
+			t.Errorf("%q is partition %d, entry %q", id, p, entryID)
+		}
+		if err == nil && nextID(entryID) == entryID {
+			t.Errorf("nothing is behind %q", entryID)
+		}
+		if err != nil && strings.ContainsAny(err.Error(), "\r\n") {
+			t.Errorf("%q: the error %q is not one line", id, err)
+		}
+	})
+}
+
+// FuzzHint: whatever somebody published, a hint names channels of partitions that there are.
+func FuzzHint(f *testing.F) {
+	for _, seed := range []string{changed, "ready d2 1 a,b", "ready me 0 a", "ready d2 -1 a", "ready d2 2 a", "ready d2 0 ", "ready d2 0 ,", "ready\n"} {
+		f.Add(seed)
+	}
+	s := &Store{cfg: Config{Partitions: 2, ID: "me"}}
+	f.Fuzz(func(t *testing.T, payload string) {
+		s.hint(payload, Hints{
+			Changed: func() {
+				if payload != changed {
+					t.Errorf("%q is a change", payload)
+				}
+			},
+			Ready: func(channels []medispatcher.Channel) {
+				for _, c := range channels {
+					if c.Partition < 0 || c.Partition > 1 || strings.Contains(c.Subscription, ",") {
+						t.Errorf("%q rings for %+v", payload, c)
+					}
+				}
+			},
+		})
+	})
+}
+
+// FuzzDelivery: a channel's entry or a failure record that somebody damaged by hand is
+// delivered as well as it can be.
+func FuzzDelivery(f *testing.F) {
+	f.Add("order.created", "{}", "", "1-0", `{"a":"b"}`, "1700000000000", `{"attempts":2}`)
+	f.Add("", "\xff", "id", "", `[]`, "x", "{")
+	f.Fuzz(func(t *testing.T, topic, body, id, src, headers, at, record string) {
+		raw := []any{"1-0", int64(0), record, []any{"topic", topic, "body", body, "id", id, "~src", src, "headers", headers, "time", at, "odd"}}
+		d := dueDelivery(medispatcher.Channel{Partition: 1, Subscription: "s"}, raw)
+		if d.Attempt < 1 || d.EntryID != "1-0" || string(d.Message.Body) != body || d.Message.ID == "" || d.Message.Type == "" {
+			t.Errorf("delivery %+v", d)
+		}
+	})
+}

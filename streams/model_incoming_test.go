@@ -1,0 +1,255 @@
+package streams_test
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// publish: a producer writes a message, with an id that others may have, or without.
+func (w *world) publish(t *rapid.T) {
+	d := w.one(t)
+	m := &arrival{n: len(w.arrivals), p: partition(t), place: place{where: placeIncoming}}
+	m.topic = rapid.SampledFrom(modelTopics).Draw(t, "topic")
+	m.id = rapid.SampledFrom([]string{"", "", "p1", "p2"}).Draw(t, "id")
+	m.delay = rapid.SampledFrom([]int64{0, 0, 0, w.short(), 2 * w.short()}).Draw(t, "delay")
+	msg := medispatcher.Message{
+		ID: m.id, Topic: m.topic, Body: []byte(m.name()), Key: keysOf[m.p],
+		Delay: time.Duration(m.delay) * time.Millisecond,
+	}
+	var id string
+	r := w.try(t, d, "publishes "+m.name()+" "+m.topic, func() (err error) { id, err = d.store.Publish(w.ctx, msg); return err }, "xadd")
+	if !r.effect {
+		return
+	}
+	w.arrivals = append(w.arrivals, m)
+	at, there := w.look().places[m.name()]
+	w.require(there, "%s was accepted and is nowhere", m.name())
+	m.first = at.entry
+	w.require(!r.known || id == m.messageID(), "%s has the id %q; it should be %q", m.name(), id, m.messageID())
+}
+
+// short is a delay that may pass within a sequence, in ms.
+func (w *world) short() int64 {
+	if w.Mini == nil {
+		return 1
+	}
+	return 10_000
+}
+
+// pass lets time pass: on miniredis as much as it takes.
+func (w *world) pass(t *rapid.T) {
+	waits := slices.ContainsFunc(w.copies, func(c *copyOf) bool { return c.due > w.now }) ||
+		slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.due > w.now })
+	if !waits {
+		t.SkipNow() // nothing waits
+	}
+	ms := rapid.SampledFrom([]int64{1, 10_000, 20_000, 60_000, 3_600_000}).Draw(t, "ms")
+	w.say("%v pass", time.Duration(ms)*time.Millisecond)
+	w.setTime(w.now + ms)
+}
+
+// fanout: a dispatcher reads from incoming, moves what it has read, or releases delayed messages.
+func (w *world) fanout(t *rapid.T) {
+	if !slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.where != placeRouted }) {
+		t.SkipNow() // there is nothing to move
+	}
+	d, p := w.one(t), partition(t)
+	switch verb := rapid.SampledFrom([]string{"both", "both", "both", "read", "read", "move", "move", "own", "release"}).Draw(t, "verb"); verb {
+	case "read":
+		w.readIncoming(t, d, p, false)
+	case "move":
+		w.move(t, d, p)
+	case "both":
+		w.readIncoming(t, d, p, false)
+		w.move(t, d, p)
+	case "own":
+		w.readIncoming(t, d, p, true)
+	case "release":
+		w.releaseDelayed(t, d, p)
+	}
+}
+
+// queued are the arrivals in an incoming stream that a consumer owns; "": nobody yet.
+func (w *world) queued(p int, owner string) []*arrival {
+	var list []*arrival
+	for _, m := range w.arrivals {
+		if m.p == p && m.where == placeIncoming && m.owner == owner {
+			if m.entry == "" { // just released
+				m.entry = w.look().places[m.name()].entry
+			}
+			list = append(list, m)
+		}
+	}
+	slices.SortFunc(list, func(a, b *arrival) int { return byEntry(a.entry, b.entry) })
+	return list
+}
+
+func (w *world) readIncoming(t *rapid.T, d *dispatcher, p int, own bool) {
+	key, owner := incomingKey(p), ""
+	if own {
+		owner = d.id
+	}
+	want := w.queued(p, owner)
+	group := w.groups[key]
+	if !own && group && len(want) == 0 {
+		return // it would wait
+	}
+	count := 100
+	if !own {
+		count = rapid.IntRange(1, 3).Draw(t, "count")
+	}
+	want = want[:min(count, len(want))]
+	var got []streams.Entry
+	what := "reads incoming of " + strconv.Itoa(p)
+	if own {
+		what += " for its own"
+	}
+	command := "xreadgroup"
+	if !group {
+		command, want, what = "xgroup", nil, what+" and makes the group"
+	}
+	r := w.try(t, d, what, func() (err error) { got, err = d.store.ReadIncoming(w.ctx, p, count, own); return err }, command)
+	if !r.effect {
+		return
+	}
+	w.groups[key] = true
+	for _, m := range want {
+		m.owner = d.id
+	}
+	if !r.known {
+		return
+	}
+	d.entries[p] = got
+	var ids, wantIDs []string
+	for _, e := range got {
+		ids = append(ids, e.ID)
+	}
+	for _, m := range want {
+		wantIDs = append(wantIDs, m.entry)
+	}
+	w.require(slices.Equal(ids, wantIDs), "%s read the entries %v; it should be %v", d.id, ids, wantIDs)
+}
+
+func (w *world) move(t *rapid.T, d *dispatcher, p int) {
+	if len(d.entries[p]) == 0 {
+		return
+	}
+	var routings []streams.Routing
+	for _, e := range d.entries[p] {
+		routings = append(routings, w.worker.Decide(e, w.router))
+	}
+	var routed []streams.Routed
+	group := w.groups[incomingKey(p)]
+	r := w.try(t, d, "moves its entries of "+strconv.Itoa(p), func() (err error) {
+		routed, err = d.store.Fanout(w.ctx, p, routings)
+		if !group && errors.Is(err, medispatcher.ErrGone) {
+			return nil
+		}
+		return err
+	}, "evalsha")
+	if r.known && !group {
+		d.entries[p] = nil
+	}
+	if !r.effect || !group {
+		return
+	}
+	var want []string
+	for _, e := range d.entries[p] {
+		want = append(want, w.arrive(d, p, e.ID))
+	}
+	if !r.known {
+		return // it has them in hand still, and moves them again
+	}
+	d.entries[p] = nil
+	var got []string
+	for _, x := range routed {
+		got = append(got, string(x.Result))
+	}
+	w.require(slices.Equal(got, want), "%s moved with the results %v; they should be %v", d.id, got, want)
+}
+
+// arrive is what a fan-out makes of one entry.
+func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
+	var m *arrival
+	for _, a := range w.queued(p, d.id) {
+		if a.entry == entry {
+			m = a
+		}
+	}
+	if m == nil {
+		return "gone"
+	}
+	sub := medispatcher.CheckTopic(m.topic)
+	switch {
+	case sub != nil:
+		m.result = "quarantined"
+		w.count("quarantined")
+	case m.id != "" && !m.released && w.remembered(m):
+		m.result = "duplicate"
+		w.count("duplicate")
+	case m.delay > 0 && !m.released:
+		due := w.now + m.delay
+		if ms, _, _ := strings.Cut(m.entry, "-"); ms != "" {
+			due, _ = strconv.ParseInt(ms, 10, 64)
+			due += m.delay
+		}
+		m.place = place{where: placeDelayed, due: due}
+		return "delayed"
+	default:
+		m.result = "copied"
+		for _, id := range w.router.Route(m.topic) {
+			w.copies = append(w.copies, &copyOf{m: m, Channel: medispatcher.Channel{Partition: p, Subscription: id}, place: place{where: placeReady}})
+		}
+		w.count("received:" + m.topic)
+		if len(w.router.Route(m.topic)) == 0 {
+			m.result = "unroutable"
+			w.count("unroutable:" + m.topic)
+		}
+	}
+	m.place = place{where: placeRouted}
+	return m.result
+}
+
+// remembered reports whether another entry with the same id was moved within the window,
+// and remembers this one if not.
+func (w *world) remembered(m *arrival) bool {
+	key := strconv.Itoa(m.p) + " " + m.id
+	if had, ok := w.seen[key]; ok && had.until > w.now && had.entry != m.entry {
+		return true
+	}
+	w.seen[key] = memory{m.entry, w.now + modelWindow.Milliseconds()}
+	return false
+}
+
+func (w *world) releaseDelayed(t *rapid.T, d *dispatcher, p int) {
+	if w.Mini == nil {
+		time.Sleep(3 * time.Millisecond) // its clock cannot be set
+		w.setTime(0)
+	}
+	var moved int
+	r := w.try(t, d, "releases delayed messages of "+strconv.Itoa(p), func() (err error) { moved, _, err = d.store.ReleaseDelayed(w.ctx, p, 100); return err }, "evalsha")
+	if !r.effect {
+		return
+	}
+	n := w.released(p)
+	w.require(!r.known || moved == n, "%d messages were released; it should be %d", moved, n)
+}
+
+// released moves the delayed messages of a partition that are due.
+func (w *world) released(p int) (n int) {
+	for _, m := range w.arrivals {
+		if m.p == p && m.where == placeDelayed && m.due <= w.now {
+			m.place, m.released = place{where: placeIncoming}, true
+			n++
+		}
+	}
+	return n
+}
