@@ -31,8 +31,8 @@ type EventsConfig struct {
 	Wake           func()
 }
 
-// Events raises alerts for what this dispatcher sees happen. Its methods do not block, but for
-// Lost: they note, and Run writes. What is noted is one line for each subscription and rule, so a Redis
+// Events raises alerts for what this dispatcher sees happen. MessageFailed
+// and Breaker do not block: they note, and Run writes. What is noted is one line for each subscription and rule, so a Redis
 // that is away, or a flood, costs no more memory than that.
 type Events struct {
 	cfg   EventsConfig
@@ -98,9 +98,14 @@ func (e *Events) Breaker(sub string, open bool) {
 	e.closed[sub] = true
 }
 
-// Gone notes that a subscription was paused because its worker answered 410.
-func (e *Events) Gone(sub string) {
+// Gone tells that a subscription is to be paused because its worker answered 410. What the ledger
+// does not take is noted, and told later.
+func (e *Events) Gone(ctx context.Context, sub string) {
 	a := medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: sub, Value: 1}
+	of := e.cfg.Subscriptions()[sub]
+	if !wants(&of, a.Rule) || e.raise(ctx, a, time.Duration(of.Alert.Every), nil, false) == nil {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.raised[a.Key()] = a

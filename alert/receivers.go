@@ -22,7 +22,7 @@ import (
 
 const (
 	maxURL       = 2048 // bytes
-	maxReceivers = 64   // of one notice, the recipients of a mail counted one by one
+	maxReceivers = 64   // of one notice, people counted one by one
 )
 
 // nextURL finds where a list goes on with another URL. A comma alone does not: URLs hold commas.

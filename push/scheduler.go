@@ -38,6 +38,9 @@ type Events struct {
 	Unsettled func(s *medispatcher.Settlement, err error)
 	// Gone: a subscriber answered 410 and does not want to be asked again.
 	Gone func(sub string)
+	// Breaker: a subscription's breaker opened or closed, by what its worker answered or
+	// because somebody changed, resumed or removed the subscription.
+	Breaker func(sub string, open bool)
 }
 
 // Scheduler pushes the messages of every channel.
@@ -50,8 +53,10 @@ type Scheduler struct {
 	mu    sync.Mutex
 	subs  map[string]*subscriber
 	lanes map[medispatcher.Channel]*lane
-	fresh []*pump // of each partition
-	due   []*pump
+	// stirred are the subscribers that a doorbell rang for since Stirred was asked.
+	stirred []*subscriber
+	fresh   []*pump // of each partition
+	due     []*pump
 	// touched outlives lanes: the consumer of a removed subscription has to leave, too.
 	touched map[medispatcher.Channel]*lane
 
@@ -118,12 +123,14 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 	for id, sub := range s.subs {
 		if _, ok := subs[id]; !ok {
 			sub.removed = true
+			s.replaced(id, sub.breaker)
 			delete(s.subs, id)
 			for _, l := range sub.lanes {
 				delete(s.lanes, l.channel)
 			}
 		}
 	}
+	s.stirred = slices.DeleteFunc(s.stirred, func(sub *subscriber) bool { return sub.removed })
 	if search {
 		signal(s.sweepNow)
 	}
@@ -131,6 +138,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 
 // newBreaker gives a subscriber a closed breaker.
 func (s *Scheduler) newBreaker(of *subscriber, sub medispatcher.Subscription) {
+	s.replaced(sub.ID, of.breaker)
 	of.breaker = newBreaker(func(open bool) {
 		if open {
 			s.cfg.Log.Warn("breaker opened: the worker fails every message; a probe goes out now and then",
@@ -138,7 +146,21 @@ func (s *Scheduler) newBreaker(of *subscriber, sub medispatcher.Subscription) {
 		} else {
 			s.cfg.Log.Info("breaker closed: the worker is back", "subscription", sub.ID)
 		}
+		s.tellBreaker(sub.ID, open)
 	})
+}
+
+// replaced tells that a breaker, which may be nil, is not used any more.
+func (s *Scheduler) replaced(id string, old *breaker) {
+	if old != nil && old.open() {
+		s.tellBreaker(id, false)
+	}
+}
+
+func (s *Scheduler) tellBreaker(id string, open bool) {
+	if s.cfg.Events.Breaker != nil {
+		s.cfg.Events.Breaker(id, open)
+	}
 }
 
 // Held lists the subscriptions whose breaker is open, sorted.
@@ -173,11 +195,30 @@ func (s *Scheduler) Ring(channels []medispatcher.Channel) {
 	}
 }
 
+// Stirred lists the subscriptions that had something to do since the last call, in any dispatcher:
+// doorbells ring for what is new, and the sweep for whatever is in a channel.
+func (s *Scheduler) Stirred() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]string, 0, len(s.stirred))
+	for _, sub := range s.stirred {
+		sub.stirred = false
+		ids = append(ids, sub.settings.sub.ID)
+	}
+	clear(s.stirred)
+	s.stirred = s.stirred[:0]
+	return ids
+}
+
 // Sweep has every channel looked at now.
 func (s *Scheduler) Sweep() { signal(s.sweepNow) }
 
 func (s *Scheduler) ring(l *lane) {
 	l.active, l.rung = true, true
+	if !l.sub.stirred {
+		l.sub.stirred = true
+		s.stirred = append(s.stirred, l.sub)
+	}
 	if !l.reading && l.live() && l.sub.room() > 0 {
 		s.fresh[l.channel.Partition].now(l)
 	}

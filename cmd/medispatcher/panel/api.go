@@ -26,6 +26,7 @@ const (
 	tagMessages      = "messages"
 	tagSubscriptions = "subscriptions"
 	tagStatus        = "status"
+	tagAlerts        = "alerts"
 	tagHealth        = "health"
 )
 
@@ -34,6 +35,7 @@ type api struct {
 	cfg      Config
 	registry Registry
 	store    Store
+	alerts   Alerts
 	ready    func() error
 	log      *slog.Logger
 	huma     huma.API
@@ -42,7 +44,7 @@ type api struct {
 // newAPI registers every route on mux.
 func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a := &api{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, ready: deps.Ready, log: deps.Log,
+		cfg: cfg, registry: deps.Registry, store: deps.Store, alerts: deps.Alerts, ready: deps.Ready, log: deps.Log,
 		huma: humago.New(mux, humaConfig(cfg)),
 	}
 	a.describeSubscription()
@@ -51,6 +53,7 @@ func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a.historyRoutes()
 	a.storyRoutes()
 	a.statusRoutes()
+	a.alertRoutes()
 	a.healthRoutes()
 	a.documentRoute()
 }
@@ -69,6 +72,7 @@ func humaConfig(cfg Config) huma.Config {
 		{Name: tagMessages, Description: "Publishing"},
 		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
 		{Name: tagStatus, Description: "What is waiting, and who works on it"},
+		{Name: tagAlerts, Description: "What fires, and the last notices"},
 		{Name: tagHealth, Description: "For probes; open to everybody"},
 	}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{tokenScheme: {
