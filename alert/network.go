@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,10 @@ var errDenied = errors.New("denied address (MEDIS_DENY_CIDRS and link-local addr
 // that. (Pushes have a transport of their own.)
 type Network struct {
 	denied atomic.Pointer[func(netip.Addr) bool]
+	within time.Duration // one send; 0: sendWithin
 }
+
+func (n *Network) limit() time.Duration { return cmp.Or(n.within, sendWithin) }
 
 // Deny says which addresses are denied, from now on.
 func (n *Network) Deny(denied func(netip.Addr) bool) { n.denied.Store(&denied) }
@@ -43,7 +47,7 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(sendWithin))
+	c.SetDeadline(time.Now().Add(n.limit()))
 	return &briefConn{Conn: c, left: maxAnswer}, nil
 }
 

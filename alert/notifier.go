@@ -61,6 +61,8 @@ type Notifier struct {
 	slots  chan struct{}
 	counts Counters
 	abroad sync.WaitGroup
+	// deliver sends to one receiver; it is the network's, and in tests another one.
+	deliver func(ctx context.Context, r receiver, id, title, text string, ended func()) error
 
 	mu      sync.Mutex
 	sending map[string]int       // sends under way, by receiver
@@ -78,7 +80,7 @@ type Counters struct {
 func NewNotifier(cfg NotifierConfig, outbox Outbox) *Notifier {
 	return &Notifier{
 		cfg: cfg, outbox: outbox, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxNotices),
-		sending: map[string]int{}, rests: map[string]time.Time{},
+		sending: map[string]int{}, rests: map[string]time.Time{}, deliver: cfg.Network.send,
 	}
 }
 
@@ -211,7 +213,7 @@ func (n *Notifier) send(ctx context.Context, r receiver, id, title, text string)
 	}
 	n.sending[r.name]++
 	n.mu.Unlock()
-	err := n.cfg.Network.send(ctx, r, id, title, text, func() {
+	err := n.deliver(ctx, r, id, title, text, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.sending[r.name]--; n.sending[r.name] == 0 {
@@ -264,7 +266,7 @@ func (n *Notifier) Test(ctx context.Context, subscription, env, host string) []m
 		sends.Go(func() {
 			receipts[i] = medispatcher.Receipt{Receiver: r.show(), Sent: true}
 			id := "test." + strconv.FormatInt(now.UnixNano(), 10)
-			if err := n.cfg.Network.send(ctx, r, id, title, text, func() {}); err != nil {
+			if err := n.deliver(ctx, r, id, title, text, func() {}); err != nil {
 				receipts[i].Sent, receipts[i].Error = false, err.Error()
 			}
 		})

@@ -3,9 +3,9 @@ package alert
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -15,14 +15,14 @@ import (
 )
 
 // errSlow is what a receiver fails with that does not answer in time.
-var errSlow = fmt.Errorf("no answer within %s", sendWithin)
+var errSlow = errors.New("it did not answer in time")
 
 // send sends a text to one receiver, and returns when it has it, refused it or took too long. What takes
 // too long ends by itself soon after: every connection has a deadline. ended is called then, always. The
 // error holds no secret.
 func (n *Network) send(ctx context.Context, r receiver, id, title, text string, ended func()) error {
 	result := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(ctx, sendWithin)
+	ctx, cancel := context.WithTimeout(ctx, n.limit())
 	defer cancel()
 	go func() {
 		defer ended()
@@ -35,7 +35,7 @@ func (n *Network) send(ctx context.Context, r receiver, id, title, text string, 
 	}()
 	select {
 	case err := <-result:
-		if errors.Is(err, context.DeadlineExceeded) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 			err = errSlow
 		}
 		return safe(err, r.url)
