@@ -232,7 +232,9 @@ func TestThresholdsAreLive(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.channel(400, 0)
 		sc.after(time.Minute)
-		sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Backlog, s.Alert.Every = 400, medispatcher.Duration(time.Hour) })
+		sc.change("s", func(s *medispatcher.Subscription) {
+			s.Alert.Backlog, s.Alert.Every = 400, medispatcher.Duration(time.Hour)
+		})
 		sc.after(2*time.Second, "alert backlog:s 400")
 		sc.after(50*time.Minute, "alert backlog:s 400")
 		sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Every = medispatcher.Duration(time.Second) })
@@ -412,6 +414,7 @@ func TestDispatcherLost(t *testing.T) {
 func TestTwoMonitors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
+		sc.after(2 * time.Second) // this one leads
 		rounds := 0
 		other := NewMonitor(MonitorConfig{
 			Host: "host-2", Thresholds: thresholds(), Texts: texts(t), Log: slog.New(slog.DiscardHandler), Subscriptions: sc.monitor.cfg.Subscriptions,

@@ -32,7 +32,8 @@ var errDenied = errors.New("denied address (MEDIS_DENY_CIDRS and link-local addr
 // that. (Pushes have a transport of their own.)
 type Network struct {
 	denied atomic.Pointer[func(netip.Addr) bool]
-	within time.Duration // one send; 0: sendWithin
+	within time.Duration              // one send; 0: sendWithin
+	refuse func(address string) error // in tests: instead of connecting
 }
 
 func (n *Network) limit() time.Duration { return cmp.Or(n.within, sendWithin) }
@@ -42,6 +43,9 @@ func (n *Network) Deny(denied func(netip.Addr) bool) { n.denied.Store(&denied) }
 
 // Dial connects to a receiver. The connection ends by itself when a send has to be over.
 func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if n.refuse != nil {
+		return nil, n.refuse(address)
+	}
 	d := net.Dialer{Timeout: dialWithin, ControlContext: n.control}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {

@@ -73,7 +73,7 @@ func CheckURL(rawURL string) error {
 func service(u *url.URL) (types.Service, error) {
 	scheme, custom, _ := strings.Cut(strings.ToLower(u.Scheme), "+")
 	if scheme == "logger" {
-		return nil, errors.New("logger:// goes nowhere; a log line is written of every alert anyhow")
+		return nil, errors.New("goes nowhere: a log line is written of every alert anyhow")
 	}
 	var lib router.ServiceRouter
 	svc, err := lib.NewService(scheme)
@@ -86,7 +86,7 @@ func service(u *url.URL) (types.Service, error) {
 	if custom != "" {
 		from, ok := svc.(types.CustomURLService)
 		if !ok {
-			return nil, fmt.Errorf("cannot be written %s+%s://; write %s://…", scheme, custom, scheme)
+			return nil, fmt.Errorf("has +%s behind the scheme, which %s does not take", custom, scheme)
 		}
 		if u, err = from.GetConfigURLFromCustom(u); err != nil {
 			return nil, err
@@ -176,7 +176,7 @@ func apart(rawURL string) []string {
 	}
 	q := u.Query()
 	for name, values := range q {
-		if !slices.Contains(keys, strings.ToLower(name)) || !strings.Contains(values[0], ",") {
+		if !slices.Contains(keys, strings.ToLower(name)) {
 			continue
 		}
 		var list []string

@@ -27,8 +27,8 @@ func (n *Network) send(ctx context.Context, r receiver, id, title, text string, 
 	go func() {
 		defer ended()
 		defer func() {
-			if p := recover(); p != nil { // the library's: an alert must not stop a dispatcher
-				result <- errors.New("the library of notifications panicked")
+			if recover() != nil { // zulip's does where nobody answers; an alert must not stop a dispatcher
+				result <- errors.New("it cannot be reached, or the notification library failed inside")
 			}
 		}()
 		result <- n.deliver(ctx, r, id, title, text)
