@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +41,11 @@ func openOffice(t *testing.T, id string, ledger *streamstest.Ledger, urls ...str
 	}}
 	o.n = NewNotifier(NotifierConfig{
 		URLs: urls, Texts: texts(t), Network: network, Log: slog.New(slog.NewTextHandler(&o.logs, nil)),
-		Subscriptions: func() map[string]medispatcher.Subscription { return o.subs },
+		Subscriptions: func() map[string]medispatcher.Subscription {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			return maps.Clone(o.subs)
+		},
 	}, ledger.As(id))
 	o.n.deliver = func(ctx context.Context, r receiver, _, title, _ string, ended func()) error {
 		defer ended()
@@ -62,6 +67,23 @@ func openOffice(t *testing.T, id string, ledger *streamstest.Ledger, urls ...str
 
 func (o *office) close() { o.cancel(); o.done.Wait() }
 
+// add makes subscriptions without receivers of their own.
+func (o *office) add(ids ...string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range ids {
+		o.subs[id] = medispatcher.Subscription{ID: id}
+	}
+}
+
+// all is what was sent once nothing goes on at this moment.
+func (o *office) all() []string {
+	synctest.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.sent)
+}
+
 func (o *office) raise(sub string) medispatcher.Alert {
 	o.t.Helper()
 	a := medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: sub}
@@ -76,11 +98,8 @@ func (o *office) raise(sub string) medispatcher.Alert {
 func (o *office) after(d time.Duration, want ...string) {
 	o.t.Helper()
 	time.Sleep(d)
-	synctest.Wait()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !slices.Equal(o.sent, want) {
-		o.t.Errorf("sent\n%s\nwant\n%s", strings.Join(o.sent, "\n"), strings.Join(want, "\n"))
+	if got := o.all(); !slices.Equal(got, want) {
+		o.t.Errorf("sent\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -134,9 +153,8 @@ func TestOneReceiverFails(t *testing.T) {
 		}
 		o.raise("s")
 		time.Sleep(time.Hour)
-		synctest.Wait()
 		times := map[string]int{}
-		for _, s := range o.sent {
+		for _, s := range o.all() {
 			times[strings.Fields(s)[1]]++
 		}
 		if times["slack://works"] != 1 || times["slack://hushhush"] != maxTries {
@@ -187,23 +205,20 @@ func TestHangingReceiverHoldsUpNobody(t *testing.T) {
 		}
 		for i := range 50 {
 			id := fmt.Sprintf("s%02d", i)
-			o.subs[id] = medispatcher.Subscription{ID: id}
+			o.add(id)
 			o.raise(id)
 		}
 		time.Sleep(3 * time.Second)
 		o.raise("own")
 		time.Sleep(3 * time.Second)
-		synctest.Wait()
 		hangs, own := 0, 0
-		o.mu.Lock()
-		for _, s := range o.sent {
+		for _, s := range o.all() {
 			if strings.Contains(s, "slack://own") {
 				own++
 			} else {
 				hangs++
 			}
 		}
-		o.mu.Unlock()
 		if hangs != maxAtOnce || own != 1 {
 			t.Errorf("%d hang, %d sent to the other", hangs, own)
 		}
@@ -224,11 +239,12 @@ func TestTwoNotifiers(t *testing.T) {
 		ledger := streamstest.NewLedger()
 		a, b := openOffice(t, "a", ledger, "slack://x"), openOffice(t, "b", ledger, "slack://x")
 		for i := range 40 {
-			a.subs[fmt.Sprint(i)], b.subs[fmt.Sprint(i)] = medispatcher.Subscription{}, medispatcher.Subscription{}
+			a.add(fmt.Sprint(i))
+			b.add(fmt.Sprint(i))
 			a.raise(fmt.Sprint(i))
 		}
 		time.Sleep(time.Minute)
-		if n := len(a.sent) + len(b.sent); n != 40 {
+		if n := len(a.all()) + len(b.all()); n != 40 {
 			t.Errorf("%d sent", n)
 		}
 		// A third one takes a notice and is never heard of again.
@@ -237,7 +253,7 @@ func TestTwoNotifiers(t *testing.T) {
 			t.Fatal("not claimed")
 		}
 		time.Sleep(claimFor + 2*time.Second)
-		if n := len(a.sent) + len(b.sent); n != 41 {
+		if n := len(a.all()) + len(b.all()); n != 41 {
 			t.Errorf("%d sent", n)
 		}
 	})
@@ -257,8 +273,8 @@ func TestTestNotice(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%+v", got)
 		}
-		if got := o.n.Test(t.Context(), "own", "", ""); len(got) != 1 || !strings.HasSuffix(o.sent[2], "slack://own [ALERT] test own: somebody tries whether alerts arrive here") {
-			t.Errorf("%+v %v", got, o.sent)
+		if got := o.n.Test(t.Context(), "own", "", ""); len(got) != 1 || !strings.HasSuffix(o.all()[2], "slack://own [ALERT] test own: somebody tries whether alerts arrive here") {
+			t.Errorf("%+v %v", got, o.all())
 		}
 	})
 }
