@@ -129,12 +129,12 @@ func (m *Monitor) lookAtSystem(ctx context.Context, now time.Time, subs map[stri
 		}
 		total.alert.SentPerMin, total.alert.Drain = sent[0], drain(sum, sent[0], growing)
 	}
-	memory, err := m.memoryRule(ctx)
-	if err != nil {
-		return nil, err
+	findings := []finding{in, total}
+	if memory, known := m.memoryRule(ctx); known {
+		findings = append(findings, memory)
 	}
 	lost, err := m.lostRule(ctx, now)
-	return []finding{in, total, memory, lost}, err
+	return append(findings, lost), err
 }
 
 func (m *Monitor) incomingRule(ctx context.Context, now time.Time) (finding, error) {
@@ -162,19 +162,28 @@ func (m *Monitor) incomingRule(ctx context.Context, now time.Time) (finding, err
 	return f, nil
 }
 
-func (m *Monitor) memoryRule(ctx context.Context) (finding, error) {
+// memoryRule evaluates the rule of the memory, where it is known: a Redis that somebody else runs may
+// refuse to tell, which must not stop the other rules.
+func (m *Monitor) memoryRule(ctx context.Context) (f finding, known bool) {
 	th := m.cfg.Thresholds
-	f := finding{alert: medispatcher.Alert{Rule: medispatcher.RuleMemory, Threshold: th.Memory}, every: th.Every}
+	f = finding{alert: medispatcher.Alert{Rule: medispatcher.RuleMemory, Threshold: th.Memory}, every: th.Every}
 	if th.Memory <= 0 {
-		return f, nil
+		return f, true
 	}
 	used, limit, err := m.store.Memory(ctx)
-	if err != nil || limit == 0 {
-		return f, err // without a limit there is no share of it
+	if err != nil {
+		if !m.blind {
+			m.cfg.Log.Warn("Redis does not tell its memory, so the rule of it is not evaluated", "error", err)
+		}
+		m.blind = true
+		return f, false
 	}
-	f.alert.Value, f.alert.MemoryUsed, f.alert.MemoryLimit = used*100/limit, used, limit
-	f.level = levelOf(f.alert.Value, th.Memory)
-	return f, nil
+	m.blind = false
+	if limit > 0 { // without one there is no share of it
+		f.alert.Value, f.alert.MemoryUsed, f.alert.MemoryLimit = used*100/limit, used, limit
+		f.level = levelOf(f.alert.Value, th.Memory)
+	}
+	return f, true
 }
 
 // lostRule finds out whether the loss of a dispatcher is over: as many run as did before, or so long

@@ -4,11 +4,10 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
-
-	"net/url"
 
 	"github.com/solate/medispatcher/alert/alerttest"
 )
@@ -35,8 +34,9 @@ func sendTo(t *testing.T, n *Network, raw, title string) error {
 }
 
 func TestMail(t *testing.T) {
-	box := alerttest.NewMailbox(t)
-	box.Auth = base64.StdEncoding.EncodeToString([]byte("\x00user\x00hushhush"))
+	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) {
+		m.Auth = base64.StdEncoding.EncodeToString([]byte("\x00user\x00hushhush"))
+	})
 	raw := strings.Replace(box.URL("ops+night@example.com"), "smtp://", "smtp://user:hushhush@", 1)
 	if err := sendTo(t, network, raw, "[ALERT] backlog grün: 7"); err != nil {
 		t.Fatal(err)
@@ -56,12 +56,18 @@ func TestMail(t *testing.T) {
 
 // TestMailIsSentOnce: what comes behind the acceptance of a mail is no failure of it.
 func TestMailIsSentOnce(t *testing.T) {
-	box := alerttest.NewMailbox(t)
-	box.Quit = "554 I do not let you go"
+	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) {
+		m.Quit = "554 I do not let you go"
+		m.Refuse = func(to string) string {
+			if to == "nobody@example.com" {
+				return "550 nobody of that name"
+			}
+			return ""
+		}
+	})
 	if err := sendTo(t, network, box.URL("ops@example.com"), "x"); err != nil {
 		t.Error(err)
 	}
-	box.Refuse = func(string) string { return "550 nobody of that name" }
 	if err := sendTo(t, network, box.URL("nobody@example.com"), "x"); err == nil || !strings.Contains(err.Error(), "the recipient is refused: 550") {
 		t.Error(err)
 	}
@@ -69,12 +75,9 @@ func TestMailIsSentOnce(t *testing.T) {
 
 // TestReceiverThatHangs: a send is over after its time, and so is what it left behind.
 func TestReceiverThatHangs(t *testing.T) {
-	brief := &Network{within: 200 * time.Millisecond}
-	before := http.DefaultTransport
-	http.DefaultTransport = brief.Transport()
-	defer func() { http.DefaultTransport = before }()
-	box := alerttest.NewMailbox(t)
-	box.Silent = true
+	network.within.Store(int64(200 * time.Millisecond))
+	defer network.within.Store(0)
+	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) { m.Silent = true })
 	release := make(chan struct{})
 	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -85,7 +88,7 @@ func TestReceiverThatHangs(t *testing.T) {
 	defer web.Close()
 	defer close(release)
 	for _, raw := range []string{box.URL("ops@example.com"), "generic+" + web.URL + "/hushhush"} {
-		if err := sendTo(t, brief, raw, "x"); err == nil || strings.Contains(err.Error(), "hush") {
+		if err := sendTo(t, network, raw, "x"); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v", raw, err)
 		}
 	}

@@ -56,6 +56,7 @@ type Monitor struct {
 	incoming sample
 	tidied   time.Time
 	failing  bool // the last round failed, and that was told
+	blind    bool // the memory could not be read, and that was told
 }
 
 // watch is a subscription that had something to do lately.

@@ -32,19 +32,20 @@ var errDenied = errors.New("denied address (MEDIS_DENY_CIDRS and link-local addr
 // that. (Pushes have a transport of their own.)
 type Network struct {
 	denied atomic.Pointer[func(netip.Addr) bool]
-	within time.Duration              // one send; 0: sendWithin
-	refuse func(address string) error // in tests: instead of connecting
+	within atomic.Int64                               // one send, in ns; 0: sendWithin
+	refuse atomic.Pointer[func(address string) error] // in tests: instead of connecting
 }
 
-func (n *Network) limit() time.Duration { return cmp.Or(n.within, sendWithin) }
+// limit is the time that one send may take.
+func (n *Network) limit() time.Duration { return cmp.Or(time.Duration(n.within.Load()), sendWithin) }
 
 // Deny says which addresses are denied, from now on.
 func (n *Network) Deny(denied func(netip.Addr) bool) { n.denied.Store(&denied) }
 
 // Dial connects to a receiver. The connection ends by itself when a send has to be over.
 func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if n.refuse != nil {
-		return nil, n.refuse(address)
+	if refuse := n.refuse.Load(); refuse != nil {
+		return nil, (*refuse)(address)
 	}
 	d := net.Dialer{Timeout: dialWithin, ControlContext: n.control}
 	c, err := d.DialContext(ctx, network, address)

@@ -62,8 +62,9 @@ var samples = []string{
 // network, which refuses it here; each refusal comes back as an error; and neither it nor the mask of
 // the URL holds a secret. A new version of the library that does otherwise fails here.
 func TestEveryServiceIsGuardedAndTellsOfFailure(t *testing.T) {
-	network.refuse = func(string) error { return errDenied }
-	defer func() { network.refuse = nil }()
+	refuse := func(string) error { return errDenied }
+	network.refuse.Store(&refuse)
+	defer network.refuse.Store(nil)
 	schemes := map[string]bool{}
 	for _, raw := range samples {
 		scheme, _, _ := strings.Cut(raw, ":")

@@ -28,6 +28,8 @@ type Mailbox struct {
 	Auth string
 	// Quit is the answer to QUIT; empty: 221.
 	Quit string
+	// Connected, when set, is called with each connection; false ends it.
+	Connected func() bool
 	// Silent makes it accept connections and say nothing.
 	Silent bool
 
@@ -38,14 +40,17 @@ type Mailbox struct {
 	done  sync.WaitGroup
 }
 
-// NewMailbox starts one that ends with the test.
-func NewMailbox(t testing.TB) *Mailbox {
+// NewMailbox starts one that ends with the test. set, which may be nil, says how it behaves.
+func NewMailbox(t testing.TB, set func(m *Mailbox)) *Mailbox {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it ends with the test
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &Mailbox{Addr: l.Addr().String(), news: make(chan struct{}, 1), conns: map[net.Conn]bool{}}
+	if set != nil {
+		set(m)
+	}
 	m.done.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -85,7 +90,7 @@ func (m *Mailbox) Mails() []Mail {
 // Await waits until a condition on the mails holds.
 func (m *Mailbox) Await(t testing.TB, what string, holds func(mails []Mail) bool) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for !holds(m.Mails()) {
 		select {
 		case <-m.news:
@@ -99,6 +104,9 @@ func (m *Mailbox) serve(c net.Conn) {
 	defer func() { _ = c.Close() }()
 	r := bufio.NewReader(c)
 	say := func(line string) { _, _ = fmt.Fprintf(c, "%s\r\n", line) }
+	if m.Connected != nil && !m.Connected() {
+		return
+	}
 	if m.Silent {
 		_, _ = r.ReadString(0) // until the other side gives up
 		return

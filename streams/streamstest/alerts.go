@@ -63,6 +63,20 @@ func NewLedger() *Ledger {
 // As is the ledger as another dispatcher uses it.
 func (l *Ledger) As(id string) *Ledger { return &Ledger{id, l.ledger} }
 
+// Flush loses everything but what tests set.
+func (l *Ledger) Flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leader, l.counter, l.history = "", 0, nil
+	clear(l.firing)
+	clear(l.last)
+	clear(l.sent)
+	clear(l.seen)
+	clear(l.causes)
+	clear(l.outbox)
+	clear(l.outcomes)
+}
+
 // Set changes what the rules look at.
 func (l *Ledger) Set(change func(l *Ledger)) {
 	l.mu.Lock()
