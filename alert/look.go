@@ -10,7 +10,7 @@ import (
 // lookAtChannels evaluates the rules of subscriptions that had something to do, in a few pipelined
 // round trips.
 func (m *Monitor) lookAtChannels(ctx context.Context, now time.Time, subs map[string]medispatcher.Subscription) ([]finding, error) {
-	ids := sortedIDs(m.watch(now, subs))
+	ids := m.watch(now, subs)
 	lengths, err := m.store.Lengths(ctx, ids)
 	if err != nil {
 		return nil, err

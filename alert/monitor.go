@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -61,6 +60,7 @@ type Monitor struct {
 
 // watch is a subscription that had something to do lately.
 type watch struct {
+	id            string
 	until, looked time.Time
 	length        int64
 	trend         sample
@@ -186,7 +186,7 @@ func (m *Monitor) watch(now time.Time, subs map[string]medispatcher.Subscription
 		if w := m.watched[id]; w != nil {
 			w.until = now.Add(watchFor)
 		} else {
-			m.watched[id] = &watch{until: now.Add(watchFor)}
+			m.watched[id] = &watch{id: id, until: now.Add(watchFor)}
 		}
 	}
 	for _, id := range m.cfg.Active() {
@@ -197,21 +197,23 @@ func (m *Monitor) watch(now time.Time, subs map[string]medispatcher.Subscription
 			stir(f.Subscription)
 		}
 	}
-	ids := make([]string, 0, len(m.watched))
+	looked := make([]*watch, 0, len(m.watched))
 	for id, w := range m.watched {
 		if _, known := subs[id]; !known || w.until.Before(now) {
 			delete(m.watched, id)
 			continue
 		}
-		ids = append(ids, id)
+		looked = append(looked, w)
 	}
-	if len(ids) > maxWatched {
-		slices.SortFunc(ids, func(a, b string) int { return m.watched[a].looked.Compare(m.watched[b].looked) })
-		ids = ids[:maxWatched]
+	if len(looked) > maxWatched {
+		slices.SortFunc(looked, func(a, b *watch) int { return a.looked.Compare(b.looked) })
+		looked = looked[:maxWatched]
 	}
-	for _, id := range ids {
-		m.watched[id].looked = now
+	ids := make([]string, len(looked))
+	for i, w := range looked {
+		w.looked, ids[i] = now, w.id
 	}
+	slices.Sort(ids)
 	return ids
 }
 
@@ -319,10 +321,4 @@ func (m *Monitor) fillDrain(ctx context.Context, now time.Time, findings []findi
 		a.Drain = drain(a.Value, sent[i], growing)
 	}
 	return nil
-}
-
-// sortedIDs keeps what a round does in an order that can be followed.
-func sortedIDs(ids []string) []string {
-	slices.SortFunc(ids, cmp.Compare[string])
-	return ids
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/solate/medispatcher"
@@ -161,10 +162,11 @@ func TestKilledBeforeItSends(t *testing.T) {
 	}
 	env := streamstest.Real(t)
 	var first *exec.Cmd
-	started, killed, connections := make(chan struct{}), make(chan struct{}), 0
+	var connections atomic.Int32
+	started, killed := make(chan struct{}), make(chan struct{})
 	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) {
 		m.Connected = func() bool {
-			if connections++; connections > 1 {
+			if connections.Add(1) > 1 {
 				return true
 			}
 			<-started
