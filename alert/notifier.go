@@ -19,7 +19,7 @@ const (
 	claimFor = 3 * sendWithin
 	// lookEvery finds notices that other dispatchers made, or died with.
 	lookEvery = time.Second
-	// maxTries at a notice take about ten minutes.
+	// maxTries at a notice take about seven minutes, and longer where each hangs.
 	maxTries = 8
 	// maxNotices are sent at once by a dispatcher.
 	maxNotices = 16

@@ -2,7 +2,7 @@ package streams
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,23 +86,40 @@ func (s *Store) dropCauses(ctx context.Context, gone map[string][]any, left map[
 	return failed("forget causes of alerts", err)
 }
 
+// holdScript says again that a cause goes on. KEYS causes of alerts. ARGV cause.
+// Returns for each alert 1 where it knows of the cause, else 0. Safe to repeat. ZREM comes first
+// because it is allowed out of memory, and so is then ZADD.
+var holdScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZREM', KEYS[1], '')
+local out = {}
+for i, key in ipairs(KEYS) do
+  out[i] = 0
+  if redis.call('ZSCORE', key, ARGV[1]) then
+    redis.call('ZADD', key, now, ARGV[1])
+    out[i] = 1
+  end
+end
+return out
+`)
+
 // HoldCause says again that this process's cause keeps alerts firing, and lists those that do not know
 // of it, for they ended or Redis lost them: they are to be raised again.
 func (s *Store) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cause string) (unknown []medispatcher.Alert, err error) {
-	now := float64(s.now().UnixMilli())
-	pipe := s.client.Pipeline()
-	held := make([]*redis.FloatCmd, len(alerts))
-	for i := range alerts {
-		key := s.keys.alerts("causes:" + alerts[i].Key())
-		pipe.ZAddArgs(ctx, key, redis.ZAddArgs{XX: true, Members: []redis.Z{{Score: now, Member: cause}}})
-		held[i] = pipe.ZScore(ctx, key, cause)
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, failed("hold alerts", err)
-	}
-	for i, cmd := range held {
-		if errors.Is(cmd.Err(), redis.Nil) {
-			unknown = append(unknown, alerts[i])
+	for chunk := range slices.Chunk(alerts, sweepChunk) {
+		k := make([]string, len(chunk))
+		for i := range chunk {
+			k[i] = s.keys.alerts("causes:" + chunk[i].Key())
+		}
+		known, err := holdScript.Run(ctx, s.client, k, cause).Int64Slice()
+		if err != nil {
+			return nil, failed("hold alerts", err)
+		}
+		for i := range chunk {
+			if i >= len(known) || known[i] == 0 {
+				unknown = append(unknown, chunk[i])
+			}
 		}
 	}
 	return unknown, nil

@@ -132,6 +132,9 @@ func TestAlertsOutOfMemory(t *testing.T) {
 			t.Error("not queued")
 		}
 	}
+	if unknown := must[[]medispatcher.Alert](t)(sc.store.HoldCause(sc.ctx, []medispatcher.Alert{backlogS}, "c")); len(unknown) > 0 {
+		t.Error("not held")
+	}
 	for _, n := range must[[]medispatcher.Notice](t)(sc.store.ClaimNotices(sc.ctx, 10, time.Hour)) {
 		check(t, sc.store.MarkNotice(sc.ctx, n.ID, "r"))
 		check(t, sc.store.PostponeNotice(sc.ctx, n.ID, 0, false))
