@@ -16,6 +16,7 @@ import (
 
 const (
 	maxURLs       = 64
+	maxReceivers  = 16 // URLs; one may name several people
 	maxRetries    = 10_000
 	maxInterval   = Duration(time.Hour)
 	maxCoeff      = Duration(24 * time.Hour)
@@ -42,8 +43,9 @@ type Rules struct {
 	MaxConcurrency      int
 	MaxRetryConcurrency int
 	MaxTimeout          time.Duration
-	SecretOverlap       time.Duration         // how long a replaced secret signs beside the new one
-	Denied              func(netip.Addr) bool // addresses no push may go to; nil denies none
+	SecretOverlap       time.Duration          // how long a replaced secret signs beside the new one
+	Denied              func(netip.Addr) bool  // addresses no push may go to; nil denies none
+	Receiver            func(url string) error // what is wrong with a receiver of alerts, its secrets left out; nil: nothing
 }
 
 // Replace makes the stored form of a document that somebody put in place of old
@@ -144,7 +146,8 @@ func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string
 	clamp(&s.Concurrency, r.MaxConcurrency, "concurrency", &warnings)
 	clamp(&s.RetryConcurrency, r.MaxRetryConcurrency, "retry_concurrency", &warnings)
 	clamp(&s.Timeout, Duration(r.MaxTimeout), "timeout", &warnings)
-	r.Denied = nil // a newly denied address fails at connect time, and is seen there
+	// What is newly denied fails at connect time, and is seen there.
+	r.Denied, r.Receiver = nil, nil
 	r.check(&s, &problems)
 	return s, warnings, problems.err()
 }
@@ -277,6 +280,7 @@ func (r Rules) check(s *Subscription, p *Problems) {
 	r.checkHeaders(s.Headers, p)
 	between(p, "drop.threshold", s.Drop.Threshold, 0, maxRetries)
 	oneOf(p, "drop.action", s.Drop.Action, DropKeep, DropLog, DropNow)
+	r.checkReceivers(s.Alert.URLs, p)
 	between(p, "alert.window", s.Alert.Window, Duration(time.Second), Duration(24*time.Hour))
 	between(p, "alert.every", s.Alert.Every, Duration(time.Second), Duration(7*24*time.Hour))
 	for _, f := range []struct {
@@ -285,6 +289,20 @@ func (r Rules) check(s *Subscription, p *Problems) {
 	}{{"failures", s.Alert.Failures}, {"message_failures", s.Alert.MessageFailures}, {"backlog", s.Alert.Backlog}} {
 		if f.v < 0 {
 			p.add("alert."+f.name, "%d is below 0; 0 switches the rule off", f.v)
+		}
+	}
+}
+
+func (r Rules) checkReceivers(urls []string, p *Problems) {
+	if len(urls) > maxReceivers {
+		p.add("alert.urls", "holds %d URLs; give at most %d", len(urls), maxReceivers)
+	}
+	if r.Receiver == nil {
+		return
+	}
+	for i, u := range urls {
+		if err := r.Receiver(u); err != nil {
+			p.add(fmt.Sprintf("alert.urls[%d]", i), "%v", err)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 const (
@@ -21,6 +23,16 @@ const (
 func Backoff(n int, coefficient time.Duration, jitter float64) time.Duration {
 	d := float64(n) * float64(n) * float64(coefficient) * (1 + jitterShare*jitter)
 	return time.Duration(math.Min(d, float64(maxBackoff)))
+}
+
+// TimeLeft is how long a message that will be tried again after failed attempt n lives at least from that next
+// attempt on, if all that are left fail.
+func TimeLeft(s *medispatcher.Subscription, n int) time.Duration {
+	var left time.Duration
+	for n++; !exhausted(s, n) && left < maxBackoff; n++ {
+		left += Backoff(n, time.Duration(s.RetryCoefficient), 0)
+	}
+	return left
 }
 
 // retryAfter reads a Retry-After header: seconds or an HTTP date. Zero: none, or unreadable.

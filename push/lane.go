@@ -29,6 +29,7 @@ type subscriber struct {
 	breaker  *breaker
 	lanes    []*lane // one for each partition
 	removed  bool
+	stirred  bool // it is on the list that Stirred gives
 }
 
 // waiting is a message that was read ahead.

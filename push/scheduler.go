@@ -54,8 +54,10 @@ type Scheduler struct {
 	mu    sync.Mutex
 	subs  map[string]*subscriber
 	lanes map[medispatcher.Channel]*lane
-	fresh []*pump // of each partition
-	due   []*pump
+	// stirred are the subscribers that a doorbell rang for since Stirred was asked.
+	stirred []*subscriber
+	fresh   []*pump // of each partition
+	due     []*pump
 	// touched outlives lanes: the consumer of a removed subscription has to leave, too.
 	touched map[medispatcher.Channel]*lane
 
@@ -129,6 +131,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 			}
 		}
 	}
+	s.stirred = slices.DeleteFunc(s.stirred, func(sub *subscriber) bool { return sub.removed })
 	if search {
 		signal(s.sweepNow)
 	}
@@ -206,11 +209,30 @@ func (s *Scheduler) RingDue(channels []medispatcher.Channel) {
 	}
 }
 
+// Stirred lists the subscriptions that had something to do since the last call, in any dispatcher:
+// doorbells ring for what is new, and the sweep for whatever is in a channel.
+func (s *Scheduler) Stirred() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]string, 0, len(s.stirred))
+	for _, sub := range s.stirred {
+		sub.stirred = false
+		ids = append(ids, sub.settings.sub.ID)
+	}
+	clear(s.stirred)
+	s.stirred = s.stirred[:0]
+	return ids
+}
+
 // Sweep has every channel looked at now.
 func (s *Scheduler) Sweep() { signal(s.sweepNow) }
 
 func (s *Scheduler) ring(l *lane) {
 	l.active, l.rung = true, true
+	if !l.sub.stirred {
+		l.sub.stirred = true
+		s.stirred = append(s.stirred, l.sub)
+	}
 	if !l.reading && l.live() && l.sub.room() > 0 {
 		s.fresh[l.channel.Partition].now(l)
 	}

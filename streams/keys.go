@@ -58,6 +58,10 @@ func (k keys) latency(minute int64) string {
 	return k.prefix + ":stats:latency:m" + strconv.FormatInt(minute, 10)
 }
 
+// alerts is a key of what all dispatchers know of alerts together. It carries a hash tag of its
+// own: the scripts on it touch no partition.
+func (k keys) alerts(name string) string { return k.prefix + ":alerts:{alerts}:" + name }
+
 // channels are the keys that every script on channels takes, three for each.
 func (k keys) channels(p int, subs []string) []string {
 	out := make([]string, 0, 3*len(subs)+2)

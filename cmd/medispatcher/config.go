@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/push/http1"
 	"github.com/solate/medispatcher/streams"
 )
@@ -14,7 +15,7 @@ import (
 // docs/configuration.md are all made from them.
 //
 // min and max bound a value, oneof lists the allowed ones. secret:"true" hides a
-// value wherever it is shown, secret:"url" hides the password in it.
+// value wherever it is shown, secret:"url" hides the password in it, secret:"receivers" all but where alerts go.
 type Config struct {
 	RedisURL        string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://s1:26379,s2:26379?master_name=NAME."`
 	KeyPrefix       string `env:"MEDIS_KEY_PREFIX" envDefault:"medis" doc:"Every key begins with it, so that several systems can share one Redis."`
@@ -52,6 +53,20 @@ type Config struct {
 	Heartbeat       time.Duration `env:"MEDIS_HEARTBEAT" envDefault:"2s" min:"10ms" max:"10m" doc:"How often a dispatcher says that it is alive."`
 	DeadAfter       time.Duration `env:"MEDIS_DEAD_AFTER" envDefault:"10s" min:"30ms" max:"1h" doc:"Silence after which others take over a dispatcher's messages; at least three heartbeats."`
 	DenyCIDRs       []string      `env:"MEDIS_DENY_CIDRS" doc:"Addresses and prefixes that no push may go to, joined by commas: 10.0.0.0/8,::1. Link-local and cloud metadata addresses are always denied."`
+
+	AlertURLs           Receivers     `env:"MEDIS_ALERT_URLS" secret:"receivers" doc:"Receivers of alerts of subscriptions that name none, and of those that belong to no subscription: smtp://, slack://, teams://, telegram://, discord://, generic+https:// and others, see ALERTS.md. Separated by spaces, or by commas behind which a scheme follows."`
+	AlertTemplates      string        `env:"MEDIS_ALERT_TEMPLATES" doc:"File, or directory of files *.tmpl, with templates that replace the built-in texts of alerts."`
+	AlertEnabled        bool          `env:"MEDIS_ALERT_ENABLED" envDefault:"true" doc:"Whether a subscription that does not say alerts at all."`
+	AlertWindow         time.Duration `env:"MEDIS_ALERT_WINDOW" envDefault:"3m" min:"1s" max:"24h" doc:"Time in which the failures of a subscription are counted."`
+	AlertFailures       int           `env:"MEDIS_ALERT_FAILURES" envDefault:"120" min:"0" max:"1000000000" doc:"Failed attempts of a subscription within the window that raise an alert; 0 none."`
+	AlertMsgFailures    int           `env:"MEDIS_ALERT_MESSAGE_FAILURES" envDefault:"7" min:"0" max:"10000" doc:"Failed attempts of one message that raise an alert; 0 none."`
+	AlertBacklog        int           `env:"MEDIS_ALERT_BACKLOG" envDefault:"5000" min:"0" max:"1000000000" doc:"Messages of a subscription, READY or waiting for a retry, that raise an alert; 0 none."`
+	AlertEvery          time.Duration `env:"MEDIS_ALERT_EVERY" envDefault:"3m" min:"1s" max:"168h" doc:"One notice of a rule and subscription within this time at most."`
+	AlertIncoming       int64         `env:"MEDIS_ALERT_INCOMING" envDefault:"5000" min:"0" max:"1000000000" doc:"Messages before their fan-out that raise an alert; 0 none."`
+	AlertIncomingAge    time.Duration `env:"MEDIS_ALERT_INCOMING_AGE" envDefault:"1m" min:"0s" max:"24h" doc:"Age of the oldest message before its fan-out that raises an alert; 0s none."`
+	AlertTotalBacklog   int64         `env:"MEDIS_ALERT_TOTAL_BACKLOG" envDefault:"50000" min:"0" max:"1000000000" doc:"Messages in the channels of all subscriptions together that raise an alert; 0 none."`
+	AlertMemory         int64         `env:"MEDIS_ALERT_MEMORY" envDefault:"80" min:"0" max:"100" doc:"Percent of its maxmemory that Redis uses and that raise an alert; 0 none. A Redis without maxmemory raises none."`
+	AlertDispatcherLost bool          `env:"MEDIS_ALERT_DISPATCHER_LOST" envDefault:"true" doc:"Whether a dispatcher that died raises an alert."`
 }
 
 // streams is the configuration of the Redis side. id is the consumer name, which only
@@ -73,11 +88,11 @@ func (c *Config) rules() medispatcher.Rules {
 			MaxRetries: c.MaxRetries, RetryCoefficient: medispatcher.Duration(c.RetryCoefficient),
 			Encoding: medispatcher.EncodingJSON,
 			Drop:     medispatcher.DropPolicy{Action: medispatcher.DropKeep},
-			Alert:    medispatcher.DefaultAlert(),
+			Alert:    c.alertPolicy(),
 		},
 		MaxConcurrency: c.MaxConcurrency, MaxRetryConcurrency: c.MaxRetryConcurrency,
 		MaxTimeout: c.MaxTimeout, SecretOverlap: c.SecretOverlap,
-		Denied: c.guard().Denied,
+		Denied: c.guard().Denied, Receiver: alert.CheckURL,
 	}
 }
 

@@ -77,6 +77,7 @@ func (c *checker) values() {
 	if c.cfg.Env != "" && !envName.MatchString(c.cfg.Env) {
 		c.test("MEDIS_ENV", fmt.Errorf("give at most 64 of A-Z a-z 0-9 . _ -"))
 	}
+	c.alerts()
 	_, err := http1.ParsePrefixes(c.cfg.denyList())
 	for _, err := range unjoin(err) {
 		c.test("MEDIS_DENY_CIDRS", err)

@@ -92,6 +92,8 @@ func (v variable) show(value string) string {
 		return value
 	case v.secret == "url":
 		return maskURL(value)
+	case v.secret == "receivers":
+		return maskReceivers(value)
 	}
 	return "********"
 }

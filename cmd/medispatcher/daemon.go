@@ -64,7 +64,8 @@ type daemon struct {
 	times     times
 	journal   journal
 	metrics   *metrics
-	tracer    *tracer       // nil: tracing is off
+	tracer    *tracer // nil: tracing is off
+	alerts    alerts
 	breakers  chan struct{} // gets a value when a breaker opened or closed
 	peers     atomic.Int64  // other dispatchers that are alive
 	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
@@ -126,6 +127,9 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		d.wakes = append(d.wakes, make(chan time.Time, 64))
 	}
 	d.addFanouts()
+	if err := d.addAlerts(env); err != nil {
+		return nil, errors.Join(err, d.listener.Close(), d.close())
+	}
 	d.ready.set(errors.New("starting: Redis has not answered yet"))
 	return d, nil
 }
@@ -208,6 +212,7 @@ func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
 		afterBeat(w.Run)
 	}
 	afterBeat(d.scheduler.Run)
+	d.alerts.run(ctx, g)
 }
 
 func (d *daemon) addFanouts() {
@@ -235,7 +240,7 @@ func (d *daemon) close() error {
 func (d *daemon) handler() http.Handler {
 	return panel.New(panel.Config{
 		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.rules(),
-	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
+	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Alerts: alertBook{d}, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
 }
 
 // applyChanges hands every change of the subscriptions to the scheduler.

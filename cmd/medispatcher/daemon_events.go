@@ -61,6 +61,9 @@ func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	d.times.note(m, s, now)
 	d.metrics.settled(m, s, now)
 	d.noteAttempt(m, s)
+	if s.Failure != nil {
+		d.failed(m, s)
+	}
 	line := rescue.Line{Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID}
 	switch {
 	case s.Outcome == medispatcher.Dropped && s.Failure == nil:
@@ -111,6 +114,7 @@ func (d *daemon) keep(line rescue.Line) {
 func (d *daemon) gone(sub string) {
 	ctx, cancel := context.WithTimeout(context.Background(), stepWithin)
 	defer cancel()
+	d.alerts.events.Gone(ctx, sub) // first: who dies in between has told it
 	ctx = medispatcher.WithActor(ctx, "dispatcher "+d.info.ID+": its worker answered 410 Gone")
 	if _, _, err := d.registry.Patch(ctx, sub, []byte(`{"paused":true}`), ""); err != nil {
 		d.log.Warn("a subscriber answered 410 Gone and could not be paused", "subscription", sub, "error", err)
@@ -120,7 +124,8 @@ func (d *daemon) gone(sub string) {
 }
 
 // breaker: a subscription's breaker opened or closed.
-func (d *daemon) breaker(string, bool) {
+func (d *daemon) breaker(sub string, open bool) {
+	d.alerts.events.Breaker(sub, open)
 	select {
 	case d.breakers <- struct{}{}:
 	default: // the heartbeat that is about to come tells of it, too

@@ -96,6 +96,9 @@ func (d *daemon) amend(ctx context.Context, dead []medispatcher.Dispatcher) {
 		return
 	}
 	for _, other := range dead {
+		if err := d.lost(ctx, other); err != nil {
+			return // it stays on the list, and is told with the next look
+		}
 		if err := d.store.Forget(ctx, other); err != nil {
 			return
 		}

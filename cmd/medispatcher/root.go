@@ -102,7 +102,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.serveCommand(), a.devCommand(), a.receiveCommand(),
 		a.publishCommand(), a.subCommand(),
-		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(), a.purgeCommand(), a.recoverCommand(), a.doctorCommand(), a.configCommand(),
+		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(), a.purgeCommand(), a.recoverCommand(),
+		a.alertCommand(), a.doctorCommand(), a.configCommand(),
 	)
 	root.InitDefaultHelpFlag()
 	root.Flags().Lookup("help").Usage = "explain a command"

@@ -28,7 +28,7 @@ func TestSubPutFlags(t *testing.T) {
 	out := c.ok("sub", "put", "billing", "--topic", "order.>", "--url", "http://u:hush@h/x?a=1,2", "--url", "[T_ENV:PUB]https://h/y",
 		"--paused", "--concurrency", "32", "--retry-concurrency", "3", "--interval", "5ms", "--timeout", "7s", "--max-retries", "4",
 		"--retry-coefficient", "1s", "--encoding", "form", "--secret", secret, "--header", "X-A: b", "--header", "X-B: true", "--receive-bench",
-		"--drop-threshold", "5", "--drop-action", "log", "--alert=false", "--alert-url", "slack://x,y", "--alert-window", "1m",
+		"--drop-threshold", "5", "--drop-action", "log", "--alert=false", "--alert-url", "smtp://mail.example/?from=a@x.example&to=b@x.example,c@x.example", "--alert-window", "1m",
 		"--alert-failures", "9", "--alert-message-failures", "8", "--alert-backlog", "77", "--alert-every", "2m")
 	if out != "billing: created, order.> to http://u:********@h/x?a=1,2 [T_ENV:PUB]https://h/y\n" {
 		t.Errorf("printed %q", out)
@@ -39,7 +39,7 @@ func TestSubPutFlags(t *testing.T) {
 		Secret: medispatcher.SecretMask, Headers: map[string]string{"X-A": "b", "X-B": "true"}, ReceiveBench: true,
 		Drop: medispatcher.DropPolicy{Threshold: 5, Action: "log"},
 		Alert: medispatcher.AlertPolicy{
-			URLs: []string{"slack://********-ff3a"}, Window: 60e9, Failures: 9, MessageFailures: 8, Backlog: 77, Every: 120e9,
+			URLs: []string{"smtp://mail.example/********-0351"}, Window: 60e9, Failures: 9, MessageFailures: 8, Backlog: 77, Every: 120e9,
 		},
 	}
 	if got := c.get("billing"); !reflect.DeepEqual(got, want) {

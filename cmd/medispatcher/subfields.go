@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/alert"
 )
 
 // fieldKind says how the text of a flag or of key=value becomes JSON.
@@ -122,6 +123,9 @@ func (f subField) value(text string) (any, error) {
 	case kindList:
 		if text[0] == '[' && json.Valid(raw) {
 			return raw, nil
+		}
+		if f.name == "alert.urls" {
+			return alert.SplitURLs(text), nil // URLs that hold commas
 		}
 		list := strings.Split(text, ",")
 		for i := range list {

@@ -27,6 +27,7 @@ const (
 	tagSubscriptions = "subscriptions"
 	tagDead          = "dead letters"
 	tagStatus        = "status"
+	tagAlerts        = "alerts"
 	tagHealth        = "health"
 )
 
@@ -36,6 +37,7 @@ type api struct {
 	registry Registry
 	store    Store
 	kicker   Kicker
+	alerts   Alerts
 	ready    func() error
 	log      *slog.Logger
 	huma     huma.API
@@ -44,7 +46,7 @@ type api struct {
 // newAPI registers every route on mux.
 func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a := &api{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, kicker: deps.Kicker, ready: deps.Ready, log: deps.Log,
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kicker: deps.Kicker, alerts: deps.Alerts, ready: deps.Ready, log: deps.Log,
 		huma: humago.New(mux, humaConfig(cfg)),
 	}
 	a.describeSubscription()
@@ -55,6 +57,7 @@ func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a.historyRoutes()
 	a.storyRoutes()
 	a.statusRoutes()
+	a.alertRoutes()
 	a.healthRoutes()
 	a.documentRoute()
 }
@@ -74,6 +77,7 @@ func humaConfig(cfg Config) huma.Config {
 		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
 		{Name: tagDead, Description: "Messages whose attempts are exhausted, kept whole"},
 		{Name: tagStatus, Description: "What is waiting, and who works on it"},
+		{Name: tagAlerts, Description: "What fires, and the last notices"},
 		{Name: tagHealth, Description: "For probes; open to everybody"},
 	}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{tokenScheme: {

@@ -56,6 +56,12 @@ func (still) Changes(context.Context, string, string, int) ([]medispatcher.Chang
 	return nil, nil
 }
 
+func (still) Alerts(context.Context) (a medispatcher.Alerts, _ error) { return a, nil }
+
+func (still) TestAlert(context.Context, string) ([]medispatcher.Receipt, error) {
+	return []medispatcher.Receipt{{}}, nil
+}
+
 func (still) Remove(context.Context, string, string) error                            { return nil }
 func (still) Publish(context.Context, medispatcher.Message) (string, error)           { return "1", nil }
 func (still) Kick(context.Context, string) (int, error)                               { return 1, nil }
@@ -142,7 +148,7 @@ func document(t *testing.T, h http.Handler) openAPI {
 
 func stillHandler() http.Handler {
 	return New(Config{Version: "1.2.3", Token: "s3cret", Rules: testRules}, Deps{
-		Registry: still{}, Store: still{}, Kicker: still{}, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Registry: still{}, Store: still{}, Kicker: still{}, Alerts: still{}, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

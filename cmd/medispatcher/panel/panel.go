@@ -57,11 +57,19 @@ type DeadLetters interface {
 	PurgeAllDead(ctx context.Context, id string, more func(done, all int64) bool) (done, left int64, err error)
 }
 
+// Alerts is what fires, and the way to try the receivers.
+type Alerts interface {
+	Alerts(ctx context.Context) (medispatcher.Alerts, error)
+	// TestAlert sends a notice to the receivers in force of a subscription, or with "" to the default ones.
+	TestAlert(ctx context.Context, sub string) ([]medispatcher.Receipt, error)
+}
+
 // Deps are the parts that the API works on. All of them are needed.
 type Deps struct {
 	Registry Registry
 	Store    Store
 	Kicker   Kicker
+	Alerts   Alerts
 	Metrics  http.Handler // of /metrics; nil: there is none
 	Ready    func() error // why this dispatcher cannot work now; it must answer at once
 	Log      *slog.Logger

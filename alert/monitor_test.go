@@ -1,0 +1,456 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// scene is a monitor that leads, over a ledger in memory and a fake clock.
+type scene struct {
+	t       *testing.T
+	ledger  *streamstest.Ledger
+	monitor *Monitor
+	events  *Events
+	logs    *strings.Builder
+	stop    func()
+
+	mu    sync.Mutex
+	subs  map[string]medispatcher.Subscription
+	awake []string
+}
+
+func thresholds() Thresholds {
+	return Thresholds{Incoming: 100, IncomingAge: time.Minute, TotalBacklog: 10_000, Memory: 80, DispatcherLost: true, Every: 3 * time.Minute}
+}
+
+func texts(t *testing.T) *Texts {
+	t.Helper()
+	texts, err := LoadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return texts
+}
+
+// start makes a scene with the subscription s, whose channel has something in it, and with th.
+func start(t *testing.T, th Thresholds) *scene {
+	t.Helper()
+	sc := &scene{t: t, ledger: streamstest.NewLedger(), logs: &strings.Builder{}, subs: map[string]medispatcher.Subscription{}}
+	log := slog.New(slog.NewTextHandler(sc.logs, nil))
+	subs := func() map[string]medispatcher.Subscription {
+		sc.mu.Lock()
+		defer sc.mu.Unlock()
+		copied := map[string]medispatcher.Subscription{}
+		for id, s := range sc.subs {
+			copied[id] = s
+		}
+		return copied
+	}
+	sc.change("s", func(*medispatcher.Subscription) {})
+	sc.monitor = NewMonitor(MonitorConfig{
+		Env: "PUB", Host: "host-1", Thresholds: th, Texts: texts(t), Log: log, Subscriptions: subs,
+		Active: func() []string {
+			sc.mu.Lock()
+			defer sc.mu.Unlock()
+			return append([]string{"s"}, sc.awake...)
+		},
+	}, sc.ledger)
+	sc.events = NewEvents(EventsConfig{
+		ID: "a", Env: "PUB", Host: "host-1", DispatcherLost: true, Every: th.Every, Texts: texts(t), Log: log, Subscriptions: subs,
+	}, sc.ledger)
+	ctx, cancel := context.WithCancel(context.Background())
+	var loops sync.WaitGroup
+	loops.Go(func() { _ = sc.monitor.Run(ctx) })
+	loops.Go(func() { _ = sc.events.Run(ctx) })
+	sc.stop = func() { cancel(); loops.Wait() }
+	t.Cleanup(sc.stop)
+	return sc
+}
+
+// change edits a subscription, with the documented defaults at first.
+func (sc *scene) change(id string, edit func(s *medispatcher.Subscription)) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	s, known := sc.subs[id]
+	if !known {
+		s = medispatcher.Subscription{ID: id, Alert: medispatcher.DefaultAlert()}
+	}
+	edit(&s)
+	sc.subs[id] = s
+}
+
+// after lets time pass and then checks what was told so far.
+func (sc *scene) after(d time.Duration, want ...string) {
+	sc.t.Helper()
+	time.Sleep(d)
+	synctest.Wait()
+	if got := sc.ledger.Told(); got != strings.Join(want, "\n") {
+		sc.t.Errorf("%s: told\n%s\nwant\n%s", time.Now().Format(time.TimeOnly), got, strings.Join(want, "\n"))
+	}
+}
+
+func (sc *scene) failed(n int64) {
+	sc.ledger.Set(func(l *streamstest.Ledger) { l.Counted["failed:s"] = n })
+}
+
+func (sc *scene) channel(ready, retrying int64) {
+	sc.ledger.Set(func(l *streamstest.Ledger) {
+		l.Channels["s"] = medispatcher.ChannelStatus{Ready: ready, Buried: retrying, Retrying: retrying, OldestMS: 190_000}
+	})
+}
+
+// tenRounds is long enough for a value that is calm to be believed.
+const tenRounds = calmFor + 2*time.Second
+
+// TestRules: each rule that looks at a number fires at its threshold and not before, reminds once in every
+// while it lasts, recovers at 80 % held for a while, and does not flap around either.
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		key       string
+		threshold int64
+		set       func(sc *scene, n int64)
+	}{
+		{"failures:s", 120, func(sc *scene, n int64) { sc.failed(n) }},
+		{"backlog:s", 5000, func(sc *scene, n int64) { sc.channel(n, 0) }},
+		{"backlog:s", 5000, func(sc *scene, n int64) { sc.channel(7, n) }},
+		{"incoming:", 100, func(sc *scene, n int64) {
+			sc.ledger.Set(func(l *streamstest.Ledger) { l.In = medispatcher.IncomingStatus{Ready: n - 2, Buried: 2} })
+		}},
+		{"total_backlog:", 10_000, func(sc *scene, n int64) {
+			sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Backlog = 0 })
+			sc.channel(n/2, n-n/2)
+		}},
+		{"memory:", 80, func(sc *scene, n int64) {
+			sc.ledger.Set(func(l *streamstest.Ledger) { l.Used, l.Limit = 10*n, 1000 })
+		}},
+	} {
+		t.Run(c.key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sc := start(t, thresholds())
+				told := func(kind string, n int64) string { return fmt.Sprintf("%s %s %d", kind, c.key, n) }
+				c.set(sc, c.threshold-1)
+				sc.after(time.Minute)
+				c.set(sc, c.threshold)
+				fired := told("alert", c.threshold)
+				sc.after(2*time.Second, fired)
+				// It trembles around its threshold, and goes below 80 % for a moment.
+				for i := range int64(20) {
+					c.set(sc, c.threshold-1+i%2)
+					sc.after(2*time.Second, fired)
+				}
+				calm := c.threshold * 8 / 10
+				c.set(sc, calm)
+				sc.after(5*time.Second, fired)
+				c.set(sc, calm+1)
+				sc.after(2*time.Minute+7*time.Second, fired)
+				sc.after(10*time.Second, fired, told("reminder", calm+1)) // every has passed: it lasts
+				sc.after(2*time.Minute, fired, told("reminder", calm+1))
+				c.set(sc, calm)
+				over := []string{fired, told("reminder", calm+1), told("recovered", calm)}
+				sc.after(tenRounds, over...)
+				sc.after(time.Hour, over...)
+				c.set(sc, c.threshold+5)
+				sc.after(2*time.Second, append(over, told("alert", c.threshold+5))...)
+			})
+		})
+	}
+}
+
+// TestEveryHoldsAcrossRecoveries: what fires again within every is not told, nor is its end.
+func TestEveryHoldsAcrossRecoveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.failed(200)
+		sc.after(2*time.Second, "alert failures:s 200")
+		once := []string{"alert failures:s 200", "recovered failures:s 0"}
+		for range 3 {
+			sc.failed(0)
+			sc.after(tenRounds, once...)
+			sc.failed(200)
+			sc.after(20*time.Second, once...)
+		}
+		sc.after(3*time.Minute, append(once, "alert failures:s 200")...)
+	})
+}
+
+func TestAgeOfIncoming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		old := func(d time.Duration) {
+			sc.ledger.Set(func(l *streamstest.Ledger) { l.In = medispatcher.IncomingStatus{Ready: 1, OldestMS: d.Milliseconds()} })
+		}
+		old(time.Minute - time.Millisecond)
+		sc.after(10 * time.Second)
+		old(time.Minute)
+		sc.after(2*time.Second, "alert incoming: 1")
+		old(0)
+		sc.after(tenRounds, "alert incoming: 1", "recovered incoming: 1")
+	})
+}
+
+// TestSwitchingOff ends an alert without a word: somebody did it, and knows.
+func TestSwitchingOff(t *testing.T) {
+	for name, change := range map[string]func(sc *scene){
+		"enabled":   func(sc *scene) { sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Enabled = false }) },
+		"threshold": func(sc *scene) { sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Backlog = 0 }) },
+		"paused":    func(sc *scene) { sc.change("s", func(s *medispatcher.Subscription) { s.Paused = true }) },
+		"removed": func(sc *scene) {
+			sc.mu.Lock()
+			defer sc.mu.Unlock()
+			delete(sc.subs, "s")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sc := start(t, thresholds())
+				sc.channel(6000, 0)
+				sc.after(2*time.Second, "alert backlog:s 6000")
+				change(sc)
+				sc.after(2*time.Second, "alert backlog:s 6000")
+				if firing, _ := sc.ledger.FiringAlerts(t.Context()); len(firing) != 0 {
+					t.Errorf("fires still: %+v", firing)
+				}
+				sc.after(time.Hour, "alert backlog:s 6000")
+			})
+		})
+	}
+}
+
+// TestThresholdsAreLive: a change counts in the next round.
+func TestThresholdsAreLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.channel(400, 0)
+		sc.after(time.Minute)
+		sc.change("s", func(s *medispatcher.Subscription) {
+			s.Alert.Backlog, s.Alert.Every = 400, medispatcher.Duration(time.Hour)
+		})
+		sc.after(2*time.Second, "alert backlog:s 400")
+		sc.after(50*time.Minute, "alert backlog:s 400")
+		sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Every = medispatcher.Duration(time.Second) })
+		sc.after(time.Second, "alert backlog:s 400", "reminder backlog:s 400")
+	})
+}
+
+// TestQuietSubscriptionsAreNotLookedAt: nothing walks idle channels.
+func TestQuietSubscriptionsAreNotLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.change("idle", func(*medispatcher.Subscription) {})
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Channels["idle"] = medispatcher.ChannelStatus{Ready: 9000} })
+		sc.after(time.Minute)
+		sc.mu.Lock()
+		sc.awake = []string{"idle", "unknown"}
+		sc.mu.Unlock()
+		sc.after(2*time.Second, "alert backlog:idle 9000")
+	})
+}
+
+// TestRoundIsBounded: where more are active than a round looks at, each has its turn.
+func TestRoundIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, Thresholds{Every: time.Minute})
+		var all, want []string
+		for i := range maxWatched + 500 {
+			id := fmt.Sprintf("s%04d", i)
+			all = append(all, id)
+			sc.change(id, func(s *medispatcher.Subscription) { s.Alert.Every = medispatcher.Duration(time.Hour) })
+		}
+		sc.mu.Lock()
+		sc.awake = all
+		sc.mu.Unlock()
+		sc.after(2 * time.Second)
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Channels[all[7]] = medispatcher.ChannelStatus{Ready: 9000} })
+		sc.after(3*time.Second, append(want, "alert backlog:s0007 9000")...)
+	})
+}
+
+// TestBacklogText: the time to drain stands beside the count, and is honest.
+func TestBacklogText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		line := func() string {
+			all, _ := sc.ledger.Alerts(t.Context())
+			return all.Last[0].Line
+		}
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Counted["sent:s"] = 3000 })
+		sc.channel(6000, 20)
+		sc.after(2*time.Second, "alert backlog:s 6000")
+		if want := "[ALERT] backlog s: 6000 messages are READY (alert at 5000), the oldest for 3m10s; they take 2m at the present rate"; line() != want {
+			t.Errorf("%s\nwant\n%s", line(), want)
+		}
+		for range 200 {
+			sc.channel(int64(6000+time.Since(time.Time{}).Seconds()), 0) // it grows
+			time.Sleep(time.Second)
+		}
+		if !strings.HasSuffix(line(), "they are never done at the present rate") {
+			t.Error(line())
+		}
+	})
+}
+
+func TestMessageThatFailsAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sub := sc.subs["s"]
+		fail := func(cause string, attempts int, deadIn time.Duration) {
+			m := medispatcher.Message{ID: "m-" + cause, Topic: "a.b"}
+			f := medispatcher.Failure{Attempts: attempts, LastError: "status 500: no\r\nBcc: x", Target: "http://h/"}
+			var deadAt time.Time
+			if deadIn > 0 {
+				deadAt = time.Now().Add(deadIn)
+			}
+			sc.events.MessageFailed(&sub, &m, &f, cause, deadAt)
+		}
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Failing["0 1"], l.Failing["0 2"] = true, true })
+		fail("0 1", 7, 2*time.Hour)
+		sc.after(time.Second, "alert message_failures:s 7")
+		all, _ := sc.ledger.Alerts(t.Context())
+		if want := "[ALERT] message_failures s: message m-0 1 failed 7 times (alert at 7): it is dead in 2h at the earliest"; all.Last[0].Line != want {
+			t.Errorf("%s\nwant\n%s", all.Last[0].Line, want)
+		}
+		text := texts(t).Text(&all.Last[0])
+		for _, want := range []string{"Last error:  status 500: no  Bcc: x\n", "Worker:      http://h/", "environment PUB", "s has no receivers of its own"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in:\n%s", want, text)
+			}
+		}
+		for range 100 {
+			fail("0 2", 8, time.Hour)
+		}
+		sc.after(20*time.Second, "alert message_failures:s 7")
+		sc.ledger.Set(func(l *streamstest.Ledger) { delete(l.Failing, "0 1") }) // one of them is delivered
+		sc.after(time.Minute, "alert message_failures:s 7")
+		sc.ledger.Set(func(l *streamstest.Ledger) { delete(l.Failing, "0 2") })
+		sc.after(20*time.Second, "alert message_failures:s 7", "recovered message_failures:s 8")
+		fail("0 3", 11, 0)
+		sc.after(3*time.Minute, "alert message_failures:s 7", "recovered message_failures:s 8") // within every
+		fail("0 4", 11, 0)
+		sc.after(time.Second, "alert message_failures:s 7", "recovered message_failures:s 8", "alert message_failures:s 11")
+		all, _ = sc.ledger.Alerts(t.Context())
+		if !strings.HasSuffix(all.Last[0].Line, "it is dead") {
+			t.Error(all.Last[0].Line)
+		}
+	})
+}
+
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.events.Breaker("s", true)
+		sc.after(time.Second, "alert breaker:s 1")
+		// Another dispatcher's opens, and that one dies.
+		_, _, err := sc.ledger.As("b").RaiseAlert(t.Context(), medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: "s", Value: 1}, 3*time.Minute, []string{"b"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc.after(2*time.Minute, "alert breaker:s 1") // this one's is held all the time
+		sc.events.Breaker("s", false)
+		sc.after(tenRounds, "alert breaker:s 1", "recovered breaker:s 1")
+
+		sc.events.Breaker("s", true)
+		sc.after(3*time.Minute, "alert breaker:s 1", "recovered breaker:s 1", "alert breaker:s 1")
+		sc.ledger.Flush() // Redis lost everything
+		sc.after(10*time.Second, "alert breaker:s 1")
+	})
+}
+
+func TestGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.events.Gone(t.Context(), "s")
+		sc.change("s", func(s *medispatcher.Subscription) { s.Paused = true })
+		sc.after(time.Minute, "alert gone:s 1")
+		sc.change("s", func(s *medispatcher.Subscription) { s.Paused = false })
+		sc.after(tenRounds, "alert gone:s 1", "recovered gone:s 1")
+	})
+}
+
+func TestDispatcherLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		alive := func(ids ...string) {
+			sc.ledger.Set(func(l *streamstest.Ledger) {
+				l.List = nil
+				for _, id := range ids {
+					l.List = append(l.List, medispatcher.Dispatcher{ID: id, Alive: true})
+				}
+			})
+		}
+		alive("a", "b")
+		for range 3 { // everybody finds it
+			if err := sc.events.Lost(t.Context(), medispatcher.Dispatcher{ID: "c", Host: "host-3"}, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sc.after(time.Minute, "alert dispatcher_lost: 1")
+		all, _ := sc.ledger.Alerts(t.Context())
+		if want := "[ALERT] dispatcher_lost: c on host-3 is dead; 2 still run"; all.Last[0].Line != want {
+			t.Error(all.Last[0].Line)
+		}
+		alive("a", "b", "d")
+		sc.after(tenRounds, "alert dispatcher_lost: 1", "recovered dispatcher_lost: 1")
+		alive("a", "d")
+		time.Sleep(time.Hour)
+		_ = sc.events.Lost(t.Context(), medispatcher.Dispatcher{ID: "b"}, 2)
+		time.Sleep(lossRemembered + tenRounds) // nobody starts another one
+		if firing, _ := sc.ledger.FiringAlerts(t.Context()); len(firing) != 0 {
+			t.Errorf("fires for ever: %+v", firing)
+		}
+	})
+}
+
+// TestTwoMonitors: one evaluates; when it stops, the other does, and nothing is told twice.
+func TestTwoMonitors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.after(2 * time.Second) // this one leads
+		rounds := 0
+		other := NewMonitor(MonitorConfig{
+			Host: "host-2", Thresholds: thresholds(), Texts: texts(t), Log: slog.New(slog.DiscardHandler), Subscriptions: sc.monitor.cfg.Subscriptions,
+			Active: func() []string { rounds++; return []string{"s"} },
+		}, sc.ledger.As("b"))
+		ctx, cancel := context.WithCancel(t.Context())
+		var loop sync.WaitGroup
+		loop.Go(func() { _ = other.Run(ctx) })
+		sc.channel(6000, 0)
+		sc.after(time.Minute, "alert backlog:s 6000")
+		if rounds != 0 {
+			t.Errorf("two evaluate the rules: %d rounds", rounds)
+		}
+		sc.stop()
+		sc.after(time.Minute, "alert backlog:s 6000")
+		if rounds == 0 {
+			t.Error("nobody evaluates the rules")
+		}
+		sc.channel(0, 0)
+		sc.after(tenRounds, "alert backlog:s 6000", "recovered backlog:s 0")
+		cancel()
+		loop.Wait()
+	})
+}
+
+// TestRedisIsAway: who lost Redis evaluates nothing, says so once, and goes on when it is back.
+func TestRedisIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Err = errors.New("redis is away") })
+		sc.channel(6000, 0)
+		sc.after(time.Minute)
+		if n := strings.Count(sc.logs.String(), "redis is away"); n != 1 {
+			t.Errorf("%d lines:\n%s", n, sc.logs)
+		}
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Err = nil })
+		sc.after(2*time.Second, "alert backlog:s 6000")
+	})
+}

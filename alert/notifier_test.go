@@ -1,0 +1,280 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// office is a notifier over a ledger in memory, whose sends are noted instead of made.
+type office struct {
+	t      *testing.T
+	ledger *streamstest.Ledger
+	n      *Notifier
+	logs   strings.Builder
+	cancel func()
+	done   sync.WaitGroup
+
+	mu   sync.Mutex
+	subs map[string]medispatcher.Subscription
+	sent []string // "<second> <receiver> <title>"
+	fail func(ctx context.Context, url string) error
+	from time.Time
+}
+
+func openOffice(t *testing.T, id string, ledger *streamstest.Ledger, urls ...string) *office {
+	t.Helper()
+	o := &office{t: t, ledger: ledger, from: time.Now(), subs: map[string]medispatcher.Subscription{
+		"own": {ID: "own", Alert: medispatcher.AlertPolicy{Enabled: true, URLs: []string{"slack://own"}}},
+		"s":   {ID: "s", Alert: medispatcher.AlertPolicy{Enabled: true}},
+	}}
+	o.n = NewNotifier(NotifierConfig{
+		URLs: urls, Texts: texts(t), Network: network, Log: slog.New(slog.NewTextHandler(&o.logs, nil)),
+		Subscriptions: func() map[string]medispatcher.Subscription {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			return maps.Clone(o.subs)
+		},
+	}, ledger.As(id))
+	o.n.deliver = func(ctx context.Context, r receiver, _, title, _ string, ended func()) error {
+		defer ended()
+		o.mu.Lock()
+		o.sent = append(o.sent, fmt.Sprintf("%d %s %s", int(time.Since(o.from).Seconds()), r.url, title))
+		fail := o.fail
+		o.mu.Unlock()
+		if fail == nil {
+			return nil
+		}
+		return fail(ctx, r.url)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	o.cancel = cancel
+	o.done.Go(func() { _ = o.n.Run(ctx) })
+	t.Cleanup(o.close)
+	return o
+}
+
+func (o *office) close() { o.cancel(); o.done.Wait() }
+
+// add makes subscriptions without receivers of their own.
+func (o *office) add(ids ...string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range ids {
+		o.subs[id] = medispatcher.Subscription{ID: id}
+	}
+}
+
+// all is what was sent once nothing goes on at this moment.
+func (o *office) all() []string {
+	synctest.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.sent)
+}
+
+func (o *office) raise(sub string) medispatcher.Alert {
+	o.t.Helper()
+	a := medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: sub}
+	a.Line = o.n.cfg.Texts.Line(&medispatcher.Notice{Kind: medispatcher.NoticeAlert, Alert: a})
+	if _, _, err := o.ledger.RaiseAlert(o.t.Context(), a, time.Hour, nil, false); err != nil {
+		o.t.Fatal(err)
+	}
+	return a
+}
+
+// after lets time pass and checks what was sent so far.
+func (o *office) after(d time.Duration, want ...string) {
+	o.t.Helper()
+	time.Sleep(d)
+	if got := o.all(); !slices.Equal(got, want) {
+		o.t.Errorf("sent\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func (o *office) outcomes(want ...string) {
+	o.t.Helper()
+	all, _ := o.ledger.Alerts(o.t.Context())
+	var got []string
+	for _, n := range all.Last {
+		got = append(got, n.Outcome)
+	}
+	if !slices.Equal(got, want) {
+		o.t.Errorf("outcomes %q, want %q", got, want)
+	}
+}
+
+const line = "[ALERT] gone s: paused: its worker answered 410 Gone"
+
+func TestReceiversInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "a", streamstest.NewLedger(), "slack://default")
+		o.raise("own")
+		o.after(2*time.Second, "1 slack://own [ALERT] gone own: paused: its worker answered 410 Gone")
+		o.raise("s")
+		o.after(2*time.Second, "1 slack://own [ALERT] gone own: paused: its worker answered 410 Gone", "3 slack://default "+line)
+		o.outcomes("sent", "sent")
+	})
+}
+
+// TestWithoutReceivers an alert is a line of the log, and in the list.
+func TestWithoutReceivers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "a", streamstest.NewLedger())
+		o.raise("s")
+		o.after(2 * time.Second)
+		o.outcomes("no receivers")
+		if !strings.Contains(o.logs.String(), "level=WARN") || !strings.Contains(o.logs.String(), line) {
+			t.Error(o.logs.String())
+		}
+	})
+}
+
+// TestOneReceiverFails: it alone is tried again, within bounds, and in the end the text is in the log.
+func TestOneReceiverFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "a", streamstest.NewLedger(), "slack://works", "slack://hushhush")
+		o.fail = func(_ context.Context, url string) error {
+			if url == "slack://works" {
+				return nil
+			}
+			return errors.New("no")
+		}
+		o.raise("s")
+		time.Sleep(time.Hour)
+		times := map[string]int{}
+		for _, s := range o.all() {
+			times[strings.Fields(s)[1]]++
+		}
+		if times["slack://works"] != 1 || times["slack://hushhush"] != maxTries {
+			t.Errorf("tries %v", times)
+		}
+		o.outcomes("not sent: " + Mask("slack://hushhush") + ": no")
+		logs := o.logs.String()
+		if strings.Count(logs, "level=ERROR") != 1 || !strings.Contains(logs, "answered 410 Gone") || strings.Contains(logs, "hush") {
+			t.Error(logs)
+		}
+		if c := o.n.Counters(); c.Sent.Load() != 1 || c.Failed.Load() != maxTries || c.Unsent.Load() != 1 {
+			t.Errorf("%d sent, %d failed, %d unsent", c.Sent.Load(), c.Failed.Load(), c.Unsent.Load())
+		}
+	})
+}
+
+// TestReceiverComesBack: the alert arrives, and then its recovery.
+func TestReceiverComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "a", streamstest.NewLedger(), "slack://x")
+		o.fail = func(context.Context, string) error { return errors.New("no") }
+		a := o.raise("s")
+		time.Sleep(3 * time.Second)
+		if queued, err := o.ledger.ResolveAlert(t.Context(), a, false); err != nil || !queued {
+			t.Error(queued, err)
+		}
+		o.mu.Lock()
+		o.fail = nil
+		o.mu.Unlock()
+		o.after(10*time.Second, "1 slack://x "+line, "6 slack://x "+line, "6 slack://x [RECOVERED] gone s: resumed")
+	})
+}
+
+// TestHangingReceiverHoldsUpNobody: neither other receivers nor, for long, the dispatcher's end.
+func TestHangingReceiverHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "a", streamstest.NewLedger(), "slack://hangs")
+		o.fail = func(ctx context.Context, url string) error {
+			if url == "slack://hangs" {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(sendWithin):
+				}
+				return errSlow
+			}
+			return nil
+		}
+		for i := range 50 {
+			id := fmt.Sprintf("s%02d", i)
+			o.add(id)
+			o.raise(id)
+		}
+		time.Sleep(3 * time.Second)
+		o.raise("own")
+		time.Sleep(3 * time.Second)
+		hangs, own := 0, 0
+		for _, s := range o.all() {
+			if strings.Contains(s, "slack://own") {
+				own++
+			} else {
+				hangs++
+			}
+		}
+		if hangs != maxAtOnce || own != 1 {
+			t.Errorf("%d hang, %d sent to the other", hangs, own)
+		}
+		began := time.Now()
+		o.close()
+		if took := time.Since(began); took > stopWithin {
+			t.Errorf("stopping took %s", took)
+		}
+		if n, _ := o.ledger.As("b").ClaimNotices(t.Context(), 100, time.Hour); len(n) != maxAtOnce {
+			t.Errorf("%d notices are left to the others at once", len(n)) // the rest waits for its next try
+		}
+	})
+}
+
+// TestTwoNotifiers: each notice is sent by one of them; who dies with one leaves it to the other.
+func TestTwoNotifiers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger := streamstest.NewLedger()
+		a, b := openOffice(t, "a", ledger, "slack://x"), openOffice(t, "b", ledger, "slack://x")
+		for i := range 40 {
+			a.add(fmt.Sprint(i))
+			b.add(fmt.Sprint(i))
+			a.raise(fmt.Sprint(i))
+		}
+		time.Sleep(time.Minute)
+		if n := len(a.all()) + len(b.all()); n != 40 {
+			t.Errorf("%d sent", n)
+		}
+		// A third one takes a notice and is never heard of again.
+		a.raise("s")
+		if n, _ := ledger.As("c").ClaimNotices(t.Context(), 10, claimFor); len(n) != 1 {
+			t.Fatal("not claimed")
+		}
+		time.Sleep(claimFor + 2*time.Second)
+		if n := len(a.all()) + len(b.all()); n != 41 {
+			t.Errorf("%d sent", n)
+		}
+	})
+}
+
+func TestTestNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "a", streamstest.NewLedger(), "slack://x", "slack://hushhush")
+		o.fail = func(_ context.Context, url string) error {
+			if url == "slack://x" {
+				return nil
+			}
+			return errors.New("no")
+		}
+		got := o.n.Test(t.Context(), "s", "PUB", "host-1")
+		want := []medispatcher.Receipt{{Receiver: Mask("slack://x"), Sent: true}, {Receiver: Mask("slack://hushhush"), Error: "no"}}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v", got)
+		}
+		if got := o.n.Test(t.Context(), "own", "", ""); len(got) != 1 || !strings.HasSuffix(o.all()[2], "slack://own [ALERT] test own: somebody tries whether alerts arrive here") {
+			t.Errorf("%+v %v", got, o.all())
+		}
+	})
+}

@@ -1,0 +1,88 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/services/chat/telegram"
+	"github.com/nicholas-fedor/shoutrrr/pkg/services/email/smtp"
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+)
+
+// errSlow is what a receiver fails with that does not answer in time.
+var errSlow = errors.New("it did not answer in time")
+
+// send sends a text to one receiver, and returns when it has it, refused it or took too long. What takes
+// too long ends by itself soon after: every connection has a deadline. ended is called then, always. The
+// error holds no secret.
+func (n *Network) send(ctx context.Context, r receiver, id, title, text string, ended func()) error {
+	result := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(ctx, n.limit())
+	defer cancel()
+	go func() {
+		defer ended()
+		defer func() {
+			if recover() != nil { // zulip's does where nobody answers; an alert must not stop a dispatcher
+				result <- errors.New("it cannot be reached, or the notification library failed inside")
+			}
+		}()
+		result <- n.deliver(ctx, r, id, title, text)
+	}()
+	select {
+	case err := <-result:
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errSlow
+		}
+		return safe(err, r.url)
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errSlow
+		}
+		return ctx.Err()
+	}
+}
+
+func (n *Network) deliver(ctx context.Context, r receiver, id, title, text string) error {
+	u, err := url.Parse(r.url)
+	if err != nil {
+		return errors.New("is not a URL")
+	}
+	switch strings.ToLower(u.Scheme) {
+	case smtp.Scheme:
+		return n.mail(ctx, r.url, id, title, text)
+	case telegram.Scheme:
+		return n.telegram(ctx, http.DefaultClient, telegramAPI, r.url, text)
+	}
+	svc, err := service(u)
+	if err != nil {
+		return err
+	}
+	n.own(svc)
+	params := types.Params{}
+	if titled(u.Scheme) {
+		// The title is the first line; what has both would show it twice.
+		params.SetTitle(title)
+		_, text, _ = strings.Cut(text, "\n")
+		text = strings.TrimLeft(text, "\n")
+	}
+	return svc.Send(text, &params)
+}
+
+// titled: services that show a title above the text.
+func titled(scheme string) bool {
+	switch strings.ToLower(scheme) {
+	case "gotify", "join", "ntfy", "pushbullet", "pushover", "bark", "opsgenie":
+		return true
+	}
+	return false
+}
+
+// backoff is how long a notice waits after a try that failed: 5 s, doubling to 2 min.
+func backoff(tries int) time.Duration {
+	return min(5*time.Second<<min(tries-1, 10), 2*time.Minute)
+}

@@ -1,0 +1,140 @@
+package alert
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+func writeTemplates(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+var gone = medispatcher.Notice{
+	Kind: medispatcher.NoticeAlert, At: time.Unix(1_700_000_100, 0), Since: time.Unix(1_700_000_000, 0),
+	Alert: medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: "s", Host: "host-1"},
+}
+
+func TestBuiltInTexts(t *testing.T) {
+	own := texts(t)
+	if err := own.try(); err != nil {
+		t.Fatal(err)
+	}
+	want := `[ALERT] gone s: paused: its worker answered 410 Gone
+
+Messages wait until it is resumed: medispatcher sub resume s
+Since:       2023-11-14 22:13:20 UTC
+Found by:    host-1
+s has no receivers of its own (alert.urls), so the default ones have this.
+`
+	if got := own.Text(&gone); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	over := gone
+	over.Kind, over.OwnReceivers, over.Env = medispatcher.NoticeRecovered, true, "PUB"
+	want = "[RECOVERED] gone s: resumed\n\nSince:       2023-11-14 22:13:20 UTC\nFound by:    host-1, environment PUB\n"
+	if got := own.Text(&over); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	for _, rule := range Rules {
+		n := gone
+		n.Rule = rule
+		if text := own.Text(&n); !strings.HasPrefix(text, "[ALERT] "+rule+" s: ") || strings.Contains(text, "<no value>") || strings.Contains(text, "\n\n\n") {
+			t.Errorf("%s", text)
+		}
+	}
+}
+
+func TestTemplatesAreReplaced(t *testing.T) {
+	dir := writeTemplates(t, map[string]string{
+		"de.tmpl":   `{{define "gone"}}angehalten{{template "_end"}}{{end}}{{define "_end"}}!{{end}}`,
+		"foot.tmpl": `{{define "footer"}}Rechner {{.Host}}{{end}}`,
+		"README":    `{{`,
+	})
+	own, err := LoadTexts(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := own.Text(&gone); got != "[ALERT] gone s: angehalten!\n\nMessages wait until it is resumed: medispatcher sub resume s\nRechner host-1\n" {
+		t.Error(got)
+	}
+	if own, err = LoadTexts(filepath.Join(dir, "foot.tmpl")); err != nil || !strings.HasSuffix(own.Text(&gone), "Rechner host-1\n") {
+		t.Error(own, err)
+	}
+}
+
+// TestWrongTemplates are found before anything runs, each with its file and line.
+func TestWrongTemplates(t *testing.T) {
+	dir := writeTemplates(t, map[string]string{
+		"a.tmpl": "\n{{define \"gone\"}}{{.Host}",
+		"b.tmpl": `{{define "gonne"}}x{{end}}`,
+	})
+	_, err := LoadTexts(dir)
+	for _, want := range []string{"a.tmpl:2", `b.tmpl: defines "gonne", which is used nowhere`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	dir = writeTemplates(t, map[string]string{"c.tmpl": "\n\n{{define \"gone\"}}{{.Hosst}}{{end}}"})
+	if _, err := LoadTexts(dir); err == nil || !strings.Contains(err.Error(), "c.tmpl:3") || !strings.Contains(err.Error(), "Hosst") {
+		t.Error(err)
+	}
+	for path, want := range map[string]string{"/no/such": "no such file", t.TempDir(): "holds no file *.tmpl"} {
+		if _, err := LoadTexts(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestTemplateThatFailsLater: what fails on the data of the night is replaced by the built-in text.
+func TestTemplateThatFailsLater(t *testing.T) {
+	own, err := LoadTexts(writeTemplates(t, map[string]string{
+		"a.tmpl": `{{define "gone"}}{{if .Host}}{{index .Host 99}}{{end}}{{end}}`,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := own.Line(&gone); got != "[ALERT] gone s: paused: its worker answered 410 Gone" {
+		t.Error(got)
+	}
+}
+
+// TestHostileText: what producers and workers wrote stays on its line.
+func TestHostileText(t *testing.T) {
+	n := gone
+	n.Rule = medispatcher.RuleMessageFailures
+	n.Message, n.LastError, n.Topic = "id\r\nBcc: all@example.com", "\x1b[31m\xff\u202e", strings.Repeat("x", 1000)
+	text := texts(t).Text(&n)
+	if strings.ContainsAny(text, "\r\x1b\u202e") || strings.Contains(text, "\nBcc") {
+		t.Errorf("%q", text)
+	}
+	n.Message = strings.Repeat("ü", 1000)
+	if line := texts(t).Line(&n); len(line) > maxLine+len("…") || strings.ContainsRune(line, '\uFFFD') {
+		t.Errorf("%d bytes: %s", len(line), line)
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-1: "0s", 0: "0s", 1500 * time.Microsecond: "2ms", 90 * time.Second: "1m30s", 2 * time.Hour: "2h", 2*time.Hour + 29*time.Second: "2h",
+		3 * time.Minute: "3m", 30*time.Hour + 40*time.Second: "30h1m", 100 * time.Hour: "4d",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%d: %s, want %s", d, got, want)
+		}
+	}
+	if bytes(1023) != "1023 B" || bytes(3<<30) != "3.0 GiB" {
+		t.Error(bytes(1023), bytes(3<<30))
+	}
+}

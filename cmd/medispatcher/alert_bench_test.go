@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/alert"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+var calls = regexp.MustCompile(`cmdstat_\S+:calls=(\d+),usec=(\d+)`)
+
+// worked is how many commands Redis ran so far, scripts counted with what they call, and how long.
+func worked(b *testing.B, c redis.UniversalClient) (commands, usec float64) {
+	b.Helper()
+	info, err := c.Info(b.Context(), "commandstats").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		if m := calls.FindStringSubmatch(line); m != nil && !strings.Contains(line, "cmdstat_info") {
+			n, _ := strconv.ParseFloat(m[1], 64)
+			us, _ := strconv.ParseFloat(m[2], 64)
+			commands += n
+			if !strings.Contains(line, "cmdstat_eval") { // whose time holds that of what it calls
+				usec += us
+			}
+		}
+	}
+	return commands, usec
+}
+
+// BenchmarkAlertRound is one look at 10,000 subscriptions on a real redis-server, of which so many had
+// something to do lately, and of those one in ten has a backlog near its threshold.
+func BenchmarkAlertRound(b *testing.B) {
+	const all = 10_000
+	env := streamstest.Real(b)
+	store := env.Open(b, env.Config("me"))
+	subs := make(map[string]medispatcher.Subscription, all)
+	ids := make([]string, all)
+	pipe := env.Client.Pipeline()
+	now := time.Now().Unix()
+	for i := range all {
+		id := fmt.Sprintf("s%05d", i)
+		ids[i] = id
+		policy := medispatcher.DefaultAlert()
+		policy.Backlog = 20
+		subs[id] = medispatcher.Subscription{ID: id, Alert: policy}
+		n := 1
+		if i%10 == 0 {
+			n = 18
+		}
+		for range n {
+			pipe.XAdd(b.Context(), &redis.XAddArgs{Stream: "medis:{0}:ch:" + id, Values: []any{"topic", "a.b", "body", "x"}})
+		}
+		for age := range int64(5) {
+			pipe.HSet(b.Context(), fmt.Sprintf("medis:stats:{0}:m%d", now/60-age), "failed:"+id, 3, "sent:"+id, 100)
+		}
+		if pipe.Len() > 5000 {
+			if _, err := pipe.Exec(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if _, err := pipe.Exec(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	texts, err := alert.LoadTexts("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, active := range []int{0, 100, 1000, all} {
+		b.Run(fmt.Sprintf("active=%d", active), func(b *testing.B) {
+			m := alert.NewMonitor(alert.MonitorConfig{
+				Host: "h", Texts: texts, Log: slog.New(slog.DiscardHandler), Active: func() []string { return ids[:active] },
+				Thresholds:    alert.Thresholds{Incoming: 5000, IncomingAge: time.Minute, TotalBacklog: 1_000_000, Memory: 80, DispatcherLost: true, Every: time.Minute},
+				Subscriptions: func() map[string]medispatcher.Subscription { return subs },
+			}, store)
+			commands, usec := worked(b, env.Client)
+			for b.Loop() {
+				if err := m.Round(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			more, muchLonger := worked(b, env.Client)
+			n := float64(b.N)
+			b.ReportMetric((more-commands)/n, "commands/round")
+			b.ReportMetric((muchLonger-usec)/n/1000, "redis-ms/round")
+			b.ReportMetric(float64(b.Elapsed().Milliseconds())/n, "ms/round")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+func (a *app) alertCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:                   "alert COMMAND",
+		DisableFlagsInUseLine: true,
+		GroupID:               groupOperate,
+		Short:                 "See which alerts fire, try their receivers",
+		Long: `See which alerts fire and what was sent of late, and try the receivers.
+MEDIS_ALERT_URLS names the default receivers, alert.urls those of a subscription.`,
+		Example: `  medispatcher alert ls
+  medispatcher alert test
+  medispatcher alert test --sub billing`,
+		Args: noSuchCommand,
+		RunE: needsCommand,
+	}
+	cmd.AddCommand(a.alertListCommand(), a.alertTestCommand())
+	return cmd
+}
+
+func (a *app) alertListCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List what fires and the last hundred notices",
+		Args:  noArgs,
+		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
+			ctx, cancel := context.WithTimeout(ctx, stepWithin)
+			defer cancel()
+			all, err := s.store.Alerts(ctx)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(s.stdout, all, "  ")
+			}
+			return s.printAlerts(all)
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (s *state) printAlerts(all medispatcher.Alerts) error {
+	if all.FiringCount == 0 {
+		_, _ = fmt.Fprintln(s.stdout, "nothing fires")
+	} else {
+		t := table{header: []string{"RULE", "SUBSCRIPTION", ">FOR", ">NOTICES", "TEXT"}}
+		for _, f := range all.Firing {
+			t.add(f.Rule, orDash(f.Subscription), age(time.Since(f.Since)), strconv.Itoa(f.Notices), f.Line)
+		}
+		if err := t.write(s.stdout); err != nil {
+			return err
+		}
+		if more := all.FiringCount - len(all.Firing); more > 0 {
+			_, _ = fmt.Fprintf(s.stdout, "and %d more\n", more)
+		}
+	}
+	if len(all.Last) == 0 {
+		return nil
+	}
+	t := table{header: []string{"SENT", "KIND", "OUTCOME", "TEXT"}}
+	for _, n := range all.Last {
+		outcome := n.Outcome
+		if outcome == "" {
+			outcome = "under way"
+		}
+		t.add(n.At.Local().Format(time.DateTime), n.Kind, shorten(outcome), n.Line)
+	}
+	_, _ = fmt.Fprintln(s.stdout)
+	return t.write(s.stdout)
+}
+
+func (a *app) alertTestCommand() *cobra.Command {
+	var sub string
+	cmd := &cobra.Command{
+		Use:   "test",
+		Short: "Send a notice to the receivers in force, from here",
+		Long: `Send one notice to the default receivers, or to those of a subscription, and say what became
+of it at each. It is sent by this command, not by a dispatcher: what cannot be reached from
+here may be reached from there; POST /api/v1/alerts/test sends from there.`,
+		Args: noArgs,
+		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
+			return s.testAlert(ctx, sub)
+		}),
+	}
+	cmd.Flags().StringVar(&sub, "sub", "", "the receivers of this `ID`; without it the default ones")
+	return cmd
+}
+
+func (s *state) testAlert(ctx context.Context, sub string) error {
+	if err := knownSubscription(ctx, s.registry, sub); err != nil {
+		return err
+	}
+	subs := func() map[string]medispatcher.Subscription { return s.registry.Snapshot().Subs }
+	notifier, _, err := s.notifier(subs, s.store)
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	receipts := notifier.Test(ctx, sub, s.cfg.Env, host)
+	if len(receipts) == 0 {
+		return configError{"there are no receivers: set MEDIS_ALERT_URLS, or alert.urls of the subscription"}
+	}
+	t := table{header: []string{"RECEIVER", "RESULT"}}
+	failed := 0
+	for _, r := range receipts {
+		result := "sent"
+		if !r.Sent {
+			result = r.Error
+			failed++
+		}
+		t.add(r.Receiver, result)
+	}
+	if err := t.write(s.stdout); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %s failed", failed, counted(int64(len(receipts)), "receiver"))
+	}
+	return nil
+}

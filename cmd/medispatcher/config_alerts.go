@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/alert"
+)
+
+// Receivers is a list of URLs that alerts go to.
+type Receivers []string
+
+// UnmarshalText reads a list as alert.SplitURLs does.
+func (r *Receivers) UnmarshalText(text []byte) error {
+	*r = alert.SplitURLs(string(text))
+	return nil
+}
+
+func (r Receivers) String() string { return strings.Join(r, " ") }
+
+// maskReceivers shows where alerts go, and no secret of how.
+func maskReceivers(list string) string {
+	urls := alert.SplitURLs(list)
+	for i, u := range urls {
+		urls[i] = alert.Mask(u)
+	}
+	return strings.Join(urls, " ")
+}
+
+// alertPolicy is what holds for a subscription that says nothing of alerts. It has no receivers:
+// that the default ones are used is to be seen.
+func (c *Config) alertPolicy() medispatcher.AlertPolicy {
+	return medispatcher.AlertPolicy{
+		Enabled: c.AlertEnabled, URLs: []string{}, Window: medispatcher.Duration(c.AlertWindow), Failures: c.AlertFailures,
+		MessageFailures: c.AlertMsgFailures, Backlog: c.AlertBacklog, Every: medispatcher.Duration(c.AlertEvery),
+	}
+}
+
+func (c *Config) alertThresholds() alert.Thresholds {
+	return alert.Thresholds{
+		Incoming: c.AlertIncoming, IncomingAge: c.AlertIncomingAge, TotalBacklog: c.AlertTotalBacklog,
+		Memory: c.AlertMemory, DispatcherLost: c.AlertDispatcherLost, Every: c.AlertEvery,
+	}
+}
+
+// alerts checks receivers and templates.
+func (c *checker) alerts() {
+	for i, u := range c.cfg.AlertURLs {
+		if err := alert.CheckURL(u); err != nil {
+			c.test("MEDIS_ALERT_URLS", fmt.Errorf("number %d, %s, %w", i+1, alert.Mask(u), err))
+		}
+	}
+	_, err := alert.LoadTexts(c.cfg.AlertTemplates)
+	for _, err := range unjoin(err) {
+		c.test("MEDIS_ALERT_TEMPLATES", err)
+	}
+}

@@ -1,0 +1,131 @@
+package streams
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// Causes keep an alert firing: messages that fail, and dispatchers whose breaker is open. There is no
+// telling when they end but by looking: a message may be delivered by any dispatcher, and a
+// dispatcher may die. A message is told by its partition and entry, a dispatcher by its id.
+
+// MessageCause names a message as the cause of an alert.
+func MessageCause(p int, entryID string) string { return strconv.Itoa(p) + " " + entryID }
+
+// AlertCauses counts what keeps alerts firing, by key, and forgets what does not any more: messages
+// that failed some seconds ago and have no failure record now, for they were delivered, died or were
+// purged, and dispatchers that did not say it again for some time.
+func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (map[string]int64, error) {
+	left := make(map[string]int64, len(alerts))
+	if len(alerts) == 0 {
+		return left, nil
+	}
+	pipe := s.client.Pipeline()
+	clock := pipe.Time(ctx)
+	lists := make([]*redis.ZSliceCmd, len(alerts))
+	for i := range alerts {
+		lists[i] = pipe.ZRangeWithScores(ctx, s.keys.alerts("causes:"+alerts[i].Key()), 0, -1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, failed("read the causes of alerts", err)
+	}
+	now := float64(clock.Val().UnixMilli())
+	type doubt struct {
+		key, cause string
+		failing    *redis.BoolCmd
+	}
+	var doubts []doubt
+	gone := map[string][]any{}
+	pipe = s.client.Pipeline()
+	for i := range alerts {
+		key := alerts[i].Key()
+		for _, z := range lists[i].Val() {
+			cause, _ := z.Member.(string)
+			left[key]++
+			switch age := now - z.Score; {
+			case alerts[i].Rule != medispatcher.RuleMessageFailures:
+				if age > float64(causeHeld.Milliseconds()) {
+					gone[key] = append(gone[key], cause)
+				}
+			case age > float64(causeSettle.Milliseconds()):
+				p, entry, _ := strings.Cut(cause, " ")
+				partition, _ := strconv.Atoi(p)
+				doubts = append(doubts, doubt{key, cause, pipe.HExists(ctx, s.keys.failures(partition, alerts[i].Subscription), entry)})
+			}
+		}
+	}
+	if len(doubts) > 0 {
+		if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+			return nil, failed("look at failing messages", err)
+		}
+		for _, d := range doubts {
+			if !d.failing.Val() {
+				gone[d.key] = append(gone[d.key], d.cause)
+			}
+		}
+	}
+	return left, s.dropCauses(ctx, gone, left)
+}
+
+func (s *Store) dropCauses(ctx context.Context, gone map[string][]any, left map[string]int64) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	pipe := s.client.Pipeline()
+	for key, causes := range gone {
+		pipe.ZRem(ctx, s.keys.alerts("causes:"+key), causes...)
+		left[key] -= int64(len(causes))
+	}
+	_, err := pipe.Exec(ctx)
+	return failed("forget causes of alerts", err)
+}
+
+// holdScript says again that a cause goes on. KEYS causes of alerts. ARGV cause.
+// Returns for each alert 1 where it knows of the cause, else 0. Safe to repeat. ZREM comes first
+// because it is allowed out of memory, and so is then ZADD.
+var holdScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZREM', KEYS[1], '')
+local out = {}
+for i, key in ipairs(KEYS) do
+  out[i] = 0
+  if redis.call('ZSCORE', key, ARGV[1]) then
+    redis.call('ZADD', key, now, ARGV[1])
+    out[i] = 1
+  end
+end
+return out
+`)
+
+// HoldCause says again that this process's cause keeps alerts firing, and lists those that do not know
+// of it, for they ended or Redis lost them: they are to be raised again.
+func (s *Store) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cause string) (unknown []medispatcher.Alert, err error) {
+	for chunk := range slices.Chunk(alerts, sweepChunk) {
+		k := make([]string, len(chunk))
+		for i := range chunk {
+			k[i] = s.keys.alerts("causes:" + chunk[i].Key())
+		}
+		known, err := holdScript.Run(ctx, s.client, k, cause).Int64Slice()
+		if err != nil {
+			return nil, failed("hold alerts", err)
+		}
+		for i := range chunk {
+			if i >= len(known) || known[i] == 0 {
+				unknown = append(unknown, chunk[i])
+			}
+		}
+	}
+	return unknown, nil
+}
+
+// EndCause says that a cause keeps an alert firing no longer.
+func (s *Store) EndCause(ctx context.Context, a medispatcher.Alert, cause string) error {
+	return failed("end the cause of an alert", s.client.ZRem(ctx, s.keys.alerts("causes:"+a.Key()), cause).Err())
+}

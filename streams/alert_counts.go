@@ -1,0 +1,124 @@
+package streams
+
+import (
+	"bufio"
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Lengths counts the messages in the channels of subscriptions, over all partitions, in the order of
+// subs: a fraction of what ChannelStatus costs.
+func (s *Store) Lengths(ctx context.Context, subs []string) ([]int64, error) {
+	sums := make([]int64, len(subs))
+	for p := range s.cfg.Partitions {
+		for from := 0; from < len(subs); from += sweepChunk {
+			chunk := subs[from:min(from+sweepChunk, len(subs))]
+			pipe := s.client.Pipeline()
+			lengths := make([]*redis.IntCmd, len(chunk))
+			for i, sub := range chunk {
+				lengths[i] = pipe.XLen(ctx, s.keys.channel(p, sub))
+			}
+			if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+				return nil, failed("measure channels", err)
+			}
+			for i, n := range lengths {
+				sums[from+i] += n.Val()
+			}
+		}
+	}
+	return sums, nil
+}
+
+// CountedWithin sums counts such as "failed" of subscriptions over a window that ends now, in the order of
+// subs. Its far edge lies inside a second for windows up to a minute, inside a minute up to an hour and
+// inside an hour above that; of that bucket, the share is taken that lies within the window.
+func (s *Store) CountedWithin(ctx context.Context, what string, window time.Duration, subs []string) ([]int64, error) {
+	if len(subs) == 0 {
+		return nil, nil
+	}
+	now, err := s.client.Time(ctx).Result()
+	if err != nil {
+		return nil, failed("time", err)
+	}
+	buckets, share := windowBuckets(now, window)
+	fields := make([]string, len(subs))
+	place := make(map[string]int, len(subs))
+	for i, sub := range subs {
+		fields[i] = what + ":" + sub
+		place[fields[i]] = i
+	}
+	sums, edges := make([]int64, len(subs)), make([]int64, len(subs))
+	oldest := int64(len(buckets) - 1)
+	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
+		if b.age == oldest {
+			edges[place[field]] += n
+			return
+		}
+		sums[place[field]] += n
+	})
+	for i, n := range edges {
+		sums[i] += int64(float64(n) * share)
+	}
+	return sums, err
+}
+
+// windowBuckets are the count hashes that a window touches, the newest first, and the share of the oldest one
+// that lies within it.
+func windowBuckets(now time.Time, window time.Duration) (buckets []bucket, share float64) {
+	kind, size := byte('h'), time.Hour
+	switch {
+	case window <= time.Minute:
+		kind, size = 's', time.Second
+	case window <= time.Hour:
+		kind, size = 'm', time.Minute
+	}
+	newest, into := now.UnixNano()/int64(size), time.Duration(now.UnixNano()%int64(size))
+	rest := max(0, window-into) // what the bucket under way leaves
+	edge := int64(rest/size) + 1
+	for age := range edge + 1 {
+		buckets = append(buckets, bucket{kind, newest - age, age})
+	}
+	return buckets, float64(rest%size) / float64(size)
+}
+
+// Memory is what Redis uses and may use, in bytes, of the fullest master of a cluster. limit 0: it has none.
+func (s *Store) Memory(ctx context.Context) (used, limit int64, err error) {
+	look := func(ctx context.Context, c redis.Cmdable) (int64, int64, error) {
+		info, err := c.Info(ctx, "memory").Result()
+		if err != nil {
+			return 0, 0, failed("read the memory of Redis", err)
+		}
+		return infoNumber(info, "used_memory"), infoNumber(info, "maxmemory"), nil
+	}
+	cluster, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return look(ctx, s.client)
+	}
+	var mu sync.Mutex
+	err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+		u, l, err := look(ctx, c)
+		mu.Lock()
+		defer mu.Unlock()
+		if l > 0 && (limit == 0 || float64(u)/float64(l) > float64(used)/float64(limit)) {
+			used, limit = u, l
+		}
+		return err
+	})
+	return used, limit, err
+}
+
+// infoNumber finds a number in the answer of INFO; 0: it is not there.
+func infoNumber(info, name string) int64 {
+	for lines := bufio.NewScanner(strings.NewReader(info)); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), name+":"); ok {
+			n, _ := strconv.ParseInt(value, 10, 64)
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,160 @@
+package streams
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// claimScript takes notices to be sent, each for the time of a lease: whoever dies with one leaves
+// it to the others.
+//
+// KEYS outbox, due, claims. ARGV dispatcher, ms of the lease, limit, ms until a notice whose turn
+// has not come is looked at again. Returns {id, notice, tries, receivers that have it} for each.
+//
+// A notice that comes after another one waits until that is settled: nobody shall read of a recovery
+// before the alert. Safe to repeat: what a lost reply hides comes back when its lease ends. ZREM
+// comes first because it is allowed out of memory, and so is then all that follows.
+var claimScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local out = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[3])) do
+  redis.call('ZREM', KEYS[2], id)
+  local text = redis.call('HGET', KEYS[1], id)
+  if text then
+    local after = string.match(text, '^%S+ %d+ %d+ (%d+) ')
+    if after and after ~= '0' and redis.call('HEXISTS', KEYS[1], after) == 1 then
+      redis.call('ZADD', KEYS[2], now + ARGV[4], id)
+    else
+      local tries, done = string.match(redis.call('HGET', KEYS[3], id) or '', '^%S* (%d+) (.*)$')
+      tries = (tonumber(tries) or 0) + 1
+      redis.call('HSET', KEYS[3], id, ARGV[1] .. ' ' .. tries .. ' ' .. (done or ''))
+      redis.call('ZADD', KEYS[2], now + ARGV[2], id)
+      out[#out + 1] = {id, text, tries, done or ''}
+    end
+  end
+end
+return out
+`)
+
+// afterPause is how long a notice waits that has to come after another one.
+const afterPause = time.Second
+
+// ClaimNotices takes up to limit notices that wait to be sent, for the time of a lease.
+func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration) ([]medispatcher.Notice, error) {
+	res, err := claimScript.Run(ctx, s.client, s.outboxKeys(), s.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds()).Slice()
+	if err != nil {
+		return nil, failed("claim notices", err)
+	}
+	var list []medispatcher.Notice
+	for _, r := range res {
+		row, _ := r.([]any)
+		if len(row) != 4 {
+			continue
+		}
+		id, _ := row[0].(string)
+		text, _ := row[1].(string)
+		n, ok := readNotice(id, text)
+		if !ok { // written by somebody else: nothing can be sent
+			n.ID, _ = strconv.ParseInt(id, 10, 64)
+			if _, err := s.SettleNotice(ctx, &n, "not sent: unreadable", false); err != nil {
+				return list, err
+			}
+			continue
+		}
+		n.Tries = toInt(row[2])
+		if done, _ := row[3].(string); done != "" {
+			n.Done = strings.Split(done, ",")
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+func (s *Store) outboxKeys(more ...string) []string {
+	k := []string{s.keys.alerts("outbox"), s.keys.alerts("due"), s.keys.alerts("claims")}
+	for _, name := range more {
+		k = append(k, s.keys.alerts(name))
+	}
+	return k
+}
+
+// markScript notes that a receiver has a notice. KEYS claims. ARGV dispatcher, id, receiver.
+// Returns 1 when the notice is the dispatcher's. Safe to repeat: a receiver is noted once.
+var markScript = redis.NewScript(`
+local me, tries, done = string.match(redis.call('HGET', KEYS[1], ARGV[2]) or '', '^(%S*) (%d+) (.*)$')
+if me ~= ARGV[1] then return 0 end
+if string.find(',' .. done .. ',', ',' .. ARGV[3] .. ',', 1, true) then return 1 end
+if done ~= '' then done = done .. ',' end
+redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[1], ARGV[2], me .. ' ' .. tries .. ' ' .. done .. ARGV[3])
+return 1
+`)
+
+// MarkNotice notes that a receiver has a notice that this process took, so that no repetition
+// goes there. receiver is a name without commas and spaces.
+func (s *Store) MarkNotice(ctx context.Context, id int64, receiver string) error {
+	return failed("mark a notice", markScript.Run(ctx, s.client, []string{s.keys.alerts("claims")}, s.cfg.ID, id, receiver).Err())
+}
+
+// settleScript ends a notice.
+//
+// KEYS outbox, due, claims, outcomes, history, firing. ARGV dispatcher, id, outcome, "1" where
+// nobody has it, key of its alert. Returns 1 when the notice was the dispatcher's.
+//
+// Of an alert that nobody heard of there is no recovery to tell: its notices are not counted. Safe to
+// repeat: a notice that is not the dispatcher's is left alone. HDEL comes first because it is allowed out
+// of memory, and so is then all that follows.
+var settleScript = redis.NewScript(`
+local me = string.match(redis.call('HGET', KEYS[3], ARGV[2]) or '', '^(%S*) ')
+if me ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[2])
+redis.call('ZREM', KEYS[2], ARGV[2])
+local oldest = redis.call('LINDEX', KEYS[5], -1)
+if oldest and tonumber(string.match(oldest, '^%d+')) <= tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[4], ARGV[2], ARGV[3])
+end
+if ARGV[4] == '1' then
+  local since, notices, last, alert = string.match(redis.call('HGET', KEYS[6], ARGV[5]) or '', '^(%d+) (%d+) (%d+) (.*)$')
+  if notices == '1' and last == ARGV[2] then
+    redis.call('HSET', KEYS[6], ARGV[5], since .. ' 0 0 ' .. alert)
+  end
+end
+return 1
+`)
+
+// SettleNotice ends a notice that this process took. unsent says that no receiver has it.
+func (s *Store) SettleNotice(ctx context.Context, n *medispatcher.Notice, outcome string, unsent bool) (mine bool, err error) {
+	k := s.outboxKeys("outcomes", "history", "firing")
+	mine, err = settleScript.Run(ctx, s.client, k, s.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
+	return mine, failed("settle a notice", err)
+}
+
+// postponeScript puts a notice off. KEYS due, claims. ARGV dispatcher, id, ms, "1" where the try
+// that ends does not count. Returns 1 when the notice was the dispatcher's. Safe to repeat: it then
+// is nobody's.
+var postponeScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local me, tries, done = string.match(redis.call('HGET', KEYS[2], ARGV[2]) or '', '^(%S*) (%d+) (.*)$')
+if me ~= ARGV[1] then return 0 end
+if ARGV[4] == '1' then tries = tries - 1 end
+redis.call('HDEL', KEYS[2], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], '- ' .. tries .. ' ' .. done)
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[2])
+return 1
+`)
+
+// PostponeNotice gives a notice that this process took back, to be taken by anyone after a time.
+// uncounted says that it was not tried.
+func (s *Store) PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error {
+	k := []string{s.keys.alerts("due"), s.keys.alerts("claims")}
+	return failed("put a notice off", postponeScript.Run(ctx, s.client, k, s.cfg.ID, id, delay.Milliseconds(), uncounted).Err())
+}
