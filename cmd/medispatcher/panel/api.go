@@ -55,6 +55,7 @@ func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a.historyRoutes()
 	a.storyRoutes()
 	a.statusRoutes()
+	a.statsRoutes()
 	a.healthRoutes()
 	a.documentRoute()
 }
