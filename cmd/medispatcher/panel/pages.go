@@ -75,20 +75,20 @@ func newPages(cfg Config, deps Deps, s *sessions, mux *http.ServeMux) *pages {
 	return p
 }
 
-// parse reads each page's template together with those that begin with an underscore.
+// parse reads each page's template together with those that are shared.
 func (p *pages) parse() map[string]*template.Template {
 	files, err := fs.Sub(templateFiles, "templates")
 	if err != nil {
 		panic(err) // embedded
 	}
-	shared := template.Must(template.New("").Funcs(viewFuncs).ParseFS(files, "_*.html"))
+	shared := template.Must(template.New("").Funcs(viewFuncs).ParseFS(files, "shared_*.html"))
 	views := map[string]*template.Template{}
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
 		panic(err)
 	}
 	for _, name := range names {
-		if !strings.HasPrefix(name, "_") {
+		if !strings.HasPrefix(name, "shared_") {
 			view := template.Must(template.Must(shared.Clone()).ParseFS(files, name))
 			views[strings.TrimSuffix(name, path.Ext(name))] = view
 		}
