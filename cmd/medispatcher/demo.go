@@ -29,6 +29,7 @@ var demoSubscriptions = []struct{ id, doc string }{
 
 // runDemo adds subscriptions and a trickle of messages.
 func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
+	ctx = medispatcher.WithActor(ctx, "dev --demo")
 	doc := fmt.Sprintf(`{"topic":"demo.>","urls":[%q]}`, recv.url())
 	if _, _, _, err := d.registry.Put(ctx, "demo", []byte(doc), ""); err != nil {
 		return stoppedOr(ctx, err)

@@ -37,6 +37,9 @@ type row struct {
 	Stats medispatcher.SubscriptionStats
 }
 
+// Waits is how many messages are not settled.
+func (r row) Waits() int64 { return r.Ready + r.Buried }
+
 type listData struct {
 	listQuery
 	Rows     []row

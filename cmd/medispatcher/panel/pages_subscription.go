@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	failingShown = 20
+	failingShown = 10
 	changesShown = 20
 )
 
@@ -29,7 +29,6 @@ type subscriptionData struct {
 	Changes   []change
 	Unusable  string // what is wrong with the stored document
 	InFlight  int64
-	DeadShown bool
 }
 
 // change is one of the history as a page shows it.

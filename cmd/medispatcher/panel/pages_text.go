@@ -18,7 +18,7 @@ import (
 
 // viewFuncs are what templates say things with.
 var viewFuncs = template.FuncMap{
-	"n": func(v any) string { return number(reflect.ValueOf(v).Int()) }, "ms": millis, "age": ageOf, "ago": ago, "until": until, "text": shortText, "utc": utc,
+	"n": func(v any) string { return number(reflect.ValueOf(v).Int()) }, "ms": millis, "age": ageOf, "ago": ago, "since": func(t time.Time) string { return words(time.Since(t)) }, "until": until, "text": shortText, "utc": utc,
 	"state": stateWord, "join": strings.Join, "json": jsonText, "long": func(n int) int64 { return int64(n) },
 	"plural": func(v any, one string) string { return plural(reflect.ValueOf(v).Int(), one) },
 }

@@ -63,14 +63,11 @@ export function publishing({ update, setAddress }) {
       for (let i = 0; i < 150 && mine === following; i++) { // five minutes
         await update();
         const told = await storyOf(id, story);
-        if (told === 'done') break;
-        const now = totals();
-        const subs = Object.keys(now);
-        const settled = subs.filter((s) => ['sent', 'dead'].some((t) => now[s][t] > (base[s]?.[t] ?? 0)));
-        if (told === 'none') {
-          tell(state, !subs.length ? 'Redis has it; no subscription wants this topic.'
-            : settled.length === subs.length ? 'Every subscription of the topic settled a message since.' : `${settled.length} of ${subs.length} subscriptions of the topic settled a message since.`);
-          if (subs.length && settled.length === subs.length) break;
+        const subs = Object.keys(totals()).length;
+        if (told === 'gone' || told === 'settled') {
+          if (told === 'gone') story.replaceChildren();
+          tell(state, subs ? `Settled: every one of the ${subs === 1 ? 'subscription' : `${subs} subscriptions`} that wanted it has it.` : 'No subscription wants this topic: it was counted as unroutable.');
+          break;
         }
         await new Promise((done) => setTimeout(done, 500 + 100 * Math.min(i, 20)));
       }
