@@ -18,17 +18,17 @@ const (
 )
 
 type subscriptionData struct {
-	Sub       medispatcher.Subscription // masked
-	Rev       string
-	Channel   medispatcher.ChannelStatus
-	Stats     medispatcher.SubscriptionStats
-	Alive     int // dispatchers
-	Findings  []finding
-	Failing   []medispatcher.Failing
-	Groups    []fieldGroup
-	Changes   []change
-	Unusable  string // what is wrong with the stored document
-	InFlight  int64
+	Sub      medispatcher.Subscription // masked
+	Rev      string
+	Channel  medispatcher.ChannelStatus
+	Stats    medispatcher.SubscriptionStats
+	Alive    int // dispatchers
+	Findings []finding
+	Failing  []medispatcher.Failing
+	Groups   []fieldGroup
+	Changes  []change
+	Unusable string // what is wrong with the stored document
+	InFlight int64
 }
 
 // change is one of the history as a page shows it.

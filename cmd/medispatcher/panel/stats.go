@@ -107,7 +107,9 @@ func (a *api) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	page.Sums, page.Topics, page.Subscriptions = st.Sums, st.Topics, st.Subscriptions
+	page.Sums = st.Sums
+	page.Topics = append([]medispatcher.TopicStats{}, st.Topics...) // [] in JSON, never null
+	page.Subscriptions = append([]medispatcher.SubscriptionStats{}, st.Subscriptions...)
 	return &statsOutput{page}, nil
 }
 
