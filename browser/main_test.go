@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -145,7 +146,6 @@ type worker struct {
 	hold   chan struct{}
 	bodies []string
 	inside int // requests under way
-	most   int
 }
 
 func newWorker(t *testing.T) *worker {
@@ -155,7 +155,6 @@ func newWorker(t *testing.T) *worker {
 		body, _ := io.ReadAll(r.Body)
 		w.mu.Lock()
 		w.inside++
-		w.most = max(w.most, w.inside)
 		hold, broken := w.hold, w.broken
 		w.mu.Unlock()
 		if hold != nil {
@@ -181,6 +180,33 @@ func (w *worker) set(change func(w *worker)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change(w)
+}
+
+func (w *worker) took() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.bodies)
+}
+
+// await waits until a condition on the worker holds.
+func (w *worker) await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(time.Minute)
+	for {
+		w.mu.Lock()
+		done := holds()
+		w.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("no %s", what)
+		}
+	}
 }
 
 // browser is one tab of a fresh Chromium.
