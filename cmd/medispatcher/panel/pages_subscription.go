@@ -128,7 +128,7 @@ func subscriptionFindings(d *subscriptionData) []finding {
 			}
 		}
 		out = append(out, finding{Level: "bad",
-			Text: fmt.Sprintf("Its worker fails every attempt, since %s: %s back its messages.", words(time.Since(since)), holders(len(c.HeldBy))),
+			Text: fmt.Sprintf("Its worker has failed every attempt for %s: %s back its messages.", words(time.Since(since)), holders(len(c.HeldBy))),
 			Do:   "Nothing is lost: messages wait, and a probe goes out every five seconds. Repair the worker, and delivery goes on by itself."})
 	case c.State == medispatcher.Paused:
 		out = append(out, finding{Level: "note", Text: fmt.Sprintf("Paused: nothing is pushed. %s.", waits(c.Ready+c.Buried)),
