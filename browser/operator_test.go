@@ -159,7 +159,7 @@ func TestHostileMessages(t *testing.T) {
 	}
 	unharmed("the letters")
 	var letters []string
-	for _, id := range strings.Split(b.eval(`[...document.querySelectorAll("[data-letter]")].map(e => e.dataset.letter).join()`), ",") {
+	for id := range strings.SplitSeq(b.eval(`[...document.querySelectorAll("[data-letter]")].map(e => e.dataset.letter).join()`), ",") {
 		letters = append(letters, "/subscriptions/evil/dead/"+id)
 	}
 	for _, path := range append(letters, "/subscriptions/evil/dead?q=%3Cscript%3E", "/subscriptions/slow", "/subscriptions/evil", "/dead", "/", "/subscriptions?q=%3Cscript%3E", "/publish?topic=evil.x") {
