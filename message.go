@@ -17,8 +17,11 @@ const (
 	DefaultType = "application/json"
 	// maxName bounds id, sender, key and type, in bytes: each becomes a key or a header.
 	maxName = 255
-	// maxHeaders bounds the headers field of a message, in bytes of JSON.
+	// maxHeaders bounds the names and values of a message's headers together, in bytes.
 	maxHeaders = 16 << 10
+	// maxHeadersJSON bounds them as JSON, where each byte may be escaped in six and a header
+	// has six more: what fits as it is must fit in JSON too.
+	maxHeadersJSON = 8 * maxHeaders
 	// maxDelay keeps a mistyped delay from hiding a message for ever.
 	maxDelay = 366 * 24 * time.Hour
 )
@@ -125,8 +128,8 @@ func decodeHeaders(s string) (map[string]string, error) {
 	if s == "" {
 		return nil, nil
 	}
-	if len(s) > maxHeaders {
-		return nil, fmt.Errorf("is %d bytes long; the limit is %d", len(s), maxHeaders)
+	if len(s) > maxHeadersJSON {
+		return nil, fmt.Errorf("is %d bytes long; the limit is %d", len(s), maxHeadersJSON)
 	}
 	var h map[string]string
 	if err := json.Unmarshal([]byte(s), &h); err != nil {

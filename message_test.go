@@ -1,10 +1,12 @@
 package medispatcher
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/quick"
@@ -245,5 +247,30 @@ func TestWebhookIDsDoNotCollide(t *testing.T) {
 	}
 	if err := quick.Check(lookalike, &quick.Config{MaxCount: 5000}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHeadersThatPassCanBeDecoded: what may be published is not quarantined later, however much
+// longer it is as JSON.
+func TestHeadersThatPassCanBeDecoded(t *testing.T) {
+	many := map[string]string{}
+	for i := range 3000 {
+		many["a"+strconv.Itoa(i)] = ""
+	}
+	for name, h := range map[string]map[string]string{
+		"escaped": {"a": strings.Repeat("<", 16<<10-1)}, "quotes": {"a": strings.Repeat(`"`, 16<<10-1)}, "tabs": {"a": strings.Repeat("\t", 16<<10-1)}, "many": many,
+	} {
+		m := Message{Topic: "a", Headers: h}
+		if err := m.Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		raw, err := json.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := DecodeEntry(map[string]string{"topic": "a", "body": "", "headers": string(raw)}, time.Now())
+		if err != nil || len(got.Headers) != len(h) {
+			t.Errorf("%s: %d bytes of JSON, %d headers: %v", name, len(raw), len(got.Headers), err)
+		}
 	}
 }

@@ -9,15 +9,10 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/solate/medispatcher"
 )
 
 // devHistory is how many messages have a story in development.
 const devHistory = 1000
-
-// demoEvery is the trickle of the demonstration.
-const demoEvery = time.Second
 
 // dev runs a dispatcher on a Redis in this process, with a sample receiver.
 func dev(ctx context.Context, env *environment, demo bool) error {
@@ -71,7 +66,7 @@ func banner(env *environment, d *daemon, recv *receiver, demo bool) {
   medispatcher dev: everything in one process.
   NOTHING SURVIVES A RESTART: the Redis is in memory. Use "medispatcher serve" for real.
 
-  API       http://%s   (OpenAPI at /openapi.json)
+  Panel     http://%s/   (its API is described at /openapi.json)
   Redis     redis://%s/0   (in memory; redis-cli can talk to it)
   Receiver  %s   (prints what it gets)
 
@@ -99,27 +94,6 @@ func runClock(ctx context.Context, mini *miniredis.Miniredis) error {
 		case now := <-tick.C:
 			mini.FastForward(now.Sub(last))
 			last = now
-		}
-	}
-}
-
-// runDemo adds a subscription and a trickle of messages.
-func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
-	doc := fmt.Sprintf(`{"topic":"demo.>","urls":[%q]}`, recv.url())
-	if _, _, _, err := d.registry.Put(ctx, "demo", []byte(doc), ""); err != nil {
-		return stoppedOr(ctx, err)
-	}
-	tick := time.NewTicker(demoEvery)
-	defer tick.Stop()
-	for n := 1; ; n++ {
-		m := medispatcher.Message{Topic: "demo.tick", Body: fmt.Appendf(nil, `{"tick":%d,"at":%q}`, n, time.Now().Format(time.TimeOnly)), Sender: "demo"}
-		if _, err := d.store.Publish(ctx, m); err != nil {
-			return stoppedOr(ctx, err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
 		}
 	}
 }

@@ -28,30 +28,41 @@ func Status(ctx context.Context, registry Subscriptions, counts Counts) (medispa
 		return st, err
 	}
 	st.Revision = revision
+	if st.Incoming, err = counts.IncomingStatus(ctx); err != nil {
+		return st, err
+	}
+	if st.Subscriptions, st.Dispatchers, err = Channels(ctx, counts, subs); err != nil {
+		return st, err
+	}
+	return st, nil
+}
+
+// Channels is the state of some subscriptions, sorted by id, and the dispatchers, which tell of the
+// open breakers. Neither is nil.
+func Channels(ctx context.Context, counts Counts, subs []medispatcher.Subscription) ([]medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
 	byID := make(map[string]medispatcher.Subscription, len(subs))
 	ids := make([]string, len(subs))
 	for i, s := range subs {
 		byID[s.ID], ids[i] = s, s.ID
 	}
 	slices.Sort(ids)
-	if st.Incoming, err = counts.IncomingStatus(ctx); err != nil {
-		return st, err
+	list, err := counts.ChannelStatus(ctx, ids)
+	if err != nil {
+		return nil, nil, err
 	}
-	if st.Subscriptions, err = counts.ChannelStatus(ctx, ids); err != nil {
-		return st, err
+	dispatchers, err := Dispatchers(ctx, counts)
+	if err != nil {
+		return nil, nil, err
 	}
-	if st.Dispatchers, err = Dispatchers(ctx, counts); err != nil {
-		return st, err
-	}
-	held := holders(st.Dispatchers)
-	for i := range st.Subscriptions {
-		c := &st.Subscriptions[i]
+	held := holders(dispatchers)
+	for i := range list {
+		c := &list[i]
 		c.Topic, c.State = byID[c.ID].Topic, StateOf(byID[c.ID])
 		if by := held[c.ID]; c.State == medispatcher.Active && len(by) > 0 {
 			c.State, c.HeldBy = medispatcher.BreakerOpen, by
 		}
 	}
-	return st, nil
+	return list, dispatchers, nil
 }
 
 // StateOf is what the subscription itself says of its state.

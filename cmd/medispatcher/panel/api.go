@@ -58,6 +58,7 @@ func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a.storyRoutes()
 	a.statusRoutes()
 	a.alertRoutes()
+	a.statsRoutes()
 	a.healthRoutes()
 	a.documentRoute()
 }

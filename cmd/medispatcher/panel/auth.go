@@ -1,37 +1,47 @@
 package panel
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 )
 
-// requireToken lets only the health routes pass without the token.
-func requireToken(token string, next http.Handler) http.Handler {
-	if token == "" {
-		return next
-	}
-	want := sha256.Sum256([]byte(token))
+// requireToken lets pass who carries the token or a session made with it. Everybody may see the health
+// routes, the sign-in page and what it looks like.
+func requireToken(s *sessions, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == healthPath || r.URL.Path == readyPath {
+		right, given := s.bearer(r)
+		switch {
+		case right || isOpen(r.URL.Path) || s.cookie(r):
 			next.ServeHTTP(w, r)
-			return
+		case !given && wantsPage(r):
+			to := signInPath
+			if r.URL.Path != "/" {
+				to += "?next=" + url.QueryEscape(r.URL.RequestURI())
+			}
+			http.Redirect(w, r, to, http.StatusSeeOther)
+		default:
+			w.Header().Set("WWW-Authenticate", `Bearer realm="medispatcher"`)
+			detail := "a token is needed: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"
+			if given {
+				detail = "the token is wrong: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"
+			}
+			writeProblem(w, problem(http.StatusUnauthorized, detail))
 		}
-		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		// Digests, so that the time taken tells nothing of the token, its length included.
-		got := sha256.Sum256([]byte(strings.TrimSpace(given)))
-		if strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
-			next.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("WWW-Authenticate", `Bearer realm="medispatcher"`)
-		detail := "a token is needed: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"
-		if r.Header.Get("Authorization") != "" {
-			detail = "the token is wrong: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"
-		}
-		writeProblem(w, problem(http.StatusUnauthorized, detail))
 	})
+}
+
+func isOpen(path string) bool {
+	return path == healthPath || path == readyPath || path == signInPath || strings.HasPrefix(path, staticPath)
+}
+
+// wantsPage reports whether a browser asks for something to show, which gets pages where
+// programs get problem documents.
+func wantsPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		!strings.HasPrefix(r.URL.Path, prefix+"/") && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // refuseCrossSite keeps web pages elsewhere from changing things through the browser
@@ -42,4 +52,30 @@ func refuseCrossSite(next http.Handler) http.Handler {
 		writeProblem(w, problem(http.StatusForbidden, "a browser sent this from a page of another site; only pages of this dispatcher may"))
 	}))
 	return p.Handler(next)
+}
+
+// refuseOtherNames keeps web pages elsewhere from reading what a dispatcher without a token
+// shows: a page can let its own name point to 127.0.0.1, and is then of the same site. The
+// configuration lets only loopback addresses go without a token, so no other name is right.
+func refuseOtherNames(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isLocal(r.Host) || r.URL.Path == healthPath || r.URL.Path == readyPath {
+			next.ServeHTTP(w, r)
+			return
+		}
+		writeProblem(w, problem(http.StatusMisdirectedRequest,
+			"without MEDIS_ADMIN_TOKEN this dispatcher answers to localhost and loopback addresses alone; use one of them, or set a token"))
+	})
+}
+
+func isLocal(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == ""
 }

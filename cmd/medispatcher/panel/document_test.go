@@ -48,6 +48,17 @@ func (still) Patch(context.Context, string, []byte, string) (medispatcher.Subscr
 	return stillSub, "r1", nil
 }
 
+func (still) Failing(context.Context, string, int) ([]medispatcher.Failing, error) { return nil, nil }
+func (still) Topics(context.Context) ([]string, bool, error)                       { return nil, false, nil }
+
+func (still) Stats(_ context.Context, subs, topics []string) (medispatcher.Stats, error) {
+	return medispatcher.Stats{Topics: make([]medispatcher.TopicStats, len(topics)), Subscriptions: make([]medispatcher.SubscriptionStats, len(subs))}, nil
+}
+
+func (still) SubscriptionSeries(context.Context, string, string) (medispatcher.Series, error) {
+	return medispatcher.Series{}, nil
+}
+
 func (still) Story(context.Context, string, []string) (medispatcher.Story, error) {
 	return medispatcher.Story{ID: "0-1-0", Places: []medispatcher.Place{{State: medispatcher.Ready}}, Events: []medispatcher.Event{}}, nil
 }

@@ -28,6 +28,8 @@ type fake struct {
 
 	arriving int64 // messages that arrive while a subscription is being removed
 	letters  []medispatcher.DeadLetter
+	failing  []medispatcher.Failing
+	many     bool                   // topics
 	held     []medispatcher.Breaker // by dispatcher "a"
 
 	steps     []string // that changed something, in order
@@ -287,6 +289,29 @@ func (f *fake) Changes(_ context.Context, id, before string, limit int) ([]medis
 		return []medispatcher.Change{}, f.fails("changes")
 	}
 	return []medispatcher.Change{change}, f.fails("changes")
+}
+
+func (f *fake) Failing(context.Context, string, int) ([]medispatcher.Failing, error) {
+	return f.failing, f.fails("failing")
+}
+
+func (f *fake) Topics(context.Context) ([]string, bool, error) {
+	return []string{"order.created", "order.paid"}, f.many, f.fails("topics")
+}
+
+func (f *fake) Stats(_ context.Context, subs, topics []string) (st medispatcher.Stats, err error) {
+	st.Sums.Sent.Minute = 1204
+	for _, topic := range topics {
+		st.Topics = append(st.Topics, medispatcher.TopicStats{Topic: topic})
+	}
+	for _, id := range subs {
+		st.Subscriptions = append(st.Subscriptions, medispatcher.SubscriptionStats{ID: id, Sent: medispatcher.Windows{Minute: 7}})
+	}
+	return st, f.fails("stats")
+}
+
+func (f *fake) SubscriptionSeries(_ context.Context, id, step string) (medispatcher.Series, error) {
+	return medispatcher.Series{Step: 60, End: 60, Counts: map[string][]int64{"sent " + id + " " + step: {1, 2}}}, f.fails("series")
 }
 
 func (f *fake) Story(_ context.Context, id string, subs []string) (medispatcher.Story, error) {

@@ -1,5 +1,5 @@
 // Package panel is the HTTP side of a dispatcher: the API under /api/v1 with its
-// OpenAPI document, and the health routes.
+// OpenAPI document, the web pages, and the health routes.
 //
 // It knows no Redis. What it needs is declared here as small interfaces, which the
 // command satisfies; what a message or a subscription may hold is decided by the
@@ -43,7 +43,10 @@ type Store interface {
 	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
 	Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error)
 	Purge(ctx context.Context, id string) (ready, buried int64, err error)
+	// Failing are messages that failed and are tried again, the last failures first.
+	Failing(ctx context.Context, id string, limit int) ([]medispatcher.Failing, error)
 	DeadLetters
+	Statistics
 }
 
 // DeadLetters are the messages whose attempts are exhausted. An id that cannot be one is a
@@ -80,16 +83,26 @@ func New(cfg Config, deps Deps) http.Handler {
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = defaultMaxBody
 	}
+	var s *sessions
+	if cfg.Token != "" {
+		s = newSessions(cfg.Token)
+	}
 	mux := http.NewServeMux()
 	newAPI(cfg, deps, mux)
 	if deps.Metrics != nil {
 		mux.Handle("GET /metrics", deps.Metrics)
 	}
+	pages := newPages(cfg, deps, s, mux)
 
-	var h http.Handler = problemMux{mux}
-	h = requireToken(cfg.Token, h)
+	var h http.Handler = problemMux{mux, pages.nowhere}
+	if s != nil {
+		h = requireToken(s, h)
+	} else {
+		h = refuseOtherNames(h)
+	}
 	h = nameActor(h)
 	h = refuseCrossSite(h)
+	h = secure(h)
 	h = survivePanics(deps.Log, h)
 	return h
 }

@@ -36,6 +36,7 @@ func handler(f *fake, cfg panel.Config) http.Handler {
 func do(t *testing.T, h http.Handler, q request) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), q.method, q.path, strings.NewReader(q.body))
+	r.Host = "localhost:5601"
 	for i := 0; i < len(q.header); i += 2 {
 		r.Header.Add(q.header[i], q.header[i+1])
 	}
@@ -216,6 +217,20 @@ func TestRoutes(t *testing.T) {
 		{name: "dispatchers", q: request{method: "GET", path: "/api/v1/dispatchers"}, status: 200, says: []string{`{"dispatchers":[{"id":"a"`, `{"id":"b"`}},
 		{name: "dispatchers, Redis away", q: request{method: "GET", path: "/api/v1/dispatchers"}, broken: "dispatchers", err: errRedis, status: 503},
 
+		{name: "stats", q: request{method: "GET", path: "/api/v1/stats"}, status: 200, says: []string{`"sums":{"received"`, `"minute":1204`, `"topics":[{"topic":"order.created"`, `"subscriptions":[{"id":"billing","sent":{"second":0,"ten_seconds":0,"minute":7`}},
+		{name: "stats, a later page has no topics", q: request{method: "GET", path: "/api/v1/stats?after=zz"}, status: 200, says: []string{`"topics":[],"subscriptions":[]`}},
+		{name: "stats, no list", q: request{method: "GET", path: "/api/v1/stats"}, broken: "list", err: errRedis, status: 503},
+		{name: "stats, no topics", q: request{method: "GET", path: "/api/v1/stats"}, broken: "topics", err: errRedis, status: 503},
+		{name: "stats, no counts", q: request{method: "GET", path: "/api/v1/stats"}, broken: "stats", err: errRedis, status: 503},
+		{name: "stats, bad limit", q: request{method: "GET", path: "/api/v1/stats?limit=1001"}, status: 422, says: []string{`"location":"limit"`}},
+		{name: "stats of one", q: request{method: "GET", path: subs + "/billing/stats"}, status: 200, says: []string{`"id":"billing"`, `"minute":7`}},
+		{name: "stats of none", q: request{method: "GET", path: subs + "/none/stats"}, status: 404},
+		{name: "series", q: request{method: "GET", path: "/api/v1/stats/series?step=second"}, status: 200, says: []string{`"step":60`, `"sent  second":[1,2]`}},
+		{name: "series of one", q: request{method: "GET", path: "/api/v1/stats/series?subscription=billing"}, status: 200, says: []string{`"sent billing minute":[1,2]`}},
+		{name: "series of none", q: request{method: "GET", path: "/api/v1/stats/series?subscription=none"}, status: 404},
+		{name: "series, bad step", q: request{method: "GET", path: "/api/v1/stats/series?step=day"}, status: 422, says: []string{`"location":"step"`}},
+		{name: "series, Redis away", q: request{method: "GET", path: "/api/v1/stats/series"}, broken: "series", err: errRedis, status: 503},
+
 		{name: "alive", q: request{method: "GET", path: "/healthz"}, status: 200, says: []string{"ok"}},
 		{name: "ready", q: request{method: "GET", path: "/readyz"}, status: 200, says: []string{"ok"}},
 		{name: "not ready", q: request{method: "GET", path: "/readyz"}, broken: "ready", err: errRedis, status: 503, says: []string{"not ready: redis: connection refused"}},
@@ -354,7 +369,7 @@ func TestTooLargeBodyIsNotReadWhole(t *testing.T) {
 	const limit = 1000
 	for _, announced := range []int64{-1, 1 << 40} {
 		body := &endless{}
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/topics/a/messages", body)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1/api/v1/topics/a/messages", body)
 		r.ContentLength = announced
 		w := httptest.NewRecorder()
 		handler(newFake(), panel.Config{MaxBody: limit}).ServeHTTP(w, r)
@@ -368,7 +383,7 @@ func TestTooLargeBodyIsNotReadWhole(t *testing.T) {
 }
 
 func TestBrokenBody(t *testing.T) {
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/topics/a/messages", io.MultiReader(
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://[::1]/api/v1/topics/a/messages", io.MultiReader(
 		strings.NewReader("half"), failing{io.ErrUnexpectedEOF}))
 	w := httptest.NewRecorder()
 	f := newFake()

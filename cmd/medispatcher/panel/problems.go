@@ -84,10 +84,17 @@ func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
 }
 
 // problemMux makes problem documents of what the mux says in plain text: 404 and 405.
-type problemMux struct{ mux *http.ServeMux }
+type problemMux struct {
+	mux     *http.ServeMux
+	nowhere http.HandlerFunc // the page for 404
+}
 
 func (m problemMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h, pattern := m.mux.Handler(r)
+	if pattern == "" && wantsPage(r) {
+		m.nowhere(w, r)
+		return
+	}
 	if pattern != "" {
 		// Everything is JSON: a client that asks for something else gets it, too.
 		r.Header.Del("Accept")
@@ -103,6 +110,22 @@ func (m problemMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeProblem(w, problem(http.StatusNotFound, "there is nothing at this path; GET /openapi.json lists every route"))
+}
+
+// policy lets a page load what this dispatcher serves, and nothing else: no script or style
+// that stands in a page, whoever wrote it there, is obeyed.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// secure sets the headers that keep browsers from mischief.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		// Other sites learn nothing. no-referrer would also take the Origin off our own forms, by
+		// which requests of other sites are told apart where a browser says nothing else.
+		w.Header().Set("Referrer-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // verdict keeps what a handler answers, without its text.

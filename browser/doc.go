@@ -1,0 +1,2 @@
+// Package browser drives the web pages of a dispatcher in Chromium, as an operator does.
+package browser

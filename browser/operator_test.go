@@ -1,0 +1,172 @@
+package browser_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestOperator goes through a night: sign in, make a subscription, see a message delivered, change how
+// fast it goes, break the worker, see why, and send again what was given up.
+func TestOperator(t *testing.T) {
+	p, w := startPanel(t), newWorker(t)
+	b := newBrowser(t)
+
+	// A wrong token is told; the right one leads to the page that was asked for.
+	b.open(p.url + "/subscriptions")
+	b.do("a wrong token", fill("#token", "not-the-token"), click("main button[type=submit]"))
+	b.shows("[role=alert]", "That is not the token")
+	b.do("the right one", fill("#token", token), click("main button[type=submit]"))
+	b.shows("main", "There are no subscriptions yet")
+
+	// Mistakes stand beside their fields, both those that the page finds and those of the API.
+	b.do("a new subscription", click(".head .button"), fill("#f-id", "billing"), click("main [type=submit]"))
+	b.shows(`.field[data-name=topic] .error`, "empty")
+	b.do("a wrong field", fill("#f-topic", "order..x"), fill("#f-urls", w.URL), fill("#f-concurrency", "99999"), click("main [type=submit]"))
+	b.shows(`.field[data-name=concurrency] .error`, "1500")
+	b.shows(`.field[data-name=topic] .error`, "level")
+	b.shows("[data-summary]", "2 fields are wrong")
+	b.do("mended", fill("#f-topic", "order.*"), fill("#f-concurrency", "1"), fill("#f-max_retries", "0"), click("main [type=submit]"))
+	b.shows("#notice", "billing is made")
+	b.shows("h1", "billing")
+
+	// A message travels.
+	b.open(p.url + "/publish?topic=order.created")
+	b.shows("#watch", "billing")
+	b.do("publish", fill("#p-body", `{"order":42}`), click("#publish [type=submit]"))
+	b.shows("#sent", "Settled: every one")
+	b.shows("#watch", "(+1)")
+	if got := w.took(); len(got) != 1 || got[0] != `{"order":42}` {
+		t.Errorf("the worker got %q", got)
+	}
+
+	// Four are published while the worker is slow: it gets one at a time, and four once that is changed.
+	hold := make(chan struct{})
+	w.set(func(w *worker) { w.hold = hold })
+	for i := range 4 {
+		p.api("POST", "/topics/order.created/messages", fmt.Sprint(i))
+	}
+	b.open(p.url + "/subscriptions/billing")
+	w.await(t, "one request", func() bool { return w.inside == 1 })
+	b.do("four at once", fill("#f-concurrency", "4"), click("#params [type=submit]"))
+	b.shows("#notice", "Saved: concurrency")
+	w.await(t, "four requests at once", func() bool { return w.inside == 4 })
+	close(hold)
+	w.set(func(w *worker) { w.hold = nil })
+	w.await(t, "five deliveries", func() bool { return len(w.bodies) == 5 })
+
+	// Somebody else changes it meanwhile: both changes stand in the end.
+	p.api("PATCH", "/subscriptions/billing", `{"timeout":"3s"}`)
+	b.sees("that it was changed", `!document.getElementById("changed").hidden`)
+	b.do("save over an old state", fill("#f-retry_concurrency", "5"), click("#params [type=submit]"))
+	b.shows("[data-summary]", "timeout: 5s → 3s")
+	b.do("save again", click("#params [type=submit]"))
+	b.shows("#notice", "Saved: retry_concurrency")
+	if doc := p.api("GET", "/subscriptions/billing", ""); !strings.Contains(doc, `"timeout":"3s"`) || !strings.Contains(doc, `"retry_concurrency":5`) {
+		t.Errorf("not both changes: %s", doc)
+	}
+
+	// The worker breaks: what failed is seen, with the answer and the target.
+	w.set(func(w *worker) { w.broken = "the disk is full" })
+	b.do("two retries", fill("#f-max_retries", "2"), fill("#f-retry_coefficient", "1h"), click("#params [type=submit]"))
+	b.shows("#notice", "Saved: max_retries, retry_coefficient")
+	p.api("POST", "/topics/order.created/messages", "retries")
+	b.shows("#failing", "status 500: the disk is full")
+	b.shows("#failing", w.URL)
+	b.shows("#head", "1 message failed and will be tried again")
+
+	// Kick asks first; Escape leaves everything as it is.
+	b.do("ask", click(`[data-yes=Kick]`), chromedp.WaitVisible(chromedp.CSS("#ask")), chromedp.KeyEvent("\x1b"))
+	b.sees("no dialog", `!document.getElementById("ask").open`)
+	b.do("kick", click(`[data-yes=Kick]`), click("#ask-yes"))
+	b.shows("#notice", "Kicked. 1 message")
+	b.shows("#failing td[data-label=Attempts]", "2")
+	b.do("kick again", click(`[data-yes=Kick]`), click("#ask-yes"))
+	b.shows("#tiles", "DEAD\n1")
+
+	// The dead letter, its record and its replay.
+	b.open(p.url + "/dead")
+	b.do("its subscription", click("#dead a"))
+	b.shows("#letters", "status 500: the disk is full")
+	b.do("the letter", click("#letters tbody th a"))
+	b.shows("main", "retries")
+	w.set(func(w *worker) { w.broken = "" })
+	b.do("replay", click("[data-yes=Replay]"), click("#ask-yes"))
+	b.shows("#notice", "Replayed. 1 dead letter.")
+	b.shows("#letters", "No dead letters here")
+	w.await(t, "the replayed message", func() bool { return len(w.bodies) == 6 })
+
+	// Pause and resume; purge wants the id typed.
+	b.open(p.url + "/subscriptions/billing")
+	b.do("pause", click("[data-yes=Pause]"), click("#ask-yes"))
+	b.shows("#notice", "billing is paused")
+	b.shows("#head", "Paused: nothing is pushed")
+	p.api("POST", "/topics/order.created/messages", "waits")
+	b.shows("#tiles", "READY\n1")
+	b.do("purge", click("[data-yes=Purge]"), chromedp.WaitVisible(chromedp.CSS("#ask-input")))
+	b.sees("that yes is not possible yet", `document.getElementById("ask-yes").disabled`)
+	b.do("type it", chromedp.SendKeys(chromedp.CSS("#ask-input"), "billing"), click("#ask-yes"))
+	b.shows("#notice", "1 READY and 0 BURIED")
+	b.do("resume", click("[data-yes=Resume]"), click("#ask-yes"))
+	b.shows("#notice", "billing is resumed")
+	b.open(p.url + "/subscriptions/billing")
+	b.shows(".history", "paused: false → true")
+
+	// The dispatcher goes away: the page says that it is stale, and does not forget.
+	p.stop()
+	b.shows("#stale", "cannot be reached")
+	b.shows("#tiles", "READY")
+	b.complaints()
+}
+
+// TestSignInOverPlainHTTP: where the browser sends no Sec-Fetch-Site, for the connection is not
+// safe, the pages work all the same.
+func TestSignInOverPlainHTTP(t *testing.T) {
+	p := startPanel(t)
+	b := newBrowser(t, chromedp.Flag("host-resolver-rules", "MAP panel.test 127.0.0.1"))
+	p.api("PUT", "/subscriptions/s", `{"topic":"a","urls":["http://127.0.0.1:1/"]}`)
+	b.signIn(&panel{t: t, url: strings.Replace(p.url, "127.0.0.1", "panel.test", 1)}, "/subscriptions/s")
+	b.do("pause", click("[data-yes=Pause]"), click("#ask-yes"))
+	b.shows("#notice", "s is paused")
+	b.do("sign out", click(".session form button"))
+	b.sees("the sign-in page", `location.pathname === "/signin"`)
+	b.open(p.url + "/subscriptions")
+	b.sees("the sign-in page", `location.pathname === "/signin"`)
+}
+
+// TestHostileMessages shows messages that try to be more than text on every page that shows messages.
+func TestHostileMessages(t *testing.T) {
+	p, w := startPanel(t), newWorker(t)
+	const evil = `<script>window.hacked=1</script><img src=x onerror="window.hacked=1">'"` + "\u202ethgir-ot-tfel"
+	w.set(func(w *worker) { w.broken = evil })
+	p.api("PUT", "/subscriptions/evil", fmt.Sprintf(`{"topic":"evil.*","urls":[%q],"max_retries":0}`, w.URL+"/?<script>window.hacked=1</script>"))
+	p.api("PUT", "/subscriptions/slow", fmt.Sprintf(`{"topic":"evil.*","urls":[%q],"retry_coefficient":"1h"}`, w.URL))
+	for _, body := range []string{evil, evil + "\x00\x1b[31m\x07\u2028", strings.Repeat("🦄", 1<<18), `{"a":"` + strings.Repeat(evil, 100) + `"}`} {
+		p.api("POST", "/topics/evil.x/messages", strings.ReplaceAll(body, `"a":"<`, `"a": "<`), "Content-Type", "text/html; x="+strings.Repeat("<b>", 80),
+			"medis-sender", "<script>window.hacked=1</script>", "medis-header-x", strings.Repeat("<script>window.hacked=1</script>", 400))
+	}
+	b := newBrowser(t)
+	b.signIn(p, "/subscriptions/evil/dead")
+	b.sees("four letters", `document.querySelectorAll("[data-letter]").length === 4`)
+	unharmed := func(where string) {
+		t.Helper()
+		b.sees("an update of "+where, `document.readyState === "complete"`)
+		if got := b.eval(`String(window.hacked) + document.querySelectorAll("main img, main script").length + " " + (document.documentElement.scrollWidth <= innerWidth)`); got != "undefined0 true" {
+			t.Errorf("%s: %s", where, got)
+		}
+	}
+	unharmed("the letters")
+	var letters []string
+	for id := range strings.SplitSeq(b.eval(`[...document.querySelectorAll("[data-letter]")].map(e => e.dataset.letter).join()`), ",") {
+		letters = append(letters, "/subscriptions/evil/dead/"+id)
+	}
+	for _, path := range append(letters, "/subscriptions/evil/dead?q=%3Cscript%3E", "/subscriptions/slow", "/subscriptions/evil", "/dead", "/", "/subscriptions?q=%3Cscript%3E", "/publish?topic=evil.x") {
+		b.open(p.url + path)
+		unharmed(path)
+	}
+	b.open(p.url + "/subscriptions/slow")
+	b.shows("#failing", `\u202ethgir`)
+	b.complaints()
+}

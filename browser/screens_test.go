@@ -1,0 +1,75 @@
+package browser_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// TestScreens takes a picture of every page, wide and narrow, light and dark, for people to look
+// at: MEDIS_TEST_SCREENS=DIR go test ./browser -run Screens. It tests what can be tested of a
+// look: no page is wider than its window, at either width.
+func TestScreens(t *testing.T) {
+	dir, url := os.Getenv("MEDIS_TEST_SCREENS"), os.Getenv("MEDIS_TEST_PANEL")
+	p := &panel{t: t, url: url}
+	if url == "" {
+		p = startPanel(t, "--demo")
+	}
+	b := newBrowser(t)
+	pages := map[string]string{
+		"overview": "/", "subscriptions": "/subscriptions", "subscription": "/subscriptions/mailer", "subscribe": "/subscribe",
+		"broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
+	}
+	b.open(p.url + "/signin")
+	shoot(b, dir, "signin")
+	b.signIn(p, "/")
+	for name, path := range pages {
+		b.open(p.url + path)
+		shoot(b, dir, name)
+	}
+	b.complaints()
+}
+
+// shoot looks at the page in both widths and colour schemes.
+func shoot(b *browser, dir, name string) {
+	b.t.Helper()
+	for _, look := range []struct {
+		suffix, scheme string
+		width          int64
+		phone          bool
+	}{{"", "light", 1280, false}, {"-phone", "light", 390, true}, {"-dark", "dark", 1280, false}, {"-phone-dark", "dark", 390, true}} {
+		height := int64(900)
+		if look.phone {
+			height = 844
+		}
+		b.do(name+look.suffix, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+				Width: look.width, Height: height, DeviceScaleFactor: 1, Mobile: look.phone})
+			_, err2 := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}})
+			return errors.Join(err, err2)
+		}))
+		b.sees("the chart", fmt.Sprintf(`innerWidth === %d && (!document.querySelector('[data-chart]') || document.querySelector('.plot svg'))`, look.width))
+		if wide, _ := strconv.ParseInt(b.eval(`String(document.documentElement.scrollWidth)`), 10, 64); wide > look.width {
+			b.t.Errorf("%s%s is %d px wide in a window of %d", name, look.suffix, wide, look.width)
+		}
+		if dir == "" {
+			continue
+		}
+		raw, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+look.suffix+".png"), raw, 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}

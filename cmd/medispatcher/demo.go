@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+)
+
+// demoEvery is the trickle that the sample receiver prints; what else the demonstration
+// does shows in the panel alone.
+const demoEvery = time.Second
+
+// demoSubscriptions show what there is to see: one that is well, one whose worker fails now and
+// then, one that is down for good, one that nobody pushes to.
+var demoSubscriptions = []struct{ id, doc string }{
+	{"billing", `{"topic":"order.*","urls":["%s/quick"],"concurrency":16}`},
+	{"mailer", `{"topic":"order.created","urls":["%s/shaky"],"max_retries":1,"retry_coefficient":"1s","timeout":"2s"}`},
+	{"warehouse", `{"topic":"order.paid","urls":["%s/quick"],"paused":true}`},
+	{"legacy-crm", `{"topic":"order.cancelled","urls":["%s/down"],"max_retries":4,"retry_coefficient":"5s"}`},
+}
+
+// runDemo adds subscriptions and a trickle of messages.
+func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
+	ctx = medispatcher.WithActor(ctx, "dev --demo")
+	doc := fmt.Sprintf(`{"topic":"demo.>","urls":[%q]}`, recv.url())
+	if _, _, _, err := d.registry.Put(ctx, "demo", []byte(doc), ""); err != nil {
+		return stoppedOr(ctx, err)
+	}
+	base, stop, err := demoWorker(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	for _, s := range demoSubscriptions {
+		if _, _, _, err := d.registry.Put(ctx, s.id, fmt.Appendf(nil, s.doc, base), ""); err != nil {
+			return stoppedOr(ctx, err)
+		}
+	}
+	tick := time.NewTicker(demoEvery)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		m := medispatcher.Message{Topic: "demo.tick", Body: fmt.Appendf(nil, `{"tick":%d,"at":%q}`, n, time.Now().Format(time.TimeOnly)), Sender: "demo"}
+		if _, err := d.store.Publish(ctx, m); err != nil {
+			return stoppedOr(ctx, err)
+		}
+		if err := demoOrders(ctx, d, n); err != nil {
+			return stoppedOr(ctx, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// demoOrders publishes the orders of a second: a few, more and less by turns.
+func demoOrders(ctx context.Context, d *daemon, n int) error {
+	topics := []string{"order.created", "order.paid", "order.created", "order.shipped", "order.cancelled"}
+	for i := range 3 + n/10%4 + rand.IntN(4) { //nolint:gosec // a demonstration
+		topic := topics[i%len(topics)]
+		if topic == "order.cancelled" && n%5 != 0 {
+			continue
+		}
+		m := medispatcher.Message{Topic: topic, Body: fmt.Appendf(nil, `{"order":%d,"total":"%d.90","customer":{"name":"Ada","city":"Zürich"}}`, 1000*n+i, 10+i), Sender: "demo-shop"}
+		if _, err := d.store.Publish(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// demoWorker runs the workers of the demonstration. They print nothing.
+func demoWorker(ctx context.Context) (base string, stop func(), err error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("the demonstration cannot listen: %w", err)
+	}
+	began := time.Now()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/quick", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		time.Sleep(time.Duration(1+rand.IntN(20)) * time.Millisecond) //nolint:gosec // a demonstration
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("/shaky", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if time.Since(began)%(2*time.Minute) < 12*time.Second {
+			http.Error(w, `{"error":"mail server refuses: 451 greylisted"}`, http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+	})
+	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "upstream connect error: connection refused", http.StatusBadGateway)
+	})
+	server := panel.Server("", mux)
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			_ = l.Close()
+		}
+	}()
+	return "http://" + l.Addr().String(), func() { _ = server.Close() }, nil
+}

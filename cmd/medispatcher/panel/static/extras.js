@@ -1,0 +1,92 @@
+// What a dispatcher may have to tell or not: alerts that fire, and the story of a message.
+import { el } from './say.js';
+
+const text = (v) => (typeof v === 'string' ? v : JSON.stringify(v));
+
+// alerts shows those that fire, all or those of a subscription.
+export function alerts(every) {
+  const place = document.querySelector('[data-alerts]');
+  if (!place) return;
+  const of = place.dataset.alerts;
+  let shown = '';
+  const look = async () => {
+    if (!document.hidden) {
+      const r = await fetch('/api/v1/alerts', { cache: 'no-store' }).catch(() => null);
+      if (r && r.status === 404) return; // this one has no alerts
+      if (r && r.ok) {
+        const firing = ((await r.json()).firing || []).filter((a) => !of || a.subscription === of);
+        const now = JSON.stringify(firing.map((a) => [a.rule, a.subscription, a.line, a.since]));
+        if (now !== shown) {
+          shown = now;
+          place.replaceChildren(el('ul', { class: 'findings' }, ...firing.slice(0, 10).map((a) => el('li', { class: 'bad' },
+            el('span', {}, el('strong', {}, 'Alert: '), text(a.line || a.rule), ` since ${new Date(a.since).toLocaleString('en-GB')}`),
+            ...(a.subscription && !of ? [el('a', { href: `/subscriptions/${encodeURIComponent(a.subscription)}` }, a.subscription)] : [])))));
+          place.hidden = firing.length === 0;
+        }
+      }
+    }
+    setTimeout(look, 2 * every);
+  };
+  look();
+}
+
+const clock = (t) => el('time', { datetime: t, title: t }, new Date(t).toLocaleTimeString('en-GB'));
+const PLACES = { INCOMING: 'before its fan-out', DELAYED: 'put off', READY: 'waits to be read', BURIED: 'read, not settled', DEAD: 'given up: a dead letter' };
+
+function placeItem(p) {
+  const about = [];
+  if (p.attempt) about.push(`attempt ${p.attempt}`);
+  if (p.dispatcher) about.push(`in flight in ${p.dispatcher}`);
+  if (p.due) about.push(`due ${new Date(p.due).toLocaleTimeString('en-GB')}`);
+  if (p.failure) about.push(`last answer: ${p.failure.last_error} (${p.failure.target})`);
+  const where = p.subscription ? el('a', { href: `/subscriptions/${encodeURIComponent(p.subscription)}${p.state === 'DEAD' ? '/dead' : ''}` }, p.subscription) : 'the message';
+  return el('li', {}, el('span', {}, where), el('span', { class: 'break' }, el('strong', {}, p.state), ` ${PLACES[p.state] || ''}`, about.length ? `; ${about.join(', ')}` : ''));
+}
+
+function eventItem(e) {
+  const about = [];
+  if (e.subscriptions) about.push(`to ${e.subscriptions.join(', ')}`);
+  if (e.subscription) about.push(e.subscription);
+  if (e.attempt) about.push(`attempt ${e.attempt}`);
+  if (e.target) about.push(e.target);
+  if (e.took_ms) about.push(`${Math.round(e.took_ms * 10) / 10} ms`);
+  if (e.error) about.push(e.error);
+  return el('li', {}, clock(e.time), el('span', { class: 'break' }, el('strong', {}, e.what), about.length ? ` ${about.join(', ')}` : ''));
+}
+
+// storyOf fills a place with where a message is and what happened to it. It answers gone when nothing
+// is known of it, settled when it is nowhere in Redis any more, unknown when nobody can tell, else open.
+export async function storyOf(id, place) {
+  const r = await fetch(`/api/v1/messages/${encodeURIComponent(id)}`, { cache: 'no-store' }).catch(() => null);
+  if (r && r.status === 404) return 'gone';
+  if (!r || !r.ok) return 'unknown';
+  const s = await r.json();
+  const places = s.places || [], events = s.events || [];
+  const list = (title, items) => (items.length ? [el('h3', {}, title), el('ol', { class: 'history' }, ...items)] : []);
+  place.replaceChildren(...list('Where it is', places.slice(0, 50).map(placeItem)), ...list('What happened', events.map(eventItem)),
+    ...(s.searched === false ? [el('p', { class: 'help' }, 'Some streams are too long to be searched whole: it may be elsewhere, too.')] : []));
+  return places.length || s.searched === false ? 'open' : 'settled';
+}
+
+// story shows what is known of the message of a page.
+export async function story() {
+  const place = document.querySelector('[data-story]');
+  if (place) {
+    const inner = el('div');
+    await storyOf(place.dataset.story, inner);
+    if (inner.textContent) {
+      place.replaceChildren(el('h2', {}, 'The message elsewhere'), inner);
+      place.hidden = false;
+    }
+  }
+  const find = document.getElementById('find');
+  find?.addEventListener('submit', async (e) => {
+    e.preventDefault();
+    const found = find.querySelector('[data-found]');
+    const inner = el('div');
+    const told = await storyOf(find.elements.id.value.trim(), inner);
+    if (told === 'gone') inner.replaceChildren(el('p', {}, 'Nothing is known of it: every subscription has it, nobody wanted it, or it never was. MEDIS_HISTORY keeps what happens to messages.'));
+    if (told === 'unknown') inner.replaceChildren(el('p', { class: 'error' }, 'The dispatcher does not answer. Try again.'));
+    found.replaceChildren(inner);
+  });
+}

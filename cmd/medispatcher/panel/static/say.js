@@ -1,0 +1,34 @@
+// say tells the operator what came of something, where screen readers hear it.
+export function say(text, bad = false) {
+  const notice = document.getElementById('notice');
+  if (!notice) return;
+  notice.textContent = text;
+  notice.className = bad ? 'notice bad' : 'notice';
+  notice.setAttribute('role', bad ? 'alert' : 'status');
+  notice.hidden = false;
+  notice.scrollIntoView({ block: 'nearest' });
+}
+
+// tell changes a text only when it is another: what does not change is not announced.
+export function tell(el, text) {
+  if (el && el.textContent !== text) el.textContent = text;
+}
+
+// problemOf reads a problem document, or makes one of an answer that is none.
+export async function problemOf(response) {
+  const p = await response.json().catch(() => null);
+  return p && p.detail ? p : { status: response.status, detail: `The dispatcher answers ${response.status} ${response.statusText}.` };
+}
+
+export async function problemText(response) {
+  if (response.status === 401) return 'You are signed out: sign in again.';
+  return (await problemOf(response)).detail;
+}
+
+// el makes an element; children are nodes or text, never HTML.
+export function el(name, attributes = {}, ...children) {
+  const e = document.createElement(name);
+  for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
+  e.append(...children);
+  return e;
+}
