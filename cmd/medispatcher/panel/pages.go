@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -38,17 +39,15 @@ type pages struct {
 	log      *slog.Logger
 	sessions *sessions // nil: nobody is asked for a token
 	static   *static
-	views    map[string]*template.Template // by the name of the file, without .html
 	state    wholeState
 }
 
 // newPages registers the pages on mux.
 func newPages(cfg Config, deps Deps, s *sessions, mux *http.ServeMux) *pages {
 	p := &pages{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, ready: deps.Ready, log: deps.Log, sessions: s, static: newStatic(),
+		cfg: cfg, registry: deps.Registry, store: deps.Store, ready: deps.Ready, log: deps.Log, sessions: s, static: embedded(),
 		state: wholeState{registry: deps.Registry, store: deps.Store},
 	}
-	p.views = p.parse()
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /{$}":                                   p.overview,
 		"GET /subscriptions":                         p.list,
@@ -75,8 +74,9 @@ func newPages(cfg Config, deps Deps, s *sessions, mux *http.ServeMux) *pages {
 	return p
 }
 
-// parse reads each page's template together with those that are shared.
-func (p *pages) parse() map[string]*template.Template {
+// views are the pages' templates by the names of their files, without .html, each together with
+// those that are shared.
+var views = sync.OnceValue(func() map[string]*template.Template {
 	files, err := fs.Sub(templateFiles, "templates")
 	if err != nil {
 		panic(err) // embedded
@@ -94,7 +94,7 @@ func (p *pages) parse() map[string]*template.Template {
 		}
 	}
 	return views
-}
+})
 
 // view is what every template gets.
 type view struct {
@@ -116,7 +116,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 		Signed: p.sessions != nil && cookieErr == nil, Live: r.Header.Get(liveHeader) != "",
 	}
 	var b bytes.Buffer
-	if err := p.views[name].ExecuteTemplate(&b, "page", v); err != nil {
+	if err := views()[name].ExecuteTemplate(&b, "page", v); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

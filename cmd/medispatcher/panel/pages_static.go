@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 //go:embed static
@@ -22,7 +23,7 @@ type static struct {
 	serve http.Handler
 }
 
-func newStatic() *static {
+var embedded = sync.OnceValue(func() *static {
 	files, err := fs.Sub(staticFiles, "static")
 	if err != nil {
 		panic(err) // embedded
@@ -41,7 +42,7 @@ func newStatic() *static {
 		panic(err)
 	}
 	return &static{hex.EncodeToString(h.Sum(nil)[:6]), files, http.FileServerFS(files)}
-}
+})
 
 // base is where the files are, with a slash behind.
 func (s *static) base() string { return staticPath + s.hash + "/" }
