@@ -194,6 +194,29 @@ func TestNullIsTheDefault(t *testing.T) {
 	}
 }
 
+// TestReceiversAreChecked when they are written; one that was stored before is kept.
+func TestReceiversAreChecked(t *testing.T) {
+	r := testRules()
+	r.Receiver = func(url string) error {
+		if url == "slack://hush" {
+			return errors.New("is wrong")
+		}
+		return nil
+	}
+	const doc = `{"id":"x","topic":"a","urls":["http://h/"],"alert":{"urls":["smtp://ok","slack://hush"]}}`
+	_, _, err := r.Replace("x", nil, []byte(doc), time.Now())
+	if err == nil || err.Error() != "alert.urls[1]: is wrong" {
+		t.Errorf("%v", err)
+	}
+	if s, _, err := r.Load("x", []byte(doc)); err != nil || len(s.Alert.URLs) != 2 {
+		t.Errorf("%v %v", s.Alert, err)
+	}
+	many := strings.Replace(doc, `"smtp://ok","slack://hush"`, strings.Repeat(`"smtp://ok",`, 16)+`"smtp://ok"`, 1)
+	if _, _, err := r.Replace("x", nil, []byte(many), time.Now()); err == nil || !strings.Contains(err.Error(), "alert.urls: holds 17 URLs; give at most 16") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDeniedLiteralAddresses(t *testing.T) {
 	r := testRules()
 	r.Denied = http1.NewGuard([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fc00::/7")}).Denied

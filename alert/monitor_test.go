@@ -454,3 +454,16 @@ func TestRedisIsAway(t *testing.T) {
 		sc.after(2*time.Second, "alert backlog:s 6000")
 	})
 }
+
+// TestMemoryIsNotTold: what Redis refuses to tell stops no other rule.
+func TestMemoryIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Blind = errors.New("NOPERM") })
+		sc.channel(6000, 0)
+		sc.after(time.Minute, "alert backlog:s 6000")
+		if n := strings.Count(sc.logs.String(), "NOPERM"); n != 1 {
+			t.Errorf("%d lines:\n%s", n, sc.logs)
+		}
+	})
+}

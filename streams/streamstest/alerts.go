@@ -42,6 +42,7 @@ type ledger struct {
 	Limit    int64
 	Failing  map[string]bool // causes of messages that still fail
 	Err      error           // of every look
+	Blind    error           // of the memory alone
 }
 
 type waiting struct {
@@ -360,7 +361,7 @@ func (l *Ledger) Dispatchers(context.Context) ([]medispatcher.Dispatcher, error)
 func (l *Ledger) Memory(context.Context) (used, limit int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.Used, l.Limit, nil
+	return l.Used, l.Limit, l.Blind
 }
 
 // Told is the notices so far, the oldest first, in words: "1 alert backlog:s 7000".
