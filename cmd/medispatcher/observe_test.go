@@ -122,18 +122,21 @@ func TestDaemonKeepsWhatHasNoChannel(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 				w := newWorker(t)
-				replaced := make(chan struct{})
+				arrived, replaced := make(chan struct{}, 100), make(chan struct{})
+				release := sync.OnceFunc(func() { close(replaced) })
+				t.Cleanup(release) // before the worker closes, which waits for its requests
 				w.answer = func(rw http.ResponseWriter, _ *http.Request) {
+					arrived <- struct{}{}
 					<-replaced
 					rw.WriteHeader(status)
 				}
 				r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
 				r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
 				xadd(t, env, "topic", "t", "body", "whole")
-				w.await(t, "the request", func(got map[string][]string) bool { return len(got["a"]) == 1 })
+				<-arrived
 				env.Client.Del(t.Context(), "medis:{0}:ch:a")
 				env.Client.Set(t.Context(), "medis:{0}:ch:a", "x", 0)
-				close(replaced)
+				release()
 				eventually(t, code, func() bool {
 					out := r.out.String()
 					return strings.Contains(out, `"code":"`+code+`"`) && strings.Contains(out, `"body":"whole"`)
