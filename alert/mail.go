@@ -120,8 +120,9 @@ func mailAuth(c *smtp.Config) gosmtp.Auth {
 		return gosmtp.CRAMMD5Auth(c.Username, c.Password)
 	case smtp.AuthTypes.OAuth2:
 		return smtp.OAuth2Auth(c.Username, c.Password)
+	default:
+		return gosmtp.PlainAuth("", c.Username, c.Password, c.Host)
 	}
-	return gosmtp.PlainAuth("", c.Username, c.Password, c.Host)
 }
 
 // mailText is the mail itself.

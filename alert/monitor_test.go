@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -50,11 +51,7 @@ func start(t *testing.T, th Thresholds) *scene {
 	subs := func() map[string]medispatcher.Subscription {
 		sc.mu.Lock()
 		defer sc.mu.Unlock()
-		copied := map[string]medispatcher.Subscription{}
-		for id, s := range sc.subs {
-			copied[id] = s
-		}
-		return copied
+		return maps.Clone(sc.subs)
 	}
 	sc.change("s", func(*medispatcher.Subscription) {})
 	sc.monitor = NewMonitor(MonitorConfig{

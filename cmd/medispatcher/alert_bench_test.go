@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/streams/streamstest"
@@ -19,9 +17,9 @@ import (
 var calls = regexp.MustCompile(`cmdstat_\S+:calls=(\d+),usec=(\d+)`)
 
 // worked is how many commands Redis ran so far, scripts counted with what they call, and how long.
-func worked(b *testing.B, c redis.UniversalClient) (commands, usec float64) {
+func worked(b *testing.B, env *streamstest.Env) (commands, usec float64) {
 	b.Helper()
-	info, err := c.Info(b.Context(), "commandstats").Result()
+	info, err := env.Client.Info(b.Context(), "commandstats").Result()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -84,13 +82,13 @@ func BenchmarkAlertRound(b *testing.B) {
 				Thresholds:    alert.Thresholds{Incoming: 5000, IncomingAge: time.Minute, TotalBacklog: 1_000_000, Memory: 80, DispatcherLost: true, Every: time.Minute},
 				Subscriptions: func() map[string]medispatcher.Subscription { return subs },
 			}, store)
-			commands, usec := worked(b, env.Client)
+			commands, usec := worked(b, env)
 			for b.Loop() {
 				if err := m.Round(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 			}
-			more, muchLonger := worked(b, env.Client)
+			more, muchLonger := worked(b, env)
 			n := float64(b.N)
 			b.ReportMetric((more-commands)/n, "commands/round")
 			b.ReportMetric((muchLonger-usec)/n/1000, "redis-ms/round")

@@ -2,6 +2,7 @@ package panel
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,9 +30,7 @@ func (a *api) alertRoutes() {
 		"sent_per_minute": 3500, "drain": "2m0s",
 	}
 	with := func(more map[string]any) map[string]any {
-		for k, v := range alert {
-			more[k] = v
-		}
+		maps.Copy(more, alert)
 		return more
 	}
 	route(a, huma.Operation{
