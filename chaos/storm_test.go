@@ -49,6 +49,9 @@ func (s storm) run(t *testing.T, w *world, dispatchers []*dispatcher, hit func(r
 	}
 	w.rest()
 	if t.Failed() {
+		for _, k := range w.kills {
+			t.Logf("killed from %s to %s", k.from.Format("05.000"), k.to.Format("05.000"))
+		}
 		w.logs("given back", "is dead\"", "waits", "wait\"", "goes on", "breaker", "cannot be read", "ready", "stopp", "lost reply")
 	}
 	return v

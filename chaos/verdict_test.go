@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// unsettled is how long ago a message may have been accepted that comes again because
-// its dispatcher was killed. Outcomes are settled every millisecond or two; a machine that is
-// busy with ten times the work it can do takes its time over that.
-const unsettled = 500 * time.Millisecond
+// moment is how long ago a message may have been accepted that comes again because its
+// dispatcher was killed, and how long after a kill the receiver may get to a request that was
+// sent before. Both are milliseconds; a machine that is busy with ten times the work it can
+// do takes its time over them.
+func moment() time.Duration { return either(500*time.Millisecond, time.Second) }
 
 // verdict compares what was accepted with what came.
 type verdict struct {
@@ -78,7 +79,7 @@ func (w *world) judge() (v verdict) {
 func (w *world) explain(v *verdict, d delivery, before taken) {
 	for _, k := range w.kills {
 		switch age := k.from.Sub(before.ended); {
-		case before.began.After(k.to) || age > unsettled:
+		case before.began.After(k.to.Add(moment())) || age > moment():
 			continue
 		case age > 0:
 			v.justAccepted++
@@ -88,7 +89,7 @@ func (w *world) explain(v *verdict, d delivery, before taken) {
 		}
 		return
 	}
-	v.unexplained = append(v.unexplained, fmt.Sprintf("%v taken at %s", d, before.ended.Format("05.000")))
+	v.unexplained = append(v.unexplained, fmt.Sprintf("%v taken from %s to %s", d, before.began.Format("05.000"), before.ended.Format("05.000")))
 }
 
 func (w *world) deadLetters() map[delivery]bool {
