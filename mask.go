@@ -62,11 +62,20 @@ func MaskAlertURL(rawURL string) string {
 	case !slices.Contains([]string{"http", "https", "smtp", "smtps"}, scheme):
 		return scheme + "://" + mask
 	}
+	authority, tail := rest, ""
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
+		authority, tail = rest[:end], rest[end:]
 	}
-	return scheme + "://" + rest[strings.LastIndex(rest, "@")+1:] + "/" + mask
+	host := authority[strings.LastIndex(authority, "@")+1:]
+	// Where an @ follows before the first parameter's value, what looks like a host is the start of a password
+	// with a / or ? in it.
+	if name, _, _ := strings.Cut(tail, "="); strings.Contains(name, "@") || !hostForm.MatchString(host) {
+		return scheme + "://" + mask
+	}
+	return scheme + "://" + host + "/" + mask
 }
+
+var hostForm = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$`)
 
 var maskedAlertForm = regexp.MustCompile(`^([a-z0-9+.-]+://([^/@]*/)?)?\*{8}-[0-9a-f]{4}$`)
 

@@ -38,6 +38,12 @@ func TestMaskAlertURL(t *testing.T) {
 		"https://hooks.example/services/TOKEN": "https://hooks.example/********-",
 		"http://TOKEN@h?TOKEN":                 "http://h/********-",
 		"TOKEN":                                "********-",
+		// Passwords that should have been escaped.
+		"smtp://user:12/TOKEN@mail/?to=a@b":    "smtp://********-",
+		"smtp://user:12?TOKEN@mail/?to=a@b":    "smtp://********-",
+		"smtp://user:TO@KEN/TOKEN@mail/?to=a@": "smtp://********-",
+		"smtp://user:TOKEN":                    "smtp://********-",
+		"smtp://[::1]:25/?to=a@b":              "smtp://[::1]:25/********-",
 	} {
 		got := MaskAlertURL(in)
 		if !strings.HasPrefix(got, want) || len(got) != len(want)+4 || strings.Contains(got, "TOKEN") {

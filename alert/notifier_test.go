@@ -160,7 +160,7 @@ func TestOneReceiverFails(t *testing.T) {
 		if times["slack://works"] != 1 || times["slack://hushhush"] != maxTries {
 			t.Errorf("tries %v", times)
 		}
-		o.outcomes("not sent: " + Mask("slack://hushhush") + ": no")
+		o.outcomes("not sent: " + medispatcher.MaskAlertURL("slack://hushhush") + ": no")
 		logs := o.logs.String()
 		if strings.Count(logs, "level=ERROR") != 1 || !strings.Contains(logs, "answered 410 Gone") || strings.Contains(logs, "hush") {
 			t.Error(logs)
@@ -269,7 +269,7 @@ func TestTestNotice(t *testing.T) {
 			return errors.New("no")
 		}
 		got := o.n.Test(t.Context(), "s", "PUB", "host-1")
-		want := []medispatcher.Receipt{{Receiver: Mask("slack://x"), Sent: true}, {Receiver: Mask("slack://hushhush"), Error: "no"}}
+		want := []medispatcher.Receipt{{Receiver: medispatcher.MaskAlertURL("slack://x"), Sent: true}, {Receiver: medispatcher.MaskAlertURL("slack://hushhush"), Error: "no"}}
 		if !slices.Equal(got, want) {
 			t.Errorf("%+v", got)
 		}

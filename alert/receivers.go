@@ -18,6 +18,8 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/email/smtp"
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/push/ntfy"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"github.com/solate/medispatcher"
 )
 
 const (
@@ -143,7 +145,7 @@ type receiver struct {
 }
 
 // show is the receiver as it may be shown.
-func (r receiver) show() string { return Mask(r.url) }
+func (r receiver) show() string { return medispatcher.MaskAlertURL(r.url) }
 
 // receivers are those of a list of URLs. A mail or a Telegram message to several people are several, so that
 // one who cannot be reached does not repeat it for the others.
@@ -190,25 +192,3 @@ func apart(rawURL string) []string {
 	}
 	return []string{rawURL}
 }
-
-// Mask is the URL of a receiver as it may be shown. Any part of one may be a token, the host too, so only
-// the scheme is, and the host where it is certain to be one. Four hex digits of a hash of the
-// whole tell two of them apart; more would help to try out passwords.
-func Mask(rawURL string) string {
-	sum := sha256.Sum256([]byte(rawURL))
-	shown := mask + "-" + hex.EncodeToString(sum[:2])
-	scheme, rest, ok := strings.Cut(rawURL, "://")
-	switch {
-	case !ok:
-		return shown
-	case scheme != smtp.Scheme:
-		return scheme + "://" + shown
-	}
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
-	}
-	return scheme + "://" + rest[strings.LastIndex(rest, "@")+1:] + "/" + shown
-}
-
-// mask stands for what is secret.
-const mask = "********"

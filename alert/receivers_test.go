@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 func TestSplitURLs(t *testing.T) {
@@ -85,7 +87,7 @@ func TestEveryServiceIsGuardedAndTellsOfFailure(t *testing.T) {
 		case showsSecret(err.Error()):
 			t.Errorf("%s: a secret is shown: %v", raw, err)
 		}
-		if shown := Mask(raw); showsSecret(shown) || !strings.HasPrefix(shown, scheme) {
+		if shown := medispatcher.MaskAlertURL(raw); showsSecret(shown) || !strings.HasPrefix(shown, scheme) {
 			t.Errorf("%s is shown as %s", raw, shown)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/solate/medispatcher"
 )
 
 // maxReason bounds what is kept of an error of a receiver, in bytes.
@@ -15,7 +17,7 @@ const maxReason = 300
 var anyURL = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*)://[^\s"'<>]*`)
 
 // harmless are values of parameters that are words, too.
-var harmless = []string{"", "yes", "no", "true", "false", "json", "post", "get", "put", "auto", "none", "plain", "html", "markdown", "login", "status", "error"}
+var harmless = []string{"", "yes", "no", "true", "false", "json", "post", "get", "put", "auto", "none", "plain", "html", "markdown", "login", "status", "error", "token", "webhook", "channel"}
 
 // safe is an error about a receiver that may be shown, nil for none. What the library says quotes
 // URLs, tokens and what a server answered, so every part of the receiver's URL is taken out of it.
@@ -26,12 +28,12 @@ func safe(err error, rawURL string) error {
 	text := anyURL.ReplaceAllStringFunc(err.Error(), func(found string) string {
 		u, err := url.Parse(found)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-			return mask
+			return medispatcher.Mask
 		}
-		return u.Scheme + "://" + u.Host + "/" + mask
+		return u.Scheme + "://" + u.Host + "/" + medispatcher.Mask
 	})
 	for _, secret := range secrets(rawURL) {
-		text = strings.ReplaceAll(text, secret, mask)
+		text = strings.ReplaceAll(text, secret, medispatcher.Mask)
 	}
 	text = strings.TrimSpace(plain(text))
 	if text == "" {

@@ -23,7 +23,7 @@ func (r Receivers) String() string { return strings.Join(r, " ") }
 func maskReceivers(list string) string {
 	urls := alert.SplitURLs(list)
 	for i, u := range urls {
-		urls[i] = alert.Mask(u)
+		urls[i] = medispatcher.MaskAlertURL(u)
 	}
 	return strings.Join(urls, " ")
 }
@@ -48,7 +48,7 @@ func (c *Config) alertThresholds() alert.Thresholds {
 func (c *checker) alerts() {
 	for i, u := range c.cfg.AlertURLs {
 		if err := alert.CheckURL(u); err != nil {
-			c.test("MEDIS_ALERT_URLS", fmt.Errorf("number %d, %s, %w", i+1, alert.Mask(u), err))
+			c.test("MEDIS_ALERT_URLS", fmt.Errorf("number %d, %s, %w", i+1, medispatcher.MaskAlertURL(u), err))
 		}
 	}
 	_, err := alert.LoadTexts(c.cfg.AlertTemplates)

@@ -112,12 +112,12 @@ func newWorker(t *testing.T) *worker {
 		w.got[sub] = append(w.got[sub], string(body))
 		w.header[sub] = r.Header
 		w.mu.Unlock()
-		if w.answer != nil {
-			w.answer(rw, r)
-		}
-		select {
+		select { // before the answer, which may wait for what the test does then
 		case w.news <- struct{}{}:
 		default:
+		}
+		if w.answer != nil {
+			w.answer(rw, r)
 		}
 	}))
 	t.Cleanup(w.Close)

@@ -45,7 +45,7 @@ func TestSubPutFlags(t *testing.T) {
 	if got := c.get("billing"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	contains(t, c.stored("billing"), "hush@h", "slack://x,y", secret)
+	contains(t, c.stored("billing"), "hush@h", "to=b@x.example,c@x.example", secret)
 }
 
 // subFields has every field of a subscription, so that the command line has.
@@ -70,7 +70,7 @@ func TestSubFieldsAreComplete(t *testing.T) {
 
 func TestSubPutFile(t *testing.T) {
 	c := newCLI(t)
-	doc := `{"topic":"a","urls":["http://u:hush@h/"],"secret":"` + secret + `","alert":{"urls":["slack://token@x"]}}`
+	doc := `{"topic":"a","urls":["http://u:hush@h/"],"secret":"` + secret + `","alert":{"urls":["telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?chats=@x"]}}`
 	if out := c.ok("sub", "put", "x", "--file", writeFile(t, "x.json", doc)); out != "x: created, a to http://u:********@h/\n" {
 		t.Errorf("printed %q", out)
 	}
@@ -79,7 +79,7 @@ func TestSubPutFile(t *testing.T) {
 	if code != exitOK || !strings.Contains(out, "x: replaced") {
 		t.Errorf("exit %d, %q, %s", code, out, stderr)
 	}
-	contains(t, c.stored("x"), secret, "http://u:hush@h/", "slack://token@x")
+	contains(t, c.stored("x"), secret, "http://u:hush@h/", "telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?chats=@x")
 	c.fails(exitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`)
 	for _, bad := range []struct {
 		args  []string
