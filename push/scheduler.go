@@ -119,6 +119,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 			s.newBreaker(had, sub)
 		}
 		had.apply(st)
+		s.startAhead(had)
 		s.offer(had)
 	}
 	for id, sub := range s.subs {

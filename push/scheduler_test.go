@@ -220,6 +220,37 @@ func TestConcurrencyChangesLive(t *testing.T) {
 	})
 }
 
+// TestRaisedConcurrencyStartsWhatWasReadAhead: a worker that was quick and hangs now has a message
+// read ahead for a slot that does not become free; more slots take it at once.
+func TestRaisedConcurrencyStartsWhatWasReadAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("a")
+		sub.Concurrency = 1
+		f := newFixture(t, sub)
+		var hangs atomic.Bool
+		f.w.answer = func(*http.Request) (int, time.Duration) {
+			if hangs.Load() {
+				return 200, 4 * time.Second
+			}
+			return 200, time.Millisecond
+		}
+		stop := f.run()
+		f.put("a", 5)
+		time.Sleep(time.Second)
+		hangs.Store(true)
+		f.put("a", 4)
+		time.Sleep(100 * time.Millisecond)
+		f.wantLeft("a", "map[mine:2 ready:2]") // one in flight, one read ahead
+		f.change("a", func(s *medispatcher.Subscription) { s.Concurrency = 4 })
+		time.Sleep(100 * time.Millisecond)
+		if n := f.w.peak("a"); n != 4 {
+			t.Errorf("%d requests in flight, want 4", n)
+		}
+		f.ok(stop())
+		f.wantLeft("a", "map[]")
+	})
+}
+
 func TestRetriesUntilDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")

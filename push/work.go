@@ -33,6 +33,19 @@ func (s *Scheduler) work(l *lane, d *medispatcher.Delivery, kind *slots, at time
 	}
 }
 
+// startAhead starts what was read ahead in slots that there are now: no end of a request will
+// where the worker hangs.
+func (s *Scheduler) startAhead(sub *subscriber) {
+	for sub.fresh.free() > 0 {
+		w, more := sub.next()
+		if !more {
+			return
+		}
+		sub.fresh.used++
+		s.start(w.lane, w.delivery, &sub.fresh, time.Time{})
+	}
+}
+
 // deliverOne makes one attempt and has its outcome settled.
 func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
