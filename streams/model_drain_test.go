@@ -70,7 +70,7 @@ func (w *world) honestMove(z *dispatcher, p int) {
 		w.ok(err)
 		for _, m := range w.arrivals {
 			if m.p == p && m.where == placeIncoming && (m.entry == e.ID || m.entry == "" && m.name() == e.Fields["body"]) {
-				m.entry, m.owner = e.ID, "z"
+				m.entry, m.owner = e.ID, z.id
 			}
 		}
 		want := w.arrive(z, p, e.ID)

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// operator: somebody works on dead letters, or removes by hand what is repaired.
+// operator: somebody purges dead letters, or removes by hand what is repaired.
 func (w *world) operator(t *rapid.T) {
 	d := w.one(t)
 	verb := rapid.SampledFrom([]string{"replay", "replay", "replay", "purge", "purge channel", "destroy", "destroy incoming", "forget due times", "remove consumer", "discard"}).Draw(t, "operator")
@@ -17,8 +17,6 @@ func (w *world) operator(t *rapid.T) {
 	})
 	key := channelKey(ch.Partition, ch.Subscription)
 	switch verb {
-	case "replay":
-		w.replay(t, d, ch)
 	case "purge":
 		w.purge(t, d, ch)
 	case "purge channel":
@@ -61,6 +59,14 @@ func (w *world) operator(t *rapid.T) {
 	case "discard":
 		w.discard(t, d, ch.Subscription)
 	}
+}
+
+func isDead(c *copyOf) bool { return c.where == placeDead }
+
+// replayAny: somebody replays dead letters.
+func (w *world) replayAny(t *rapid.T) {
+	w.some(t, isDead)
+	w.replay(t, w.one(t), w.channel(t, isDead))
 }
 
 // letters lists the dead letters of a channel and checks them against the model.

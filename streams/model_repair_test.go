@@ -36,10 +36,12 @@ func (w *world) owned() (list []*copyOf) {
 	return list
 }
 
-// repair: entries without a due time are healed, dispatchers give
+// repair: a dispatcher ends, entries without a due time are healed, dispatchers give
 // back what they own without knowing, or kick one that owns nothing.
 func (w *world) repair(t *rapid.T) {
-	switch rapid.SampledFrom([]string{"kick incoming", "reconcile", "heal", "kick"}).Draw(t, "repair") {
+	switch rapid.SampledFrom([]string{"end", "kick incoming", "reconcile", "heal", "kick"}).Draw(t, "repair") {
+	case "end":
+		w.end(t)
 	case "kick incoming":
 		w.kickIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
 	case "heal":
@@ -197,6 +199,9 @@ func (w *world) stop(t *rapid.T, d *dispatcher) {
 	for p := range modelPartitions {
 		for _, sub := range modelIDs {
 			ch := medispatcher.Channel{Partition: p, Subscription: sub}
+			if !slices.ContainsFunc(w.copies, func(c *copyOf) bool { return c.Channel == ch && c.owner == d.id }) {
+				continue
+			}
 			list := w.copiesAt(ch, func(c *copyOf) bool {
 				return slices.ContainsFunc(d.hand, func(h *inHand) bool { return h.Channel == ch && h.EntryID == c.entry && h.out == nil })
 			})

@@ -26,8 +26,9 @@ import (
 func TestModel(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		lab := newLab(t, env)
+		flagTimes(t, "rapid.steps", 1.5)
 		if env.Mini == nil {
-			fewer(t, 4)
+			flagTimes(t, "rapid.checks", 0.25)
 		}
 		rapid.Check(t, func(rt *rapid.T) {
 			w := newWorld(rt, lab)
@@ -42,7 +43,10 @@ func TestModel(t *testing.T) {
 				"time":      w.pass,
 				"repair":    w.repair,
 				"operator":  w.operator,
-				"end":       w.end,
+				"read, 2":   w.read,
+				"settle, 4": w.settle,
+				"settle, 5": w.settle,
+				"replay":    w.replayAny,
 				"settle, 2": w.settle, // what happens more often than the rest
 				"settle, 3": w.settle,
 				"due, 2":    w.due,
@@ -53,14 +57,14 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// fewer divides the number of checks for the rest of a test.
-func fewer(t *testing.T, by int) {
+// flagTimes multiplies a number of the command line for the rest of a test.
+func flagTimes(t *testing.T, name string, by float64) {
 	t.Helper()
-	f := flag.Lookup("rapid.checks")
+	f := flag.Lookup(name)
 	old := f.Value.String()
-	n, err := strconv.Atoi(old)
+	n, err := strconv.ParseFloat(old, 64)
 	check(t, err)
-	check(t, f.Value.Set(strconv.Itoa(max(1, n/by))))
+	check(t, f.Value.Set(strconv.Itoa(max(1, int(n*by)))))
 	t.Cleanup(func() { _ = f.Value.Set(old) })
 }
 
@@ -191,6 +195,7 @@ func newWorld(rt *rapid.T, l *lab) *world {
 	}
 	if rapid.Bool().Draw(rt, "groups") {
 		w.makeGroups()
+		w.begin(rapid.SampledFrom([]int{0, 1, 2, 3, 3, 3}).Draw(rt, "messages"))
 	}
 	return w
 }
@@ -210,6 +215,28 @@ func (w *world) makeGroups() {
 		w.groups[incomingKey(p)] = true
 		w.ok(second(d.store.ReadIncoming(w.ctx, p, 1, true)))
 	}
+}
+
+// begin has n messages READY, so that most sequences are of their deliveries.
+func (w *world) begin(n int) {
+	d := w.dispatchers[0]
+	for i := range n {
+		m := &arrival{n: i, topic: "order.created", place: place{where: placeIncoming}}
+		w.arrivals = append(w.arrivals, m)
+		w.ok(second(d.store.Publish(w.ctx, medispatcher.Message{Topic: m.topic, Body: []byte(m.name()), Key: keysOf[0]})))
+	}
+	if n == 0 {
+		return
+	}
+	entries, err := d.store.ReadIncoming(w.ctx, 0, n, false)
+	w.ok(err)
+	d.entries[0] = entries
+	for i, m := range w.arrivals {
+		m.entry, m.first, m.owner = entries[i].ID, entries[i].ID, d.id
+	}
+	w.honestMove(d, 0)
+	d.entries[0] = nil
+	w.say("%d messages are READY", n)
 }
 
 // start puts a new process in the place of one that ended. Ids are never used again.
