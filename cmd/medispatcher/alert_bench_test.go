@@ -57,7 +57,7 @@ func BenchmarkAlertRound(b *testing.B) {
 			n = 18
 		}
 		for range n {
-			pipe.XAdd(b.Context(), &redis.XAddArgs{Stream: "medis:{0}:ch:" + id, Values: []any{"topic", "a.b", "body", "x"}})
+			pipe.Do(b.Context(), "XADD", "medis:{0}:ch:"+id, "*", "topic", "a.b", "body", "x")
 		}
 		for age := range int64(5) {
 			pipe.HSet(b.Context(), fmt.Sprintf("medis:stats:{0}:m%d", now/60-age), "failed:"+id, 3, "sent:"+id, 100)
