@@ -81,6 +81,7 @@ func TestSubPutFile(t *testing.T) {
 	}
 	contains(t, c.stored("x"), secret, "http://u:hush@h/", "telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?chats=@x")
 	c.fails(exitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`)
+	c.fails(exitUsage, "", []string{"sub", "set", "x", "alert.urls=smtp://mail.example/********-0000"}, `alert.urls[0]: "smtp://mail.example/********-0000" is masked, and stands for no URL`)
 	for _, bad := range []struct {
 		args  []string
 		stdin string
