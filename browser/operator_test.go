@@ -168,5 +168,12 @@ func TestHostileMessages(t *testing.T) {
 	}
 	b.open(p.url + "/subscriptions/slow")
 	b.shows("#failing", `\u202ethgir`)
+	// What the page asks the API for is shown no other way.
+	id := b.eval(`document.querySelector("#failing tbody th").firstChild.textContent.trim()`)
+	b.open(p.url + "/publish")
+	b.do("find the message", fill("#find-id", id), click("#find button"))
+	b.shows("[data-found]", `<script>window.hacked=1</script>`)
+	b.shows("[data-found]", `\u202ethgir`)
+	unharmed("a message's story")
 	b.complaints()
 }

@@ -19,7 +19,7 @@ export function alerts(every) {
         if (now !== shown) {
           shown = now;
           place.replaceChildren(el('ul', { class: 'findings' }, ...firing.slice(0, 10).map((a) => el('li', { class: 'bad' },
-            el('span', {}, el('strong', {}, 'Alert: '), text(a.line || a.rule), ` since ${new Date(a.since).toLocaleString('en-GB')}`),
+            el('span', {}, el('strong', {}, 'Alert: '), text(a.line || a.rule).replace(/^\[ALERT\] /, ''), `; since ${new Date(a.since).toLocaleString('en-GB')}.`, a.last_error ? ` Last answer: ${text(a.last_error).slice(0, 300)}` : ''),
             ...(a.subscription && !of ? [el('a', { href: `/subscriptions/${encodeURIComponent(a.subscription)}` }, a.subscription)] : [])))));
           place.hidden = firing.length === 0;
         }

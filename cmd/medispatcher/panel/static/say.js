@@ -1,8 +1,11 @@
+// visible shows by its code what does not print or changes the direction of text, as the server does.
+export const visible = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
+
 // say tells the operator what came of something, where screen readers hear it.
 export function say(text, bad = false) {
   const notice = document.getElementById('notice');
   if (!notice) return;
-  notice.textContent = text;
+  notice.textContent = visible(text);
   notice.className = bad ? 'notice bad' : 'notice';
   notice.setAttribute('role', bad ? 'alert' : 'status');
   notice.hidden = false;
@@ -29,6 +32,6 @@ export async function problemText(response) {
 export function el(name, attributes = {}, ...children) {
   const e = document.createElement(name);
   for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
-  e.append(...children);
+  e.append(...children.map((c) => (typeof c === 'string' ? visible(c) : c)));
   return e;
 }
