@@ -1,4 +1,4 @@
-package main
+package streams_test
 
 import (
 	"fmt"
