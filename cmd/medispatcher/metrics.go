@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -90,8 +91,16 @@ func newMetrics(d *daemon) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_ready", Help: "1 while this dispatcher can work, as /readyz says.",
 		}, func() float64 { return oneIf(d.ready.check() == nil) }),
+		noticeCounter("sent", "Notices of alerts that reached one of their receivers.", d, func(c *alert.Counters) int64 { return c.Sent.Load() }),
+		noticeCounter("failed", "Tries at a receiver of a notice that failed.", d, func(c *alert.Counters) int64 { return c.Failed.Load() }),
+		noticeCounter("unsent", "Notices of alerts that were given up, or had no receiver.", d, func(c *alert.Counters) int64 { return c.Unsent.Load() }),
 	)
 	return m
+}
+
+func noticeCounter(name, help string, d *daemon, read func(*alert.Counters) int64) prometheus.Collector {
+	opts := prometheus.CounterOpts{Name: "medispatcher_alert_notices_" + name + "_total", Help: help}
+	return prometheus.NewCounterFunc(opts, func() float64 { return float64(read(d.alerts.notifier.Counters())) })
 }
 
 func oneIf(yes bool) float64 {
@@ -129,7 +138,7 @@ func (m *metrics) handler() http.Handler {
 type stateCollector struct {
 	d                                          *daemon
 	up, messages, oldest, incoming, incomingAt *prometheus.Desc
-	dispatchers, breaker                       *prometheus.Desc
+	dispatchers, breaker, alerts               *prometheus.Desc
 }
 
 // collectWithin bounds what a scrape waits for Redis.
@@ -147,13 +156,14 @@ func newStateCollector(d *daemon) *stateCollector {
 		incoming:    desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, quarantine.", "state"),
 		incomingAt:  desc("incoming_oldest_age_seconds", "Age of the oldest message before its fan-out."),
 		dispatchers: desc("dispatchers", "Dispatchers that are alive on this Redis."),
+		alerts:      desc("alerts_firing", "Alerts that fire now, by rule.", "rule"),
 		breaker:     desc("breaker_open", "1 while this dispatcher holds a subscription back because its worker is down.", "subscription"),
 	}
 }
 
 // Describe is part of prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker} {
+	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker, c.alerts} {
 		ch <- d
 	}
 }
@@ -170,6 +180,10 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
 	defer cancel()
 	subs, in, err := c.read(ctx)
+	var alerts medispatcher.Alerts
+	if err == nil {
+		alerts, err = c.d.store.Alerts(ctx)
+	}
 	gauge(c.up, oneIf(err == nil))
 	gauge(c.dispatchers, float64(c.d.peers.Load()+1))
 	if err != nil {
@@ -177,6 +191,13 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for state, n := range map[string]int64{"ready": in.Ready, "buried": in.Buried, "delayed": in.Delayed, "quarantine": in.Quarantine} {
 		gauge(c.incoming, float64(n), state)
+	}
+	firing := map[string]int{}
+	for _, f := range alerts.Firing {
+		firing[string(f.Rule)]++
+	}
+	for rule, n := range firing {
+		gauge(c.alerts, float64(n), rule)
 	}
 	gauge(c.incomingAt, float64(in.OldestMS)/1000)
 	for _, s := range merged(subs) {

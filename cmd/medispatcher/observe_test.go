@@ -70,7 +70,7 @@ func TestDaemonIsObserved(t *testing.T) {
 				`medispatcher_attempts_total{outcome="failed",subscription="a"} 1`,
 				`medispatcher_attempt_duration_seconds_count{subscription="a"} 2`,
 				`medispatcher_channel_messages{state="ready",subscription="a"} 0`,
-				`medispatcher_redis_up 1`, `medispatcher_dispatchers 1`, `medispatcher_ready 1`,
+				`medispatcher_alert_notices_sent_total 0`, `medispatcher_redis_up 1`, `medispatcher_dispatchers 1`, `medispatcher_ready 1`,
 			} {
 				if !strings.Contains(text, line) {
 					return false
