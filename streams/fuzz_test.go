@@ -12,7 +12,7 @@ import (
 func FuzzParseURL(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"redis://u:", "@h:1/2"}, {"redis://:", "@h1:1,h2:2?cluster=true"}, {"rediss://h?master_name=m&sentinel_password=", ""},
-		{"unix://:", "@/run/redis.sock?db=2"}, {"redis://:1?a=", "@h"}, {"redis:/u:", "@h"}, {"redis://h/", "#x"}, {"", "@[::1"},
+		{"unix://:", "@/run/redis.sock?db=2"}, {"redis://:1?a=", "@h"}, {"redis:/u:", "@h"}, {"redis://h/", "#x"}, {"", "@[::1"}, {"redis:/://", "@"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -142,7 +142,8 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	start, end := hostSpan(rawURL)
 	hosts := strings.Split(rawURL[start:end], ",")
 	u, err := url.Parse(rawURL[:start] + hosts[0] + rawURL[end:])
-	if err != nil || start == 0 || u.Fragment != "" {
+	// A scheme that net/url reads otherwise is followed by a path in which a password may stand.
+	if err != nil || start == 0 || u.Fragment != "" || !strings.HasPrefix(strings.ToLower(rawURL), u.Scheme+"://") {
 		return nil, errURL
 	}
 	q := u.Query()
