@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,6 +81,44 @@ var hostForm = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1
 var maskedAlertForm = regexp.MustCompile(`^([a-z0-9+.-]+://([^/@]*/)?)?\*{8}-[0-9a-f]{4}$`)
 
 func isMaskedAlertURL(rawURL string) bool { return maskedAlertForm.MatchString(rawURL) }
+
+// credential is a name of a header whose value nobody but its receiver may see.
+var credential = regexp.MustCompile(`(?i)auth|token|secret|key|pass|cookie|credential|session|signature`)
+
+// maskHeaders hides the values of headers that carry credentials, by their names.
+func maskHeaders(headers map[string]string) map[string]string {
+	masked := maps.Clone(headers)
+	for name, value := range masked {
+		if value != "" && credential.MatchString(name) {
+			masked[name] = Mask
+		}
+	}
+	return masked
+}
+
+// unmaskHeaders puts stored values in the place of masked ones.
+func (d document) unmaskHeaders(stored map[string]string, p *Problems) {
+	var given map[string]string
+	if json.Unmarshal(d["headers"], &given) != nil || !slices.Contains(slices.Collect(maps.Values(given)), Mask) {
+		return // anything but an object of strings is refused when the fields are read
+	}
+	for _, name := range sortedKeys(given) {
+		if given[name] != Mask {
+			continue
+		}
+		kept, known := "", false
+		for other, value := range stored {
+			if strings.EqualFold(other, name) {
+				kept, known = value, true
+			}
+		}
+		if !known {
+			p.add("headers", "%s is masked, and there is no value of it to keep; write it whole", quote(name))
+		}
+		given[name] = kept
+	}
+	d.set("headers", given)
+}
 
 // maskAll is list with every URL masked; list itself stays.
 func maskAll(list []string, mask func(string) string) []string {

@@ -101,6 +101,34 @@ func TestMaskedIsKept(t *testing.T) {
 	}
 }
 
+// TestMaskedHeaders: what a header's name says is a credential is not shown, and kept when its mask is written back.
+func TestMaskedHeaders(t *testing.T) {
+	old, s := mustReplace(t, testRules(), nil, `{"topic":"t","urls":["http://h/"],"headers":{"Authorization":"Bearer TOKEN","X-Api-Key":"KEY","X-Team":"red","Cookie":""}}`)
+	if got := fmt.Sprint(s.Masked().Headers); got != "map[Authorization:******** Cookie: X-Api-Key:******** X-Team:red]" || s.Headers["X-Api-Key"] != "KEY" {
+		t.Fatalf("shown as %s, %v", got, s.Headers)
+	}
+	for patch, want := range map[string]string{
+		`{"headers":{"Authorization":"********","X-Team":"blue"}}`:      "map[Authorization:Bearer TOKEN Cookie: X-Api-Key:KEY X-Team:blue]",
+		`{"headers":{"X-Api-Key":null}}`:                                "map[Authorization:Bearer TOKEN Cookie: X-Team:red]",
+		`{"headers":{"Authorization":null,"authorization":"********"}}`: "map[Cookie: X-Api-Key:KEY X-Team:red authorization:Bearer TOKEN]",
+		`{"headers":{"X-Other-Key":"********"}}`:                        `headers: "X-Other-Key" is masked`,
+		`{"headers":{"X-Api-Key":"NEW","Authorization":"********"}}`:    "map[Authorization:Bearer TOKEN Cookie: X-Api-Key:NEW X-Team:red]",
+		`{"paused":true}`: "map[Authorization:Bearer TOKEN Cookie: X-Api-Key:KEY X-Team:red]",
+	} {
+		next, sub, err := testRules().Merge("billing", old, []byte(patch), ruleTime)
+		got := fmt.Sprint(sub.Headers)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, want) || strings.Contains(string(next), Mask) {
+			t.Errorf("%s: %s, want %s\nstored %s", patch, got, want, next)
+		}
+	}
+	if _, _, err := testRules().Replace("billing", nil, []byte(`{"topic":"t","urls":["http://h/"],"headers":{"Authorization":"********"}}`), ruleTime); err == nil {
+		t.Error("a mask was taken for a credential")
+	}
+}
+
 // quoted fills a format with strings.
 func quoted(format string, list []string) string {
 	args := make([]any, len(list))

@@ -92,13 +92,15 @@ func DefaultAlert() AlertPolicy {
 	}
 }
 
-// Masked is the subscription as it may be shown: its secret, the passwords in its worker
-// URLs, and its alert URLs but for where they go. Written back, each keeps what it stands for.
+// Masked is the subscription as it may be shown, without its secret, the passwords in its worker URLs,
+// the values of headers that carry credentials, and of its alert URLs all but where they go. Written
+// back, each mask keeps what it stands for.
 func (s Subscription) Masked() Subscription {
 	if s.Secret != "" {
 		s.Secret = SecretMask
 	}
 	s.URLs, s.Alert.URLs = maskAll(s.URLs, MaskURL), maskAll(s.Alert.URLs, MaskAlertURL)
+	s.Headers = maskHeaders(s.Headers)
 	return s
 }
 

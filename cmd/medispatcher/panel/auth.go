@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -9,8 +10,9 @@ import (
 )
 
 // requireToken lets pass who carries the token or a session made with it. Everybody may see the health
-// routes, the sign-in page and what it looks like.
-func requireToken(s *sessions, next http.Handler) http.Handler {
+// routes, the sign-in page and what it looks like. The right token passes however many wrong ones came from
+// its address: a producer must not be shut out by another one behind the same proxy that has an old token.
+func requireToken(s *sessions, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		right, given := s.bearer(r)
 		switch {
@@ -23,14 +25,24 @@ func requireToken(s *sessions, next http.Handler) http.Handler {
 			}
 			http.Redirect(w, r, to, http.StatusSeeOther)
 		default:
-			w.Header().Set("WWW-Authenticate", `Bearer realm="medispatcher"`)
-			detail := "a token is needed: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"
-			if given {
-				detail = "the token is wrong: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"
-			}
-			writeProblem(w, problem(http.StatusUnauthorized, detail))
+			refuseToken(s, log, w, r, given)
 		}
 	})
+}
+
+func refuseToken(s *sessions, log *slog.Logger, w http.ResponseWriter, r *http.Request, given bool) {
+	what := "a token is needed"
+	if given {
+		if !s.wrong.allow(r) {
+			w.Header().Set("Retry-After", retryAfter)
+			writeProblem(w, problem(http.StatusTooManyRequests, "too many wrong tokens came from this address; send the value of MEDIS_ADMIN_TOKEN, or wait"))
+			return
+		}
+		what = "the token is wrong"
+		log.Warn("a wrong token", "from", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="medispatcher"`)
+	writeProblem(w, problem(http.StatusUnauthorized, what+": send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"))
 }
 
 func isOpen(path string) bool {

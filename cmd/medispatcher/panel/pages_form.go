@@ -74,7 +74,7 @@ func (p *pages) fields(s *medispatcher.Subscription) []fieldGroup {
 		Help: "One a line; they share the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB. A masked password keeps what it stands for."}
 	secret := field{Name: "secret", Label: "Signing secret", Kind: kindSecret, Value: s.Secret,
 		Help: "whsec_ and 24 to 64 bytes in base64. Empty: not signed. A new one signs beside the old one for " + words(rules.SecretOverlap) + "."}
-	headers := field{Name: "headers", Label: "Headers", Kind: kindHeaders, Value: headerLines(s.Headers), Help: "Name: value, one a line. Added to every push."}
+	headers := field{Name: "headers", Label: "Headers", Kind: kindHeaders, Value: headerLines(s.Headers), Help: "Name: value, one a line. Added to every push. A credential is shown as ********, which keeps it."}
 	receivers := field{Name: "alert.urls", Label: "Receivers", Kind: kindLines, Value: strings.Join(s.Alert.URLs, "\n"), Help: "Notification URLs, one a line. None: those of MEDIS_ALERT_URLS."}
 	return []fieldGroup{
 		{"Where to", true, []field{topic, urls}},

@@ -35,7 +35,7 @@ func (p *pages) signInWith(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	if !p.sessions.guess.allow(r) {
+	if !p.sessions.signIn.allow(r) {
 		w.Header().Set("Retry-After", "1")
 		p.log.Warn("too many attempts to sign in", "from", r.RemoteAddr)
 		return p.show(w, r, http.StatusTooManyRequests, "signin", "Sign in",

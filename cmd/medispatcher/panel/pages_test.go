@@ -340,3 +340,24 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("guessing: %d", code)
 	}
 }
+
+// TestWrongTokens: who has a wrong token is slowed down, who has the right one is not, from the same address.
+func TestWrongTokens(t *testing.T) {
+	const token = "the-right-token-of-it"
+	var log strings.Builder
+	f := newFake()
+	h := panel.New(panel.Config{Token: token}, panel.Deps{Registry: f, Store: f, Kicker: f, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	codes := map[int]int{}
+	for range 50 {
+		codes[get(t, h, subs, "Authorization", "Bearer another-"+token).Code]++
+	}
+	if codes[401] < 10 || codes[429] < 30 || strings.Contains(log.String(), token) || strings.Count(log.String(), "a wrong token") != codes[401] {
+		t.Errorf("answers %v, log\n%s", codes, log.String())
+	}
+	if w := get(t, h, subs, "Authorization", "Bearer "+token); w.Code != 200 {
+		t.Errorf("the right token: %d", w.Code)
+	}
+	if w := get(t, h, subs); w.Code != 401 {
+		t.Errorf("no token: %d", w.Code)
+	}
+}

@@ -96,7 +96,7 @@ func New(cfg Config, deps Deps) http.Handler {
 
 	var h http.Handler = problemMux{mux, pages.nowhere}
 	if s != nil {
-		h = requireToken(s, h)
+		h = requireToken(s, deps.Log, h)
 	} else {
 		h = refuseOtherNames(h)
 	}

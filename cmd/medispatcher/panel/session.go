@@ -29,7 +29,8 @@ const (
 type sessions struct {
 	token  string
 	digest [sha256.Size]byte // of the token
-	guess  guesses
+	signIn guesses
+	wrong  guesses // of bearer tokens: they shut nobody out of the sign-in
 }
 
 func newSessions(token string) *sessions {
@@ -107,7 +108,7 @@ const (
 	guessKept = 1000
 )
 
-// guesses limits how often an address may try to sign in.
+// guesses limits how often an address may try to sign in, or be wrong about the token.
 type guesses struct {
 	mu   sync.Mutex
 	from map[string]*rate.Limiter
