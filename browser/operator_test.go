@@ -77,6 +77,13 @@ func TestOperator(t *testing.T) {
 	b.shows("#failing", w.URL)
 	b.shows("#head", "1 message failed and will be tried again")
 
+	// Nobody is told of alerts yet: trying the receivers says so.
+	b.open(p.url + "/alerts")
+	b.shows("#firing", "Nothing fires")
+	b.do("a test alert", click("[data-yes=Send]"), click("#ask-yes"))
+	b.shows("#notice", "there are no receivers: set MEDIS_ALERT_URLS")
+	b.open(p.url + "/subscriptions/billing")
+
 	// Kick asks first; Escape leaves everything as it is.
 	b.do("ask", click(`[data-yes=Kick]`), chromedp.WaitVisible(chromedp.CSS("#ask")), chromedp.KeyEvent("\x1b"))
 	b.sees("no dialog", `!document.getElementById("ask").open`)
@@ -162,7 +169,7 @@ func TestHostileMessages(t *testing.T) {
 	for id := range strings.SplitSeq(b.eval(`[...document.querySelectorAll("[data-letter]")].map(e => e.dataset.letter).join()`), ",") {
 		letters = append(letters, "/subscriptions/evil/dead/"+id)
 	}
-	for _, path := range append(letters, "/subscriptions/evil/dead?q=%3Cscript%3E", "/subscriptions/slow", "/subscriptions/evil", "/dead", "/", "/subscriptions?q=%3Cscript%3E", "/publish?topic=evil.x") {
+	for _, path := range append(letters, "/subscriptions/evil/dead?q=%3Cscript%3E", "/subscriptions/slow", "/subscriptions/evil", "/dead", "/alerts", "/", "/subscriptions?q=%3Cscript%3E", "/publish?topic=evil.x") {
 		b.open(p.url + path)
 		unharmed(path)
 	}

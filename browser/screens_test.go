@@ -26,7 +26,7 @@ func TestScreens(t *testing.T) {
 	b := newBrowser(t)
 	pages := map[string]string{
 		"overview": "/", "subscriptions": "/subscriptions", "subscription": "/subscriptions/mailer", "subscribe": "/subscribe",
-		"broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
+		"alerts": "/alerts", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
 	}
 	b.open(p.url + "/signin")
 	shoot(b, dir, "signin")
@@ -35,6 +35,14 @@ func TestScreens(t *testing.T) {
 		b.open(p.url + path)
 		shoot(b, dir, name)
 	}
+	b.open(p.url + "/subscribe")
+	b.do("mistakes", click("main [type=submit]"))
+	b.shows("[data-summary]", "wrong")
+	shoot(b, dir, "mistakes")
+	b.open(p.url + "/subscriptions/mailer/dead")
+	b.do("a letter", click("#letters tbody th a"))
+	b.shows("main", "What happened")
+	shoot(b, dir, "letter")
 	b.complaints()
 }
 

@@ -32,6 +32,8 @@ type fake struct {
 	many     bool                   // topics
 	held     []medispatcher.Breaker // by dispatcher "a"
 
+	alerts medispatcher.Alerts
+
 	steps     []string // that changed something, in order
 	published []medispatcher.Message
 }
@@ -43,6 +45,12 @@ func newFake(ids ...string) *fake {
 	}
 	return f
 }
+
+func (f *fake) Alerts(context.Context) (medispatcher.Alerts, error) {
+	return f.alerts, f.fails("alerts")
+}
+
+func (f *fake) TestAlert(context.Context, string) ([]medispatcher.Receipt, error) { return nil, nil }
 
 func (f *fake) fails(step string) error {
 	if f.broken == step {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 //go:embed templates
@@ -39,15 +40,19 @@ type pages struct {
 	log      *slog.Logger
 	sessions *sessions // nil: nobody is asked for a token
 	static   *static
-	state    wholeState
+	state    shared[medispatcher.Status]
+	alerts   shared[medispatcher.Alerts]
 }
 
 // newPages registers the pages on mux.
 func newPages(cfg Config, deps Deps, s *sessions, mux *http.ServeMux) *pages {
 	p := &pages{
 		cfg: cfg, registry: deps.Registry, store: deps.Store, ready: deps.Ready, log: deps.Log, sessions: s, static: embedded(),
-		state: wholeState{registry: deps.Registry, store: deps.Store},
 	}
+	p.state.read = func(ctx context.Context) (medispatcher.Status, error) {
+		return operate.Status(ctx, p.registry, p.store)
+	}
+	p.alerts.read = func(ctx context.Context) (medispatcher.Alerts, error) { return deps.Alerts.Alerts(ctx) }
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /{$}":                                   p.overview,
 		"GET /subscriptions":                         p.list,
@@ -57,6 +62,7 @@ func newPages(cfg Config, deps Deps, s *sessions, mux *http.ServeMux) *pages {
 		"GET /subscriptions/{id}/dead/{letter}":      p.letter,
 		"GET /subscriptions/{id}/dead/{letter}/body": p.letterBody,
 		"GET /dead":                                  p.dead,
+		"GET /alerts":                                p.alertsPage,
 		"GET /publish":                               p.publish,
 		"GET " + signInPath:                          p.signIn,
 		"POST " + signInPath:                         p.signInWith,

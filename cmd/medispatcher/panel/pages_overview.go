@@ -59,7 +59,11 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d := overviewData{Status: st, Sums: stats.Sums, Totals: sum(st.Subscriptions), Now: time.Now()}
-	d.Findings = p.findings(&d)
+	firing, err := p.firingFinding(r.Context())
+	if err != nil {
+		return err
+	}
+	d.Findings = append(p.findings(&d), firing...)
 	for _, c := range st.Subscriptions {
 		if c.State == medispatcher.BreakerOpen || c.Retrying > 0 || c.Dead > 0 || late(&c) {
 			d.Attention = append(d.Attention, c)

@@ -72,7 +72,11 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 	}
 	d.InFlight = max(0, d.Channel.Buried-d.Channel.Retrying)
 	d.Sub = sub.Masked()
-	d.Findings = subscriptionFindings(&d)
+	firing, err := p.firingFindings(ctx, id)
+	if err != nil {
+		return err
+	}
+	d.Findings = append(subscriptionFindings(&d), firing...)
 	if r.Header.Get(liveHeader) == "" { // neither changes under somebody who looks at it
 		d.Groups = p.fields(&d.Sub)
 		changes, err := p.store.Changes(ctx, id, "", changesShown)

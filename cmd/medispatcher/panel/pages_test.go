@@ -2,6 +2,7 @@ package panel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -47,6 +48,11 @@ func hostileFake() *fake {
 		{ID: "0-3-0", Died: time.Now(), Message: medispatcher.Message{ID: "json", Topic: "order.x", Body: []byte(`{"a":{"b":"</pre><script>hacked()"}}`)}},
 	}
 	f.failing = []medispatcher.Failing{{ID: hostile, Entry: "1-0", Topic: hostile, Due: time.Now().Add(time.Minute), Failure: failure}}
+	alert := medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: "billing", Line: "[ALERT] breaker billing: " + hostile, AlertFacts: medispatcher.AlertFacts{LastError: hostile}}
+	f.alerts = medispatcher.Alerts{
+		Firing: []medispatcher.Firing{{Since: time.Now().Add(-time.Minute), Notices: 2, Alert: alert}}, FiringCount: 1, Waiting: 1,
+		Last: []medispatcher.Notice{{ID: 2, Kind: medispatcher.NoticeAlert, At: time.Now(), Alert: alert}, {ID: 1, Kind: medispatcher.NoticeAlert, Outcome: hostile, Alert: alert}},
+	}
 	f.counts = medispatcher.ChannelStatus{Ready: 1204, Buried: 3, Retrying: 1, Dead: 3, OldestMS: 61_000}
 	return f
 }
@@ -54,7 +60,7 @@ func hostileFake() *fake {
 var allPages = []string{
 	"/", "/subscriptions", "/subscriptions?q=%3Cscript%3Ehacked()&sort=dead&dir=desc", "/subscriptions?state=dead", "/subscribe?topic=%3Cscript%3Ehacked()",
 	"/subscriptions/billing", "/subscriptions/billing/dead", "/subscriptions/billing/dead?q=%3Cscript%3Ehacked()", "/subscriptions/billing/dead/0-1-0",
-	"/subscriptions/billing/dead/0-2-0", "/subscriptions/billing/dead/0-3-0", "/dead", "/publish", "/publish?topic=order.created",
+	"/subscriptions/billing/dead/0-2-0", "/subscriptions/billing/dead/0-3-0", "/dead", "/alerts", "/publish", "/publish?topic=order.created",
 	"/publish?topic=%22%3E%3Cscript%3Ehacked()", "/nowhere/%3Cscript%3Ehacked()",
 }
 
@@ -179,7 +185,7 @@ func TestList(t *testing.T) {
 		m.list = append(m.list, medispatcher.Subscription{ID: fmt.Sprintf("sub-%05d", i), Topic: fmt.Sprintf("order.t%d", i%100), Paused: i%1000 == 7})
 	}
 	h := panel.New(panel.Config{Rules: rules}, panel.Deps{
-		Registry: m, Store: m, Kicker: m, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Registry: m, Store: m, Kicker: m, Alerts: m, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	for path, want := range map[string][]string{
 		"/subscriptions":                             {"1–50 of 10,000", ">sub-00000</a>", ">sub-00049</a>", "Page 1 of 200"},
@@ -204,6 +210,47 @@ func TestList(t *testing.T) {
 	}
 	if page := get(t, handler(newFake(), panel.Config{Rules: rules}), "/subscriptions").Body.String(); !strings.Contains(page, "medispatcher sub put") {
 		t.Error("an empty list does not say what to do:", page)
+	}
+}
+
+// TestAlertsPages: what fires is named on the overview, on its subscription's page and on the page of alerts, which
+// has the last notices as well.
+func TestAlertsPages(t *testing.T) {
+	f := newFake("billing", "stock")
+	alert := medispatcher.Alert{Rule: medispatcher.RuleBacklog, Subscription: "billing", Line: "[ALERT] backlog billing: 7012 messages are READY"}
+	f.alerts = medispatcher.Alerts{
+		Firing: []medispatcher.Firing{{Since: time.Now().Add(-time.Minute), Notices: 2, Alert: alert}}, FiringCount: 3,
+		Last: []medispatcher.Notice{{ID: 2, Kind: medispatcher.NoticeAlert, At: time.Now(), Outcome: "not sent: refused", Alert: alert}, {ID: 1, Kind: medispatcher.NoticeRecovered, At: time.Now(), Alert: alert}},
+	}
+	pages := map[string][]string{
+		"/":                      {"3 alerts fire: backlog.", `href="/alerts"`},
+		"/subscriptions/billing": {"Alert: backlog billing: 7012 messages are READY."},
+		"/alerts":                {"backlog billing: 7012", "1 min 0 s ago", "And 2 more", "recovered", "not sent: refused", "under way", `data-url="/api/v1/alerts/test"`},
+	}
+	h := handler(f, panel.Config{Rules: rules})
+	for path, want := range pages {
+		page := get(t, h, path).Body.String()
+		for _, text := range want {
+			if !strings.Contains(page, text) {
+				t.Errorf("%s: no %q", path, text)
+			}
+		}
+	}
+	if page := get(t, h, "/subscriptions/stock").Body.String(); strings.Contains(page, "7012") {
+		t.Error("an alert of another subscription")
+	}
+	quiet := handler(newFake(), panel.Config{Rules: rules})
+	if page := get(t, quiet, "/alerts").Body.String(); !strings.Contains(page, "Nothing fires") || !strings.Contains(page, "None was sent") {
+		t.Error("nothing fires:", page)
+	}
+	if page := get(t, quiet, "/").Body.String(); strings.Contains(page, "alert") && strings.Contains(page, "fire") {
+		t.Error("an alert on the overview:", page)
+	}
+	f.broken, f.err = "alerts", errors.New("redis: gone")
+	for path := range pages {
+		if w := get(t, handler(f, panel.Config{Rules: rules}), path); w.Code != 503 {
+			t.Errorf("%s while Redis is away: %d", path, w.Code)
+		}
 	}
 }
 
@@ -346,7 +393,7 @@ func TestWrongTokens(t *testing.T) {
 	const token = "the-right-token-of-it"
 	var log strings.Builder
 	f := newFake()
-	h := panel.New(panel.Config{Token: token}, panel.Deps{Registry: f, Store: f, Kicker: f, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h := panel.New(panel.Config{Token: token}, panel.Deps{Registry: f, Store: f, Kicker: f, Alerts: f, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	codes := map[int]int{}
 	for range 50 {
 		codes[get(t, h, subs, "Authorization", "Bearer another-"+token).Code]++

@@ -29,7 +29,7 @@ type request struct {
 
 func handler(f *fake, cfg panel.Config) http.Handler {
 	return panel.New(cfg, panel.Deps{
-		Registry: f, Store: f, Kicker: f, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
+		Registry: f, Store: f, Kicker: f, Alerts: f, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

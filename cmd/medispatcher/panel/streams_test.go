@@ -90,7 +90,7 @@ func TestOnRealStore(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
 	server := httptest.NewServer(panel.New(panel.Config{MaxBody: 1000, Rules: rules}, panel.Deps{
-		Registry: reg, Store: store, Kicker: kicker{store}, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
+		Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
@@ -187,7 +187,7 @@ func TestOperating(t *testing.T) {
 		store := env.Open(t, cfg)
 		reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
 		server := httptest.NewServer(panel.New(panel.Config{Rules: rules}, panel.Deps{
-			Registry: reg, Store: store, Kicker: kicker{store}, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+			Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 		}))
 		t.Cleanup(server.Close)
 		t.Cleanup(http.DefaultClient.CloseIdleConnections)

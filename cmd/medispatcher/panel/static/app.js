@@ -1,6 +1,6 @@
 // What every page does: it updates itself, asks before it changes something, and tells what came of it.
 import { chart } from './chart.js';
-import { alerts, story } from './extras.js';
+import { story } from './story.js';
 import { forms } from './form.js';
 import { publishing } from './publish.js';
 import { problemText, say, tell } from './say.js';
@@ -148,6 +148,7 @@ function outcome(a, done) {
   if (a.ready !== undefined && a.buried !== undefined) parts.push(`${a.ready.toLocaleString('en')} READY and ${a.buried.toLocaleString('en')} BURIED messages.`);
   if (a.kicked !== undefined) parts.push(`${count(a.kicked, 'message')}.`);
   for (const name of ['replayed', 'purged']) if (a[name] !== undefined) parts.push(`${count(a[name], 'dead letter')}.`);
+  for (const r of a.receivers || []) parts.push(`${r.receiver}: ${r.sent ? 'has it' : r.error}.`);
   if (a.missing) parts.push(`${count(a.missing, 'letter')} of them ${a.missing === 1 ? 'was' : 'were'} not there any more.`);
   return [done, ...parts].join(' ');
 }
@@ -185,7 +186,7 @@ async function act(button) {
         location.assign(d.then);
         return;
       }
-      say(text);
+      say(text, (a.receivers || []).some((r) => !r.sent));
       break;
     }
   } catch (e) {
@@ -233,5 +234,4 @@ for (const pre of document.querySelectorAll('pre.copy')) {
 
 forms();
 publishing({ update, setAddress: (f) => { address = f; } });
-alerts(EVERY);
 story();

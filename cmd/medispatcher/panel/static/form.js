@@ -105,6 +105,7 @@ export function forms() {
       else {
         if (f.dataset.kind === 'secret') f.value = doc.secret || '';
         if (f.dataset.field === 'urls') f.value = doc.urls.join('\n'); // passwords are masked now
+        if (f.dataset.field === 'headers') f.value = Object.keys(doc.headers).sort().map((k) => `${k}: ${doc.headers[k]}`).join('\n');
         if (f.dataset.field === 'alert.urls') f.value = doc.alert.urls.join('\n');
         f.defaultValue = f.value;
       }
@@ -145,7 +146,7 @@ export function forms() {
     let id = form.dataset.idOf;
     if (fresh) {
       id = form.querySelector('[data-id]').value.trim();
-      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(id)) problems.push({ location: 'id', message: 'must start with a letter or digit and hold at most 64 of A-Z a-z 0-9 . _ -' });
+      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(id)) problems.unshift({ location: 'id', message: id ? 'must start with a letter or digit and hold at most 64 of A-Z a-z 0-9 . _ -' : 'is empty; give a value' });
     }
     if (problems.length) return showProblems(form, problems);
     if (!fresh && Object.keys(patch).length === 0) return say('Nothing is changed.');

@@ -1,7 +1,7 @@
 // The page that publishes a test message and watches where it goes.
 import { el, problemOf, tell } from './say.js';
 import { showProblems } from './form.js';
-import { storyOf } from './extras.js';
+import { storyOf } from './story.js';
 
 export function publishing({ update, setAddress }) {
   const form = document.querySelector('[data-publish]');

@@ -1,34 +1,5 @@
-// What a dispatcher may have to tell or not: alerts that fire, and the story of a message.
+// The story of a message.
 import { el } from './say.js';
-
-const text = (v) => (typeof v === 'string' ? v : JSON.stringify(v));
-
-// alerts shows those that fire, all or those of a subscription.
-export function alerts(every) {
-  const place = document.querySelector('[data-alerts]');
-  if (!place) return;
-  const of = place.dataset.alerts;
-  let shown = '';
-  const look = async () => {
-    if (!document.hidden) {
-      const r = await fetch('/api/v1/alerts', { cache: 'no-store' }).catch(() => null);
-      if (r && r.status === 404) return; // this one has no alerts
-      if (r && r.ok) {
-        const firing = ((await r.json()).firing || []).filter((a) => !of || a.subscription === of);
-        const now = JSON.stringify(firing.map((a) => [a.rule, a.subscription, a.line, a.since]));
-        if (now !== shown) {
-          shown = now;
-          place.replaceChildren(el('ul', { class: 'findings' }, ...firing.slice(0, 10).map((a) => el('li', { class: 'bad' },
-            el('span', {}, el('strong', {}, 'Alert: '), text(a.line || a.rule).replace(/^\[ALERT\] /, ''), `; since ${new Date(a.since).toLocaleString('en-GB')}.`, a.last_error ? ` Last answer: ${text(a.last_error).slice(0, 300)}` : ''),
-            ...(a.subscription && !of ? [el('a', { href: `/subscriptions/${encodeURIComponent(a.subscription)}` }, a.subscription)] : [])))));
-          place.hidden = firing.length === 0;
-        }
-      }
-    }
-    setTimeout(look, 2 * every);
-  };
-  look();
-}
 
 const clock = (t) => el('time', { datetime: t, title: t }, new Date(t).toLocaleTimeString('en-GB'));
 const PLACES = { INCOMING: 'before its fan-out', DELAYED: 'put off', READY: 'waits to be read', BURIED: 'read, not settled', DEAD: 'given up: a dead letter' };
