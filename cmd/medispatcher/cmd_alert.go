@@ -31,7 +31,6 @@ MEDIS_ALERT_URLS names the default receivers, alert.urls those of a subscription
 }
 
 func (a *app) alertListCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List what fires and the last hundred notices",
@@ -43,14 +42,13 @@ func (a *app) alertListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			if s.json {
 				return writeJSON(s.stdout, all, "  ")
 			}
 			return s.printAlerts(all)
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 func (s *state) printAlerts(all medispatcher.Alerts) error {
@@ -97,7 +95,7 @@ here may be reached from there; POST /api/v1/alerts/test sends from there.`,
 		}),
 	}
 	cmd.Flags().StringVar(&sub, "sub", "", "the receivers of this `ID`; without it the default ones")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 func (s *state) testAlert(ctx context.Context, sub string) error {
@@ -124,7 +122,12 @@ func (s *state) testAlert(ctx context.Context, sub string) error {
 		}
 		t.add(r.Receiver, result)
 	}
-	if err := t.write(s.stdout); err != nil {
+	if s.json {
+		err = writeJSON(s.stdout, map[string]any{"receivers": receipts}, "")
+	} else {
+		err = t.write(s.stdout)
+	}
+	if err != nil {
 		return err
 	}
 	if failed > 0 {

@@ -10,7 +10,6 @@ import (
 )
 
 func (a *app) configCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "config",
 		GroupID: groupOperate,
@@ -25,14 +24,13 @@ default. Exit 2 when serve would refuse to start with it, every problem being li
 			if env.settings.values == nil { // the file is unreadable: there is nothing to show
 				return problems
 			}
-			if err := env.showConfig(asJSON); err != nil {
+			if err := env.showConfig(); err != nil {
 				return err
 			}
 			return problems
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 // shownVariable is a line of the listing.
@@ -42,7 +40,7 @@ type shownVariable struct {
 	Source source `json:"source"`
 }
 
-func (e *environment) showConfig(asJSON bool) error {
+func (e *environment) showConfig() error {
 	var list []shownVariable
 	fields := reflect.ValueOf(e.cfg)
 	for _, v := range variables() {
@@ -52,7 +50,7 @@ func (e *environment) showConfig(asJSON bool) error {
 		}
 		list = append(list, shownVariable{v.name, v.show(value), e.settings.source(v.name)})
 	}
-	if asJSON {
+	if e.json {
 		return writeJSON(e.stdout, list, "  ")
 	}
 	t := table{header: []string{"NAME", "VALUE", "SOURCE"}}

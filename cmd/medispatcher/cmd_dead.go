@@ -35,22 +35,21 @@ how they failed. A replayed one is delivered as if it were new, with the same we
 }
 
 func (a *app) deadListCommand() *cobra.Command {
-	var asJSON bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "ls SUB",
 		Short: "List dead letters, the oldest first",
 		Args:  exactly("SUB"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			return s.listDead(ctx, args[0], limit, asJSON)
+			return s.listDead(ctx, args[0], limit)
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, bodies included")
+	a.jsonFlag(cmd, "print one JSON object a line, bodies included")
 	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many; 0 for all")
 	return cmd
 }
 
-func (s *state) listDead(ctx context.Context, sub string, limit int, asJSON bool) error {
+func (s *state) listDead(ctx context.Context, sub string, limit int) error {
 	t := table{header: []string{"ID", "DIED", "TOPIC", "MESSAGE", ">ATTEMPTS", "LAST ERROR"}}
 	more := false
 	n := 0
@@ -60,7 +59,7 @@ func (s *state) listDead(ctx context.Context, sub string, limit int, asJSON bool
 			return false, nil
 		}
 		n++
-		if asJSON {
+		if s.json {
 			return true, writeJSON(s.stdout, operate.Show(l), "")
 		}
 		attempts, last := "-", "-"
@@ -70,7 +69,7 @@ func (s *state) listDead(ctx context.Context, sub string, limit int, asJSON bool
 		t.add(l.ID, l.Died.Format(time.DateTime), l.Message.Topic, l.Message.ID, attempts, shorten(last))
 		return true, nil
 	})
-	if err != nil || asJSON {
+	if err != nil || s.json {
 		return err
 	}
 	if n == 0 {
@@ -120,7 +119,7 @@ func (s *state) eachLetter(ctx context.Context, sub string, do func(medispatcher
 }
 
 func (a *app) deadShowCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.jsonFlag(&cobra.Command{
 		Use:   "show SUB ID",
 		Short: "Show a dead letter whole, as JSON",
 		Args:  exactly("SUB", "ID"),
@@ -134,5 +133,5 @@ func (a *app) deadShowCommand() *cobra.Command {
 			}
 			return writeJSON(s.stdout, operate.Show(l), "  ")
 		}),
-	}
+	}, "print JSON, as it does in any case")
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) deadReplayCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.jsonFlag(&cobra.Command{
 		Use:   "replay SUB [ID…]",
 		Short: "Deliver dead letters again, all of them or some",
 		Long: `Deliver dead letters again: attempt 1, the same webhook-id, the record cleared. Without IDs,
@@ -24,7 +24,7 @@ all that are there when it starts. It may be interrupted and repeated: each lett
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.changeDead(ctx, args[0], args[1:], "replayed", s.store.Replay, s.store.ReplayAll)
 		}),
-	}
+	}, "print JSON")
 }
 
 func (a *app) deadPurgeCommand() *cobra.Command {
@@ -43,7 +43,7 @@ func (a *app) deadPurgeCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 // confirm asks a person; without one it refuses.
@@ -74,7 +74,9 @@ func (s *state) changeDead(ctx context.Context, sub string, ids []string, done s
 		if err != nil {
 			return deadError(err)
 		}
-		_, _ = fmt.Fprintf(s.stdout, "%s: %s %s\n", sub, counted(int64(n), "dead letter"), done)
+		if err := s.tell(map[string]int{done: n, "missing": len(ids) - n}, "%s: %s %s", sub, counted(int64(n), "dead letter"), done); err != nil {
+			return err
+		}
 		if n < len(ids) {
 			return fmt.Errorf("%s not there any more", counted(int64(len(ids)-n), "dead letter"))
 		}
@@ -94,8 +96,7 @@ func (s *state) changeDead(ctx context.Context, sub string, ids []string, done s
 	if err != nil {
 		return fmt.Errorf("%d %s before it stopped; repeat it to go on: %w", total, done, s.explain(err))
 	}
-	_, _ = fmt.Fprintf(s.stdout, "%s: %s %s\n", sub, counted(total, "dead letter"), done)
-	return nil
+	return s.tell(map[string]int64{done: total}, "%s: %s %s", sub, counted(total, "dead letter"), done)
 }
 
 // progress is a bar on a terminal, and nothing elsewhere.

@@ -33,7 +33,6 @@ type foundProblems struct{}
 func (foundProblems) Error() string { return "" }
 
 func (a *app) doctorCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "doctor",
 		GroupID: groupOperate,
@@ -59,11 +58,10 @@ Exit 0 without a problem, 1 with one, 2 when the arguments or the -f file are wr
 			if err != nil {
 				return err
 			}
-			return env.showFindings(findings, asJSON)
+			return env.showFindings(findings)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 // examine makes every finding. Its error is of ctx: an examination that did not end says nothing.
@@ -130,10 +128,10 @@ func byLevel(findings []streams.Finding) map[streams.Level]int {
 	return n
 }
 
-func (e *environment) showFindings(findings []streams.Finding, asJSON bool) error {
+func (e *environment) showFindings(findings []streams.Finding) error {
 	n := byLevel(findings)
 	var err error
-	if asJSON {
+	if e.json {
 		err = writeJSON(e.stdout, struct {
 			Problems int               `json:"problems"`
 			Warnings int               `json:"warnings"`

@@ -13,7 +13,6 @@ import (
 )
 
 func (a *app) messageCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "message ID",
 		GroupID: groupOperate,
@@ -25,14 +24,13 @@ gone from Redis: of those only what MEDIS_HISTORY keeps is known.`,
 		Example: `  medispatcher message 0-1767225600000-0`,
 		Args:    exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			return s.showMessage(ctx, args[0], asJSON)
+			return s.showMessage(ctx, args[0])
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
-func (s *state) showMessage(ctx context.Context, id string, asJSON bool) error {
+func (s *state) showMessage(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	subs, err := s.store.SubscriptionIDs(ctx)
@@ -43,7 +41,7 @@ func (s *state) showMessage(ctx context.Context, id string, asJSON bool) error {
 	switch {
 	case err != nil:
 		return err
-	case asJSON:
+	case s.json:
 		return writeJSON(s.stdout, story, "  ")
 	case len(story.Places)+len(story.Events) == 0:
 		return fmt.Errorf("message %q: %w: every subscription has it, nobody wanted it, or it never was; MEDIS_HISTORY keeps what happens to messages", id, medispatcher.ErrNotFound)

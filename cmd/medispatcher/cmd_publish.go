@@ -50,6 +50,7 @@ id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.
 		},
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error { return s.publish(ctx, f, args) }),
 	}
+	a.jsonFlag(cmd, "print the id as JSON")
 	flags := cmd.Flags()
 	flags.StringVar(&f.id, "id", "", "`ID` of the message, which makes repeating it safe")
 	flags.StringVar(&f.sender, "sender", "", "`NAME` of who sends it")
@@ -158,8 +159,7 @@ func (s *state) publishOne(ctx context.Context, m medispatcher.Message) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(s.stdout, clean(id))
-	return err
+	return s.tell(map[string]string{"id": id}, "%s", clean(id))
 }
 
 // interruptible is a reader that fails when ctx ends: a read of a terminal or of

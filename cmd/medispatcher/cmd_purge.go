@@ -27,7 +27,7 @@ stay; dead purge throws them away. It works while dispatchers run, paused or not
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 func (s *state) purge(ctx context.Context, sub string, yes bool) error {
@@ -50,7 +50,7 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 	if err != nil {
 		return fmt.Errorf("%d READY and %d BURIED messages purged before it stopped; repeat it to go on: %w", ready, buried, s.explain(err))
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s: %d READY and %s purged\n", sub, ready, counted(buried, "BURIED message"))
+	err = s.tell(map[string]int64{"ready": ready, "buried": buried}, "%s: %d READY and %s purged", sub, ready, counted(buried, "BURIED message"))
 	if held.Dead > 0 && err == nil {
 		_, err = fmt.Fprintf(s.stderr, "dead letters that stay: %d; medispatcher dead purge %s throws them away\n", held.Dead, sub)
 	}

@@ -49,7 +49,7 @@ remembers that for 30 days. Lines of other programs are skipped and counted.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 // dataLogFile is a DATA log that is read.

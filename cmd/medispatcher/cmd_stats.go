@@ -13,7 +13,6 @@ import (
 )
 
 func (a *app) statsCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "stats [SUB…]",
 		GroupID: groupOperate,
@@ -31,14 +30,13 @@ of the last five minutes.`,
   medispatcher stats billing --json | jq '.subscriptions[0].sent.minute'`,
 		Args: atLeast(0, -1),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			return s.showStats(ctx, args, asJSON)
+			return s.showStats(ctx, args)
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
-func (s *state) showStats(ctx context.Context, subs []string, asJSON bool) error {
+func (s *state) showStats(ctx context.Context, subs []string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	var topics []string
@@ -62,7 +60,7 @@ func (s *state) showStats(ctx context.Context, subs []string, asJSON bool) error
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if s.json {
 		return writeJSON(s.stdout, st, "  ")
 	}
 	if err := printStats(s.stdout, st); err != nil {

@@ -19,7 +19,7 @@ import (
 const repaint = time.Second
 
 func (a *app) statusCommand() *cobra.Command {
-	var watch, asJSON bool
+	var watch bool
 	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupOperate,
@@ -39,24 +39,23 @@ dispatchers hold the others back and only try now and then whether it is well ag
 		Args: noArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
 			if watch {
-				return s.watchStatus(ctx, asJSON)
+				return s.watchStatus(ctx)
 			}
-			return s.writeStatus(ctx, s.stdout, asJSON, "  ")
+			return s.writeStatus(ctx, s.stdout, "  ")
 		}),
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until Ctrl-C")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch one object a line")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON; with --watch one object a line")
 }
 
-func (s *state) writeStatus(ctx context.Context, w io.Writer, asJSON bool, indent string) error {
+func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	st, err := operate.Status(ctx, registry{s.registry}, s.store)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if s.json {
 		return writeJSON(w, st, indent)
 	}
 	return printStatus(w, st, s.store.Partitions())
@@ -64,13 +63,13 @@ func (s *state) writeStatus(ctx context.Context, w io.Writer, asJSON bool, inden
 
 // watchStatus repeats until ctx ends, which is how it is meant to end. When Redis goes
 // away it says so, and goes on when it is back.
-func (s *state) watchStatus(ctx context.Context, asJSON bool) error {
+func (s *state) watchStatus(ctx context.Context) error {
 	tick := time.NewTicker(repaint)
 	defer tick.Stop()
-	paint := isTerminal(s.stdout) && !asJSON
+	paint := isTerminal(s.stdout) && !s.json
 	for {
 		var page bytes.Buffer
-		err := s.writeStatus(ctx, &page, asJSON, "")
+		err := s.writeStatus(ctx, &page, "")
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -81,7 +80,7 @@ func (s *state) watchStatus(ctx context.Context, asJSON bool) error {
 			page.Reset()
 			_, _ = fmt.Fprintln(&page, clean(oneLine(s.explain(err))))
 		}
-		if !asJSON {
+		if !s.json {
 			page.WriteString("\n")
 		}
 		if err := s.paint(page.String(), paint); err != nil {

@@ -38,25 +38,23 @@ every dispatcher within a second and disturbs nothing that is in flight.`,
 }
 
 func (a *app) subListCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List subscriptions",
 		Args:  noArgs,
-		RunE:  a.withState(func(ctx context.Context, s *state, _ []string) error { return s.listSubs(ctx, asJSON) }),
+		RunE:  a.withState(func(ctx context.Context, s *state, _ []string) error { return s.listSubs(ctx) }),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return a.jsonFlag(cmd, "print JSON")
 }
 
-func (s *state) listSubs(ctx context.Context, asJSON bool) error {
+func (s *state) listSubs(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	snapshot, err := s.registry.Refresh(ctx)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if s.json {
 		list := make([]medispatcher.Subscription, 0, len(snapshot.Subs))
 		for _, id := range snapshot.IDs() {
 			list = append(list, snapshot.Subs[id].Masked())
@@ -79,7 +77,7 @@ func (s *state) listSubs(ctx context.Context, asJSON bool) error {
 }
 
 func (a *app) subGetCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.jsonFlag(&cobra.Command{
 		Use:     "get ID",
 		Short:   "Show a subscription as JSON, its secrets masked",
 		Long:    "Show a subscription as JSON with every value in force, its secret, the passwords in its URLs\nand its alert URLs masked. `sub put` keeps what is given back masked.",
@@ -97,11 +95,11 @@ func (a *app) subGetCommand() *cobra.Command {
 			}
 			return writeJSON(s.stdout, sub.Masked(), "  ")
 		}),
-	}
+	}, "print JSON, as it does in any case")
 }
 
 func (a *app) subSetCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.jsonFlag(&cobra.Command{
 		Use:   "set ID KEY=VALUE…",
 		Short: "Change fields of a subscription",
 		Long: `Change fields of a subscription and leave the others. KEY is the name that sub get
@@ -126,18 +124,18 @@ shows, dotted for nested fields. An empty VALUE, or null, resets the field to it
 			}
 			return s.patchSub(ctx, args[0], p, "changed")
 		}),
-	}
+	}, "print the subscription as JSON")
 }
 
 func (a *app) subPauseCommand(verb, short string, paused bool) *cobra.Command {
-	return &cobra.Command{
+	return a.jsonFlag(&cobra.Command{
 		Use:   verb + " ID",
 		Short: short,
 		Args:  exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.patchSub(ctx, args[0], patch{"paused": paused}, verb+"d")
 		}),
-	}
+	}, "print the subscription as JSON")
 }
 
 func (s *state) patchSub(ctx context.Context, id string, p patch, done string) error {
@@ -147,11 +145,11 @@ func (s *state) patchSub(ctx context.Context, id string, p patch, done string) e
 	if err != nil {
 		return err
 	}
-	if _, _, err = s.registry.Patch(ctx, id, doc, ""); err != nil {
+	sub, _, err := s.registry.Patch(ctx, id, doc, "")
+	if err != nil {
 		return s.notFound(err)
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s: %s\n", clean(id), done)
-	return err
+	return s.tell(sub.Masked(), "%s: %s", clean(id), done)
 }
 
 // shownURLs are the worker URLs, passwords masked.

@@ -14,7 +14,6 @@ import (
 )
 
 func (a *app) subHistoryCommand() *cobra.Command {
-	var asJSON bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "history [ID]",
@@ -25,15 +24,15 @@ func (a *app) subHistoryCommand() *cobra.Command {
 			if len(args) > 0 {
 				id = args[0]
 			}
-			return s.showHistory(ctx, id, limit, asJSON)
+			return s.showHistory(ctx, id, limit)
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	a.jsonFlag(cmd, "print one JSON object a line")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
 	return cmd
 }
 
-func (s *state) showHistory(ctx context.Context, id string, limit int, asJSON bool) error {
+func (s *state) showHistory(ctx context.Context, id string, limit int) error {
 	if limit < 1 {
 		return usagef("--limit %d: give 1 or more", limit)
 	}
@@ -45,7 +44,7 @@ func (s *state) showHistory(ctx context.Context, id string, limit int, asJSON bo
 	}
 	t := table{header: []string{"TIME", "SUBSCRIPTION", "BY", "WHAT"}}
 	for _, c := range changes {
-		if asJSON {
+		if s.json {
 			if err := writeJSON(s.stdout, c, ""); err != nil {
 				return err
 			}
@@ -53,7 +52,7 @@ func (s *state) showHistory(ctx context.Context, id string, limit int, asJSON bo
 		}
 		t.add(c.Time.Local().Format(time.DateTime), c.Subscription, c.By, changeText(c))
 	}
-	if asJSON {
+	if s.json {
 		return nil
 	}
 	if len(changes) == 0 {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -43,6 +42,7 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 			})(cmd, args)
 		},
 	}
+	a.jsonFlag(cmd, "print the subscription as JSON")
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	for _, f := range subFields {
@@ -138,6 +138,5 @@ func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medi
 	if created {
 		done = "created"
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s: %s, %s to %s\n", clean(id), done, clean(sub.Topic), clean(shownURLs(sub)))
-	return err
+	return s.tell(sub.Masked(), "%s: %s, %s to %s", clean(id), done, clean(sub.Topic), clean(shownURLs(sub)))
 }

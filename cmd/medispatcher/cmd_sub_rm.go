@@ -24,7 +24,7 @@ with --purge, which throws them away for good.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&purge, "purge", false, "throw away its messages and dead letters, too")
-	return cmd
+	return a.jsonFlag(cmd, "print what was thrown away as JSON")
 }
 
 func (s *state) removeSub(ctx context.Context, id string, purge bool) error {
@@ -52,6 +52,5 @@ func (s *state) removeSub(ctx context.Context, id string, purge bool) error {
 	if !thrown.Empty() {
 		what += ", and with it " + thrown.String()
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s: %s\n", id, what)
-	return err
+	return s.tell(map[string]int64{"ready": thrown.Ready, "buried": thrown.Buried, "dead": thrown.Dead}, "%s: %s", id, what)
 }

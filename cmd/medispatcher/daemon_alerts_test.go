@@ -234,6 +234,9 @@ func TestAlertCommands(t *testing.T) {
 	}
 	contains(t, out, "the recipient is refused: 550", "  sent\n")
 	contains(t, stderr, "1 of 2 receivers failed")
+	if _, out, _ := c.run("", "alert", "test", "--sub", "x", "--json"); !strings.HasPrefix(out, `{"receivers":[{"receiver":"smtp://`) || strings.Count(out, "\n") != 1 {
+		t.Errorf("as JSON %q", out)
+	}
 	c.fails(exitFailed, "", []string{"alert", "test", "--sub", "y"}, "not found")
 	c.fails(exitUsage, "", []string{"sub", "set", "x", "alert.urls=slak://hushhush"}, "alert.urls[0]: has an unknown scheme")
 	c.fails(exitUsage, "", []string{"alert"}, "alert: say which: ls or test")

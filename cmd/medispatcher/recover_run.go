@@ -31,7 +31,12 @@ type recovery struct {
 }
 
 // tally counts what became of the lines of one code.
-type tally struct{ recovered, already, nothing, failed int }
+type tally struct {
+	Recovered int `json:"recovered"` // with --dry-run: that would be
+	Already   int `json:"already"`
+	Nothing   int `json:"nothing"` // there is nothing to do
+	Failed    int `json:"failed"`
+}
 
 // batch is what goes to one partition in one step.
 type batch struct {
@@ -99,7 +104,7 @@ func (r *recovery) read(ctx context.Context, f dataLogFile) error {
 const damaged rescue.Code = "damaged"
 
 func (r *recovery) problem(at origin, text string) {
-	r.count(at.code).failed++
+	r.count(at.code).Failed++
 	if r.problems++; r.problems > recoverProblems {
 		return
 	}
@@ -118,7 +123,7 @@ func (r *recovery) line(ctx context.Context, l *rescue.Line, at origin) error {
 		r.problem(at, plan.Problem)
 		return nil
 	case plan.Once == nil:
-		r.count(at.code).nothing++
+		r.count(at.code).Nothing++
 		return nil
 	}
 	b := r.batches[plan.Partition]
@@ -158,11 +163,11 @@ func (r *recovery) flush(ctx context.Context) error {
 					stop = r.stopped(b.from[i], d.Err)
 				}
 			case d.Result == medispatcher.OnceWritten:
-				t.recovered++
+				t.Recovered++
 			case d.Result == medispatcher.OnceThere:
-				t.nothing++
+				t.Nothing++
 			default:
-				t.already++
+				t.Already++
 			}
 		}
 		if stop != nil {
@@ -201,15 +206,21 @@ func (r *recovery) summary(err error) error {
 	failed := 0
 	for _, code := range slices.SortedFunc(maps.Keys(r.tally), func(a, b rescue.Code) int { return cmp.Compare(strings.ToUpper(string(a)), strings.ToUpper(string(b))) }) {
 		n := r.tally[code]
-		failed += n.failed
-		t.add(string(code), fmt.Sprint(n.recovered), fmt.Sprint(n.already), fmt.Sprint(n.nothing), fmt.Sprint(n.failed))
+		failed += n.Failed
+		t.add(string(code), fmt.Sprint(n.Recovered), fmt.Sprint(n.Already), fmt.Sprint(n.Nothing), fmt.Sprint(n.Failed))
 	}
-	if len(r.tally) > 0 {
+	switch {
+	case r.json:
+		if err := writeJSON(r.stdout, map[string]any{"codes": r.tally, "foreign": r.foreign, "dry_run": r.dryRun}, ""); err != nil {
+			return err
+		}
+	case len(r.tally) > 0:
 		if err := t.write(r.stdout); err != nil {
 			return err
 		}
 	}
 	switch {
+	case r.json:
 	case r.foreign > 0:
 		_, _ = fmt.Fprintf(r.stdout, "%s of other programs skipped\n", counted(int64(r.foreign), "line"))
 	case len(r.tally) == 0 && err == nil:

@@ -17,6 +17,7 @@ type app struct {
 	started        bool // a command runs: what fails before is a mistake in the command line
 	environ        []string
 	envFile        string
+	json           bool // --json
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
@@ -119,6 +120,12 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// jsonFlag adds --json, for programs that read what a command prints.
+func (a *app) jsonFlag(cmd *cobra.Command, usage string) *cobra.Command {
+	cmd.Flags().BoolVar(&a.json, "json", false, usage)
+	return cmd
+}
+
 // helpCommand is cobra's, but for an unknown command being an error.
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
@@ -161,6 +168,6 @@ func (a *app) environment(n needs) (*environment, error) {
 	settings.warnUnknown(log)
 	return &environment{
 		cfg: cfg, settings: settings, environ: a.environ, log: log,
-		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, build: readBuild(),
+		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, json: a.json, build: readBuild(),
 	}, err
 }

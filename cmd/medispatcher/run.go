@@ -31,6 +31,7 @@ type environment struct {
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
+	json     bool // what is printed is JSON
 	build    buildInfo
 }
 

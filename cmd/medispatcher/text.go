@@ -16,6 +16,15 @@ import (
 // clean makes hostile text safe for a terminal.
 func clean(s string) string { return show.Clean(s) }
 
+// tell prints what was done: v as one JSON object for programs, else a line for people.
+func (e *environment) tell(v any, format string, args ...any) error {
+	if e.json {
+		return writeJSON(e.stdout, v, "")
+	}
+	_, err := fmt.Fprintf(e.stdout, format+"\n", args...)
+	return err
+}
+
 // writeJSON writes v for people and for jq: < and > as they are, for topics are full
 // of them, but nothing that a terminal would obey.
 func writeJSON(w io.Writer, v any, indent string) error {

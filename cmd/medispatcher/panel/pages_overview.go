@@ -63,7 +63,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.Findings = append(p.findings(&d), firing...)
+	d.Findings = worstFirst(append(p.findings(&d), firing...))
 	for _, c := range st.Subscriptions {
 		if c.State == medispatcher.BreakerOpen || c.Retrying > 0 || c.Dead > 0 || late(&c) {
 			d.Attention = append(d.Attention, c)
@@ -110,7 +110,16 @@ func urgency(c *medispatcher.ChannelStatus) int64 {
 	return c.Ready
 }
 
-// findings says what is wrong with the whole system, the worst first.
+// worstFirst orders findings by their level.
+func worstFirst(list []finding) []finding {
+	levels := []string{"bad", "warn", "note"}
+	slices.SortStableFunc(list, func(x, y finding) int {
+		return cmp.Compare(slices.Index(levels, x.Level), slices.Index(levels, y.Level))
+	})
+	return list
+}
+
+// findings says what is wrong with the whole system.
 func (p *pages) findings(d *overviewData) []finding {
 	var out []finding
 	add := func(level, text, do string, link ...string) {

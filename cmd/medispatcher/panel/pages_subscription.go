@@ -76,7 +76,7 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.Findings = append(subscriptionFindings(&d), firing...)
+	d.Findings = worstFirst(append(subscriptionFindings(&d), firing...))
 	if r.Header.Get(liveHeader) == "" { // neither changes under somebody who looks at it
 		d.Groups = p.fields(&d.Sub)
 		changes, err := p.store.Changes(ctx, id, "", changesShown)
