@@ -63,7 +63,7 @@ func newMetrics(d *daemon) *metrics {
 		registry: prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_messages_received_total",
-			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, unroutable, duplicate, quarantined, delayed.",
+			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, unroutable, duplicate, quarantined, delayed, gone (another dispatcher has them).",
 		}, []string{"topic", "result"}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_attempts_total",
@@ -73,7 +73,7 @@ func newMetrics(d *daemon) *metrics {
 			Name: "medispatcher_attempt_duration_seconds", Help: "How long workers took to answer, failures included.", Buckets: seconds,
 		}, []string{"subscription"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "medispatcher_delivery_latency_seconds", Help: "From publishing a message to its delivery.",
+			Name: "medispatcher_delivery_latency_seconds", Help: "From the time of a message to its delivery; its delay and its retries are part of it.",
 			Buckets: append(seconds, 60, 300, 1800, 7200),
 		}, []string{"subscription"}),
 	}
@@ -126,7 +126,8 @@ func (m *metrics) settled(d *medispatcher.Delivery, s *medispatcher.Settlement, 
 		m.took.WithLabelValues(sub).Observe(s.Took.Seconds())
 	}
 	if s.Outcome == medispatcher.Sent {
-		m.latency.WithLabelValues(sub).Observe(now.Sub(d.Message.Time).Seconds())
+		// A producer's clock may be ahead; a sum that falls would look like a restart.
+		m.latency.WithLabelValues(sub).Observe(max(0, now.Sub(d.Message.Time).Seconds()))
 	}
 }
 
