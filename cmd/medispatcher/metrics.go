@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 // the gauges of channels are read from Redis when they are asked for, and every
 // dispatcher tells the same.
 type metrics struct {
+	d        *daemon
 	registry *prometheus.Registry
 	received *prometheus.CounterVec
 	attempts *prometheus.CounterVec
@@ -60,6 +62,7 @@ func (l *labels) of(name string) string {
 func newMetrics(d *daemon) *metrics {
 	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	m := &metrics{
+		d:        d,
 		registry: prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_messages_received_total",
@@ -83,7 +86,7 @@ func newMetrics(d *daemon) *metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.received, m.attempts, m.took, m.latency, info, newStateCollector(d),
+		m.received, m.attempts, m.took, m.latency, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",
@@ -132,25 +135,41 @@ func (m *metrics) settled(d *medispatcher.Delivery, s *medispatcher.Settlement, 
 }
 
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A registry hands no context to its collectors, so the one with a deadline is made anew.
+		state := prometheus.NewRegistry()
+		state.MustRegister(newStateCollector(m.d, collectTime(r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"))))
+		promhttp.HandlerFor(prometheus.Gatherers{m.registry, state}, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
+	})
+}
+
+// collectTime is how long a scrape may wait for Redis when Prometheus waits for it so many
+// seconds: half of that, so that what it tells then arrives.
+func collectTime(seconds string) time.Duration {
+	if s, err := strconv.ParseFloat(seconds, 64); err == nil && s > 0 && s < 2*collectWithin.Seconds() {
+		return time.Duration(s / 2 * float64(time.Second))
+	}
+	return collectWithin
 }
 
 // stateCollector reads gauges from Redis.
 type stateCollector struct {
 	d                                          *daemon
+	within                                     time.Duration
 	up, messages, oldest, incoming, incomingAt *prometheus.Desc
 	dispatchers, breaker, alerts               *prometheus.Desc
 }
 
-// collectWithin bounds what a scrape waits for Redis.
+// collectWithin bounds what a scrape waits for Redis, whatever Prometheus allows.
 const collectWithin = 5 * time.Second
 
-func newStateCollector(d *daemon) *stateCollector {
+func newStateCollector(d *daemon, within time.Duration) *stateCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("medispatcher_"+name, help, labels, nil)
 	}
 	return &stateCollector{
 		d:           d,
+		within:      within,
 		up:          desc("redis_up", "1 while Redis answers what a scrape asks."),
 		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready, buried (retrying included), retrying, dead.", "subscription", "state"),
 		oldest:      desc("channel_oldest_age_seconds", "Age of a subscription's oldest message that is not settled.", "subscription"),
@@ -178,7 +197,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, b := range held[:min(len(held), maxLabels)] {
 		gauge(c.breaker, 1, b.Subscription)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), c.within)
 	defer cancel()
 	subs, in, err := c.read(ctx)
 	var alerts medispatcher.Alerts
