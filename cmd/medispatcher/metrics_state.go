@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/solate/medispatcher"
+)
+
+// stateCollector reads gauges from Redis.
+type stateCollector struct {
+	d                                          *daemon
+	within                                     time.Duration
+	up, messages, oldest, incoming, incomingAt *prometheus.Desc
+	dispatchers, breaker, alerts               *prometheus.Desc
+}
+
+// collectWithin bounds what a scrape waits for Redis, whatever Prometheus allows.
+const collectWithin = 5 * time.Second
+
+func newStateCollector(d *daemon, within time.Duration) *stateCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("medispatcher_"+name, help, labels, nil)
+	}
+	return &stateCollector{
+		d:           d,
+		within:      within,
+		up:          desc("redis_up", "1 while Redis answers what a scrape asks."),
+		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready, buried (retrying included), retrying, dead.", "subscription", "state"),
+		oldest:      desc("channel_oldest_age_seconds", "Age of a subscription's oldest message that is not settled.", "subscription"),
+		incoming:    desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, quarantine.", "state"),
+		incomingAt:  desc("incoming_oldest_age_seconds", "Age of the oldest message before its fan-out."),
+		dispatchers: desc("dispatchers", "Dispatchers that are alive on this Redis."),
+		alerts:      desc("alerts_firing", "Alerts that fire now, by rule.", "rule"),
+		breaker:     desc("breaker_open", "1 while this dispatcher holds a subscription back because its worker is down.", "subscription"),
+	}
+}
+
+// Describe is part of prometheus.Collector.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker, c.alerts} {
+		ch <- d
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	held := c.d.scheduler.Held()
+	for _, b := range held[:min(len(held), maxLabels)] {
+		gauge(c.breaker, 1, b.Subscription)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.within)
+	defer cancel()
+	subs, in, err := c.read(ctx)
+	var alerts medispatcher.Alerts
+	if err == nil {
+		alerts, err = c.d.store.Alerts(ctx)
+	}
+	gauge(c.up, oneIf(err == nil))
+	gauge(c.dispatchers, float64(c.d.peers.Load()+1))
+	if err != nil {
+		return
+	}
+	for state, n := range map[string]int64{"ready": in.Ready, "buried": in.Buried, "delayed": in.Delayed, "quarantine": in.Quarantine} {
+		gauge(c.incoming, float64(n), state)
+	}
+	firing := map[string]int{}
+	for _, f := range alerts.Firing {
+		firing[string(f.Rule)]++
+	}
+	for rule, n := range firing {
+		gauge(c.alerts, float64(n), rule)
+	}
+	gauge(c.incomingAt, float64(in.OldestMS)/1000)
+	for _, s := range merged(subs) {
+		for state, n := range map[string]int64{"ready": s.Ready, "buried": s.Buried, "retrying": s.Retrying, "dead": s.Dead} {
+			gauge(c.messages, float64(n), s.ID, state)
+		}
+		gauge(c.oldest, float64(s.OldestMS)/1000, s.ID)
+	}
+}
+
+func (c *stateCollector) read(ctx context.Context) (subs []medispatcher.ChannelStatus, in medispatcher.IncomingStatus, err error) {
+	if in, err = c.d.store.IncomingStatus(ctx); err != nil {
+		return nil, in, err
+	}
+	subs, err = c.d.store.ChannelStatus(ctx, c.d.registry.Snapshot().IDs())
+	return subs, in, err
+}
+
+// merged puts what is past the limit on labels together.
+func merged(subs []medispatcher.ChannelStatus) []medispatcher.ChannelStatus {
+	if len(subs) <= maxLabels {
+		return subs
+	}
+	rest := medispatcher.ChannelStatus{ID: otherLabel}
+	for _, s := range subs[maxLabels:] {
+		rest.Ready += s.Ready
+		rest.Buried += s.Buried
+		rest.Retrying += s.Retrying
+		rest.Dead += s.Dead
+		rest.OldestMS = max(rest.OldestMS, s.OldestMS)
+	}
+	return append(subs[:maxLabels:maxLabels], rest)
+}
