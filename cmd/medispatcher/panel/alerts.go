@@ -17,7 +17,7 @@ type testInput struct {
 }
 
 type receipts struct {
-	Receivers []medispatcher.Receipt `json:"receivers" nullable:"false" doc:"What became of the notice at each, their URLs masked"`
+	Receivers []medispatcher.Receipt `json:"receivers" doc:"What became of the notice at each, their URLs masked"`
 }
 
 type testOutput struct{ Body receipts }

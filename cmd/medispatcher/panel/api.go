@@ -31,6 +31,9 @@ const (
 	tagHealth        = "health"
 )
 
+// A list of an answer is never null: it is empty.
+func init() { huma.DefaultArrayNullable = false }
+
 // api holds what the operations share.
 type api struct {
 	cfg      Config
@@ -90,7 +93,7 @@ func humaConfig(cfg Config) huma.Config {
 
 // route registers an operation that needs the token.
 func route[I, O any](a *api, op huma.Operation, body *huma.RequestBody, handle func(context.Context, *I) (*O, error)) {
-	op.Errors = append(slices.Clone(op.Errors), http.StatusUnauthorized)
+	op.Errors = append(slices.Clone(op.Errors), http.StatusUnauthorized, http.StatusTooManyRequests)
 	if op.Method != http.MethodGet {
 		op.Errors = append(op.Errors, http.StatusForbidden)
 	}

@@ -33,7 +33,7 @@ type historyInput struct {
 }
 
 type changeList struct {
-	Changes []medispatcher.Change `json:"changes" nullable:"false" doc:"The latest first, secrets masked"`
+	Changes []medispatcher.Change `json:"changes" doc:"The latest first, secrets masked"`
 	Next    string                `json:"next,omitempty" doc:"Give it as ?before= for the next page; absent on the last one"`
 }
 

@@ -18,7 +18,7 @@ type listInput struct {
 }
 
 type subscriptionList struct {
-	Subscriptions []medispatcher.Subscription `json:"subscriptions" nullable:"false" doc:"Sorted by id, secrets masked"`
+	Subscriptions []medispatcher.Subscription `json:"subscriptions" doc:"Sorted by id, secrets masked"`
 	Next          string                      `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
 }
 

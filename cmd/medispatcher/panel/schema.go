@@ -17,7 +17,7 @@ import (
 type subscription struct {
 	ID               string            `json:"id" required:"false" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Also names its channel. In a body it may be left out; else it equals the path." example:"billing"`
 	Topic            string            `json:"topic" maxLength:"255" doc:"A topic, or a pattern: * stands for one level, a last > for one or more" example:"order.*"`
-	URLs             []string          `json:"urls" nullable:"false" minItems:"1" maxItems:"64" doc:"Worker URLs, sharing the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB." example:"[\"http://billing.internal/hook\"]"`
+	URLs             []string          `json:"urls" minItems:"1" maxItems:"64" doc:"Worker URLs, sharing the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB." example:"[\"http://billing.internal/hook\"]"`
 	Paused           bool              `json:"paused" required:"false" doc:"Nothing is pushed; messages wait"`
 	Concurrency      int               `json:"concurrency" required:"false" minimum:"1" doc:"Pushes in flight, for each dispatcher. Default MEDIS_CONCURRENCY, at most MEDIS_MAX_CONCURRENCY."`
 	RetryConcurrency int               `json:"retry_concurrency" required:"false" minimum:"1" doc:"The same for repeated attempts. Default MEDIS_RETRY_CONCURRENCY, at most MEDIS_MAX_RETRY_CONCURRENCY."`
@@ -40,7 +40,7 @@ type dropPolicy struct {
 
 type alertPolicy struct {
 	Enabled         bool     `json:"enabled" required:"false" doc:"Whether to alert at all"`
-	URLs            []string `json:"urls" required:"false" nullable:"false" doc:"Receivers; none: those of MEDIS_ALERT_URLS"`
+	URLs            []string `json:"urls" required:"false" doc:"Receivers; none: those of MEDIS_ALERT_URLS"`
 	Window          string   `json:"window" required:"false" doc:"Time over which failures are counted" example:"3m"`
 	Failures        int      `json:"failures" required:"false" minimum:"0" doc:"Failed attempts within window"`
 	MessageFailures int      `json:"message_failures" required:"false" minimum:"0" doc:"Failed attempts of one message"`

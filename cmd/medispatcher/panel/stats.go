@@ -24,9 +24,9 @@ type statsInput struct {
 
 type statsPage struct {
 	Sums          medispatcher.StatsSums           `json:"sums" doc:"Over all topics and subscriptions"`
-	Topics        []medispatcher.TopicStats        `json:"topics" nullable:"false" doc:"Sorted; on the first page alone, and at most a thousand"`
+	Topics        []medispatcher.TopicStats        `json:"topics" doc:"Sorted; on the first page alone, and at most a thousand"`
 	MoreTopics    bool                             `json:"more_topics,omitempty" doc:"There are others that are not listed"`
-	Subscriptions []medispatcher.SubscriptionStats `json:"subscriptions" nullable:"false" doc:"Sorted by id"`
+	Subscriptions []medispatcher.SubscriptionStats `json:"subscriptions" doc:"Sorted by id"`
 	Next          string                           `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
 }
 

@@ -13,7 +13,7 @@ import (
 type statusOutput struct{ Body medispatcher.Status }
 
 type dispatcherList struct {
-	Dispatchers []medispatcher.Dispatcher `json:"dispatchers" nullable:"false" doc:"Sorted by id; those without a fresh heartbeat are not alive"`
+	Dispatchers []medispatcher.Dispatcher `json:"dispatchers" doc:"Sorted by id; those without a fresh heartbeat are not alive"`
 }
 
 type dispatchersOutput struct{ Body dispatcherList }
