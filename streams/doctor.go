@@ -24,6 +24,7 @@ const (
 // Areas of findings.
 const (
 	AreaRedis         = "Redis"
+	AreaRecover       = "Recover Redis" // where that is another one
 	AreaDispatchers   = "Dispatchers"
 	AreaSubscriptions = "Subscriptions"
 	AreaMessages      = "Messages"
@@ -94,10 +95,7 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 	if d.left == 0 {
 		d.left = mostEntries
 	}
-	for _, step := range []struct {
-		area, check string
-		do          func(context.Context) error
-	}{
+	err := d.run(ctx, []step{
 		{AreaRedis, "masters", d.examineServers},
 		{AreaRedis, "writes", d.examineWrites},
 		{AreaRedis, "access", d.examineAccess},
@@ -111,19 +109,46 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 		{AreaMessages, "failure records", d.examineFailures},
 		{AreaMessages, "delayed", d.examineDelayed},
 		{AreaDispatchers, "running", d.examineRunning},
-	} {
+	})
+	return d.x, err
+}
+
+// ExamineRecover is Examine of a Redis that holds the recover lists alone.
+func (s *Store) ExamineRecover(ctx context.Context) ([]Finding, error) {
+	d := &doctor{Store: s}
+	err := d.run(ctx, []step{
+		{AreaRedis, "masters", d.examineServers},
+		{AreaRedis, "writes", d.examineWrites},
+		{AreaMessages, "keys", d.takeStock},
+		{AreaMessages, "recover lists", d.examineRecover},
+	})
+	for i := range d.x.Findings {
+		d.x.Findings[i].Area = AreaRecover
+	}
+	return d.x.Findings, err
+}
+
+// step is one part of an examination.
+type step struct {
+	area, check string
+	do          func(context.Context) error
+}
+
+// run takes the steps one after another. What one cannot find out is a finding of its own.
+func (d *doctor) run(ctx context.Context, steps []step) error {
+	for _, step := range steps {
 		if d.blind && step.area == AreaMessages {
 			continue // what was not seen must not look healthy
 		}
 		if err := step.do(ctx); err != nil {
 			if ctx.Err() != nil {
-				return d.x, ctx.Err()
+				return ctx.Err()
 			}
 			d.unknown(step.area, step.check, err)
 			d.blind = d.blind || step.area == AreaMessages
 		}
 	}
-	return d.x, nil
+	return nil
 }
 
 func (d *doctor) add(area, check string, level Level, seen, do string) {

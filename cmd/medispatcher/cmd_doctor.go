@@ -92,7 +92,32 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 		return nil, err
 	}
 	findings = append(findings, e.examineAgainst(x)...)
-	return append(findings, x.Findings...), nil
+	findings = append(findings, x.Findings...)
+	if e.cfg.parkedElsewhere() {
+		parked, err := e.examineParked(ctx)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, parked...)
+	}
+	return findings, nil
+}
+
+// examineParked looks at the other Redis, with the recover lists.
+func (e *environment) examineParked(ctx context.Context) ([]streams.Finding, error) {
+	store, err := streams.Open(e.cfg.parkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
+	if err != nil {
+		return nil, nil //nolint:nilerr // a finding of the configuration already
+	}
+	defer func() { _ = store.Close() }()
+	ping, cancel := context.WithTimeout(ctx, pingWithin)
+	defer cancel()
+	if err := store.Ping(ping); err != nil {
+		return []streams.Finding{{Area: streams.AreaRecover, Check: "reachable", Level: streams.LevelProblem,
+			Seen: strings.TrimPrefix(oneLine(err), "redis: "),
+			Do:   "see whether it runs and whether MEDIS_RECOVER_REDIS_URL is right; what producers parked there waits meanwhile"}}, ctx.Err()
+	}
+	return store.ExamineRecover(ctx)
 }
 
 // openForDoctor opens the store if the configuration is good enough for that.
@@ -139,7 +164,7 @@ func (e *environment) showFindings(findings []streams.Finding) error {
 			Findings []streams.Finding `json:"findings"`
 		}{n[streams.LevelProblem], n[streams.LevelWarning], n[streams.LevelUnknown], findings}, "  ")
 	} else {
-		err = printFindings(e.stdout, findings, redisAt(e.cfg.RedisURL))
+		err = printFindings(e.stdout, findings, redisAt(e.cfg.RedisURL), redisAt(e.cfg.RecoverRedisURL))
 	}
 	if err == nil && n[streams.LevelProblem] > 0 {
 		err = foundProblems{}
@@ -148,16 +173,19 @@ func (e *environment) showFindings(findings []streams.Finding) error {
 }
 
 // printFindings prints what was seen, and below each what to do, grouped by area.
-func printFindings(w io.Writer, findings []streams.Finding, redis string) error {
+func printFindings(w io.Writer, findings []streams.Finding, redis, parked string) error {
 	width := 0
 	for _, f := range findings {
 		width = max(width, len(f.Check))
 	}
 	var b strings.Builder
-	for _, area := range []string{areaConfiguration, streams.AreaRedis, streams.AreaDispatchers, streams.AreaSubscriptions, streams.AreaMessages} {
+	for _, area := range []string{areaConfiguration, streams.AreaRedis, streams.AreaRecover, streams.AreaDispatchers, streams.AreaSubscriptions, streams.AreaMessages} {
 		title := area
 		if area == streams.AreaRedis {
 			title += " at " + redis
+		}
+		if area == streams.AreaRecover {
+			title += " at " + parked
 		}
 		for _, f := range findings {
 			if f.Area != area {

@@ -78,6 +78,18 @@ func (c *Config) streams(id string) streams.Config {
 	}
 }
 
+// parkedElsewhere reports whether the recover lists are in a Redis of their own.
+func (c *Config) parkedElsewhere() bool {
+	return c.RecoverRedisURL != "" && c.RecoverRedisURL != c.RedisURL
+}
+
+// parkedStreams is streams for the Redis with the recover lists.
+func (c *Config) parkedStreams(id string) streams.Config {
+	cfg := c.streams(id)
+	cfg.URL = c.RecoverRedisURL
+	return cfg
+}
+
 // rules are what this configuration asks of every subscription.
 func (c *Config) rules() medispatcher.Rules {
 	return medispatcher.Rules{

@@ -17,12 +17,10 @@ var (
 
 // openParked is the Redis with the recover lists.
 func (d *daemon) openParked() (*streams.Store, error) {
-	if d.cfg.RecoverRedisURL == "" || d.cfg.RecoverRedisURL == d.cfg.RedisURL {
+	if !d.cfg.parkedElsewhere() {
 		return d.store, nil
 	}
-	cfg := d.cfg.streams(d.info.ID)
-	cfg.URL = d.cfg.RecoverRedisURL
-	return streams.Open(cfg)
+	return streams.Open(d.cfg.parkedStreams(d.info.ID))
 }
 
 func (d *daemon) closeParked() error {

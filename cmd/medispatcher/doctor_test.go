@@ -119,6 +119,27 @@ func TestDoctorOfRedisAway(t *testing.T) {
 	}
 }
 
+// TestDoctorOfRecoverRedis: the Redis with the recover lists is looked at, too.
+func TestDoctorOfRecoverRedis(t *testing.T) {
+	c, other := newCLI(t), newCLI(t)
+	c.env = append(c.env, "MEDIS_RECOVER_REDIS_URL=redis://u:hush@"+other.redis.Addr())
+	c.beat("one")
+	if _, err := other.redis.Push("medis:recover:shop", "{}", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.redis.Set("medis:recover:odd", "x"); err != nil {
+		t.Fatal(err)
+	}
+	other.redis.RequireUserAuth("u", "hush")
+	bad := c.findings(exitFailed)
+	contains(t, bad["Recover Redis/recover lists"], "warning: messages that producers parked wait in medis:recover:shop (2)")
+	contains(t, bad["Recover Redis/key types"], "problem: medis:recover:odd (a string, should be a list)")
+	_, out, _ := c.run("", "doctor")
+	contains(t, out, "Recover Redis at "+other.redis.Addr()+"\n", "✗ key types")
+	other.redis.SetError("LOADING Redis is loading the dataset in memory")
+	contains(t, c.findings(exitFailed)["Recover Redis/reachable"], "problem: ", "LOADING", "MEDIS_RECOVER_REDIS_URL")
+}
+
 func TestDataLogFinding(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "data.log")
