@@ -108,7 +108,7 @@ func (s *Scheduler) notice(d *medispatcher.Delivery, r *result, out *medispatche
 		}
 		s.cfg.Log.Warn("message dropped: no worker URL of the subscription is for this environment", append(attrs, "env", s.cfg.Env)...)
 	case medispatcher.Failed:
-		s.cfg.Log.Info("push failed", append(attrs, "error", out.Failure.LastError, "target", r.target, "again_in", out.Delay.Round(time.Millisecond))...)
+		s.cfg.Log.Info("push failed", append(attrs, "error", out.Failure.LastError, "target", r.target, "again_in", out.Delay.Round(time.Millisecond).String())...)
 	case medispatcher.Exhausted:
 		s.cfg.Log.Warn("message is dead: no attempts are left", append(attrs, "error", out.Failure.LastError, "target", r.target)...)
 	case medispatcher.Sent, medispatcher.Released:
