@@ -76,15 +76,13 @@ func Run(ctx context.Context, store Store, o Options) (Report, error) {
 	if err != nil {
 		return report, fmt.Errorf("nobody can be declared dead: %w", err)
 	}
-	alive := map[string]bool{}
+	r := &run{store: store, o: o, report: &report, alive: map[string]bool{}, dead: map[string]bool{}}
+	r.note(all)
 	for _, d := range all {
-		if d.Alive {
-			alive[d.ID] = true
-		} else {
+		if !d.Alive {
 			report.Dead = append(report.Dead, d.ID)
 		}
 	}
-	r := &run{store: store, o: o, report: &report, alive: alive}
 	for p := range o.Partitions {
 		if o.Incoming {
 			r.incoming(ctx, p)
@@ -101,7 +99,32 @@ type run struct {
 	o      Options
 	report *Report
 	alive  map[string]bool
+	dead   map[string]bool // owners that were not alive after they were seen to own something
 	errs   []error
+}
+
+func (r *run) note(all []medispatcher.Dispatcher) {
+	for _, d := range all {
+		if d.Alive {
+			r.alive[d.ID] = true
+		}
+	}
+}
+
+// lives reports whether an owner that was just seen is a living dispatcher. One that is not known to live may
+// have started since the list was read. It takes nothing before its first heartbeat, so a list that
+// is read now has it.
+func (r *run) lives(ctx context.Context, owner string) (bool, error) {
+	if r.alive[owner] || r.dead[owner] {
+		return r.alive[owner], nil
+	}
+	all, err := r.store.Dispatchers(ctx)
+	if err != nil {
+		return false, fmt.Errorf("%s cannot be declared dead: %w", owner, err)
+	}
+	r.note(all)
+	r.dead[owner] = !r.alive[owner]
+	return r.alive[owner], nil
 }
 
 func (r *run) add(row Row, err error) {
@@ -121,10 +144,14 @@ func (r *run) incoming(ctx context.Context, p int) {
 		return
 	}
 	for _, owner := range sorted(owners) {
-		if r.alive[owner] || owner == r.o.Adopt || r.o.Adopt == "" && owner == ownerBuried {
+		if owner == r.o.Adopt || owner == ownerBuried && r.o.Adopt == "" {
 			continue
 		}
 		row := Row{Partition: p, Owner: owner}
+		if lives, err := r.lives(ctx, owner); lives || err != nil {
+			r.add(row, err)
+			continue
+		}
 		row.Kicked, err = r.drain(int(owners[owner]), func() (int, bool, error) {
 			return r.store.KickIncoming(ctx, p, owner, kickBatch, r.o.Adopt != "")
 		})
@@ -143,22 +170,7 @@ func (r *run) channels(ctx context.Context, p int, subs []string) {
 		c := medispatcher.Channel{Partition: p, Subscription: sub}
 		before := len(r.report.Rows)
 		for _, owner := range sorted(owners[i]) {
-			row := Row{Partition: p, Subscription: sub, Owner: owner}
-			var err error
-			switch {
-			case r.alive[owner]:
-				continue
-			case owner == ownerBuried:
-				row.Owner = ""
-				if owners[i][owner] > 0 {
-					row.Kicked, err = r.store.Orphans(ctx, c, r.o.Force, r.o.DryRun)
-				}
-			default:
-				row.Kicked, err = r.drain(int(owners[i][owner]), func() (int, bool, error) {
-					return r.store.Kick(ctx, c, owner, kickBatch)
-				})
-			}
-			r.add(row, err)
+			r.add(r.owner(ctx, c, owner, owners[i][owner]))
 		}
 		if len(r.report.Rows) > before {
 			due = append(due, sub)
@@ -167,6 +179,25 @@ func (r *run) channels(ctx context.Context, p int, subs []string) {
 	if len(due) > 0 && !r.o.DryRun {
 		_ = r.store.RingDue(ctx, p, due) // a hint: sweeps repair a lost one
 	}
+}
+
+// owner gives back what an owner of entries of a channel has, unless it lives.
+func (r *run) owner(ctx context.Context, c medispatcher.Channel, owner string, pending int64) (row Row, err error) {
+	row = Row{Partition: c.Partition, Subscription: c.Subscription, Owner: owner}
+	if owner == ownerBuried {
+		row.Owner = ""
+		if pending > 0 {
+			row.Kicked, err = r.store.Orphans(ctx, c, r.o.Force, r.o.DryRun)
+		}
+		return row, err
+	}
+	if lives, err := r.lives(ctx, owner); lives || err != nil {
+		return row, err
+	}
+	row.Kicked, err = r.drain(int(pending), func() (int, bool, error) {
+		return r.store.Kick(ctx, c, owner, kickBatch)
+	})
+	return row, err
 }
 
 // drain repeats a kick until nothing is left. pending is what a dry run reports.

@@ -1,6 +1,7 @@
 package amender_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,6 +109,49 @@ func TestAmender(t *testing.T) {
 		check(t, err)
 		if len(due) != 4 || due[0].Attempt != 1 {
 			t.Errorf("%d due, %+v", len(due), due)
+		}
+	})
+}
+
+// late is a store whose list of dispatchers is read just before one more starts.
+type late struct {
+	*streams.Store
+	start func()
+}
+
+func (l *late) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
+	all, err := l.Store.Dispatchers(ctx)
+	if l.start != nil {
+		l.start()
+		l.start = nil
+	}
+	return all, err
+}
+
+// TestAmenderAndANewDispatcher: one that starts while the amender works keeps what it takes.
+func TestAmenderAndANewDispatcher(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for range 4 {
+			for _, key := range []string{"medis:{0}:ch:s", "medis:{0}:incoming"} {
+				check(t, env.Client.Do(t.Context(), "XADD", key, "*", "topic", "a", "body", "1").Err())
+			}
+		}
+		dispatcher(t, env, "dead", 1)
+		l := &late{Store: env.Open(t, env.Config("me")), start: func() {
+			beat(t, env, dispatcher(t, env, "new", 2), 0)
+			check(t, env.Client.XGroupCreate(t.Context(), "medis:{0}:incoming", "fanout", "0").Err())
+			check(t, env.Client.Do(t.Context(), "XREADGROUP", "GROUP", "fanout", "new", "COUNT", 2, "STREAMS", "medis:{0}:incoming", ">").Err())
+		}}
+		report, err := amender.Run(t.Context(), l, amender.Options{Partitions: 1, Subs: []string{"s"}, Incoming: true})
+		check(t, err)
+		if report.Kicked() != 1 {
+			t.Errorf("%+v", report)
+		}
+		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[new:2 ~buried:1]" {
+			t.Error(got)
+		}
+		if got := owners(t, env, "medis:{0}:incoming", "fanout"); got != "map[new:2]" {
+			t.Error(got)
 		}
 	})
 }
