@@ -107,7 +107,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 func (e *environment) examineParked(ctx context.Context) ([]streams.Finding, error) {
 	store, err := streams.Open(e.cfg.parkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
 	if err != nil {
-		return nil, nil //nolint:nilerr // a finding of the configuration already
+		return nil, nil // a finding of the configuration already
 	}
 	defer func() { _ = store.Close() }()
 	ping, cancel := context.WithTimeout(ctx, pingWithin)

@@ -36,7 +36,7 @@ func alertText(a medispatcher.Alert) string {
 	return shortText(text)
 }
 
-// firingFindings names what fires for a subscription.
+// firingFindings names what fires for a subscription, but for its breaker, of which its page says more.
 func (p *pages) firingFindings(ctx context.Context, id string) ([]finding, error) {
 	all, err := p.alerts.get(ctx)
 	if err != nil {
@@ -44,7 +44,7 @@ func (p *pages) firingFindings(ctx context.Context, id string) ([]finding, error
 	}
 	var out []finding
 	for _, f := range all.Firing {
-		if f.Subscription == id {
+		if f.Subscription == id && f.Rule != medispatcher.RuleBreaker {
 			out = append(out, finding{Level: "bad", Text: "Alert: " + alertText(f.Alert) + ".", Do: "Since " + utc(f.Since) + ".", Link: "/alerts", LinkText: "Alerts"})
 		}
 	}
