@@ -26,7 +26,7 @@ func TestScreens(t *testing.T) {
 	b := newBrowser(t)
 	pages := map[string]string{
 		"overview": "/", "subscriptions": "/subscriptions", "subscription": "/subscriptions/mailer", "subscribe": "/subscribe",
-		"alerts": "/alerts", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
+		"alerts": "/alerts", "broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
 	}
 	b.open(p.url + "/signin")
 	shoot(b, dir, "signin")
@@ -41,7 +41,7 @@ func TestScreens(t *testing.T) {
 	shoot(b, dir, "mistakes")
 	b.open(p.url + "/subscriptions/mailer/dead")
 	b.do("a letter", click("#letters tbody th a"))
-	b.shows("main", "What happened")
+	b.shows("main", "Where it is")
 	shoot(b, dir, "letter")
 	b.complaints()
 }
