@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,12 +24,20 @@ const token = "a-token-for-tests-alone"
 // dispatcher is `medispatcher dev`: everything in one process, on an embedded Redis.
 type dispatcher struct{ url string }
 
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "medispatcher")
-	if err != nil {
-		return "", err
+var binDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binDir, err = os.MkdirTemp("", "medispatcher"); err != nil {
+		panic(err)
 	}
-	bin := filepath.Join(dir, "medispatcher")
+	code := m.Run()
+	_ = os.RemoveAll(binDir)
+	os.Exit(code)
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	bin := filepath.Join(binDir, "medispatcher")
 	out, err := exec.Command("go", "build", "-C", "..", "-o", bin, "./cmd/medispatcher").CombinedOutput()
 	if err != nil {
 		_, _ = os.Stderr.Write(out)
@@ -123,11 +132,36 @@ func (d *dispatcher) document(t *testing.T) []byte {
 
 func authorize(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) }
 
+// unused are the documented operations of which no request was seen.
+func (h *held) unused() (out []string) {
+	var doc struct {
+		Paths map[string]map[string]struct{ OperationID string }
+	}
+	if err := json.Unmarshal(h.d.document(h.t), &doc); err != nil {
+		h.t.Fatal(err)
+	}
+	parameter := regexp.MustCompile(`\\\{[a-z]+\\\}`) // as QuoteMeta writes it
+	for path, operations := range doc.Paths {
+		pattern := regexp.MustCompile("^" + parameter.ReplaceAllString(regexp.QuoteMeta(path), "[^/]+") + "$")
+		for method, op := range operations {
+			used := false
+			for seen := range h.seen {
+				m, p, _ := strings.Cut(seen, " ")
+				used = used || m == strings.ToUpper(method) && pattern.MatchString(p)
+			}
+			if !used {
+				out = append(out, op.OperationID)
+			}
+		}
+	}
+	return out
+}
+
 // held holds every request and answer to the document.
 type held struct {
 	t    *testing.T
 	d    *dispatcher
-	seen map[string]bool // "GET /api/v1/status 200"
+	seen map[string]bool // "GET /api/v1/status", answered with success or a documented problem
 
 	check func(*http.Request, *http.Response) []string
 }
@@ -171,7 +205,7 @@ func (h *held) Do(req *http.Request) (*http.Response, error) {
 	for _, problem := range h.check(req, resp) {
 		h.t.Errorf("%s %s answers %d %s: %s", req.Method, req.URL.Path, resp.StatusCode, body, problem)
 	}
-	h.seen[strings.Join([]string{req.Method, req.URL.Path, resp.Status[:3]}, " ")] = true
+	h.seen[req.Method+" "+req.URL.Path] = true
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }

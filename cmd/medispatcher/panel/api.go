@@ -76,6 +76,7 @@ func humaConfig(cfg Config) huma.Config {
 	c.Transformers = []huma.Transformer{nameFields}
 	c.Info.Description = "Publish messages, manage subscriptions, see what is waiting. " +
 		"Every error is a problem document (RFC 9457) whose detail says what to do."
+	c.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	c.Tags = []*huma.Tag{
 		{Name: tagMessages, Description: "Publishing"},
 		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
@@ -110,14 +111,15 @@ func openRoute[I, O any](a *api, op huma.Operation, body *huma.RequestBody, hand
 		defer cancel()
 		return handle(ctx, in)
 	})
-	if body == nil {
-		return
-	}
-	// Only now: huma would read and check the bodies of operations that it knows to
-	// have one, and both its limit and its messages are not the ones promised.
 	item := a.huma.OpenAPI().Paths[op.Path]
-	for _, registered := range []*huma.Operation{item.Post, item.Put, item.Patch} {
-		if registered != nil && registered.OperationID == op.OperationID {
+	for _, registered := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+		if registered == nil || registered.OperationID != op.OperationID {
+			continue
+		}
+		describeErrors(registered)
+		if body != nil {
+			// Only now: huma would read and check the bodies of operations that it knows to
+			// have one, and both its limit and its messages are not the ones promised.
 			registered.RequestBody = body
 		}
 	}
