@@ -19,14 +19,17 @@ type Router struct {
 	known map[string][]string
 }
 
-type route struct{ pattern, id string }
+type route struct {
+	pattern, id string
+	bench       bool // receive_bench
+}
 
 // NewRouter makes a router for valid subscriptions.
 func NewRouter(subs []Subscription) *Router {
 	r := &Router{exact: map[string][]string{}, known: map[string][]string{}}
 	for _, s := range subs {
 		if strings.ContainsAny(s.Topic, "*>") {
-			r.patterns = append(r.patterns, route{s.Topic, s.ID})
+			r.patterns = append(r.patterns, route{s.Topic, s.ID, s.ReceiveBench})
 		} else {
 			r.exact[s.Topic] = append(r.exact[s.Topic], s.ID)
 		}
@@ -51,7 +54,7 @@ func (r *Router) Route(topic string) []string {
 	}
 	ids = slices.Clone(r.exact[topic])
 	for _, p := range r.patterns {
-		if MatchTopic(p.pattern, topic) {
+		if wants(p.pattern, p.bench, topic) {
 			ids = append(ids, p.id)
 		}
 	}

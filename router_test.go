@@ -47,6 +47,42 @@ func TestRoute(t *testing.T) {
 	}
 }
 
+// TestRouteOfLoadTests: a catch-all gets no load test unless it says so, however it is asked.
+func TestRouteOfLoadTests(t *testing.T) {
+	subs := []Subscription{
+		{ID: "all", Topic: ">"}, {ID: "all-bench", Topic: ">", ReceiveBench: true},
+		{ID: "any", Topic: "*.run"}, {ID: "any-bench", Topic: "*.run", ReceiveBench: true},
+		{ID: "own", Topic: "bench.>"}, {ID: "own-one", Topic: "bench.*"}, {ID: "exact", Topic: "bench.run"},
+		{ID: "near", Topic: "benchmark.>"}, {ID: "level", Topic: "bench"}, {ID: "deep", Topic: "*.bench"}, {ID: "one", Topic: "*"},
+	}
+	r := NewRouter(subs)
+	for topic, want := range map[string]string{
+		"bench.run":     "all-bench any-bench exact own own-one",
+		"bench.a.b":     "all-bench own",
+		"bench":         "all-bench level",
+		"benchmark.run": "all all-bench any any-bench near",
+		"Bench.run":     "all all-bench any any-bench",
+		"a.bench":       "all all-bench deep",
+		"x":             "all all-bench one",
+	} {
+		for range 2 { // the second may come from memory
+			if got := strings.Join(r.Route(topic), " "); got != want {
+				t.Errorf("%s is routed to %q, want %q", topic, got, want)
+			}
+		}
+		var wanting []string
+		for _, s := range subs {
+			if s.Wants(topic) {
+				wanting = append(wanting, s.ID)
+			}
+		}
+		slices.Sort(wanting)
+		if got := strings.Join(wanting, " "); got != want {
+			t.Errorf("%s is wanted by %q, want %q", topic, got, want)
+		}
+	}
+}
+
 func TestRouterRemembersABoundedNumberOfTopics(t *testing.T) {
 	r := router("a order.*", "b order.created")
 	for i := range 2*maxRoutes + 5 {

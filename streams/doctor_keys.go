@@ -33,7 +33,7 @@ const (
 var keyTypes = map[string]string{
 	kindIncoming: "stream", kindQuarantine: "stream", kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
-	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream",
+	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "bench": "hash",
 }
 
 // place is one key of ours.

@@ -44,6 +44,7 @@ func (k keys) changes() string { return k.prefix + ":changes:{" + k.subscription
 func (k keys) control() string             { return k.prefix + ":control" }
 func (k keys) dispatchers() string         { return k.prefix + ":dispatchers" }
 func (k keys) dispatcher(id string) string { return k.prefix + ":dispatcher:" + id }
+func (k keys) bench() string               { return k.prefix + ":bench" }
 
 // stats is the count hash of a second ('s'), minute ('m') or hour ('h') in unix time. It
 // carries the hash tag so that a step counts what it does.

@@ -25,26 +25,37 @@ type receiver struct {
 
 // newReceiver listens at once, so that its address is known.
 func newReceiver(ctx context.Context, addr string, out io.Writer) (*receiver, error) {
+	l, err := listenAt(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &receiver{listener: l, out: out}, nil
+}
+
+func listenAt(ctx context.Context, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
 	}
-	return &receiver{listener: l, out: out}, nil
+	return l, nil
 }
 
 func (r *receiver) url() string { return "http://" + r.listener.Addr().String() + "/" }
 
 // run serves until ctx ends.
-func (r *receiver) run(ctx context.Context) error {
-	server := panel.Server("", r)
+func (r *receiver) run(ctx context.Context) error { return serveUntil(ctx, r.listener, r) }
+
+// serveUntil serves until ctx ends, and a second longer what is under way then.
+func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := panel.Server("", h)
 	stop := context.AfterFunc(ctx, func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = server.Shutdown(last)
 	})
 	defer stop()
-	if err := server.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -29,26 +29,31 @@ type state struct {
 	registry *streams.Registry
 }
 
-// withState is command for those that talk to Redis. It finds out first whether Redis is
-// there, so that nothing is half done when it is not, and closes what it opened.
+// withState is command for those that talk to Redis.
 func (a *app) withState(do func(ctx context.Context, s *state, args []string) error) runE {
 	return a.command(needsRedis, func(ctx context.Context, env *environment, args []string) error {
-		store, err := streams.Open(env.cfg.streams("cli-" + strconv.Itoa(os.Getpid())))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = store.Close() }()
-		s := &state{environment: env, store: store}
-		s.registry = streams.NewRegistry(store, env.cfg.rules(), func(id, problem string) {
-			env.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
-		})
-		ping, cancel := context.WithTimeout(ctx, pingWithin)
-		defer cancel()
-		if err := store.Ping(ping); err != nil {
-			return s.explain(err)
-		}
-		return s.explain(do(medispatcher.WithActor(ctx, "cli "+userAtHost()), s, args))
+		return env.withState(ctx, func(ctx context.Context, s *state) error { return do(ctx, s, args) })
 	})
+}
+
+// withState finds out first whether Redis is there, so that nothing is half done when it is
+// not, and closes what it opened.
+func (e *environment) withState(ctx context.Context, do func(ctx context.Context, s *state) error) error {
+	store, err := streams.Open(e.cfg.streams("cli-" + strconv.Itoa(os.Getpid())))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	s := &state{environment: e, store: store}
+	s.registry = streams.NewRegistry(store, e.cfg.rules(), func(id, problem string) {
+		e.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
+	})
+	ping, cancel := context.WithTimeout(ctx, pingWithin)
+	defer cancel()
+	if err := store.Ping(ping); err != nil {
+		return s.explain(err)
+	}
+	return s.explain(do(medispatcher.WithActor(ctx, "cli "+userAtHost()), s))
 }
 
 // userAtHost is who runs a command, for the history of changes.

@@ -104,7 +104,7 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.devCommand(), a.receiveCommand(),
 		a.publishCommand(), a.subCommand(),
 		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(), a.purgeCommand(), a.recoverCommand(),
-		a.alertCommand(), a.doctorCommand(), a.configCommand(),
+		a.alertCommand(), a.doctorCommand(), a.benchCommand(), a.configCommand(),
 	)
 	root.InitDefaultHelpFlag()
 	root.Flags().Lookup("help").Usage = "explain a command"

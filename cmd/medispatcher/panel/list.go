@@ -47,7 +47,7 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	isTopic := medispatcher.CheckTopic(in.Topic) == nil
 	page := subscriptionList{Subscriptions: []medispatcher.Subscription{}}
 	for _, s := range sorted(subs) {
-		wanted := in.Topic == "" || s.Topic == in.Topic || isTopic && medispatcher.MatchTopic(s.Topic, in.Topic)
+		wanted := in.Topic == "" || s.Topic == in.Topic || isTopic && s.Wants(in.Topic)
 		if !wanted || s.ID <= in.After {
 			continue
 		}

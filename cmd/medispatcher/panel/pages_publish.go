@@ -37,7 +37,7 @@ func (p *pages) publish(w http.ResponseWriter, r *http.Request) error {
 	}
 	var matching []medispatcher.Subscription
 	for _, s := range subs {
-		if medispatcher.MatchTopic(s.Topic, d.Topic) {
+		if s.Wants(d.Topic) {
 			matching = append(matching, s)
 		}
 	}

@@ -1,0 +1,51 @@
+package medispatcher
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// benchLevel is the first level of the topics of load tests.
+const benchLevel = "bench"
+
+// isBench: such a topic is of a load test, and such a pattern asks for those by name.
+func isBench(topic string) bool {
+	first, _, _ := strings.Cut(topic, ".")
+	return first == benchLevel
+}
+
+// wants reports whether a subscription's pattern covers a topic. A load test shall not flood
+// everybody's catch-all subscription.
+func wants(pattern string, receiveBench bool, topic string) bool {
+	return MatchTopic(pattern, topic) && (receiveBench || !isBench(topic) || isBench(pattern))
+}
+
+// Wants reports whether a valid subscription gets the messages of a valid topic.
+func (s *Subscription) Wants(topic string) bool { return wants(s.Topic, s.ReceiveBench, topic) }
+
+// BenchRun is a load test that runs, or left something in Redis.
+type BenchRun struct {
+	Run           string    `json:"run"`           // random
+	Subscriptions int       `json:"subscriptions"` // it made
+	Host          string    `json:"host"`
+	PID           int       `json:"pid"`
+	Started       time.Time `json:"started"` // before its first message, by the clock of Redis
+	Heard         time.Time `json:"heard"`   // when it last said that it is alive
+	Alive         bool      `json:"alive"`
+}
+
+// Topic is the topic of its messages.
+func (b BenchRun) Topic() string { return benchLevel + "." + b.Run }
+
+// Name is what the ids of its subscriptions begin with.
+func (b BenchRun) Name() string { return benchLevel + "-" + b.Run }
+
+// IDs are its subscriptions.
+func (b BenchRun) IDs() []string {
+	ids := make([]string, b.Subscriptions)
+	for i := range ids {
+		ids[i] = b.Name() + "-" + strconv.Itoa(i+1)
+	}
+	return ids
+}

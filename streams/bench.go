@@ -1,0 +1,133 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// BenchDeadAfter is how long a load test is silent before it counts as dead. It should be
+// heard several times in that.
+const BenchDeadAfter = 30 * time.Second
+
+// holdBenchScript notes that a load test is alive, and what it made.
+//
+// KEYS load tests. ARGV run, info. Returns the time in ms. Safe to repeat. HDEL comes first
+// because it is allowed out of memory, and so is then HSET: a full Redis must not make a
+// live load test look dead.
+var holdBenchScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[1], ARGV[1], now .. ' ' .. ARGV[2])
+return now
+`)
+
+// HoldBench says that a load test is alive, and returns when that was by the clock of Redis.
+// It comes before anything that the run makes, and again within BenchDeadAfter.
+func (s *Store) HoldBench(ctx context.Context, run medispatcher.BenchRun) (time.Time, error) {
+	info, err := json.Marshal(run)
+	if err != nil {
+		return time.Time{}, err
+	}
+	ms, err := holdBenchScript.Run(ctx, s.client, []string{s.keys.bench()}, run.Run, info).Int64()
+	return time.UnixMilli(ms), failed("note the load test", err)
+}
+
+// ForgetBench takes a load test of which nothing is left off the list.
+func (s *Store) ForgetBench(ctx context.Context, run string) error {
+	return failed("forget the load test", s.client.HDel(ctx, s.keys.bench(), run).Err())
+}
+
+// benchesScript reads the load tests and the clock that their times are by.
+// KEYS load tests. Returns the time in ms, then run and info of each. Reads only.
+var benchesScript = redis.NewScript(`
+local t = redis.call('TIME')
+return {t[1] * 1000 + math.floor(t[2] / 1000), redis.call('HGETALL', KEYS[1])}
+`)
+
+// Benches lists the load tests that run or left something, the oldest first.
+func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
+	res, err := benchesScript.Run(ctx, s.client, []string{s.keys.bench()}).Slice()
+	if err != nil {
+		return nil, failed("list load tests", err)
+	}
+	ms, _ := res[0].(int64)
+	pairs, _ := res[1].([]any)
+	runs := make([]medispatcher.BenchRun, 0, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, _ := pairs[i].(string)
+		text, _ := pairs[i+1].(string)
+		heard, info, _ := strings.Cut(text, " ")
+		at, err := strconv.ParseInt(heard, 10, 64)
+		var run medispatcher.BenchRun
+		if err != nil || json.Unmarshal([]byte(info), &run) != nil || run.Run != name || run.Subscriptions < 0 {
+			continue // not written by HoldBench
+		}
+		run.Heard = time.UnixMilli(at)
+		run.Alive = time.UnixMilli(ms).Sub(run.Heard) < BenchDeadAfter
+		runs = append(runs, run)
+	}
+	slices.SortFunc(runs, func(a, b medispatcher.BenchRun) int {
+		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Run, b.Run))
+	})
+	return runs, nil
+}
+
+// withdrawn is how many entries one step of Withdraw looks at: their bodies pass through it.
+const withdrawn = 100
+
+// withdrawScript removes entries of a topic from the incoming stream, read by a fan-out
+// worker or not: one that has them in hand finds them gone.
+//
+// KEYS incoming. ARGV group, topic, where to begin, entries to look at.
+// Returns {entries removed, id of the last one looked at, empty at the end of the stream}.
+//
+// Safe to repeat: it then finds nothing. XACK and XDEL are allowed out of memory.
+var withdrawScript = redis.NewScript(`
+local entries, found = redis.call('XRANGE', KEYS[1], ARGV[3], '+', 'COUNT', ARGV[4]), {}
+for _, e in ipairs(entries) do
+  local fields = e[2]
+  for f = 1, #fields, 2 do
+    if fields[f] == 'topic' and fields[f + 1] == ARGV[2] then found[#found + 1] = e[1] break end
+  end
+end
+if #found > 0 then
+  redis.pcall('XACK', KEYS[1], ARGV[1], unpack(found))
+  redis.call('XDEL', KEYS[1], unpack(found))
+end
+return {#found, #entries == tonumber(ARGV[4]) and entries[#entries][1] or ''}
+`)
+
+// Withdraw removes the messages of a topic that were written since a time and are not fanned
+// out yet, and returns how many. Later it cannot be told who wrote a message of a topic: it is
+// for topics that one producer alone uses, and that has stopped.
+func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (int64, error) {
+	var total int64
+	for p := range s.cfg.Partitions {
+		from := strconv.FormatInt(max(0, since.UnixMilli()), 10)
+		for from != "" {
+			res, err := withdrawScript.Run(ctx, s.client, []string{s.keys.incoming(p)}, groupFanout, topic, from, withdrawn).Slice()
+			if err == nil && len(res) != 2 {
+				err = fmt.Errorf("unreadable answer %v", res)
+			}
+			if err != nil {
+				return total, failed("withdraw messages of "+topic, err)
+			}
+			total += int64(toInt(res[0]))
+			if from, _ = res[1].(string); from != "" {
+				from = "(" + from
+			}
+		}
+	}
+	return total, nil
+}
