@@ -43,8 +43,7 @@ func (b *bench) whatIsMissing(ctx context.Context, report *benchReport) error {
 		lines = append(lines, "held back by the breaker of "+strings.Join(held, ", ")+": the receiver failed too often")
 	}
 	if hosts := b.remote(); len(hosts) > 0 {
-		lines = append(lines, fmt.Sprintf("%s is this machine alone, and dispatchers run on %s: give --listen 0.0.0.0:PORT and --url http://THIS-HOST:PORT",
-			b.url, strings.Join(hosts, ", ")))
+		lines = append(lines, "the likely cause: "+b.unreachable(hosts))
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }

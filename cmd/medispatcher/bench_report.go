@@ -75,7 +75,7 @@ func (b *bench) tell(r *benchReport) error {
 	t.add("latency max", ms(r.Latency.Max))
 	t.add("failed answers", n(r.Failed))
 	t.add("duplicates", n(r.Duplicates))
-	if r.Missing > 0 {
+	if r.Missing > 0 && !r.Interrupted {
 		t.add("missing", n(r.Missing))
 	}
 	return t.write(b.stdout)

@@ -15,6 +15,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -77,6 +78,9 @@ func (b *bench) measure(ctx, staying context.Context) (report *benchReport, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.clean(staying, release)) }()
+	if hosts := b.remote(); len(hosts) > 0 {
+		b.note("%s", b.unreachable(hosts))
+	}
 	if err := b.subscribe(ctx); err != nil {
 		return nil, err
 	}
@@ -99,7 +103,7 @@ func (b *bench) measure(ctx, staying context.Context) (report *benchReport, err 
 func (b *bench) findDispatchers(ctx context.Context) error {
 	step, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
-	all, err := b.store.Dispatchers(step)
+	all, err := operate.Dispatchers(step, b.store)
 	if err != nil {
 		return err
 	}
@@ -270,10 +274,10 @@ func (b *bench) clean(staying context.Context, release func()) error {
 	return nil
 }
 
-// remote: dispatchers that are likely to be elsewhere were told a loopback address.
+// remote is the hosts of dispatchers that are elsewhere and were told a loopback address.
 func (b *bench) remote() (hosts []string) {
 	u, err := url.Parse(b.url)
-	if err != nil || b.own != nil {
+	if err != nil {
 		return nil
 	}
 	if loopback, err := checkListen(net.JoinHostPort(u.Hostname(), "0")); err != nil || !loopback {
@@ -285,4 +289,8 @@ func (b *bench) remote() (hosts []string) {
 		}
 	}
 	return hosts
+}
+
+func (b *bench) unreachable(hosts []string) string {
+	return fmt.Sprintf("%s is this machine alone, and dispatchers run on %s: give --listen 0.0.0.0:PORT and --url http://THIS-HOST:PORT", b.url, strings.Join(hosts, ", "))
 }

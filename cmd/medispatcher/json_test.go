@@ -42,6 +42,7 @@ func TestJSON(t *testing.T) {
 		{"config", `"name":"MEDIS_REDIS_URL"`},
 		{"doctor", `"findings":`},
 		{"sub rm s --purge", `{"buried":0,"dead":0,"ready":2}`},
+		{"bench --messages 5 --subscribers 2", `"deliveries":10`},
 	} {
 		if step.args == "dead ls s" {
 			for _, id := range []string{"1-0", "2-0"} {
