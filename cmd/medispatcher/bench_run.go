@@ -51,11 +51,12 @@ func (s *state) bench(ctx context.Context, f benchFlags) error {
 	}
 	receiving := make(chan error, 1)
 	go func() { receiving <- serveUntil(staying, listener, b.recv) }()
-	defer func() { stop(); <-receiving }()
 	if b.url = strings.TrimSuffix(f.url, "/"); b.url == "" {
 		b.url = "http://" + listener.Addr().String()
 	}
 	report, err := b.measure(ctx, staying)
+	stop()
+	err = errors.Join(err, <-receiving)
 	if report == nil {
 		return err
 	}
@@ -226,15 +227,12 @@ const benchLook = 20 * time.Millisecond
 // deliver publishes everything and waits until it arrived.
 func (b *bench) deliver(ctx context.Context, bar *progressbar.ProgressBar) error {
 	publishing, stop := context.WithCancel(ctx)
-	published := make(chan error, 1)
-	go func() { published <- b.publisher.run(publishing) }()
-	ended := false // the publisher
-	defer func() {
-		stop()
-		if !ended {
-			<-published
-		}
+	published, stopped, all := make(chan error, 1), make(chan struct{}), false
+	go func() {
+		defer close(stopped)
+		published <- b.publisher.run(publishing)
 	}()
+	defer func() { stop(); <-stopped }() // what comes next needs the last message written
 	tick := time.NewTicker(benchLook)
 	defer tick.Stop()
 	progress, since := int64(-1), time.Now()
@@ -245,16 +243,16 @@ func (b *bench) deliver(ctx context.Context, bar *progressbar.ProgressBar) error
 		case err := <-b.ownEnded:
 			return errors.Join(errors.New("the dispatcher in this process ended"), err)
 		case err := <-published:
-			published, ended = nil, true
 			if err != nil {
 				return err
 			}
+			all = true
 		case <-tick.C:
 		}
 		arrived, written := b.recv.count().arrived, b.publisher.written.Load()
 		_ = bar.Set64(arrived)
 		switch {
-		case ended && arrived == written*int64(b.flags.subscribers):
+		case all && arrived == written*int64(b.flags.subscribers):
 			return nil
 		case arrived+written != progress:
 			progress, since = arrived+written, time.Now()
@@ -292,5 +290,5 @@ func (b *bench) remote() (hosts []string) {
 }
 
 func (b *bench) unreachable(hosts []string) string {
-	return fmt.Sprintf("%s is this machine alone, and dispatchers run on %s: give --listen 0.0.0.0:PORT and --url http://THIS-HOST:PORT", b.url, strings.Join(hosts, ", "))
+	return fmt.Sprintf("%s reaches this machine alone, and dispatchers run on %s: give --listen 0.0.0.0:PORT and --url http://THIS-HOST:PORT", b.url, strings.Join(hosts, ", "))
 }

@@ -117,6 +117,24 @@ func TestBodyIsDownloadedAsItIs(t *testing.T) {
 	}
 }
 
+// TestPublishPageOfLoadTests: the page shows who gets a load test, as the router has it.
+func TestPublishPageOfLoadTests(t *testing.T) {
+	f := newFake()
+	f.docs["catch-all"] = `{"topic":">","urls":["http://h/"]}`
+	f.docs["wants-all"] = `{"topic":">","urls":["http://h/"],"receive_bench":true}`
+	f.docs["by-name"] = `{"topic":"bench.>","urls":["http://h/"]}`
+	h := handler(f, panel.Config{Rules: rules})
+	for topic, want := range map[string][3]bool{"bench.x": {false, true, true}, "order.x": {true, true, false}} {
+		page := get(t, h, "/publish?topic="+topic).Body.String()
+		list := get(t, h, "/api/v1/subscriptions?topic="+topic).Body.String()
+		for i, id := range []string{"catch-all", "wants-all", "by-name"} {
+			if strings.Contains(page, `data-sub="`+id+`"`) != want[i] || strings.Contains(list, `"`+id+`"`) != want[i] {
+				t.Errorf("%s of %s: want %t in\n%s\n%s", id, topic, want[i], page, list)
+			}
+		}
+	}
+}
+
 func TestPagesWithoutRedis(t *testing.T) {
 	for step, path := range map[string]string{
 		"list": "/", "stats": "/", "counts": "/subscriptions", "get": "/subscriptions/billing", "failing": "/subscriptions/billing",
