@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -100,22 +97,6 @@ func (b *bench) measure(ctx, staying context.Context) (report *benchReport, err 
 	return report, err
 }
 
-// findDispatchers finds out who is going to deliver.
-func (b *bench) findDispatchers(ctx context.Context) error {
-	step, cancel := context.WithTimeout(ctx, stepWithin)
-	defer cancel()
-	all, err := operate.Dispatchers(step, b.store)
-	if err != nil {
-		return err
-	}
-	for _, d := range all {
-		if d.Alive {
-			b.others = append(b.others, d)
-		}
-	}
-	return nil
-}
-
 // hold notes the run in Redis, before it makes anything, and goes on noting that it is alive.
 func (b *bench) hold(ctx, staying context.Context) (release func(), err error) {
 	step, cancel := context.WithTimeout(ctx, stepWithin)
@@ -137,66 +118,6 @@ func (b *bench) hold(ctx, staying context.Context) (release func(), err error) {
 		}
 	}()
 	return func() { stop(); <-ended }, nil
-}
-
-// dispatch runs a dispatcher of this process, where one is wanted.
-func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err error) {
-	if len(b.others) > 0 && !b.flags.dispatch {
-		b.note("dispatched by %s", b.dispatchers())
-		return func() error { return nil }, nil
-	}
-	env := *b.environment
-	env.cfg.Listen = "127.0.0.1:0"
-	env.cfg.AdminToken = ""
-	env.stdout = b.stderr // the DATA log, if it goes there; the summary is alone on stdout
-	if b.settings.source("MEDIS_LOG_LEVEL") == fromDefault {
-		env.cfg.LogLevel = "warn"
-		env.log = newLogger(b.stderr, env.cfg.LogFormat, env.cfg.LogLevel, b.variable("NO_COLOR") == "")
-	}
-	if b.own, err = newDaemon(ctx, &env); err != nil {
-		return nil, err
-	}
-	running, cancel := context.WithCancel(staying)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		b.ownEnded <- b.own.run(running)
-	}()
-	stop = func() error {
-		cancel()
-		<-ended
-		select {
-		case err := <-b.ownEnded:
-			return err
-		default:
-			return nil // it was told before
-		}
-	}
-	select {
-	case <-b.own.beaten:
-		b.note("dispatched by %s", b.dispatchers())
-		return stop, nil
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), stop())
-	case err := <-b.ownEnded:
-		return nil, errors.Join(err, stop())
-	}
-}
-
-// dispatchers says who delivers.
-func (b *bench) dispatchers() string {
-	var names []string
-	for _, d := range b.others {
-		names = append(names, clean(d.ID))
-	}
-	if b.own != nil {
-		own := "a dispatcher in this process"
-		if len(names) == 0 {
-			own += ", for no other is alive: it delivers what else waits on this Redis, too"
-		}
-		names = append(names, own)
-	}
-	return strings.Join(names, " and ")
 }
 
 // note tells a person something that is no result.
@@ -270,25 +191,4 @@ func (b *bench) clean(staying context.Context, release func()) error {
 		return fmt.Errorf("%s is not removed whole; medispatcher bench --clean does it, half a minute from now: %w", b.run.Name(), b.explain(err))
 	}
 	return nil
-}
-
-// remote is the hosts of dispatchers that are elsewhere and were told a loopback address.
-func (b *bench) remote() (hosts []string) {
-	u, err := url.Parse(b.url)
-	if err != nil {
-		return nil
-	}
-	if loopback, err := checkListen(net.JoinHostPort(u.Hostname(), "0")); err != nil || !loopback {
-		return nil
-	}
-	for _, d := range b.others {
-		if d.Host != b.run.Host {
-			hosts = append(hosts, clean(d.Host))
-		}
-	}
-	return hosts
-}
-
-func (b *bench) unreachable(hosts []string) string {
-	return fmt.Sprintf("%s reaches this machine alone, and dispatchers run on %s: give --listen 0.0.0.0:PORT and --url http://THIS-HOST:PORT", b.url, strings.Join(hosts, ", "))
 }

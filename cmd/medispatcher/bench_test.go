@@ -109,14 +109,14 @@ func TestBenchFlags(t *testing.T) {
 // TestBenchMissing: what did not arrive is said, where it is, and why that may be.
 func TestBenchMissing(t *testing.T) {
 	c := newCLI(t)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	code, out, stderr := c.run("", "bench", "--messages", "3", "--subscribers", "1", "--url", gone.URL, "--wait", "1s")
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	defer down.Close()
+	code, out, stderr := c.run("", "bench", "--messages", "3", "--subscribers", "1", "--url", down.URL, "--wait", "1s")
 	if code != exitFailed {
 		t.Error(code)
 	}
 	contains(t, out, "\nmissing ")
-	contains(t, stderr, "3 of 3 deliveries did not arrive, and none did for 1s: ", "a message failed last with: ", "refused")
+	contains(t, stderr, "3 of 3 deliveries did not arrive, and none did for 1s: ", "a message failed last with: status 502")
 
 	c.beat("elsewhere") // on another host, and it does nothing
 	code, out, stderr = c.run("", "bench", "--messages", "3", "--subscribers", "1", "--wait", "1s", "--json")
