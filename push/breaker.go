@@ -2,6 +2,7 @@ package push
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -24,31 +25,37 @@ var (
 
 // breaker stops attempts at a subscriber that is plainly down. Guarded by the
 // scheduler's mutex.
+//
+// Failures may be quicker than successes, or slower: where many attempts are under way, they end in bunches. So a
+// row of failures counts in the order in which the attempts began, and only up to the first that is
+// still under way.
 type breaker struct {
 	machine *gobreaker.TwoStepCircuitBreaker[struct{}]
-	failing map[string]bool // messages that failed since the last success, a few of them
-	begun   int             // attempts so far
-	running int             // attempts under way
-	// Failures are often quicker than successes. Whether attempts fail in a row is known only
-	// when those are over that were under way at the first failure: older of them are not,
-	// with numbers up to rowFrom.
-	rowFrom, older int
-	since          time.Time // while open: when it opened
-	until          time.Time // while open: when a probe may go out
-	probing        bool      // the probe is under way
+	begun   int       // attempts so far
+	running []int     // numbers of the attempts under way, in order
+	before  int       // attempts up to this number began before one that was accepted, or before the machine was in its present state
+	row     []failure // since the last success, the first that began, in order
+	since   time.Time // while open: when it opened
+	until   time.Time // while open: when a probe may go out
+	probing bool      // the probe is under way
+}
+
+// failure is an attempt that failed, and its message.
+type failure struct {
+	number  int
+	message string
 }
 
 // newBreaker makes a closed one. changed is told when it opens and closes.
 func newBreaker(changed func(open bool)) *breaker {
-	b := &breaker{failing: map[string]bool{}}
+	b := &breaker{}
 	b.machine = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: 1,
 		Timeout:     probeEvery,
-		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= breakerFailures && len(b.failing) >= breakerMessages && b.older == 0
-		},
-		IsExcluded: func(err error) bool { return errors.Is(err, errNoWord) },
+		ReadyToTrip: func(gobreaker.Counts) bool { return b.down() },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNoWord) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
+			b.row, b.before = nil, b.begun
 			switch to {
 			case gobreaker.StateOpen:
 				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine wants to be past it
@@ -98,31 +105,68 @@ func (b *breaker) begin() (permit, bool) {
 		return permit{}, false
 	}
 	b.begun++
-	b.running++
+	b.running = append(b.running, b.begun)
 	return permit{done, b.begun}, true
 }
 
 // end tells the outcome of an attempt at a message.
 func (b *breaker) end(p permit, messageID string, r *result) {
 	b.probing = false
-	b.running--
-	if p.number <= b.rowFrom {
-		b.older--
+	if i, found := slices.BinarySearch(b.running, p.number); found {
+		b.running = slices.Delete(b.running, i, i+1)
 	}
 	switch {
 	case r.accepted:
-		clear(b.failing)
-		b.rowFrom, b.older = 0, 0
+		b.row, b.before = b.row[:0], max(b.before, p.number)
 		p.done(nil)
 	case r.cut || r.target == "":
 		p.done(errNoWord)
 	default:
-		if len(b.failing) == 0 {
-			b.rowFrom, b.older = b.begun, b.running
-		}
-		if len(b.failing) < breakerMessages {
-			b.failing[messageID] = true
-		}
+		b.note(failure{p.number, messageID})
 		p.done(errFailed)
 	}
+}
+
+// note takes a failure into the row, of which no more is kept than tells whether the subscriber is down.
+func (b *breaker) note(f failure) {
+	if f.number <= b.before {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(b.row, f, func(x, y failure) int { return x.number - y.number })
+	b.row = slices.Insert(b.row, i, f)
+	if len(b.row) <= breakerFailures {
+		return
+	}
+	// One of a message that is there before goes first: what many messages meet says more.
+	last := len(b.row) - 1
+	for drop := last; drop > 0; drop-- {
+		if repeats(b.row, drop) {
+			b.row = slices.Delete(b.row, drop, drop+1)
+			return
+		}
+	}
+	b.row = b.row[:last]
+}
+
+// repeats reports whether the message of a failure failed before in the row.
+func repeats(row []failure, i int) bool {
+	return slices.ContainsFunc(row[:i], func(f failure) bool { return f.message == row[i].message })
+}
+
+// down reports whether enough attempts failed in a row, at enough messages.
+func (b *breaker) down() bool {
+	if len(b.row) < breakerFailures {
+		return false
+	}
+	first, _ := slices.BinarySearch(b.running, b.before+1)
+	if first < len(b.running) && b.running[first] < b.row[breakerFailures-1].number {
+		return false
+	}
+	messages := 0
+	for i := range b.row {
+		if !repeats(b.row, i) {
+			messages++
+		}
+	}
+	return messages >= breakerMessages
 }

@@ -2,7 +2,10 @@ package push
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // breakerScene counts how often a breaker opened.
@@ -56,19 +59,107 @@ func TestBreakerWaitsForSlowSuccesses(t *testing.T) {
 	}
 }
 
-// TestBreakerOpens: as soon as all that was under way at the first failure has failed too.
+// TestBreakerOpens: when ten in a row have failed, in the order in which they began.
 func TestBreakerOpens(t *testing.T) {
 	s := newBreakerScene()
 	all := s.ask(t, 2*breakerFailures)
-	s.finish(all[:len(all)-1], false)
+	s.finish(all[1:], false)
 	if s.opened > 0 {
-		t.Error("opened while an attempt may still succeed")
+		t.Error("opened while an attempt before them may still succeed")
 	}
-	s.finish(all[len(all)-1:], false)
+	s.finish(all[:1], false)
 	if s.opened != 1 {
 		t.Errorf("opened %d times, want once", s.opened)
 	}
 	if _, ok := s.begin(); ok {
 		t.Error("an open breaker lets an attempt through")
 	}
+}
+
+// TestBreakerOfQuickFailures: one of five attempts fails, at once, and makes room for the next; the others take longer.
+// However those that are slow fill the slots, the worker is not down.
+func TestBreakerOfQuickFailures(t *testing.T) {
+	s := newBreakerScene()
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	for range 200 {
+		var slow []permit
+		for len(slow) < 32 {
+			p := s.ask(t, 1)
+			if random.IntN(5) == 0 {
+				s.finish(p, false)
+			} else {
+				slow = append(slow, p...)
+			}
+		}
+		s.finish(slow, true)
+	}
+	if s.opened > 0 {
+		t.Errorf("opened %d times", s.opened)
+	}
+}
+
+// TestBreakerOfBunches: of many attempts under way those that succeed end first. Those that failed among them are
+// no row, however late they end.
+func TestBreakerOfBunches(t *testing.T) {
+	s := newBreakerScene()
+	for range 20 {
+		var bad, good []permit
+		for i, p := range s.ask(t, 5*breakerFailures) {
+			if i%4 == 0 {
+				bad = append(bad, p)
+			} else {
+				good = append(good, p)
+			}
+		}
+		s.finish(good, true)
+		s.finish(bad, false)
+	}
+	if s.opened > 0 {
+		t.Errorf("opened %d times", s.opened)
+	}
+}
+
+// TestBreakerOfOneMessage: one message that nobody can take does not stop the others, and does not hide that
+// they fail too.
+func TestBreakerOfOneMessage(t *testing.T) {
+	s := newBreakerScene()
+	poison := func() {
+		for range 3 * breakerFailures {
+			s.end(s.ask(t, 1)[0], "poison", &result{target: "http://t", status: 500})
+		}
+	}
+	poison()
+	s.finish(s.ask(t, 1), false)
+	poison()
+	if s.opened > 0 {
+		t.Error("opened for two messages")
+	}
+	s.finish(s.ask(t, 1), false)
+	if s.opened != 1 {
+		t.Errorf("opened %d times, want once, for three messages", s.opened)
+	}
+}
+
+// TestBreakerForgetsStragglers: what began before the breaker opened does not open it again.
+func TestBreakerForgetsStragglers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newBreakerScene()
+		s.finish(s.ask(t, breakerFailures-1), false)
+		stragglers := s.ask(t, 2*breakerFailures)
+		s.finish(stragglers[:1], false)
+		if s.opened != 1 {
+			t.Fatal("not open")
+		}
+		time.Sleep(probeEvery + time.Second)
+		s.finish(s.ask(t, 1), true) // the probe
+		s.finish(stragglers[1:], false)
+		s.finish(s.ask(t, breakerFailures-1), false)
+		if s.opened != 1 || s.open() {
+			t.Error("opened by attempts that began before")
+		}
+		s.finish(s.ask(t, 1), false)
+		if s.opened != 2 {
+			t.Errorf("opened %d times, want twice", s.opened)
+		}
+	})
 }

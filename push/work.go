@@ -61,11 +61,11 @@ func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) 
 	if ok {
 		r := s.poster.attempt(s.deliver, st, d)
 		out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
-		s.notice(d, &r, &out)
 		s.mu.Lock()
 		br.end(leave, d.EntryID, &r)
 		l.sub.learn(r.took)
 		s.mu.Unlock()
+		s.notice(d, &r, &out)
 	}
 	out.Message = &d.Message
 	s.settle.add(out)
