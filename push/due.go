@@ -80,9 +80,9 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 		l := s.touched[d.Channel]
 		if _, unsettled := l.inflight[d.EntryID]; unsettled {
 			// The step that settled the attempt before was run, and its reply is on its way or
-			// lost. Until it is known here, nobody could tell the two attempts apart; then the
-			// comparison finds the entry and gives it back.
-			l.suspect = suspectLooks
+			// lost. Until it is known here, nobody could tell the two attempts apart.
+			got[l]++
+			l.early[d.EntryID] = d
 			continue
 		}
 		got[l]++

@@ -94,6 +94,7 @@ type lane struct {
 	dueWaits   bool // due messages wait for a retry slot
 	touched    bool // this process's consumer may exist in the group
 	inflight   map[string]struct{}
+	early      map[string]medispatcher.Delivery // taken again, with a slot, before the outcome of the attempt before is known
 	back       medispatcher.Backoff
 }
 

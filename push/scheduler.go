@@ -64,6 +64,7 @@ type Scheduler struct {
 	sweepNow chan struct{}
 	workers  sync.WaitGroup
 	stopping chan struct{}
+	draining bool            // no worker starts any more
 	deliver  context.Context //nolint:containedctx // the second of two contexts: it outlives reading by the shutdown timeout
 	cut      context.CancelFunc
 }
@@ -107,7 +108,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 			s.subs[id] = had
 			s.newBreaker(had, sub)
 			for p := range s.cfg.Partitions {
-				l := &lane{channel: medispatcher.Channel{Partition: p, Subscription: id}, sub: had, inflight: map[string]struct{}{}}
+				l := &lane{channel: medispatcher.Channel{Partition: p, Subscription: id}, sub: had, inflight: map[string]struct{}{}, early: map[string]medispatcher.Delivery{}}
 				had.lanes = append(had.lanes, l)
 				s.lanes[l.channel] = l
 			}
@@ -283,6 +284,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	deadline := time.Now().Add(s.cfg.ShutdownTimeout)
 	close(s.stopping)
 	err := g.Wait()
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
 	err = errors.Join(err, s.drain(deadline))
 	s.cut()
 	stopSettling()
@@ -380,6 +384,7 @@ func (s *Scheduler) settled(done []medispatcher.Settlement) {
 			continue
 		}
 		delete(l.inflight, done[i].EntryID)
+		s.startEarly(l, done[i].EntryID, now)
 		if o := done[i].Outcome; o == medispatcher.Failed || o == medispatcher.Released && !l.sub.removed {
 			s.due[l.channel.Partition].at(l, now.Add(done[i].Delay))
 		}

@@ -46,6 +46,21 @@ func (s *Scheduler) startAhead(sub *subscriber) {
 	}
 }
 
+// startEarly starts a message that was taken before the outcome of its last attempt was known, which it is now.
+func (s *Scheduler) startEarly(l *lane, entryID string, now time.Time) {
+	d, early := l.early[entryID]
+	if !early {
+		return
+	}
+	delete(l.early, entryID)
+	if s.draining {
+		l.sub.retry.used-- // leaving gives it back
+		return
+	}
+	l.took(entryID)
+	s.start(l, d, &l.sub.retry, l.sub.turn(now))
+}
+
 // deliverOne makes one attempt and has its outcome settled.
 func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
