@@ -6,19 +6,23 @@ import (
 	"time"
 )
 
-// benchLevel is the first level of the topics of load tests.
+// BenchRunSize is the length of the name of a load test, in hex digits.
+const BenchRunSize = 12
+
+// benchLevel is the first level of the topics of load tests: bench.<run>.
 const benchLevel = "bench"
 
-// isBench: such a topic is of a load test, and such a pattern asks for those by name.
+// isBench: such a topic is of a load test. No other is, not even bench.speed: everything else that
+// begins with that level is somebody's own.
 func isBench(topic string) bool {
-	first, _, _ := strings.Cut(topic, ".")
-	return first == benchLevel
+	first, run, _ := strings.Cut(topic, ".")
+	return first == benchLevel && len(run) == BenchRunSize && strings.Trim(run, "0123456789abcdef") == ""
 }
 
 // wants reports whether a subscription's pattern covers a topic. A load test shall not flood
 // everybody's catch-all subscription.
 func wants(pattern string, receiveBench bool, topic string) bool {
-	return MatchTopic(pattern, topic) && (receiveBench || !isBench(topic) || isBench(pattern))
+	return MatchTopic(pattern, topic) && (receiveBench || !isBench(topic) || strings.HasPrefix(pattern, benchLevel+"."))
 }
 
 // Wants reports whether a valid subscription gets the messages of a valid topic.

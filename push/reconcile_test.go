@@ -104,7 +104,7 @@ func TestDueBeforeItsOutcomeIsKnown(t *testing.T) {
 		stop := f.run()
 		f.put("a", 1)
 		time.Sleep(10 * time.Millisecond)
-		f.s.Sweep() // finds it due
+		f.s.Sweep()                 // finds it due
 		time.Sleep(2 * time.Second) // no comparison with Redis is needed
 		f.wantLeft("a", "map[]")
 		if got := f.w.of("a"); len(got) != 2 || got[1].attempt != "2" {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 // The body of a message is JSON of a fixed form, which is quick to read:
@@ -12,7 +14,7 @@ import (
 const (
 	benchHeadForm = `{"bench":"%s","n":"%010d","at":"%020d","pad":"`
 	benchTail     = `"}`
-	benchRunSize  = 12 // hex digits
+	benchRunSize  = medispatcher.BenchRunSize
 	benchNAt      = len(`{"bench":"`) + benchRunSize + len(`","n":"`)
 	benchTimeAt   = benchNAt + 10 + len(`","at":"`)
 	benchHead     = benchTimeAt + 20 + len(`","pad":"`)

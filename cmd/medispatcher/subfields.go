@@ -45,7 +45,7 @@ var subFields = []subField{
 	{"encoding", "encoding", kindText, "`NAME` of the protocol: json, or form for workers of earlier versions"},
 	{"secret", "secret", kindText, "signing secret `SECRET` whsec_…; others see it in ps, --file - avoids that"},
 	{"headers", "header", kindHeaders, "header `'NAME: VALUE'` of each push; may be repeated"},
-	{"receive_bench", "receive-bench", kindBool, "have a pattern such as > cover bench.…, the topics of load tests, too"},
+	{"receive_bench", "receive-bench", kindBool, "have a pattern such as > cover the topics of load tests, bench.<12 hex digits>, too"},
 	{"drop", "", kindNested, ""},
 	{"drop.threshold", "drop-threshold", kindNumber, "`N` failures after which drop-action holds; 0 leaves it to max-retries"},
 	{"drop.action", "drop-action", kindText, "`ACTION` on a message that failed for good: keep, log or drop"},

@@ -95,7 +95,7 @@ func (p *pages) fields(s *medispatcher.Subscription) []fieldGroup {
 		{"What is sent", false, []field{
 			choice("encoding", "Encoding", s.Encoding, d.Encoding, "json: the body unchanged. form: the protocol of earlier versions.", medispatcher.EncodingJSON, medispatcher.EncodingForm),
 			secret, headers,
-			check("receive_bench", "Receives load tests", s.ReceiveBench, d.ReceiveBench, "Topics whose first level is bench, which reach a pattern such as > or *.x only so."),
+			check("receive_bench", "Receives load tests", s.ReceiveBench, d.ReceiveBench, "The topics of medispatcher bench, which reach a pattern such as > only so."),
 		}},
 		{"Alerts", false, []field{
 			check("alert.enabled", "Alerts on", s.Alert.Enabled, d.Alert.Enabled, ""),

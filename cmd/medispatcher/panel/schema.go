@@ -28,7 +28,7 @@ type subscription struct {
 	Encoding         string            `json:"encoding" required:"false" enum:"json,form" doc:"json: the body unchanged. form: the protocol of earlier versions."`
 	Secret           string            `json:"secret" required:"false" doc:"Signs pushes by Standard Webhooks: whsec_ and 24 to 64 bytes in base64. Masked in answers; writing the mask keeps it; a changed one signs beside the old one for MEDIS_SECRET_OVERLAP." example:"whsec_********"`
 	Headers          map[string]string `json:"headers" required:"false" doc:"Added to every push. Values of headers that carry credentials, by their names, are masked in answers; writing the mask keeps them."`
-	ReceiveBench     bool              `json:"receive_bench" required:"false" doc:"Whether a pattern such as > or *.x covers the topics of load tests, too: those whose first level is bench. A pattern that begins with bench covers them anyway."`
+	ReceiveBench     bool              `json:"receive_bench" required:"false" doc:"Whether a pattern such as > or *.x covers the topics of load tests, too: bench.<12 hex digits>. A pattern that begins with bench. covers them anyway."`
 	Drop             dropPolicy        `json:"drop" required:"false" doc:"What becomes of a message that fails too often"`
 	Alert            alertPolicy       `json:"alert" required:"false" doc:"When to alert; 0 switches a rule off"`
 }
