@@ -53,8 +53,8 @@ func (s *Scheduler) startEarly(l *lane, entryID string, now time.Time) {
 		return
 	}
 	delete(l.early, entryID)
-	if s.draining {
-		l.sub.retry.used-- // leaving gives it back
+	if s.draining || !l.live() {
+		l.sub.retry.used-- // leaving gives it back, or else the next comparison
 		return
 	}
 	l.took(entryID)
