@@ -36,7 +36,7 @@ func (s *Scheduler) work(l *lane, d *medispatcher.Delivery, kind *slots, at time
 // startAhead starts what was read ahead in slots that there are now: no end of a request will
 // where the worker hangs.
 func (s *Scheduler) startAhead(sub *subscriber) {
-	for sub.fresh.free() > 0 {
+	for !s.draining && sub.fresh.free() > 0 {
 		w, more := sub.next()
 		if !more {
 			return

@@ -35,7 +35,6 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 	}
 	env := *b.environment
 	env.cfg.Listen = "127.0.0.1:0"
-	env.cfg.AdminToken = ""
 	env.stdout = b.stderr // the DATA log, if it goes there; the summary is alone on stdout
 	if b.settings.source("MEDIS_LOG_LEVEL") == fromDefault {
 		env.cfg.LogLevel = "warn"
