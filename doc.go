@@ -8,9 +8,10 @@
 //
 //	 XADD            fan-out                read                2xx
 //	──────▶ INCOMING ───────▶ READY ───────────────▶ BURIED ─────────▶ DELETED
-//	           │ undecodable    ▲   replay             │  ▲
-//	           ▼                │                      │  │ due (attempt n+1)
-//	       QUARANTINE           └──────── DEAD ◀───────┘  │
-//	                                                      │
+//	           │  │ undecodable ▲   replay             │  ▲
+//	           │  ▼             │                      │  │ due (attempt n+1)
+//	           │ QUARANTINE     └──────── DEAD ◀───────┘  │
+//	           ▼ nobody wants it                          │
+//	       UNROUTED                                       │
 //	                     failed or released ──▶ BURIED, retrying at t
 package medispatcher

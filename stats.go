@@ -41,15 +41,17 @@ type Quantiles struct {
 
 // StatsSums are sums over all topics and subscriptions.
 type StatsSums struct {
-	Received    Windows `json:"received"`
-	Unroutable  Windows `json:"unroutable"`
-	Duplicate   Windows `json:"duplicate"`   // not delivered: their id came before
-	Quarantined Windows `json:"quarantined"` // could not be decoded
-	Sent        Windows `json:"sent"`
-	Failed      Windows `json:"failed"`
-	Retried     Windows `json:"retried"`
-	Dead        Windows `json:"dead"`
-	Dropped     Windows `json:"dropped"`
+	Received       Windows `json:"received"`
+	Unroutable     Windows `json:"unroutable"`
+	Duplicate      Windows `json:"duplicate"`       // not delivered: their id came before
+	Quarantined    Windows `json:"quarantined"`     // could not be decoded
+	UnroutedLost   Windows `json:"unrouted_lost"`   // of Unroutable, the oldest, that had to make room
+	QuarantineLost Windows `json:"quarantine_lost"` // of Quarantined likewise
+	Sent           Windows `json:"sent"`
+	Failed         Windows `json:"failed"`
+	Retried        Windows `json:"retried"`
+	Dead           Windows `json:"dead"`
+	Dropped        Windows `json:"dropped"`
 }
 
 // Stats are the statistics of some topics and subscriptions.

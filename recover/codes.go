@@ -11,7 +11,7 @@ const (
 	// RedistributeFail says: a channel could not take its copy, because its key is not a stream.
 	// The copy is in the quarantine; the other channels have theirs.
 	RedistributeFail Code = "REDISTFAIL"
-	// Unroutable says: no subscription wants the topic. The line is all there is of the message.
+	// Unroutable says: no subscription wants the topic. The message is kept among the unrouted ones.
 	Unroutable Code = "UNROUTABLE"
 	// DroppedMessage says: attempts are exhausted and the drop policy says log, or no URL of the
 	// subscription is for this environment. The line is all there is of the message.

@@ -19,6 +19,7 @@ import (
 const (
 	kindIncoming    = "incoming"
 	kindQuarantine  = "quarantine"
+	kindUnrouted    = "unrouted"
 	kindDelayed     = "delayed"
 	kindDelayedBody = "delayed:body"
 	kindChannel     = "ch"
@@ -31,7 +32,8 @@ const (
 
 // keyTypes is the type that Redis must give for a key of each kind.
 var keyTypes = map[string]string{
-	kindIncoming: "stream", kindQuarantine: "stream", kindDelayed: "zset", kindDelayedBody: "hash",
+	kindIncoming: "stream", kindQuarantine: "stream", kindQuarantine + ":size": "hash", kindUnrouted: "stream", kindUnrouted + ":size": "hash",
+	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
 	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "bench": "hash",
 }
@@ -64,7 +66,7 @@ func (k keys) place(key string) (at place, ok bool) {
 			return at, false
 		}
 		at.p, at.kind = p, name
-		if kind, sub, has := strings.Cut(name, ":"); has && name != kindDelayedBody {
+		if kind, sub, has := strings.Cut(name, ":"); has && keyTypes[name] == "" {
 			at.kind, at.sub = kind, sub
 		}
 		_, ok = keyTypes[at.kind]
@@ -168,7 +170,7 @@ func (d *doctor) addExpected(found map[string]place) {
 		add(key)
 	}
 	for p := range d.cfg.Partitions {
-		for _, key := range []string{d.keys.incoming(p), d.keys.quarantine(p), d.keys.delayed(p), d.keys.delayedBody(p)} {
+		for _, key := range []string{d.keys.incoming(p), d.keys.quarantine(p), d.keys.quarantineSize(p), d.keys.unrouted(p), d.keys.unroutedSize(p), d.keys.delayed(p), d.keys.delayedBody(p)} {
 			add(key)
 		}
 		for sub := range d.subs {

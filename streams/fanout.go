@@ -17,7 +17,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = redis.NewScript(countLua + fanoutSource)
+var fanoutScript = redis.NewScript(countLua + keepLua + fanoutSource)
 
 // Entry is an entry of the incoming stream that this process owns.
 type Entry struct {
@@ -89,14 +89,18 @@ func stringFields(values map[string]any) map[string]string {
 }
 
 // Routing says what is to become of one incoming entry. Exactly one of Reason,
-// Due and Subs holds; all empty means that nobody wants the topic.
+// Due and Subs holds; all empty means that nobody wants the topic: to the unrouted messages.
 type Routing struct {
 	EntryID  string
 	Message  medispatcher.Message
 	Reason   string    // why it cannot be decoded: to the quarantine
 	Due      time.Time // when it is to be routed: to the delayed messages
 	Subs     []string  // copied to the channels of these subscriptions
-	Released bool      // it comes from the delayed messages, its id was seen then
+	Released bool      // it comes from the delayed messages, its id was marked as seen then
+}
+
+func (r *Routing) unrouted() bool {
+	return r.Reason == "" && r.Due.IsZero() && len(r.Subs) == 0
 }
 
 // Routed is what became of one incoming entry.
@@ -111,7 +115,7 @@ type RoutedResult string
 // The results of a fan-out.
 const (
 	RoutedCopied      RoutedResult = "copied"
-	RoutedUnroutable  RoutedResult = "unroutable"
+	RoutedUnroutable  RoutedResult = "unroutable" // kept among the unrouted messages
 	RoutedDuplicate   RoutedResult = "duplicate"
 	RoutedQuarantined RoutedResult = "quarantined"
 	RoutedDelayed     RoutedResult = "delayed"
@@ -127,14 +131,16 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	if len(routings) == 0 {
 		return nil, nil
 	}
-	k := keyList{keys: append(s.countKeys(p), s.keys.incoming(p), s.keys.quarantine(p), s.keys.delayed(p), s.keys.delayedBody(p)), index: map[string]int{}}
+	k := keyList{keys: append(s.countKeys(p), s.keys.incoming(p), s.keys.delayed(p), s.keys.delayedBody(p),
+		s.keys.quarantine(p), s.keys.quarantineSize(p), s.keys.unrouted(p), s.keys.unroutedSize(p)), index: map[string]int{}}
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
+		s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes, s.cfg.Unrouted.Entries, s.cfg.Unrouted.Bytes,
 		len(routings), routings[0].EntryID, routings[len(routings)-1].EntryID,
 	}
 	for _, r := range routings {
 		seen := 0
-		if r.Message.ID != "" && !r.Message.Generated && !r.Released && r.Reason == "" {
+		if r.Message.ID != "" && !r.Message.Generated && r.Reason == "" && (!r.Released || r.unrouted()) {
 			seen = k.place(s.keys.seen(p, r.Message.ID))
 		}
 		argv = append(argv, r.EntryID, r.Message.Time.UnixMilli(), seen)

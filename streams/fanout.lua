@@ -1,8 +1,9 @@
--- Fan-out of a batch: INCOMING → READY, QUARANTINE or delayed.
+-- Fan-out of a batch: INCOMING → READY, UNROUTED, QUARANTINE or delayed.
 --
--- KEYS  1–4 counts, 5 incoming, 6 quarantine, 7 delayed, 8 delayed:body, then every
---       channel and every seen key, named by number.
--- ARGV  consumer, dedupe window in ms, number of entries, first and last entry id, then for each entry:
+-- KEYS  1–4 counts, 5 incoming, 6 delayed, 7 delayed:body, 8 quarantine, 9 its size, 10 unrouted,
+--       11 its size, then every channel and every seen key, named by number.
+-- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
+--       of the unrouted, number of entries, first and last entry id, then for each entry:
 --       entry id, time in ms, number of its seen key (0: none), and one of
 --       "quarantine" reason | "delay" due in ms | "copy" n, n numbers of channels
 -- Returns a line for each entry: "<result>[ <ordinal>…]", the ordinals being those
@@ -13,14 +14,14 @@
 -- a seen key that holds this very entry does not make it a duplicate. Out of
 -- memory refuses the first command that grows memory, before anything was written.
 local me, window = ARGV[1], ARGV[2]
-local incoming, quarantine = KEYS[5], KEYS[6]
+local incoming = KEYS[5]
 
 -- Fields that a copy keeps; time is written anew, ~src holds the first entry id.
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}
 
 local counts = {} -- of the whole batch
-local function note(what)
-  counts[what] = (counts[what] or 0) + 1
+local function note(what, n)
+  if n > 0 then counts[what] = (counts[what] or 0) + n end
 end
 
 -- Netstrings, because any byte may stand in a body.
@@ -64,14 +65,39 @@ end
 
 local function to_quarantine(fields, n, reason, source)
   if n > 2000 then fields, n = {'raw', pack(fields, n)}, 2 end -- more than a call can take
-  note('quarantined')
-  return redis.call('XADD', quarantine, '*', 'reason', reason, 'source', source, unpack(fields, 1, n))
+  local entry = {'reason', reason, 'source', source, unpack(fields, 1, n)}
+  note('quarantine_lost', keep(KEYS[8], KEYS[9], tonumber(ARGV[3]), tonumber(ARGV[4]), entry, n + 4))
+  note('quarantined', 1)
+end
+
+-- An entry that was delayed holds its mark under the id that it had then.
+local function released(fields)
+  for i = 1, #fields, 2 do
+    if fields[i] == '~released' then return fields[i + 1] end
+  end
+end
+
+-- Nobody got the message, so it may come again: its mark goes.
+local function to_unrouted(id, fields, time, seen)
+  local marked = seen > 0 and redis.call('GET', KEYS[seen])
+  local before = marked and released(fields)
+  if marked and marked ~= id and not before then
+    note('duplicate', 1)
+    return 'duplicate'
+  end
+  local copy, n, topic = copy_of(id, fields, time)
+  note('unrouted_lost', keep(KEYS[10], KEYS[11], tonumber(ARGV[5]), tonumber(ARGV[6]), copy, n))
+  if marked and (marked == id or marked == before) then redis.call('DEL', KEYS[seen]) end
+  note('received:' .. topic, 1)
+  note('unroutable:' .. topic, 1)
+  return 'unroutable'
 end
 
 local function route(id, fields, time, seen, verb, arg, first, last)
+  if verb == 'copy' and first > last then return to_unrouted(id, fields, time, seen) end
   if seen > 0 and not redis.call('SET', KEYS[seen], id, 'NX', 'PX', window)
     and redis.call('GET', KEYS[seen]) ~= id then
-    note('duplicate')
+    note('duplicate', 1)
     return 'duplicate'
   end
   if verb == 'quarantine' then
@@ -80,11 +106,11 @@ local function route(id, fields, time, seen, verb, arg, first, last)
   end
   local copy, n, topic = copy_of(id, fields, time)
   if verb == 'delay' then
-    redis.call('HSET', KEYS[8], id, pack(copy, n))
-    redis.call('ZADD', KEYS[7], arg, id)
+    redis.call('HSET', KEYS[7], id, pack(copy, n))
+    redis.call('ZADD', KEYS[6], arg, id)
     return 'delayed'
   end
-  local result = first > last and 'unroutable' or 'copied'
+  local result = 'copied'
   for i = first, last do
     local channel = KEYS[tonumber(ARGV[i])]
     local reply = redis.pcall('XADD', channel, '*', unpack(copy, 1, n))
@@ -95,21 +121,18 @@ local function route(id, fields, time, seen, verb, arg, first, last)
       result = result .. ' ' .. (i - first + 1)
     end
   end
-  note('received:' .. topic)
-  if first > last then note('unroutable:' .. topic) end
+  note('received:' .. topic, 1)
   return result
 end
 
 -- Nearly always the batch is a run of the stream: one call then answers for all. What the
 -- run does not hold, because other consumers own entries between, is asked for alone.
 local mine, body = {}, {}
-if #ARGV > 2 then
-  local n = tonumber(ARGV[3])
-  for _, p in ipairs(redis.call('XPENDING', incoming, 'fanout', ARGV[4], ARGV[5], n, me)) do mine[p[1]] = true end
-  for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[4], ARGV[5], 'COUNT', n)) do body[e[1]] = e end
-end
+local n = tonumber(ARGV[7])
+for _, p in ipairs(redis.call('XPENDING', incoming, 'fanout', ARGV[8], ARGV[9], n, me)) do mine[p[1]] = true end
+for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[8], ARGV[9], 'COUNT', n)) do body[e[1]] = e end
 
-local results, done, at = {}, {}, 6
+local results, done, at = {}, {}, 10
 while at <= #ARGV do
   local id, verb, arg = ARGV[at], ARGV[at + 3], ARGV[at + 4]
   local time, seen, first = ARGV[at + 1], tonumber(ARGV[at + 2]), at + 5

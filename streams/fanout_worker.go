@@ -34,8 +34,8 @@ type FanoutEvents struct {
 	CopyFailed func(p int, e Entry, m medispatcher.Message, sub string)
 	// Routed: this became of an entry; subs got copies. Of what is quarantined m may be anything. May be nil.
 	Routed func(p int, m medispatcher.Message, r Routed, subs []string)
-	// Unroutable: no subscription wants the topic, and the message is gone from Redis. After a lost
-	// reply it may be told twice.
+	// Unroutable: no subscription wants the topic; the message is among the unrouted. After a lost
+	// reply nobody is told.
 	Unroutable func(p int, e Entry, m medispatcher.Message)
 }
 
@@ -121,14 +121,6 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 		routings[i] = w.decide(e, subs.Router)
 	}
 	routed, err := w.Store.Fanout(ctx, w.Partition, routings)
-	if routed == nil {
-		// Nobody knows what became of them, and for those nobody wants this was the last look.
-		for i, r := range routings {
-			if r.Reason == "" && r.Due.IsZero() && len(r.Subs) == 0 {
-				w.Events.Unroutable(w.Partition, entries[i], w.identified(entries[i], r.Message))
-			}
-		}
-	}
 	w.report(entries, routings, routed)
 	return err
 }

@@ -43,6 +43,8 @@ func (w *world) compare(*rapid.T) {
 		switch {
 		case m.where == placeIncoming, m.result == "quarantined":
 			expect(m.name(), &m.place)
+		case m.result == "unroutable":
+			expect("unrouted "+m.name(), &m.place)
 		case m.where == placeDelayed:
 			expect("delayed in "+strconv.Itoa(m.p)+" as "+m.first, &m.place)
 		}

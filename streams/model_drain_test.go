@@ -147,7 +147,7 @@ func (w *world) checkEnds(z *dispatcher) {
 	}
 }
 
-// checkKeys: nothing is left but dead letters, quarantine, seen keys, counts and empty streams.
+// checkKeys: nothing is left but dead letters, quarantine, unrouted messages, seen keys, counts and empty streams.
 func (w *world) checkKeys() {
 	keys, err := w.Client.Keys(w.ctx, "*").Result()
 	w.ok(err)
@@ -155,7 +155,7 @@ func (w *world) checkKeys() {
 		_, name, _ := strings.Cut(key, "}:")
 		kind, _, _ := strings.Cut(name, ":")
 		switch {
-		case kind == "dead", kind == "quarantine", kind == "seen", strings.HasPrefix(key, "medis:stats:"), strings.HasPrefix(key, "medis:dispatcher"):
+		case kind == "dead", kind == "quarantine", kind == "unrouted", kind == "seen", strings.HasPrefix(key, "medis:stats:"), strings.HasPrefix(key, "medis:dispatcher"):
 		case kind == "ch" || kind == "incoming":
 			n, err := w.Client.XLen(w.ctx, key).Result()
 			w.ok(err)

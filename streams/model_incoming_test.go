@@ -188,11 +188,17 @@ func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
 		return "gone"
 	}
 	sub := medispatcher.CheckTopic(m.topic)
+	routes := w.router.Route(m.topic)
 	switch {
 	case sub != nil:
 		m.result = "quarantined"
 		w.count("quarantined")
-	case m.id != "" && !m.released && w.remembered(m):
+	case len(routes) == 0 && (m.delay == 0 || m.released) && !w.held(m):
+		m.result = "unroutable"
+		w.count("received:" + m.topic)
+		w.count("unroutable:" + m.topic)
+		w.forget(m)
+	case w.remembered(m):
 		m.result = "duplicate"
 		w.count("duplicate")
 	case m.delay > 0 && !m.released:
@@ -205,14 +211,10 @@ func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
 		return "delayed"
 	default:
 		m.result = "copied"
-		for _, id := range w.router.Route(m.topic) {
+		for _, id := range routes {
 			w.copies = append(w.copies, &copyOf{m: m, Channel: medispatcher.Channel{Partition: p, Subscription: id}, place: place{where: placeReady}})
 		}
 		w.count("received:" + m.topic)
-		if len(w.router.Route(m.topic)) == 0 {
-			m.result = "unroutable"
-			w.count("unroutable:" + m.topic)
-		}
 	}
 	m.place = place{where: placeRouted}
 	return m.result
@@ -221,12 +223,27 @@ func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
 // remembered reports whether another entry with the same id was moved within the window,
 // and remembers this one if not.
 func (w *world) remembered(m *arrival) bool {
-	key := strconv.Itoa(m.p) + " " + m.id
-	if had, ok := w.seen[key]; ok && had.until > w.now && had.entry != m.entry {
+	if w.held(m) {
 		return true
 	}
-	w.seen[key] = memory{m.entry, w.now + modelWindow.Milliseconds()}
+	if m.id != "" && !m.released {
+		w.seen[strconv.Itoa(m.p)+" "+m.id] = memory{m.entry, w.now + modelWindow.Milliseconds()}
+	}
 	return false
+}
+
+// held reports whether another entry holds the mark of a message's id, so that it is a duplicate.
+func (w *world) held(m *arrival) bool {
+	had, ok := w.seen[strconv.Itoa(m.p)+" "+m.id]
+	return m.id != "" && !m.released && ok && had.until > w.now && had.entry != m.entry
+}
+
+// forget takes the mark of a message's id away, if it is its own.
+func (w *world) forget(m *arrival) {
+	key := strconv.Itoa(m.p) + " " + m.id
+	if entry := w.seen[key].entry; entry == m.entry || entry == m.first {
+		delete(w.seen, key)
+	}
 }
 
 func (w *world) releaseDelayed(t *rapid.T, d *dispatcher, p int) {

@@ -107,6 +107,7 @@ type part struct {
 	p            int
 	sub          string // "": incoming
 	stream, dead *redis.XMessageSliceCmd
+	unrouted     *redis.XMessageSliceCmd
 	pending      *redis.XPendingExtCmd
 	due          *redis.ZSliceCmd
 	records      *redis.StringSliceCmd
@@ -126,6 +127,9 @@ func (w *world) look() *sight {
 			records: pipe.HKeys(w.ctx, base+records),
 			dead:    pipe.XRange(w.ctx, base+dead, "-", "+"),
 		})
+		if sub == "" {
+			parts[len(parts)-1].unrouted = pipe.XRange(w.ctx, base+"unrouted", "-", "+")
+		}
 	}
 	var totals []*redis.MapStringStringCmd
 	for p := range modelPartitions {
@@ -179,6 +183,11 @@ func (w *world) lookAt(s *sight, pt part) {
 			return fmt.Sprint(e.Values["body"])
 		}
 		return fmt.Sprint(e.Values["body"], " of ", pt.sub)
+	}
+	if pt.unrouted != nil {
+		for _, e := range pt.unrouted.Val() {
+			s.found("unrouted "+name(e), place{where: placeRouted})
+		}
 	}
 	for _, e := range pt.dead.Val() {
 		if pt.sub == "" { // the quarantine

@@ -14,8 +14,8 @@ import (
 
 // onceScript writes to streams of a partition what was not written before.
 //
-// KEYS 1–4 counts, then markers and streams, named by number.
-// ARGV time in ms that a marker is kept, "1" to change nothing, then for each item: number and
+// KEYS 1–4 counts, 5 quarantine, 6 its size, then markers and streams, named by number.
+// ARGV time in ms that a marker is kept, "1" to change nothing, most entries and bytes of the quarantine, then for each item: number and
 // member of its marker, number of its stream, entry id ("": none) that must not be in the stream,
 // name of its count, n, n fields and values.
 // Returns for each item "written", "already" (its marker holds its member), "there" (the entry
@@ -23,22 +23,28 @@ import (
 //
 // Safe to repeat and to run by several at once: the marker is set in the step that writes.
 // XADD comes first, so out of memory leaves neither.
-var onceScript = redis.NewScript(countLua + `
-local keep, dry = ARGV[1], ARGV[2] == '1'
+var onceScript = redis.NewScript(countLua + keepLua + `
+local lifetime, dry = ARGV[1], ARGV[2] == '1'
 local function once(marker, member, stream, unless, what, first, last)
   if redis.call('SISMEMBER', marker, member) == 1 then return 'already' end
   if unless ~= '' and #redis.call('XRANGE', stream, unless, unless) > 0 then return 'there' end
   if dry then
     redis.call('XLEN', stream) -- fails as XADD would
   else
-    redis.call('XADD', stream, '*', unpack(ARGV, first, last))
+    local lost = 0
+    if stream == KEYS[5] then
+      lost = keep(stream, KEYS[6], tonumber(ARGV[3]), tonumber(ARGV[4]), {unpack(ARGV, first, last)}, last - first + 1)
+    else
+      redis.call('XADD', stream, '*', unpack(ARGV, first, last))
+    end
     redis.call('SADD', marker, member)
-    redis.call('PEXPIRE', marker, keep)
+    redis.call('PEXPIRE', marker, lifetime)
+    if lost > 0 then count('quarantine_lost', lost) end
     count(what, 1)
   end
   return 'written'
 end
-local out, at = {}, 3
+local out, at = {}, 5
 while at <= #ARGV do
   local first = at + 6
   local last = first + tonumber(ARGV[at + 5]) - 1
@@ -58,8 +64,8 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 	if len(list) == 0 {
 		return nil, nil
 	}
-	k := keyList{keys: s.countKeys(p), index: map[string]int{}}
-	argv := []any{keep.Milliseconds(), dryRun}
+	k := keyList{keys: append(s.countKeys(p), s.keys.quarantine(p), s.keys.quarantineSize(p)), index: map[string]int{s.keys.quarantine(p): 5}}
+	argv := []any{keep.Milliseconds(), dryRun, s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes}
 	for _, o := range list {
 		name, member, ok := strings.Cut(o.Token, ".")
 		if !ok {

@@ -34,6 +34,8 @@ type Config struct {
 	ID           string        // this process's consumer name in every group
 	DedupeWindow time.Duration // how long a producer's id is remembered
 	DeadMaxLen   int64         // dead letters kept for a subscription and partition; 0: all
+	Unrouted     Bound         // of the messages that no subscription wanted
+	Quarantine   Bound         // of the entries that could not be decoded
 	Readers      int           // blocked reads of the incoming stream in each partition
 }
 
@@ -76,6 +78,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Partitions < 1 || cfg.Readers < 0 {
 		return nil, fmt.Errorf("partitions must be at least 1 and readers at least 0")
 	}
+	cfg.Unrouted, cfg.Quarantine = cfg.Unrouted.orDefault(), cfg.Quarantine.orDefault()
 	blocking := *opt
 	blocking.PoolSize = max(1, cfg.Readers*cfg.Partitions)
 	return &Store{

@@ -200,7 +200,7 @@ func TestWriteOnce(t *testing.T) {
 				t.Errorf("run %d\n got  %s\n want %s", i, got, want)
 			}
 		}
-		if got, want := sc.state(t), "#quarantined=1, #recovered=2, #recovered:kept=1, #recovered:s=1, ch:bad=set, ch:kept=2, ch:s=1, incoming=2, quarantine=1, recovered:b=2, recovered:c=1, recovered:f=1, recovered:g=1"; got != want {
+		if got, want := sc.state(t), "#quarantined=1, #recovered=2, #recovered:kept=1, #recovered:s=1, ch:bad=set, ch:kept=2, ch:s=1, incoming=2, quarantine=1, quarantine:size=2, recovered:b=2, recovered:c=1, recovered:f=1, recovered:g=1"; got != want {
 			t.Errorf("state\n got  %s\n want %s", got, want)
 		}
 		got := read(t, sc.store)[0].Message

@@ -206,18 +206,44 @@ func arrows() []arrow {
 			want: "#received:a.b=1, ch:s=1, seen:p1=set",
 		},
 		{
-			name: "INCOMING without subscriptions", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
+			name: "INCOMING to UNROUTED", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
 			step: func(sc *scene, id string) error {
 				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b")})
 			},
-			want: "#received:a.b=1, #unroutable:a.b=1",
+			want: "#received:a.b=1, #unroutable:a.b=1, unrouted=1, unrouted:size=2",
+		},
+		{
+			name: "INCOMING to UNROUTED with the producer's id", command: "evalsha", before: incoming("topic", "a.b", "body", "x", "id", "p1"),
+			step: func(sc *scene, id string) error {
+				m := message("a.b")
+				m.ID = "p1"
+				return fanout(sc, streams.Routing{EntryID: id, Message: m})
+			},
+			want: "#received:a.b=1, #unroutable:a.b=1, unrouted=1, unrouted:size=2",
+		},
+		{
+			name: "INCOMING, delayed before, to UNROUTED", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				m := message("a.b")
+				m.ID = "p1"
+				id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1", "delay", "1")
+				check(t, fanout(sc, streams.Routing{EntryID: id, Message: m, Due: time.Now().Add(-time.Second)}))
+				check(t, third(sc.store.ReleaseDelayed(sc.ctx, 0, 10)))
+				return must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 10, false))[0].ID
+			},
+			step: func(sc *scene, id string) error {
+				m := message("a.b")
+				m.ID = "p1"
+				return fanout(sc, streams.Routing{EntryID: id, Message: m, Released: true})
+			},
+			want: "#received:a.b=1, #unroutable:a.b=1, unrouted=1, unrouted:size=2",
 		},
 		{
 			name: "INCOMING to QUARANTINE", command: "evalsha", before: incoming("tropic", "a.b", "body", "x"),
 			step: func(sc *scene, id string) error {
 				return fanout(sc, streams.Routing{EntryID: id, Reason: "DECODERR topic: is missing"})
 			},
-			want: "#quarantined=1, quarantine=1",
+			want: "#quarantined=1, quarantine=1, quarantine:size=2",
 		},
 		{
 			name: "INCOMING to delayed", command: "evalsha", before: incoming("topic", "a.b", "body", "x", "delay", "1h"),
@@ -381,7 +407,7 @@ func arrows() []arrow {
 			step: func(sc *scene, token string) error {
 				return writeOnce(sc, medispatcher.Once{Token: token, Reason: "RECOVFAILDECODE", Raw: "x", Source: "medis:recover:l"})
 			},
-			want: "#quarantined=1, quarantine=1, recovered:tok=1",
+			want: "#quarantined=1, quarantine=1, quarantine:size=2, recovered:tok=1",
 		},
 		{
 			name: "DATA log to READY", command: "evalsha", before: token,

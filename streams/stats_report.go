@@ -16,7 +16,8 @@ func (s *Store) Stats(ctx context.Context, subs, topics []string) (medispatcher.
 	}
 	into := map[string]*medispatcher.Windows{
 		"received:": &st.Sums.Received, "unroutable:": &st.Sums.Unroutable, "duplicate": &st.Sums.Duplicate,
-		"quarantined": &st.Sums.Quarantined, "sent:": &st.Sums.Sent, "failed:": &st.Sums.Failed,
+		"quarantined": &st.Sums.Quarantined, "unrouted_lost": &st.Sums.UnroutedLost, "quarantine_lost": &st.Sums.QuarantineLost,
+		"sent:": &st.Sums.Sent, "failed:": &st.Sums.Failed,
 		"retried:": &st.Sums.Retried, "dead:": &st.Sums.Dead, "dropped:": &st.Sums.Dropped,
 	}
 	for i, topic := range topics {

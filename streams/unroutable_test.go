@@ -2,9 +2,10 @@ package streams_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -13,43 +14,158 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestUnroutableIsTold: with the reply of the step lost, too.
-func TestUnroutableIsTold(t *testing.T) {
+const unroutedKey = "medis:{0}:unrouted"
+
+// TestUnroutedIsWhole: an unrouted entry has what a channel's entry would have, and what the worker tells of it is right.
+func TestUnroutedIsWhole(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		for _, fault := range []streamstest.Fault{streamstest.Before, streamstest.After} {
-			sc := newScene(t, env)
-			check(t, env.Client.FlushAll(t.Context()).Err())
-			told := make(chan medispatcher.Message, 10)
-			w := &streams.FanoutWorker{
-				Store: sc.store, Registry: streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {}),
-				MaxBody: 100, Log: slog.New(slog.DiscardHandler),
-				Events: streams.FanoutEvents{Unroutable: func(_ int, e streams.Entry, m medispatcher.Message) {
-					if m.ID != "0-"+e.ID || !m.Generated {
-						t.Errorf("%+v of entry %s", m, e.ID)
-					}
-					told <- m
-				}},
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error)
-			go func() { done <- w.Run(ctx) }()
-			publish := func(body string) {
-				check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "nobody", "body", body}}).Err())
-			}
-			publish("first")
-			<-told // the script is loaded
-			sc.faults.Next(fault, 1, "evalsha")
-			publish("second")
-			select {
-			case m := <-told:
-				if string(m.Body) != "second" {
-					t.Errorf("%s: %+v", fault, m)
-				}
-			case <-time.After(20 * time.Second):
-				t.Errorf("%s: not told", fault)
-			}
-			cancel()
-			check(t, <-done)
+		sc := newScene(t, env)
+		told := make(chan medispatcher.Message, 10)
+		w := &streams.FanoutWorker{
+			Store: sc.store, Registry: streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {}),
+			MaxBody: 100, Log: slog.New(slog.DiscardHandler),
+			Events: streams.FanoutEvents{Unroutable: func(_ int, _ streams.Entry, m medispatcher.Message) { told <- m }},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.Run(ctx) }()
+		xadd := func(values ...any) string {
+			return must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: values}).Result())
+		}
+		first := xadd("topic", "nobody", "body", "one")
+		xadd("topic", "nobody", "body", "two", "id", "p1", "sender", "me", "key", "k", "type", "text/plain", "headers", `{"a":"b"}`, "time", "1700000000000", "other", "x")
+		for range 2 {
+			<-told
+		}
+		cancel()
+		check(t, <-done)
+		kept := sc.Client.XRange(sc.ctx, unroutedKey, "-", "+").Val()
+		if len(kept) != 2 {
+			t.Fatalf("%d are kept, want 2", len(kept))
+		}
+		if got := kept[0].Values; got["body"] != "one" || got["~src"] != first || fmt.Sprint(got["time"]) != strings.Split(first, "-")[0] || len(got) != 4 {
+			t.Errorf("kept %v of entry %s", got, first)
+		}
+		want := map[string]any{"time": "1700000000000", "topic": "nobody", "body": "two", "id": "p1", "sender": "me", "key": "k", "type": "text/plain", "headers": `{"a":"b"}`}
+		if got := kept[1].Values; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("kept %v\nwant %v", got, want)
 		}
 	})
+}
+
+// TestUnroutedMayComeAgain: an id that nobody wanted is not taken for a duplicate when somebody does.
+func TestUnroutedMayComeAgain(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		m := message("a.b")
+		m.ID = "p1"
+		route := func(subs ...string) streams.RoutedResult {
+			id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1")
+			return must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: m, Subs: subs}}))[0].Result
+		}
+		for i, step := range []struct {
+			subs []string
+			want streams.RoutedResult
+		}{
+			{nil, streams.RoutedUnroutable},
+			{nil, streams.RoutedUnroutable},
+			{[]string{"s"}, streams.RoutedCopied},
+			{nil, streams.RoutedDuplicate},
+			{[]string{"s"}, streams.RoutedDuplicate},
+		} {
+			if got := route(step.subs...); got != step.want {
+				t.Errorf("step %d: %s, want %s", i, got, step.want)
+			}
+		}
+		if n := sc.Client.XLen(sc.ctx, unroutedKey).Val(); n != 2 {
+			t.Errorf("%d unrouted, want 2", n)
+		}
+	})
+}
+
+// TestKeptWithinBounds: the oldest go, are counted, and the size that is noted is that of what is there.
+func TestKeptWithinBounds(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for _, c := range []struct {
+			key, lost string
+			add       func(sc *scene, i, size int)
+		}{
+			{unroutedKey, "unrouted_lost", func(sc *scene, _, size int) {
+				id := sc.incoming(t, "topic", "a.b", "body", strings.Repeat("x", size))
+				check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b")}))
+			}},
+			{"medis:{0}:quarantine", "quarantine_lost", func(sc *scene, _, size int) {
+				id := sc.incoming(t, "tropic", "a.b", "body", strings.Repeat("x", size))
+				check(t, fanout(sc, streams.Routing{EntryID: id, Reason: "DECODERR"}))
+			}},
+			{"medis:{0}:quarantine", "quarantine_lost", func(sc *scene, i, size int) {
+				check(t, writeOnce(sc, medispatcher.Once{Token: fmt.Sprint(i), Reason: "RECOVFAILDECODE", Raw: strings.Repeat("x", size)}))
+			}},
+		} {
+			env.Flush(t)
+			sc := newScene(t, env)
+			cfg := env.Config("me")
+			cfg.Unrouted = streams.Bound{Entries: 5, Bytes: 4000}
+			cfg.Quarantine = cfg.Unrouted
+			sc.store = env.Open(t, cfg)
+			// kept counts the entries, and holds the size against the sum of what is there.
+			kept := func() int {
+				sum := 0
+				entries := sc.Client.XRange(sc.ctx, c.key, "-", "+").Val()
+				for _, e := range entries {
+					for name, value := range e.Values {
+						sum += len(name) + len(value.(string))
+					}
+				}
+				want := map[string]string{"entries": fmt.Sprint(len(entries)), "bytes": fmt.Sprint(sum)}
+				if got := sc.Client.HGetAll(sc.ctx, c.key+":size").Val(); fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Errorf("%s: its size is %v, want %v", c.key, got, want)
+				}
+				return len(entries)
+			}
+			added := 0
+			for _, step := range []struct{ size, want int }{
+				{10, 1}, {10, 2}, {10, 3}, {10, 4}, {10, 5}, {10, 5}, {10, 5}, // by number
+				{2000, 5}, {1700, 5}, {1000, 2}, {10, 3}, // by bytes
+				{9000, 1}, {10, 1}, {10, 2}, // the newest is kept
+			} {
+				c.add(sc, added, step.size)
+				added++
+				if got := kept(); got != step.want {
+					t.Errorf("%s: %d are kept after a body of %d bytes, want %d", c.key, got, step.size, step.want)
+				}
+			}
+			lost := sc.Client.HGet(sc.ctx, "medis:stats:{0}:total", c.lost).Val()
+			if lost != fmt.Sprint(added-kept()) {
+				t.Errorf("%s is %s, want %d", c.lost, lost, added-kept())
+			}
+			// By hand: what is gone is not counted for ever.
+			check(t, sc.Client.XTrimMaxLen(sc.ctx, c.key, 0).Err())
+			c.add(sc, added, 10)
+			if got := kept(); got != 1 {
+				t.Errorf("%s: %d are kept, want 1", c.key, got)
+			}
+		}
+	})
+}
+
+// TestFullRedisKeepsUnroutedWhole: out of memory leaves the entry, and its mark, as they were.
+func TestFullRedisKeepsUnroutedWhole(t *testing.T) {
+	sc := newScene(t, streamstest.Real(t))
+	id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1")
+	m := message("a.b")
+	m.ID = "p1"
+	before := sc.state(t)
+	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1mb").Err())
+	if err := fanout(sc, streams.Routing{EntryID: id, Message: m}); err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("fan-out: %v, want OOM", err)
+	}
+	if got := sc.state(t); got != before {
+		t.Errorf("state\n got  %s\n want %s", got, before)
+	}
+	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
+	check(t, fanout(sc, streams.Routing{EntryID: id, Message: m}))
+	if got, want := sc.state(t), "#received:a.b=1, #unroutable:a.b=1, unrouted=1, unrouted:size=2"; got != want {
+		t.Errorf("state\n got  %s\n want %s", got, want)
+	}
 }

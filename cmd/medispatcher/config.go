@@ -43,10 +43,14 @@ type Config struct {
 	MaxRetries          int           `env:"MEDIS_MAX_RETRIES" envDefault:"10" min:"0" max:"10000" doc:"Retries of a message before it becomes a dead letter; n retries are n+1 attempts."`
 	RetryCoefficient    time.Duration `env:"MEDIS_RETRY_COEFFICIENT" envDefault:"10s" min:"0s" max:"24h" doc:"The wait after failed attempt n is n² times this, plus up to 20 % jitter."`
 
-	MaxBody       Size          `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
-	DeadMaxLen    int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition, the oldest going first; 0 keeps all."`
-	DedupeWindow  time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long a producer's id is remembered, to take a repeated message only once."`
-	SecretOverlap time.Duration `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
+	MaxBody            Size          `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
+	DeadMaxLen         int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition, the oldest going first; 0 keeps all."`
+	UnroutedMaxLen     int64         `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Messages that no subscription wanted, kept in each partition, the oldest going first."`
+	UnroutedMaxBytes   Size          `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of them that are kept in each partition. The newest is kept however large it is."`
+	QuarantineMaxLen   int64         `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Entries that could not be decoded, kept in each partition, the oldest going first."`
+	QuarantineMaxBytes Size          `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of them that are kept in each partition. The newest is kept however large it is."`
+	DedupeWindow       time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long a producer's id is remembered, to take a repeated message only once."`
+	SecretOverlap      time.Duration `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
 
 	DevRedisListen  string        `env:"MEDIS_DEV_REDIS_LISTEN" envDefault:"127.0.0.1:6380" doc:"host:port of the embedded Redis of medispatcher dev."`
 	ShutdownTimeout time.Duration `env:"MEDIS_SHUTDOWN_TIMEOUT" envDefault:"25s" min:"0s" max:"1h" doc:"Time for pushes in flight to end after SIGTERM. Keep it below the grace period of the container."`
@@ -75,6 +79,8 @@ func (c *Config) streams(id string) streams.Config {
 	return streams.Config{
 		URL: c.RedisURL, Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
 		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen,
+		Unrouted:   streams.Bound{Entries: c.UnroutedMaxLen, Bytes: int64(c.UnroutedMaxBytes)},
+		Quarantine: streams.Bound{Entries: c.QuarantineMaxLen, Bytes: int64(c.QuarantineMaxBytes)},
 	}
 }
 

@@ -1,0 +1,64 @@
+package streams
+
+// Bound is how much a partition keeps of the messages that reached nobody. The oldest go first
+// and are counted; the newest stays, however large it is.
+type Bound struct {
+	Entries int64 // 0: 10,000
+	Bytes   int64 // of fields and values; 0: 64 MiB
+}
+
+func (b Bound) orDefault() Bound {
+	if b.Entries == 0 {
+		b.Entries = 10_000
+	}
+	if b.Bytes == 0 {
+		b.Bytes = 64 << 20
+	}
+	return b
+}
+
+// keepLua adds to a stream of which only the newest entries are kept, the quarantine or the
+// unrouted messages. Beside the stream lies a hash {entries, bytes} of what is in it, so that nobody has
+// to add it up. Whoever removes an entry says so with forget; where the numbers do not match,
+// somebody removed entries by hand, and the bytes are taken to have shrunk alike.
+//
+// keep(stream, sizes, entries, bytes, fields, n) returns how many old entries it removed. XADD comes first,
+// so out of memory changes nothing. A step removes keep_most at most, and the next one goes on.
+const keepLua = `
+local keep_most = 1000
+local function size_of(fields, n)
+  local size = 0
+  for i = 1, n do size = size + #fields[i] end
+  return size
+end
+local function kept_bytes(stream, sizes, length)
+  local had = redis.pcall('HMGET', sizes, 'entries', 'bytes')
+  local entries, bytes = tonumber(had[1] or 0) or 0, tonumber(had[2] or 0) or 0
+  if entries == length then return bytes end
+  if entries <= 0 then return 0 end
+  return math.floor(bytes / entries * length)
+end
+local function note_kept(sizes, length, bytes)
+  if length == 0 then redis.pcall('DEL', sizes)
+  else redis.pcall('HSET', sizes, 'entries', length, 'bytes', math.max(0, bytes)) end
+end
+local function keep(stream, sizes, longest, largest, fields, n)
+  redis.call('XADD', stream, '*', unpack(fields, 1, n))
+  local length, lost = redis.call('XLEN', stream), 0
+  local bytes = kept_bytes(stream, sizes, length - 1) + size_of(fields, n)
+  while (length > longest or bytes > largest) and length > 1 and keep_most > 0 do
+    local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+    redis.call('XDEL', stream, oldest[1])
+    bytes = bytes - size_of(oldest[2], #oldest[2])
+    length, lost, keep_most = length - 1, lost + 1, keep_most - 1
+  end
+  note_kept(sizes, length, bytes)
+  return lost
+end
+local function forget(stream, sizes, entry)
+  local bytes = kept_bytes(stream, sizes, redis.call('XLEN', stream))
+  if redis.call('XDEL', stream, entry[1]) == 0 then return 0 end
+  note_kept(sizes, redis.call('XLEN', stream), bytes - size_of(entry[2], #entry[2]))
+  return 1
+end
+`
