@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,33 @@ func TestStoryOfManyEntries(t *testing.T) {
 		story = must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "nobody-knows", []string{"s"}))
 		if len(story.Places) != 0 || story.Searched {
 			t.Errorf("of an unknown one %+v", story)
+		}
+	})
+}
+
+// TestStoryOfLargeMessages: no body passes through Lua, and no round trip asks for more than a few of them.
+func TestStoryOfLargeMessages(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		const size, each = 256 << 10, 60
+		body := strings.Repeat("x", size)
+		subs := []string{"a", "b", "c"}
+		for _, sub := range subs {
+			for i := range each {
+				check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:"+sub, "*", "topic", "a.b", "body", body, "id", fmt.Sprint(sub, i)).Err())
+			}
+		}
+		meter := &streamstest.Meter{}
+		sc.store.AddHook(meter)
+		story := must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "c59", subs))
+		if len(story.Places) != 1 || story.Places[0].Subscription != "c" || !story.Searched {
+			t.Errorf("%+v", story)
+		}
+		if n := meter.Scripts(); n > 0 {
+			t.Errorf("%d scripts ran, and Lua copies every body", n)
+		}
+		if entries, bytes := meter.Most(); entries > 64 || bytes > 5<<20 {
+			t.Errorf("one round trip brought %d entries of %d bytes", entries, bytes)
 		}
 	})
 }

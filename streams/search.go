@@ -1,0 +1,201 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// A search reads entries with XRANGE and compares them here: a body that passes through Lua
+// costs Redis some twenty times as much. What a round trip asks for is bounded, because
+// Redis serves all of it in one go.
+const (
+	searchRound      = 64      // entries of a round trip, whatever their size
+	searchRoundBytes = 4 << 20 // of a round trip, judging by the entries before
+	searchEntries    = 2000    // of one stream, from where the message should be
+	searchBytes      = 256 << 20
+	searchStreams    = 100 // subscriptions searched at once
+)
+
+// searcher looks for the copies of one message.
+type searcher struct {
+	store *Store
+	trail trail
+	story *medispatcher.Story
+	left  int // bytes that may still be read
+}
+
+// search is one stream under search.
+type search struct {
+	place  medispatcher.Place
+	stream string
+	from   string // where to go on
+	looked int    // entries
+	size   int    // bytes of one of them, on average; 0: unknown
+}
+
+// findCopies looks for a message in the channels and the dead letters of subscriptions.
+func (s *Store) findCopies(ctx context.Context, t trail, subs []string, story *medispatcher.Story) error {
+	x := &searcher{store: s, trail: t, story: story, left: searchBytes}
+	for chunk := range slices.Chunk(subs, searchStreams) {
+		queue, err := x.filled(ctx, chunk)
+		for len(queue) > 0 && err == nil {
+			queue, err = x.round(ctx, queue)
+		}
+		if err != nil {
+			return failed("look for a message", err)
+		}
+	}
+	return nil
+}
+
+// filled lists the streams of subscriptions that hold anything.
+func (x *searcher) filled(ctx context.Context, subs []string) ([]*search, error) {
+	k, p := x.store.keys, x.trail.p
+	var all []*search
+	for _, sub := range subs {
+		place := medispatcher.Place{State: medispatcher.Ready, Subscription: sub, Partition: p}
+		all = append(all, &search{place: place, stream: k.channel(p, sub), from: x.trail.from()})
+		place.State = medispatcher.Dead
+		all = append(all, &search{place: place, stream: k.dead(p, sub), from: x.trail.from()})
+	}
+	pipe := x.store.client.Pipeline()
+	lengths := make([]*redis.IntCmd, len(all))
+	for i, f := range all {
+		lengths[i] = pipe.XLen(ctx, f.stream)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+		return nil, err
+	}
+	var filled []*search
+	for i, f := range all {
+		if lengths[i].Val() > 0 {
+			filled = append(filled, f)
+		}
+	}
+	return filled, nil
+}
+
+// round reads on in as many streams as one round trip may, and returns those to go on with.
+func (x *searcher) round(ctx context.Context, queue []*search) ([]*search, error) {
+	if x.left <= 0 {
+		x.story.Searched = false
+		return nil, nil
+	}
+	pipe := x.store.client.Pipeline()
+	var counts []int
+	var cmds []*redis.XMessageSliceCmd
+	entries, bytes := searchRound, searchRoundBytes
+	for _, f := range queue {
+		n := min(f.count(bytes), entries)
+		if n == 0 {
+			break
+		}
+		entries, bytes = entries-n, bytes-n*f.size
+		counts = append(counts, n)
+		cmds = append(cmds, pipe.XRangeN(ctx, f.stream, f.from, "+", int64(n)))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	rest := slices.Clone(queue[len(cmds):])
+	for i, cmd := range cmds {
+		more, err := x.compare(ctx, queue[i], cmd.Val(), counts[i])
+		if err != nil {
+			return nil, err
+		}
+		if more {
+			rest = append(rest, queue[i])
+		}
+	}
+	return rest, nil
+}
+
+// count is how many entries to ask for when so many bytes may be read.
+func (f *search) count(bytes int) int {
+	if f.size == 0 {
+		return 1
+	}
+	if bytes <= 0 {
+		return 0
+	}
+	return min(max(1, bytes/f.size), searchEntries-f.looked)
+}
+
+// compare looks at entries of a stream that were asked for, and reports whether to go on in it.
+func (x *searcher) compare(ctx context.Context, f *search, entries []redis.XMessage, asked int) (more bool, err error) {
+	read := 0
+	for _, e := range entries {
+		for _, v := range e.Values {
+			text, _ := v.(string)
+			read += len(text)
+		}
+		if x.trail.isCopy(e) {
+			return false, x.found(ctx, f, e.ID)
+		}
+	}
+	x.left -= read
+	if len(entries) < asked {
+		return false, nil
+	}
+	f.from = nextID(entries[len(entries)-1].ID)
+	f.looked += len(entries)
+	f.size = max(1, read/len(entries))
+	if f.looked >= searchEntries {
+		x.story.Searched = false
+		return false, nil
+	}
+	return true, nil
+}
+
+// isCopy reports whether an entry of a channel or of dead letters is the message.
+func (t trail) isCopy(e redis.XMessage) bool {
+	return t.id != "" && e.Values["id"] == t.id || t.entry != "" && e.Values["~src"] == t.entry
+}
+
+// found notes the place of a copy, unless it went on meanwhile.
+func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
+	k, p := x.store.keys, f.place
+	pipe := x.store.client.TxPipeline()
+	entry := pipe.XRangeN(ctx, f.stream, entryID, entryID, 1)
+	pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: f.stream, Group: groupPush, Start: entryID, End: entryID, Count: 1})
+	due := pipe.ZScore(ctx, k.retry(p.Partition, p.Subscription), entryID)
+	record := pipe.HGet(ctx, k.failures(p.Partition, p.Subscription), entryID)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !isNoGroup(err) {
+		return err
+	}
+	if len(entry.Val()) == 0 {
+		return nil
+	}
+	p.Entry = entryID
+	fields := entry.Val()[0].Values
+	x.story.Topic, _ = fields["topic"].(string)
+	failure, dead := fields["failure"].(string)
+	if p.State == medispatcher.Dead {
+		if dead {
+			p.Failure = decodeFailure(failure)
+		}
+		x.story.Places = append(x.story.Places, p)
+		return nil
+	}
+	if list := pending.Val(); len(list) > 0 {
+		p.State, p.Attempt = medispatcher.Buried, int(list[0].RetryCount)
+		if list[0].Consumer != buriedConsumer {
+			p.Dispatcher = list[0].Consumer
+		}
+	}
+	if due.Err() == nil {
+		at := time.UnixMilli(int64(due.Val())).UTC()
+		p.Due = &at
+	}
+	if record.Err() == nil {
+		p.Failure = decodeFailure(record.Val())
+	}
+	x.story.Places = append(x.story.Places, p)
+	return nil
+}

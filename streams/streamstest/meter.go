@@ -1,0 +1,80 @@
+package streamstest
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Meter is a hook that notes what round trips ask of Redis.
+type Meter struct {
+	mu      sync.Mutex
+	scripts int
+	bytes   int
+	entries int
+}
+
+var _ redis.Hook = (*Meter)(nil)
+
+// Scripts is the number of scripts run so far.
+func (m *Meter) Scripts() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.scripts
+}
+
+// Most is the largest number of entries, and of bytes in them, that one round trip brought.
+func (m *Meter) Most() (entries, bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.entries, m.bytes
+}
+
+func (m *Meter) note(cmds ...redis.Cmder) {
+	entries, bytes := 0, 0
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range cmds {
+		if strings.HasPrefix(c.Name(), "eval") {
+			m.scripts++
+		}
+		list, ok := c.(*redis.XMessageSliceCmd)
+		if !ok {
+			continue
+		}
+		entries += len(list.Val())
+		for _, e := range list.Val() {
+			for _, v := range e.Values {
+				text, _ := v.(string)
+				bytes += len(text)
+			}
+		}
+	}
+	m.entries, m.bytes = max(m.entries, entries), max(m.bytes, bytes)
+}
+
+// DialHook is part of redis.Hook.
+func (m *Meter) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessHook is part of redis.Hook.
+func (m *Meter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		m.note(cmd)
+		return err
+	}
+}
+
+// ProcessPipelineHook is part of redis.Hook.
+func (m *Meter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		m.note(cmds...)
+		return err
+	}
+}
