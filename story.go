@@ -42,3 +42,11 @@ type Story struct {
 	// Searched is false when streams were too long to be searched whole: it may be elsewhere, too.
 	Searched bool `json:"searched"`
 }
+
+// NotFound says why there may be nothing to tell of a message.
+func (s Story) NotFound() string {
+	if !s.Searched {
+		return "it may still wait in a stream that is too long to be searched whole; MEDIS_HISTORY keeps what happens to messages"
+	}
+	return "every subscription has it, nobody wanted it, or it never was; MEDIS_HISTORY keeps what happens to messages"
+}

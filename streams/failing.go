@@ -3,7 +3,6 @@ package streams
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,25 +13,6 @@ import (
 // failingLooked is how many retrying messages of a partition are looked at, those that are
 // due soonest: what failed lately waits least.
 const failingLooked = 200
-
-// namesScript reads which messages entries are, without taking bodies out of Redis.
-//
-// KEYS channel. ARGV entry ids. Returns for each {id, ~src, topic}, empty where it is gone.
-// Reads only.
-var namesScript = redis.NewScript(`
-local out = {}
-for i, id in ipairs(ARGV) do
-  local found, names = redis.call('XRANGE', KEYS[1], id, id), {id = '', ['~src'] = '', topic = ''}
-  if found[1] then
-    local fields = found[1][2]
-    for f = 1, #fields, 2 do
-      if names[fields[f]] then names[fields[f]] = fields[f + 1] end
-    end
-  end
-  out[i] = {names.id, names['~src'], names.topic}
-end
-return out
-`)
 
 // Failing lists up to limit messages of a subscription that failed and are tried again, those
 // that failed last first. Of very many it looks at those alone that are due soonest.
@@ -69,34 +49,22 @@ func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatc
 	return list, s.nameFailing(ctx, sub, list)
 }
 
+// nameFailing notes which messages the entries are. One that is gone stays without a name.
 func (s *Store) nameFailing(ctx context.Context, sub string, list []medispatcher.Failing) error {
-	for p := range s.cfg.Partitions {
-		var argv []any
-		var of []*medispatcher.Failing
-		for i := range list {
-			if f := &list[i]; f.Partition == p {
-				argv, of = append(argv, f.Entry), append(of, f)
-			}
+	for chunk := range slices.Chunk(list, searchRound) {
+		pipe := s.client.Pipeline()
+		cmds := make([]*redis.XMessageSliceCmd, len(chunk))
+		for i, f := range chunk {
+			cmds[i] = pipe.XRangeN(ctx, s.keys.channel(f.Partition, sub), f.Entry, f.Entry, 1)
 		}
-		if len(argv) == 0 {
-			continue
-		}
-		res, err := namesScript.Run(ctx, s.client, []string{s.keys.channel(p, sub)}, argv...).Slice()
-		if err != nil {
+		if _, err := pipe.Exec(ctx); err != nil {
 			return failed("read failing messages of "+sub, err)
 		}
-		for i, r := range res {
-			row, _ := r.([]any)
-			if len(row) != 3 || i >= len(of) {
-				return failed("read failing messages of "+sub, strconv.ErrSyntax)
+		for i, cmd := range cmds {
+			for _, e := range cmd.Val() {
+				m := delivery(medispatcher.Channel{Partition: chunk[i].Partition}, e.ID, 0, e.Values).Message
+				chunk[i].ID, chunk[i].Topic = m.ID, m.Topic
 			}
-			id, _ := row[0].(string)
-			src, _ := row[1].(string)
-			of[i].Topic, _ = row[2].(string)
-			if id == "" && src != "" {
-				id = generatedID(p, src)
-			}
-			of[i].ID = id
 		}
 	}
 	return nil

@@ -18,8 +18,8 @@ const (
 	searchRound      = 64      // entries of a round trip, whatever their size
 	searchRoundBytes = 4 << 20 // of a round trip, judging by the entries before
 	searchEntries    = 2000    // of one stream, from where the message should be
-	searchBytes      = 256 << 20
-	searchStreams    = 100 // subscriptions searched at once
+	searchBytes      = 1 << 30 // of one search
+	searchStreams    = 100     // subscriptions searched at once
 )
 
 // searcher looks for the copies of one message.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,49 +15,89 @@ import (
 // sweepChunk is the number of channels asked for in one round trip.
 const sweepChunk = 500
 
-// statusScript counts messages without taking bodies out of Redis.
+// statusScript counts messages. It reads none: a body that passes through Lua costs Redis
+// milliseconds for each megabyte.
 //
 // KEYS channel, retry, dead for each subscription. ARGV group of the streams.
-// Returns for each {length, pending, retrying, dead, age of the oldest in ms}; a
+// Returns {time in ms, for each {length, pending, retrying, dead, id of the first that is pending}…}; a
 // key of a wrong type counts -1. Reads only.
 var statusScript = redis.NewScript(`
 local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function number(reply)
   if type(reply) == 'number' then return reply end
   return -1
 end
-local out = {}
+local out = {t[1] * 1000 + math.floor(t[2] / 1000)}
 for i = 1, #KEYS, 3 do
   local pending = redis.pcall('XPENDING', KEYS[i], ARGV[1])
-  local first = redis.pcall('XRANGE', KEYS[i], '-', '+', 'COUNT', 1)
-  local age = 0
-  if first[1] then age = now - tonumber(string.match(first[1][1], '^%d+')) end
   local dead = 0
   if KEYS[i + 2] ~= KEYS[i] then dead = number(redis.pcall('XLEN', KEYS[i + 2])) end
   out[#out + 1] = {number(redis.pcall('XLEN', KEYS[i])), number(pending[1] or 0),
-    number(redis.pcall('ZCARD', KEYS[i + 1])), dead, math.max(0, age)}
+    number(redis.pcall('ZCARD', KEYS[i + 1])), dead, pending[2] or ''}
 end
 return out
 `)
 
 // counts is what statusScript says of one stream.
-type counts struct{ length, pending, retrying, dead, oldest int64 }
+type counts struct {
+	length, pending, retrying, dead int64
+	oldest                          int64 // age of the oldest message, in ms
+}
 
+// counts reads k, which names three keys for each stream.
 func (s *Store) counts(ctx context.Context, k []string, group string) ([]counts, error) {
 	res, err := statusScript.Run(ctx, s.client, k, group).Slice()
 	if err != nil {
 		return nil, failed("count", err)
 	}
-	out := make([]counts, len(res))
-	for i, r := range res {
+	if len(res) != 1+len(k)/3 {
+		return nil, fmt.Errorf("redis: count: %d answers for %d streams", len(res)-1, len(k)/3)
+	}
+	now := int64(toInt(res[0]))
+	out, first := make([]counts, len(res)-1), make([]string, len(res)-1)
+	var unread []int // streams that hold messages, none of them pending
+	for i, r := range res[1:] {
 		row, _ := r.([]any)
 		if len(row) != 5 {
 			return nil, fmt.Errorf("redis: count: unreadable answer %v", r)
 		}
-		out[i] = counts{int64(toInt(row[0])), int64(toInt(row[1])), int64(toInt(row[2])), int64(toInt(row[3])), int64(toInt(row[4]))}
+		out[i] = counts{length: int64(toInt(row[0])), pending: int64(toInt(row[1])), retrying: int64(toInt(row[2])), dead: int64(toInt(row[3]))}
+		// Messages are read in order, so the first that is pending is the oldest of all.
+		first[i], _ = row[4].(string)
+		if out[i].length > 0 && first[i] == "" {
+			unread = append(unread, i)
+		}
+	}
+	for chunk := range slices.Chunk(unread, searchRound) {
+		if err := s.firstIDs(ctx, k, chunk, first); err != nil {
+			return nil, failed("count", err)
+		}
+	}
+	for i, id := range first {
+		if id != "" {
+			out[i].oldest = max(0, now-Entry{ID: id}.Time().UnixMilli())
+		}
 	}
 	return out, nil
+}
+
+// firstIDs reads the ids of the first entries of some of the streams of k into first. Redis has no
+// command for that which leaves the bodies behind.
+func (s *Store) firstIDs(ctx context.Context, k []string, of []int, first []string) error {
+	pipe := s.client.Pipeline()
+	cmds := make([]*redis.XMessageSliceCmd, len(of))
+	for n, i := range of {
+		cmds[n] = pipe.XRangeN(ctx, k[3*i], "-", "+", 1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for n, i := range of {
+		for _, e := range cmds[n].Val() {
+			first[i] = e.ID
+		}
+	}
+	return nil
 }
 
 // ChannelStatus counts the messages of subscriptions, over all partitions, in the order of ids.

@@ -101,8 +101,39 @@ func TestStoryOfManyEntries(t *testing.T) {
 		}
 		put(2000)
 		story = must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "nobody-knows", []string{"s"}))
-		if len(story.Places) != 0 || story.Searched {
+		if len(story.Places) != 0 || story.Searched || !strings.Contains(story.NotFound(), "too long") {
 			t.Errorf("of an unknown one %+v", story)
+		}
+	})
+}
+
+// TestLooksReadNoBodies: what is looked at every second costs the same whatever the messages weigh.
+func TestLooksReadNoBodies(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		meter := &streamstest.Meter{}
+		sc.store.AddHook(meter)
+		oldest := func() (ms int64) {
+			t.Helper()
+			return must[[]medispatcher.ChannelStatus](t)(sc.store.ChannelStatus(sc.ctx, []string{"none", "s"}))[1].OldestMS
+		}
+		old := time.Now().Add(-time.Hour).UnixMilli()
+		check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", fmt.Sprint(old, "-0"), "topic", "a.b", "body", "x").Err())
+		if ms := oldest(); ms < 3_600_000 || ms > 4_000_000 {
+			t.Errorf("READY for %d ms, want an hour", ms)
+		}
+		if n, _ := meter.Most(); n != 1 {
+			t.Errorf("%d entries were read, want the one that tells the age", n)
+		}
+		read(t, sc.store)
+		later := &streamstest.Meter{}
+		sc.store.AddHook(later)
+		check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "x").Err())
+		if ms := oldest(); ms < 3_600_000 || ms > 4_000_000 {
+			t.Errorf("BURIED for %d ms, want an hour", ms)
+		}
+		if n, _ := later.Most(); n != 0 {
+			t.Errorf("%d entries were read; the pending list tells the age", n)
 		}
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-// deadPage is how many dead letters are read at once.
-const deadPage = 200
+// deadPage is how many dead letters are read at once. Redis sends all of their bodies in one go.
+const deadPage = 32
 
 func (a *app) deadCommand() *cobra.Command {
 	cmd := &cobra.Command{

@@ -44,7 +44,7 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 	case s.json:
 		return writeJSON(s.stdout, story, "  ")
 	case len(story.Places)+len(story.Events) == 0:
-		return fmt.Errorf("message %q: %w: every subscription has it, nobody wanted it, or it never was; MEDIS_HISTORY keeps what happens to messages", id, medispatcher.ErrNotFound)
+		return fmt.Errorf("message %q: %w: %s", id, medispatcher.ErrNotFound, story.NotFound())
 	}
 	if len(story.Places) > 0 {
 		t := table{header: []string{"SUBSCRIPTION", "STATE", ">ATTEMPT", "NEXT", "ENTRY", "LAST ERROR"}}

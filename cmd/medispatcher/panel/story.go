@@ -47,8 +47,7 @@ func (a *api) story(ctx context.Context, in *storyInput) (*storyOutput, error) {
 		return nil, failed(err)
 	}
 	if len(story.Places)+len(story.Events) == 0 {
-		return nil, problem(http.StatusNotFound, fmt.Sprintf(
-			"nothing is known of message %q: every subscription has it, nobody wanted it, or it never was; MEDIS_HISTORY keeps what happens to messages", in.ID))
+		return nil, problem(http.StatusNotFound, fmt.Sprintf("nothing is known of message %q: %s", in.ID, story.NotFound()))
 	}
 	return &storyOutput{story}, nil
 }
