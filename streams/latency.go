@@ -16,6 +16,9 @@ const (
 	latencyKept    = 7 * time.Minute
 )
 
+// timesRoom is how many fields of a minute are enough: some 16 MB.
+const timesRoom = 200_000
+
 // Times are histograms of one subscription.
 type Times struct {
 	Latency [medispatcher.TimeBuckets]int64 // publish to delivery
@@ -30,10 +33,13 @@ func timeField(kind string, bucket int, sub string) string {
 	return kind + ":" + strconv.Itoa(bucket) + ":" + sub
 }
 
-// AddTimes adds to the histograms of this minute. What a lost reply hides may be added
+// AddTimes adds to the histograms of this minute, while they have room. What a lost reply hides may be added
 // twice by a repetition, so it is not to be repeated: these are figures to look at.
 func (s *Store) AddTimes(ctx context.Context, times map[string]*Times) error {
 	key := s.keys.latency(s.now().Unix() / 60)
+	if n, err := s.client.HLen(ctx, key).Result(); err != nil || n > timesRoom {
+		return failed("add times", err)
+	}
 	pipe := s.client.Pipeline()
 	for sub, t := range times {
 		for kind, counts := range t.kinds() {

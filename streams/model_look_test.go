@@ -147,6 +147,9 @@ func (w *world) look() *sight {
 	for _, total := range totals {
 		w.ok(total.Err())
 		for what, n := range total.Val() {
+			if strings.HasPrefix(what, "~") {
+				continue // bytes of names
+			}
 			v, err := strconv.ParseInt(n, 10, 64)
 			w.ok(err)
 			s.counts[what] += v

@@ -66,10 +66,11 @@ func purgedCount(sub string) string { return "purged:" + sub }
 // discardScript removes every key of a subscription.
 //
 // KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 dead.
-// ARGV name of the count, "1" to remove them even when they hold messages.
+// ARGV name of the count, "1" to remove them even when they hold messages, then every name in the totals.
 // Returns {READY, BURIED, DEAD} that were there; without "1" they still are.
 //
-// Safe to repeat: it then finds nothing. UNLINK is allowed out of memory.
+// Safe to repeat: it then finds nothing. UNLINK is allowed out of memory. The totals forget the
+// subscription, so that those of all that ever were do not pile up; the sums over all keep it.
 var discardScript = redis.NewScript(countLua + `
 local function number(reply)
   if type(reply) == 'number' then return reply end
@@ -82,6 +83,7 @@ local n = ready + buried + dead
 if n > 0 and ARGV[2] ~= '1' then return {ready, buried, dead} end
 redis.call('UNLINK', KEYS[5], KEYS[6], KEYS[7], KEYS[8])
 if n > 0 then count(ARGV[1], n) end
+redis.pcall('HDEL', KEYS[4], unpack(ARGV, 3))
 return {ready, buried, dead}
 `)
 
@@ -91,10 +93,14 @@ return {ready, buried, dead}
 // there. What dispatchers have in flight ends as gone.
 func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispatcher.ChannelStatus, error) {
 	held := medispatcher.ChannelStatus{ID: sub}
+	argv := []any{purgedCount(sub), messages}
+	for _, what := range subscriptionCounts {
+		argv = append(argv, what+":"+sub)
+	}
 	for p := range s.cfg.Partitions {
 		k := append(s.countKeys(p), s.keys.channels(p, []string{sub})...)
 		k = append(k, s.keys.dead(p, sub))
-		res, err := discardScript.Run(ctx, s.client, k, purgedCount(sub), messages).Int64Slice()
+		res, err := discardScript.Run(ctx, s.client, k, argv...).Int64Slice()
 		if err == nil && len(res) != 3 {
 			err = fmt.Errorf("unreadable answer %v", res)
 		}

@@ -10,28 +10,52 @@ import (
 // so that a repetition counts nothing twice: in hashes of this second, minute and hour,
 // which are kept a little longer than they are read, and of all time. Their fields are
 // "<what>:<name>", such as sent:billing or received:order.created; "sent:" is the sum of all.
-// Counting never fails a step. Producers that make up topics must not fill Redis: past a
-// limit a new name counts as ~other.
+// Counting never fails a step.
+//
+// The names in a hash are bounded in bytes, 100 for each field beside its name, those of topics, which
+// producers make up, apart from those of subscriptions: "~topics" and "~subs" are the bytes so far. A name that finds no
+// room counts as ~other. The totals have room for every subscription. All hashes of a partition
+// together hold some 60 MB of topics and 270 MB of subscriptions at most.
 //
 // KEYS 1–4 counts of the second, the minute, the hour and all time.
 const countLua = `
-local function count_in(key, expire, field, n)
-  local sum = redis.pcall('HINCRBY', key, field, n)
-  if sum ~= n then return true end
-  if expire > 0 then redis.pcall('EXPIRE', key, expire) end
-  return redis.pcall('HLEN', key) <= 200000
+local count_kept = {75, 3900, 93600} -- s
+local count_room = {
+  ['~topics'] = {131072, 262144, 1048576, 4194304},
+  ['~subs'] = {524288, 2097152, 4194304},
+}
+local count_topics = {['received:'] = true, ['unroutable:'] = true}
+local function count_in(i, field, n)
+  local new = redis.pcall('HINCRBY', KEYS[i], field, n) == n
+  if new and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
+  return new
+end
+local function count_fits(i, names, bytes)
+  local room = count_room[names][i]
+  if not room then return true end
+  local used = redis.pcall('HINCRBY', KEYS[i], names, bytes)
+  if type(used) ~= 'number' or used <= room then return true end
+  redis.pcall('HINCRBY', KEYS[i], names, -bytes)
+  return false
 end
 local function count(what, n)
   local kind = string.match(what, '^([^:]*:).')
-  for i, expire in ipairs({75, 3900, 93600, 0}) do
-    if not count_in(KEYS[i], expire, what, n) and kind then
-      redis.pcall('HDEL', KEYS[i], what)
-      count_in(KEYS[i], expire, kind .. '~other', n)
+  local names = count_topics[kind] and '~topics' or '~subs'
+  for i = 1, 4 do
+    local new = count_in(i, what, n)
+    if kind then
+      if new and not count_fits(i, names, #what + 100) then
+        redis.pcall('HDEL', KEYS[i], what)
+        count_in(i, kind .. '~other', n)
+      end
+      count_in(i, kind, n)
     end
-    if kind then count_in(KEYS[i], expire, kind, n) end
   end
 end
 `
+
+// subscriptionCounts are what is counted of a subscription; the totals forget them when it is removed.
+var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released", "retried", "replayed", "purged", "trimmed"}
 
 // countKeys are the hashes that a step counts in now.
 func (s *Store) countKeys(p int) []string {

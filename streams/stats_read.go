@@ -150,7 +150,7 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 			return nil, failed("read counts", err)
 		}
 		for what, n := range h {
-			if !strings.HasSuffix(what, ":") { // those are sums
+			if !strings.HasSuffix(what, ":") && !strings.HasPrefix(what, "~") { // sums, and bytes of names
 				v, _ := strconv.ParseInt(n, 10, 64)
 				sums[what] += v
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -84,21 +85,68 @@ func TestCountsExpire(t *testing.T) {
 	})
 }
 
-// TestMadeUpTopicsAreCountedTogether past a limit.
-func TestMadeUpTopicsAreCountedTogether(t *testing.T) {
+// TestMadeUpTopics: producers that make up topics fill neither Redis nor the room of subscriptions.
+func TestMadeUpTopics(t *testing.T) {
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
-	const most = 200_000
-	for from := 0; from < most; from += 10_000 {
-		var fields []any
-		for i := range 10_000 {
-			fields = append(fields, fmt.Sprintf("received:t%d", from+i), 1)
+	const most = 15_000 // more than there is room for
+	must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 1, true)) // makes the group
+	for from := 0; from < most; from += 100 {
+		routings, pipe := make([]streams.Routing, 100), sc.Client.Pipeline()
+		for i := range routings {
+			topic := fmt.Sprintf("%s.t%d", strings.Repeat("x", 200), from+i)
+			id := fmt.Sprintf("1-%d", from+i+1)
+			pipe.Do(sc.ctx, "XADD", "medis:{0}:incoming", id, "topic", topic, "body", "x")
+			routings[i] = streams.Routing{EntryID: id, Message: message(topic), Subs: []string{"s"}}
 		}
-		check(t, sc.Client.HSet(sc.ctx, "medis:stats:{0}:total", fields...).Err())
+		check(t, second(pipe.Exec(sc.ctx)))
+		must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 100, false))
+		must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, routings))
+		check(t, sc.Client.Del(sc.ctx, "medis:{0}:ch:s").Err())
 	}
-	sc.ready(t)
-	h := sc.Client.HMGet(sc.ctx, "medis:stats:{0}:total", "received:a.b", "received:~other").Val()
-	if h[0] != nil || h[1] != "1" || sc.Client.HLen(sc.ctx, "medis:stats:{0}:total").Val() != most+2 {
-		t.Errorf("received:a.b and ~other are %v", h)
+	sc.ready(t) // of a topic that comes late
+	d := read(t, sc.store)[0]
+	must[int64](t)(sc.store.Delete(sc.ctx, 0, settlement(d.EntryID, medispatcher.Sent)))
+
+	var bytes int64
+	for _, key := range must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:stats:*").Result()) {
+		n := must[int64](t)(sc.Client.MemoryUsage(sc.ctx, key, 0).Result())
+		bytes += n
+		if most := int64(6 << 20); n > most {
+			t.Errorf("%s takes %d bytes, more than %d", key, n, most)
+		}
 	}
+	t.Logf("%d bytes in all", bytes)
+	counted := must[map[string]medispatcher.Windows](t)(sc.store.Windows(sc.ctx, []string{"received:", "received:~other", "sent:s"}))
+	if got := counted["received:"].Total; got != most+1 {
+		t.Errorf("%d received in all, want %d", got, most+1)
+	}
+	if counted["received:~other"].Total == 0 {
+		t.Error("no topic counts as ~other")
+	}
+	// The second may end between the two.
+	if s := counted["sent:s"]; s.Total != 1 || s.Minute+s.Hour == 0 {
+		t.Errorf("the subscription's own counts are %+v", s)
+	}
+}
+
+// TestRemovedSubscriptionLeavesTheTotals, and is part of the sums.
+func TestRemovedSubscriptionLeavesTheTotals(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		must[int64](t)(sc.store.Delete(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Sent)))
+		check(t, sc.store.Retry(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Failed)))
+		for range 2 { // the second time nothing is left to count
+			must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", true))
+		}
+		h := must[map[string]string](t)(sc.Client.HGetAll(sc.ctx, "medis:stats:{0}:total").Result())
+		for name := range h {
+			if strings.HasSuffix(name, ":s") {
+				t.Errorf("%s is still there", name)
+			}
+		}
+		if h["sent:"] != "1" || h["failed:"] != "1" || h["purged:"] != "1" {
+			t.Errorf("sums %v", h)
+		}
+	})
 }

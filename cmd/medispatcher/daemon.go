@@ -251,6 +251,7 @@ func (d *daemon) applyChanges(ctx context.Context) error {
 			return nil
 		case <-d.registry.Changed():
 			subs := d.registry.Snapshot().Subs
+			d.metrics.apply(subs)
 			d.scheduler.Apply(subs)
 			d.log.Info("subscriptions in force", "count", len(subs), "revision", d.registry.Snapshot().Revision)
 		}

@@ -26,34 +26,31 @@ type metrics struct {
 	attempts *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	latency  *prometheus.HistogramVec
-	topics   labels
-	subs     labels
+
+	mu         sync.Mutex
+	topics     labels
+	histograms labels          // subscriptions
+	inForce    map[string]bool // subscriptions; others have no series of their own, or no more
 }
 
-// maxLabels bounds the topics and the subscriptions that have series of their own, the
-// first that come; the others share one, named otherLabel.
 const (
-	maxLabels  = 1000
+	// maxTopics bounds the topics that have series of their own, the first that come: producers make them up.
+	maxTopics = 1000
+	// maxHistograms bounds the subscriptions that have histograms of their own, some 35 series each.
+	maxHistograms = 1000
+	// otherLabel is what the others share.
 	otherLabel = "~other"
 )
 
-// labels are the values of a label so far.
-type labels struct {
-	mu    sync.Mutex
-	known map[string]bool
-}
+// labels are the values of a label that have series of their own. Guarded by the mutex of metrics.
+type labels map[string]bool
 
-func (l *labels) of(name string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.known[name]:
-	case len(l.known) >= maxLabels:
-		return otherLabel
-	case l.known == nil:
-		l.known = map[string]bool{name: true}
-	default:
-		l.known[name] = true
+func (l labels) of(name string, most int) string {
+	if !l[name] {
+		if len(l) >= most {
+			return otherLabel
+		}
+		l[name] = true
 	}
 	return name
 }
@@ -61,8 +58,10 @@ func (l *labels) of(name string) string {
 func newMetrics(d *daemon) *metrics {
 	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	m := &metrics{
-		d:        d,
-		registry: prometheus.NewRegistry(),
+		d:          d,
+		topics:     labels{},
+		histograms: labels{},
+		registry:   prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_messages_received_total",
 			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, unroutable, duplicate, quarantined, delayed, gone (another dispatcher has them).",
@@ -117,19 +116,47 @@ func (m *metrics) routed(topic string, result streams.RoutedResult) {
 	if result == streams.RoutedQuarantined {
 		topic = "" // it may be anything
 	}
-	m.received.WithLabelValues(m.topics.of(topic), string(result)).Inc()
+	m.mu.Lock()
+	topic = m.topics.of(topic, maxTopics)
+	m.mu.Unlock()
+	m.received.WithLabelValues(topic, string(result)).Inc()
 }
 
 // settled counts an attempt.
 func (m *metrics) settled(d *medispatcher.Delivery, s *medispatcher.Settlement, now time.Time) {
-	sub := m.subs.of(d.Subscription)
+	m.mu.Lock()
+	defer m.mu.Unlock() // all of it: what was removed meanwhile must not come back
+	sub, timed := otherLabel, otherLabel
+	if m.inForce[d.Subscription] {
+		sub, timed = d.Subscription, m.histograms.of(d.Subscription, maxHistograms)
+	}
 	m.attempts.WithLabelValues(sub, s.Outcome.String()).Inc()
 	if s.Took > 0 {
-		m.took.WithLabelValues(sub).Observe(s.Took.Seconds())
+		m.took.WithLabelValues(timed).Observe(s.Took.Seconds())
 	}
 	if s.Outcome == medispatcher.Sent {
 		// A producer's clock may be ahead; a sum that falls would look like a restart.
-		m.latency.WithLabelValues(sub).Observe(max(0, now.Sub(d.Message.Time).Seconds()))
+		m.latency.WithLabelValues(timed).Observe(max(0, now.Sub(d.Message.Time).Seconds()))
+	}
+}
+
+// apply has the series of subscriptions that were removed go.
+func (m *metrics) apply(subs map[string]medispatcher.Subscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.inForce
+	m.inForce = make(map[string]bool, len(subs))
+	for id := range subs {
+		m.inForce[id] = true
+		delete(was, id)
+	}
+	for id := range was {
+		delete(m.histograms, id)
+		for _, vec := range []interface {
+			DeletePartialMatch(labels prometheus.Labels) int
+		}{m.attempts, m.took, m.latency} {
+			vec.DeletePartialMatch(prometheus.Labels{"subscription": id})
+		}
 	}
 }
 

@@ -50,8 +50,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	held := c.d.scheduler.Held()
-	for _, b := range held[:min(len(held), maxLabels)] {
+	for _, b := range c.d.scheduler.Held() {
 		gauge(c.breaker, 1, b.Subscription)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.within)
@@ -77,7 +76,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.alerts, float64(n), rule)
 	}
 	gauge(c.incomingAt, float64(in.OldestMS)/1000)
-	for _, s := range merged(subs) {
+	for _, s := range subs {
 		for state, n := range map[string]int64{"ready": s.Ready, "buried": s.Buried, "retrying": s.Retrying, "dead": s.Dead} {
 			gauge(c.messages, float64(n), s.ID, state)
 		}
@@ -91,20 +90,4 @@ func (c *stateCollector) read(ctx context.Context) (subs []medispatcher.ChannelS
 	}
 	subs, err = c.d.store.ChannelStatus(ctx, c.d.registry.Snapshot().IDs())
 	return subs, in, err
-}
-
-// merged puts what is past the limit on labels together.
-func merged(subs []medispatcher.ChannelStatus) []medispatcher.ChannelStatus {
-	if len(subs) <= maxLabels {
-		return subs
-	}
-	rest := medispatcher.ChannelStatus{ID: otherLabel}
-	for _, s := range subs[maxLabels:] {
-		rest.Ready += s.Ready
-		rest.Buried += s.Buried
-		rest.Retrying += s.Retrying
-		rest.Dead += s.Dead
-		rest.OldestMS = max(rest.OldestMS, s.OldestMS)
-	}
-	return append(subs[:maxLabels:maxLabels], rest)
 }
