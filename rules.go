@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -13,9 +14,10 @@ type Rules struct {
 	MaxConcurrency      int
 	MaxRetryConcurrency int
 	MaxTimeout          time.Duration
-	SecretOverlap       time.Duration          // how long a replaced secret signs beside the new one
-	Denied              func(netip.Addr) bool  // addresses no push may go to; nil denies none
-	Receiver            func(url string) error // what is wrong with a receiver of alerts, its secrets left out; nil: nothing
+	SecretOverlap       time.Duration                     // how long a replaced secret signs beside the new one
+	Denied              func(netip.Addr) bool             // addresses no push may go to; nil denies none
+	ToASCII             func(host string) (string, error) // the punycode of a host name; nil: such a host is refused
+	Receiver            func(url string) error            // what is wrong with a receiver of alerts, its secrets left out; nil: nothing
 }
 
 // Replace makes the stored form of a document that somebody put in place of old
@@ -77,9 +79,13 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 	if s.ID != id {
 		problems.add("id", "%s is not the id in the path, %q; leave it out or make them equal", quote(s.ID), id)
 	}
-	r.check(&s, &problems)
+	given := slices.Clone(s.URLs)
+	r.check(&s, false, &problems, nil)
 	if err := problems.err(); err != nil {
 		return nil, Subscription{}, err
+	}
+	if !slices.Equal(given, s.URLs) {
+		d.set("urls", s.URLs)
 	}
 	switch {
 	case kept != "" && kept != s.Secret && s.Secret != "":
@@ -117,9 +123,8 @@ func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string
 	clamp(&s.Concurrency, r.MaxConcurrency, "concurrency", &warnings)
 	clamp(&s.RetryConcurrency, r.MaxRetryConcurrency, "retry_concurrency", &warnings)
 	clamp(&s.Timeout, Duration(r.MaxTimeout), "timeout", &warnings)
-	// What is newly denied fails at connect time, and is seen there.
-	r.Denied, r.Receiver = nil, nil
-	r.check(&s, &problems)
+	r.Receiver = nil // as with Denied, what is newly refused is seen when it is used
+	r.check(&s, true, &problems, &warnings)
 	return s, warnings, problems.err()
 }
 

@@ -3,11 +3,8 @@ package medispatcher
 import (
 	"encoding/base64"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -35,8 +32,9 @@ func CheckSubscriptionID(id string) error {
 	return nil
 }
 
-// check adds every problem of the effective values.
-func (r Rules) check(s *Subscription, p *Problems) {
+// check adds every problem of the effective values. With stored set, what an earlier version let
+// pass is a warning.
+func (r Rules) check(s *Subscription, stored bool, p *Problems, warnings *[]string) {
 	if err := CheckSubscriptionID(s.ID); err != nil {
 		*p = append(*p, err.(FieldError)) //nolint:errorlint // made just there
 	}
@@ -46,11 +44,7 @@ func (r Rules) check(s *Subscription, p *Problems) {
 	if len(s.URLs) == 0 || len(s.URLs) > maxURLs {
 		p.add("urls", "holds %d URLs; give 1 to %d", len(s.URLs), maxURLs)
 	}
-	for i, u := range s.URLs {
-		if err := r.checkURL(u); err != nil {
-			p.add(indexed("urls", i), "%v", err)
-		}
-	}
+	r.sendable(s, stored, p, warnings)
 	between(p, "concurrency", s.Concurrency, 1, r.MaxConcurrency)
 	between(p, "retry_concurrency", s.RetryConcurrency, 1, r.MaxRetryConcurrency)
 	between(p, "interval", s.Interval, 0, maxInterval)
@@ -118,48 +112,6 @@ func oneOf(p *Problems, name, v string, allowed ...string) {
 	if !slices.Contains(allowed, v) {
 		p.add(name, "%s is not one of %s", quote(v), strings.Join(allowed, ", "))
 	}
-}
-
-func (r Rules) checkURL(tagged string) error {
-	_, raw := SplitURL(tagged)
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s is not a URL; write http://host:port/path", quote(Redact(raw)))
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%s must begin with http:// or https://", quote(u.Redacted()))
-	case u.Hostname() == "":
-		return fmt.Errorf("%s has no host", quote(u.Redacted()))
-	case u.Fragment != "":
-		return fmt.Errorf("%s has a fragment (#…), which is never sent; remove it", quote(u.Redacted()))
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return fmt.Errorf("%s: there is no port %s", quote(u.Redacted()), port)
-		}
-	}
-	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && r.Denied != nil && r.Denied(addr) {
-		return fmt.Errorf("%s is a denied address (MEDIS_DENY_CIDRS and link-local addresses)", u.Host)
-	}
-	return nil
-}
-
-// SplitURL takes the environment tag off a worker URL:
-// "[T_ENV:PUB]http://h/" is ("PUB", "http://h/").
-func SplitURL(tagged string) (env, rawURL string) {
-	if m := urlForm.FindStringSubmatch(tagged); m != nil {
-		return m[1], m[2]
-	}
-	return "", tagged
-}
-
-// Redact hides the password of a URL, and all of what does not parse.
-func Redact(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(unreadable URL)"
-	}
-	return u.Redacted()
 }
 
 // SecretKey is the signing key of a secret "whsec_<base64>" of 24 to 64 bytes.

@@ -31,9 +31,11 @@ func newTargets(tagged []string, env string) *targets {
 	var own, untagged []*target
 	for _, t := range tagged {
 		tag, raw := medispatcher.SplitURL(t)
-		u, err := url.Parse(raw)
-		if err != nil {
-			continue // Rules let only good ones pass
+		u, err := medispatcher.ParseURL(raw, nil)
+		if err != nil { // Rules let only good ones pass, but for those that an earlier version stored: their attempts fail
+			if u, err = url.Parse(raw); err != nil {
+				continue
+			}
 		}
 		shown := *u
 		shown.User = nil

@@ -89,7 +89,7 @@ func TestCountsExpire(t *testing.T) {
 func TestMadeUpTopics(t *testing.T) {
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
-	const most = 15_000 // more than there is room for
+	const most = 15_000                                                 // more than there is room for
 	must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 1, true)) // makes the group
 	for from := 0; from < most; from += 100 {
 		routings, pipe := make([]streams.Routing, 100), sc.Client.Pipeline()

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/idna"
+
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/push/http1"
@@ -110,7 +112,7 @@ func (c *Config) rules() medispatcher.Rules {
 		},
 		MaxConcurrency: c.MaxConcurrency, MaxRetryConcurrency: c.MaxRetryConcurrency,
 		MaxTimeout: c.MaxTimeout, SecretOverlap: c.SecretOverlap,
-		Denied: c.guard().Denied, Receiver: alert.CheckURL,
+		Denied: c.guard().Denied, ToASCII: idna.Lookup.ToASCII, Receiver: alert.CheckURL,
 	}
 }
 

@@ -1,0 +1,164 @@
+package medispatcher
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxURL  = 8 << 10 // bytes
+	maxHost = 253
+)
+
+// ParseURL reads a worker URL without its tag. What it returns can be sent, and its String is
+// the form that is stored: spaces and what is not ASCII are escaped in the path and the query, and a
+// host that is not ASCII is what toASCII makes of it. All else, escaped slashes among it, stays
+// byte for byte. With toASCII nil such a host is an error. Errors hold no password.
+func ParseURL(raw string, toASCII func(host string) (string, error)) (*url.URL, error) {
+	u, err := url.Parse(escapeURL(raw))
+	switch {
+	case len(raw) > maxURL:
+		return nil, fmt.Errorf("is %d bytes long; the limit is %d", len(raw), maxURL)
+	case err != nil:
+		return nil, fmt.Errorf("%s is not a URL; write http://host:port/path", quote(Redact(raw)))
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("%s must begin with http:// or https://", quote(u.Redacted()))
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("%s has no host", quote(u.Redacted()))
+	case strings.Contains(raw, "#"):
+		return nil, fmt.Errorf("%s has a fragment (#…), which is never sent; remove it, or write %%23", quote(u.Redacted()))
+	}
+	shown := quote(u.Redacted())
+	if u.Host, err = hostOf(u, toASCII); err != nil {
+		return nil, fmt.Errorf("%s: %w", shown, err)
+	}
+	return u, nil
+}
+
+// escapeURL escapes in the path and the query of a URL what no request may hold as it is. url.Parse
+// would do it for the path, but then unescapes its slashes.
+func escapeURL(raw string) string {
+	_, rest, ok := strings.Cut(raw, "://")
+	at := strings.IndexAny(rest, "/?")
+	if !ok || at < 0 {
+		return raw
+	}
+	path, query, hasQuery := strings.Cut(rest[at:], "?")
+	out := raw[:len(raw)-len(rest)+at] + escapeBytes(path, `"<>\^{|}`+"`")
+	if hasQuery {
+		out += "?" + escapeBytes(query, "")
+	}
+	return out
+}
+
+// escapeBytes escapes spaces, bytes that are not ASCII and those of also.
+func escapeBytes(s, also string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c == ' ' || c > '~' || strings.IndexByte(also, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// hostOf is the host and port of a URL in the form that is sent.
+func hostOf(u *url.URL, toASCII func(string) (string, error)) (string, error) {
+	host, port := u.Hostname(), u.Port()
+	if port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "", fmt.Errorf("there is no port %s", port)
+		}
+		port = ":" + port
+	}
+	if strings.HasPrefix(u.Host, "[") { // url.Parse takes an IPv6 address alone
+		return strings.TrimSuffix(u.Host, ":"), nil
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r > '~' }) {
+		if toASCII == nil {
+			return "", errors.New("the host is not ASCII: write it in punycode (xn--…)")
+		}
+		ascii, err := toASCII(host)
+		if err != nil {
+			return "", fmt.Errorf("%s is no host name: %w", quote(host), err)
+		}
+		host = ascii
+	}
+	return host + port, checkHost(host)
+}
+
+// checkHost says what is wrong with a name or an IPv4 address.
+func checkHost(host string) error {
+	if len(host) > maxHost {
+		return fmt.Errorf("the host is %d bytes long; the limit is %d", len(host), maxHost)
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if label == "" || len(label) > 63 {
+			return fmt.Errorf("%s is no host name: each part between dots has 1 to 63 characters", quote(host))
+		}
+		if i := strings.IndexFunc(label, func(r rune) bool { return !hostRune(r) }); i >= 0 {
+			return fmt.Errorf("%s is no host name: it holds %s", quote(host), quote(label[i:i+1]))
+		}
+	}
+	return nil
+}
+
+func hostRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
+
+// sendable makes the URLs of a subscription what is sent. A new one that cannot be is a problem. One that
+// was stored by an earlier version stays as it is, with a warning: its attempts fail, which is seen, where a subscription
+// without a URL would have its messages dropped.
+func (r Rules) sendable(s *Subscription, stored bool, p *Problems, warnings *[]string) {
+	for i, tagged := range s.URLs {
+		env, raw := SplitURL(tagged)
+		u, err := ParseURL(raw, r.ToASCII)
+		if err != nil && stored {
+			if old, parseErr := url.Parse(raw); parseErr == nil && (old.Scheme == "http" || old.Scheme == "https") && old.Host != "" {
+				*warnings = append(*warnings, fmt.Sprintf("%s cannot be sent: %v", indexed("urls", i), err))
+				continue
+			}
+		}
+		if err != nil {
+			p.add(indexed("urls", i), "%v", err)
+			continue
+		}
+		// What is newly denied fails at connect time, and is seen there.
+		if addr, err := netip.ParseAddr(u.Hostname()); !stored && err == nil && r.Denied != nil && r.Denied(addr) {
+			p.add(indexed("urls", i), "%s is a denied address (MEDIS_DENY_CIDRS and link-local addresses)", u.Host)
+		}
+		s.URLs[i] = tagURL(env, u.String())
+	}
+}
+
+// SplitURL takes the environment tag off a worker URL:
+// "[T_ENV:PUB]http://h/" is ("PUB", "http://h/").
+func SplitURL(tagged string) (env, rawURL string) {
+	if m := urlForm.FindStringSubmatch(tagged); m != nil {
+		return m[1], m[2]
+	}
+	return "", tagged
+}
+
+func tagURL(env, rawURL string) string {
+	if env == "" {
+		return rawURL
+	}
+	return "[T_ENV:" + env + "]" + rawURL
+}
+
+// Redact hides the password of a URL, and all of what does not parse.
+func Redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return u.Redacted()
+}
