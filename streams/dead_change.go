@@ -53,7 +53,7 @@ return counted()
 // Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
 // record. It returns how many were there, and tells the dispatchers. DEAD → READY.
 func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
+	return s.eachID(ids, s.splitDeadID, func(p int, entryIDs []string) (int64, error) {
 		argv := []any{}
 		for _, id := range entryIDs {
 			argv = append(argv, id)
@@ -66,7 +66,7 @@ func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, erro
 // meanwhile are left for the next time: a target that is still down would keep it running for
 // ever. more is asked after each batch whether to go on. left is how many it did not come to.
 func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
-	return s.allDead(ctx, sub, more, func(p int, last string) (int64, error) {
+	return s.allUntil(ctx, "dead letters of "+sub, s.deadKey(sub), more, func(p int, last string) (int64, error) {
 		return s.replay(ctx, replayAllScript, p, sub, last, deadBatch)
 	})
 }
@@ -106,7 +106,7 @@ const trimBatch = 10_000
 
 // PurgeDead removes dead letters for good and returns how many were there.
 func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachDead(ids, func(p int, entryIDs []string) (int64, error) {
+	return s.eachID(ids, s.splitDeadID, func(p int, entryIDs []string) (int64, error) {
 		argv := []any{}
 		for _, id := range entryIDs {
 			argv = append(argv, id)
@@ -118,7 +118,7 @@ func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, e
 // PurgeAllDead is PurgeDead of the dead letters that are there when it begins. more and left
 // are as of ReplayAll.
 func (s *Store) PurgeAllDead(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
-	return s.allDead(ctx, sub, more, func(p int, last string) (int64, error) {
+	return s.allUntil(ctx, "dead letters of "+sub, s.deadKey(sub), more, func(p int, last string) (int64, error) {
 		return s.purgeDead(ctx, purgeAllDeadScript, p, sub, nextID(last), trimBatch)
 	})
 }
@@ -129,10 +129,14 @@ func (s *Store) purgeDead(ctx context.Context, script *redis.Script, p int, sub 
 	return n, failed("purge dead letters of "+sub, err)
 }
 
-// allDead runs a step, which handles some of the oldest letters up to last, until it finds no
-// more of those that there were when allDead began.
-func (s *Store) allDead(ctx context.Context, sub string, more func(done, all int64) bool, step func(p int, last string) (int64, error)) (done, left int64, err error) {
-	lasts, all, err := s.deadEnds(ctx, sub)
+func (s *Store) deadKey(sub string) func(p int) string {
+	return func(p int) string { return s.keys.dead(p, sub) }
+}
+
+// allUntil runs a step, which handles some of the oldest entries up to last, until it finds no
+// more of those that there were when allUntil began.
+func (s *Store) allUntil(ctx context.Context, what string, key func(p int) string, more func(done, all int64) bool, step func(p int, last string) (int64, error)) (done, left int64, err error) {
+	lasts, all, err := s.ends(ctx, what, key)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -154,15 +158,15 @@ func (s *Store) allDead(ctx context.Context, sub string, more func(done, all int
 	return done, 0, nil
 }
 
-// deadEnds are the entry ids of the last dead letter in each partition ("": none), and how
-// many letters there are in all.
-func (s *Store) deadEnds(ctx context.Context, sub string) (lasts []string, all int64, err error) {
+// ends are the ids of the last entry of a stream in each partition ("": none), and how
+// many entries there are in all.
+func (s *Store) ends(ctx context.Context, what string, key func(p int) string) (lasts []string, all int64, err error) {
 	for p := range s.cfg.Partitions {
 		pipe := s.client.Pipeline()
-		n := pipe.XLen(ctx, s.keys.dead(p, sub))
-		end := pipe.XRevRangeN(ctx, s.keys.dead(p, sub), "+", "-", 1)
+		n := pipe.XLen(ctx, key(p))
+		end := pipe.XRevRangeN(ctx, key(p), "+", "-", 1)
 		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, 0, failed("count dead letters of "+sub, err)
+			return nil, 0, failed("count "+what, err)
 		}
 		last := ""
 		if found := end.Val(); len(found) > 0 {

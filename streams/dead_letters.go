@@ -65,13 +65,13 @@ func deadLetter(c medispatcher.Channel, e redis.XMessage) medispatcher.DeadLette
 	return l
 }
 
-// eachDead runs a step for batches of dead letters of one partition each. Nothing is done
+// eachID runs a step for batches of entries of one partition each, which split reads the ids of. Nothing is done
 // when an id cannot be one; the error is then medispatcher.Problems of "ids[…]".
-func (s *Store) eachDead(ids []string, step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
+func (s *Store) eachID(ids []string, split func(id string) (p int, entryID string, err error), step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
 	byPartition := make([][]string, s.cfg.Partitions)
 	var problems medispatcher.Problems
 	for i, id := range ids {
-		p, entryID, err := s.splitDeadID(id)
+		p, entryID, err := split(id)
 		if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
 			problems = append(problems, medispatcher.FieldError{Field: fmt.Sprintf("ids[%d]", i), Problem: field.Problem})
 			continue

@@ -27,6 +27,7 @@ type Faults struct {
 	mu      sync.Mutex
 	fault   Fault
 	names   []string
+	skip    int
 	left    int
 	matched int
 }
@@ -37,7 +38,14 @@ var _ redis.Hook = (*Faults)(nil)
 func (f *Faults) Next(fault Fault, n int, names ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fault, f.left, f.names, f.matched = fault, n, names, 0
+	f.fault, f.left, f.names, f.matched, f.skip = fault, n, names, 0, 0
+}
+
+// Skip lets n commands of those names pass before the first one that fails.
+func (f *Faults) Skip(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.skip = n
 }
 
 // Matched is the number of commands that failed since Next.
@@ -52,6 +60,10 @@ func (f *Faults) hits(cmds ...redis.Cmder) (Fault, bool) {
 	defer f.mu.Unlock()
 	for _, c := range cmds {
 		if f.left > 0 && slices.Contains(f.names, c.Name()) {
+			if f.skip > 0 {
+				f.skip--
+				continue
+			}
 			f.left--
 			f.matched++
 			return f.fault, true

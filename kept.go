@@ -1,0 +1,75 @@
+package medispatcher
+
+import (
+	"cmp"
+	"time"
+)
+
+// KeptPlace is where messages are kept that reached no channel.
+type KeptPlace string
+
+// The places of kept messages.
+const (
+	PlaceUnrouted   KeptPlace = "unrouted"   // no subscription wanted the topic
+	PlaceQuarantine KeptPlace = "quarantine" // the entry could not be decoded, or a channel could not take its copy
+)
+
+// KeptPlaces are all of them.
+var KeptPlaces = []KeptPlace{PlaceQuarantine, PlaceUnrouted}
+
+// Kept is a message that is kept because it reached no channel.
+type Kept struct {
+	ID     string // "<partition>-<entry id>", for showing, replaying and purging
+	At     time.Time
+	Reason string // why it was quarantined
+	Source string // of a quarantined one: id of its incoming entry, or its recover list
+	// Message is what can be read of it. A list leaves its body out.
+	Message Message
+	Bytes   int64             // of all fields and values
+	Fields  map[string]string // as they are in Redis, where one quarantined message is shown
+}
+
+// KeptQuery asks for a page of kept messages.
+type KeptQuery struct {
+	After  string // the ID of the last one seen; empty: from the beginning
+	Newest bool   // the newest first, not the oldest
+	Limit  int
+}
+
+// KeptDone is what became of kept messages that were to be replayed.
+type KeptDone struct {
+	Replayed int64
+	Unwanted int64         // of those replayed: no subscription wants them now, so they come back
+	Missing  int64         // of those named: not there any more
+	Left     int64         // not come to
+	Refused  int64         // still kept, because they would come back at once
+	Refusals []KeptRefusal // the first of those refused, MaxRefusals at most
+}
+
+// MaxRefusals bounds the list of refusals.
+const MaxRefusals = 20
+
+// KeptRefusal says why a message was not replayed, and what to do.
+type KeptRefusal struct {
+	ID      string `json:"id"`
+	Problem string `json:"problem"`
+}
+
+// Refuse notes a message that was not replayed.
+func (d *KeptDone) Refuse(id, problem string) {
+	d.Refused++
+	if len(d.Refusals) < MaxRefusals {
+		d.Refusals = append(d.Refusals, KeptRefusal{id, problem})
+	}
+}
+
+// TopicCount is how many messages have a topic.
+type TopicCount struct {
+	Topic string
+	Count int64
+}
+
+// Compare orders the most frequent topic first.
+func (t TopicCount) Compare(other TopicCount) int {
+	return cmp.Or(cmp.Compare(other.Count, t.Count), cmp.Compare(t.Topic, other.Topic))
+}

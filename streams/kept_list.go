@@ -1,0 +1,124 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/solate/medispatcher"
+)
+
+// ListKept lists up to Limit kept messages without their bodies, over all partitions in the order of time.
+func (s *Store) ListKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.KeptQuery) ([]medispatcher.Kept, error) {
+	var list []medispatcher.Kept
+	err := s.eachKept(ctx, place, q.Newest, q.After, func(r *keptRow) bool {
+		list = append(list, r.kept())
+		return len(list) < q.Limit
+	})
+	return list, err
+}
+
+// keptCursor goes through one partition.
+type keptCursor struct {
+	p    int
+	from string
+	rows []keptRow // read ahead
+	done bool
+}
+
+// eachKept calls do for each kept message behind after, in the order of time, until it says stop.
+func (s *Store) eachKept(ctx context.Context, place medispatcher.KeptPlace, newestFirst bool, after string, do func(*keptRow) (more bool)) error {
+	how, start, end := oldest, "-", "+"
+	if newestFirst {
+		how, start, end = newest, "+", "-"
+	}
+	cursors := make([]*keptCursor, s.cfg.Partitions)
+	for p := range cursors {
+		cursors[p] = &keptCursor{p: p, from: start}
+	}
+	if after != "" {
+		p, entry, err := s.splitKeptID(place, after)
+		if err != nil {
+			return err
+		}
+		for _, c := range cursors {
+			// Entries of one id stand in the order of their partitions, or against it.
+			c.from = entry
+			if c.p == p || (c.p < p) != newestFirst {
+				c.from = "(" + entry
+			}
+		}
+	}
+	// The more partitions, the less of each: what is read ahead of one may not be needed.
+	ahead := max(1, keptPage/len(cursors))
+	for {
+		for _, c := range cursors {
+			if len(c.rows) > 0 || c.done {
+				continue
+			}
+			var err error
+			if c.rows, err = s.keptRange(ctx, place, c.p, how, c.from, end, ahead); err != nil {
+				return err
+			}
+			if c.done = len(c.rows) == 0; !c.done {
+				c.from = "(" + c.rows[len(c.rows)-1].entry
+			}
+		}
+		c := first(cursors, newestFirst)
+		if c == nil {
+			return nil
+		}
+		row := c.rows[0]
+		if c.rows = c.rows[1:]; !do(&row) {
+			return nil
+		}
+	}
+}
+
+// first is the cursor whose next row comes before those of the others; nil: there are no more.
+func first(cursors []*keptCursor, newestFirst bool) *keptCursor {
+	var best *keptCursor
+	for _, c := range cursors {
+		switch {
+		case len(c.rows) == 0:
+		case best == nil:
+			best = c
+		default:
+			order := compareIDs(c.rows[0].entry, best.rows[0].entry)
+			if newestFirst && order >= 0 || !newestFirst && order < 0 {
+				best = c
+			}
+		}
+	}
+	return best
+}
+
+// compareIDs orders valid entry ids.
+func compareIDs(a, b string) int {
+	if len(a) == len(b) { // as nearly always; "-" comes before every digit
+		return strings.Compare(a, b)
+	}
+	msA, seqA, _ := strings.Cut(a, "-")
+	msB, seqB, _ := strings.Cut(b, "-")
+	number := func(s string) uint64 { n, _ := strconv.ParseUint(s, 10, 64); return n }
+	return cmp.Or(cmp.Compare(number(msA), number(msB)), cmp.Compare(number(seqA), number(seqB)))
+}
+
+// KeptTopics counts the topics of kept messages, the most frequent first, of the newest most at most. looked is how
+// many it looked at.
+func (s *Store) KeptTopics(ctx context.Context, place medispatcher.KeptPlace, most int) (topics []medispatcher.TopicCount, looked int, err error) {
+	counts := map[string]int64{}
+	err = s.eachKept(ctx, place, true, "", func(r *keptRow) bool {
+		if looked++; r.fields["topic"] != "" {
+			counts[r.fields["topic"]]++
+		}
+		return looked < most
+	})
+	for topic, n := range counts {
+		topics = append(topics, medispatcher.TopicCount{Topic: topic, Count: n})
+	}
+	slices.SortFunc(topics, medispatcher.TopicCount.Compare)
+	return topics, looked, err
+}

@@ -1,0 +1,267 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	// keptPage and keptBytes bound what one step reads: bodies stay in Redis, but are copied there.
+	keptPage  = 100
+	keptBytes = 1 << 20
+	// keptValue bounds a value that is read, in bytes. It holds the longest headers that decode.
+	keptValue = 256 << 10
+)
+
+// keptStream is the stream of a place in a partition, and the hash of its size.
+func (s *Store) keptStream(place medispatcher.KeptPlace, p int) (stream, size string) {
+	if place == medispatcher.PlaceQuarantine {
+		return s.keys.quarantine(p), s.keys.quarantineSize(p)
+	}
+	return s.keys.unrouted(p), s.keys.unroutedSize(p)
+}
+
+// keptScript reads kept messages without their bodies.
+//
+// KEYS stream. ARGV most entries, most bytes (the last one may go beyond), longest value, then "ids" and entry ids, or
+// "XRANGE" or "XREVRANGE" and where that begins and ends. Reads only.
+// Returns how many it looked for, and for each one found {entry id, bytes, pairs of the message's own, reason, source, name,
+// length, value, …}: of the fields that a message can have, value being "" for the body, for raw, and for what is too long.
+var keptScript = redis.NewScript(`
+local names = {topic = true, id = true, sender = true, key = true, type = true, headers = true, time = true, delay = true,
+  ['~src'] = true, ['~released'] = true, body = false, raw = false}
+local most, room, longest, how = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local looked, out = 0, {}
+local function take(e)
+  local f, bytes, first = e[2], 0, 1
+  local row = {e[1], 0, 0, '', ''}
+  if f[1] == 'reason' and f[3] == 'source' then row[4], row[5], first = f[2], f[4], 5 end
+  for i = 1, #f, 2 do
+    local name, value = f[i], f[i + 1]
+    bytes = bytes + #name + #value
+    if i >= first and names[name] ~= nil then
+      row[#row + 1] = name
+      row[#row + 1] = #value
+      row[#row + 1] = names[name] and #value <= longest and value or ''
+    end
+  end
+  row[2], row[3] = bytes, (#f - first + 1) / 2
+  room = room - bytes
+  out[#out + 1] = row
+end
+local from = ARGV[5]
+while looked < most and room > 0 do -- one by one: bodies may be large
+  local found
+  if how == 'ids' then
+    from = ARGV[5 + looked]
+    found = redis.call('XRANGE', KEYS[1], from, from)[1]
+  else
+    found = redis.call(how, KEYS[1], from, ARGV[6], 'COUNT', 1)[1]
+    if not found then break end
+    from = '(' .. found[1]
+  end
+  if found then take(found) end
+  looked = looked + 1
+end
+return {looked, out}
+`)
+
+// keptRow is a kept message without its body.
+type keptRow struct {
+	p      int
+	entry  string
+	bytes  int64
+	pairs  int64             // of the message's own fields
+	fields map[string]string // those that a message can have; body, raw and what is too long are empty
+	sizes  map[string]int64  // of the values
+	reason string
+	source string
+}
+
+func (r *keptRow) id() string { return generatedID(r.p, r.entry) }
+
+// newest and oldest are the directions of a range.
+const (
+	newest = "XREVRANGE"
+	oldest = "XRANGE"
+)
+
+// keptRange reads the next rows of a partition; none: there are no more.
+func (s *Store) keptRange(ctx context.Context, place medispatcher.KeptPlace, p int, how, from, to string, limit int) ([]keptRow, error) {
+	_, rows, err := s.keptRows(ctx, place, p, min(limit, keptPage), how, from, to)
+	return rows, err
+}
+
+// keptNamed reads those of a few rows that are there, and how many of the entries it came to.
+func (s *Store) keptNamed(ctx context.Context, place medispatcher.KeptPlace, p int, entries []string) (looked int, rows []keptRow, err error) {
+	args := []any{"ids"}
+	for _, entry := range entries {
+		args = append(args, entry)
+	}
+	return s.keptRows(ctx, place, p, len(entries), args...)
+}
+
+func (s *Store) keptRows(ctx context.Context, place medispatcher.KeptPlace, p, most int, args ...any) (looked int, rows []keptRow, err error) {
+	stream, _ := s.keptStream(place, p)
+	res, err := keptScript.Run(ctx, s.client, []string{stream}, append([]any{most, keptBytes, keptValue}, args...)...).Slice()
+	if err != nil {
+		return 0, nil, failed("list "+string(place), err)
+	}
+	var answers []any
+	if len(res) == 2 {
+		answers, _ = res[1].([]any)
+		looked = toInt(res[0])
+	}
+	rows = make([]keptRow, len(answers))
+	for i, answer := range answers {
+		list, _ := answer.([]any)
+		if len(list) < 5 {
+			return 0, nil, fmt.Errorf("redis: list %s: unreadable answer %v", place, answer)
+		}
+		text := func(i int) string { v, _ := list[i].(string); return v }
+		r := keptRow{
+			p: p, entry: text(0), bytes: int64(toInt(list[1])), pairs: int64(toInt(list[2])), reason: text(3), source: text(4),
+			fields: map[string]string{}, sizes: map[string]int64{},
+		}
+		for at := 5; at+2 < len(list); at += 3 {
+			r.fields[text(at)], r.sizes[text(at)] = text(at+2), int64(toInt(list[at+1]))
+		}
+		rows[i] = r
+	}
+	return looked, rows, nil
+}
+
+// kept is what a list shows of a row.
+func (r *keptRow) kept() medispatcher.Kept {
+	k := medispatcher.Kept{ID: r.id(), At: Entry{ID: r.entry}.Time(), Reason: r.reason, Source: r.source, Bytes: r.bytes}
+	k.Message = keptMessage(r.p, r.source, r.fields)
+	return k
+}
+
+// keptMessage is what can be read of a message that may not be one.
+func keptMessage(p int, source string, fields map[string]string) medispatcher.Message {
+	values := make(map[string]any, len(fields)+1)
+	for name, value := range fields {
+		values[name] = value
+	}
+	if fields["~src"] == "" && isEntryID(source) {
+		values["~src"] = source
+	}
+	m := delivery(medispatcher.Channel{Partition: p}, "", 0, values).Message
+	if m.Generated && values["~src"] == nil {
+		m.ID, m.Generated = "", false
+	}
+	if m.Time.IsZero() && isEntryID(source) {
+		m.Time = Entry{ID: source}.Time()
+	}
+	m.Delay, _ = medispatcher.ParseDelay(fields["delay"])
+	return m
+}
+
+// isEntryID tells the id of an incoming entry from the name of a recover list.
+func isEntryID(source string) bool {
+	ms, seq, ok := strings.Cut(source, "-")
+	_, errMS := strconv.ParseUint(ms, 10, 63)
+	_, errSeq := strconv.ParseUint(seq, 10, 64)
+	return ok && errMS == nil && errSeq == nil
+}
+
+// ReadKept returns one kept message whole; ErrNotFound when it is not there.
+func (s *Store) ReadKept(ctx context.Context, place medispatcher.KeptPlace, id string) (medispatcher.Kept, error) {
+	p, entry, err := s.splitKeptID(place, id)
+	if err != nil {
+		return medispatcher.Kept{}, err
+	}
+	fields, err := s.keptFields(ctx, place, p, entry)
+	if err != nil {
+		return medispatcher.Kept{}, err
+	}
+	k := medispatcher.Kept{ID: id, At: Entry{ID: entry}.Time()}
+	if len(fields) >= 4 && fields[0] == "reason" && fields[2] == "source" {
+		k.Reason, k.Source, fields = fields[1], fields[3], fields[4:]
+		k.Bytes = int64(len("reason") + len(k.Reason) + len("source") + len(k.Source))
+	}
+	all := fieldMap(fields)
+	for _, f := range fields {
+		k.Bytes += int64(len(f))
+	}
+	if place == medispatcher.PlaceQuarantine {
+		k.Fields = all
+	}
+	k.Message = keptMessage(p, k.Source, all)
+	return k, nil
+}
+
+// keptFields are the fields and values of an entry in their order: raw ones may be there twice.
+func (s *Store) keptFields(ctx context.Context, place medispatcher.KeptPlace, p int, entry string) ([]string, error) {
+	stream, _ := s.keptStream(place, p)
+	cmd := redis.NewSliceCmd(ctx, "XRANGE", stream, entry, entry)
+	_ = s.client.Process(ctx, cmd)
+	list, err := cmd.Result()
+	if err != nil {
+		return nil, failed("read "+string(place), err)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s message %s: %w", place, generatedID(p, entry), medispatcher.ErrNotFound)
+	}
+	pair, _ := list[0].([]any)
+	if len(pair) != 2 {
+		return nil, fmt.Errorf("redis: read %s: unreadable answer %v", place, list[0])
+	}
+	values, _ := pair[1].([]any)
+	fields := make([]string, len(values))
+	for i, v := range values {
+		fields[i], _ = v.(string)
+	}
+	return fields, nil
+}
+
+// fieldMap is fields by name. Whoever repeats a field means the last.
+func fieldMap(fields []string) map[string]string {
+	all := make(map[string]string, len(fields)/2)
+	for i := 0; i+1 < len(fields); i += 2 {
+		all[fields[i]] = fields[i+1]
+	}
+	return all
+}
+
+// splitKeptID reads "<partition>-<entry id>".
+func (s *Store) splitKeptID(place medispatcher.KeptPlace, id string) (p int, entry string, err error) {
+	p, entry, err = s.splitDeadID(id)
+	if err != nil {
+		err = medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a message in %s, such as 0-1700000000000-0", id, place)}
+	}
+	return p, entry, err
+}
+
+// KeptSince counts the messages of a place, and tells since when the oldest is there; zero: there are none.
+func (s *Store) KeptSince(ctx context.Context, place medispatcher.KeptPlace) (n int64, since time.Time, err error) {
+	for p := range s.cfg.Partitions {
+		stream, _ := s.keptStream(place, p)
+		length, err := s.client.XLen(ctx, stream).Result()
+		if err != nil {
+			return 0, since, failed("count "+string(place), err)
+		}
+		if length == 0 {
+			continue
+		}
+		n += length
+		rows, err := s.keptRange(ctx, place, p, oldest, "-", "+", 1)
+		if err != nil {
+			return 0, since, err
+		}
+		if len(rows) > 0 {
+			if at := (Entry{ID: rows[0].entry}).Time(); since.IsZero() || at.Before(since) {
+				since = at
+			}
+		}
+	}
+	return n, since, nil
+}

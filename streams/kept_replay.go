@@ -1,0 +1,263 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// KeptRules say which kept messages can go on.
+type KeptRules struct {
+	MaxBody int64 // bytes; 0: any
+	// DecodeItem reads an item of a recover list.
+	DecodeItem func(item []byte, maxBody int64) (medispatcher.Message, error)
+	Wanted     func(topic string) bool // whether any subscription wants a topic
+	Exists     func(sub string) bool   // whether there is such a subscription
+}
+
+// keptMoveLua begins the scripts that take kept messages away.
+//
+// KEYS 1–4 counts, 5 stream, 6 its size.
+const keptMoveLua = countLua + keepLua
+
+// keptReplayScript moves kept messages to where they are tried again.
+//
+// KEYS as keptMoveLua, then targets. ARGV name of the count, then for each message: entry id, key number of its target, "1" to
+// keep its own fields, n, n names of fields that are left out, m, m fields and values that are added.
+// Returns for each "moved", "gone", "wrongtype" or "error <what Redis said>".
+//
+// Safe to repeat: what is gone is left alone. XADD comes first, so out of memory, and a target that is no stream, leave
+// the message where it is.
+var keptReplayScript = redis.NewScript(keptMoveLua + `
+local moved, out, at = 0, {}, 2
+local function replay(id, target, own, left_out, added)
+  local found = redis.call('XRANGE', KEYS[5], id, id)[1]
+  if not found then return 'gone' end
+  local from, fields, first = found[2], {}, 1
+  if from[1] == 'reason' and from[3] == 'source' then first = 5 end
+  for i = 1, #added do fields[i] = added[i] end
+  if own then
+    for i = first, #from, 2 do
+      if not left_out[from[i]] then fields[#fields + 1], fields[#fields + 2] = from[i], from[i + 1] end
+    end
+  end
+  local reply = redis.pcall('XADD', target, '*', unpack(fields))
+  if type(reply) == 'table' and reply.err then
+    if string.find(reply.err, 'WRONGTYPE', 1, true) then return 'wrongtype' end
+    return 'error ' .. reply.err
+  end
+  forget(KEYS[5], KEYS[6], found)
+  moved = moved + 1
+  return 'moved'
+end
+while at <= #ARGV do
+  local id, target, own, n = ARGV[at], KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2] == '1', tonumber(ARGV[at + 3])
+  local left_out, added = {}, {}
+  for i = 1, n do left_out[ARGV[at + 3 + i]] = true end
+  at = at + 4 + n
+  for i = 1, tonumber(ARGV[at]) do added[i] = ARGV[at + i] end
+  at = at + 1 + #added
+  out[#out + 1] = replay(id, target, own, left_out, added)
+end
+if moved > 0 then count(ARGV[1], moved) end
+return out
+`)
+
+// ReplayKept tries kept messages again. UNROUTED, QUARANTINE → INCOMING with id and time kept, or → READY in the one
+// channel that could not take a copy. What would come back at once, undecodable still, is refused and stays.
+// An id that cannot be one is medispatcher.Problems of "ids[…]", and nothing is done.
+func (s *Store) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string, rules KeptRules) (done medispatcher.KeptDone, err error) {
+	ids = distinct(ids)
+	found := 0
+	_, err = s.eachID(ids, func(id string) (int, string, error) { return s.splitKeptID(place, id) }, func(p int, entries []string) (int64, error) {
+		for len(entries) > 0 {
+			looked, rows, err := s.keptNamed(ctx, place, p, entries)
+			if err == nil {
+				err = s.replayRows(ctx, place, rows, rules, &done)
+			}
+			if err != nil {
+				return 0, err
+			}
+			found += len(rows)
+			entries = entries[looked:]
+		}
+		return 0, nil
+	})
+	if err == nil {
+		done.Missing += int64(len(ids) - found)
+	}
+	return done, err
+}
+
+// distinct is a list without repetitions, in its order.
+func distinct(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool {
+		was := seen[s]
+		seen[s] = true
+		return was
+	})
+}
+
+// ReplayAllKept is ReplayKept of the messages that are there when it begins: what comes back is left alone. more is
+// asked after each batch whether to go on.
+func (s *Store) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, rules KeptRules, more func(done, all int64) bool) (done medispatcher.KeptDone, err error) {
+	lasts, all, err := s.ends(ctx, "messages in "+string(place), s.keptKey(place))
+	if err != nil {
+		return done, err
+	}
+	looked := int64(0)
+	for p, last := range lasts {
+		for from := "-"; last != ""; {
+			rows, err := s.keptRange(ctx, place, p, oldest, from, last, keptPage)
+			if err == nil {
+				err = s.replayRows(ctx, place, rows, rules, &done)
+			}
+			if err != nil {
+				done.Left = max(0, all-looked)
+				return done, err
+			}
+			if len(rows) == 0 {
+				break
+			}
+			from = "(" + rows[len(rows)-1].entry
+			looked += int64(len(rows))
+			if !more(looked, all) && looked < all {
+				done.Left = all - looked
+				return done, nil
+			}
+		}
+	}
+	return done, nil
+}
+
+func (s *Store) keptKey(place medispatcher.KeptPlace) func(p int) string {
+	return func(p int) string { stream, _ := s.keptStream(place, p); return stream }
+}
+
+// replayRows replays messages of one partition, in steps that hold Redis for a moment only.
+func (s *Store) replayRows(ctx context.Context, place medispatcher.KeptPlace, rows []keptRow, rules KeptRules, done *medispatcher.KeptDone) error {
+	var batch []keptMove
+	var bytes int64
+	flush := func() error {
+		err := s.moveKept(ctx, place, batch, done)
+		batch, bytes = nil, 0
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		move, refusal, err := s.planKept(ctx, place, r, rules)
+		switch {
+		case errors.Is(err, medispatcher.ErrNotFound):
+			done.Missing++
+			continue
+		case err != nil:
+			return err
+		case refusal != "":
+			done.Refuse(r.id(), refusal)
+			continue
+		case move.item != nil:
+			if err := s.replayItem(ctx, &move, done); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(batch) > 0 && bytes+r.bytes > keptBytes/2 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		batch, bytes = append(batch, move), bytes+r.bytes
+	}
+	return flush()
+}
+
+// keptMove is what is to become of one kept message.
+type keptMove struct {
+	row      *keptRow
+	channel  string // its subscription, where the copy of one channel goes back to it; else to incoming
+	own      bool   // its own fields go along
+	leaveOut []any
+	add      []any
+	unwanted bool
+	item     *medispatcher.Message // an item of a recover list, to be written anew
+}
+
+// moveKept is one step for messages of one partition.
+func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batch []keptMove, done *medispatcher.KeptDone) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	p := batch[0].row.p
+	stream, size := s.keptStream(place, p)
+	k := keyList{keys: append(s.countKeys(p), stream, size), index: map[string]int{}}
+	argv := []any{string(place) + "_replayed"}
+	for _, m := range batch {
+		target := s.keys.incoming(p)
+		if m.channel != "" {
+			target = s.keys.channel(p, m.channel)
+		}
+		argv = append(argv, m.row.entry, k.place(target), m.own, len(m.leaveOut))
+		argv = append(append(argv, m.leaveOut...), len(m.add))
+		argv = append(argv, m.add...)
+	}
+	res, err := keptReplayScript.Run(ctx, s.client, k.keys, argv...).StringSlice()
+	if err == nil && len(res) != len(batch) {
+		err = fmt.Errorf("%d answers for %d messages", len(res), len(batch))
+	}
+	if err != nil {
+		return failed("replay "+string(place), err)
+	}
+	for i, r := range res {
+		m := &batch[i]
+		switch r {
+		case "moved":
+			done.Replayed++
+			if m.unwanted {
+				done.Unwanted++
+			}
+			if m.channel != "" {
+				_ = s.ring(ctx, "ready", everybody, p, []string{m.channel}) // a hint
+			}
+		case "gone":
+			done.Missing++
+		case "wrongtype":
+			done.Refuse(m.row.id(), fmt.Sprintf("%s is not a stream; delete or rename that key, then replay it again", s.keys.channel(p, m.channel)))
+		default:
+			return failed("replay "+string(place), errors.New(strings.TrimPrefix(r, "error ")))
+		}
+	}
+	return nil
+}
+
+// replayItem publishes an item of a recover list under a token made of its place here, so that a process which dies
+// before it takes the item away publishes nothing twice.
+func (s *Store) replayItem(ctx context.Context, m *keptMove, done *medispatcher.KeptDone) error {
+	r, p := m.row, m.row.p
+	if m.item.Key != "" || m.item.ID != "" {
+		p = medispatcher.Partition(m.item.Key, m.item.ID, s.cfg.Partitions)
+	}
+	once := []medispatcher.Once{{Token: "quarantine-" + r.id(), Message: *m.item}}
+	res, err := s.WriteOnce(ctx, p, once, itemRemembered, false)
+	if err == nil {
+		err = res[0].Err
+	}
+	if err != nil {
+		return err
+	}
+	n, _, err := s.dropKept(ctx, medispatcher.PlaceQuarantine, r.p, "quarantine_replayed", []string{r.entry})
+	if done.Replayed += n; m.unwanted {
+		done.Unwanted += n
+	}
+	return err
+}
+
+// itemRemembered is how long it is known that an item of a recover list was replayed.
+const itemRemembered = 7 * 24 * time.Hour
