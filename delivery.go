@@ -127,7 +127,8 @@ type IncomingStatus struct {
 	Ready      int64 `json:"ready"`
 	Buried     int64 `json:"buried"`
 	Delayed    int64 `json:"delayed"`
-	Quarantine int64 `json:"quarantine"`
+	Quarantine int64 `json:"quarantine"` // kept: they could not be decoded
+	Unrouted   int64 `json:"unrouted"`   // kept: no subscription wanted them
 	OldestMS   int64 `json:"oldest_ms"`
 }
 

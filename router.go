@@ -17,6 +17,7 @@ type Router struct {
 
 	mu    sync.RWMutex
 	known map[string][]string
+	near  map[string]string // by topics that nobody wants
 }
 
 type route struct {
@@ -26,7 +27,7 @@ type route struct {
 
 // NewRouter makes a router for valid subscriptions.
 func NewRouter(subs []Subscription) *Router {
-	r := &Router{exact: map[string][]string{}, known: map[string][]string{}}
+	r := &Router{exact: map[string][]string{}, known: map[string][]string{}, near: map[string]string{}}
 	for _, s := range subs {
 		if strings.ContainsAny(s.Topic, "*>") {
 			r.patterns = append(r.patterns, route{s.Topic, s.ID, s.ReceiveBench})

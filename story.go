@@ -6,6 +6,9 @@ import "time"
 const (
 	Incoming State = "INCOMING" // published, not copied to the channels yet
 	Delayed  State = "DELAYED"  // published with a delay that is not over
+	// Kept, because it reached no channel.
+	Unrouted    State = "UNROUTED"   // no subscription wanted the topic
+	Quarantined State = "QUARANTINE" // it could not be decoded, or a channel could not take its copy
 )
 
 // Place is where a message, or one subscription's copy of it, is now.
@@ -18,6 +21,9 @@ type Place struct {
 	Dispatcher   string     `json:"dispatcher,omitempty"` // that has it in hand
 	Due          *time.Time `json:"due,omitempty"`        // the next attempt, or the end of the delay
 	Failure      *Failure   `json:"failure,omitempty"`
+	Kept         string     `json:"kept,omitempty"`   // its id for showing, replaying and purging, where it is kept
+	Since        *time.Time `json:"since,omitempty"`  // when it came there
+	Reason       string     `json:"reason,omitempty"` // why it is there
 }
 
 // Event is a thing that happened to a message.

@@ -106,19 +106,48 @@ func compareIDs(a, b string) int {
 	return cmp.Or(cmp.Compare(number(msA), number(msB)), cmp.Compare(number(seqA), number(seqB)))
 }
 
-// KeptTopics counts the topics of kept messages, the most frequent first, of the newest most at most. looked is how
-// many it looked at.
-func (s *Store) KeptTopics(ctx context.Context, place medispatcher.KeptPlace, most int) (topics []medispatcher.TopicCount, looked int, err error) {
+// KeptTopics counts the topics of kept messages, the most frequent first: of the newest most, or of those named by ids.
+// looked is how many it looked at.
+func (s *Store) KeptTopics(ctx context.Context, place medispatcher.KeptPlace, most int, ids ...string) (topics []medispatcher.TopicCount, looked int, err error) {
 	counts := map[string]int64{}
-	err = s.eachKept(ctx, place, true, "", func(r *keptRow) bool {
+	note := func(r *keptRow) bool {
 		if looked++; r.fields["topic"] != "" {
 			counts[r.fields["topic"]]++
 		}
 		return looked < most
-	})
+	}
+	if len(ids) > 0 {
+		err = s.eachNamed(ctx, place, ids, func(rows []keptRow) error {
+			for i := range rows {
+				note(&rows[i])
+			}
+			return nil
+		})
+	} else {
+		err = s.eachKept(ctx, place, true, "", note)
+	}
 	for topic, n := range counts {
 		topics = append(topics, medispatcher.TopicCount{Topic: topic, Count: n})
 	}
 	slices.SortFunc(topics, medispatcher.TopicCount.Compare)
 	return topics, looked, err
+}
+
+// eachNamed calls do with those of the messages named that are there, some at a time, each time of one partition.
+func (s *Store) eachNamed(ctx context.Context, place medispatcher.KeptPlace, ids []string, do func(rows []keptRow) error) error {
+	split := func(id string) (int, string, error) { return s.splitKeptID(place, id) }
+	_, err := s.eachID(ids, split, func(p int, entries []string) (int64, error) {
+		for len(entries) > 0 {
+			looked, rows, err := s.keptNamed(ctx, place, p, entries)
+			if err == nil {
+				err = do(rows)
+			}
+			if err != nil {
+				return 0, err
+			}
+			entries = entries[looked:]
+		}
+		return 0, nil
+	})
+	return err
 }

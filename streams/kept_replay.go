@@ -76,19 +76,9 @@ return out
 func (s *Store) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string, rules KeptRules) (done medispatcher.KeptDone, err error) {
 	ids = distinct(ids)
 	found := 0
-	_, err = s.eachID(ids, func(id string) (int, string, error) { return s.splitKeptID(place, id) }, func(p int, entries []string) (int64, error) {
-		for len(entries) > 0 {
-			looked, rows, err := s.keptNamed(ctx, place, p, entries)
-			if err == nil {
-				err = s.replayRows(ctx, place, rows, rules, &done)
-			}
-			if err != nil {
-				return 0, err
-			}
-			found += len(rows)
-			entries = entries[looked:]
-		}
-		return 0, nil
+	err = s.eachNamed(ctx, place, ids, func(rows []keptRow) error {
+		found += len(rows)
+		return s.replayRows(ctx, place, rows, rules, &done)
 	})
 	if err == nil {
 		done.Missing += int64(len(ids) - found)

@@ -505,7 +505,10 @@ func unrouted(t *testing.T, sc *scene) string {
 
 // quarantined keeps an entry in the quarantine.
 func quarantined(fields ...any) func(t *testing.T, sc *scene) string {
-	return func(t *testing.T, sc *scene) string { t.Helper(); return kept(t, sc, "medis:{0}:quarantine", fields...) }
+	return func(t *testing.T, sc *scene) string {
+		t.Helper()
+		return kept(t, sc, "medis:{0}:quarantine", fields...)
+	}
 }
 
 func kept(t *testing.T, sc *scene, stream string, fields ...any) string {

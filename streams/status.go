@@ -133,6 +133,14 @@ func (s *Store) ChannelStatus(ctx context.Context, ids []string) ([]medispatcher
 // IncomingStatus counts the messages before their fan-out.
 func (s *Store) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error) {
 	var st medispatcher.IncomingStatus
+	pipe := s.client.Pipeline()
+	unrouted := make([]*redis.IntCmd, s.cfg.Partitions)
+	for p := range unrouted {
+		unrouted[p] = pipe.XLen(ctx, s.keys.unrouted(p))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+		return st, failed("count unrouted", err)
+	}
 	for p := range s.cfg.Partitions {
 		k := []string{s.keys.incoming(p), s.keys.delayed(p), s.keys.quarantine(p)}
 		rows, err := s.counts(ctx, k, groupFanout)
@@ -144,6 +152,7 @@ func (s *Store) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus
 		st.Buried += c.pending
 		st.Delayed += c.retrying
 		st.Quarantine += c.dead
+		st.Unrouted += unrouted[p].Val()
 		st.OldestMS = max(st.OldestMS, c.oldest)
 	}
 	return st, nil

@@ -28,7 +28,7 @@ func (t trail) from() string {
 	return ms
 }
 
-// Story finds where a message is, among the incoming entries, the delayed ones, and the
+// Story finds where a message is, among the incoming entries, the delayed and the kept ones, and the
 // channels and dead letters of subscriptions, and what was kept of its history. id is the
 // one its producer gave, "<partition>-<entry id>", or what the webhook-id header carried.
 func (s *Store) Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error) {
@@ -39,6 +39,9 @@ func (s *Store) Story(ctx context.Context, id string, subs []string) (medispatch
 	}
 	for _, t := range trails {
 		if err := s.findBeforeFanout(ctx, t, &story); err != nil {
+			return story, err
+		}
+		if err := s.findKept(ctx, t, &story); err != nil {
 			return story, err
 		}
 		if err := s.findCopies(ctx, t, subs, &story); err != nil {

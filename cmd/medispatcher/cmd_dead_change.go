@@ -69,34 +69,38 @@ func (s *state) changeDead(ctx context.Context, sub string, ids []string, done s
 	if err := medispatcher.CheckSubscriptionID(sub); err != nil {
 		return usageError(err.Error())
 	}
+	return s.change(ctx, ids, done, "dead letter", sub,
+		func(ctx context.Context, ids []string) (int, error) { return some(ctx, sub, ids) },
+		func(ctx context.Context, more func(done, all int64) bool) (int64, int64, error) {
+			return all(ctx, sub, more)
+		})
+}
+
+// change does one thing to the messages named, or to all that are there now, of where.
+func (s *state) change(ctx context.Context, ids []string, done, what, where string,
+	some func(context.Context, []string) (int, error),
+	all func(context.Context, func(done, all int64) bool) (done, left int64, err error),
+) error {
 	if len(ids) > 0 {
-		n, err := some(ctx, sub, ids)
+		n, err := some(ctx, ids)
 		if err != nil {
 			return deadError(err)
 		}
-		if err := s.tell(map[string]int{done: n, "missing": len(ids) - n}, "%s: %s %s", sub, counted(int64(n), "dead letter"), done); err != nil {
+		if err := s.tell(map[string]int{done: n, "missing": len(ids) - n}, "%s: %s %s", where, counted(int64(n), what), done); err != nil {
 			return err
 		}
 		if n < len(ids) {
-			return fmt.Errorf("%s not there any more", counted(int64(len(ids)-n), "dead letter"))
+			return fmt.Errorf("%s not there any more", counted(int64(len(ids)-n), what))
 		}
 		return nil
 	}
-	var bar *progressbar.ProgressBar
-	total, _, err := all(ctx, sub, func(n, of int64) bool {
-		if bar == nil {
-			bar = s.progress(of, done)
-		}
-		_ = bar.Set64(min(n, of))
-		return true
-	})
-	if bar != nil {
-		_ = bar.Finish()
-	}
+	bar := s.barOf(done)
+	total, _, err := all(ctx, bar.set)
+	bar.finish()
 	if err != nil {
 		return fmt.Errorf("%d %s before it stopped; repeat it to go on: %w", total, done, s.explain(err))
 	}
-	return s.tell(map[string]int64{done: total}, "%s: %s %s", sub, counted(total, "dead letter"), done)
+	return s.tell(map[string]int64{done: total}, "%s: %s %s", where, counted(total, what), done)
 }
 
 // progress is a bar on a terminal, and nothing elsewhere.

@@ -17,7 +17,8 @@ func (a *app) messageCommand() *cobra.Command {
 		Use:     "message ID",
 		GroupID: groupOperate,
 		Short:   "Show where a message is, and what happened to it",
-		Long: `Show where a message is, for each subscription, and what happened to it.
+		Long: `Show where a message is, for each subscription, and what happened to it. One that nobody wanted, or
+that could not be decoded, is kept: it tells since when, why, and how to replay it.
 
 ID is what publishing printed, or what the header webhook-id carried. Delivered messages are
 gone from Redis: of those only what MEDIS_HISTORY keeps is known.`,
@@ -54,6 +55,11 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 		if err := t.write(s.stdout); err != nil {
 			return err
 		}
+		for _, p := range story.Places {
+			if p.Kept != "" {
+				_, _ = fmt.Fprintf(s.stdout, "\nTo try it again: medispatcher %s replay %s\n", strings.ToLower(string(p.State)), p.Kept)
+			}
+		}
 	}
 	if len(story.Events) > 0 {
 		_, _ = fmt.Fprintln(s.stdout)
@@ -88,6 +94,9 @@ func placeRow(p medispatcher.Place) []string {
 	}
 	if p.Failure != nil {
 		last = shorten(p.Failure.LastError)
+	}
+	if p.Since != nil {
+		next, last = "kept for "+age(time.Since(*p.Since)), shorten(p.Reason)
 	}
 	return []string{orDash(p.Subscription), string(p.State), number(p.Attempt), next, p.Entry, last}
 }

@@ -36,6 +36,9 @@ With --ndjson every line of stdin is a JSON object of these fields:
   delay (1m30s, or ms)
 A bad line is reported with its number, and the rest goes on.
 
+A topic that no subscription wants now is warned of on stderr, once. The message is accepted
+all the same, and kept: medispatcher unrouted replay sends it on when somebody wants it.
+
 A publish whose answer is lost may have been accepted. Repeating it is safe with an
 id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.`,
 		Example: `  medispatcher publish order.created '{"order":42}'
@@ -82,7 +85,7 @@ func (s *state) publish(ctx context.Context, f publishFlags, args []string) erro
 	if m.Body, err = s.body(ctx, args[1:]); err != nil {
 		return err
 	}
-	return s.publishOne(ctx, m)
+	return s.publishOne(ctx, m, s.wishes())
 }
 
 // message is what the flags say of a message.
@@ -151,15 +154,17 @@ func (s *state) checkBody(body []byte) error {
 	return nil
 }
 
-// publishOne publishes a checked message and prints its id.
-func (s *state) publishOne(ctx context.Context, m medispatcher.Message) error {
+// publishOne publishes a checked message, prints its id, and warns if nobody wants it.
+func (s *state) publishOne(ctx context.Context, m medispatcher.Message, w *wishes) error {
 	step, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	id, err := s.store.Publish(step, m)
 	if err != nil {
 		return err
 	}
-	return s.tell(map[string]string{"id": id}, "%s", clean(id))
+	err = s.tell(map[string]string{"id": id}, "%s", clean(id))
+	w.published(ctx, m.Topic)
+	return err
 }
 
 // interruptible is a reader that fails when ctx ends: a read of a terminal or of

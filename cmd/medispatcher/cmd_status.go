@@ -32,6 +32,9 @@ RETRYING  those of BURIED that failed and wait for their next attempt
 DEAD      given up, kept, can be replayed
 OLDEST    age of the oldest message that is not settled
 
+QUARANTINE could not be decoded, UNROUTED was wanted by nobody; both are kept and can be
+replayed: medispatcher quarantine, medispatcher unrouted.
+
 STATE is active, paused, or breaker_open: the worker failed every message lately, so
 dispatchers hold the others back and only try now and then whether it is well again.`,
 		Example: `  medispatcher status --watch
@@ -108,8 +111,8 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	in := st.Incoming
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	ms := func(v int64) string { return age(time.Duration(v) * time.Millisecond) }
-	incoming := table{header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">OLDEST"}}
-	incoming.add(counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), ms(in.OldestMS))
+	incoming := table{header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">UNROUTED", ">OLDEST"}}
+	incoming.add(counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), n(in.Unrouted), ms(in.OldestMS))
 	subs := table{header: []string{"SUBSCRIPTION", "TOPIC", "STATE", ">READY", ">BURIED", ">RETRYING", ">DEAD", ">OLDEST"}}
 	for _, c := range st.Subscriptions {
 		subs.add(c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS))
@@ -155,8 +158,24 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 		if err := t.table.write(w); err != nil {
 			return err
 		}
+		if t.table == &incoming {
+			if _, err := io.WriteString(w, keptLines(in)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// keptLines says what to do about kept messages.
+func keptLines(in medispatcher.IncomingStatus) (lines string) {
+	if in.Unrouted > 0 {
+		lines += fmt.Sprintf("! no subscription wanted %s: medispatcher unrouted ls --newest\n", counted(in.Unrouted, "message"))
+	}
+	if in.Quarantine > 0 {
+		lines += fmt.Sprintf("! %s could not be decoded or copied: medispatcher quarantine ls --newest\n", counted(in.Quarantine, "message"))
+	}
+	return lines
 }
 
 func dispatcherRow(d medispatcher.Dispatcher) []string {

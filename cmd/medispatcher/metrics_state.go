@@ -30,7 +30,7 @@ func newStateCollector(d *daemon, within time.Duration) *stateCollector {
 		up:          desc("redis_up", "1 while Redis answers what a scrape asks."),
 		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready, buried (retrying included), retrying, dead.", "subscription", "state"),
 		oldest:      desc("channel_oldest_age_seconds", "Age of a subscription's oldest message that is not settled.", "subscription"),
-		incoming:    desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, quarantine.", "state"),
+		incoming:    desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, and kept for an operator: quarantine, unrouted.", "state"),
 		incomingAt:  desc("incoming_oldest_age_seconds", "Age of the oldest message before its fan-out."),
 		dispatchers: desc("dispatchers", "Dispatchers that are alive on this Redis."),
 		alerts:      desc("alerts_firing", "Alerts that fire now, by rule.", "rule"),
@@ -65,7 +65,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
-	for state, n := range map[string]int64{"ready": in.Ready, "buried": in.Buried, "delayed": in.Delayed, "quarantine": in.Quarantine} {
+	for state, n := range map[string]int64{"ready": in.Ready, "buried": in.Buried, "delayed": in.Delayed, "quarantine": in.Quarantine, "unrouted": in.Unrouted} {
 		gauge(c.incoming, float64(n), state)
 	}
 	firing := map[string]int{}

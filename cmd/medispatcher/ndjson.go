@@ -18,7 +18,7 @@ func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message)
 	in := interruptible(ctx, s.stdin)
 	defer in.Close()
 	lines := rescue.NewLines(in, rescue.LongestJSON(int64(s.cfg.MaxBody)))
-	published, failed := 0, 0
+	published, failed, w := 0, 0, s.wishes()
 	for n := 1; ; n++ {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
@@ -34,7 +34,7 @@ func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message)
 			if len(bytes.TrimSpace(line)) == 0 {
 				continue
 			}
-			err = s.publishLine(ctx, line, defaults)
+			err = s.publishLine(ctx, line, defaults, w)
 		}
 		var stop stopError
 		switch {
@@ -58,7 +58,7 @@ func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message)
 // stopError is an error that the next line would meet, too.
 type stopError struct{ error }
 
-func (s *state) publishLine(ctx context.Context, line []byte, m medispatcher.Message) error {
+func (s *state) publishLine(ctx context.Context, line []byte, m medispatcher.Message, w *wishes) error {
 	if err := rescue.DecodeNDJSON(line, &m); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (s *state) publishLine(ctx context.Context, line []byte, m medispatcher.Mes
 	if err := s.checkBody(m.Body); err != nil {
 		return err
 	}
-	if err := s.publishOne(ctx, m); err != nil {
+	if err := s.publishOne(ctx, m, w); err != nil {
 		return stopError{err}
 	}
 	return nil

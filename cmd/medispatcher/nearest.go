@@ -1,41 +1,6 @@
 package main
 
-import "strings"
+import "github.com/solate/medispatcher"
 
-// nearest is the candidate that s is most likely a mistyped or shortened form of, "" when
-// none is close.
-func nearest(s string, candidates []string) string {
-	best, bestAt := "", max(2, len(s)/4)+1
-	for _, c := range candidates {
-		if len(s) > 2 && strings.HasPrefix(c, s) {
-			return c
-		}
-	}
-	for _, c := range candidates {
-		if d := distance(s, c); d < bestAt {
-			best, bestAt = c, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance: the insertions, removals and replacements of
-// one byte that make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
+// nearest is the candidate that s is most likely a mistyped form of.
+func nearest(s string, candidates []string) string { return medispatcher.Nearest(s, candidates) }

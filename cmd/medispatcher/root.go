@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
 )
 
 // runE is what cobra calls.
@@ -103,7 +105,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.serveCommand(), a.devCommand(), a.receiveCommand(),
 		a.publishCommand(), a.subCommand(),
-		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(), a.purgeCommand(), a.recoverCommand(),
+		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(),
+		a.keptCommand(medispatcher.PlaceUnrouted), a.keptCommand(medispatcher.PlaceQuarantine), a.purgeCommand(), a.recoverCommand(),
 		a.alertCommand(), a.doctorCommand(), a.benchCommand(), a.configCommand(),
 	)
 	root.InitDefaultHelpFlag()

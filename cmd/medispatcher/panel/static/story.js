@@ -56,7 +56,7 @@ export async function story() {
     const found = find.querySelector('[data-found]');
     const inner = el('div');
     const told = await storyOf(find.elements.id.value.trim(), inner);
-    if (told === 'gone') inner.replaceChildren(el('p', {}, 'Nothing is known of it: every subscription has it, nobody wanted it, or it never was. MEDIS_HISTORY keeps what happens to messages.'));
+    if (told === 'gone') inner.replaceChildren(el('p', {}, 'Nothing is known of it: every subscription has it, it was purged, or it never was. MEDIS_HISTORY keeps what happens to messages.'));
     if (told === 'unknown') inner.replaceChildren(el('p', { class: 'error' }, 'The dispatcher does not answer. Try again.'));
     found.replaceChildren(inner);
   });
