@@ -240,7 +240,8 @@ func (d *daemon) close() error {
 func (d *daemon) handler() http.Handler {
 	return panel.New(panel.Config{
 		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.rules(),
-	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Alerts: alertBook{d}, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
+	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Alerts: alertBook{d}, Kept: keptBook{d.store, d},
+		Router: func() *medispatcher.Router { return d.registry.Snapshot().Router }, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
 }
 
 // applyChanges hands every change of the subscriptions to the scheduler.

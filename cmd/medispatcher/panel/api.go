@@ -10,6 +10,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/solate/medispatcher"
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 	tagMessages      = "messages"
 	tagSubscriptions = "subscriptions"
 	tagDead          = "dead letters"
+	tagKept          = "kept messages"
 	tagStatus        = "status"
 	tagAlerts        = "alerts"
 	tagHealth        = "health"
@@ -41,6 +44,8 @@ type api struct {
 	store    Store
 	kicker   Kicker
 	alerts   Alerts
+	kept     Kept
+	router   func() *medispatcher.Router
 	ready    func() error
 	log      *slog.Logger
 	huma     huma.API
@@ -49,7 +54,7 @@ type api struct {
 // newAPI registers every route on mux.
 func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a := &api{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, kicker: deps.Kicker, alerts: deps.Alerts, ready: deps.Ready, log: deps.Log,
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kicker: deps.Kicker, alerts: deps.Alerts, kept: deps.Kept, router: deps.Router, ready: deps.Ready, log: deps.Log,
 		huma: humago.New(mux, humaConfig(cfg)),
 	}
 	a.describeSubscription()
@@ -57,6 +62,7 @@ func newAPI(cfg Config, deps Deps, mux humago.Mux) {
 	a.subscriptionRoutes()
 	a.channelRoutes()
 	a.deadRoutes()
+	a.keptRoutes()
 	a.historyRoutes()
 	a.storyRoutes()
 	a.statusRoutes()
@@ -81,6 +87,7 @@ func humaConfig(cfg Config) huma.Config {
 		{Name: tagMessages, Description: "Publishing"},
 		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
 		{Name: tagDead, Description: "Messages whose attempts are exhausted, kept whole"},
+		{Name: tagKept, Description: "Messages that reached no channel: nobody wanted them, or they could not be decoded"},
 		{Name: tagStatus, Description: "What is waiting, and who works on it"},
 		{Name: tagAlerts, Description: "What fires, and the last notices"},
 		{Name: tagHealth, Description: "For probes; open to everybody"},

@@ -60,12 +60,7 @@ func (a *api) deadChangeRoutes(path string) {
 			"all that there were when the request began." + remaining,
 		Errors:    append(slices.Clone(errs), http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge),
 		Responses: ok("200", "How many", replayed),
-	}, &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {
-		Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
-			"ids": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
-		}},
-		Example: map[string]any{"ids": []string{exampleLetter.ID}},
-	}}}, a.replayDead)
+	}, idsBody(exampleLetter.ID), a.replayDead)
 	route(a, huma.Operation{
 		OperationID: "purge-dead-letters", Method: http.MethodDelete, Path: path,
 		Summary: "Throw dead letters away", Tags: []string{tagDead},
@@ -79,25 +74,21 @@ func (a *api) replayDead(ctx context.Context, in *replayInput) (*deadChangeOutpu
 	if err != nil {
 		return nil, err
 	}
-	ids, err := readIDs(raw)
+	ids, err := readIDs(raw, "dead letters")
 	if err != nil {
 		return nil, err
 	}
-	return a.changeDead(ctx, in.ID, ids, deadSteps{
-		done: "replayed", some: a.store.Replay, all: a.store.ReplayAll,
-		note: func(c *deadChange, n int64) { c.Replayed = &n },
-	})
+	steps := deadSteps{done: "replayed", note: func(c *deadChange, n int64) { c.Replayed = &n }}
+	return a.changeDead(ctx, in.ID, ids, steps, a.store.Replay, a.store.ReplayAll)
 }
 
 func (a *api) purgeDead(ctx context.Context, in *purgeDeadInput) (*deadChangeOutput, error) {
-	return a.changeDead(ctx, in.ID, in.Letters, deadSteps{
-		done: "purged", some: a.store.PurgeDead, all: a.store.PurgeAllDead, parameter: "id",
-		note: func(c *deadChange, n int64) { c.Purged = &n },
-	})
+	steps := deadSteps{done: "purged", parameter: "id", note: func(c *deadChange, n int64) { c.Purged = &n }}
+	return a.changeDead(ctx, in.ID, in.Letters, steps, a.store.PurgeDead, a.store.PurgeAllDead)
 }
 
-// readIDs reads {"ids":[…]}, or nothing.
-func readIDs(raw []byte) ([]string, error) {
+// readIDs reads {"ids":[…]} of what, or nothing.
+func readIDs(raw []byte, what string) ([]string, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, nil
 	}
@@ -114,50 +105,72 @@ func readIDs(raw []byte) ([]string, error) {
 		return nil, invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"ids":["0-1700000000000-0"]}, nor empty: %v`, err)}})
 	}
 	if body.IDs != nil && len(body.IDs) == 0 {
-		return nil, invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name dead letters, or leave ids out to mean all of them"}})
+		return nil, invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})
 	}
 	return body.IDs, nil
 }
 
-// deadSteps are the two ways to do one thing to dead letters.
+// deadSteps are the two ways to do one thing to dead letters, or to kept messages.
 type deadSteps struct {
-	done string
-	some func(ctx context.Context, id string, letters []string) (int, error)
-	all  func(ctx context.Context, id string, more func(done, all int64) bool) (done, left int64, err error)
-	note func(c *deadChange, n int64)
+	done, what string
+	some       func(ctx context.Context, ids []string) (int, error)
+	all        func(ctx context.Context, more func(done, all int64) bool) (done, left int64, err error)
+	note       func(c *deadChange, n int64)
 
-	parameter string // that names the letters; else they stand in the body, as "ids"
+	parameter string // that names them; else they stand in the body, as "ids"
 }
 
-func (a *api) changeDead(ctx context.Context, id string, letters []string, steps deadSteps) (*deadChangeOutput, error) {
+func (a *api) changeDead(ctx context.Context, id string, letters []string, steps deadSteps,
+	some func(ctx context.Context, id string, letters []string) (int, error),
+	all func(ctx context.Context, id string, more func(done, all int64) bool) (done, left int64, err error),
+) (*deadChangeOutput, error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	if err := a.known(ctx, id); err != nil {
 		return nil, err
 	}
-	var out deadChange
-	var n int64
-	var err error
-	if len(letters) > 0 {
+	steps.what = "dead letters"
+	steps.some = func(ctx context.Context, ids []string) (int, error) { return some(ctx, id, ids) }
+	steps.all = func(ctx context.Context, more func(done, all int64) bool) (int64, int64, error) {
+		return all(ctx, id, more)
+	}
+	out, n, err := a.change(ctx, letters, steps)
+	if err != nil {
+		return nil, err
+	}
+	a.log.Info("dead letters "+steps.done, "subscription", id, "by", medispatcher.Actor(ctx), "count", n, "remaining", out.Body.Remaining)
+	return out, nil
+}
+
+// change does it to those named, or to all; n is how many that were.
+func (a *api) change(ctx context.Context, ids []string, steps deadSteps) (out *deadChangeOutput, n int64, err error) {
+	out = &deadChangeOutput{}
+	if len(ids) > 0 {
 		var found int
-		found, err = steps.some(ctx, id, letters)
+		found, err = steps.some(ctx, ids)
 		n = int64(found)
-		slices.Sort(letters)
-		out.Missing = int64(len(slices.Compact(letters))) - n
+		slices.Sort(ids)
+		out.Body.Missing = int64(len(slices.Compact(ids))) - n
 	} else {
 		until := time.Now().Add(deadFor)
-		n, out.Remaining, err = steps.all(ctx, id, func(int64, int64) bool { return time.Now().Before(until) })
-	}
-	if problems, bad := errors.AsType[medispatcher.Problems](err); bad {
-		for i := range problems {
-			problems[i].Field = cmp.Or(steps.parameter, problems[i].Field)
-		}
-		return nil, invalid(problems)
+		n, out.Body.Remaining, err = steps.all(ctx, func(int64, int64) bool { return time.Now().Before(until) })
 	}
 	if err != nil {
-		return nil, unavailable(fmt.Sprintf("%d dead letters are %s, not all", n, steps.done), err)
+		return nil, n, changeFailed(err, steps.parameter, fmt.Sprintf("%d %s are %s, not all", n, steps.what, steps.done))
 	}
-	a.log.Info("dead letters "+steps.done, "subscription", id, "by", medispatcher.Actor(ctx), "count", n, "remaining", out.Remaining)
-	steps.note(&out, n)
-	return &deadChangeOutput{out}, nil
+	steps.note(&out.Body, n)
+	return out, n, nil
+}
+
+// changeFailed makes the problem document of a change that ended early. parameter, if not empty, is where the request
+// named what was to be changed.
+func changeFailed(err error, parameter, done string) error {
+	problems, bad := errors.AsType[medispatcher.Problems](err)
+	if !bad {
+		return unavailable(done, err)
+	}
+	for i := range problems {
+		problems[i].Field = cmp.Or(parameter, problems[i].Field)
+	}
+	return invalid(problems)
 }

@@ -107,6 +107,30 @@ func (still) PurgeAllDead(context.Context, string, func(done, all int64) bool) (
 	return 1, 0, nil
 }
 
+func (still) ListKept(context.Context, medispatcher.KeptPlace, medispatcher.KeptQuery) ([]medispatcher.Kept, error) {
+	return nil, nil
+}
+
+func (still) ReadKept(context.Context, medispatcher.KeptPlace, string) (k medispatcher.Kept, _ error) {
+	return k, nil
+}
+
+func (still) ReplayKept(context.Context, medispatcher.KeptPlace, []string) (d medispatcher.KeptDone, _ error) {
+	return d, nil
+}
+
+func (still) ReplayAllKept(context.Context, medispatcher.KeptPlace, func(done, all int64) bool) (d medispatcher.KeptDone, _ error) {
+	return d, nil
+}
+
+func (still) PurgeKept(_ context.Context, _ medispatcher.KeptPlace, ids []string) (int, error) {
+	return len(ids), nil
+}
+
+func (still) PurgeAllKept(context.Context, medispatcher.KeptPlace, func(done, all int64) bool) (done, left int64, err error) {
+	return 1, 0, nil
+}
+
 type openAPI struct {
 	OpenAPI string `json:"openapi"`
 	Info    struct {
@@ -159,7 +183,7 @@ func document(t *testing.T, h http.Handler) openAPI {
 
 func stillHandler() http.Handler {
 	return New(Config{Version: "1.2.3", Token: "s3cret", Rules: testRules}, Deps{
-		Registry: still{}, Store: still{}, Kicker: still{}, Alerts: still{}, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Registry: still{}, Store: still{}, Kicker: still{}, Alerts: still{}, Kept: still{}, Router: func() *medispatcher.Router { return medispatcher.NewRouter(nil) }, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -185,7 +209,7 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 	}
 
 	ids := map[string]bool{}
-	fill := strings.NewReplacer("{topic}", "order.created", "{id}", "billing", "{letter}", "0-1-1")
+	fill := strings.NewReplacer("{topic}", "order.created", "{id}", "billing", "{letter}", "0-1-1", "{message}", "0-1-1")
 	for path, operations := range doc.Paths {
 		for method, op := range operations {
 			if op.OperationID == "" || ids[op.OperationID] || op.Summary == "" || len(op.Tags) == 0 {
@@ -196,7 +220,7 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			if open == (len(op.Security) > 0) || open == (op.Responses["401"] != nil) {
 				t.Errorf("%s %s: security %v, open %v", method, path, op.Security, open)
 			}
-			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "patch-subscription", "replay-dead-letters"}, op.OperationID) {
+			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine"}, op.OperationID) {
 				t.Errorf("%s: body documented: %v", op.OperationID, takesBody)
 			}
 			w := httptest.NewRecorder()

@@ -28,6 +28,8 @@ type fake struct {
 
 	arriving int64 // messages that arrive while a subscription is being removed
 	letters  []medispatcher.DeadLetter
+	kept     map[medispatcher.KeptPlace][]medispatcher.Kept // the oldest first
+	refused  string                                         // id of a kept message that cannot be replayed
 	failing  []medispatcher.Failing
 	many     bool                   // topics
 	held     []medispatcher.Breaker // by dispatcher "a"
@@ -168,7 +170,9 @@ func (f *fake) ChannelStatus(_ context.Context, ids []string) ([]medispatcher.Ch
 }
 
 func (f *fake) IncomingStatus(context.Context) (medispatcher.IncomingStatus, error) {
-	return medispatcher.IncomingStatus{Ready: 3, OldestMS: 12}, f.fails("incoming")
+	return medispatcher.IncomingStatus{
+		Ready: 3, OldestMS: 12, Quarantine: int64(len(f.kept[medispatcher.PlaceQuarantine])), Unrouted: int64(len(f.kept[medispatcher.PlaceUnrouted])),
+	}, f.fails("incoming")
 }
 
 func (f *fake) Dispatchers(context.Context) ([]medispatcher.Dispatcher, error) {
@@ -328,4 +332,83 @@ func (f *fake) Story(_ context.Context, id string, subs []string) (medispatcher.
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Ready, Subscription: subs[0]})
 	}
 	return story, f.fails("story")
+}
+
+// router is of the subscriptions there are.
+func (f *fake) router() *medispatcher.Router {
+	subs, _, _ := f.Subscriptions(context.Background())
+	return medispatcher.NewRouter(subs)
+}
+
+func (f *fake) ListKept(_ context.Context, place medispatcher.KeptPlace, q medispatcher.KeptQuery) ([]medispatcher.Kept, error) {
+	if err := f.fails("kept"); err != nil {
+		return nil, err
+	}
+	list := slices.Clone(f.kept[place])
+	if q.Newest {
+		slices.Reverse(list)
+	}
+	if q.After != "" {
+		at := slices.IndexFunc(list, func(k medispatcher.Kept) bool { return k.ID == q.After })
+		if at < 0 {
+			return nil, medispatcher.FieldError{Field: "id", Problem: "no id"}
+		}
+		list = list[at+1:]
+	}
+	list = list[:min(len(list), q.Limit)]
+	for i := range list {
+		list[i].Message.Body, list[i].Fields = nil, nil
+	}
+	return list, nil
+}
+
+func (f *fake) ReadKept(_ context.Context, place medispatcher.KeptPlace, id string) (medispatcher.Kept, error) {
+	for _, k := range f.kept[place] {
+		if k.ID == id {
+			return k, f.fails("kept")
+		}
+	}
+	return medispatcher.Kept{}, fmt.Errorf("%s message %s: %w", place, id, medispatcher.ErrNotFound)
+}
+
+func (f *fake) ReplayKept(_ context.Context, place medispatcher.KeptPlace, ids []string) (done medispatcher.KeptDone, err error) {
+	if slices.Contains(ids, f.refused) && f.refused != "" {
+		done.Refuse(f.refused, "it would come back")
+		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == f.refused })
+	}
+	n, err := f.takeKept("replaykept", place, ids)
+	done.Replayed, done.Missing = int64(n), int64(len(ids)-n)
+	return done, err
+}
+
+func (f *fake) ReplayAllKept(_ context.Context, place medispatcher.KeptPlace, _ func(done, all int64) bool) (done medispatcher.KeptDone, err error) {
+	done.Replayed = int64(len(f.kept[place]))
+	if err := f.fails("replaykept"); err != nil {
+		return done, err
+	}
+	delete(f.kept, place)
+	return done, nil
+}
+
+func (f *fake) PurgeKept(_ context.Context, place medispatcher.KeptPlace, ids []string) (int, error) {
+	return f.takeKept("purgekept", place, ids)
+}
+
+func (f *fake) PurgeAllKept(_ context.Context, place medispatcher.KeptPlace, _ func(done, all int64) bool) (done, left int64, err error) {
+	done = int64(len(f.kept[place]))
+	delete(f.kept, place)
+	return done, 0, f.fails("purgekept")
+}
+
+// takeKept removes kept messages.
+func (f *fake) takeKept(step string, place medispatcher.KeptPlace, ids []string) (n int, err error) {
+	for i, id := range ids {
+		if !strings.HasPrefix(id, "0-") {
+			return 0, medispatcher.Problems{{Field: fmt.Sprintf("ids[%d]", i), Problem: "no id"}}
+		}
+	}
+	before := len(f.kept[place])
+	f.kept[place] = slices.DeleteFunc(f.kept[place], func(k medispatcher.Kept) bool { return slices.Contains(ids, k.ID) })
+	f.steps = append(f.steps, step)
+	return before - len(f.kept[place]), f.fails(step)
 }

@@ -36,6 +36,8 @@ type pages struct {
 	cfg      Config
 	registry Registry
 	store    Store
+	kept     Kept
+	router   func() *medispatcher.Router
 	ready    func() error
 	log      *slog.Logger
 	sessions *sessions // nil: nobody is asked for a token
@@ -47,13 +49,13 @@ type pages struct {
 // newPages registers the pages on mux.
 func newPages(cfg Config, deps Deps, s *sessions, mux *http.ServeMux) *pages {
 	p := &pages{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, ready: deps.Ready, log: deps.Log, sessions: s, static: embedded(),
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, router: deps.Router, ready: deps.Ready, log: deps.Log, sessions: s, static: embedded(),
 	}
 	p.state.read = func(ctx context.Context) (medispatcher.Status, error) {
 		return operate.Status(ctx, p.registry, p.store)
 	}
 	p.alerts.read = func(ctx context.Context) (medispatcher.Alerts, error) { return deps.Alerts.Alerts(ctx) }
-	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
+	routes := map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /{$}":                                   p.overview,
 		"GET /subscriptions":                         p.list,
 		"GET /subscribe":                             p.subscribe,
@@ -67,7 +69,12 @@ func newPages(cfg Config, deps Deps, s *sessions, mux *http.ServeMux) *pages {
 		"GET " + signInPath:                          p.signIn,
 		"POST " + signInPath:                         p.signInWith,
 		"POST " + signOutPath:                        p.signOut,
-	} {
+	}
+	for _, place := range medispatcher.KeptPlaces {
+		path := "GET " + keptLink(place)
+		routes[path], routes[path+"/{message}"], routes[path+"/{message}/body"] = p.keptList(place), p.keptOne(place), p.keptFile(place)
+	}
+	for pattern, h := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 			defer cancel()
@@ -106,6 +113,7 @@ var views = sync.OnceValue(func() map[string]*template.Template {
 type view struct {
 	Name    string // of the template, which is the page's
 	Title   string
+	Page    string // its path, to the second slash
 	Static  string // where the static files are
 	Version string
 	Signed  bool // there is a session that can be ended
@@ -118,7 +126,7 @@ type view struct {
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) error {
 	_, cookieErr := r.Cookie(sessionCookie)
 	v := view{
-		Name: name, Title: title, Static: p.static.base(), Version: p.cfg.Version, Now: time.Now(), Data: data,
+		Name: name, Title: title, Page: "/" + strings.SplitN(r.URL.Path, "/", 3)[1], Static: p.static.base(), Version: p.cfg.Version, Now: time.Now(), Data: data,
 		Signed: p.sessions != nil && cookieErr == nil, Live: r.Header.Get(liveHeader) != "",
 	}
 	var b bytes.Buffer

@@ -161,15 +161,34 @@ func letterMatches(l *medispatcher.DeadLetter, q string) bool {
 
 type header struct{ Name, Value string }
 
-type letterData struct {
-	Sub      string
-	Letter   medispatcher.DeadLetter
+// messageData is a message as a page shows it whole.
+type messageData struct {
+	Message  medispatcher.Message
+	File     string // link to the body as a file
 	Headers  []header
 	Body     string
 	Cut      bool // Body is only the beginning
 	Indented bool
 	Binary   bool // it is not UTF-8
-	Lasted   string
+}
+
+func messageOf(m medispatcher.Message, file string) messageData {
+	d := messageData{Message: m, File: file, Binary: !utf8.Valid(m.Body)}
+	d.Body, d.Cut, d.Indented = bodyText(m.Body)
+	if lines := headerLines(m.Headers); lines != "" {
+		for line := range strings.SplitSeq(lines, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			d.Headers = append(d.Headers, header{name, value})
+		}
+	}
+	return d
+}
+
+type letterData struct {
+	messageData
+	Sub    string
+	Letter medispatcher.DeadLetter
+	Lasted string
 }
 
 func (p *pages) letter(w http.ResponseWriter, r *http.Request) error {
@@ -177,14 +196,8 @@ func (p *pages) letter(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := letterData{Sub: r.PathValue("id"), Letter: l, Binary: !utf8.Valid(l.Message.Body)}
-	d.Body, d.Cut, d.Indented = bodyText(l.Message.Body)
-	if lines := headerLines(l.Message.Headers); lines != "" {
-		for line := range strings.SplitSeq(lines, "\n") {
-			name, value, _ := strings.Cut(line, ": ")
-			d.Headers = append(d.Headers, header{name, value})
-		}
-	}
+	sub := r.PathValue("id")
+	d := letterData{Sub: sub, Letter: l, messageData: messageOf(l.Message, deadLink(sub)+"/"+l.ID+"/body")}
 	if f := l.Failure; f != nil {
 		d.Lasted = words(f.LastAt.Sub(f.FirstAt))
 	}
@@ -204,10 +217,15 @@ func (p *pages) letterBody(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	writeFile(w, l.ID, l.Message.Body)
+	return nil
+}
+
+// writeFile answers with a file that no browser shows.
+func writeFile(w http.ResponseWriter, name string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.txt"`, l.ID))
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.txt"`, name))
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	_, _ = w.Write(l.Message.Body)
-	return nil
+	_, _ = w.Write(body)
 }

@@ -155,7 +155,11 @@ func (p *pages) findings(d *overviewData) []finding {
 		add("warn", plural(t.Retrying, "message")+" failed and will be tried again.", "See why below.", listLink("retrying"), "Show them")
 	}
 	if d.Incoming.Quarantine > 0 {
-		add("warn", quarantined(d.Incoming.Quarantine), "The DATA log says why (DECODERR).")
+		add("warn", quarantined(d.Incoming.Quarantine), "Each tells why; replay or throw them away.", "/quarantine", "Quarantine")
+	}
+	if n := d.Incoming.Unrouted; n > 0 {
+		text := plural(n, "message") + " that no subscription wanted."
+		add("warn", text, "A topic may be mistyped, or a subscription missing. Then replay them; or throw them away.", "/unrouted", "Unrouted messages")
 	}
 	if t.Paused > 0 {
 		add("note", plural(t.Paused, "subscription")+" paused.", "Their messages wait until somebody resumes them.", listLink(medispatcher.Paused), "Show them")
@@ -165,9 +169,9 @@ func (p *pages) findings(d *overviewData) []finding {
 
 func quarantined(n int64) string {
 	if n == 1 {
-		return "1 incoming entry could not be decoded and is in the quarantine."
+		return "1 entry could not be decoded or copied and is in the quarantine."
 	}
-	return number(n) + " incoming entries could not be decoded and are in the quarantine."
+	return number(n) + " entries could not be decoded or copied and are in the quarantine."
 }
 
 // listLink is the list of subscriptions of one state.

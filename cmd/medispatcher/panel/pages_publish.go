@@ -15,6 +15,7 @@ const watchShown = 20
 type publishData struct {
 	Topic    string
 	Wrong    string // what is wrong with the topic
+	Near     string // the topic that was probably meant, when nobody wants this one
 	MaxBody  int64
 	Rows     []row
 	More     int
@@ -40,6 +41,9 @@ func (p *pages) publish(w http.ResponseWriter, r *http.Request) error {
 		if s.Wants(d.Topic) {
 			matching = append(matching, s)
 		}
+	}
+	if len(matching) == 0 {
+		d.Near = p.router().Nearest(d.Topic)
 	}
 	slices.SortFunc(matching, func(x, y medispatcher.Subscription) int { return cmp.Compare(x.ID, y.ID) })
 	d.More = max(0, len(matching)-watchShown)

@@ -203,7 +203,7 @@ func TestList(t *testing.T) {
 		m.list = append(m.list, medispatcher.Subscription{ID: fmt.Sprintf("sub-%05d", i), Topic: fmt.Sprintf("order.t%d", i%100), Paused: i%1000 == 7})
 	}
 	h := panel.New(panel.Config{Rules: rules}, panel.Deps{
-		Registry: m, Store: m, Kicker: m, Alerts: m, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Registry: m, Store: m, Kicker: m, Alerts: m, Kept: m, Router: anyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	for path, want := range map[string][]string{
 		"/subscriptions":                             {"1–50 of 10,000", ">sub-00000</a>", ">sub-00049</a>", "Page 1 of 200"},
@@ -411,7 +411,7 @@ func TestWrongTokens(t *testing.T) {
 	const token = "the-right-token-of-it"
 	var log strings.Builder
 	f := newFake()
-	h := panel.New(panel.Config{Token: token}, panel.Deps{Registry: f, Store: f, Kicker: f, Alerts: f, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h := panel.New(panel.Config{Token: token}, panel.Deps{Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Router: anyTopic, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	codes := map[int]int{}
 	for range 50 {
 		codes[get(t, h, subs, "Authorization", "Bearer another-"+token).Code]++

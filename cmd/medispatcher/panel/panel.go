@@ -73,9 +73,12 @@ type Deps struct {
 	Store    Store
 	Kicker   Kicker
 	Alerts   Alerts
-	Metrics  http.Handler // of /metrics; nil: there is none
-	Ready    func() error // why this dispatcher cannot work now; it must answer at once
-	Log      *slog.Logger
+	Kept     Kept
+	// Router is the subscriptions in force, as this dispatcher knows them: it must answer at once.
+	Router  func() *medispatcher.Router
+	Metrics http.Handler // of /metrics; nil: there is none
+	Ready   func() error // why this dispatcher cannot work now; it must answer at once
+	Log     *slog.Logger
 }
 
 // New makes the handler of every route.

@@ -29,7 +29,7 @@ type request struct {
 
 func handler(f *fake, cfg panel.Config) http.Handler {
 	return panel.New(cfg, panel.Deps{
-		Registry: f, Store: f, Kicker: f, Alerts: f, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
+		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Router: f.router, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -204,7 +204,7 @@ func TestRoutes(t *testing.T) {
 		{name: "purge dead, none", q: request{method: "DELETE", path: subs + "/none/dead"}, status: 404},
 
 		{name: "status", q: request{method: "GET", path: "/api/v1/status"}, counts: full, status: 200, says: []string{
-			`"incoming":{"ready":3,"buried":0,"delayed":0,"quarantine":0,"oldest_ms":12}`,
+			`"incoming":{"ready":3,"buried":0,"delayed":0,"quarantine":0,"unrouted":0,"oldest_ms":12}`,
 			`"subscriptions":[{"id":"billing","topic":"order.*","state":"active","ready":12,"buried":3,"retrying":0,"dead":2,"oldest_ms":0}]`, `"revision":7`}},
 		{name: "status, a breaker", q: request{method: "GET", path: "/api/v1/status"}, held: true, status: 200, says: []string{
 			`"state":"breaker_open"`, `"oldest_ms":0,"held_by":[{"dispatcher":"a","since":"2026-01-01T00:00:00Z"}]}]`, `"held":[{"subscription":"billing"`}},

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // forwardPrefix begins the request headers that become headers of the message.
@@ -29,7 +30,8 @@ type publishInput struct {
 }
 
 type published struct {
-	ID string `json:"id" doc:"The message's id, the same that webhook-id is made of" example:"0-1767225600000-0"`
+	ID      string `json:"id" doc:"The message's id, the same that webhook-id is made of" example:"0-1767225600000-0"`
+	Warning string `json:"warning,omitempty" doc:"No subscription wants the topic now. The message is accepted all the same, and kept among the unrouted ones." example:"no subscription wants the topic order.craeted now; did you mean order.created?"`
 }
 
 type publishOutput struct{ Body published }
@@ -80,7 +82,7 @@ func (a *api) publish(ctx context.Context, in *publishInput) (*publishOutput, er
 	if err != nil {
 		return nil, unavailable("not accepted", err)
 	}
-	return &publishOutput{published{id}}, nil
+	return &publishOutput{published{id, operate.Unwanted(a.router(), m.Topic)}}, nil
 }
 
 // forwarded collects the message's own headers, by lower-case name: HTTP has no case in them.

@@ -32,7 +32,7 @@ func (a *api) statusRoutes() {
 			"state is active, paused or breaker_open: held_by then names the dispatchers that hold the messages back, because the worker fails all of them.",
 		Errors: []int{http.StatusServiceUnavailable},
 		Responses: ok("200", "The state of the whole system", map[string]any{
-			"incoming": map[string]any{"ready": 3, "buried": 0, "delayed": 1, "quarantine": 0, "oldest_ms": 12},
+			"incoming": map[string]any{"ready": 3, "buried": 0, "delayed": 1, "quarantine": 0, "unrouted": 2, "oldest_ms": 12},
 			"subscriptions": []any{map[string]any{"id": "billing", "topic": "order.*", "state": medispatcher.BreakerOpen,
 				"ready": 120, "buried": 8, "retrying": 8, "dead": 1, "oldest_ms": 5200,
 				"held_by": []any{map[string]any{"dispatcher": "host-1-4711", "since": since}}}},

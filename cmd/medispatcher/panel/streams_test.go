@@ -18,6 +18,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/amender"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
@@ -42,6 +43,27 @@ type kicker struct{ *streams.Store }
 func (k kicker) Kick(ctx context.Context, id string) (int, error) {
 	report, err := amender.Run(ctx, k.Store, amender.Options{Partitions: k.Partitions(), Subs: []string{id}, Force: true})
 	return report.Kicked(), err
+}
+
+// keptBook replays by the rules of a dispatcher whose subscriptions want everything.
+type keptBook struct{ *streams.Store }
+
+var keptRules = streams.KeptRules{
+	MaxBody: 1000, DecodeItem: rescue.DecodeItem,
+	Wanted: func(topic string) bool { return len(anyTopic().Route(topic)) > 0 }, Exists: func(string) bool { return true },
+}
+
+func (b keptBook) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (medispatcher.KeptDone, error) {
+	return b.Store.ReplayKept(ctx, place, ids, keptRules)
+}
+
+func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (medispatcher.KeptDone, error) {
+	return b.Store.ReplayAllKept(ctx, place, keptRules, more)
+}
+
+// anyTopic is the subscriptions in force where somebody wants every topic.
+func anyTopic() *medispatcher.Router {
+	return medispatcher.NewRouter([]medispatcher.Subscription{{ID: "all", Topic: ">"}})
 }
 
 var (
@@ -90,7 +112,7 @@ func TestOnRealStore(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
 	server := httptest.NewServer(panel.New(panel.Config{MaxBody: 1000, Rules: rules}, panel.Deps{
-		Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
+		Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Kept: keptBook{store}, Router: anyTopic, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
@@ -187,7 +209,7 @@ func TestOperating(t *testing.T) {
 		store := env.Open(t, cfg)
 		reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
 		server := httptest.NewServer(panel.New(panel.Config{Rules: rules}, panel.Deps{
-			Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+			Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Kept: keptBook{store}, Router: anyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 		}))
 		t.Cleanup(server.Close)
 		t.Cleanup(http.DefaultClient.CloseIdleConnections)

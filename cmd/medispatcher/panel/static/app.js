@@ -143,21 +143,24 @@ const selected = () => [...document.querySelectorAll('[data-letter]:checked')].m
 const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
 
 // outcome says in words what an answer of the API says.
-function outcome(a, done) {
+function outcome(a, done, what) {
   const parts = [];
   if (a.ready !== undefined && a.buried !== undefined) parts.push(`${a.ready.toLocaleString('en')} READY and ${a.buried.toLocaleString('en')} BURIED messages.`);
   if (a.kicked !== undefined) parts.push(`${count(a.kicked, 'message')}.`);
-  for (const name of ['replayed', 'purged']) if (a[name] !== undefined) parts.push(`${count(a[name], 'dead letter')}.`);
+  for (const name of ['replayed', 'purged']) if (a[name] !== undefined) parts.push(`${count(a[name], what)}.`);
+  if (a.unwanted) parts.push(`No subscription wants ${a.unwanted.toLocaleString('en')} of them now: they are kept as unrouted.`);
+  if (a.refused) parts.push(`${count(a.refused, what)} stay${a.refused === 1 ? 's' : ''}: ${a.refusals[0].problem}.`);
   for (const r of a.receivers || []) parts.push(`${r.receiver}: ${r.sent ? 'has it' : r.error}.`);
-  if (a.missing) parts.push(`${count(a.missing, 'letter')} of them ${a.missing === 1 ? 'was' : 'were'} not there any more.`);
+  if (a.missing) parts.push(`${count(a.missing, what)} of them ${a.missing === 1 ? 'was' : 'were'} not there any more.`);
   return [done, ...parts].join(' ');
 }
 
 async function act(button) {
   const d = button.dataset;
   const ids = d.ids ? selected() : null;
+  const what = d.what || 'dead letter';
   let title = d.ask;
-  if (ids) title = title.replace('the selected dead letters', count(ids.length, 'selected dead letter'));
+  if (ids) title = title.replace(`the selected ${what}s`, count(ids.length, `selected ${what}`));
   if (!await ask({ title, text: d.text, yes: d.yes, danger: button.classList.contains('danger'), word: d.type })) {
     button.focus();
     return;
@@ -170,23 +173,23 @@ async function act(button) {
   if (d.ids === 'query') url += `?${new URLSearchParams(ids.map((id) => ['id', id]))}`;
   const total = {};
   try {
-    for (;;) { // many dead letters take several requests
+    for (;;) { // many take several requests
       const r = await fetch(url, { method: d.method, body, headers: body ? { 'Content-Type': 'application/json' } : {} });
       if (!r.ok) throw new Error(await problemText(r));
       const a = r.status === 204 ? {} : await r.json();
-      for (const name of ['replayed', 'purged', 'missing']) if (a[name]) total[name] = (total[name] || 0) + a[name];
+      for (const name of ['replayed', 'purged', 'missing', 'unwanted']) if (a[name]) total[name] = (total[name] || 0) + a[name];
       if (a.remaining > 0) {
-        say(`${count(total.replayed || total.purged || 0, 'dead letter')} done, ${a.remaining.toLocaleString('en')} to go …`);
+        say(`${count(total.replayed || total.purged || 0, what)} done, ${a.remaining.toLocaleString('en')} to go …`);
         continue;
       }
       if (r.headers.get('ETag') && a.id) document.dispatchEvent(new CustomEvent('written', { detail: { doc: a, etag: r.headers.get('ETag') } }));
-      const text = outcome({ ...a, ...total }, d.done);
+      const text = outcome({ ...a, ...total }, a.refused && !a.replayed ? 'Not replayed.' : d.done, what);
       if (d.then) {
         sessionStorage.setItem('notice', text);
         location.assign(d.then);
         return;
       }
-      say(text, (a.receivers || []).some((r) => !r.sent));
+      say(text, a.refused > 0 || (a.receivers || []).some((r) => !r.sent));
       break;
     }
   } catch (e) {

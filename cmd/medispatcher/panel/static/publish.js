@@ -54,8 +54,8 @@ export function publishing({ update, setAddress }) {
         const p = await problemOf(r);
         return showProblems(form, p.errors || [], `Not published: ${p.detail}`);
       }
-      const { id } = await r.json();
-      const state = el('p', {}, 'Redis has it.');
+      const { id, warning } = await r.json();
+      const state = el('p', {}, warning ? `Redis has it, but ${warning}` : 'Redis has it.');
       const story = el('div');
       sent.replaceChildren(el('h2', {}, 'Your message'), el('p', { class: 'break' }, el('code', {}, id)), state, story);
       sent.hidden = false;
@@ -64,9 +64,13 @@ export function publishing({ update, setAddress }) {
         await update();
         const told = await storyOf(id, story);
         const subs = Object.keys(totals()).length;
+        if (told === 'kept') {
+          tell(state, 'It reached no subscription and is kept: replay it when its cause is mended.');
+          break;
+        }
         if (told === 'gone' || told === 'settled') {
           if (told === 'gone') story.replaceChildren();
-          tell(state, subs ? `Settled: every one of the ${subs === 1 ? 'subscription' : `${subs} subscriptions`} that wanted it has it.` : 'No subscription wants this topic: it was counted as unroutable.');
+          tell(state, subs ? `Settled: every one of the ${subs === 1 ? 'subscription' : `${subs} subscriptions`} that wanted it has it.` : 'No subscription wants this topic.');
           break;
         }
         await new Promise((done) => setTimeout(done, 500 + 100 * Math.min(i, 20)));

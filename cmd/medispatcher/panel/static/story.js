@@ -2,15 +2,17 @@
 import { el } from './say.js';
 
 const clock = (t) => el('time', { datetime: t, title: t }, new Date(t).toLocaleTimeString('en-GB'));
-const PLACES = { INCOMING: 'before its fan-out', DELAYED: 'put off', READY: 'waits to be read', BURIED: 'read, not settled', DEAD: 'given up: a dead letter' };
+const PLACES = { INCOMING: 'before its fan-out', DELAYED: 'put off', READY: 'waits to be read', BURIED: 'read, not settled', DEAD: 'given up: a dead letter', UNROUTED: 'kept', QUARANTINE: 'kept' };
 
 function placeItem(p) {
   const about = [];
   if (p.attempt) about.push(`attempt ${p.attempt}`);
   if (p.dispatcher) about.push(`in flight in ${p.dispatcher}`);
   if (p.due) about.push(`due ${new Date(p.due).toLocaleTimeString('en-GB')}`);
+  if (p.since) about.push(`since ${new Date(p.since).toLocaleTimeString('en-GB')}`);
+  if (p.reason) about.push(p.reason);
   if (p.failure) about.push(`last answer: ${p.failure.last_error} (${p.failure.target})`);
-  const where = p.subscription ? el('a', { href: `/subscriptions/${encodeURIComponent(p.subscription)}${p.state === 'DEAD' ? '/dead' : ''}` }, p.subscription) : 'the message';
+  const where = p.subscription ? el('a', { href: `/subscriptions/${encodeURIComponent(p.subscription)}${p.state === 'DEAD' ? '/dead' : ''}` }, p.subscription) : p.kept ? el('a', { href: `/${p.state.toLowerCase()}/${p.kept}` }, 'the message') : 'the message';
   return el('li', {}, el('span', {}, where), el('span', { class: 'break' }, el('strong', {}, p.state), ` ${PLACES[p.state] || ''}`, about.length ? `; ${about.join(', ')}` : ''));
 }
 
@@ -26,7 +28,7 @@ function eventItem(e) {
 }
 
 // storyOf fills a place with where a message is and what happened to it. It answers gone when nothing
-// is known of it, settled when it is nowhere in Redis any more, unknown when nobody can tell, else open.
+// is known of it, kept when it reached no channel, settled when it is nowhere in Redis any more, unknown when nobody can tell, else open.
 export async function storyOf(id, place) {
   const r = await fetch(`/api/v1/messages/${encodeURIComponent(id)}`, { cache: 'no-store' }).catch(() => null);
   if (r && r.status === 404) return 'gone';
@@ -36,6 +38,7 @@ export async function storyOf(id, place) {
   const list = (title, items) => (items.length ? [el('h3', {}, title), el('ol', { class: 'history' }, ...items)] : []);
   place.replaceChildren(...list('Where it is', places.slice(0, 50).map(placeItem)), ...list('What happened', events.map(eventItem)),
     ...(s.searched === false ? [el('p', { class: 'help' }, 'Some streams are too long to be searched whole: it may be elsewhere, too.')] : []));
+  if (places.length && places.every((p) => p.kept)) return 'kept';
   return places.length || s.searched === false ? 'open' : 'settled';
 }
 
