@@ -13,6 +13,8 @@ const (
 	RuleTotalBacklog    = "total_backlog"    // messages in all channels together
 	RuleDispatcherLost  = "dispatcher_lost"  // a dispatcher died
 	RuleMemory          = "memory"           // of Redis, as a share of its limit
+	RuleUnrouted        = "unrouted"         // messages came that no subscription wants
+	RuleQuarantine      = "quarantine"       // entries came that cannot be decoded or copied
 	RuleTest            = "test"             // somebody tries the receivers
 )
 
@@ -43,9 +45,9 @@ type AlertFacts struct {
 	Drain        Duration  `json:"drain,omitempty"`           // until nothing waits, at that rate; 0: never
 	Window       Duration  `json:"window,omitempty"`          // in which failures were counted
 	Message      string    `json:"message,omitempty"`         // id of a message that fails
-	Topic        string    `json:"topic,omitempty"`           // its topic
-	Messages     int64     `json:"messages,omitempty"`        // how many fail that often, as far as they are counted
-	LastError    string    `json:"last_error,omitempty"`      // of its last attempt
+	Topic        string    `json:"topic,omitempty"`           // its topic; or that of the newest message nobody wants
+	Messages     int64     `json:"messages,omitempty"`        // how many fail that often, as far as they are counted; or how many are kept
+	LastError    string    `json:"last_error,omitempty"`      // of its last attempt; or why the newest entry is in the quarantine
 	Target       string    `json:"target,omitempty"`          // URL of that attempt, without userinfo
 	DeadAt       time.Time `json:"dead_at,omitzero"`          // when it will be dead at the earliest; zero: it is
 	Dispatcher   string    `json:"dispatcher,omitempty"`      // that is lost, or whose breaker is open

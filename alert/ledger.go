@@ -35,6 +35,8 @@ type Counts interface {
 	ChannelStatus(ctx context.Context, subs []string) ([]medispatcher.ChannelStatus, error)
 	// CountedWithin sums counts such as "failed" over a window, in the order of subs.
 	CountedWithin(ctx context.Context, what string, window time.Duration, subs []string) ([]int64, error)
+	// CountedSums are counts of no subscription over a window, such as "unroutable:" or "quarantined".
+	CountedSums(ctx context.Context, window time.Duration, what ...string) ([]int64, error)
 }
 
 // System is what the rules that belong to no subscription look at.
@@ -43,6 +45,7 @@ type System interface {
 	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
 	// Memory is what Redis uses and may use, in bytes; limit 0: there is none.
 	Memory(ctx context.Context) (used, limit int64, err error)
+	ListKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.KeptQuery) ([]medispatcher.Kept, error)
 }
 
 // Causes is what keeps alerts firing that nobody can count.

@@ -129,7 +129,11 @@ func (m *Monitor) lookAtSystem(ctx context.Context, now time.Time, subs map[stri
 		}
 		total.alert.SentPerMin, total.alert.Drain = sent[0], drain(sum, sent[0], growing)
 	}
-	findings := []finding{in, total}
+	kept, err := m.keptRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings := append(kept, in, total)
 	if memory, known := m.memoryRule(ctx); known {
 		findings = append(findings, memory)
 	}

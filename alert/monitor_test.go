@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -461,6 +462,47 @@ func TestMemoryIsNotTold(t *testing.T) {
 		sc.after(time.Minute, "alert backlog:s 6000")
 		if n := strings.Count(sc.logs.String(), "NOPERM"); n != 1 {
 			t.Errorf("%d lines:\n%s", n, sc.logs)
+		}
+	})
+}
+
+// TestKeptRules: what nobody wants, and what cannot be decoded, is told when it comes, and is over when nothing came for long
+// enough, whatever is kept.
+func TestKeptRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, Thresholds{Unrouted: 2, Quarantine: 1, Window: 3 * time.Minute, Every: time.Hour})
+		sc.ledger.Set(func(l *streamstest.Ledger) {
+			l.Counted["unroutable:"] = 1
+			l.In.Unrouted = 40
+			l.Kept[medispatcher.PlaceUnrouted] = medispatcher.Kept{Message: medispatcher.Message{Topic: "order.craeted"}}
+		})
+		sc.after(5 * time.Second)
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Counted["unroutable:"] = 12 })
+		sc.after(5*time.Second, "alert unrouted: 12")
+		sc.ledger.Set(func(l *streamstest.Ledger) {
+			l.Counted["quarantined"] = 1
+			l.In.Quarantine = 7
+			l.Kept[medispatcher.PlaceQuarantine] = medispatcher.Kept{Reason: "DECODERR topic:\nis \x1bmissing"}
+		})
+		sc.after(5*time.Second, "alert unrouted: 12", "alert quarantine: 1")
+		sc.ledger.Set(func(l *streamstest.Ledger) { l.Counted["unroutable:"], l.Counted["quarantined"] = 0, 0 })
+		sc.after(tenRounds, "alert unrouted: 12", "alert quarantine: 1", "recovered unrouted: 0", "recovered quarantine: 0")
+		told, err := sc.ledger.Alerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, n := range told.Last {
+			lines = append(lines, n.Line)
+		}
+		slices.Reverse(lines)
+		if got, want := strings.Join(lines, "\n"), strings.Join([]string{
+			"[ALERT] unrouted: 12 messages within 3m that no subscription wants (alert at 2), the last of topic order.craeted",
+			"[ALERT] quarantine: 1 entry within 3m that cannot be decoded or copied (alert at 1), the last: DECODERR topic: is  missing",
+			"[RECOVERED] unrouted: no message came within 3m that no subscription wants; 40 are kept",
+			"[RECOVERED] quarantine: no entry came within 3m that cannot be decoded or copied; 7 are kept",
+		}, "\n"); got != want {
+			t.Errorf("lines\n%s\nwant\n%s", got, want)
 		}
 	})
 }

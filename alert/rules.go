@@ -22,6 +22,9 @@ type Thresholds struct {
 	TotalBacklog   int64         // messages in all channels
 	Memory         int64         // percent of the limit of Redis
 	DispatcherLost bool
+	Unrouted       int64 // messages within Window that no subscription wants
+	Quarantine     int64 // entries within Window that cannot be decoded or copied
+	Window         time.Duration
 	Every          time.Duration // between two notices of one of these rules
 }
 

@@ -109,7 +109,8 @@ func (t *Texts) replace(file string) error {
 // Rules are the names of all rules, the test of receivers included.
 var Rules = []string{
 	medispatcher.RuleFailures, medispatcher.RuleMessageFailures, medispatcher.RuleBacklog, medispatcher.RuleBreaker, medispatcher.RuleGone,
-	medispatcher.RuleIncoming, medispatcher.RuleTotalBacklog, medispatcher.RuleDispatcherLost, medispatcher.RuleMemory, medispatcher.RuleTest,
+	medispatcher.RuleIncoming, medispatcher.RuleTotalBacklog, medispatcher.RuleDispatcherLost, medispatcher.RuleMemory,
+	medispatcher.RuleUnrouted, medispatcher.RuleQuarantine, medispatcher.RuleTest,
 }
 
 // try runs every template once: a field that does not exist is better found now than in the night.

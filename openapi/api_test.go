@@ -189,6 +189,7 @@ func TestClient(t *testing.T) {
 			t.Errorf("%s: %d %v", name, code, err)
 		}
 	}
+	useKept(ctx, t, c)
 	if try := must(c.TestAlertWithResponse(ctx, nil))(t); try.ApplicationproblemJSON409 == nil {
 		t.Errorf("no receivers: %s", try.Body)
 	}
@@ -206,6 +207,50 @@ func TestClient(t *testing.T) {
 	}
 	for _, op := range h.unused() {
 		t.Errorf("%s is documented, and the client did not use it", op)
+	}
+}
+
+// useKept publishes what nobody wants, and deals with it; nothing is in the quarantine.
+func useKept(ctx context.Context, t *testing.T, c *ClientWithResponses) {
+	t.Helper()
+	sent := must(c.PublishMessageWithBodyWithResponse(ctx, "oder.created", nil, "text/plain", strings.NewReader("three")))(t)
+	if sent.JSON202 == nil || sent.JSON202.Warning == nil || !strings.Contains(*sent.JSON202.Warning, "no subscription wants the topic oder.created now") {
+		t.Fatalf("published to nobody: %s", sent.Body)
+	}
+	var list *ListUnroutedResult
+	eventually(t, "an unrouted message", func() bool {
+		list = must(c.ListUnroutedWithResponse(ctx, nil))(t)
+		return list.JSON200 != nil && len(list.JSON200.Messages) == 1
+	})
+	kept := list.JSON200.Messages[0]
+	if one := must(c.GetUnroutedWithResponse(ctx, kept.Id))(t); one.JSON200 == nil || string(one.JSON200.Message.bytes()) != "three" {
+		t.Errorf("one that nobody wants: %s", one.Body)
+	}
+	if story := must(c.GetMessageWithResponse(ctx, sent.JSON202.Id))(t); story.JSON200 == nil || story.JSON200.Places[0].State != "UNROUTED" || *story.JSON200.Places[0].Kept != kept.Id {
+		t.Errorf("its story: %s", story.Body)
+	}
+	replayed := must(c.ReplayUnroutedWithResponse(ctx, ReplayUnroutedJSONRequestBody{Ids: &[]string{kept.Id}}))(t)
+	if replayed.JSON200 == nil || replayed.JSON200.Replayed != 1 || replayed.JSON200.Unwanted == nil || *replayed.JSON200.Unwanted != 1 {
+		t.Errorf("replayed: %s", replayed.Body)
+	}
+	eventually(t, "it comes back", func() bool {
+		list = must(c.ListUnroutedWithResponse(ctx, nil))(t)
+		return list.JSON200 != nil && len(list.JSON200.Messages) == 1 && list.JSON200.Messages[0].Id != kept.Id
+	})
+	if purged := must(c.PurgeUnroutedWithResponse(ctx, nil))(t); purged.JSON200 == nil || *purged.JSON200.Purged != 1 {
+		t.Errorf("purged: %s", purged.Body)
+	}
+	if list := must(c.ListQuarantineWithResponse(ctx, nil))(t); list.JSON200 == nil || len(list.JSON200.Messages) != 0 {
+		t.Errorf("the quarantine: %s", list.Body)
+	}
+	if none := must(c.GetQuarantineWithResponse(ctx, kept.Id))(t); none.ApplicationproblemJSON404 == nil {
+		t.Errorf("what is not there: %s", none.Body)
+	}
+	if none := must(c.ReplayQuarantineWithResponse(ctx, ReplayQuarantineJSONRequestBody{}))(t); none.JSON200 == nil || none.JSON200.Replayed != 0 {
+		t.Errorf("replayed: %s", none.Body)
+	}
+	if none := must(c.PurgeQuarantineWithResponse(ctx, nil))(t); none.JSON200 == nil || *none.JSON200.Purged != 0 {
+		t.Errorf("purged: %s", none.Body)
 	}
 }
 

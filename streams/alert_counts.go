@@ -41,18 +41,29 @@ func (s *Store) CountedWithin(ctx context.Context, what string, window time.Dura
 	if len(subs) == 0 {
 		return nil, nil
 	}
+	fields := make([]string, len(subs))
+	for i, sub := range subs {
+		fields[i] = what + ":" + sub
+	}
+	return s.countedWithin(ctx, window, fields)
+}
+
+// CountedSums is CountedWithin for counts of no subscription, such as "unroutable:", of whatever topics, or "quarantined".
+func (s *Store) CountedSums(ctx context.Context, window time.Duration, what ...string) ([]int64, error) {
+	return s.countedWithin(ctx, window, what)
+}
+
+func (s *Store) countedWithin(ctx context.Context, window time.Duration, fields []string) ([]int64, error) {
 	now, err := s.client.Time(ctx).Result()
 	if err != nil {
 		return nil, failed("time", err)
 	}
 	buckets, share := windowBuckets(now, window)
-	fields := make([]string, len(subs))
-	place := make(map[string]int, len(subs))
-	for i, sub := range subs {
-		fields[i] = what + ":" + sub
-		place[fields[i]] = i
+	place := make(map[string]int, len(fields))
+	for i, field := range fields {
+		place[field] = i
 	}
-	sums, edges := make([]int64, len(subs)), make([]int64, len(subs))
+	sums, edges := make([]int64, len(fields)), make([]int64, len(fields))
 	oldest := int64(len(buckets) - 1)
 	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
 		if b.age == oldest {

@@ -72,6 +72,8 @@ type Config struct {
 	AlertIncomingAge    time.Duration `env:"MEDIS_ALERT_INCOMING_AGE" envDefault:"1m" min:"0s" max:"24h" doc:"Age of the oldest message before its fan-out that raises an alert; 0s none."`
 	AlertTotalBacklog   int64         `env:"MEDIS_ALERT_TOTAL_BACKLOG" envDefault:"50000" min:"0" max:"1000000000" doc:"Messages in the channels of all subscriptions together that raise an alert; 0 none."`
 	AlertMemory         int64         `env:"MEDIS_ALERT_MEMORY" envDefault:"80" min:"0" max:"100" doc:"Percent of its maxmemory that Redis uses and that raise an alert; 0 none. A Redis without maxmemory raises none."`
+	AlertUnrouted       int64         `env:"MEDIS_ALERT_UNROUTED" envDefault:"1" min:"0" max:"1000000000" doc:"Messages within MEDIS_ALERT_WINDOW that no subscription wants and that raise an alert; 0 none."`
+	AlertQuarantine     int64         `env:"MEDIS_ALERT_QUARANTINE" envDefault:"1" min:"0" max:"1000000000" doc:"Entries within MEDIS_ALERT_WINDOW that cannot be decoded or copied and that raise an alert; 0 none."`
 	AlertDispatcherLost bool          `env:"MEDIS_ALERT_DISPATCHER_LOST" envDefault:"true" doc:"Whether a dispatcher that died raises an alert."`
 }
 

@@ -41,6 +41,7 @@ func (c *Config) alertThresholds() alert.Thresholds {
 	return alert.Thresholds{
 		Incoming: c.AlertIncoming, IncomingAge: c.AlertIncomingAge, TotalBacklog: c.AlertTotalBacklog,
 		Memory: c.AlertMemory, DispatcherLost: c.AlertDispatcherLost, Every: c.AlertEvery,
+		Unrouted: c.AlertUnrouted, Quarantine: c.AlertQuarantine, Window: c.AlertWindow,
 	}
 }
 

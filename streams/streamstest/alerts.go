@@ -37,6 +37,7 @@ type ledger struct {
 	Channels map[string]medispatcher.ChannelStatus
 	Counted  map[string]int64 // "failed:s", "sent:"
 	In       medispatcher.IncomingStatus
+	Kept     map[medispatcher.KeptPlace]medispatcher.Kept // the newest
 	List     []medispatcher.Dispatcher
 	Used     int64
 	Limit    int64
@@ -58,6 +59,7 @@ func NewLedger() *Ledger {
 		firing: map[string]*medispatcher.Firing{}, last: map[string]int64{}, sent: map[string]time.Time{}, seen: map[string]bool{},
 		causes: map[string]map[string]time.Time{}, outbox: map[int64]*waiting{}, outcomes: map[int64]string{},
 		Channels: map[string]medispatcher.ChannelStatus{}, Counted: map[string]int64{}, Failing: map[string]bool{},
+		Kept: map[medispatcher.KeptPlace]medispatcher.Kept{},
 	}}
 }
 
@@ -341,6 +343,27 @@ func (l *Ledger) CountedWithin(_ context.Context, what string, _ time.Duration, 
 		list[i] = l.Counted[what+":"+id]
 	}
 	return list, nil
+}
+
+// CountedSums is Store.CountedSums.
+func (l *Ledger) CountedSums(_ context.Context, _ time.Duration, what ...string) ([]int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]int64, len(what))
+	for i, field := range what {
+		list[i] = l.Counted[field]
+	}
+	return list, nil
+}
+
+// ListKept is Store.ListKept.
+func (l *Ledger) ListKept(_ context.Context, place medispatcher.KeptPlace, _ medispatcher.KeptQuery) ([]medispatcher.Kept, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k, there := l.Kept[place]; there {
+		return []medispatcher.Kept{k}, nil
+	}
+	return nil, nil
 }
 
 // IncomingStatus is Store.IncomingStatus.
