@@ -75,6 +75,8 @@ type doctor struct {
 	x     Examination
 	stock inventory
 	subs  map[string]bool // every stored subscription, the unusable ones too
+	// router is of the usable ones.
+	router *medispatcher.Router
 	// known says that subs is complete: without it nothing can be called an orphan.
 	known   bool
 	people  []medispatcher.Dispatcher
@@ -91,7 +93,7 @@ type doctor struct {
 // is safe beside working dispatchers. What Redis does not tell, or not to this user, is a finding
 // of its own; the error is of ctx alone.
 func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
-	d := &doctor{Store: s, o: o, subs: map[string]bool{}, alive: map[string]bool{}, left: o.Most}
+	d := &doctor{Store: s, o: o, subs: map[string]bool{}, alive: map[string]bool{}, left: o.Most, router: medispatcher.NewRouter(nil)}
 	if d.left == 0 {
 		d.left = mostEntries
 	}
@@ -104,6 +106,7 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 		{AreaMessages, "keys", d.takeStock},
 		{AreaMessages, "recover lists", d.examineRecover},
 		{AreaMessages, "incoming", d.examineIncoming},
+		{AreaMessages, "kept", d.examineKept},
 		{AreaMessages, "channels", d.examineChannels},
 		{AreaMessages, "due times", d.examineDueTimes},
 		{AreaMessages, "failure records", d.examineFailures},

@@ -11,13 +11,12 @@ import (
 
 // head is what a partition holds before the fan-out.
 type head struct {
-	p       int
-	within  bool // the partition is one of ours
-	noGroup bool
-	owners  map[string]int64
-	first   string // id of the oldest entry
-	length, pending, delayed,
-	bodies, quarantine int64
+	p                                int
+	within                           bool // the partition is one of ours
+	noGroup                          bool
+	owners                           map[string]int64
+	first                            string // id of the oldest entry
+	length, pending, delayed, bodies int64
 }
 
 // fanoutLate is how old an incoming entry grows before the fan-out counts as stuck.
@@ -54,17 +53,15 @@ func (d *doctor) countHeads(ctx context.Context, chunk []*head) error {
 	pipe := d.client.Pipeline()
 	pending := make([]*redis.XPendingCmd, len(chunk))
 	first := make([]*redis.XMessageSliceCmd, len(chunk))
-	counts := make([][4]*redis.IntCmd, len(chunk))
+	counts := make([][3]*redis.IntCmd, len(chunk))
 	for i, h := range chunk {
 		in := d.keys.incoming(h.p)
 		pending[i], first[i] = pipe.XPending(ctx, in, groupFanout), pipe.XRangeN(ctx, in, "-", "+", 1)
-		counts[i] = [4]*redis.IntCmd{
-			pipe.XLen(ctx, in), pipe.ZCard(ctx, d.keys.delayed(h.p)), pipe.HLen(ctx, d.keys.delayedBody(h.p)), pipe.XLen(ctx, d.keys.quarantine(h.p)),
-		}
+		counts[i] = [3]*redis.IntCmd{pipe.XLen(ctx, in), pipe.ZCard(ctx, d.keys.delayed(h.p)), pipe.HLen(ctx, d.keys.delayedBody(h.p))}
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, h := range chunk {
-		for n, into := range []*int64{&h.length, &h.delayed, &h.bodies, &h.quarantine} {
+		for n, into := range []*int64{&h.length, &h.delayed, &h.bodies} {
 			if err := counts[i][n].Err(); err != nil && !isWrongType(err) {
 				return failed("count incoming", err)
 			}
@@ -87,17 +84,12 @@ func (d *doctor) countHeads(ctx context.Context, chunk []*head) error {
 }
 
 func (d *doctor) judgeIncoming(now time.Time) {
-	var length, kept int64
+	var length int64
 	var oldest time.Duration
-	var places []string
 	for _, h := range d.heads {
 		if h.within && h.length > 0 {
 			length += h.length
 			oldest = max(oldest, now.Sub(Entry{ID: h.first}.Time()))
-		}
-		if h.quarantine > 0 {
-			kept += h.quarantine
-			places = append(places, fmt.Sprintf("%s (%d)", d.keys.quarantine(h.p), h.quarantine))
 		}
 	}
 	switch seen := count(length, "message") + " before the fan-out"; {
@@ -108,10 +100,6 @@ func (d *doctor) judgeIncoming(now time.Time) {
 			`look for "fan-out waits" in the dispatchers' logs; if they only lag behind, add partitions or find what slows Redis`)
 	default:
 		d.ok(AreaMessages, "incoming", fmt.Sprintf("%s, the oldest for %s", seen, rough(max(0, oldest))))
-	}
-	if kept > 0 {
-		d.add(AreaMessages, "quarantine", LevelWarning, fmt.Sprintf("%s could not be decoded or copied: %s", count(kept, "message"), some(places)),
-			"each says why in its field reason: redis-cli XRANGE KEY - + COUNT 10; correct and publish them again, then XDEL them")
 	}
 }
 

@@ -51,6 +51,7 @@ func (d *doctor) examineSubscriptions(ctx context.Context) error {
 	if len(cut) > 0 {
 		d.add(AreaSubscriptions, "maximums", LevelWarning, some(cut), "raise the MEDIS_MAX_… variable, or medispatcher sub set ID …")
 	}
+	d.router = medispatcher.NewRouter(usable)
 	d.judgeTwins(usable)
 	d.judgeEnvironments(usable)
 	return nil

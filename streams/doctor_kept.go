@@ -1,0 +1,76 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// keptTopicsLooked is the number of kept messages whose topics are counted, the newest ones.
+const keptTopicsLooked = 2000
+
+// examineKept tells of messages that reached no channel: how many, since when, and what they have in common.
+func (d *doctor) examineKept(ctx context.Context) error {
+	n, since, err := d.KeptSince(ctx, medispatcher.PlaceQuarantine)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		list, err := d.ListKept(ctx, medispatcher.PlaceQuarantine, medispatcher.KeptQuery{Newest: true, Limit: 1})
+		if err != nil {
+			return err
+		}
+		seen := fmt.Sprintf("%s could not be decoded or copied, the oldest since %s", entries(n), sinceText(since))
+		if len(list) > 0 {
+			seen += "; the newest: " + list[0].Reason
+		}
+		d.add(AreaMessages, "quarantine", LevelWarning, seen,
+			"medispatcher quarantine ls --newest; tell their producers, then medispatcher quarantine replay what decodes by now, and purge the rest")
+	} else {
+		d.ok(AreaMessages, "quarantine", "every entry could be decoded")
+	}
+	if n, since, err = d.KeptSince(ctx, medispatcher.PlaceUnrouted); err != nil {
+		return err
+	}
+	if n == 0 {
+		d.ok(AreaMessages, "unrouted", "every message was wanted by somebody")
+		return nil
+	}
+	topics, looked, err := d.KeptTopics(ctx, medispatcher.PlaceUnrouted, keptTopicsLooked)
+	if err != nil {
+		return err
+	}
+	f := Finding{
+		Area: AreaMessages, Check: "unrouted", Level: LevelWarning, Partial: int64(looked) < n,
+		Seen: fmt.Sprintf("no subscription wanted %s, the oldest kept since %s: %s", count(n, "message"), sinceText(since), d.nameTopics(topics)),
+		Do:   "correct the topic at the producer, or put the subscription that is missing; then medispatcher unrouted replay, or unrouted purge",
+	}
+	if f.Partial {
+		f.Seen += fmt.Sprintf("; the newest %d were looked at", looked)
+	}
+	d.x.Findings = append(d.x.Findings, f)
+	return nil
+}
+
+func sinceText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// nameTopics lists the most frequent topics, and what becomes of each if it is replayed now.
+func (d *doctor) nameTopics(topics []medispatcher.TopicCount) string {
+	var names []string
+	for _, t := range topics[:min(len(topics), mostNamed)] {
+		about := fmt.Sprint(t.Count)
+		if wanted := len(d.router.Route(t.Topic)); wanted > 0 {
+			about += ", wanted by now"
+		} else if near := d.router.Nearest(t.Topic); near != "" {
+			about += ", did you mean " + near + "?"
+		}
+		names = append(names, fmt.Sprintf("%s (%s)", t.Topic, about))
+	}
+	if more := len(topics) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
