@@ -54,5 +54,5 @@ func (s Story) NotFound() string {
 	if !s.Searched {
 		return "it may still wait in a stream that is too long to be searched whole; MEDIS_HISTORY keeps what happens to messages"
 	}
-	return "every subscription has it, nobody wanted it, or it never was; MEDIS_HISTORY keeps what happens to messages"
+	return "every subscription has it, it was purged, or it never was; MEDIS_HISTORY keeps what happens to messages"
 }

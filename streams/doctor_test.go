@@ -127,7 +127,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 		}, "Messages/key types", "medis:subscriptions:rev (a hash, should be a string)"},
 		"recover list":               {func(t *testing.T, sc *scene) { check(t, sc.Client.RPush(sc.ctx, "medis:recover:x", "1", "2").Err()) }, "Messages/recover lists", "medis:recover:x (2)"},
 		"quarantine":                 {add("medis:{0}:quarantine"), "Messages/quarantine", "1 entry could not be decoded or copied, the oldest since "},
-		"unrouted":                   {add("medis:{0}:unrouted", "topic", "oder.created", "body", ""), "Messages/unrouted", "no subscription wanted 1 message, the oldest kept since "},
+		"unrouted":                   {add("medis:{0}:unrouted"), "Messages/unrouted", "no subscription wanted 1 message, the oldest kept since "},
 		"orphan channel":             {add("medis:{0}:ch:gone"), "Messages/orphans", "warning: 1 message of no subscription: gone"},
 		"orphan dead letters":        {add("medis:{0}:dead:gone"), "Messages/orphans", "1 dead letter of no subscription: gone"},
 		"partition out of reach":     {add("medis:{2}:ch:s"), "Messages/partitions", "problem: in partitions from 1 up, where nobody looks (MEDIS_PARTITIONS=1): 1 message"},

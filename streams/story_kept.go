@@ -3,6 +3,8 @@ package streams
 import (
 	"context"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/solate/medispatcher"
 )
 
@@ -17,14 +19,25 @@ var keptStates = map[medispatcher.KeptPlace]medispatcher.State{
 // findKept looks for a message among those that reached no channel: from the time of its entry on, or, where that is not
 // known, from the newest back.
 func (s *Store) findKept(ctx context.Context, t trail, story *medispatcher.Story) error {
+	pipe := s.client.Pipeline()
+	lengths := map[medispatcher.KeptPlace]*redis.IntCmd{}
 	for _, place := range medispatcher.KeptPlaces {
+		lengths[place] = pipe.XLen(ctx, s.keptKey(place)(t.p))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+		return failed("look for a message", err)
+	}
+	for _, place := range medispatcher.KeptPlaces {
+		if lengths[place].Val() == 0 {
+			continue
+		}
 		how, from, to := newest, "+", "-"
 		if t.entry != "" {
 			how, from, to = oldest, t.from(), "+"
 		}
 		for looked := 0; ; {
 			rows, err := s.keptRange(ctx, place, t.p, how, from, to, keptPage)
-			if err != nil && !isWrongType(err) {
+			if err != nil {
 				return err
 			}
 			for i := range rows {

@@ -25,7 +25,7 @@ var errorAnswers = map[string]errorAnswer{
 	"500": {"A mistake of medispatcher, not of the request; its log says more", "a mistake of medispatcher, not of the request; its log says more, please report it"},
 	"503": {"Redis does not answer, or refuses", "Redis does not answer or refuses: dial tcp 10.0.0.5:6379: connect: connection refused; repeat the request"},
 
-	"404 get-message":         {"Nothing is known of this message", `nothing is known of message "order-42-created": every subscription has it, nobody wanted it, or it never was; MEDIS_HISTORY keeps what happens to messages`},
+	"404 get-message":         {"Nothing is known of this message", `nothing is known of message "order-42-created": every subscription has it, it was purged, or it never was; MEDIS_HISTORY keeps what happens to messages`},
 	"404 get-dead-letter":     {"There is no such dead letter: it was replayed or thrown away", `dead letter 0-1767225600000-0 of "billing": not found; GET /api/v1/subscriptions lists those that there are`},
 	"409 delete-subscription": {"It has messages or dead letters, and purge was not asked for", `subscription "billing" has 3 messages; wait until they are settled, or repeat with ?purge=true to discard them`},
 	"409 test-alert":          {"There are no receivers to try", "there are no receivers: set MEDIS_ALERT_URLS, or alert.urls of the subscription"},
