@@ -52,5 +52,5 @@ func (w *wishes) published(ctx context.Context, topic string) {
 		_, _ = fmt.Fprintln(w.s.stderr, "medispatcher: warning: and more topics that no subscription wants; medispatcher unrouted ls shows all")
 		return
 	}
-	_, _ = fmt.Fprintf(w.s.stderr, "medispatcher: warning: %s; the message is kept, see medispatcher unrouted --help\n", clean(text))
+	_, _ = fmt.Fprintf(w.s.stderr, "medispatcher: warning: %s (it is kept; see medispatcher unrouted --help)\n", clean(text))
 }

@@ -82,8 +82,8 @@ func TestKeptPages(t *testing.T) {
 	h := handler(f, panel.Config{})
 	for path, want := range map[string][]string{
 		"/":                           {"3 messages that no subscription wanted.", `href="/unrouted"`, "1 entry could not be decoded or copied", `href="/quarantine"`},
-		"/unrouted":                   {"Unrouted messages", "oder.created", "by nobody; did you mean", "order.created", "by 1 subscription", `href="/subscribe?topic=no.body"`, "Replay all 3", `aria-current="page">Unrouted`},
-		"/unrouted/0-1-0":             {"&lt;b&gt;one&lt;/b&gt;", "No subscription wanted its topic", "did you mean order.created?", `href="/unrouted/0-1-0/body"`},
+		"/unrouted":                   {"Unrouted messages", "oder.created", "by nobody; did you mean", "order.created", "by 1 subscription", `href="/subscribe?topic=no.body"`, "Replay all 3", `href="/unrouted" aria-current="page">Unrouted`},
+		"/unrouted/0-1-0":             {"&lt;b&gt;one&lt;/b&gt;", "No subscription wanted its topic", "by nobody; did you mean order.created?", `href="/unrouted/0-1-0/body"`},
 		"/unrouted/0-2-0":             {"not UTF-8"},
 		"/quarantine":                 {"DECODERR topic: is missing &lt;i&gt;", "no topic", "Replay all 1"},
 		"/quarantine/0-4-0":           {"tropic", `a\u202eb`, "four", "1-1"},

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // keptRow is a kept message in a list.
@@ -55,16 +54,20 @@ func (p *pages) keptList(place medispatcher.KeptPlace) func(http.ResponseWriter,
 		}
 		router := p.router()
 		for _, k := range list {
-			row := keptRow{Kept: k, Known: medispatcher.CheckTopic(k.Message.Topic) == nil}
-			if row.Known {
-				if row.Wanted = len(router.Route(k.Message.Topic)); row.Wanted == 0 {
-					row.Near = router.Nearest(k.Message.Topic)
-				}
-			}
-			d.Rows = append(d.Rows, row)
+			d.Rows = append(d.Rows, rowOfKept(k, router))
 		}
 		return p.show(w, r, http.StatusOK, "kept", keptTitles[place], d)
 	}
+}
+
+func rowOfKept(k medispatcher.Kept, router *medispatcher.Router) keptRow {
+	row := keptRow{Kept: k, Known: medispatcher.CheckTopic(k.Message.Topic) == nil}
+	if row.Known {
+		if row.Wanted = len(router.Route(k.Message.Topic)); row.Wanted == 0 {
+			row.Near = router.Nearest(k.Message.Topic)
+		}
+	}
+	return row
 }
 
 func keptLink(place medispatcher.KeptPlace) string { return "/" + string(place) }
@@ -80,11 +83,10 @@ func (p *pages) keptCount(ctx context.Context, place medispatcher.KeptPlace) (in
 
 type keptOneData struct {
 	messageData
+	keptRow
 	Place    medispatcher.KeptPlace
 	Unrouted bool
 	Title    string
-	Kept     medispatcher.Kept
-	Wanted   string   // "" when somebody wants it
 	Fields   []header // of a quarantined one, but for body and raw
 	Whole    bool     // there is a body, or a raw item
 }
@@ -98,13 +100,10 @@ func (p *pages) keptOne(place medispatcher.KeptPlace) func(http.ResponseWriter, 
 		m := k.Message
 		m.Body, _ = keptBody(k)
 		d := keptOneData{
-			Place: place, Unrouted: place == medispatcher.PlaceUnrouted, Title: keptTitles[place], Kept: k,
+			Place: place, Unrouted: place == medispatcher.PlaceUnrouted, Title: keptTitles[place], keptRow: rowOfKept(k, p.router()),
 			messageData: messageOf(m, keptLink(place)+"/"+k.ID+"/body"),
 		}
 		_, d.Whole = keptBody(k)
-		if medispatcher.CheckTopic(m.Topic) == nil {
-			d.Wanted = operate.Unwanted(p.router(), m.Topic)
-		}
 		for name, value := range k.Fields {
 			if name != "body" && name != "raw" {
 				d.Fields = append(d.Fields, header{name, value})
