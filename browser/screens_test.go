@@ -26,7 +26,7 @@ func TestScreens(t *testing.T) {
 	b := newBrowser(t)
 	pages := map[string]string{
 		"overview": "/", "subscriptions": "/subscriptions", "subscription": "/subscriptions/mailer", "subscribe": "/subscribe",
-		"alerts": "/alerts", "broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
+		"alerts": "/alerts", "unrouted": "/unrouted", "quarantine": "/quarantine", "broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
 	}
 	b.open(p.url + "/signin")
 	shoot(b, dir, "signin")
