@@ -36,6 +36,14 @@ func TestJSON(t *testing.T) {
 		{"dead replay s 0-1-0", `{"missing":0,"replayed":1}`},
 		{"dead replay s", `{"replayed":1}`},
 		{"dead purge s --yes", `{"purged":`},
+		{"unrouted ls", `"topic":"a.b"`},
+		{"unrouted show 0-1-0", `"message":{`},
+		{"unrouted replay 0-1-0", `"replayed":1`},
+		{"unrouted purge --yes", `{"purged":1}`},
+		{"quarantine ls", `"reason":"x"`},
+		{"quarantine show 0-1-0", `"raw":{`},
+		{"quarantine replay 0-1-0", `"replayed":1`},
+		{"quarantine purge --yes", `{"purged":1}`},
 		{"message x", `"events":`},
 		{"alert ls", `"firing":`},
 		{"recover " + log, `{"codes":{"SENT":{"recovered":0,"already":0,"nothing":1,"failed":0}},"dry_run":false,"foreign":1}`},
@@ -47,6 +55,13 @@ func TestJSON(t *testing.T) {
 		if step.args == "dead ls s" {
 			for _, id := range []string{"1-0", "2-0"} {
 				if _, err := c.redis.XAdd("medis:{0}:dead:s", id, []string{"topic", "a.b", "body", "1", "id", "x", "~died", "1"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if place, ok := strings.CutSuffix(step.args, " ls"); ok && (place == "unrouted" || place == "quarantine") {
+			for _, id := range []string{"1-0", "2-0"} {
+				if _, err := c.redis.XAdd("medis:{0}:"+place, id, []string{"reason", "x", "source", "1-0", "topic", "a.b", "body", "1"}); err != nil {
 					t.Fatal(err)
 				}
 			}
