@@ -179,6 +179,7 @@ func TestLatencyIsNeverNegative(t *testing.T) {
 	m, now := newMetrics(&daemon{}), time.Now()
 	delivery := &medispatcher.Delivery{Message: medispatcher.Message{Time: now.Add(time.Hour)}}
 	delivery.Subscription = "a"
+	m.apply(map[string]medispatcher.Subscription{"a": {}})
 	m.settled(delivery, &medispatcher.Settlement{Outcome: medispatcher.Sent}, now)
 	var got dto.Metric
 	if err := m.latency.WithLabelValues("a").(prometheus.Histogram).Write(&got); err != nil {

@@ -292,8 +292,8 @@ func TestOperating(t *testing.T) {
 		c.do(200, "GET", subs+"/billing/dead", "")
 		says(`{"purged":1,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead", "")
 		c.do(404, "GET", subs+"/billing/dead", "")
-		counts, err := store.Counts(t.Context())
-		if err != nil || counts["purged:billing"] != 7+1+2+(4+1)+1 || counts["replayed:billing"] != 4 {
+		counts, err := store.Windows(t.Context(), []string{"purged:", "replayed:"}) // its own counts went with it
+		if err != nil || counts["purged:"].Total != 7+1+2+(4+1)+1 || counts["replayed:"].Total != 4 {
 			t.Errorf("counts %v, %v", counts, err)
 		}
 	})
