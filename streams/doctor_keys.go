@@ -35,7 +35,7 @@ var keyTypes = map[string]string{
 	kindIncoming: "stream", kindQuarantine: "stream", kindQuarantine + ":size": "hash", kindUnrouted: "stream", kindUnrouted + ":size": "hash",
 	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
-	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "bench": "hash",
+	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash",
 }
 
 // place is one key of ours.
@@ -166,7 +166,7 @@ func (d *doctor) addExpected(found map[string]place) {
 			found[key] = at
 		}
 	}
-	for _, key := range []string{d.keys.subscriptions(), d.keys.revision(), d.keys.dispatchers()} {
+	for _, key := range []string{d.keys.subscriptions(), d.keys.revision(), d.keys.written(), d.keys.dispatchers()} {
 		add(key)
 	}
 	for p := range d.cfg.Partitions {

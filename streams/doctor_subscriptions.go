@@ -52,8 +52,29 @@ func (d *doctor) examineSubscriptions(ctx context.Context) error {
 		d.add(AreaSubscriptions, "maximums", LevelWarning, some(cut), "raise the MEDIS_MAX_… variable, or medispatcher sub set ID …")
 	}
 	d.router = medispatcher.NewRouter(usable)
+	if err := d.examineRevision(ctx); err != nil {
+		return err
+	}
 	d.judgeTwins(usable)
 	d.judgeEnvironments(usable)
+	return nil
+}
+
+// examineRevision: a value that somebody wrote by hand is as good as any to dispatchers of this
+// version. Those of earlier ones take it for a number, and fan nothing out while it is none.
+func (d *doctor) examineRevision(ctx context.Context) error {
+	v, err := d.version(ctx)
+	if err != nil {
+		return err
+	}
+	switch v.revision {
+	case "", "0", wrongType: // the types of keys say more of the last
+		return nil
+	}
+	if v.number() == 0 {
+		d.add(AreaSubscriptions, "revision", LevelWarning, fmt.Sprintf("%s holds %.40q, which is no revision: dispatchers of earlier versions fan nothing out", d.keys.revision(), v.revision),
+			"change any subscription, say with medispatcher sub set ID …: that writes it anew")
+	}
 	return nil
 }
 

@@ -35,11 +35,17 @@ func (k keys) failures(p int, sub string) string { return k.part(p, "failures:"+
 func (k keys) dead(p int, sub string) string     { return k.part(p, "dead:"+sub) }
 func (k keys) probe(p int) string                { return k.part(p, "probe") } // never there
 
+// probeOf is a key in the slot of another one, and never there either.
+func (k keys) probeOf(key string) string { return k.prefix + ":probe:{" + key + "}" }
+
 // recovered marks what was written once; see WriteOnce.
 func (k keys) recovered(p int, token string) string { return k.part(p, "recovered:"+token) }
 
 func (k keys) subscriptions() string { return k.prefix + ":subscriptions" }
 func (k keys) revision() string      { return k.prefix + ":subscriptions:rev" }
+
+// written is the version of the documents, in their slot; see version.
+func (k keys) written() string { return k.prefix + ":written:{" + k.subscriptions() + "}" }
 
 // changes lies in the slot of the subscriptions, so that one step writes both.
 func (k keys) changes() string { return k.prefix + ":changes:{" + k.subscriptions() + "}" }

@@ -17,7 +17,7 @@ import (
 
 const (
 	pollRevision = 500 * time.Millisecond // a lost hint is noticed after this
-	// reloadAll repairs what a process left that died between a change and its revision.
+	// reloadAll repairs what somebody changed by hand in a document.
 	reloadAll = 30 * time.Second
 	// changeTries bounds the repetitions of a merge that others keep overtaking.
 	changeTries = 10
@@ -25,10 +25,12 @@ const (
 
 // Snapshot is every subscription at one revision.
 type Snapshot struct {
-	Revision int64
+	Revision int64 // 0: there is none, or what is there is no number
 	Subs     map[string]medispatcher.Subscription
 	Stored   map[string]string // the documents, as they are in Redis
 	Router   *medispatcher.Router
+
+	version version
 }
 
 // IDs lists the subscriptions, sorted.
@@ -47,6 +49,7 @@ type Registry struct {
 	rules   medispatcher.Rules
 	warn    func(id, problem string)
 	current atomic.Pointer[Snapshot]
+	problem atomic.Pointer[error]
 	mu      sync.Mutex // one refresh at a time
 	changed chan struct{}
 	poke    chan struct{}
@@ -56,7 +59,7 @@ type Registry struct {
 // stored documents that are not as they should be.
 func NewRegistry(store *Store, rules medispatcher.Rules, warn func(id, problem string)) *Registry {
 	r := &Registry{store: store, rules: rules, warn: warn, changed: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
-	r.current.Store(&Snapshot{Revision: -1, Router: medispatcher.NewRouter(nil)})
+	r.current.Store(&Snapshot{Router: medispatcher.NewRouter(nil)})
 	return r
 }
 
@@ -74,17 +77,45 @@ func (r *Registry) Poke() {
 	}
 }
 
+// Problem is why the subscriptions could not be read when that was last tried: nothing is
+// fanned out until they are. nil: they were.
+func (r *Registry) Problem() error {
+	if p := r.problem.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
 // Latest is a copy no older than this call: a message accepted after a subscription
 // was must be routed to it.
 func (r *Registry) Latest(ctx context.Context) (*Snapshot, error) {
-	rev, err := r.store.revision(ctx)
+	v, err := r.store.version(ctx)
 	if err != nil {
-		return nil, err
+		return nil, r.noted(err)
 	}
-	if s := r.current.Load(); s.Revision == rev {
-		return s, nil
+	if s := r.current.Load(); s.version == v {
+		return s, r.noted(nil)
 	}
-	return r.Refresh(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.current.Load(); s.version == v { // somebody else read it meanwhile
+		return s, r.noted(nil)
+	}
+	s, err := r.loadLocked(ctx)
+	return s, r.noted(err)
+}
+
+// noted keeps the outcome of a look for Problem.
+func (r *Registry) noted(err error) error {
+	switch {
+	case err == nil:
+		if r.problem.Load() != nil {
+			r.problem.Store(nil)
+		}
+	case !errors.Is(err, context.Canceled):
+		r.problem.Store(&err)
+	}
+	return err
 }
 
 // Follow keeps the copy fresh until ctx ends.
@@ -109,21 +140,18 @@ func (r *Registry) Follow(ctx context.Context) error {
 	}
 }
 
-func (s *Store) revision(ctx context.Context) (int64, error) {
-	rev, err := s.client.Get(ctx, s.keys.revision()).Int64()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
-	return rev, failed("read the revision", err)
-}
-
 // Refresh reads every subscription. Documents that did not change are not read again.
 func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	s, err := r.loadLocked(ctx)
+	return s, r.noted(err)
+}
+
+func (r *Registry) loadLocked(ctx context.Context) (*Snapshot, error) {
 	old := r.current.Load()
-	// The revision first: a change in between is then seen once more, never missed.
-	rev, err := r.store.revision(ctx)
+	// The version first: a change in between is then seen once more, never missed.
+	v, err := r.store.version(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +159,7 @@ func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, failed("read subscriptions", err)
 	}
-	next := &Snapshot{Revision: rev, Subs: make(map[string]medispatcher.Subscription, len(stored)), Stored: stored}
+	next := &Snapshot{Revision: v.number(), version: v, Subs: make(map[string]medispatcher.Subscription, len(stored)), Stored: stored}
 	same := len(stored) == len(old.Stored)
 	list := make([]medispatcher.Subscription, 0, len(stored))
 	for id, doc := range stored {
@@ -146,11 +174,11 @@ func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
 		}
 	}
 	next.Router = old.Router
-	if !same || old.Revision < 0 {
+	if !same || !old.version.read {
 		next.Router = medispatcher.NewRouter(list)
 	}
 	r.current.Store(next)
-	if !same || old.Revision < 0 {
+	if !same || !old.version.read {
 		select {
 		case r.changed <- struct{}{}:
 		default:
@@ -224,17 +252,19 @@ func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
 	})
 }
 
-// changeScript replaces a document only if it is still the one that was read, and notes
-// the change.
+// changeScript replaces a document only if it is still the one that was read, notes the
+// change, and gives the documents a version that they never had.
 //
-// KEYS subscriptions, changes. ARGV id, old document ("": none), new document ("": remove), the change, changes kept.
-// Returns 1 when it was. A repetition finds the new document and returns 1 too.
-var changeScript = redis.NewScript(`
+// KEYS subscriptions, changes, the documents' version. ARGV id, old document ("": none), new document ("": remove),
+// the change, changes kept, what to add to the version. Returns 1 when it was. A repetition finds the new document
+// and returns 1 too.
+var changeScript = redis.NewScript(nextRevision + `
 local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if now == ARGV[3] then return 1 end
 if now ~= ARGV[2] then return 0 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
 else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+redis.call('SET', KEYS[3], nextRevision(KEYS[3], tonumber(ARGV[6])))
 redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'subscription', ARGV[1], 'change', ARGV[4])
 return 1
 `)
@@ -261,26 +291,16 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old
 		if err != nil {
 			return err
 		}
-		k := []string{r.store.keys.subscriptions(), r.store.keys.changes()}
-		done, err := changeScript.Run(ctx, r.store.client, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept).Bool()
+		k := []string{r.store.keys.subscriptions(), r.store.keys.changes(), r.store.keys.written()}
+		done, err := changeScript.Run(ctx, r.store.client, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept, spread()).Bool()
 		if err != nil {
 			return failed("write subscription", err)
 		}
 		if done {
-			return r.announce(ctx)
+			return r.store.announce(ctx)
 		}
 	}
 	return fmt.Errorf("subscription %q is being changed by others all the time: %w", id, medispatcher.ErrConflict)
-}
-
-// announce counts a change and tells the dispatchers. The hash, the counter and the
-// pub/sub channel lie in different slots of a cluster, so this cannot be one step.
-func (r *Registry) announce(ctx context.Context) error {
-	if err := r.store.client.Incr(ctx, r.store.keys.revision()).Err(); err != nil {
-		return failed("count the change", err)
-	}
-	_ = r.store.client.Publish(ctx, r.store.keys.control(), changed).Err() // a hint
-	return nil
 }
 
 func (s *Store) stored(ctx context.Context, id string) (string, error) {

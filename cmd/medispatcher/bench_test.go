@@ -21,7 +21,7 @@ func leftOver(t *testing.T, env *streamstest.Env) (keys []string) {
 	for _, k := range env.Client.Keys(t.Context(), "*").Val() {
 		switch {
 		case strings.HasPrefix(k, "medis:stats:"), strings.HasPrefix(k, "medis:changes:"), strings.HasPrefix(k, "medis:alerts:"),
-			strings.HasPrefix(k, "medis:dispatcher"), k == "medis:subscriptions:rev":
+			strings.HasPrefix(k, "medis:dispatcher"), strings.HasPrefix(k, "medis:written:"), k == "medis:subscriptions:rev":
 		case k == "medis:{0}:incoming" && env.Client.XLen(t.Context(), k).Val() == 0:
 		default:
 			keys = append(keys, k)

@@ -45,6 +45,8 @@ func (d *daemon) watchRedis(ctx context.Context) error {
 		before := *d.ready.problem.Load()
 		if err != nil {
 			err = fmt.Errorf("Redis at %s takes no writes: %w", redisAt(d.cfg.RedisURL), err) //nolint:staticcheck // Redis is a name
+		} else if unread := d.registry.Problem(); unread != nil {
+			err = fmt.Errorf("nothing is fanned out, for the subscriptions cannot be read: %w", unread)
 		}
 		d.ready.set(err)
 		switch {

@@ -91,7 +91,7 @@ func TestStatusJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &st); err != nil {
 		t.Fatal(err)
 	}
-	if len(st.Subscriptions) != 1 || st.Subscriptions[0].Topic != ">" || st.Subscriptions[0].State != "active" || st.Revision != 1 || !st.Dispatchers[0].Alive {
+	if len(st.Subscriptions) != 1 || st.Subscriptions[0].Topic != ">" || st.Subscriptions[0].State != "active" || st.Revision < 1 || !st.Dispatchers[0].Alive {
 		t.Errorf("%+v", st)
 	}
 	if strings.Contains(out, "\x1b") {

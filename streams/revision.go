@@ -1,0 +1,109 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// maxRevision is the largest that a JSON number holds exactly.
+const maxRevision = 1<<53 - 1
+
+// revisionSpread is added to a revision at random, at most. What Redis loses it writes again
+// at another time and, whatever its clock says by then, most likely with another number.
+const revisionSpread = 1 << 20
+
+// version is what tells one list of subscriptions from another. It is only ever compared,
+// and a value that somebody wrote by hand is as good as any.
+type version struct {
+	read bool
+	// revision is the announced one, documents the one that the documents were written with.
+	// They lie in different slots of a cluster: a writer that dies between the two, and a
+	// failover that loses one of them, show in the other.
+	revision, documents string
+	count               int64 // of the documents: one that was put or removed by hand
+}
+
+// number is the revision as people see it; 0: what is there is none.
+func (v version) number() int64 {
+	n, err := strconv.ParseInt(v.revision, 10, 64)
+	if err != nil || n < 0 || n > maxRevision {
+		return 0
+	}
+	return n
+}
+
+// version asks for the version of the list in one round trip.
+func (s *Store) version(ctx context.Context) (version, error) {
+	pipe := s.client.Pipeline()
+	revision := pipe.Get(ctx, s.keys.revision())
+	documents := pipe.Get(ctx, s.keys.written())
+	count := pipe.HLen(ctx, s.keys.subscriptions())
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	v := version{read: true, revision: opaque(revision), documents: opaque(documents), count: count.Val()}
+	if isWrongType(count.Err()) {
+		return v, fmt.Errorf("redis: the key %s is of a wrong type: %w", s.keys.subscriptions(), count.Err())
+	}
+	return v, failed("read the revision", errors.Join(unlessWrongType(revision.Err()), unlessWrongType(documents.Err()), count.Err()))
+}
+
+// wrongType stands for every value of a key that is no string. The next change of a
+// subscription puts that right.
+const wrongType = "(a key of a wrong type)"
+
+// opaque is a value that is only compared.
+func opaque(cmd *redis.StringCmd) string {
+	if isWrongType(cmd.Err()) {
+		return wrongType
+	}
+	return cmd.Val()
+}
+
+func unlessWrongType(err error) error {
+	if isWrongType(err) || errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
+}
+
+// nextRevision, in Lua, is a revision that the key never had, not even before Redis lost its
+// last writes or all of them: the time of Redis in microseconds, or more than the one before
+// where that is larger, and some. A value that is no revision does not count.
+const nextRevision = `
+local function nextRevision(key, spread)
+  local t = redis.call('TIME')
+  local now = t[1] * 1000000 + t[2]
+  local before = redis.pcall('GET', key)
+  before = type(before) == 'string' and string.match(before, '^%d+$') and tonumber(before) or 0
+  if before >= now and before < 2^52 then now = before end
+  return string.format('%.0f', now + spread)
+end
+`
+
+// announceScript counts a change of the subscriptions.
+//
+// KEYS the revision. ARGV what to add, at least 1. Returns the new revision. A repetition
+// makes another one, and everybody looks once more. DEL comes first because it is allowed out
+// of memory, and so is then SET: a full Redis lets subscriptions be removed.
+var announceScript = redis.NewScript(nextRevision + `
+local next = nextRevision(KEYS[1], tonumber(ARGV[1]))
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], next)
+return next
+`)
+
+func spread() int64 { return 1 + rand.Int64N(revisionSpread) }
+
+// announce counts a change and tells the dispatchers. The documents, the revision and the
+// pub/sub channel lie in different slots of a cluster, so this cannot be one step.
+func (s *Store) announce(ctx context.Context) error {
+	if err := announceScript.Run(ctx, s.client, []string{s.keys.revision()}, spread()).Err(); err != nil {
+		return failed("count the change", err)
+	}
+	_ = s.client.Publish(ctx, s.keys.control(), changed).Err() // a hint
+	return nil
+}

@@ -1,0 +1,233 @@
+package streams_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+const revisionKey = "medis:subscriptions:rev"
+
+// readers are a dispatcher's registry and the one of somebody who writes.
+func readers(t *testing.T, env *streamstest.Env) (sc *scene, dispatcher, writer *streams.Registry) {
+	t.Helper()
+	sc = newScene(t, env)
+	open := func(id string) *streams.Registry {
+		return streams.NewRegistry(env.Open(t, env.Config(id)), streamstest.Rules(), func(string, string) {})
+	}
+	return sc, open("dispatcher"), open("writer")
+}
+
+func subDoc(topic string) string { return `{"topic":"` + topic + `","urls":["http://h/"]}` }
+
+// routes are the subscriptions that would get a message of a topic now.
+func routes(t *testing.T, r *streams.Registry, topic string) string {
+	t.Helper()
+	snapshot, err := r.Latest(t.Context())
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(snapshot.Router.Route(topic), " ")
+}
+
+// TestRevisionNeverRepeats: after Redis lost everything, or its last writes, the same number of
+// changes does not look as if nothing had happened.
+func TestRevisionNeverRepeats(t *testing.T) {
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, writer := readers(t, env)
+		seen := map[string]bool{}
+		revision := func() {
+			t.Helper()
+			text := sc.Client.Get(sc.ctx, revisionKey).Val()
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil || n < 1 || n >= 1<<53 {
+				t.Errorf("the revision is %q: no whole number that JSON holds", text)
+			}
+			if seen[text] {
+				t.Errorf("revision %s came before", text)
+			}
+			seen[text] = true
+		}
+		for i := range 3 {
+			topic := fmt.Sprintf("t%d", i)
+			put(t, writer, "s", subDoc(topic))
+			revision()
+			if got := routes(t, dispatcher, topic); got != "s" {
+				t.Errorf("round %d: %s goes to %q", i, topic, got)
+			}
+			env.Flush(t)
+			if got := routes(t, dispatcher, topic); got != "" {
+				t.Errorf("round %d: nothing is left, and %s goes to %q", i, topic, got)
+			}
+		}
+		// A revision from a clock that was ahead; its successor is lost twice.
+		ahead := strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)
+		for i := range 3 {
+			check(t, sc.Client.Set(sc.ctx, revisionKey, ahead, 0).Err())
+			put(t, writer, "s", subDoc(fmt.Sprintf("u%d", i)))
+			revision()
+			if now, _ := sc.Client.Get(sc.ctx, revisionKey).Int64(); strconv.FormatInt(now, 10) <= ahead {
+				t.Errorf("revision %d follows %s", now, ahead)
+			}
+		}
+	})
+}
+
+// TestRevisionByHand: whatever stands where the revision should, fan-out goes on, changes are
+// seen, and the next one puts it right.
+func TestRevisionByHand(t *testing.T) {
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, writer := readers(t, env)
+		for name, spoil := range map[string]func() error{
+			"garbage":        func() error { return sc.Client.Set(sc.ctx, revisionKey, "garbage", 0).Err() },
+			"nothing":        func() error { return sc.Client.Del(sc.ctx, revisionKey).Err() },
+			"an old count":   func() error { return sc.Client.Set(sc.ctx, revisionKey, "7", 0).Err() },
+			"a huge number":  func() error { return sc.Client.Set(sc.ctx, revisionKey, "99999999999999999999", 0).Err() },
+			"the last int64": func() error { return sc.Client.Set(sc.ctx, revisionKey, "9223372036854775807", 0).Err() },
+			"a list": func() error {
+				return errors.Join(sc.Client.Del(sc.ctx, revisionKey).Err(), sc.Client.RPush(sc.ctx, revisionKey, "x").Err())
+			},
+			"a wrong version of the documents": func() error {
+				k := "medis:written:{medis:subscriptions}"
+				return errors.Join(sc.Client.Del(sc.ctx, k).Err(), sc.Client.HSet(sc.ctx, k, "a", "b").Err())
+			},
+		} {
+			put(t, writer, "s", subDoc("before"))
+			if got := routes(t, dispatcher, "before"); got != "s" {
+				t.Errorf("%s: before it, %q", name, got)
+			}
+			check(t, spoil())
+			if got := routes(t, dispatcher, "before"); got != "s" || dispatcher.Problem() != nil {
+				t.Errorf("%s: messages go to %q, the problem is %v", name, got, dispatcher.Problem())
+			}
+			put(t, writer, "s", subDoc("after"))
+			if got := routes(t, dispatcher, "after"); got != "s" {
+				t.Errorf("%s: a change behind it is not seen: %q", name, got)
+			}
+			if n := must[*streams.Snapshot](t)(dispatcher.Latest(sc.ctx)).Revision; n < 1_000_000 {
+				t.Errorf("%s: the next change leaves the revision %d", name, n)
+			}
+		}
+	})
+}
+
+// TestEarlierVersionsCount: dispatchers of earlier versions count changes by INCR. Theirs are seen,
+// and they read what is written now.
+func TestEarlierVersionsCount(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, writer := readers(t, env)
+		put(t, writer, "s", subDoc("a"))
+		check(t, err2(dispatcher.Latest(sc.ctx)))
+		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "s", subDoc("b")).Err())
+		check(t, sc.Client.Incr(sc.ctx, revisionKey).Err())
+		if got := routes(t, dispatcher, "b"); got != "s" {
+			t.Errorf("their change is not seen: %q", got)
+		}
+	})
+}
+
+// TestWriterDiesBetweenSteps: a change whose revision was never counted is in force, and so is
+// one that a failover took the documents of away.
+func TestWriterDiesBetweenSteps(t *testing.T) {
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, _ := readers(t, env)
+		writer := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+		put(t, writer, "s", subDoc("a"))
+		check(t, err2(dispatcher.Latest(sc.ctx)))
+		saved := sc.Client.HGetAll(sc.ctx, "medis:subscriptions").Val()
+		written := sc.Client.Get(sc.ctx, "medis:written:{medis:subscriptions}").Val()
+
+		ctx, die := context.WithCancel(sc.ctx)
+		sc.store.AddHook(after{"evalsha", die})
+		if _, _, _, err := writer.Put(ctx, "s", []byte(subDoc("b")), ""); !errors.Is(err, context.Canceled) {
+			t.Fatalf("it did not die: %v", err)
+		}
+		if got := routes(t, dispatcher, "b"); got != "s" {
+			t.Errorf("the change is not seen: %q", got)
+		}
+		// A replica that missed the last write becomes the master of the documents alone.
+		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "s", saved["s"]).Err())
+		check(t, sc.Client.Set(sc.ctx, "medis:written:{medis:subscriptions}", written, 0).Err())
+		if got := routes(t, dispatcher, "a"); got != "s" {
+			t.Errorf("that the change is lost is not seen: %q", got)
+		}
+	})
+}
+
+// after calls a function once a command has run.
+type after struct {
+	name string
+	then func()
+}
+
+func (a after) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (a after) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == a.name && err == nil {
+			a.then()
+		}
+		return err
+	}
+}
+
+func (a after) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook { return next }
+
+// TestSubscriptionsUnreadable: nothing is routed by a list that cannot be read; that is told,
+// and one document that cannot be read takes none of the others away.
+func TestSubscriptionsUnreadable(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, writer := readers(t, env)
+		put(t, writer, "good", subDoc("t"))
+		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "bad", "{garbage").Err())
+		if got := routes(t, dispatcher, "t"); got != "good" {
+			t.Errorf("beside a document of garbage, messages go to %q", got)
+		}
+		check(t, sc.Client.Del(sc.ctx, "medis:subscriptions").Err())
+		if got := routes(t, dispatcher, "t"); got != "" {
+			t.Errorf("the documents were deleted by hand, and messages go to %q", got)
+		}
+		check(t, sc.Client.Set(sc.ctx, "medis:subscriptions", "x", 0).Err())
+		if _, err := dispatcher.Latest(sc.ctx); err == nil || !strings.Contains(err.Error(), "medis:subscriptions is of a wrong type") || !errors.Is(dispatcher.Problem(), err) {
+			t.Errorf("a key of a wrong type: %v, and the problem is %v", err, dispatcher.Problem())
+		}
+		if bad := examine(t, sc.store); !strings.Contains(bad["Messages/key types"], "medis:subscriptions (a string, should be a hash)") {
+			t.Errorf("doctor says %v", bad)
+		}
+		check(t, sc.Client.Del(sc.ctx, "medis:subscriptions").Err())
+		put(t, writer, "good", subDoc("t"))
+		if got := routes(t, dispatcher, "t"); got != "good" || dispatcher.Problem() != nil {
+			t.Errorf("put anew: messages go to %q, the problem is %v", got, dispatcher.Problem())
+		}
+	})
+}
+
+// TestPutByHand: documents that were put and removed by hand are noticed by their number.
+func TestPutByHand(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, writer := readers(t, env)
+		put(t, writer, "s", subDoc("t"))
+		check(t, err2(dispatcher.Latest(sc.ctx)))
+		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "other", subDoc("t")).Err())
+		if got := strings.Fields(routes(t, dispatcher, "t")); !slices.Contains(got, "other") || len(got) != 2 {
+			t.Errorf("messages go to %v", got)
+		}
+		check(t, sc.Client.HDel(sc.ctx, "medis:subscriptions", "s").Err())
+		if got := routes(t, dispatcher, "t"); got != "other" {
+			t.Errorf("messages go to %q", got)
+		}
+	})
+}
+
+func err2[T any](_ T, err error) error { return err }
