@@ -2,9 +2,15 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 )
@@ -18,21 +24,45 @@ type Hints struct {
 	Due     func([]medispatcher.Channel) // in these channels messages became due before their time
 }
 
+// quietFor is how long nothing may come from a subscription before it is asked for a sign of
+// life, and again before it is made anew: a node that hangs ends no connection.
+const quietFor = 2 * time.Second
+
 // Listen hands on hints until ctx ends. It has a connection of its own, and goes on
-// by itself when Redis comes back.
+// by itself when Redis comes back, or has another master.
 func (s *Store) Listen(ctx context.Context, h Hints) error {
+	var back medispatcher.Backoff
+	for ctx.Err() == nil {
+		s.listen(ctx, h, back.Reset)
+		back.Wait(ctx)
+	}
+	return nil
+}
+
+// listen hands on hints until the subscription fails. works is called when it does not.
+func (s *Store) listen(ctx context.Context, h Hints, works func()) {
 	sub := s.client.Subscribe(ctx, s.keys.control())
-	defer func() { _ = sub.Close() }()
-	messages := sub.Channel()
+	closing := sync.OnceFunc(func() { _ = sub.Close() })
+	defer closing()
+	defer context.AfterFunc(ctx, closing)() // ends a read
+	asked := false
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case m, ok := <-messages:
-			if !ok {
-				return nil
-			}
+		got, err := sub.ReceiveTimeout(ctx, quietFor)
+		var late net.Error
+		switch {
+		case err == nil:
+			asked = false
+			works()
+		case errors.As(err, &late) && late.Timeout() && !asked && sub.Ping(ctx) == nil:
+			asked = true
+		default:
+			return
+		}
+		switch m := got.(type) {
+		case *redis.Message:
 			s.hint(m.Payload, h)
+		case *redis.Subscription: // hints may have been lost before
+			h.Changed()
 		}
 	}
 }

@@ -125,7 +125,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 			check(t, sc.Client.Del(sc.ctx, "medis:subscriptions:rev").Err())
 			check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions:rev", "a", "b").Err())
 		}, "Messages/key types", "medis:subscriptions:rev (a hash, should be a string)"},
-		"a revision that is none": {set("medis:subscriptions:rev"), "Subscriptions/revision", `medis:subscriptions:rev holds "x"`},
+		"a revision that is none":    {set("medis:subscriptions:rev"), "Subscriptions/revision", `medis:subscriptions:rev holds "x"`},
 		"recover list":               {func(t *testing.T, sc *scene) { check(t, sc.Client.RPush(sc.ctx, "medis:recover:x", "1", "2").Err()) }, "Messages/recover lists", "medis:recover:x (2)"},
 		"quarantine":                 {add("medis:{0}:quarantine"), "Messages/quarantine", "1 entry could not be decoded or copied, the oldest since "},
 		"unrouted":                   {add("medis:{0}:unrouted"), "Messages/unrouted", "no subscription wanted 1 message, the oldest kept since "},

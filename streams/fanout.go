@@ -44,6 +44,9 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	if own {
 		from, block = "0", -1
 	}
+	// By itself the client would wait ten seconds longer than that for a node that hangs.
+	ctx, cancel := context.WithTimeout(ctx, blockFor+replyTimeout)
+	defer cancel()
 	res, err := s.blocking.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: groupFanout, Consumer: s.cfg.ID, Streams: []string{s.keys.incoming(p), from},
 		Count: int64(count), Block: block,

@@ -21,9 +21,13 @@ type once struct{ redis.Cmder }
 
 func (once) NoRetry() bool { return true }
 
-// onceOnly names the commands that take, accept or move messages. The others may be
+// onceOnly names the commands that take, accept or move messages, and the reads that loops
+// wait for: the client would ask a node that hangs a second time. The others may be
 // repeated, and some of them the client wants to see as they are.
-var onceOnly = []string{"xadd", "xreadgroup", "evalsha", "eval", "incr", "publish"}
+var onceOnly = []string{
+	"xadd", "xreadgroup", "evalsha", "eval", "publish", "lpushx", "get", "hget", "hgetall", "hlen",
+	"xpending", "xlen", "xrange", "xrevrange", "zcard", "zrange", "zscore", "hmget", "hscan",
+}
 
 func asOnce(cmd redis.Cmder) redis.Cmder {
 	if slices.Contains(onceOnly, cmd.Name()) {

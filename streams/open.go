@@ -93,6 +93,7 @@ func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
 	client := redis.NewUniversalClient(opt)
 	if cluster, ok := client.(*redis.ClusterClient); ok {
 		cluster.AddHook(runOnce{})
+		learnSlots(cluster)
 	}
 	return client
 }
@@ -115,27 +116,6 @@ func (s *Store) Partitions() int { return s.cfg.Partitions }
 
 // ID is this process's consumer name.
 func (s *Store) ID() string { return s.cfg.ID }
-
-// Ping asks Redis for a sign of life.
-func (s *Store) Ping(ctx context.Context) error {
-	return failed("ping", s.client.Ping(ctx).Err())
-}
-
-// Probe asks Redis whether it takes writes: a replica, a full Redis and one that cannot
-// save refuse them and answer a ping all the same. Nothing is written. In a cluster
-// every partition's master is asked.
-func (s *Store) Probe(ctx context.Context) error {
-	partitions := s.cfg.Partitions
-	if _, cluster := s.client.(*redis.ClusterClient); !cluster {
-		partitions = 1
-	}
-	pipe := s.client.Pipeline()
-	for p := range partitions {
-		pipe.LPushX(ctx, s.keys.probe(p), "") // refused like any write; the key is never there
-	}
-	_, err := pipe.Exec(ctx)
-	return failed("probe", err)
-}
 
 // errURL is what can be said of a URL without quoting it.
 var errURL = errors.New("is not a Redis URL; write redis://user:password@host:6379/0, rediss:// or unix:///path, and / ? # % in a password as %2F %3F %23 %25")
@@ -183,6 +163,9 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	}
 	if (cluster || len(addrs) > 1 && master == "") && one.DB != 0 {
 		return nil, errors.New("names a database; a Redis Cluster has only database 0")
+	}
+	if one.TLSConfig != nil && (cluster || master != "" || len(addrs) > 1) {
+		one.TLSConfig.ServerName = "" // each node, and each sentinel, by the address it is dialed at
 	}
 	opt := &redis.UniversalOptions{
 		Addrs: addrs, DB: one.DB, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig,

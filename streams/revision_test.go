@@ -182,7 +182,9 @@ func (a after) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-func (a after) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook { return next }
+func (a after) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // TestSubscriptionsUnreadable: nothing is routed by a list that cannot be read; that is told,
 // and one document that cannot be read takes none of the others away.

@@ -105,8 +105,8 @@ func (p *Proxy) Delay(request, reply time.Duration) {
 	p.request, p.reply = request, reply
 }
 
-// Replies says what becomes of the next n answers, those to a client's greeting not
-// counted, and of all when n is negative. A connection that held one back stays silent for
+// Replies says what becomes of the next n answers, those to a client's greeting, and
+// to its question where the slots of a cluster are, not counted, and of all when n is negative. A connection that held one back stays silent for
 // good: what came behind it would answer the wrong command.
 func (p *Proxy) Replies(fate Replies, n int) {
 	p.mu.Lock()
@@ -255,10 +255,12 @@ func (c *proxied) await(due time.Time) bool {
 	}
 }
 
-// isGreeting reports whether a request is what a client says on each new connection.
+// isGreeting reports whether a request is what a client says on each new connection, or
+// asks of a cluster by itself.
 func isGreeting(request []byte) bool {
 	request = bytes.ToLower(request[:min(len(request), 40)])
-	return bytes.Contains(request, []byte("hello\r\n")) || bytes.Contains(request, []byte("setinfo\r\n"))
+	return bytes.Contains(request, []byte("hello\r\n")) || bytes.Contains(request, []byte("setinfo\r\n")) ||
+		bytes.Contains(request, []byte("\r\nslots\r\n"))
 }
 
 // fateOf says what becomes of a chunk that was just read.

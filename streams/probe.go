@@ -1,0 +1,113 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Ping asks Redis for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	return failed("ping", s.client.Ping(ctx).Err())
+}
+
+// Probe asks Redis whether it takes writes: a replica, a full Redis and one that cannot
+// save refuse them and answer a ping all the same. Nothing is written. In a cluster
+// the master of each partition and those of the subscriptions are asked, and the error
+// says which do not take any.
+func (s *Store) Probe(ctx context.Context) error {
+	cluster, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return failed("probe", s.client.LPushX(ctx, s.keys.probe(0), "").Err()) // refused like any write; the key is never there
+	}
+	asked, err := s.probes(ctx, cluster)
+	if err != nil {
+		return failed("probe", err)
+	}
+	pipe := s.client.Pipeline()
+	answers := make([]*redis.IntCmd, len(asked))
+	for i, a := range asked {
+		answers[i] = pipe.LPushX(ctx, a.key, "")
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	var refusals []refusal
+	for i, a := range asked {
+		if err := answers[i].Err(); err != nil {
+			refusals = note(refusals, a, err)
+		}
+	}
+	return failed("probe", joinRefusals(refusals))
+}
+
+// probed is a key of the slot that is asked for, and whose it is.
+type probed struct {
+	key, what, master string
+}
+
+func (s *Store) probes(ctx context.Context, cluster *redis.ClusterClient) ([]probed, error) {
+	asked := []probed{
+		{key: s.keys.probeOf(s.keys.subscriptions()), what: "the subscriptions"},
+		{key: s.keys.probeOf(s.keys.revision()), what: "the subscriptions' revision"},
+		{key: s.keys.probeOf(s.keys.dispatchers()), what: "the heartbeats"},
+	}
+	for p := range s.cfg.Partitions {
+		asked = append(asked, probed{key: s.keys.probe(p), what: strconv.Itoa(p)})
+	}
+	for i := range asked {
+		master, err := cluster.MasterForKey(ctx, asked[i].key)
+		if err != nil {
+			return nil, err
+		}
+		asked[i].master = master.Options().Addr
+	}
+	return asked, nil
+}
+
+// refusal is what one master does not take, and why.
+type refusal struct {
+	master     string
+	partitions []string
+	others     []string
+	err        error
+}
+
+func note(list []refusal, a probed, err error) []refusal {
+	i := slices.IndexFunc(list, func(r refusal) bool { return r.master == a.master })
+	if i < 0 {
+		i = len(list)
+		list = append(list, refusal{master: a.master, err: err})
+	}
+	if _, isNumber := strconv.Atoi(a.what); isNumber == nil {
+		list[i].partitions = append(list[i].partitions, a.what)
+	} else {
+		list[i].others = append(list[i].others, a.what)
+	}
+	return list
+}
+
+// joinRefusals is one error, in one line, for all.
+func joinRefusals(list []refusal) error {
+	slices.SortFunc(list, func(a, b refusal) int { return cmp.Compare(a.master, b.master) })
+	var all error
+	for _, r := range list {
+		what := r.others
+		if n := len(r.partitions); n > 0 {
+			name := "partition "
+			if n > 1 {
+				name = "partitions "
+			}
+			what = append([]string{name + some(r.partitions)}, what...)
+		}
+		err := fmt.Errorf("%s on %s: %w", strings.Join(what, ", "), r.master, r.err)
+		if all != nil {
+			err = fmt.Errorf("%w; %w", all, err)
+		}
+		all = err
+	}
+	return all
+}
