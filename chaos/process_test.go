@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -139,14 +140,22 @@ func (d *dispatcher) tail() string {
 // ready is the status of /readyz.
 func (d *dispatcher) ready() int {
 	d.t.Helper()
+	status, _ := d.readyz()
+	return status
+}
+
+// readyz is the status of /readyz and what it says.
+func (d *dispatcher) readyz() (int, string) {
+	d.t.Helper()
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + d.listen + "/readyz")
 	if err != nil {
 		d.t.Errorf("/readyz: %v", err)
-		return 0
+		return 0, ""
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	defer func() { _ = resp.Body.Close() }()
+	text, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text)
 }
 
 // awaitReady waits until /readyz answers that.

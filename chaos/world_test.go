@@ -27,6 +27,8 @@ type options struct {
 	timeout     time.Duration
 	env         *streamstest.Env // nil: a redis-server of its own
 	url         string           // where dispatchers find Redis; empty: directly
+	// replicated reports whether what was published is safe from a failover; nil: it is when it is acknowledged.
+	replicated func(t *testing.T, publish func() bool) bool
 }
 
 // attempts is how often a message is tried, in every world.
@@ -44,6 +46,7 @@ type world struct {
 	subs    []string
 	kills   []span
 	started []*dispatcher
+	rounds  int // failovers so far
 
 	mu       sync.Mutex
 	accepted map[string]bool // ids that Redis acknowledged
@@ -93,7 +96,11 @@ func (w *world) subscribe() {
 	}
 }
 
-const publishBatch = 50
+const (
+	publishBatch = 50
+	// publishWithin is the patience of a producer, and shortly where masters may hang.
+	publishWithin, shortly = 5 * time.Second, time.Second
+)
 
 // publish publishes the messages from first on, n in all, spread over a time, until
 // each is acknowledged. A message without a reply is sent again under the same id.
@@ -117,9 +124,24 @@ func (w *world) publish(first, n int, over time.Duration) {
 
 // publishOnce notes what is acknowledged and returns what is not.
 func (w *world) publishOnce(batch []medispatcher.Message) (left []medispatcher.Message) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
-	defer cancel()
-	ids, err := w.store.PublishAll(ctx, batch)
+	var ids []string
+	var err error
+	within := publishWithin
+	if w.o.replicated != nil {
+		within = shortly
+	}
+	publish := func() bool {
+		ctx, cancel := context.WithTimeout(w.t.Context(), within)
+		defer cancel()
+		ids, err = w.store.PublishAll(ctx, batch)
+		return err == nil
+	}
+	if w.o.replicated != nil && !w.o.replicated(w.t, publish) {
+		medispatcher.Sleep(w.t.Context(), 50*time.Millisecond)
+		return batch
+	} else if w.o.replicated == nil {
+		publish()
+	}
 	w.mu.Lock()
 	for i, m := range batch {
 		if ids[i] == m.ID {

@@ -28,6 +28,20 @@ func Cluster(t testing.TB, args ...string) *Env {
 	return newCluster(t, false, args)
 }
 
+// ReplicatedCluster is Cluster with a replica of each master, which takes over within some seconds.
+func ReplicatedCluster(t testing.TB, args ...string) *Env {
+	t.Helper()
+	env := newCluster(t, false, append([]string{"--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"}, args...))
+	for _, master := range env.Nodes {
+		env.addReplica(t, master, args)
+	}
+	env.AwaitCluster(t)
+	for _, s := range env.Replicas {
+		awaitReplica(t, s)
+	}
+	return env
+}
+
 // ProxiedCluster is Cluster with a proxy before each master, where clients are told to go.
 func ProxiedCluster(t testing.TB, args ...string) *Env {
 	t.Helper()
@@ -60,7 +74,7 @@ func newCluster(t testing.TB, proxied bool, args []string) *Env {
 	}
 	env.URL = "redis://" + strings.Join(addrs, ",")
 	joinNodes(t, env.Nodes, addrs)
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, ReadTimeout: time.Second}) // a node may hang
 	t.Cleanup(func() { _ = client.Close() })
 	env.Client = client
 	env.AwaitCluster(t)
@@ -88,9 +102,9 @@ func joinNodes(t testing.TB, nodes []*Server, addrs []string) {
 // AwaitCluster waits until every node says that the whole cluster works.
 func (e *Env) AwaitCluster(t testing.TB) {
 	t.Helper()
-	whole := []string{"cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d\r", len(e.Nodes)), fmt.Sprintf("cluster_slots_ok:%d\r", clusterSlots)}
+	whole := []string{"cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d\r", len(e.Nodes)+len(e.Replicas)), fmt.Sprintf("cluster_slots_ok:%d\r", clusterSlots)}
 	deadline := time.Now().Add(clusterReadyWithin)
-	for _, s := range e.Nodes {
+	for _, s := range e.running() {
 		for {
 			info, _ := s.Do(t, "CLUSTER", "INFO").(string)
 			missing := ""
@@ -113,7 +127,10 @@ func (e *Env) AwaitCluster(t testing.TB) {
 // Owner is the master that holds a key.
 func (e *Env) Owner(t testing.TB, key string) *Server {
 	t.Helper()
-	if len(e.Nodes) == 0 {
+	switch {
+	case len(e.Replicas) > 0:
+		return e.master(t, key)
+	case len(e.Nodes) == 0:
 		return e.Server
 	}
 	slot, ok := e.Nodes[0].Do(t, "CLUSTER", "KEYSLOT", key).(int64)
@@ -152,8 +169,13 @@ func (e *Env) eachMaster(t testing.TB, do func(context.Context, *redis.Client) e
 	t.Helper()
 	ctx := context.Background() // also in cleanups
 	addrs := make([]string, 0, clusterMasters)
-	for _, s := range e.Nodes {
-		addrs = append(addrs, s.Addr)
+	for _, s := range e.running() {
+		if len(e.Replicas) == 0 || s.isMaster() {
+			addrs = append(addrs, s.Addr)
+		}
+	}
+	if len(e.Sentinels) > 0 {
+		addrs = []string{e.MasterBySentinel().Addr}
 	}
 	if len(addrs) == 0 {
 		addrs = append(addrs, strings.TrimPrefix(e.URL, "redis://"))

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,9 +31,12 @@ type Env struct {
 	Client redis.UniversalClient // for looking at keys and for raw producers
 	Mini   *miniredis.Miniredis
 	Server *Server
-	// Nodes are the masters of a cluster, Proxies what stands before them.
-	Nodes   []*Server
-	Proxies []*Proxy
+	// Nodes are the masters of a cluster, Replicas what takes over from them, Proxies what
+	// stands before them.
+	Nodes, Replicas []*Server
+	Proxies         []*Proxy
+	// Sentinels watch over Server, with Replicas.
+	Sentinels []*Server
 }
 
 // Each runs a test on miniredis and on a real redis-server.
@@ -114,9 +118,11 @@ type Server struct {
 	Addr string
 	dir  string
 	args []string
+	conf string // of a sentinel
 	cmd  *exec.Cmd
 	// busPort is where the nodes of a cluster talk to each other.
 	busPort string
+	frozen  bool
 }
 
 // StartServer starts a redis-server on a free port of the loopback. Later args
@@ -143,10 +149,13 @@ func (s *Server) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no",
-		"--logfile", filepath.Join(s.dir, "redis.log"),
-	}, s.args...)
+	args := []string{s.conf, "--sentinel"}
+	if s.conf == "" {
+		args = append([]string{
+			"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no",
+			"--logfile", filepath.Join(s.dir, "redis.log"),
+		}, s.args...)
+	}
 	s.cmd = exec.Command("redis-server", args...) //nolint:noctx // ended by Kill
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -168,7 +177,31 @@ func (s *Server) Kill() {
 	if s.cmd.Process != nil {
 		_ = s.cmd.Process.Kill()
 		_ = s.cmd.Wait()
+		s.frozen = false
 	}
+}
+
+// Freeze stops the server as it stands: its connections stay open and nothing answers.
+func (s *Server) Freeze(t testing.TB) { s.signal(t, syscall.SIGSTOP, true) }
+
+// Thaw has it go on.
+func (s *Server) Thaw(t testing.TB) { s.signal(t, syscall.SIGCONT, false) }
+
+func (s *Server) signal(t testing.TB, what syscall.Signal, frozen bool) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(what); err != nil {
+		t.Fatal(err)
+	}
+	s.frozen = frozen
+}
+
+// answers reports whether the server was neither killed nor frozen.
+func (s *Server) answers() bool { return s.cmd.ProcessState == nil && !s.frozen }
+
+// Move gives a server that was killed another port.
+func (s *Server) Move(t testing.TB) {
+	t.Helper()
+	s.Addr, _ = freePort(t)
 }
 
 // Do runs one command on this very server.
