@@ -19,7 +19,7 @@ import (
 // min and max bound a value, oneof lists the allowed ones. secret:"true" hides a
 // value wherever it is shown, secret:"url" hides the password in it, secret:"receivers" all but where alerts go.
 type Config struct {
-	RedisURL        string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://s1:26379,s2:26379?master_name=NAME."`
+	RedisURL        string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://user:password@s1:26379,s2:26379/0?master_name=NAME, user, password and database being the master's; those of the sentinels are &sentinel_username= and &sentinel_password=."`
 	KeyPrefix       string `env:"MEDIS_KEY_PREFIX" envDefault:"medis" doc:"Every key begins with it, so that several systems can share one Redis."`
 	Partitions      int    `env:"MEDIS_PARTITIONS" envDefault:"1" min:"1" max:"1024" doc:"Complete slices of the system, spread over the masters of a Redis Cluster; one machine needs one. The same for everybody who shares the Redis."`
 	RecoverRedisURL string `env:"MEDIS_RECOVER_REDIS_URL" secret:"url" doc:"The Redis with the recover lists, where producers park what they cannot publish, in the form of MEDIS_REDIS_URL. Empty: the main one."`
