@@ -26,8 +26,11 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 	if len(alerts) == 0 {
 		return left, nil
 	}
+	shared, err := s.sharedNow(ctx)
+	if err != nil {
+		return nil, err
+	}
 	pipe := s.client.Pipeline()
-	clock := pipe.Time(ctx)
 	lists := make([]*redis.ZSliceCmd, len(alerts))
 	for i := range alerts {
 		lists[i] = pipe.ZRangeWithScores(ctx, s.keys.alerts("causes:"+alerts[i].Key()), 0, -1)
@@ -35,7 +38,7 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, failed("read the causes of alerts", err)
 	}
-	now := float64(clock.Val().UnixMilli())
+	now := float64(shared.UnixMilli())
 	type doubt struct {
 		key, cause string
 		failing    *redis.BoolCmd
@@ -86,12 +89,11 @@ func (s *Store) dropCauses(ctx context.Context, gone map[string][]any, left map[
 	return failed("forget causes of alerts", err)
 }
 
-// holdScript says again that a cause goes on. KEYS causes of alerts. ARGV cause.
+// holdScript says again that a cause goes on. KEYS causes of alerts. ARGV cause, now in ms.
 // Returns for each alert 1 where it knows of the cause, else 0. Safe to repeat. ZREM comes first
 // because it is allowed out of memory, and so is then ZADD.
 var holdScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[2])
 redis.call('ZREM', KEYS[1], '')
 local out = {}
 for i, key in ipairs(KEYS) do
@@ -107,12 +109,16 @@ return out
 // HoldCause says again that this process's cause keeps alerts firing, and lists those that do not know
 // of it, for they ended or Redis lost them: they are to be raised again.
 func (s *Store) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cause string) (unknown []medispatcher.Alert, err error) {
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for chunk := range slices.Chunk(alerts, sweepChunk) {
 		k := make([]string, len(chunk))
 		for i := range chunk {
 			k[i] = s.keys.alerts("causes:" + chunk[i].Key())
 		}
-		known, err := holdScript.Run(ctx, s.client, k, cause).Int64Slice()
+		known, err := holdScript.Run(ctx, s.client, k, cause, now.UnixMilli()).Int64Slice()
 		if err != nil {
 			return nil, failed("hold alerts", err)
 		}

@@ -54,9 +54,9 @@ func (s *Store) CountedSums(ctx context.Context, window time.Duration, what ...s
 }
 
 func (s *Store) countedWithin(ctx context.Context, window time.Duration, fields []string) ([]int64, error) {
-	now, err := s.client.Time(ctx).Result()
+	now, err := s.sharedNow(ctx)
 	if err != nil {
-		return nil, failed("time", err)
+		return nil, err
 	}
 	buckets, share := windowBuckets(now, window)
 	place := make(map[string]int, len(fields))

@@ -15,14 +15,13 @@ import (
 // it to the others.
 //
 // KEYS outbox, due, claims. ARGV dispatcher, ms of the lease, limit, ms until a notice whose turn
-// has not come is looked at again. Returns {id, notice, tries, receivers that have it} for each.
+// has not come is looked at again, now in ms. Returns {id, notice, tries, receivers that have it} for each.
 //
 // A notice that comes after another one waits until that is settled: nobody shall read of a recovery
 // before the alert. Safe to repeat: what a lost reply hides comes back when its lease ends. ZREM
 // comes first because it is allowed out of memory, and so is then all that follows.
 var claimScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[5])
 local out = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[3])) do
   redis.call('ZREM', KEYS[2], id)
@@ -48,7 +47,11 @@ const afterPause = time.Second
 
 // ClaimNotices takes up to limit notices that wait to be sent, for the time of a lease.
 func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration) ([]medispatcher.Notice, error) {
-	res, err := claimScript.Run(ctx, s.client, s.outboxKeys(), s.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds()).Slice()
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res, err := claimScript.Run(ctx, s.client, s.outboxKeys(), s.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds(), now.UnixMilli()).Slice()
 	if err != nil {
 		return nil, failed("claim notices", err)
 	}
@@ -68,7 +71,7 @@ func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration
 			}
 			continue
 		}
-		n.Tries = toInt(row[2])
+		n.Since, n.At, n.Tries = s.shownTime(n.Since), s.shownTime(n.At), toInt(row[2])
 		if done, _ := row[3].(string); done != "" {
 			n.Done = strings.Split(done, ",")
 		}
@@ -138,11 +141,10 @@ func (s *Store) SettleNotice(ctx context.Context, n *medispatcher.Notice, outcom
 }
 
 // postponeScript puts a notice off. KEYS due, claims. ARGV dispatcher, id, ms, "1" where the try
-// that ends does not count. Returns 1 when the notice was the dispatcher's. Safe to repeat: it then
+// that ends does not count, now in ms. Returns 1 when the notice was the dispatcher's. Safe to repeat: it then
 // is nobody's.
 var postponeScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[5])
 local me, tries, done = string.match(redis.call('HGET', KEYS[2], ARGV[2]) or '', '^(%S*) (%d+) (.*)$')
 if me ~= ARGV[1] then return 0 end
 if ARGV[4] == '1' then tries = tries - 1 end
@@ -155,6 +157,10 @@ return 1
 // PostponeNotice gives a notice that this process took back, to be taken by anyone after a time.
 // uncounted says that it was not tried.
 func (s *Store) PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error {
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return err
+	}
 	k := []string{s.keys.alerts("due"), s.keys.alerts("claims")}
-	return failed("put a notice off", postponeScript.Run(ctx, s.client, k, s.cfg.ID, id, delay.Milliseconds(), uncounted).Err())
+	return failed("put a notice off", postponeScript.Run(ctx, s.client, k, s.cfg.ID, id, delay.Milliseconds(), uncounted, now.UnixMilli()).Err())
 }

@@ -18,7 +18,7 @@ import (
 // What all dispatchers know of alerts together lies under <prefix>:alerts:{alerts}: and is bounded
 // by the number of subscriptions and by the limits below.
 //
-//	leader    string, expiring   the dispatcher that evaluates the rules
+//	leader    string, expiring   the dispatcher that evaluates the rules, and until when, ms
 //	counter   string             counts changes; a notice's id is its count
 //	firing    hash               <rule>:<subscription> → "<since ms> <notices> <id of the last notice> <alert as JSON>"
 //	sent      hash               <rule>:<subscription> → when its last notice was made, ms; outlives firing
@@ -42,38 +42,42 @@ const (
 
 // leadScript makes the caller the one dispatcher that evaluates the rules of alerts, for a while.
 //
-// KEYS leader, counter. ARGV dispatcher, ms to hold. Returns {1 or 0, time in ms, counter}.
+// KEYS leader, counter. ARGV dispatcher, ms to hold, now in ms. Returns {1 or 0, counter}.
 //
-// Safe to repeat: who leads holds on. DEL comes first because it is allowed out of memory, and
+// The leader's lease ends by the shared clock. That it expires is housekeeping: where Redis's clock is
+// set back, it does so too late. Safe to repeat: who leads holds on. DEL comes first because it is allowed out of memory, and
 // so is then SET: a Redis that is full is worth an alert.
 var leadScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local count = redis.call('GET', KEYS[2]) or '0'
 local leader = redis.call('GET', KEYS[1])
-if leader and leader ~= ARGV[1] then return {0, now, count} end
+local who, ends = string.match(leader or '', '^(%S*) ?(%d*)$')
+if leader and who ~= ARGV[1] and (tonumber(ends) or math.huge) > tonumber(ARGV[3]) then return {0, count} end
 redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return {1, now, count}
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. string.format('%.0f', ARGV[3] + ARGV[2]), 'PX', ARGV[2])
+return {1, count}
 `)
 
 // LeadAlerts asks to be the one dispatcher that evaluates the rules, for the time of a lease. now is
-// the time of Redis; revision changes with what fires.
+// by the shared clock; revision changes with what fires.
 func (s *Store) LeadAlerts(ctx context.Context, lease time.Duration) (leads bool, now time.Time, revision int64, err error) {
+	if now, err = s.sharedNow(ctx); err != nil {
+		return false, now, 0, err
+	}
 	k := []string{s.keys.alerts("leader"), s.keys.alerts("counter")}
-	res, err := leadScript.Run(ctx, s.client, k, s.cfg.ID, lease.Milliseconds()).Slice()
+	res, err := leadScript.Run(ctx, s.client, k, s.cfg.ID, lease.Milliseconds(), now.UnixMilli()).Slice()
 	if err != nil {
 		return false, now, 0, failed("lead alerts", err)
 	}
-	if len(res) != 3 {
+	if len(res) != 2 {
 		return false, now, 0, fmt.Errorf("redis: lead alerts: unreadable answer %v", res)
 	}
-	return toInt(res[0]) == 1, time.UnixMilli(int64(toInt(res[1]))), int64(toInt(res[2])), nil
+	return toInt(res[0]) == 1, now, int64(toInt(res[1])), nil
 }
 
 // unleadScript ends a lease before its time. KEYS leader. ARGV dispatcher. Safe to repeat.
 var unleadScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+local leader = redis.call('GET', KEYS[1])
+if leader and string.match(leader, '^%S*') == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 `)
 
@@ -108,22 +112,21 @@ end
 //
 // KEYS as noticeLua, 6 firing, 7 sent, 8 seen, 9 causes of the alert.
 // ARGV key of the alert, alert, ms between notices, most notices waiting, most notices kept, most
-// causes, ms an event is remembered, "1" where the one cause is an event that raises once, causes.
+// causes, ms an event is remembered, "1" where the one cause is an event that raises once, now in ms, causes.
 // Returns 0 where no notice was made, 1 where one was, 2 where one was made and cannot be sent.
 //
 // Safe to repeat: what fires and has its notice gets no other within that time. HDEL comes first
 // because it is allowed out of memory, and so is then all that follows.
 var raiseScript = redis.NewScript(noticeLua + `
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[9])
 redis.call('HDEL', KEYS[6], '')
 if ARGV[8] == '1' then
   redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now - ARGV[7])
-  local event = ARGV[1] .. ' ' .. ARGV[9]
+  local event = ARGV[1] .. ' ' .. ARGV[10]
   if redis.call('ZSCORE', KEYS[8], event) then return 0 end
   redis.call('ZADD', KEYS[8], now, event)
 else
-  for i = 9, #ARGV do
+  for i = 10, #ARGV do
     if redis.call('ZSCORE', KEYS[9], ARGV[i]) or redis.call('ZCARD', KEYS[9]) < tonumber(ARGV[6]) then
       redis.call('ZADD', KEYS[9], now, ARGV[i])
     end
@@ -169,8 +172,12 @@ func (s *Store) RaiseAlert(ctx context.Context, a medispatcher.Alert, every time
 	if err != nil {
 		return false, false, err
 	}
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return false, false, err
+	}
 	k := s.noticeKeys("firing", "sent", "seen", "causes:"+a.Key())
-	argv := []any{a.Key(), text, every.Milliseconds(), maxOutbox, maxHistory, maxCauses, seenFor.Milliseconds(), once}
+	argv := []any{a.Key(), text, every.Milliseconds(), maxOutbox, maxHistory, maxCauses, seenFor.Milliseconds(), once, now.UnixMilli()}
 	for _, cause := range causes {
 		argv = append(argv, cause)
 	}
@@ -181,13 +188,12 @@ func (s *Store) RaiseAlert(ctx context.Context, a medispatcher.Alert, every time
 // resolveScript ends an alert, with a notice where one told of its beginning.
 //
 // KEYS as noticeLua, 6 firing, 7 causes of the alert.
-// ARGV key of the alert, alert, "1" for no notice, most notices waiting, most notices kept.
+// ARGV key of the alert, alert, "1" for no notice, most notices waiting, most notices kept, now in ms.
 // Returns as raiseScript.
 //
 // Safe to repeat: what does not fire is left alone. HDEL comes first, as there.
 var resolveScript = redis.NewScript(noticeLua + `
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[6])
 local old = redis.call('HGET', KEYS[6], ARGV[1])
 if not old then return 0 end
 redis.call('HDEL', KEYS[6], ARGV[1])
@@ -208,12 +214,16 @@ func (s *Store) ResolveAlert(ctx context.Context, a medispatcher.Alert, quiet bo
 	if err != nil {
 		return false, err
 	}
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return false, err
+	}
 	k := s.noticeKeys("firing", "causes:"+a.Key())
-	made, err := resolveScript.Run(ctx, s.client, k, a.Key(), text, quiet, maxOutbox, maxHistory).Int()
+	made, err := resolveScript.Run(ctx, s.client, k, a.Key(), text, quiet, maxOutbox, maxHistory, now.UnixMilli()).Int()
 	return made == 1, failed("resolve alert", err)
 }
 
-// FiringAlerts lists what fires, in no order.
+// FiringAlerts lists what fires, in no order, with times by the shared clock.
 func (s *Store) FiringAlerts(ctx context.Context) ([]medispatcher.Firing, error) {
 	pipe := s.client.Pipeline()
 	firing, sent := pipe.HGetAll(ctx, s.keys.alerts("firing")), pipe.HGetAll(ctx, s.keys.alerts("sent"))
@@ -271,8 +281,15 @@ func (s *Store) ForgetNotices(ctx context.Context, now time.Time) error {
 func (s *Store) Alerts(ctx context.Context) (medispatcher.Alerts, error) {
 	all := medispatcher.Alerts{Last: []medispatcher.Notice{}}
 	var err error
+	if err = s.hear(ctx); err != nil {
+		return all, err
+	}
 	if all.Firing, err = s.FiringAlerts(ctx); err != nil {
 		return all, err
+	}
+	for i := range all.Firing {
+		f := &all.Firing[i]
+		f.Since, f.Last = s.shownTime(f.Since), s.shownTime(f.Last)
 	}
 	all.FiringCount = len(all.Firing)
 	slices.SortFunc(all.Firing, func(a, b medispatcher.Firing) int {
@@ -290,6 +307,7 @@ func (s *Store) Alerts(ctx context.Context) (medispatcher.Alerts, error) {
 	for _, text := range history.Val() {
 		id, rest, _ := strings.Cut(text, " ")
 		if n, ok := readNotice(id, rest); ok {
+			n.Since, n.At = s.shownTime(n.Since), s.shownTime(n.At)
 			n.Outcome = outcomes.Val()[id]
 			all.Last = append(all.Last, n)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,15 +22,12 @@ const BenchDeadAfter = 30 * time.Second
 
 // holdBenchScript notes that a load test is alive, and what it made.
 //
-// KEYS load tests. ARGV run, info. Returns the time in ms. Safe to repeat. HDEL comes first
+// KEYS load tests. ARGV run, info, now in ms. Safe to repeat. HDEL comes first
 // because it is allowed out of memory, and so is then HSET: a full Redis must not make a
 // live load test look dead.
 var holdBenchScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('HSET', KEYS[1], ARGV[1], now .. ' ' .. ARGV[2])
-return now
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3] .. ' ' .. ARGV[2])
 `)
 
 // HoldBench says that a load test is alive, and returns when that was by the clock of Redis.
@@ -39,8 +37,16 @@ func (s *Store) HoldBench(ctx context.Context, run medispatcher.BenchRun) (time.
 	if err != nil {
 		return time.Time{}, err
 	}
-	ms, err := holdBenchScript.Run(ctx, s.client, []string{s.keys.bench()}, run.Run, info).Int64()
-	return time.UnixMilli(ms), failed("note the load test", err)
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now = now.Truncate(time.Millisecond)
+	err = holdBenchScript.Run(ctx, s.client, []string{s.keys.bench()}, run.Run, info, now.UnixMilli()).Err()
+	if errors.Is(err, redis.Nil) {
+		err = nil // it returns nothing
+	}
+	return s.shown(now), failed("note the load test", err)
 }
 
 // ForgetBench takes a load test of which nothing is left off the list.
@@ -48,33 +54,26 @@ func (s *Store) ForgetBench(ctx context.Context, run string) error {
 	return failed("forget the load test", s.client.HDel(ctx, s.keys.bench(), run).Err())
 }
 
-// benchesScript reads the load tests and the clock that their times are by.
-// KEYS load tests. Returns the time in ms, then run and info of each. Reads only.
-var benchesScript = redis.NewScript(`
-local t = redis.call('TIME')
-return {t[1] * 1000 + math.floor(t[2] / 1000), redis.call('HGETALL', KEYS[1])}
-`)
-
 // Benches lists the load tests that run or left something, the oldest first.
 func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
-	res, err := benchesScript.Run(ctx, s.client, []string{s.keys.bench()}).Slice()
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.client.HGetAll(ctx, s.keys.bench()).Result()
 	if err != nil {
 		return nil, failed("list load tests", err)
 	}
-	ms, _ := res[0].(int64)
-	pairs, _ := res[1].([]any)
-	runs := make([]medispatcher.BenchRun, 0, len(pairs)/2)
-	for i := 0; i+1 < len(pairs); i += 2 {
-		name, _ := pairs[i].(string)
-		text, _ := pairs[i+1].(string)
+	runs := make([]medispatcher.BenchRun, 0, len(list))
+	for name, text := range list {
 		heard, info, _ := strings.Cut(text, " ")
 		at, err := strconv.ParseInt(heard, 10, 64)
 		var run medispatcher.BenchRun
 		if err != nil || json.Unmarshal([]byte(info), &run) != nil || run.Run != name || run.Subscriptions < 0 {
 			continue // not written by HoldBench
 		}
-		run.Heard = time.UnixMilli(at)
-		run.Alive = time.UnixMilli(ms).Sub(run.Heard) < BenchDeadAfter
+		run.Heard = s.shown(time.UnixMilli(at))
+		run.Alive = now.Sub(time.UnixMilli(at)) < BenchDeadAfter
 		runs = append(runs, run)
 	}
 	slices.SortFunc(runs, func(a, b medispatcher.BenchRun) int {

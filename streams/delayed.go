@@ -10,14 +10,13 @@ import (
 // delayedScript moves due messages from the delayed ones back to INCOMING, with
 // their id and time kept, so that the subscriptions of that moment get them.
 //
-// KEYS delayed, delayed:body, incoming. ARGV limit.
+// KEYS delayed, delayed:body, incoming. ARGV limit, now in ms.
 // Returns the number moved and the ms until the next one is due (-1: none).
 //
 // Safe to repeat: what was moved is no longer in the set. XADD comes first, so out
 // of memory leaves the message where it is.
 var delayedScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 local moved = 0
 for _, id in ipairs(due) do
@@ -44,8 +43,12 @@ return {moved, math.max(0, tonumber(next[2]) - now)}
 // ReleaseDelayed moves up to limit messages whose delay is over to the incoming
 // stream. next is the time until there is more to do, negative when nothing waits.
 func (s *Store) ReleaseDelayed(ctx context.Context, p, limit int) (moved int, next time.Duration, err error) {
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
 	k := []string{s.keys.delayed(p), s.keys.delayedBody(p), s.keys.incoming(p)}
-	res, err := delayedScript.Run(ctx, s.client, k, limit).Int64Slice()
+	res, err := delayedScript.Run(ctx, s.client, k, limit, now.UnixMilli()).Int64Slice()
 	if err != nil {
 		return 0, 0, failed("release delayed messages", err)
 	}

@@ -35,7 +35,7 @@ var keyTypes = map[string]string{
 	kindIncoming: "stream", kindQuarantine: "stream", kindQuarantine + ":size": "hash", kindUnrouted: "stream", kindUnrouted + ":size": "hash",
 	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
-	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash",
+	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash",
 }
 
 // place is one key of ours.

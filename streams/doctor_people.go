@@ -20,10 +20,11 @@ func (d *doctor) examineDispatchers(ctx context.Context) error {
 	if err != nil {
 		return failed("list dispatchers", err)
 	}
-	now, err := d.client.Time(ctx).Result()
+	now, err := d.sharedNow(ctx)
 	if err != nil {
-		return failed("time", err)
+		return err
 	}
+	now = d.shown(now)
 	for chunk := range slices.Chunk(beats, doctorChunk) {
 		pipe := d.client.Pipeline()
 		infos := make([]*redis.StringCmd, len(chunk))
@@ -39,7 +40,7 @@ func (d *doctor) examineDispatchers(ctx context.Context) error {
 			id, _ := b.Member.(string)
 			p := medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
 			_ = json.Unmarshal([]byte(infos[i].Val()), &p) // without an info it is judged as others judge it
-			p.ID, p.Heartbeat = id, time.UnixMilli(int64(b.Score))
+			p.ID, p.Heartbeat = id, d.shown(time.UnixMilli(int64(b.Score)))
 			p.Alive = now.Sub(p.Heartbeat) < p.DeadAfter
 			d.people = append(d.people, p)
 			if p.Alive {
@@ -79,12 +80,16 @@ func (d *doctor) judgeHeartbeats(now time.Time) {
 			"see whether that machine or Redis is overloaded; a false death means repetitions, not loss")
 	}
 	if len(early) > 0 {
-		d.add(AreaDispatchers, "heartbeats", LevelWarning, "in the future of Redis's clock, which was set back: "+some(early),
-			"run NTP on Redis; until its clock has caught up, a death of these is not noticed")
+		d.add(AreaDispatchers, "heartbeats", LevelWarning, "in the future: "+some(early),
+			"look again in a few seconds: Redis's clock may have been set just now, and the dispatchers make up for that")
+	}
+	if by := d.ClockAhead(); by.Abs() > skewWarn {
+		way := map[bool]string{true: "back", false: "ahead"}[by > 0]
+		d.ok(AreaDispatchers, "clock of Redis", "was set "+way+" by "+rough(by.Abs())+" in all; dispatchers made up for it")
 	}
 	if len(ahead) > 0 {
 		d.add(AreaDispatchers, "clocks", LevelWarning, "ahead of Redis's: "+some(ahead),
-			"run NTP there: webhook-timestamp is by the dispatcher's clock, due times are by Redis's")
+			"run NTP there: webhook-timestamp is by the dispatcher's clock")
 	}
 }
 

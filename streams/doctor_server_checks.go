@@ -161,7 +161,7 @@ func (n *server) clock() verdict {
 		return verdict{LevelOK, "as this machine's, within " + rough(max(skewWarn/20, (size+n.within).Truncate(100*time.Millisecond))), ""}
 	}
 	seen := fmt.Sprintf("%s %s this machine's", rough(size.Round(100*time.Millisecond)), by)
-	do := "run NTP on both: due times are by Redis's clock, webhook-timestamp and counts by the dispatcher's"
+	do := "run NTP on both: entry ids are by Redis's clock, webhook-timestamp by the dispatcher's"
 	if size > skewBad+n.within {
 		return verdict{LevelProblem, seen + ": subscribers refuse signatures that are five minutes off", do}
 	}

@@ -1,8 +1,28 @@
 package streams
 
-import "github.com/solate/medispatcher"
+import (
+	"context"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
 
 // Decide is what a worker makes of one entry, for tests that play the worker step by step.
 func (w *FanoutWorker) Decide(e Entry, router *medispatcher.Router) Routing {
 	return w.decide(e, router)
 }
+
+// UseClock has a store that sends no heartbeats count time by mono, as one that sends them does,
+// beginning with what Redis says now.
+func (s *Store) UseClock(ctx context.Context, mono func() time.Duration) error {
+	s.clock = &clock{mono: mono}
+	err := s.hear(ctx)
+	s.clock.beat()
+	return err
+}
+
+// UseMonotonic has a store count time by mono from its first heartbeat on.
+func (s *Store) UseMonotonic(mono func() time.Duration) { s.clock = &clock{mono: mono} }
+
+// Now is the shared time as this store keeps it.
+func (s *Store) Now() time.Time { return s.now() }

@@ -3,7 +3,6 @@ package streams
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,6 +16,9 @@ const failingLooked = 200
 // Failing lists up to limit messages of a subscription that failed and are tried again, those
 // that failed last first. Of very many it looks at those alone that are due soonest.
 func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatcher.Failing, error) {
+	if err := s.hear(ctx); err != nil {
+		return nil, err
+	}
 	var list []medispatcher.Failing
 	for p := range s.cfg.Partitions {
 		due, err := s.client.ZRangeWithScores(ctx, s.keys.retry(p, sub), 0, failingLooked-1).Result()
@@ -40,7 +42,7 @@ func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatc
 				continue // given back, not failed
 			}
 			if f := decodeFailure(record); f != nil {
-				list = append(list, medispatcher.Failing{Partition: p, Entry: ids[i], Due: time.UnixMilli(int64(due[i].Score)), Failure: f})
+				list = append(list, medispatcher.Failing{Partition: p, Entry: ids[i], Due: s.shownDue(due[i].Score), Failure: f})
 			}
 		}
 	}

@@ -26,7 +26,7 @@ const released = "~released"
 type FanoutEvents struct {
 	// Ready: channels of a partition have new messages.
 	Ready func(p int, subs []string)
-	// Delayed: a partition has a message that is due then.
+	// Delayed: a partition has a message that is due then, by the shared clock.
 	Delayed func(p int, due time.Time)
 	// Quarantined: an entry could not be decoded and is kept in the quarantine.
 	Quarantined func(p int, e Entry, reason string)
@@ -147,7 +147,7 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) Routing {
 	case int64(len(m.Body)) > w.MaxBody:
 		r.Reason = fmt.Sprintf("DECODERR body: is %d bytes long; the limit is %d (MEDIS_MAX_BODY)", len(m.Body), w.MaxBody)
 	case m.Delay > 0:
-		r.Due = e.Time().Add(m.Delay)
+		r.Due = w.Store.DelayedUntil(e.Time(), m.Delay)
 	default:
 		r.Subs = router.Route(m.Topic)
 	}
@@ -191,7 +191,7 @@ type DelayWorker struct {
 	Store     *Store
 	Partition int
 	Log       *slog.Logger
-	// Wake gets the time at which a message that was just delayed is due.
+	// Wake gets the time at which a message that was just delayed is due, by the shared clock.
 	Wake <-chan time.Time
 }
 
@@ -212,9 +212,9 @@ func (w *DelayWorker) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case due := <-w.Wake:
-			if due.Before(next) {
-				next = due
-				timer.Reset(time.Until(due))
+			if wait := due.Sub(w.Store.now()); wait < time.Until(next) {
+				next = time.Now().Add(wait)
+				timer.Reset(wait)
 			}
 			continue
 		case <-timer.C:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -14,18 +13,45 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// heartbeatScript notes the time of Redis for a dispatcher.
+// heartbeatScript notes the time for a dispatcher, and whether Redis's clock was set (see clock).
 //
-// KEYS dispatchers. ARGV dispatcher id. Returns {the time in ms, 1 when it was on the list before, else 0}.
+// KEYS dispatchers, clock. ARGV dispatcher id, shared time in ms that it sent this at ("": it has not
+// heard Redis yet), steps that it knows of, "1" where its word counts, tolerance in ms.
+// Returns {shared time in ms, ms it is ahead of Redis's clock, steps, 1 when the dispatcher was on the
+// list before, 1 when Redis's clock may have leapt forward}.
+//
+// The time at which this runs is never before that at which it was sent, so a clock that says so was
+// set back. It may be later for other reasons than a leap, of which the sender knows more. Where another
+// dispatcher found a time right that lies in the leap, it is the sender that was asleep.
 //
 // Safe to repeat. ZREM comes first because it is allowed out of memory, and so is
-// then ZADD: a full Redis must not make a live dispatcher look dead.
+// then the rest: a full Redis must not make a live dispatcher look dead.
 var heartbeatScript = redis.NewScript(`
 local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local known = redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-return {now, known}
+local sent, mine, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
+local c = redis.pcall('HMGET', KEYS[2], 'ahead', 'steps', 'seen')
+if c.err then -- somebody else's key
+  redis.call('DEL', KEYS[2])
+  c = {}
+end
+local ahead, steps, seen = tonumber(c[1] or '0') or 0, tonumber(c[2] or '0') or 0, tonumber(c[3] or '0') or 0
+local now = t[1] * 1000 + math.floor(t[2] / 1000) + ahead
+if steps > mine then sent = nil end -- another dispatcher made up for a step
+local least = sent or seen
+if now < least - most then
+  ahead, steps, now = ahead + least - now, math.max(steps, mine) + 1, least
+  redis.call('HSET', KEYS[2], 'ahead', string.format('%.0f', ahead), 'steps', steps)
+end
+local leapt = 0
+if sent and now > sent + most and seen <= sent + most then leapt = 1 end
+if leapt == 1 then
+  redis.call('ZADD', KEYS[1], sent, ARGV[1])
+else
+  redis.call('ZADD', KEYS[1], now, ARGV[1])
+  if ARGV[4] == '1' then redis.call('HSET', KEYS[2], 'seen', string.format('%.0f', math.max(now, seen))) end
+end
+return {now, ahead, steps, known, leapt}
 `)
 
 // introduceScript notes who a dispatcher is.
@@ -46,24 +72,20 @@ const (
 
 // introduction is the info that Redis has of this process, as far as known.
 type introduction struct {
-	mu   sync.Mutex
-	info string
-	at   time.Time
+	mu    sync.Mutex
+	info  string
+	at    time.Time
+	steps int64 // of Redis's clock: one by days makes an info expire
 }
 
 // Heartbeat says that this dispatcher is alive, and who it is where that changed, or where
 // Redis may have forgotten it. That it is alive is heard also when the info is refused, which
 // the next heartbeat then repeats.
 func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error {
-	asked := time.Now()
-	res, err := heartbeatScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, s.cfg.ID).Int64Slice()
-	if err == nil && len(res) != 2 {
-		err = fmt.Errorf("unreadable answer %v", res)
-	}
+	known, err := s.beat(ctx)
 	if err != nil {
 		return failed("heartbeat", err)
 	}
-	s.clockAhead.Store(int64(time.UnixMilli(res[0]).Sub(asked)))
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -71,15 +93,40 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	said := &s.introduced
 	said.mu.Lock()
 	defer said.mu.Unlock()
-	if known := res[1] == 1; known && said.info == string(info) && time.Since(said.at) < infoEvery {
+	_, steps, _, _ := s.clock.expectation()
+	if known && said.info == string(info) && said.steps == steps && time.Since(said.at) < infoEvery {
 		return nil
 	}
 	kept := max(infoKept, 10*d.DeadAfter).Milliseconds()
 	said.info = ""
 	if introduceScript.Run(ctx, s.client, []string{s.keys.dispatcher(s.cfg.ID)}, info, kept).Err() == nil {
-		said.info, said.at = string(info), time.Now()
+		said.info, said.at, said.steps = string(info), time.Now(), steps
 	}
 	return nil
+}
+
+// beat is the heartbeat itself. known tells whether this dispatcher was on the list.
+func (s *Store) beat(ctx context.Context) (known bool, err error) {
+	sent, steps, confirms, asked := s.clock.expectation()
+	k := []string{s.keys.dispatchers(), s.keys.clock()}
+	res, err := heartbeatScript.Run(ctx, s.client, k, s.cfg.ID, sent, steps, confirms, clockTolerance.Milliseconds()).Int64Slice()
+	if err == nil && len(res) != 5 {
+		err = fmt.Errorf("unreadable answer %v", res)
+	}
+	if err != nil {
+		return false, err
+	}
+	first := s.clock.beat()
+	r := newReading(res, asked, s.clock.mono())
+	if res[4] == 0 {
+		s.clock.follow(r)
+	} else if leap := s.clock.leapt(r); leap > 0 {
+		_ = s.makeUp(ctx, r, leap) // or the next heartbeat does
+	}
+	if first { // it took long: a connection had to be made
+		_, err = s.beat(ctx)
+	}
+	return res[3] == 1, err
 }
 
 // Leave takes this dispatcher off the list.
@@ -90,26 +137,19 @@ func (s *Store) Leave(ctx context.Context) error {
 	return failed("leave", s.client.Del(ctx, s.keys.dispatcher(s.cfg.ID)).Err())
 }
 
-// dispatchersScript reads the heartbeats and the clock that they are by: on a cluster the
-// clock of another node may be off, and the living would look dead.
-// KEYS dispatchers. Returns the time in ms, then id and time of each heartbeat. Reads only.
-var dispatchersScript = redis.NewScript(`
-local t = redis.call('TIME')
-return {t[1] * 1000 + math.floor(t[2] / 1000), redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
-`)
-
 // Dispatchers lists every dispatcher that has a heartbeat, the dead ones included.
 func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
-	res, err := dispatchersScript.Run(ctx, s.client, []string{s.keys.dispatchers()}).Slice()
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	beats, err := s.client.ZRangeWithScores(ctx, s.keys.dispatchers(), 0, -1).Result()
 	if err != nil {
 		return nil, failed("list dispatchers", err)
 	}
-	ms, _ := res[0].(int64)
-	beats, _ := res[1].([]any)
-	now := time.UnixMilli(ms)
-	list := make([]medispatcher.Dispatcher, 0, len(beats)/2)
-	for i := 0; i+1 < len(beats); i += 2 {
-		id, _ := beats[i].(string)
+	list := make([]medispatcher.Dispatcher, 0, len(beats))
+	for _, beat := range beats {
+		id, _ := beat.Member.(string)
 		var d medispatcher.Dispatcher
 		info, err := s.client.Get(ctx, s.keys.dispatcher(id)).Bytes()
 		if err != nil && !errors.Is(err, redis.Nil) {
@@ -118,10 +158,8 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 		if err != nil || json.Unmarshal(info, &d) != nil {
 			d = medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
 		}
-		text, _ := beats[i+1].(string)
-		beat, _ := strconv.ParseFloat(text, 64)
-		d.ID, d.Heartbeat = id, time.UnixMilli(int64(beat))
-		d.Alive = now.Sub(d.Heartbeat) < d.DeadAfter
+		at := time.UnixMilli(int64(beat.Score))
+		d.ID, d.Heartbeat, d.Alive = id, s.shown(at), now.Sub(at) < d.DeadAfter
 		list = append(list, d)
 	}
 	return list, nil
@@ -138,7 +176,7 @@ return 0
 
 // Forget takes a dead dispatcher, all of whose entries were given back, off the list.
 func (s *Store) Forget(ctx context.Context, d medispatcher.Dispatcher) error {
-	n, err := forgetScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, d.ID, d.Heartbeat.UnixMilli()).Int64()
+	n, err := forgetScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, d.ID, d.Heartbeat.Add(s.ClockAhead()).UnixMilli()).Int64()
 	if err == nil && n > 0 {
 		err = s.client.Del(ctx, s.keys.dispatcher(d.ID)).Err()
 	}

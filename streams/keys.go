@@ -55,6 +55,9 @@ func (k keys) dispatchers() string         { return k.prefix + ":dispatchers" }
 func (k keys) dispatcher(id string) string { return k.prefix + ":dispatcher:" + id }
 func (k keys) bench() string               { return k.prefix + ":bench" }
 
+// clock lies in the slot of the heartbeats: one step compares both with the time.
+func (k keys) clock() string { return k.prefix + ":clock:{" + k.dispatchers() + "}" }
+
 // stats is the count hash of a second ('s'), minute ('m') or hour ('h') in unix time. It
 // carries the hash tag so that a step counts what it does.
 func (k keys) stats(p int, kind byte, at int64) string {

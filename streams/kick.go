@@ -50,18 +50,16 @@ func consumerMap(list []redis.XInfoConsumer) map[string]int64 {
 // kickScript gives back what a consumer that is gone left behind, due now, the
 // attempt not counted, and removes the consumer once it owns nothing.
 //
-// KEYS channel, retry. ARGV consumer, limit.
+// KEYS channel, retry. ARGV consumer, limit, due time.
 // Returns {entries given back, entries it still owns: 0 or 1 for more}.
 //
 // Safe to repeat and to run by several at once: each entry is moved by the one call
 // that finds it with the consumer.
 var kickScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local moved = 0
 for _, e in ipairs(redis.call('XPENDING', KEYS[1], 'push', '-', '+', ARGV[2], ARGV[1])) do
   redis.call('XCLAIM', KEYS[1], 'push', '~buried', 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')
-  redis.call('ZADD', KEYS[2], now, e[1])
+  redis.call('ZADD', KEYS[2], ARGV[3], e[1])
   moved = moved + 1
 end
 if #redis.call('XPENDING', KEYS[1], 'push', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1} end
@@ -73,7 +71,7 @@ return {moved, 0}
 // it owns others; when it does not, it is removed from the group.
 func (s *Store) Kick(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
 	k := []string{s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription)}
-	return s.kick(ctx, kickScript, "kick "+c.Subscription, k, consumer, limit)
+	return s.kick(ctx, kickScript, "kick "+c.Subscription, k, consumer, limit, dueNow)
 }
 
 func (s *Store) kick(ctx context.Context, script *redis.Script, step string, k []string, args ...any) (moved int, more bool, err error) {
@@ -118,19 +116,18 @@ func (s *Store) KickIncoming(ctx context.Context, p int, consumer string, limit 
 
 // orphanScript finds entries of ~buried that no due time will ever wake.
 //
-// KEYS channel, retry. ARGV start of the range, limit, "1" to make every entry due now, "1" to change nothing.
+// KEYS channel, retry. ARGV start of the range, limit, "1" to make every entry due now, "1" to change nothing, now in ms, due time.
 // Returns {entries made due, where to go on ("": done)}.
 //
 // Safe to repeat: an entry with a due time is left alone.
 var orphanScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[5])
 local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[1], '+', ARGV[2], '~buried')
 local made = 0
 for _, e in ipairs(found) do
   local due = redis.call('ZSCORE', KEYS[2], e[1])
   if not due or ARGV[3] == '1' and tonumber(due) > now then
-    if ARGV[4] ~= '1' then redis.call('ZADD', KEYS[2], now, e[1]) end
+    if ARGV[4] ~= '1' then redis.call('ZADD', KEYS[2], ARGV[6], e[1]) end
     made = made + 1
   end
 end
@@ -143,9 +140,13 @@ return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
 // every entry that waits. With dryRun it only counts them.
 func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error) {
 	k := []string{s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription)}
+	now, err := s.sharedNow(ctx)
+	if err != nil {
+		return 0, err
+	}
 	made, from := 0, "-"
 	for from != "" {
-		res, err := orphanScript.Run(ctx, s.client, k, from, kickBatch, all, dryRun).Slice()
+		res, err := orphanScript.Run(ctx, s.client, k, from, kickBatch, all, dryRun, now.UnixMilli(), dueNow).Slice()
 		if isNoGroup(err) {
 			return made, nil
 		}

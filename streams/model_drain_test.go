@@ -17,6 +17,7 @@ func (w *world) drain() {
 	w.say("all crash; z heals and delivers the rest")
 	z := &dispatcher{id: "z"}
 	z.store, z.faults = w.lab.store("z")
+	w.useClock(z.store)
 	w.ok(z.store.Heartbeat(w.ctx, medispatcher.Dispatcher{ID: "z", DeadAfter: 24 * time.Hour}))
 	_, err := amender.Run(w.ctx, z.store, amender.Options{
 		Partitions: modelPartitions, Subs: modelIDs, Incoming: true, Adopt: "z",
@@ -155,7 +156,7 @@ func (w *world) checkKeys() {
 		_, name, _ := strings.Cut(key, "}:")
 		kind, _, _ := strings.Cut(name, ":")
 		switch {
-		case kind == "dead", kind == "quarantine", kind == "unrouted", kind == "seen", strings.HasPrefix(key, "medis:stats:"), strings.HasPrefix(key, "medis:dispatcher"):
+		case kind == "dead", kind == "quarantine", kind == "unrouted", kind == "seen", strings.HasPrefix(key, "medis:stats:"), strings.HasPrefix(key, "medis:dispatcher"), strings.HasPrefix(key, "medis:clock:"):
 		case kind == "ch" || kind == "incoming":
 			n, err := w.Client.XLen(w.ctx, key).Result()
 			w.ok(err)

@@ -56,6 +56,26 @@ func (w *world) pass(t *rapid.T) {
 	w.setTime(w.now + ms)
 }
 
+// setClock: somebody sets the clock of Redis, and the dispatchers hear it with their next heartbeats.
+func (w *world) setClock(t *rapid.T) {
+	if w.Mini == nil {
+		t.SkipNow() // its clock cannot be set
+	}
+	steps := []int64{1500, 3_600_000}
+	owned := slices.ContainsFunc(w.copies, func(c *copyOf) bool { return c.where == placeBuried || c.where == placeRetrying }) ||
+		slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.owner != "" })
+	if !owned { // else miniredis, and it alone, hides what was read later than now
+		steps = append(steps, -1500, -3_600_000)
+	}
+	w.skew += rapid.SampledFrom(steps).Draw(t, "step")
+	w.say("the clock of Redis is off by %v", time.Duration(w.skew)*time.Millisecond)
+	w.setTime(w.now)
+	for _, s := range append([]*streams.Store{w.worker.Store}, w.stores()...) {
+		w.ok(s.Heartbeat(w.ctx, medispatcher.Dispatcher{DeadAfter: time.Minute}))
+		w.ok(s.Leave(w.ctx))
+	}
+}
+
 // fanout: a dispatcher reads from incoming, moves what it has read, or releases delayed messages.
 func (w *world) fanout(t *rapid.T) {
 	if !slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.where != placeRouted }) {
@@ -205,7 +225,7 @@ func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
 		due := w.now + m.delay
 		if ms, _, _ := strings.Cut(m.entry, "-"); ms != "" {
 			due, _ = strconv.ParseInt(ms, 10, 64)
-			due += m.delay
+			due = min(due+max(0, -w.skew), w.now) + m.delay
 		}
 		m.place = place{where: placeDelayed, due: due}
 		return "delayed"

@@ -248,7 +248,7 @@ func (w *world) ended(d *dispatcher, h *inHand) int64 {
 	}
 	switch {
 	case outcome == medispatcher.Released:
-		c.place = place{where: placeRetrying, attempt: c.attempt, due: w.now, entry: c.entry}
+		c.place = place{where: placeRetrying, attempt: c.attempt, due: dueNow, entry: c.entry}
 	case c.attempt != h.Attempt:
 		// Another attempt of this very dispatcher is under way: this outcome is of one
 		// that others gave back and finished long ago.

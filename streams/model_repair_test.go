@@ -80,7 +80,7 @@ func (w *world) kick(t *rapid.T, d *dispatcher, ch medispatcher.Channel, dead st
 	owned := w.copiesAt(ch, func(c *copyOf) bool { return c.where == placeBuried && c.owner == dead })
 	n := min(limit, len(owned))
 	for _, c := range owned[:n] {
-		c.place = place{where: placeRetrying, attempt: c.attempt, due: w.now, entry: c.entry}
+		c.place = place{where: placeRetrying, attempt: c.attempt, due: dueNow, entry: c.entry}
 	}
 	w.require(!r.known || moved == n && more == (n < len(owned)), "%d kicked, more: %t; it should be %d, %t", moved, more, n, n < len(owned))
 }
@@ -129,7 +129,7 @@ func (w *world) heal(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
 	}
 	orphans := w.copiesAt(ch, func(c *copyOf) bool { return c.where == placeRetrying && c.due == 0 })
 	for _, c := range orphans {
-		c.due = w.now
+		c.due = dueNow
 	}
 	w.require(!r.known || made == len(orphans), "%d healed; it should be %d", made, len(orphans))
 }
@@ -173,7 +173,7 @@ func (w *world) giveBack(t *rapid.T, d *dispatcher, ch medispatcher.Channel, lis
 	if r.effect {
 		for _, c := range list {
 			if c.where == placeBuried && c.owner == d.id {
-				c.place = place{where: placeRetrying, attempt: c.attempt, due: w.now, entry: c.entry}
+				c.place = place{where: placeRetrying, attempt: c.attempt, due: dueNow, entry: c.entry}
 			}
 		}
 	}

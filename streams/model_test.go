@@ -41,6 +41,7 @@ func TestModel(t *testing.T) {
 				"due":       w.due,
 				"kick":      w.kickOther,
 				"time":      w.pass,
+				"clock":     w.setClock,
 				"repair":    w.repair,
 				"operator":  w.operator,
 				"read, 2":   w.read,
@@ -71,6 +72,7 @@ func flagTimes(t *testing.T, name string, by float64) {
 const (
 	modelPartitions = 2
 	modelWindow     = time.Minute // of dedupe
+	dueNow          = 1           // the due time of what waits for nothing
 )
 
 var (
@@ -148,6 +150,7 @@ type world struct {
 	*lab
 	rt          *rapid.T
 	now         int64 // ms
+	skew        int64 // ms that the clock of Redis is off by
 	arrivals    []*arrival
 	copies      []*copyOf
 	groups      map[string]bool // streams that have their group
@@ -189,6 +192,8 @@ func newWorld(rt *rapid.T, l *lab) *world {
 		seen: map[string]memory{}, counts: map[string]int64{},
 	}
 	w.setTime(modelStart.UnixMilli())
+	w.worker.Store, _ = l.store("loader")
+	w.useClock(w.worker.Store)
 	for i := range 3 {
 		w.dispatchers = append(w.dispatchers, nil)
 		w.start(i)
@@ -244,7 +249,23 @@ func (w *world) start(at int) {
 	w.started++
 	d := &dispatcher{id: "d" + strconv.Itoa(w.started)}
 	d.store, d.faults = w.lab.store(d.id)
+	w.useClock(d.store)
 	w.dispatchers[at] = d
+}
+
+// useClock has a store count the time of the model.
+func (w *world) useClock(s *streams.Store) {
+	if w.Mini != nil {
+		w.ok(s.UseClock(w.ctx, func() time.Duration { return time.Duration(w.now) * time.Millisecond }))
+	}
+}
+
+// stores are those of the dispatchers.
+func (w *world) stores() (list []*streams.Store) {
+	for _, d := range w.dispatchers {
+		list = append(list, d.store)
+	}
+	return list
 }
 
 // setTime sets the clock of miniredis; on redis-server it only looks at it.
@@ -259,7 +280,7 @@ func (w *world) setTime(ms int64) {
 		w.Mini.FastForward(time.Duration(ms-w.now) * time.Millisecond) // TTLs only
 	}
 	w.now = ms
-	w.Mini.SetTime(time.UnixMilli(ms))
+	w.Mini.SetTime(time.UnixMilli(ms + w.skew))
 }
 
 func (w *world) ok(err error) {

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -46,7 +45,7 @@ type Store struct {
 	client   redis.UniversalClient
 	blocking redis.UniversalClient // has a connection for each blocked read
 
-	clockAhead atomic.Int64 // ns that the clock of Redis is ahead of this machine's
+	clock      *clock
 	introduced introduction
 }
 
@@ -86,6 +85,7 @@ func Open(cfg Config) (*Store, error) {
 		keys:     keys{cfg.Prefix},
 		client:   newClient(opt),
 		blocking: newClient(&blocking),
+		clock:    newClock(),
 	}, nil
 }
 

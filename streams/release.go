@@ -10,21 +10,19 @@ import (
 
 // releaseScript gives entries of a consumer back, due now, their attempt not counted.
 //
-// KEYS channel, retry. ARGV consumer, "1" to remove the consumer once it owns nothing, entry ids.
+// KEYS channel, retry. ARGV consumer, "1" to remove the consumer once it owns nothing, due time, entry ids.
 // Returns the number of entries that were the consumer's.
 //
 // Safe to repeat: an entry that is not the consumer's is left alone. The consumer
 // goes only where this very script sees that it owns nothing, because removing it
 // throws its pending entries away.
 var releaseScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local moved = 0
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   local pending = redis.call('XPENDING', KEYS[1], 'push', ARGV[i], ARGV[i], 1, ARGV[1])
   if pending[1] then
     redis.call('XCLAIM', KEYS[1], 'push', '~buried', 0, ARGV[i], 'RETRYCOUNT', pending[1][4], 'JUSTID')
-    redis.call('ZADD', KEYS[2], now, ARGV[i])
+    redis.call('ZADD', KEYS[2], ARGV[3], ARGV[i])
     moved = moved + 1
   end
 end
@@ -38,7 +36,7 @@ return moved
 // attempt not counted. With leave set the process leaves the channel, if
 // it owns nothing more there.
 func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error {
-	argv := []any{s.cfg.ID, leave}
+	argv := []any{s.cfg.ID, leave, dueNow}
 	for _, id := range entryIDs {
 		argv = append(argv, id)
 	}

@@ -15,7 +15,7 @@ import (
 // retryScript leaves failed entries with ~buried until their next attempt is due.
 //
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
-// ARGV consumer, then for each entry: number of its channel in KEYS, entry id, number of the attempt
+// ARGV consumer, now in ms, then for each entry: number of its channel in KEYS, entry id, number of the attempt
 // that ended, delay in ms, failure record ("": none), n, n names of its counts.
 // Returns the number of entries that were the consumer's.
 //
@@ -23,9 +23,7 @@ import (
 // another attempt under way, which the consumer itself took since. XCLAIM comes
 // first: it is allowed out of memory, and so is then all that follows.
 var retryScript = redis.NewScript(countLua + `
-local me, at, moved = ARGV[1], 2, 0
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local me, now, at, moved = ARGV[1], tonumber(ARGV[2]), 3, 0
 while at <= #ARGV do
   local k, id = tonumber(ARGV[at]), ARGV[at + 1]
   local attempt, delay, record = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
@@ -47,7 +45,7 @@ return moved
 // due after their delay. BURIED → BURIED, retrying. All of them are of partition p.
 func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error {
 	k, place := s.settleKeys(p, failures)
-	argv := []any{s.cfg.ID}
+	argv := []any{s.cfg.ID, s.now().UnixMilli()}
 	for i := range failures {
 		f := &failures[i]
 		record, err := encodeFailure(f.Failure)
@@ -84,18 +82,17 @@ func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, p
 // dueScript takes messages whose next attempt is due.
 //
 // KEYS channel, retry, failures for each subscription.
-// ARGV consumer, then the limit of each subscription.
+// ARGV consumer, now in ms, then the limit of each subscription.
 // Returns for each subscription {ms until the next one is due (-1: none),
 // {id, attempt, record, {field, value, …}}…}.
 //
 // Safe to repeat: an entry is taken only from ~buried, so each is taken once.
 // What a lost reply hides is pending for the consumer, where Mine finds it.
 var dueScript = redis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = tonumber(ARGV[2])
 local out = {}
-for i = 2, #ARGV do
-  local ch, retry, failures = KEYS[3 * i - 5], KEYS[3 * i - 4], KEYS[3 * i - 3]
+for i = 3, #ARGV do
+  local ch, retry, failures = KEYS[3 * i - 8], KEYS[3 * i - 7], KEYS[3 * i - 6]
   local taken = {-1}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
     local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '~buried')
@@ -123,7 +120,7 @@ return out
 // by this process. All wants are of partition p. next tells for each want how long it
 // is until there is more, negative for nothing more.
 func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
-	k, argv := make([]string, 0, 3*len(wants)), []any{s.cfg.ID}
+	k, argv := make([]string, 0, 3*len(wants)), []any{s.cfg.ID, s.now().UnixMilli()}
 	for _, w := range wants {
 		k = append(k, s.keys.channels(p, []string{w.Subscription})...)
 		argv = append(argv, w.Max)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -190,7 +189,7 @@ func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 		}
 	}
 	if due.Err() == nil {
-		at := time.UnixMilli(int64(due.Val())).UTC()
+		at := x.store.shownDue(due.Val())
 		p.Due = &at
 	}
 	if record.Err() == nil {

@@ -1,10 +1,6 @@
 package streams
 
-import (
-	"time"
-
-	"github.com/solate/medispatcher"
-)
+import "github.com/solate/medispatcher"
 
 // countLua begins every script that counts. A step counts what it does inside its script,
 // so that a repetition counts nothing twice: in hashes of this second, minute and hour,
@@ -57,16 +53,11 @@ end
 // subscriptionCounts are what is counted of a subscription; the totals forget them when it is removed.
 var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released", "retried", "replayed", "purged", "trimmed"}
 
-// countKeys are the hashes that a step counts in now.
+// countKeys are the hashes that a step counts in now, by the shared clock: dispatchers whose clocks
+// differ count in the same seconds.
 func (s *Store) countKeys(p int) []string {
 	now := s.now().Unix()
 	return []string{s.keys.stats(p, 's', now), s.keys.stats(p, 'm', now/60), s.keys.stats(p, 'h', now/3600), s.keys.statsTotal(p)}
-}
-
-// now is the time of Redis, as the last heartbeat told it: dispatchers whose clocks differ
-// count in the same seconds.
-func (s *Store) now() time.Time {
-	return time.Now().Add(time.Duration(s.clockAhead.Load()))
 }
 
 // appendCounts appends the names under which an outcome counts, their number first.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -57,7 +58,8 @@ func (s *Store) Windows(ctx context.Context, fields []string) (map[string]medisp
 
 // Series is what was counted in each of the last full seconds ('s', 60 of them), minutes ('m', 60) or
 // hours ('h', 24), over all partitions, the oldest first; the last minute and hour are those under
-// way. at is the unix time at which the last one begins.
+// way. at is the unix time at which the last one begins,
+// by the clock of Redis; the buckets are by the shared one, which never repeats a second.
 func (s *Store) Series(ctx context.Context, kind byte, fields []string) (series map[string][]int64, at int64, err error) {
 	now, err := s.unixTime(ctx)
 	if err != nil {
@@ -79,12 +81,12 @@ func (s *Store) Series(ctx context.Context, kind byte, fields []string) (series 
 		buckets = append(buckets, bucket{kind, last - age, age})
 	}
 	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, v int64) { series[field][n-1-b.age] += v })
-	return series, last * size, err
+	return series, last*size - int64(s.ClockAhead()/time.Second), err
 }
 
 func (s *Store) unixTime(ctx context.Context) (int64, error) {
-	now, err := s.client.Time(ctx).Result()
-	return now.Unix(), failed("time", err)
+	now, err := s.sharedNow(ctx)
+	return now.Unix(), err
 }
 
 // bucket is one count hash: of a second, minute or hour, the at-th of unix time, or with

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -33,6 +32,9 @@ func (t trail) from() string {
 // one its producer gave, "<partition>-<entry id>", or what the webhook-id header carried.
 func (s *Store) Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error) {
 	story := medispatcher.Story{ID: id, Places: []medispatcher.Place{}, Events: []medispatcher.Event{}, Searched: true}
+	if err := s.hear(ctx); err != nil {
+		return story, err
+	}
 	trails, err := s.trails(ctx, id)
 	if err != nil {
 		return story, err
@@ -103,7 +105,7 @@ func (s *Store) findBeforeFanout(ctx context.Context, t trail, story *medispatch
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Incoming, Partition: t.p, Entry: e.ID})
 	}
 	if due.Err() == nil {
-		at := time.UnixMilli(int64(due.Val())).UTC()
+		at := s.shownDue(due.Val())
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Delayed, Partition: t.p, Entry: t.entry, Due: &at})
 	}
 	return nil

@@ -69,7 +69,14 @@ func Mini(t testing.TB) *Env {
 // Real starts a redis-server that ends with the test. It skips the test where none is installed.
 func Real(t testing.TB, args ...string) *Env {
 	t.Helper()
-	s := StartServer(t, args...)
+	return started(t, newServer(t, args...))
+}
+
+// started is a server that runs until the test ends.
+func started(t testing.TB, s *Server) *Env {
+	t.Helper()
+	s.Start(t)
+	t.Cleanup(s.Kill)
 	env := &Env{Name: "redis-server", URL: "redis://" + s.Addr, Server: s}
 	env.connect(t)
 	return env
@@ -123,11 +130,22 @@ type Server struct {
 	// busPort is where the nodes of a cluster talk to each other.
 	busPort string
 	frozen  bool
+	environ []string
+	ahead   string // file by which its clock is set
 }
 
 // StartServer starts a redis-server on a free port of the loopback. Later args
 // override the defaults, which keep nothing on disk.
 func StartServer(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := newServer(t, args...)
+	s.Start(t)
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// newServer is one that has not started.
+func newServer(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv(RequireRedis) == "1" {
@@ -137,8 +155,6 @@ func StartServer(t testing.TB, args ...string) *Server {
 	}
 	s := &Server{dir: t.TempDir(), args: args}
 	s.Addr, _ = freePort(t)
-	s.Start(t)
-	t.Cleanup(s.Kill)
 	return s
 }
 
@@ -157,6 +173,7 @@ func (s *Server) Start(t testing.TB) {
 		}, s.args...)
 	}
 	s.cmd = exec.Command("redis-server", args...) //nolint:noctx // ended by Kill
+	s.cmd.Env = append(os.Environ(), s.environ...)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

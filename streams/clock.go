@@ -1,0 +1,251 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Somebody may set the clock of Redis, or another Redis with another clock may take over. What waits
+// in Redis must not feel it: due times, heartbeats, leases and counts are by the *shared clock*, which
+// is Redis's plus what made up for its steps. Each dispatcher keeps it by its own monotonic clock and
+// compares it with Redis at every heartbeat. The first to find that Redis's clock moved by more than
+// clockTolerance against its own makes up for that, for everybody, in a hash:
+//
+//	ahead  ms that the shared clock is ahead of Redis's
+//	steps  how often somebody made up for a step
+//	seen   the latest shared time, in ms, that a dispatcher found right
+//
+// Entry ids are still by Redis's clock alone.
+
+const (
+	// clockTolerance is the difference that counts as drift and is followed.
+	clockTolerance = time.Second
+	// driftShare: two clocks drift apart by less than this share of the time that passes.
+	driftShare = 5000
+	// confirmAfter is how many heartbeats a process sends before its word counts: right after a step
+	// those that knew the time before must be heard first.
+	confirmAfter = 3
+	// clockKeeps is how long a process without heartbeats trusts what it heard.
+	clockKeeps = 2 * time.Second
+)
+
+// clock is this process's copy of the shared clock.
+type clock struct {
+	mono func() time.Duration // since some moment; nobody sets it
+
+	mu     sync.Mutex
+	heard  bool
+	at     time.Duration // of mono
+	within time.Duration // how far behind Redis this copy may be
+	shared time.Duration // unix time by the shared clock then
+	ahead  time.Duration
+	steps  int64
+	beats  int
+}
+
+func newClock() *clock {
+	began := time.Now()
+	return &clock{mono: func() time.Duration { return time.Since(began) }}
+}
+
+// sharedAtLocked is the shared clock when mono said at. It needs mu.
+func (c *clock) sharedAtLocked(at time.Duration) time.Duration { return c.shared + at - c.at }
+
+// now is the shared time, and how far it is ahead of Redis's clock. ok is false before
+// Redis was heard: then it is this machine's time.
+func (c *clock) now() (now time.Time, ahead time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.heard {
+		return time.Now(), 0, false
+	}
+	return time.Unix(0, int64(c.sharedAtLocked(c.mono()))), c.ahead, true
+}
+
+// stale reports whether Redis is to be asked: a process without heartbeats keeps nothing up to date.
+func (c *clock) stale() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.heard || c.beats == 0 && c.mono()-c.at > clockKeeps
+}
+
+// reading is what Redis said of the shared clock.
+type reading struct {
+	shared, ahead time.Duration
+	steps         int64
+	asked, got    time.Duration // by mono
+}
+
+func newReading(res []int64, asked, got time.Duration) reading {
+	return reading{time.Duration(res[0]) * time.Millisecond, time.Duration(res[1]) * time.Millisecond, res[2], asked, got}
+}
+
+// middle is the likeliest moment at which Redis read its clock.
+func (r *reading) middle() time.Duration { return r.asked + (r.got-r.asked)/2 }
+
+// follow takes over what Redis said, unless the answer was too slow to tell more than this process
+// knows. The copy is behind by as long as the answer took, at most, and never ahead: nothing comes early.
+func (c *clock) follow(r reading) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	took := r.got - r.asked
+	known := c.within + (r.got-c.at)/driftShare
+	if c.heard && r.steps == c.steps && took > known && r.shared >= c.sharedAtLocked(r.asked) && r.shared <= c.sharedAtLocked(r.got)+known {
+		return
+	}
+	c.heard, c.at, c.within, c.shared, c.ahead, c.steps = true, r.got, took, r.shared, r.ahead, r.steps
+}
+
+// expectation is what a heartbeat tells Redis: the shared time, "" before it was heard, how many
+// steps this process knows of, and whether its word counts.
+func (c *clock) expectation() (shared any, steps int64, confirms bool, asked time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked = c.mono()
+	if !c.heard {
+		return "", 0, false, asked
+	}
+	return c.sharedAtLocked(asked).Milliseconds(), c.steps, c.beats >= confirmAfter, asked
+}
+
+// leapt is by how much Redis's clock leapt forward, 0 where a slow answer explains what it said.
+func (c *clock) leapt(r reading) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.shared <= c.sharedAtLocked(r.got)+clockTolerance {
+		return 0
+	}
+	return r.shared - c.sharedAtLocked(r.middle())
+}
+
+// madeUp notes that this process made up for a leap.
+func (c *clock) madeUp(ahead time.Duration, steps int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead, c.steps = ahead, steps
+}
+
+// beat counts a heartbeat, and reports whether it is the first.
+func (c *clock) beat() (first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beats++
+	return c.beats == 1
+}
+
+// leapScript makes up for a leap forward of Redis's clock.
+//
+// KEYS clock. ARGV how many steps were made up for when the leap was measured, ms of the leap, how many
+// there are then. Returns the ms that the shared clock is ahead, or nil where another dispatcher did it.
+//
+// Safe to repeat and to run late: it does nothing once anybody made up for a step. HDEL comes first
+// because it is allowed out of memory, and so is then HSET.
+var leapScript = redis.NewScript(`
+if (tonumber(redis.call('HGET', KEYS[1], 'steps') or '0') or 0) ~= tonumber(ARGV[1]) then return nil end
+local ahead = (tonumber(redis.call('HGET', KEYS[1], 'ahead') or '0') or 0) - ARGV[2]
+redis.call('HDEL', KEYS[1], '')
+redis.call('HSET', KEYS[1], 'ahead', string.format('%.0f', ahead), 'steps', ARGV[3])
+return ahead
+`)
+
+// makeUp makes up for a leap forward that this process measured.
+func (s *Store) makeUp(ctx context.Context, r reading, leap time.Duration) error {
+	s.clock.mu.Lock()
+	steps := max(r.steps, s.clock.steps) + 1
+	s.clock.mu.Unlock()
+	ahead, err := leapScript.Run(ctx, s.client, []string{s.keys.clock()}, r.steps, leap.Milliseconds(), steps).Int64()
+	if errors.Is(err, redis.Nil) {
+		return nil // another one did, as the next heartbeat tells
+	}
+	if err == nil {
+		s.clock.madeUp(time.Duration(ahead)*time.Millisecond, steps)
+	}
+	return failed("make up for a step of Redis's clock", err)
+}
+
+// hear asks Redis for the shared clock, where this process does not keep it. It only reads.
+func (s *Store) hear(ctx context.Context) error {
+	if !s.clock.stale() {
+		return nil
+	}
+	var node redis.Cmdable = s.client
+	if cluster, ok := s.client.(*redis.ClusterClient); ok { // the shared clock is by this master's
+		master, err := cluster.MasterForKey(ctx, s.keys.clock())
+		if err != nil {
+			return failed("time", err)
+		}
+		node = master
+	}
+	asked := s.clock.mono()
+	pipe := node.Pipeline()
+	clock, noted := pipe.Time(ctx), pipe.HMGet(ctx, s.keys.clock(), "ahead", "steps", "seen")
+	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+		return failed("time", err)
+	}
+	r := reading{shared: time.Duration(clock.Val().UnixNano()), asked: asked, got: s.clock.mono()}
+	if v := noted.Val(); len(v) == 3 {
+		r.ahead = time.Duration(toInt(v[0])) * time.Millisecond
+		r.shared, r.steps = r.shared+r.ahead, int64(toInt(v[1]))
+		seen := time.Duration(toInt(v[2])) * time.Millisecond
+		if late := seen - r.shared; late > clockTolerance { // set back while no dispatcher ran
+			r.shared, r.ahead = seen, r.ahead+late
+		}
+	}
+	s.clock.follow(r)
+	return nil
+}
+
+// now is the time by the shared clock. Before Redis was heard it is this machine's.
+func (s *Store) now() time.Time {
+	now, _, _ := s.clock.now()
+	return now
+}
+
+// sharedNow is the time by the shared clock, of which Redis is asked where this process does not keep it.
+func (s *Store) sharedNow(ctx context.Context) (time.Time, error) {
+	err := s.hear(ctx)
+	return s.now(), err
+}
+
+// ClockAhead is by how much the shared clock is ahead of Redis's: the sum of what made up for its steps.
+func (s *Store) ClockAhead() time.Duration {
+	_, ahead, _ := s.clock.now()
+	return ahead
+}
+
+// shown is a shared time as the clock of Redis shows it now, for people.
+func (s *Store) shown(at time.Time) time.Time { return at.Add(-s.ClockAhead()) }
+
+// shownTime is shown for a time that may be none.
+func (s *Store) shownTime(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return s.shown(at)
+}
+
+// shownDue is a due time as people are to see it.
+func (s *Store) shownDue(score float64) time.Time {
+	if score <= dueNow {
+		return s.shown(s.now()).Truncate(time.Millisecond).UTC()
+	}
+	return s.shown(time.UnixMilli(int64(score))).UTC()
+}
+
+// dueNow is the due time of what waits for nothing. It is one that no clock can make late.
+const dueNow = 1
+
+// DelayedUntil is when a message that Redis accepted at a time is due by the shared clock. What was
+// accepted in the future counts from now: ids are by a clock that may have been set since. After it
+// was set back they stand still, and what is new would otherwise look old.
+func (s *Store) DelayedUntil(accepted time.Time, delay time.Duration) time.Time {
+	now, ahead, _ := s.clock.now()
+	if accepted = accepted.Add(max(0, ahead)); accepted.After(now) {
+		accepted = now
+	}
+	return accepted.Add(delay)
+}
