@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/solate/medispatcher"
 )
@@ -43,6 +44,13 @@ type Options struct {
 	// Adopt names this dispatcher: entries of the incoming stream become its own, so
 	// that its fan-out finds them. Empty: any dispatcher's.
 	Adopt string
+	// Dead are dispatchers that the caller found dead, whatever the age of those very heartbeats.
+	Dead []medispatcher.Dispatcher
+	// Listen is for a caller that has not heard the dispatchers for some time: before an owner is
+	// declared dead for the first time, Run waits for half the longest dead-after limit, and whose
+	// heartbeat changes meanwhile lives. Right after Redis was away, or its clock was set, the
+	// heartbeats of all look old.
+	Listen bool
 }
 
 // Row is what was done, or with DryRun would be, in one channel or incoming stream.
@@ -76,13 +84,12 @@ func Run(ctx context.Context, store Store, o Options) (Report, error) {
 	if err != nil {
 		return report, fmt.Errorf("nobody can be declared dead: %w", err)
 	}
-	r := &run{store: store, o: o, report: &report, alive: map[string]bool{}, dead: map[string]bool{}}
-	r.note(all)
+	r := &run{store: store, o: o, report: &report, first: map[string]time.Time{}, alive: map[string]bool{}, dead: map[string]bool{}}
 	for _, d := range all {
-		if !d.Alive {
-			report.Dead = append(report.Dead, d.ID)
-		}
+		r.first[d.ID] = d.Heartbeat
+		r.listenFor = max(r.listenFor, d.DeadAfter/2)
 	}
+	r.note(all)
 	for p := range o.Partitions {
 		if o.Incoming {
 			r.incoming(ctx, p)
@@ -91,24 +98,55 @@ func Run(ctx context.Context, store Store, o Options) (Report, error) {
 			r.channels(ctx, p, chunk)
 		}
 	}
+	for _, d := range all {
+		if !r.alive[d.ID] {
+			report.Dead = append(report.Dead, d.ID)
+		}
+	}
 	return report, errors.Join(r.errs...)
 }
 
 type run struct {
-	store  Store
-	o      Options
-	report *Report
-	alive  map[string]bool
-	dead   map[string]bool // owners that were not alive after they were seen to own something
-	errs   []error
+	store     Store
+	o         Options
+	report    *Report
+	first     map[string]time.Time // heartbeats at the beginning
+	listenFor time.Duration        // 0: nobody is on the list
+	listened  bool
+	alive     map[string]bool
+	dead      map[string]bool // owners that were not alive after they were seen to own something
+	errs      []error
 }
 
+// note adds who lives, by a list that was just read.
 func (r *run) note(all []medispatcher.Dispatcher) {
 	for _, d := range all {
-		if d.Alive {
+		first, known := r.first[d.ID]
+		changed := !known || !first.Equal(d.Heartbeat)
+		found := slices.ContainsFunc(r.o.Dead, func(dead medispatcher.Dispatcher) bool {
+			return dead.ID == d.ID && dead.Heartbeat.Equal(d.Heartbeat)
+		})
+		if d.Alive && !found || r.o.Listen && changed {
 			r.alive[d.ID] = true
 		}
 	}
+}
+
+// defaultListen is for a list that is empty: whoever lives and is not on it any more, for Redis lost it, has
+// the default limit.
+const defaultListen = 5 * time.Second
+
+// listen waits until every dispatcher that lives was heard.
+func (r *run) listen(ctx context.Context) error {
+	r.listened = true
+	d := r.listenFor
+	if d == 0 {
+		d = defaultListen
+	}
+	if !medispatcher.Sleep(ctx, d) {
+		return ctx.Err()
+	}
+	return nil
 }
 
 // lives reports whether an owner that was just seen is a living dispatcher. One that is not known to live may
@@ -118,11 +156,19 @@ func (r *run) lives(ctx context.Context, owner string) (bool, error) {
 	if r.alive[owner] || r.dead[owner] {
 		return r.alive[owner], nil
 	}
-	all, err := r.store.Dispatchers(ctx)
-	if err != nil {
-		return false, fmt.Errorf("%s cannot be declared dead: %w", owner, err)
+	for {
+		all, err := r.store.Dispatchers(ctx)
+		if err == nil {
+			r.note(all)
+			if r.alive[owner] || r.listened || !r.o.Listen {
+				break
+			}
+			err = r.listen(ctx)
+		}
+		if err != nil {
+			return false, fmt.Errorf("%s cannot be declared dead: %w", owner, err)
+		}
 	}
-	r.note(all)
 	r.dead[owner] = !r.alive[owner]
 	return r.alive[owner], nil
 }

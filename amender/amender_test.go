@@ -213,3 +213,49 @@ func TestAmenderIncoming(t *testing.T) {
 		}
 	})
 }
+
+// TestAmenderListens: where Redis was away, or its clock was set, the heartbeats of all look old. Whose
+// heartbeat changes, or comes back to a list that Redis lost, lives.
+func TestAmenderListens(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for range 6 {
+			check(t, env.Client.Do(t.Context(), "XADD", "medis:{0}:ch:s", "*", "topic", "t", "body", "x", "~src", "1-1").Err())
+		}
+		job := env.Open(t, env.Config("job"))
+		live, lost := dispatcher(t, env, "live", 2), dispatcher(t, env, "lost", 1)
+		dead := dispatcher(t, env, "dead", 3)
+		const limit = 400 * time.Millisecond
+		for _, s := range []*streams.Store{live, dead} {
+			check(t, s.Heartbeat(t.Context(), medispatcher.Dispatcher{DeadAfter: limit}))
+			check(t, env.Client.Do(t.Context(), "ZADD", "medis:dispatchers", 1000, s.ID()).Err())
+		}
+		l := &listening{Store: job, second: func() { // the job waits now
+			for _, s := range []*streams.Store{live, lost} {
+				check(t, s.Heartbeat(t.Context(), medispatcher.Dispatcher{DeadAfter: limit}))
+			}
+		}}
+		report, err := amender.Run(t.Context(), l, amender.Options{Partitions: 1, Subs: []string{"s"}, Incoming: true, Listen: true})
+		check(t, err)
+		if report.Kicked() != 3 || len(report.Dead) != 1 || report.Dead[0] != "dead" {
+			t.Errorf("%+v", report)
+		}
+		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[live:2 lost:1 ~buried:3]" {
+			t.Errorf("owners %s", got)
+		}
+	})
+}
+
+// listening is a store that tells of the second look at the dispatchers, after it was answered.
+type listening struct {
+	*streams.Store
+	looks  int
+	second func()
+}
+
+func (l *listening) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
+	all, err := l.Store.Dispatchers(ctx)
+	if l.looks++; l.looks == 2 {
+		l.second()
+	}
+	return all, err
+}

@@ -33,12 +33,13 @@ const (
 	exitUsage  = 2 // wrong arguments or configuration
 )
 
-// atMost bounds the whole job.
-const atMost = 10 * time.Minute
+// atMost bounds the whole job. It listens for up to half an hour where MEDIS_DEAD_AFTER is an hour.
+const atMost = 40 * time.Minute
 
 const usage = `amender gives back what crashed dispatchers left behind: messages that were read,
 are not settled, and belong to no living dispatcher. What a living one has in
-flight is never touched. Running dispatchers do the same by themselves.
+flight is never touched: before it takes anything, it listens for half the dead-after
+limit whether the owner is heard. Running dispatchers do the same by themselves.
 
 Usage:
   amender [-f FILE.env] [--dry-run] [--sub ID] [--force] [--json]
@@ -128,7 +129,7 @@ func amend(ctx context.Context, cfg config, o amender.Options, sub string) (amen
 	if err != nil {
 		return amender.Report{}, fmt.Errorf("%w; check MEDIS_REDIS_URL", err)
 	}
-	o.Partitions, o.Subs, o.Incoming = cfg.Partitions, ids, true
+	o.Partitions, o.Subs, o.Incoming, o.Listen = cfg.Partitions, ids, true, true
 	if sub != "" {
 		if err := medispatcher.CheckSubscriptionID(sub); err != nil {
 			return amender.Report{}, err
