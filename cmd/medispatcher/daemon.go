@@ -68,8 +68,7 @@ type daemon struct {
 	alerts    alerts
 	breakers  chan struct{} // gets a value when a breaker opened or closed
 	peers     atomic.Int64  // other dispatchers that are alive
-	lastBeat  atomic.Int64  // unix ns by this process's clock; 0: none yet
-	beatSince atomic.Int64  // the same, of the first heartbeat since there was a gap
+	hearing   hearing
 	beaten    chan struct{} // closed after the first heartbeat
 	ready     readiness
 }
@@ -284,27 +283,18 @@ func (d *daemon) beat(ctx context.Context) {
 	defer cancel()
 	info, held := d.info, d.scheduler.Held()
 	info.Held, info.HeldTotal = held[:min(len(held), medispatcher.MaxHeld)], len(held)
+	before := d.store.ClockAhead()
 	if err := d.store.Heartbeat(ctx, info); err != nil {
 		return
 	}
-	d.heard()
-	d.countPeers(ctx)
-}
-
-// heard notes a heartbeat of this dispatcher.
-func (d *daemon) heard() {
-	now := time.Now().UnixNano()
-	if d.missedBeats() {
-		d.beatSince.Store(now)
-	}
-	if d.lastBeat.Swap(now) == 0 {
+	first := d.hearing.heard(time.Now(), d.cfg.Heartbeat)
+	if first {
 		close(d.beaten)
 	}
-}
-
-// missedBeats reports whether this dispatcher's own heartbeat is late.
-func (d *daemon) missedBeats() bool {
-	return time.Since(time.Unix(0, d.lastBeat.Load())) > 2*d.cfg.Heartbeat
+	if by := d.store.ClockAhead() - before; !first && by.Abs() > time.Second {
+		d.log.Warn("the clock of Redis was set; what waits goes on waiting as long as it would have", "by", (-by).Round(time.Millisecond).String())
+	}
+	d.countPeers(ctx)
 }
 
 func (d *daemon) countPeers(ctx context.Context) {

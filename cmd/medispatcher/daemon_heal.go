@@ -27,13 +27,15 @@ func (d *daemon) heal(ctx context.Context) error {
 	tick := time.NewTicker(max(d.cfg.DeadAfter/healChecks, 50*time.Millisecond))
 	defer tick.Stop()
 	var lastAll time.Time
+	still := silences{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if !d.mayJudge() {
+		if !d.hearing.mayJudge(time.Now(), d.cfg.Heartbeat, d.cfg.DeadAfter) {
+			clear(still)
 			continue
 		}
 		all, err := d.store.Dispatchers(ctx)
@@ -44,12 +46,12 @@ func (d *daemon) heal(ctx context.Context) error {
 		var dead []medispatcher.Dispatcher
 		for _, other := range all {
 			listed = listed || other.ID == d.info.ID
-			if !other.Alive {
+			if silent := still.note(&other, time.Now()); !other.Alive || silent >= other.DeadAfter {
 				dead = append(dead, other)
 			}
 		}
 		if !listed { // Redis lost the list: others are alive that are not on it either
-			d.beatSince.Store(time.Now().UnixNano())
+			d.hearing.gap(time.Now())
 			continue
 		}
 		if len(dead) == 0 && time.Since(lastAll) < healAll {
@@ -63,14 +65,6 @@ func (d *daemon) heal(ctx context.Context) error {
 	}
 }
 
-// mayJudge reports whether this dispatcher may declare others dead: it is heard itself, and
-// has been for so long that every other had the time to be heard as well. Right after Redis
-// was away the heartbeats of all are old, and what they have in flight is theirs still.
-func (d *daemon) mayJudge() bool {
-	since := time.Since(time.Unix(0, d.beatSince.Load()))
-	return !d.missedBeats() && since > d.cfg.DeadAfter*2/3
-}
-
 // amend runs the amender, and takes the dead off the list once nothing is left of them.
 func (d *daemon) amend(ctx context.Context, dead []medispatcher.Dispatcher) {
 	snapshot, err := d.registry.Latest(ctx)
@@ -78,7 +72,7 @@ func (d *daemon) amend(ctx context.Context, dead []medispatcher.Dispatcher) {
 		return
 	}
 	report, err := amender.Run(ctx, d.store, amender.Options{
-		Partitions: d.cfg.Partitions, Subs: snapshot.IDs(), Incoming: true, Adopt: d.info.ID,
+		Partitions: d.cfg.Partitions, Subs: snapshot.IDs(), Incoming: true, Adopt: d.info.ID, Dead: dead,
 	})
 	for _, row := range report.Rows {
 		d.log.Warn("given back what a dead dispatcher owned", "partition", row.Partition,
@@ -111,7 +105,7 @@ type kicker struct{ d *daemon }
 
 // Kick has what waits for its next attempt tried now, and gives back what dead dispatchers left.
 func (k kicker) Kick(ctx context.Context, sub string) (int, error) {
-	if k.d.missedBeats() {
+	if k.d.hearing.late(time.Now(), k.d.cfg.Heartbeat) {
 		// Redis may have been away: every heartbeat would look too old.
 		return 0, errors.New("the heartbeat of this dispatcher is late, so it cannot say who is dead")
 	}
