@@ -30,8 +30,13 @@ type dispatcher struct {
 // start starts a dispatcher and waits until it works.
 func (w *world) start(env ...string) *dispatcher {
 	w.t.Helper()
+	return w.startBinary(dispatcherBinary, env...)
+}
+
+func (w *world) startBinary(binary string, env ...string) *dispatcher {
+	w.t.Helper()
 	d := &dispatcher{t: w.t, ended: make(chan struct{})}
-	d.cmd = exec.Command(dispatcherBinary, "serve")
+	d.cmd = exec.Command(binary, "serve")
 	d.cmd.Env = append(os.Environ(), w.environ...)
 	d.cmd.Env = append(d.cmd.Env, "MEDIS_REDIS_URL="+w.url, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json")
 	d.cmd.Env = append(d.cmd.Env, env...)
