@@ -31,6 +31,7 @@ type conn struct {
 	readErr error                // the last error of Read
 	reused  bool                 // it has served a request before
 	timed   bool                 // raw has a deadline
+	expires time.Time            // when it is too old for another request
 
 	closed    atomic.Bool
 	closeFunc func() // c.close, made once
@@ -41,8 +42,8 @@ type conn struct {
 }
 
 // newConn wraps a connection just dialled; rw is raw or TLS over it.
-func newConn(p *pool, key connKey, raw, rw net.Conn) *conn {
-	c := &conn{key: key, pool: p, raw: raw, rw: rw, probe: newProbe(raw)}
+func newConn(p *pool, key connKey, raw, rw net.Conn, expires time.Time) *conn {
+	c := &conn{key: key, pool: p, raw: raw, rw: rw, probe: newProbe(raw), expires: expires}
 	c.br = bufio.NewReader(c)
 	c.closeFunc = c.close
 	return c
@@ -93,7 +94,7 @@ func (c *conn) alive() bool {
 	if c.closed.Load() || c.br.Buffered() > 0 {
 		return false
 	}
-	if c.gate != nil && c.gate.pending(c.rw) {
+	if c.gate != nil && c.gate.pending(c.br) {
 		return false
 	}
 	return c.probe == nil || c.probe.quiet()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"time"
@@ -18,22 +19,24 @@ func (t *Transport) acquire(ctx context.Context, key connKey, fresh bool) (*conn
 			break
 		}
 		c.prepare(ctx, t.opts.MaxResponseHeaderBytes)
-		if c.alive() {
+		if !c.alive() {
+			t.unasked.before(c)
+		} else if time.Now().Before(c.expires) {
 			c.reused = true
 			return c, nil
 		}
 		c.close()
 	}
-	c, err := t.dial(ctx, key)
+	c, phase, err := t.dial(ctx, key)
 	if err != nil {
-		return nil, t.fail(ctx, "connect to", key.addr, err)
+		return nil, t.fail(ctx, phase, "connect to", key.addr, err)
 	}
 	c.prepare(ctx, t.opts.MaxResponseHeaderBytes)
 	return c, nil
 }
 
 // dial makes a new connection, within DialTimeout and ctx.
-func (t *Transport) dial(ctx context.Context, key connKey) (*conn, error) {
+func (t *Transport) dial(ctx context.Context, key connKey) (*conn, Phase, error) {
 	// A timer of its own: ctx may be one that ends its deadline by itself only where a
 	// connection is there to keep it, see EndsAtDeadline.
 	until := time.Now().Add(t.opts.DialTimeout)
@@ -47,28 +50,49 @@ func (t *Transport) dial(ctx context.Context, key connKey) (*conn, error) {
 	defer context.AfterFunc(t.ctx, cancel)()
 
 	raw, err := t.dialRaw(ctx, key.addr)
-	if err != nil {
-		return nil, err
+	if err != nil && IsShortage(err) {
+		if idle := t.pool.takeOldest(roomMade); len(idle) > 0 {
+			closeAll(idle)
+			raw, err = t.dialRaw(ctx, key.addr)
+		}
 	}
-	c := newConn(&t.pool, key, raw, raw)
+	if err != nil {
+		return nil, PhaseConnect, err
+	}
+	c := newConn(&t.pool, key, raw, raw, t.expiry())
 	if key.tls {
 		if err := c.handshake(ctx, t.opts.TLSConfig); err != nil {
 			raw.Close()
-			return nil, err
+			return nil, PhaseTLS, err
 		}
 	}
 	if !t.pool.add(c) {
 		raw.Close()
-		return nil, ErrClosed
+		return nil, PhaseConnect, ErrClosed
 	}
-	return c, nil
+	return c, "", nil
 }
+
+// roomMade is how many idle connections are closed where this machine is short
+// of something for a new one: a lookup of its name needs a few descriptors.
+const roomMade = 8
+
+// expiry is when a connection made now is too old. It varies, so that those
+// made together are not made anew together.
+func (t *Transport) expiry() time.Time {
+	age := t.opts.MaxAge
+	return time.Now().Add(age - age/5 + rand.N(2*age/5+1))
+}
+
+// keepAlive finds a peer that vanished while a connection is idle, and keeps
+// the entries of firewalls on the way.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // dialRaw opens the TCP connection.
 func (t *Transport) dialRaw(ctx context.Context, addr string) (net.Conn, error) {
 	guard := t.opts.Guard
 	if t.opts.Dial == nil {
-		var d net.Dialer
+		d := net.Dialer{KeepAliveConfig: keepAlive}
 		if guard != nil {
 			d.ControlContext = guard.Control
 		}

@@ -28,12 +28,34 @@ var (
 	ErrMalformedResponse = errors.New("malformed response")
 )
 
+// Phase is what a request was at when it failed.
+type Phase string
+
+// The phases of a request, in order. PhaseConnect includes name resolution.
+const (
+	PhaseConnect Phase = "connect"
+	PhaseTLS     Phase = "TLS"
+	PhaseRequest Phase = "request"
+	PhaseHeader  Phase = "header"
+	PhaseBody    Phase = "body"
+)
+
+// PhaseOf returns the phase in which a request failed with err; it is empty if
+// err is of another origin or the request was refused before it began.
+func PhaseOf(err error) Phase {
+	if op, ok := errors.AsType[*opError](err); ok {
+		return op.phase
+	}
+	return ""
+}
+
 // opError says what the transport was doing, and with whom, when it failed. It
 // names host and port only: paths and queries may hold secrets.
 type opError struct {
-	op   string
-	addr string
-	err  error
+	phase Phase
+	op    string
+	addr  string
+	err   error
 }
 
 // Error implements error.
@@ -55,7 +77,7 @@ func (e *opError) Temporary() bool { return false }
 
 // fail turns err into the error to report: what ended the request (context,
 // Close) comes before the broken connection that was merely its consequence.
-func (t *Transport) fail(ctx context.Context, op, addr string, err error) error {
+func (t *Transport) fail(ctx context.Context, phase Phase, op, addr string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()
@@ -68,7 +90,7 @@ func (t *Transport) fail(ctx context.Context, op, addr string, err error) error 
 		// The connection's timer may fire a moment before the context's.
 		err = context.DeadlineExceeded
 	}
-	return &opError{op: op, addr: addr, err: err}
+	return &opError{phase: phase, op: op, addr: addr, err: err}
 }
 
 // invalidf returns an error that wraps ErrInvalidRequest.
@@ -79,6 +101,11 @@ func invalidf(format string, args ...any) error {
 // malformedf returns an error that wraps ErrMalformedResponse.
 func malformedf(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrMalformedResponse, fmt.Errorf(format, args...))
+}
+
+// timedOut reports whether the deadline of a request ended it with err.
+func timedOut(ctx context.Context, err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
 
 // peerGone reports whether err is how a connection closed by the peer looks.

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -16,6 +17,13 @@ type exchange struct {
 	reuse  bool            // both sides agree to keep the connection
 }
 
+// repeatable reports whether the request may be sent once more: the connection
+// was a reused one, and nothing but its end ended the exchange.
+func (x *exchange) repeatable(w *wire, req *http.Request) bool {
+	return x.c.reused && x.ctx.Err() == nil && !x.t.isClosed() &&
+		x.stream.sourceErr() == nil && w.replayable(req)
+}
+
 // finish ends an exchange and pools the connection when that is safe: the
 // response was read whole, with nothing after it, and nobody is still about to
 // write to the connection or to close it.
@@ -24,23 +32,27 @@ func (x *exchange) finish(whole bool) {
 	// done so: it must not reach the pool.
 	unwatched := x.stop == nil || x.stop()
 	if whole && x.reuse && unwatched && x.c.br.Buffered() == 0 && x.stream.wait() {
-		x.t.pool.put(x.c, time.Now())
-		return
+		if now := time.Now(); now.Before(x.c.expires) {
+			x.t.pool.put(x.c, now)
+			return
+		}
+	} else if whole {
+		x.t.unasked.behind(x.c)
 	}
 	x.c.close()
 	x.stream.abandon()
 }
 
 // abort ends a failed exchange and returns the error to report.
-func (x *exchange) abort(op string, err error) error {
+func (x *exchange) abort(phase Phase, op string, err error) error {
 	if serr := x.stream.sourceErr(); serr != nil {
 		// The caller's own Body failed; that broke the connection.
-		op, err = "read request body for", serr
+		phase, op, err = PhaseRequest, "read request body for", serr
 	}
 	if x.stop != nil {
 		x.stop()
 	}
 	x.c.close()
 	x.stream.abandon()
-	return x.t.fail(x.ctx, op, x.c.key.addr, err)
+	return x.t.fail(x.ctx, phase, op, x.c.key.addr, err)
 }

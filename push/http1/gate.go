@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bufio"
 	"errors"
 	"net"
 )
@@ -20,12 +21,11 @@ func (g *gate) Read(p []byte) (int, error) {
 	return g.Conn.Read(p)
 }
 
-// pending reports whether tlsConn, which reads through g, holds data or has
-// seen its end.
-func (g *gate) pending(tlsConn net.Conn) bool {
-	var b [1]byte
+// pending reports whether TLS holds data or has seen its end. br reads from it,
+// which reads through g.
+func (g *gate) pending(br *bufio.Reader) bool {
 	g.shut = true
-	_, err := tlsConn.Read(b[:])
+	_, err := br.Peek(1)
 	g.shut = false
 	return !errors.Is(err, errShut)
 }

@@ -3,6 +3,8 @@ package http1
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
 	"net"
 	"time"
 )
@@ -12,6 +14,7 @@ const (
 	DefaultMaxIdlePerHost         = 64
 	DefaultMaxIdle                = 1024
 	DefaultIdleTimeout            = 60 * time.Second
+	DefaultMaxAge                 = 5 * time.Minute
 	DefaultDialTimeout            = 10 * time.Second
 	DefaultMaxResponseHeaderBytes = 64 << 10
 	DefaultMaxDrain               = 64 << 10
@@ -30,6 +33,11 @@ type Options struct {
 
 	// IdleTimeout is how long an idle connection is kept.
 	IdleTimeout time.Duration
+
+	// MaxAge is how old a connection may grow, more or less a fifth: one that is
+	// older serves no further request. Names are resolved anew for each new
+	// connection, so this is how soon a change of DNS is followed.
+	MaxAge time.Duration
 
 	// DialTimeout bounds connecting: name resolution, TCP and TLS handshake
 	// together. The request's own deadline holds too.
@@ -52,9 +60,12 @@ type Options struct {
 	// with all informational (1xx) responses before it.
 	MaxResponseHeaderBytes int64
 
-	// MaxDrain is how many bytes of an unread response body Close reads to
-	// keep the connection usable. Negative means none.
+	// MaxDrain is how many bytes of an unread response body Close reads, within
+	// some milliseconds, to keep the connection usable. Negative means none.
 	MaxDrain int64
+
+	// Log is told of responses nobody asked for. Nil: nobody is.
+	Log *slog.Logger
 }
 
 // withDefaults returns o with zero fields replaced.
@@ -68,6 +79,9 @@ func (o Options) withDefaults() Options {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = DefaultIdleTimeout
 	}
+	if o.MaxAge <= 0 {
+		o.MaxAge = DefaultMaxAge
+	}
 	if o.DialTimeout <= 0 {
 		o.DialTimeout = DefaultDialTimeout
 	}
@@ -76,6 +90,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxDrain == 0 {
 		o.MaxDrain = DefaultMaxDrain
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.TLSConfig = tlsConfig(o.TLSConfig)
 	return o
@@ -89,6 +106,11 @@ func tlsConfig(base *tls.Config) *tls.Config {
 	}
 	cfg.NextProtos = []string{"http/1.1"}
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
+	if cfg.RootCAs == nil {
+		// They are read from files once and for all: now, not in the middle of a
+		// shortage of file descriptors, after which no certificate would be good.
+		_, _ = x509.SystemCertPool()
+	}
 	if cfg.ClientSessionCache == nil {
 		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}

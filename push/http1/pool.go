@@ -122,6 +122,25 @@ func (p *pool) takeExpired(now time.Time) (expired []*conn) {
 	return expired
 }
 
+// takeHost removes the idle connections for key.
+func (p *pool) takeHost(key connKey) (idle []*conn) {
+	for c := p.get(key); c != nil; c = p.get(key) {
+		idle = append(idle, c)
+	}
+	return idle
+}
+
+// takeOldest removes the n connections idle for longest.
+func (p *pool) takeOldest(n int) (idle []*conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.oldest != nil && len(idle) < n {
+		idle = append(idle, p.oldest)
+		p.dropOldest()
+	}
+	return idle
+}
+
 // takeIdle removes all idle connections.
 func (p *pool) takeIdle() []*conn {
 	p.mu.Lock()

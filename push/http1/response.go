@@ -11,17 +11,16 @@ import (
 )
 
 const (
-	// maxInformational is how many 1xx responses may precede the response.
-	maxInformational = 5
-
-	// maxDrainTime bounds reading the rest of a response nobody wants, for
-	// requests whose deadline is far away: a new connection is cheaper.
-	maxDrainTime = 500 * time.Millisecond
+	// maxDrainTime bounds reading the rest of a response nobody wants. What came
+	// with the header is there, and more arrives within moments or would keep
+	// the caller longer than a new connection.
+	maxDrainTime = 20 * time.Millisecond
 )
 
-// readResponse reads the response header, over informational responses.
+// readResponse reads the response header, over informational responses: as many
+// as the limits on header bytes and time allow.
 func (c *conn) readResponse(req *http.Request) (*http.Response, error) {
-	for range maxInformational + 1 {
+	for {
 		resp, err := http.ReadResponse(c.br, req)
 		if err != nil {
 			return nil, c.parseError(err)
@@ -37,7 +36,6 @@ func (c *conn) readResponse(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 	}
-	return nil, malformedf("more than %d informational responses", maxInformational)
 }
 
 // parseError returns why reading the header failed: the connection's own error
@@ -103,7 +101,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = err
 	case err != nil:
 		b.src = nil
-		b.err = b.abort("read response body from", err)
+		b.err = b.abort(PhaseBody, "read response body from", err)
 	}
 	return n, b.err
 }
@@ -130,10 +128,11 @@ func (b *body) end(whole bool) {
 }
 
 // drain reads the rest of the body, and reports whether it came to the end
-// soon enough.
+// soon enough. It does so where the connection is closed afterwards, too:
+// closing with bytes unread would reset it under a server that is still writing.
 func (b *body) drain() bool {
 	limit := b.t.opts.MaxDrain
-	if !b.reuse || limit < 0 || b.left > limit {
+	if limit < 0 || b.left > limit {
 		return false
 	}
 	if int64(b.c.br.Buffered()) < b.left || b.left < 0 {

@@ -36,6 +36,7 @@ func TestResponses(t *testing.T) {
 		{"500", "POST", "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", "no", true},
 		{"bare LF", "POST", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "ok", true},
 		{"informational", "POST", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + okReply, "ok", true},
+		{"many informational", "POST", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 2000) + okReply, "ok", true},
 		{"Connection: close", "POST", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "ok", false},
 		{"Connection: Foo, Close", "POST", "HTTP/1.1 200 OK\r\nConnection: Foo, Close\r\nContent-Length: 2\r\n\r\nok", "ok", false},
 		{"HTTP/1.0", "POST", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", false},
@@ -108,18 +109,17 @@ func TestRequestConnectionClose(t *testing.T) {
 func TestMalformedResponses(t *testing.T) {
 	long := strings.Repeat("y", 20<<10)
 	for name, reply := range map[string]string{
-		"garbage":           "\x00\x01\x02 garbage\r\n\r\n",
-		"long garbage":      long + "\r\n\r\n",
-		"SSH":               "SSH-2.0-OpenSSH_9.6\r\n",
-		"bad status":        "HTTP/1.1 2x0 OK\r\n\r\n",
-		"status 42":         "HTTP/1.1 042 OK\r\n\r\n",
-		"HTTP/2":            "HTTP/2.0 200 OK\r\n\r\n",
-		"bad header":        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-		"two lengths":       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok",
-		"negative length":   "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-		"unknown encoding":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: zip\r\n\r\n",
-		"switching":         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
-		"six informational": strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 6) + okReply,
+		"garbage":          "\x00\x01\x02 garbage\r\n\r\n",
+		"long garbage":     long + "\r\n\r\n",
+		"SSH":              "SSH-2.0-OpenSSH_9.6\r\n",
+		"bad status":       "HTTP/1.1 2x0 OK\r\n\r\n",
+		"status 42":        "HTTP/1.1 042 OK\r\n\r\n",
+		"HTTP/2":           "HTTP/2.0 200 OK\r\n\r\n",
+		"bad header":       "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+		"two lengths":      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok",
+		"negative length":  "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"unknown encoding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: zip\r\n\r\n",
+		"switching":        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, once(reply))
@@ -175,6 +175,7 @@ func TestHeaderTooLarge(t *testing.T) {
 		"one line":      endless("HTTP/1.1 200 OK\r\nX-A: ", strings.Repeat("a", 100)),
 		"status line":   endless("HTTP/1.1 200 ", strings.Repeat("a", 100)),
 		"informational": endless("HTTP/1.1 103 Early Hints\r\n", "X-A: "+strings.Repeat("a", 90)+"\r\n"),
+		"flood of them": endless("", "HTTP/1.1 100 Continue\r\n\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, handle)

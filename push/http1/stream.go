@@ -104,6 +104,19 @@ func (s *bodyStream) wait() bool {
 	}
 }
 
+// sent reports whether the request was written whole by now.
+func (s *bodyStream) sent() bool {
+	if s == nil {
+		return true
+	}
+	select {
+	case <-s.done:
+		return s.err == nil
+	default:
+		return false
+	}
+}
+
 // sourceErr returns the error of the caller's Body, if that was what failed.
 func (s *bodyStream) sourceErr() error {
 	if s == nil {

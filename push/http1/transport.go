@@ -14,8 +14,9 @@ const afterWriteError = time.Second
 // Transport is an HTTP/1.1 client with a pool of keep-alive connections. Build
 // it with [New]; it is safe for concurrent use.
 type Transport struct {
-	opts Options
-	pool pool
+	opts    Options
+	pool    pool
+	unasked unasked
 
 	// ctx ends dials in progress when the transport is closed.
 	ctx    context.Context //nolint:containedctx // the transport's own life
@@ -29,6 +30,7 @@ var _ http.RoundTripper = (*Transport)(nil)
 func New(o Options) *Transport {
 	t := &Transport{opts: o.withDefaults()}
 	t.pool.init(t.opts)
+	t.unasked.log = t.opts.Log
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
 }
@@ -40,7 +42,8 @@ func New(o Options) *Transport {
 // Errors satisfy errors.Is with context.DeadlineExceeded or context.Canceled
 // when req.Context ended the request, and with [ErrClosed],
 // [ErrInvalidRequest], [ErrDenied], [ErrHeaderTooLarge] or
-// [ErrMalformedResponse] where these apply.
+// [ErrMalformedResponse] where these apply. [PhaseOf] tells how far the request
+// had come, and [IsShortage] whether this machine is to blame.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	w := getWire()
 	defer w.release()
@@ -53,15 +56,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if ctx.Err() != nil || t.isClosed() {
 		w.closeStream()
-		return nil, t.fail(ctx, "send to", key.addr, ErrClosed)
+		return nil, t.fail(ctx, PhaseConnect, "send to", key.addr, ErrClosed)
 	}
 
-	resp, again, err := t.try(ctx, req, w, key, false)
+	resp, again, err := t.try(ctx, req, w, key, IsFresh(ctx))
 	if !again {
 		return resp, err
 	}
 	if rerr := w.rewind(req); rerr != nil {
-		return nil, &opError{op: "resend to", addr: key.addr, err: errors.Join(rerr, err)}
+		return nil, &opError{phase: PhaseRequest, op: "resend to", addr: key.addr, err: errors.Join(rerr, err)}
 	}
 	resp, _, err = t.try(ctx, req, w, key, true)
 	return resp, err
@@ -93,17 +96,27 @@ func (t *Transport) try(ctx context.Context, req *http.Request, w *wire, key con
 	}
 
 	if _, err = c.br.Peek(1); err != nil {
-		again = c.reused && (peerGone(err) || peerGone(werr)) &&
-			ctx.Err() == nil && !t.isClosed() &&
-			x.stream.sourceErr() == nil && w.replayable(req)
-		if werr != nil {
-			err = werr
+		again = (peerGone(err) || peerGone(werr)) && x.repeatable(w, req)
+		if c.reused && timedOut(ctx, err) {
+			// The way to the peer may be gone, and the other idle connections
+			// take the same one.
+			closeAll(t.pool.takeHost(key))
 		}
-		return nil, again, x.abort("no response from", err)
+		phase := PhaseHeader
+		if werr != nil {
+			phase, err = PhaseRequest, werr
+		} else if !x.stream.sent() {
+			phase = PhaseRequest
+		}
+		return nil, again, x.abort(phase, "no response from", err)
 	}
 	resp, err = c.readResponse(req)
 	if err != nil {
-		return nil, false, x.abort("bad response from", err)
+		return nil, false, x.abort(PhaseHeader, "bad response from", err)
+	}
+	if resp.StatusCode == http.StatusRequestTimeout && x.repeatable(w, req) {
+		// The server gave up an idle connection at the moment it was used.
+		return nil, true, x.abort(PhaseHeader, "idle for too long for", errors.New(resp.Status))
 	}
 
 	x.reuse = werr == nil && !resp.Close && !w.close && reusable(resp)

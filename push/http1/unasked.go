@@ -1,0 +1,64 @@
+package http1
+
+import (
+	"bytes"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// unaskedEvery spaces the warnings about one host.
+	unaskedEvery = time.Minute
+	// unaskedWait bounds the look at what came. It is there; only TLS may lack
+	// the rest of a record.
+	unaskedWait = time.Millisecond
+)
+
+// unasked tells of what servers send without a request. It is never taken for the
+// response to the next one: its connection is closed.
+type unasked struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	last map[connKey]time.Time // of the warnings
+}
+
+// before looks at an idle connection that is not fit for use: did the server
+// merely close it, or send something? The connection is good for nothing after.
+func (u *unasked) before(c *conn) {
+	if c.br.Buffered() == 0 {
+		_ = c.raw.SetReadDeadline(time.Now().Add(unaskedWait))
+		_, _ = c.br.Peek(1)
+	}
+	u.behind(c)
+}
+
+// behind tells of what is left in the buffer of a connection about to be closed.
+func (u *unasked) behind(c *conn) {
+	start, _ := c.br.Peek(c.br.Buffered())
+	start, _, _ = bytes.Cut(start, []byte("\r\n"))
+	if len(start) == 0 || !u.due(c.key, time.Now()) {
+		return
+	}
+	scheme := "http://"
+	if c.key.tls {
+		scheme = "https://"
+	}
+	u.log.Warn("a worker sent what no request asked for; its connection is closed",
+		"url", scheme+c.key.addr, "begins", shorten(string(start)))
+}
+
+// due reports whether a host may be warned about again.
+func (u *unasked) due(key connKey, now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if last, told := u.last[key]; told && now.Sub(last) < unaskedEvery {
+		return false
+	}
+	if u.last == nil || len(u.last) >= 1000 {
+		u.last = map[connKey]time.Time{}
+	}
+	u.last[key] = now
+	return true
+}
