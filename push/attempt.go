@@ -3,7 +3,6 @@ package push
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 const (
@@ -18,6 +18,8 @@ const (
 	maxAnswer = 64 << 10
 	// keptAnswer is how much of it a failure record may keep.
 	keptAnswer = 1 << 10
+	// answerGrace is how long the rest of an answer is waited for when nobody needs it.
+	answerGrace = 20 * time.Millisecond
 	// warnEvery spaces the warnings of one subscription about headers it cannot have.
 	warnEvery = time.Minute
 )
@@ -43,7 +45,9 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 	r.target = t.redacted
 	defer func() {
 		r.took = time.Since(start)
-		s.targets.report(t, r.accepted || r.cut, time.Now())
+		if !r.cut && !r.short {
+			s.targets.report(t, r.accepted, time.Now())
+		}
 	}()
 	attemptCtx, cancel := p.within(ctx, start.Add(time.Duration(s.sub.Timeout)))
 	defer cancel()
@@ -57,26 +61,52 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 	}
 	resp, err := p.transport.RoundTrip(req)
 	if err == nil {
-		r.status = resp.StatusCode
-		r.answer, err = readAnswer(resp.Body, s.sub.Encoding == medispatcher.EncodingForm)
-		_ = resp.Body.Close()
-		if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable {
-			r.retryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
-		}
+		err = p.judge(&r, s, resp)
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err == nil:
+	case ctx.Err() != nil:
 		r.cut = true
-	case err != nil && errors.Is(err, context.DeadlineExceeded):
-		r.err = fmt.Errorf("timeout: no complete answer within %s", s.sub.Timeout)
-	case err != nil:
-		r.err = err
-	case s.sub.Encoding == medispatcher.EncodingForm:
-		r.accepted = formAccepted(r.status, r.answer)
+	case errors.Is(err, context.DeadlineExceeded):
+		r.err = timeoutError(s.sub.Timeout, r.status, err)
 	default:
-		r.accepted = r.status >= 200 && r.status <= 299
+		r.err = err
+		r.short = r.status == 0 && http1.IsShortage(err)
 	}
 	return r
+}
+
+// judge finds out what the subscriber says. The error is of an answer that it did
+// not send whole.
+func (p *poster) judge(r *result, s *settings, resp *http.Response) (err error) {
+	r.status = resp.StatusCode
+	form := s.sub.Encoding == medispatcher.EncodingForm
+	if !form && r.status >= 200 && r.status <= 299 {
+		r.accepted = true
+		p.discard(resp.Body)
+		return nil
+	}
+	r.answer, err = readAnswer(resp.Body, form)
+	_ = resp.Body.Close()
+	r.accepted = form && err == nil && formAccepted(r.status, r.answer)
+	switch {
+	case r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable:
+		r.retryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	case r.status >= 300 && r.status <= 399:
+		r.location = shownLocation(resp.Header.Get("Location"))
+	}
+	return err
+}
+
+// discard reads what is left of an answer that nobody needs, as far as it is there or
+// comes at once, so that the connection can be used again.
+func (p *poster) discard(body io.ReadCloser) {
+	if _, ok := p.transport.(deadliner); !ok {
+		// The other one does so when it is closed.
+		defer time.AfterFunc(answerGrace, func() { _ = body.Close() }).Stop()
+		_, _ = io.CopyN(io.Discard, body, maxAnswer)
+	}
+	_ = body.Close()
 }
 
 // deadliner is a transport that keeps deadlines by itself, such as http1.Transport.

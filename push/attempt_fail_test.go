@@ -23,32 +23,81 @@ func gone(r *http.Request) {
 	<-r.Context().Done()
 }
 
-func TestHangingSubscriberTimesOut(t *testing.T) {
-	hang := func(start string) func(t *testing.T, p *poster) {
-		return func(t *testing.T, p *poster) {
-			push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
-				if start != "" {
-					io.WriteString(w, start)
-					http.NewResponseController(w).Flush()
+// TestTimeoutNamesItsPhase: the record says how far an attempt had come.
+func TestTimeoutNamesItsPhase(t *testing.T) {
+	short := func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(50 * time.Millisecond) }
+	form := func(s *medispatcher.Subscription) { short(s); s.Encoding = medispatcher.EncodingForm }
+	serve := func(change func(*medispatcher.Subscription), answer, header string, anyTransport bool) func(*testing.T) {
+		return func(t *testing.T) {
+			eachTransport(t, func(t *testing.T, p *poster) {
+				push := answeringRaw(t, p, answer)
+				r, s := push(change)
+				want := header
+				if _, ok := p.transport.(deadliner); !ok && !anyTransport {
+					want, _, _ = strings.Cut(header, " (")
 				}
-				gone(r)
+				wantFailed(t, s, want)
+				if r.cut {
+					t.Error("counted as cut by a shutdown")
+				}
 			})
-			r, s := push(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(50 * time.Millisecond) })
-			wantFailed(t, s, "timeout: no complete answer within 50ms")
-			if r.cut {
-				t.Error("counted as cut by a shutdown")
-			}
 		}
 	}
-	t.Run("before the answer", func(t *testing.T) { eachTransport(t, hang("")) })
-	t.Run("inside the answer", func(t *testing.T) { eachTransport(t, hang("almost")) })
+	t.Run("no answer", serve(short, "", "timeout: no answer within 50ms (waiting for the header)", false))
+	t.Run("half a header", serve(short, "HTTP/1.1 200 OK\r\nConte", "timeout: no answer within 50ms (waiting for the header)", false))
+	t.Run("only informational", serve(short, "HTTP/1.1 102 Processing\r\n\r\n", "timeout: no answer within 50ms (waiting for the header)", false))
+	t.Run("half a refusal", serve(short, "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nno su",
+		"status 500, and its body broke off: timeout: no answer within 50ms (reading the body); it began: no su", true))
+	t.Run("half an answer that is needed", serve(form, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"sta",
+		"status 200, and its body broke off: timeout: no answer within 50ms (reading the body); it began: {\"sta", true))
 	t.Run("TLS handshake", func(t *testing.T) {
 		eachTransport(t, func(t *testing.T, p *poster) {
 			ln := listen(t)
-			push := pushingTo(t, p, "https://"+ln.Addr().String())
-			_, s := push(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(50 * time.Millisecond) })
-			wantFailed(t, s, "timeout: no complete answer within 50ms")
+			_, s := pushingTo(t, p, "https://"+ln.Addr().String())(short)
+			want := "timeout: no answer within 50ms"
+			if _, ok := p.transport.(deadliner); ok {
+				want += " (in the TLS handshake)"
+			}
+			wantFailed(t, s, want)
 		})
+	})
+	t.Run("connecting", func(t *testing.T) {
+		p := &poster{transport: http1.New(http1.Options{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})}
+		_, s := pushingTo(t, p, "http://u")(short)
+		wantFailed(t, s, "timeout: no answer within 50ms (connecting)")
+	})
+	t.Run("a worker that does not read", func(t *testing.T) {
+		tr := http1.New(http1.Options{})
+		t.Cleanup(tr.Close)
+		sub := subscription("a")
+		sub.URLs = []string{"http://" + listen(t).Addr().String()}
+		short(&sub)
+		d := delivery(nil)
+		d.Message.Body = make([]byte, 16<<20) // more than the buffers of two sockets hold
+		p := &poster{transport: tr}
+		r := p.attempt(t.Context(), newSettings(sub, ""), d)
+		wantFailed(t, settle(&sub, d, &r, time.Now(), 0), "timeout: no answer within 50ms (sending the request)")
+	})
+}
+
+// answeringRaw starts a server that answers each request with the bytes of answer and then does
+// nothing; what it returns pushes to it.
+func answeringRaw(t *testing.T, p *poster, answer string) func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
+	t.Helper()
+	return serving(t, p, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(rw, answer)
+		rw.Flush()
+		_, _ = c.Read(make([]byte, 1)) // until the client leaves
 	})
 }
 
@@ -82,8 +131,59 @@ func TestShutdownCutsARequest(t *testing.T) {
 	})
 }
 
-// TestShortAnswer: a success whose answer breaks off may be a proxy's, not the worker's.
-func TestShortAnswer(t *testing.T) {
+// TestSuccessIsDecidedByTheHeader: whatever becomes of the body of a 2xx, the message was taken. It
+// is not read for longer than its rest takes to arrive, far less than the timeout.
+func TestSuccessIsDecidedByTheHeader(t *testing.T) {
+	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for name, answer := range map[string]string{
+		"whole":                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+		"no body comes":         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+		"half a body":           "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
+		"a chunk is missing":    chunked + "5\r\nhello\r\n",
+		"half a chunk":          chunked + "5\r\nhel",
+		"no chunk":              chunked + "nonsense\r\n",
+		"half a trailer":        chunked + "2\r\nok\r\n0\r\nX-Sum: 4",
+		"no trailer":            chunked + "2\r\nok\r\n0\r\nno colon\r\n\r\n",
+		"not gzip":              "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok",
+		"204 with a body":       "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+		"205":                   "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+		"till the end":          "HTTP/1.0 200 OK\r\n\r\ntill the end",
+		"connection close":      "HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 100\r\n\r\nhalf",
+		"informational before":  "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\n",
+		"larger than announced": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more",
+		"two answers":           "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno",
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachTransport(t, func(t *testing.T, p *poster) {
+				r, s := answeringRaw(t, p, answer)(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(30 * time.Second) })
+				if s.Outcome != medispatcher.Sent || r.took > 20*time.Second {
+					t.Errorf("settled as %s after %s, %+v", s.Outcome, r.took, s.Failure)
+				}
+			})
+		})
+	}
+}
+
+// TestTricklingAnswer: a worker that sends a byte now and then, for ever, after its 200 does not hold the slot.
+func TestTricklingAnswer(t *testing.T) {
+	eachTransport(t, func(t *testing.T, p *poster) {
+		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			for r.Context().Err() == nil {
+				io.WriteString(w, ".")
+				http.NewResponseController(w).Flush()
+				time.Sleep(time.Millisecond) // the trickle
+			}
+		})
+		r, s := push(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(30 * time.Second) })
+		if s.Outcome != medispatcher.Sent || r.took > 20*time.Second {
+			t.Errorf("settled as %s after %s, %+v", s.Outcome, r.took, s.Failure)
+		}
+	})
+}
+
+// TestAnswerThatIsNeededBreaksOff: the record has the status, and what came of the body.
+func TestAnswerThatIsNeededBreaksOff(t *testing.T) {
 	eachTransport(t, func(t *testing.T, p *poster) {
 		answer := ""
 		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
@@ -97,19 +197,20 @@ func TestShortAnswer(t *testing.T) {
 			io.WriteString(rw, answer)
 			rw.Flush()
 		})
-		answer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
+		answer = "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nno such"
 		_, s := push(nil)
-		wantFailed(t, s, "EOF")
-		answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
-		_, s = push(nil)
-		wantFailed(t, s, "EOF")
-		answer = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
-		if _, s = push(nil); s.Outcome != medispatcher.Sent {
-			t.Errorf("no answer needed: settled as %s, %+v", s.Outcome, s.Failure)
+		wantFailed(t, s, "status 500, and its body broke off: ")
+		wantFailed(t, s, "EOF; it began: no such")
+		answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sta\r\n"
+		_, s = push(func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingForm })
+		wantFailed(t, s, "status 200, and its body broke off: ")
+		answer = "HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 100\r\n\r\n"
+		if _, s = push(nil); s.Delay != time.Hour {
+			t.Errorf("the delay is %s; want the Retry-After of an answer that broke off", s.Delay)
 		}
-		answer = "HTTP/1.0 200 OK\r\n\r\ntill the end"
-		if r, s := push(nil); s.Outcome != medispatcher.Sent || string(r.answer) != "till the end" {
-			t.Errorf("no length: settled as %s, %+v, answer %q", s.Outcome, s.Failure, r.answer)
+		answer = "HTTP/1.1 410 Gone\r\nContent-Length: 100\r\n\r\n"
+		if r, _ := push(nil); !r.gone() {
+			t.Error("a 410 whose body broke off is none")
 		}
 	})
 }

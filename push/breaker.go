@@ -95,6 +95,7 @@ func (b *breaker) allowed(n int) (allowed int, at time.Time) {
 type permit struct {
 	done   func(error)
 	number int
+	probe  bool // of an open breaker
 }
 
 // begin asks for one attempt, whose outcome end is to be told. It reports false when
@@ -106,7 +107,8 @@ func (b *breaker) begin() (permit, bool) {
 	}
 	b.begun++
 	b.running = append(b.running, b.begun)
-	return permit{done, b.begun}, true
+	b.probing = b.open()
+	return permit{done, b.begun, b.probing}, true
 }
 
 // end tells the outcome of an attempt at a message.
@@ -119,7 +121,7 @@ func (b *breaker) end(p permit, messageID string, r *result) {
 	case r.accepted:
 		b.row, b.before = b.row[:0], max(b.before, p.number)
 		p.done(nil)
-	case r.cut || r.target == "":
+	case r.cut || r.short || r.target == "":
 		p.done(errNoWord)
 	default:
 		b.note(failure{p.number, messageID})

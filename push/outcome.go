@@ -2,11 +2,13 @@ package push
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // maxErrorText bounds what a failure record keeps of an answer, in bytes.
@@ -18,8 +20,10 @@ type result struct {
 	answer     []byte        // its start
 	accepted   bool          // the subscriber took the message
 	retryAfter time.Duration // asked for by a 429 or 503
-	err        error         // why there was no response
+	location   string        // where a 3xx points, fit to be shown
+	err        error         // why there was no response or, with a status, why its body is not whole
 	cut        bool          // the attempt was ended by this process's shutdown
+	short      bool          // this machine lacked something for it: it says nothing about the subscriber
 	target     string        // URL without userinfo; empty: none qualified
 	took       time.Duration
 }
@@ -29,14 +33,71 @@ func (r *result) gone() bool { return r.status == 410 }
 
 // text says why an attempt failed.
 func (r *result) text() string {
-	if r.err != nil {
+	if r.status == 0 && r.err != nil {
 		return cutText(r.err.Error())
 	}
-	text := fmt.Sprintf("status %d", r.status)
-	if answer := strings.TrimSpace(string(r.answer)); answer != "" {
+	text, answer := fmt.Sprintf("status %d", r.status), strings.TrimSpace(string(r.answer))
+	switch {
+	case r.location != "":
+		// The body repeats it, with what is not to be shown.
+		return cutText(text + ", and redirects are not followed; Location: " + r.location)
+	case r.err != nil && answer != "":
+		text += ", and its body broke off: " + r.err.Error() + "; it began: " + answer
+	case r.err != nil:
+		text += ", and its body broke off: " + r.err.Error()
+	case answer != "":
 		text += ": " + answer
 	}
 	return cutText(text)
+}
+
+// timeoutError says how far an attempt had come when its time was over. With a status the
+// header had come.
+func timeoutError(limit medispatcher.Duration, status int, err error) error {
+	phase := http1.PhaseOf(err)
+	if status != 0 {
+		phase = http1.PhaseBody
+	}
+	at, known := phases[phase]
+	if !known {
+		return fmt.Errorf("timeout: no answer within %s", limit)
+	}
+	return fmt.Errorf("timeout: no answer within %s (%s)", limit, at)
+}
+
+var phases = map[http1.Phase]string{
+	http1.PhaseConnect: "connecting",
+	http1.PhaseTLS:     "in the TLS handshake",
+	http1.PhaseRequest: "sending the request",
+	http1.PhaseHeader:  "waiting for the header",
+	http1.PhaseBody:    "reading the body",
+}
+
+// shownLocation is a Location header without what may be secret: the userinfo, the
+// values of the query and the fragment.
+func shownLocation(location string) string {
+	u, err := url.Parse(location)
+	switch {
+	case location == "":
+		return ""
+	case err != nil:
+		return "(not a URL)"
+	case u.Opaque != "":
+		return u.Scheme + ":" + medispatcher.Mask
+	}
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	if u.RawQuery != "" {
+		fields := strings.Split(u.RawQuery, "&")
+		for i, field := range fields {
+			if name, _, ok := strings.Cut(field, "="); ok {
+				fields[i] = name + "=" + medispatcher.Mask
+			} else {
+				fields[i] = medispatcher.Mask // a token without a name
+			}
+		}
+		u.RawQuery = strings.Join(fields, "&")
+	}
+	return u.String()
 }
 
 // problem is text, or empty when the attempt did not fail.
@@ -46,6 +107,8 @@ func (r *result) problem() string {
 		return ""
 	case r.cut:
 		return "cut at the shutdown deadline"
+	case r.short:
+		return "not counted: this machine is short of something: " + r.text()
 	}
 	return r.text()
 }
@@ -77,7 +140,7 @@ func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, n
 	case r.target == "":
 		out.Outcome = medispatcher.Dropped
 		return out
-	case r.cut:
+	case r.cut, r.short:
 		out.Outcome = medispatcher.Released
 		return out
 	}

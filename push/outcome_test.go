@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -53,7 +54,8 @@ func TestOutcomeOfEveryAnswer(t *testing.T) {
 }
 
 func TestSettle(t *testing.T) {
-	timeout := errors.New("timeout: no complete answer within 5s")
+	timeout := errors.New("timeout: no answer within 5s")
+	eof := errors.New("unexpected EOF")
 	for _, tc := range []struct {
 		name    string
 		r       result
@@ -65,7 +67,11 @@ func TestSettle(t *testing.T) {
 		{"accepted at the last attempt", result{accepted: true, status: 200, target: "u"}, 11, medispatcher.Sent, ""},
 		{"transport error", result{err: errors.New("connection refused"), target: "u"}, 1, medispatcher.Failed, "connection refused"},
 		{"timeout", result{err: timeout, target: "u"}, 1, medispatcher.Failed, timeout.Error()},
-		{"answer cut short", result{status: 200, err: errors.New("unexpected EOF"), target: "u"}, 1, medispatcher.Failed, "unexpected EOF"},
+		{"answer cut short", result{status: 500, err: eof, target: "u"}, 1, medispatcher.Failed, "status 500, and its body broke off: unexpected EOF"},
+		{"answer cut short, and its start", result{status: 500, err: eof, answer: []byte("no such\n"), target: "u"}, 1, medispatcher.Failed, "status 500, and its body broke off: unexpected EOF; it began: no such"},
+		{"redirect", result{status: 307, location: "/b?t=********", answer: []byte("see /b?t=secret"), target: "u"}, 1, medispatcher.Failed, "status 307, and redirects are not followed; Location: /b?t=********"},
+		{"this machine is short", result{short: true, err: syscall.EMFILE, target: "u"}, 3, medispatcher.Released, ""},
+		{"this machine is short at the last attempt", result{short: true, err: syscall.EMFILE, target: "u"}, 11, medispatcher.Released, ""},
 		{"cut by shutdown", result{cut: true, target: "u"}, 3, medispatcher.Released, ""},
 		{"cut by shutdown at the last attempt", result{cut: true, target: "u"}, 11, medispatcher.Released, ""},
 		{"no target", result{}, 1, medispatcher.Dropped, ""},
@@ -163,5 +169,32 @@ func TestFailureTextIsShortAndUTF8(t *testing.T) {
 	r := result{err: errors.New(strings.Repeat("é", 2000))}
 	if got := r.text(); len(got) > maxErrorText+len("…") || !utf8.ValidString(got) {
 		t.Errorf("an error of %d bytes", len(got))
+	}
+}
+
+// TestLocationIsShownWithoutSecrets: a record names where a redirect points, and nothing that only the
+// subscriber may know.
+func TestLocationIsShownWithoutSecrets(t *testing.T) {
+	for location, want := range map[string]string{
+		"":                                   "",
+		"/elsewhere":                         "/elsewhere",
+		"https://new.example/hook":           "https://new.example/hook",
+		"https://u:secret@new.example/hook":  "https://new.example/hook",
+		"//secret@new.example/hook":          "//new.example/hook",
+		"/hook?token=secret&n=secret":        "/hook?token=********&n=********",
+		"/hook?secret":                       "/hook?********",
+		"/hook?a=b;secret=secret":            "/hook?a=********",
+		"/hook?%73ecret&&x=":                 "/hook?********&********&x=********",
+		"/hook#access_token=secret":          "/hook",
+		"https:u:secret@new.example":         "https:********",
+		"mailto:secret@new.example":          "mailto:********",
+		"https://new.example/\x7fsecret":     "(not a URL)",
+		"https://new.example:secret@/":       "https:///",
+		"https://u:secret@new example/hook":  "(not a URL)",
+		"https://u:secret@[::1%25eth0]:80/x": "https://[::1%25eth0]:80/x",
+	} {
+		if got := shownLocation(location); got != want {
+			t.Errorf("%q is shown as %q, want %q", location, got, want)
+		}
 	}
 }

@@ -42,6 +42,9 @@ type Events struct {
 	// Breaker: a subscription's breaker opened or closed, by what its worker answered or
 	// because somebody changed, resumed or removed the subscription.
 	Breaker func(sub string, open bool)
+	// Short: an attempt could not be made because this machine is short of something. It is made
+	// again, and does not count.
+	Short func(what string)
 }
 
 // Scheduler pushes the messages of every channel.
@@ -51,9 +54,10 @@ type Scheduler struct {
 	poster *poster
 	settle *settleQueue
 
-	mu    sync.Mutex
-	subs  map[string]*subscriber
-	lanes map[medispatcher.Channel]*lane
+	mu       sync.Mutex
+	subs     map[string]*subscriber
+	lanes    map[medispatcher.Channel]*lane
+	shortage shortage
 	// stirred are the subscribers that a doorbell rang for since Stirred was asked.
 	stirred []*subscriber
 	fresh   []*pump // of each partition

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // start begins a delivery in a slot that is reserved for it.
@@ -64,26 +65,64 @@ func (s *Scheduler) startEarly(l *lane, entryID string, now time.Time) {
 // deliverOne makes one attempt and has its outcome settled.
 func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
-	turn := s.await(at)
-	s.mu.Lock()
-	st, br := l.sub.settings, l.sub.breaker
-	var leave permit
-	ok := false
-	if turn {
-		leave, ok = br.begin()
-	}
-	s.mu.Unlock()
-	if ok {
-		r := s.poster.attempt(s.deliver, st, d)
-		out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
-		s.mu.Lock()
-		br.end(leave, d.EntryID, &r)
-		l.sub.learn(r.took)
-		s.mu.Unlock()
-		s.notice(d, &r, &out)
+	if s.await(at) {
+		if st, r, made := s.attempt(l, d); made {
+			out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
+			s.notice(d, &r, &out)
+		}
 	}
 	out.Message = &d.Message
 	s.settle.add(out)
+}
+
+// attempt makes one attempt as soon as this machine has what it takes. It reports false where
+// none was made that counts: the breaker is open, the dispatcher stops, or the machine was short of
+// something for too long.
+func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r result, made bool) {
+	var until time.Time
+	var back medispatcher.Backoff
+	for {
+		s.mu.Lock()
+		if !s.enterLocked(&until) {
+			s.noProbe(l.sub)
+			s.mu.Unlock()
+			return nil, r, false
+		}
+		st, br, round := l.sub.settings, l.sub.breaker, s.shortage.round
+		leave, ok := br.begin()
+		if !ok {
+			s.shortage.away(time.Now())
+			s.mu.Unlock()
+			return nil, r, false
+		}
+		s.mu.Unlock()
+		ctx := s.deliver
+		if leave.probe {
+			ctx = http1.Fresh(ctx) // a pool gone mute would hide that the worker is back
+		}
+		r = s.poster.attempt(ctx, st, d)
+		if s.attempted(l, d, &r, br, leave); !r.short {
+			return st, r, true
+		}
+		s.cameShort(round, r.err)
+		if ofPorts(r.err) && (back.Failures() == shortagePauses || !s.await(time.Now().Add(back.Next()))) {
+			return nil, r, false
+		}
+	}
+}
+
+// attempted notes what an attempt came to.
+func (s *Scheduler) attempted(l *lane, d *medispatcher.Delivery, r *result, br *breaker, leave permit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.shortage.blame(r, now)
+	br.end(leave, d.EntryID, r)
+	if r.short {
+		return
+	}
+	s.shortage.wentWell(now)
+	l.sub.learn(r.took)
 }
 
 // await waits for a turn; it reports false when the dispatcher stops before it.
