@@ -16,6 +16,8 @@ const (
 	RuleUnrouted        = "unrouted"         // messages came that no subscription wants
 	RuleQuarantine      = "quarantine"       // entries came that cannot be decoded or copied
 	RuleTest            = "test"             // somebody tries the receivers
+
+	RuleShortage = "dispatcher_shortage" // the machine of a dispatcher lacks something for its attempts
 )
 
 // Alert is what a rule found. Value and Threshold are what it compares: messages, failures,
@@ -50,11 +52,12 @@ type AlertFacts struct {
 	LastError    string    `json:"last_error,omitempty"`      // of its last attempt; or why the newest entry is in the quarantine
 	Target       string    `json:"target,omitempty"`          // URL of that attempt, without userinfo
 	DeadAt       time.Time `json:"dead_at,omitzero"`          // when it will be dead at the earliest; zero: it is
-	Dispatcher   string    `json:"dispatcher,omitempty"`      // that is lost, or whose breaker is open
+	Dispatcher   string    `json:"dispatcher,omitempty"`      // that is lost or short, or whose breaker is open
 	LostHost     string    `json:"lost_host,omitempty"`       // where it ran
 	Alive        int64     `json:"alive,omitempty"`           // dispatchers that still run
 	MemoryUsed   int64     `json:"memory_used,omitempty"`     // bytes
 	MemoryLimit  int64     `json:"memory_limit,omitempty"`    // bytes
+	Short        string    `json:"short,omitempty"`           // what the machine of the dispatcher lacks
 	OwnReceivers bool      `json:"own_receivers,omitempty"`   // the subscription has receivers of its own
 }
 

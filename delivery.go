@@ -83,6 +83,8 @@ type Dispatcher struct {
 	// cut at MaxHeld; HeldTotal is how many there are.
 	Held      []Breaker `json:"held,omitempty"`
 	HeldTotal int       `json:"held_total,omitempty"`
+	// Short is what its machine lacked for attempts within the last minute, such as "file descriptors".
+	Short string `json:"short,omitempty"`
 }
 
 // MaxHeld bounds the list of open breakers that a dispatcher tells of: every other

@@ -92,6 +92,14 @@ func DefaultAlert() AlertPolicy {
 	}
 }
 
+// AtOnce is how many requests a dispatcher has in flight at most for the subscription.
+func (s *Subscription) AtOnce() int {
+	if s.Paused {
+		return 0
+	}
+	return s.Concurrency + s.RetryConcurrency
+}
+
 // Masked is the subscription as it may be shown, without its secret, the passwords in its worker URLs,
 // the values of headers that carry credentials, and of its alert URLs all but where they go. Written
 // back, each mask keeps what it stands for.

@@ -137,8 +137,11 @@ func (m *Monitor) lookAtSystem(ctx context.Context, now time.Time, subs map[stri
 	if memory, known := m.memoryRule(ctx); known {
 		findings = append(findings, memory)
 	}
-	lost, err := m.lostRule(ctx, now)
-	return append(findings, lost), err
+	all, err := m.store.Dispatchers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(findings, m.lostRule(all, now), m.shortageRule(all)), nil
 }
 
 func (m *Monitor) incomingRule(ctx context.Context, now time.Time) (finding, error) {
@@ -192,15 +195,11 @@ func (m *Monitor) memoryRule(ctx context.Context) (f finding, known bool) {
 
 // lostRule finds out whether the loss of a dispatcher is over: as many run as did before, or so long
 // ago that nobody means to start another.
-func (m *Monitor) lostRule(ctx context.Context, now time.Time) (finding, error) {
+func (m *Monitor) lostRule(all []medispatcher.Dispatcher, now time.Time) finding {
 	f := finding{alert: medispatcher.Alert{Rule: medispatcher.RuleDispatcherLost}, every: m.cfg.Thresholds.Every}
 	firing := m.firing[f.alert.Key()]
 	if firing == nil || !m.cfg.Thresholds.DispatcherLost {
-		return f, nil
-	}
-	all, err := m.store.Dispatchers(ctx)
-	if err != nil {
-		return f, err
+		return f
 	}
 	f.alert = firing.Alert
 	f.alert.Alive = 0
@@ -213,7 +212,21 @@ func (m *Monitor) lostRule(ctx context.Context, now time.Time) (finding, error) 
 	if f.alert.Alive >= firing.Threshold || now.Sub(firing.Since) >= lossRemembered {
 		f.level = calm
 	}
-	return f, nil
+	return f
+}
+
+// shortageRule counts the dispatchers whose machine lacks something, and names one.
+func (m *Monitor) shortageRule(all []medispatcher.Dispatcher) finding {
+	f := finding{alert: medispatcher.Alert{Rule: medispatcher.RuleShortage, Threshold: 1}, every: m.cfg.Thresholds.Every}
+	for _, d := range all {
+		if !d.Alive || d.Short == "" {
+			continue
+		}
+		f.alert.Value++
+		f.alert.Dispatcher, f.alert.Short = d.ID, d.Short
+	}
+	f.level = levelOf(f.alert.Value, f.alert.Threshold)
+	return f
 }
 
 // lookAtCauses finds out which alerts go on that nobody can count: messages that fail, breakers that are

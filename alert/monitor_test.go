@@ -408,6 +408,26 @@ func TestDispatcherLost(t *testing.T) {
 	})
 }
 
+// TestDispatcherShortage: it fires while the machine of a dispatcher that lives lacks something.
+func TestDispatcherShortage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		short := func(list ...medispatcher.Dispatcher) {
+			sc.ledger.Set(func(l *streamstest.Ledger) { l.List = list })
+		}
+		short(medispatcher.Dispatcher{ID: "a", Alive: true}, medispatcher.Dispatcher{ID: "b", Short: "memory"}) // b is dead
+		sc.after(time.Minute)
+		short(medispatcher.Dispatcher{ID: "a", Alive: true, Short: "file descriptors"}, medispatcher.Dispatcher{ID: "b", Alive: true})
+		sc.after(time.Minute, "alert dispatcher_shortage: 1")
+		all, _ := sc.ledger.Alerts(t.Context())
+		if want := "[ALERT] dispatcher_shortage: the machine of a is short of file descriptors: attempts wait, uncounted"; all.Last[0].Line != want {
+			t.Error(all.Last[0].Line)
+		}
+		short(medispatcher.Dispatcher{ID: "a", Alive: true}, medispatcher.Dispatcher{ID: "b", Alive: true})
+		sc.after(tenRounds, "alert dispatcher_shortage: 1", "recovered dispatcher_shortage: 0")
+	})
+}
+
 // TestTwoMonitors: one evaluates; when it stops, the other does, and nothing is told twice.
 func TestTwoMonitors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -52,6 +52,7 @@ type Examination struct {
 	Findings []Finding
 	MaxBulk  int64                     // bytes, the largest value that every master takes; 0: not known
 	Slowest  medispatcher.Subscription // one with the longest timeout; no ID: there is none
+	AtOnce   int                       // requests that one dispatcher makes at once where every subscription is busy
 }
 
 // What keeps an examination from being felt: no command returns or walks more than

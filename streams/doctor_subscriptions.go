@@ -35,6 +35,7 @@ func (d *doctor) examineSubscriptions(ctx context.Context) error {
 			if d.x.Slowest.ID == "" || sub.Timeout > d.x.Slowest.Timeout {
 				d.x.Slowest = sub
 			}
+			d.x.AtOnce += sub.AtOnce()
 			usable = append(usable, sub)
 		}
 		if cursor = next; cursor == 0 {

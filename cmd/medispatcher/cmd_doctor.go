@@ -92,6 +92,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 		return nil, err
 	}
 	findings = append(findings, e.examineAgainst(x)...)
+	findings = append(findings, filesFinding(x.AtOnce, e.cfg.FanoutWorkers*e.cfg.Partitions))
 	findings = append(findings, x.Findings...)
 	if e.cfg.parkedElsewhere() {
 		parked, err := e.examineParked(ctx)

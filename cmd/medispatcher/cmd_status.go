@@ -187,6 +187,9 @@ func dispatcherRow(d medispatcher.Dispatcher) []string {
 		}
 		row[5] = age(up)
 	}
+	if d.Short != "" {
+		row[6] = "short of " + d.Short
+	}
 	if !d.Alive {
 		row[6] = "dead since " + d.Heartbeat.Format(time.DateTime)
 	}

@@ -71,6 +71,7 @@ type daemon struct {
 	hearing   hearing
 	beaten    chan struct{} // closed after the first heartbeat
 	ready     readiness
+	fewFiles  bool // the limit of open files is too low for the subscriptions, and that was told
 }
 
 // newDaemon opens what a dispatcher needs. The address is taken first: two
@@ -104,14 +105,15 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	})
 	d.transport = http1.New(http1.Options{
 		MaxIdlePerHost: cfg.MaxConcurrency + cfg.MaxRetryConcurrency,
-		MaxIdle:        maxIdleConns,
+		MaxIdle:        min(maxIdleConns, openFiles()/2),
 		DialTimeout:    cfg.MaxTimeout,
 		Guard:          cfg.guard(),
+		Log:            d.log,
 	})
 	pushing := push.Config{
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
 		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
-		Events: push.Events{Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone, Breaker: d.breaker},
+		Events: push.Events{Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone, Breaker: d.breaker, Short: d.short},
 	}
 	if d.tracer, err = newTracer(ctx, env, d.info); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.close())
@@ -253,6 +255,7 @@ func (d *daemon) applyChanges(ctx context.Context) error {
 			subs := d.registry.Snapshot().Subs
 			d.metrics.apply(subs)
 			d.scheduler.Apply(subs)
+			d.checkFiles(subs)
 			d.log.Info("subscriptions in force", "count", len(subs), "revision", d.registry.Snapshot().Revision)
 		}
 	}
@@ -283,6 +286,7 @@ func (d *daemon) beat(ctx context.Context) {
 	defer cancel()
 	info, held := d.info, d.scheduler.Held()
 	info.Held, info.HeldTotal = held[:min(len(held), medispatcher.MaxHeld)], len(held)
+	info.Short, _ = d.scheduler.Shortage()
 	before := d.store.ClockAhead()
 	if err := d.store.Heartbeat(ctx, info); err != nil {
 		return

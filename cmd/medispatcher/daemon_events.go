@@ -123,6 +123,9 @@ func (d *daemon) gone(sub string) {
 	d.log.Warn("subscription paused: its worker answered 410 Gone; resume it when it is back", "subscription", sub)
 }
 
+// short: this machine lacks something that an attempt needs. The scheduler has logged it.
+func (d *daemon) short(what string) { d.metrics.shortages.WithLabelValues(what).Inc() }
+
 // breaker: a subscription's breaker opened or closed.
 func (d *daemon) breaker(sub string, open bool) {
 	d.alerts.events.Breaker(sub, open)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
+	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -26,6 +27,8 @@ type metrics struct {
 	attempts *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	latency  *prometheus.HistogramVec
+	// shortages counts attempts that this machine could not make.
+	shortages *prometheus.CounterVec
 
 	mu         sync.Mutex
 	topics     labels
@@ -77,14 +80,21 @@ func newMetrics(d *daemon) *metrics {
 			Name: "medispatcher_delivery_latency_seconds", Help: "From the time of a message to its delivery; its delay and its retries are part of it.",
 			Buckets: append(seconds, 60, 300, 1800, 7200),
 		}, []string{"subscription"}),
+		shortages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "medispatcher_shortages_total",
+			Help: "Attempts of this dispatcher that were put off, uncounted, because its machine was short of file descriptors, local ports or memory.",
+		}, []string{"of"}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "medispatcher_build_info", Help: "1; the version stands in the labels.",
 		ConstLabels: prometheus.Labels{"version": d.info.Version, "goversion": runtime.Version()},
 	})
 	info.Set(1)
+	for _, what := range push.Lacks {
+		m.shortages.WithLabelValues(what)
+	}
 	m.registry.MustRegister(
-		m.received, m.attempts, m.took, m.latency, info,
+		m.received, m.attempts, m.took, m.latency, m.shortages, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",

@@ -132,10 +132,13 @@ func (p *pages) findings(d *overviewData) []finding {
 	if err := p.ready(); err != nil {
 		add("bad", "This dispatcher cannot work: "+err.Error()+".", "It goes on by itself when that is over; its log says more.")
 	}
-	for _, lost := range d.Dispatchers {
-		if !lost.Alive {
-			add("bad", fmt.Sprintf("Dispatcher %s has been silent for %s.", shortText(lost.ID), words(time.Since(lost.Heartbeat))),
+	for _, one := range d.Dispatchers {
+		if !one.Alive {
+			add("bad", fmt.Sprintf("Dispatcher %s has been silent for %s.", shortText(one.ID), words(time.Since(one.Heartbeat))),
 				"The others give back what it had. If it does not come back, start another.", "#dispatchers", "Dispatchers")
+		} else if one.Short != "" {
+			add("bad", fmt.Sprintf("The machine of dispatcher %s is short of %s.", shortText(one.ID), one.Short),
+				"Its attempts wait, uncounted, and fewer are made at once. Its log says what to raise.", "#dispatchers", "Dispatchers")
 		}
 	}
 	if d.Incoming.OldestMS > incomingSlow.Milliseconds() {
