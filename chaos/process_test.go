@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -37,6 +38,9 @@ func (w *world) startBinary(binary string, env ...string) *dispatcher {
 	w.t.Helper()
 	d := &dispatcher{t: w.t, ended: make(chan struct{})}
 	d.cmd = exec.Command(binary, "serve")
+	if w.o.files > 0 {
+		d.cmd = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" serve`, w.o.files), binary)
+	}
 	d.cmd.Env = append(os.Environ(), w.environ...)
 	d.cmd.Env = append(d.cmd.Env, "MEDIS_REDIS_URL="+w.url, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json")
 	d.cmd.Env = append(d.cmd.Env, env...)

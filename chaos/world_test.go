@@ -25,6 +25,7 @@ type options struct {
 	partitions  int
 	deadAfter   time.Duration
 	timeout     time.Duration
+	files       int              // that a dispatcher may have open, sockets included; 0: as many as the test
 	env         *streamstest.Env // nil: a redis-server of its own
 	url         string           // where dispatchers find Redis; empty: directly
 	// replicated reports whether what was published is safe from a failover; nil: it is when it is acknowledged.
