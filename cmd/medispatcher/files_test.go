@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// TestOpenFilesAreCompared: with what all subscriptions need together, and a dispatcher warns once.
+func TestOpenFilesAreCompared(t *testing.T) {
+	have := openFiles()
+	if f := filesFinding(1, 1); f.Level != streams.LevelOK {
+		t.Errorf("%+v", f)
+	}
+	if f := filesFinding(have, 1); f.Level != streams.LevelWarning || !strings.Contains(f.Do, "LimitNOFILE=") {
+		t.Errorf("%+v", f)
+	}
+	var log bytes.Buffer
+	d := &daemon{log: slog.New(slog.NewTextHandler(&log, nil))}
+	big := medispatcher.Subscription{Concurrency: have, RetryConcurrency: 1}
+	paused := big
+	paused.Paused = true
+	for _, step := range []struct {
+		sub  medispatcher.Subscription
+		want int
+	}{{paused, 0}, {big, 1}, {big, 1}, {paused, 1}, {big, 2}} {
+		d.checkFiles(map[string]medispatcher.Subscription{"a": step.sub})
+		if n := strings.Count(log.String(), "the limit of open files is low"); n != step.want {
+			t.Fatalf("warned %d times, want %d: %s", n, step.want, log.String())
+		}
+	}
+}
