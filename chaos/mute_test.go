@@ -53,7 +53,7 @@ func newMuter(t *testing.T, target string) *muter {
 
 // serve forwards both ways until one side ends.
 func (m *muter) serve(c net.Conn) {
-	up, err := net.Dial("tcp", m.target) //nolint:noctx // loopback
+	up, err := net.Dial("tcp", m.target)
 	if err != nil {
 		_ = c.Close()
 		return

@@ -84,7 +84,7 @@ func TestPushArrives(t *testing.T) {
 func TestRedirectIsNotFollowed(t *testing.T) {
 	eachTransport(t, func(t *testing.T, p *poster) {
 		var requests atomic.Int32
-		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
+		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
 			requests.Add(1)
 			w.Header().Set("Location", "https://u:hunter2@new.example/hook?token=hunter2")
 			w.WriteHeader(http.StatusTemporaryRedirect)
