@@ -63,6 +63,14 @@ func thirty(d delivery, attempt int) fate {
 	return accept
 }
 
+// third fails the first attempt at a third of the messages.
+func third(d delivery, attempt int) fate {
+	if attempt == 1 && thirty(d, 0) != accept {
+		return refuse
+	}
+	return accept
+}
+
 // dooms reports whether a plan fails every attempt of a message.
 func (p plan) dooms(d delivery, attempts int) bool {
 	if p == nil {

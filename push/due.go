@@ -78,6 +78,9 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 	got := make(map[*lane]int, len(wants))
 	for _, d := range deliveries {
 		l := s.touched[d.Channel]
+		if l.givenBack(d.EntryID) {
+			continue
+		}
 		if _, unsettled := l.inflight[d.EntryID]; unsettled {
 			// The step that settled the attempt before was run, and its reply is on its way or
 			// lost. Until it is known here, nobody could tell the two attempts apart.
@@ -92,6 +95,7 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 	for i, w := range wants {
 		l := w.lane
 		l.dueReading = false
+		l.given()
 		l.sub.retry.used -= w.n - got[l]
 		if got[l] == 0 {
 			s.noProbe(l.sub)

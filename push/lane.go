@@ -90,6 +90,8 @@ type lane struct {
 	compared   int  // both together when Redis last owned up to nothing that is not known here
 	suspect    int  // clean comparisons that are still asked for after a read that failed
 	doubts     doubts
+	left       map[string]struct{} // settled since Redis was asked what this process owns; nil: it is not being asked
+	giving     map[string]int      // lost entries that are given back, and the last due read that may bring one all the same
 	dueReading bool // due messages are being taken
 	dueWaits   bool // due messages wait for a retry slot
 	touched    bool // this process's consumer may exist in the group

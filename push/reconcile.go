@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -17,12 +18,11 @@ const suspectLooks = 2
 // readsOver is the time after which the reads of the first look have most often ended.
 const readsOver = 50 * time.Millisecond
 
-// doubts are entries that Redis says are this process's and that are not known here. A
-// read that is under way may bring them yet; when it is over, they were taken by a reply
-// that was lost.
+// doubts are entries that Redis said are this process's and that were not known here at any
+// moment since it was asked. A read that was under way may bring them yet.
 type doubts struct {
 	ids         map[string]struct{}
-	reads, dues int // begun when they came into doubt
+	reads, dues int // begun when Redis had answered
 }
 
 // begun is the number of reads of either kind.
@@ -34,13 +34,26 @@ func (l *lane) took(entryID string) {
 	delete(l.doubts.ids, entryID)
 }
 
+// forget notes that Redis has the outcome of an entry.
+func (l *lane) forget(entryID string) {
+	delete(l.inflight, entryID)
+	if l.left != nil {
+		l.left[entryID] = struct{}{}
+	}
+}
+
 // reconcile compares what Redis says this process owns with what it knows to be in
 // flight. The difference was taken by a read whose reply was lost: it is given
 // back, due at once, the attempt not counted.
+//
+// An entry is lost if Redis says that this process owns it, and it was unknown here from before Redis was asked
+// until every read begun before the answer was over. For what is owned and not lost is known, or is in the reply of a read
+// under way. The answer itself may be old when it arrives: what it names may have been settled since, and even taken again.
 func (s *Scheduler) reconcile(ctx context.Context) {
 	var doubtful []*lane
 	for _, l := range s.comparable() {
-		if s.compare(ctx, l) {
+		s.compare(ctx, l)
+		if !s.giveBack(ctx, l) {
 			doubtful = append(doubtful, l)
 		}
 	}
@@ -48,7 +61,7 @@ func (s *Scheduler) reconcile(ctx context.Context) {
 		return
 	}
 	for _, l := range doubtful {
-		s.compare(ctx, l)
+		s.giveBack(ctx, l) // where a read lasts still, the next reconciliation goes on
 	}
 }
 
@@ -65,57 +78,96 @@ func (s *Scheduler) comparable() []*lane {
 	return lanes
 }
 
-// compare looks at what Redis says of one lane, and reports whether doubts remain.
-func (s *Scheduler) compare(ctx context.Context, l *lane) (doubtful bool) {
+// compare asks Redis what this process owns of one lane, and notes what is not known.
+func (s *Scheduler) compare(ctx context.Context, l *lane) {
 	s.mu.Lock()
+	if len(l.doubts.ids) > 0 { // of the comparison before
+		s.mu.Unlock()
+		return
+	}
 	begun, quiet := l.begun(), !l.reading && !l.dueReading
+	l.left = map[string]struct{}{}
 	s.mu.Unlock()
 	mine, err := s.reader.Mine(ctx, l.channel, mineLimit)
-	if err != nil {
-		return false
-	}
 	s.mu.Lock()
-	lost := l.lost(mine)
-	doubtful = len(l.doubts.ids) > 0
-	if quiet && !doubtful && len(lost) == 0 && l.begun() == begun {
+	defer s.mu.Unlock()
+	left := l.left
+	l.left = nil
+	if err != nil {
+		return
+	}
+	l.doubts = doubts{map[string]struct{}{}, l.reads, l.dueReads}
+	for _, id := range mine {
+		_, known := l.inflight[id]
+		if _, settled := left[id]; !known && !settled {
+			l.doubts.ids[id] = struct{}{}
+		}
+	}
+	if quiet && len(l.doubts.ids) == 0 && l.begun() == begun {
 		l.compared = begun
 		if len(mine) == 0 { // else an entry in flight may be ours a second time, by a lost reply
 			l.suspect = max(0, l.suspect-1)
 		}
 	}
-	s.mu.Unlock()
-	if len(lost) == 0 {
-		return doubtful
-	}
-	if err := s.settle.settler.Release(ctx, l.channel, lost, false); err != nil {
-		return false // they come into doubt again
-	}
-	s.cfg.Log.Info("entries taken by a lost reply are given back",
-		"subscription", l.channel.Subscription, "partition", l.channel.Partition, "count", len(lost))
-	s.mu.Lock()
-	s.due[l.channel.Partition].now(l)
-	s.mu.Unlock()
-	return doubtful
 }
 
-// lost lists those of mine that were in doubt, and are not known although every read that
-// was under way then is over. Others that are not known come into doubt.
-func (l *lane) lost(mine []string) (lost []string) {
+// lost takes the doubts of a lane that are certain now. over is false while a read that may
+// dispel them is under way.
+func (l *lane) lost() (ids []string, over bool) {
 	d := &l.doubts
-	if len(d.ids) > 0 && (l.reading && l.reads == d.reads || l.dueReading && l.dueReads == d.dues) {
-		return nil // each kind is read one at a time: that read is under way still
+	if len(d.ids) == 0 {
+		return nil, true
 	}
-	next := map[string]struct{}{}
-	for _, id := range mine {
-		if _, known := l.inflight[id]; known {
-			continue
-		}
-		if _, doubted := d.ids[id]; doubted {
-			lost = append(lost, id)
-		} else {
-			next[id] = struct{}{}
+	if l.reading && l.reads == d.reads || l.dueReading && l.dueReads == d.dues {
+		return nil, false // each kind is read one at a time: that read is under way still
+	}
+	if l.giving == nil {
+		l.giving = map[string]int{}
+	}
+	for id := range d.ids {
+		ids = append(ids, id)
+		l.giving[id] = math.MaxInt
+	}
+	d.ids = nil
+	return ids, true
+}
+
+// giveBack gives back what is lost of a lane. It reports false while that is not certain.
+func (s *Scheduler) giveBack(ctx context.Context, l *lane) bool {
+	s.mu.Lock()
+	lost, over := l.lost()
+	s.mu.Unlock()
+	if len(lost) == 0 {
+		return over
+	}
+	err := s.settle.settler.Release(ctx, l.channel, lost, false)
+	s.mu.Lock()
+	for _, id := range lost {
+		l.giving[id] = l.dueReads
+	}
+	l.given()
+	s.due[l.channel.Partition].now(l)
+	s.mu.Unlock()
+	if err == nil { // else they come into doubt again
+		s.cfg.Log.Info("entries taken by a lost reply are given back",
+			"subscription", l.channel.Subscription, "partition", l.channel.Partition, "count", len(lost))
+	}
+	return true
+}
+
+// given forgets what was given back once no due read is under way that began before.
+func (l *lane) given() {
+	for id, last := range l.giving {
+		if last < l.dueReads || last == l.dueReads && !l.dueReading {
+			delete(l.giving, id)
 		}
 	}
-	*d = doubts{next, l.reads, l.dueReads}
-	return lost
+}
+
+// givenBack reports whether an entry that the due read under way brings was given back meanwhile. Others may have
+// taken the lost entry from this process, thinking it dead, so that this read found it due; whether Redis gave it back after
+// that is not known. So it is left unknown: if it is this process's, the next comparison gives it back.
+func (l *lane) givenBack(entryID string) bool {
+	last, given := l.giving[entryID]
+	return given && l.dueReads <= last
 }

@@ -108,14 +108,8 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 		}
 		st := newSettings(sub, s.cfg.Env)
 		if had == nil {
-			had = &subscriber{}
-			s.subs[id] = had
+			had = s.subscriber(id)
 			s.newBreaker(had, sub)
-			for p := range s.cfg.Partitions {
-				l := &lane{channel: medispatcher.Channel{Partition: p, Subscription: id}, sub: had, inflight: map[string]struct{}{}, early: map[string]medispatcher.Delivery{}}
-				had.lanes = append(had.lanes, l)
-				s.lanes[l.channel] = l
-			}
 			search = true
 		} else if had.settings.sub.Paused && !sub.Paused {
 			search = true
@@ -141,6 +135,30 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 	if search {
 		signal(s.sweepNow)
 	}
+}
+
+// subscriber makes the one of a subscription that is new here, or takes up the one that was removed: of
+// what that has in flight nobody else knows.
+func (s *Scheduler) subscriber(id string) *subscriber {
+	var sub *subscriber
+	for p := range s.cfg.Partitions {
+		if l := s.touched[medispatcher.Channel{Partition: p, Subscription: id}]; l != nil {
+			sub = l.sub
+		}
+	}
+	if sub == nil {
+		sub = &subscriber{}
+		for p := range s.cfg.Partitions {
+			c := medispatcher.Channel{Partition: p, Subscription: id}
+			sub.lanes = append(sub.lanes, &lane{channel: c, sub: sub, inflight: map[string]struct{}{}, early: map[string]medispatcher.Delivery{}})
+		}
+	}
+	sub.removed, sub.stirred, sub.breaker = false, false, nil
+	s.subs[id] = sub
+	for _, l := range sub.lanes {
+		s.lanes[l.channel] = l
+	}
+	return sub
 }
 
 // newBreaker gives a subscriber a closed breaker.
@@ -387,8 +405,8 @@ func (s *Scheduler) settled(done []medispatcher.Settlement) {
 		if l == nil {
 			continue
 		}
-		delete(l.inflight, done[i].EntryID)
-		s.startEarly(l, done[i].EntryID, now)
+		l.forget(done[i].EntryID)
+		s.startEarly(l, &done[i], now)
 		if o := done[i].Outcome; o == medispatcher.Failed || o == medispatcher.Released && !l.sub.removed {
 			s.due[l.channel.Partition].at(l, now.Add(done[i].Delay))
 		}

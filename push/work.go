@@ -48,17 +48,20 @@ func (s *Scheduler) startAhead(sub *subscriber) {
 }
 
 // startEarly starts a message that was taken before the outcome of its last attempt was known, which it is now.
-func (s *Scheduler) startEarly(l *lane, entryID string, now time.Time) {
-	d, early := l.early[entryID]
+func (s *Scheduler) startEarly(l *lane, last *medispatcher.Settlement, now time.Time) {
+	d, early := l.early[last.EntryID]
 	if !early {
 		return
 	}
-	delete(l.early, entryID)
-	if s.draining || !l.live() {
-		l.sub.retry.used-- // leaving gives it back, or else the next comparison
+	delete(l.early, last.EntryID)
+	if s.draining || !l.live() || last.Outcome == medispatcher.Released {
+		// The step that gives back may have run a second time since this process took the entry again, so it is not certain
+		// whose it is. Leaving gives it back, or else the next comparison.
+		l.sub.retry.used--
+		l.suspect = suspectLooks
 		return
 	}
-	l.took(entryID)
+	l.took(last.EntryID)
 	s.start(l, d, &l.sub.retry, l.sub.turn(now))
 }
 
