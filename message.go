@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 )
 
 const (
@@ -31,7 +32,7 @@ type Message struct {
 	ID        string            // the producer's, else "<partition>-<entry id>"
 	Generated bool              // ID was made from the entry id
 	Topic     string            // dotted name
-	Body      []byte            // opaque bytes
+	Body      []byte            // opaque bytes; read only, they may be those of a string
 	Sender    string            // optional
 	Key       string            // optional; chooses the partition
 	Type      string            // content type
@@ -59,7 +60,7 @@ func DecodeEntry(fields map[string]string, at time.Time) (Message, error) {
 	if !ok {
 		return m, FieldError{"body", "is missing: add a body field, empty if there is nothing to say"}
 	}
-	m.Body = []byte(body)
+	m.Body = unsafe.Slice(unsafe.StringData(body), len(body)) // not copied: it may be large
 	for _, name := range []string{"id", "sender", "key", "type"} {
 		if err := checkName(fields[name]); err != nil {
 			return m, FieldError{name, err.Error()}

@@ -55,12 +55,18 @@ func (s *Scheduler) reserveDue(pump *pump) []want {
 		case n == 0:
 			l.dueWaits = true // for a retry slot, or for the end of a probe
 		default:
-			l.sub.retry.used += n
+			g := s.budget.grant(l.sub, n, now)
+			if g.n == 0 {
+				pump.at(l, s.budget.again(l.sub, now))
+				continue
+			}
+			s.callNext(now)
+			l.sub.retry.used += g.n
 			l.sub.breaker.probing = l.sub.breaker.open()
 			l.dueReading, l.touched = true, true
 			l.dueReads++
 			s.touched[l.channel] = l
-			wants = append(wants, want{l, n})
+			wants = append(wants, want{l, g})
 		}
 	}
 	return wants
@@ -75,6 +81,7 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	from := s.arrived(wants, deliveries)
 	got := make(map[*lane]int, len(wants))
 	for _, d := range deliveries {
 		l := s.touched[d.Channel]
@@ -85,11 +92,11 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 			// The step that settled the attempt before was run, and its reply is on its way or
 			// lost. Until it is known here, nobody could tell the two attempts apart.
 			got[l]++
-			l.early[d.EntryID] = d
+			l.early[d.EntryID] = early{d, s.take(l, &d, from[l])}
 			continue
 		}
 		got[l]++
-		l.took(d.EntryID)
+		l.took(d.EntryID, s.take(l, &d, from[l]))
 		s.start(l, d, &l.sub.retry, l.sub.turn(now))
 	}
 	for i, w := range wants {

@@ -185,7 +185,7 @@ func TestGivenBackTwice(t *testing.T) {
 		l := f.s.lanes[c]
 		l.begin(f.s)
 		l.reading = false
-		l.took(deliveries[0].EntryID)
+		l.took(deliveries[0].EntryID, held{})
 		f.s.mu.Unlock()
 		f.s.settle.add(medispatcher.Settlement{Channel: c, EntryID: deliveries[0].EntryID, Attempt: 1, Outcome: medispatcher.Released, Message: &deliveries[0].Message})
 		time.Sleep(30 * time.Second)

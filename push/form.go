@@ -13,6 +13,9 @@ import (
 // formType is the content type of the protocol of earlier versions.
 const formType = "application/x-www-form-urlencoded"
 
+// formGrowth is how many times as large as a message its form may be: each byte may be escaped in three.
+const formGrowth = 3
+
 // formBody is a push in the protocol of earlier versions: the body of the request
 // and what is added to its query.
 func formBody(d *medispatcher.Delivery) (body []byte, query string) {
@@ -25,7 +28,41 @@ func formBody(d *medispatcher.Delivery) (body []byte, query string) {
 		"retry_times": {strconv.Itoa(d.Attempt - 1)},
 	}
 	query = meta.Encode()
-	return []byte(url.Values{"message": {string(message)}}.Encode() + "&" + query), query
+	body = make([]byte, 0, len("message=&")+escapedLen(message)+len(query)) // held once: it may be large
+	body = appendEscaped(append(body, "message="...), message)
+	return append(append(body, '&'), query...), query
+}
+
+// appendEscaped is url.QueryEscape without its copies.
+func appendEscaped(dst, src []byte) []byte {
+	const digits = "0123456789ABCDEF"
+	for _, c := range src {
+		switch {
+		case unescaped(c):
+			dst = append(dst, c)
+		case c == ' ':
+			dst = append(dst, '+')
+		default:
+			dst = append(dst, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return dst
+}
+
+// escapedLen is how many bytes appendEscaped adds.
+func escapedLen(src []byte) int {
+	n := len(src)
+	for _, c := range src {
+		if c != ' ' && !unescaped(c) {
+			n += 2
+		}
+	}
+	return n
+}
+
+// unescaped reports whether a byte stands for itself in a query.
+func unescaped(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~'
 }
 
 // jobID is the same for every attempt.

@@ -11,8 +11,7 @@ import (
 const (
 	// lanesPerRead bounds the channels of one round trip, so that none waits for many.
 	lanesPerRead = 64
-	// maxRead bounds the messages taken from one channel at once, and with
-	// MEDIS_MAX_BODY the memory of a round trip.
+	// maxRead bounds the messages taken from one channel at once.
 	maxRead = 64
 	// fullPause spaces the looks at a settle queue that is full.
 	fullPause = 10 * time.Millisecond
@@ -21,7 +20,7 @@ const (
 // want is a lane and how many messages of it are asked for.
 type want struct {
 	lane *lane
-	n    int
+	grant
 }
 
 // runFresh reads new messages of a partition for free slots until ctx ends.
@@ -63,10 +62,16 @@ func (s *Scheduler) reserveFresh(pump *pump) []want {
 		if n == 0 {
 			continue // a slot that becomes free, or the end of a probe, queues the lane again
 		}
-		l.sub.asked += n
+		g := s.budget.grant(l.sub, n, now)
+		if g.n == 0 {
+			pump.at(l, s.budget.again(l.sub, now))
+			continue
+		}
+		s.callNext(now)
+		l.sub.asked += g.n
 		l.sub.breaker.probing = l.sub.breaker.open()
 		l.begin(s)
-		wants = append(wants, want{l, n})
+		wants = append(wants, want{l, g})
 	}
 	return wants
 }
@@ -88,11 +93,12 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	from := s.arrived(wants, deliveries)
 	got := make(map[*lane]int, len(wants))
 	for _, d := range deliveries {
 		l := s.touched[d.Channel]
 		got[l]++
-		l.took(d.EntryID)
+		l.took(d.EntryID, s.take(l, &d, from[l]))
 		if l.sub.fresh.free() == 0 {
 			l.sub.ahead = append(l.sub.ahead, waiting{l, d})
 			continue
@@ -121,6 +127,36 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 		}
 		l.back.Reset()
 	}
+}
+
+// arrived ends what a read reserved, and tells from which part of the budget each lane's messages are.
+func (s *Scheduler) arrived(wants []want, deliveries []medispatcher.Delivery) map[*lane]part {
+	from := make(map[*lane]part, len(wants))
+	for _, w := range wants {
+		from[w.lane] = w.from
+		s.budget.over(w.lane.sub, w.grant)
+	}
+	var sub *subscriber
+	largest := int64(0)
+	for i := range deliveries { // those of a subscription stand together
+		of := s.touched[deliveries[i].Channel].sub
+		if sub != of && sub != nil {
+			sub.saw(largest)
+			largest = 0
+		}
+		sub, largest = of, max(largest, bytesOf(of.settings, &deliveries[i].Message))
+	}
+	if sub != nil {
+		sub.saw(largest)
+	}
+	return from
+}
+
+// take takes the room of a message that is here.
+func (s *Scheduler) take(l *lane, d *medispatcher.Delivery, from part) held {
+	h := held{bytesOf(l.sub.settings, &d.Message), from}
+	s.budget.hold(l.sub, from, h.bytes)
+	return h
 }
 
 // noProbe: the message that should have been the probe of an open breaker was not there.

@@ -27,7 +27,13 @@ type subscriber struct {
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
 	breaker  *breaker
-	lanes    []*lane // one for each partition
+	lanes    []*lane   // one for each partition
+	holds    [2]int64  // bytes of bodies, from each part of the budget
+	largest  int64     // of its messages lately, in bytes; 0: none was seen yet
+	waits    time.Time // for room in the budget since then; zero: it does not
+	asks     time.Time // for room, the last time
+	running  int       // attempts under way
+	moved    time.Time // when the last one ended, or the first of those under way began
 	removed  bool
 	stirred  bool // it is on the list that Stirred gives
 }
@@ -63,8 +69,18 @@ func (s *subscriber) next() (waiting, bool) {
 	return w, true
 }
 
-// learn takes the time of an attempt into the average.
-func (s *subscriber) learn(took time.Duration) {
+// began notes that an attempt is under way.
+func (s *subscriber) began(now time.Time) {
+	if s.running == 0 {
+		s.moved = now
+	}
+	s.running++
+}
+
+// ended notes that an attempt ended, and takes its time into the average.
+func (s *subscriber) ended(now time.Time, took time.Duration) {
+	s.running--
+	s.moved = now
 	if s.took == 0 {
 		s.took = max(took, 1)
 		return
@@ -92,12 +108,18 @@ type lane struct {
 	doubts     doubts
 	left       map[string]struct{} // settled since Redis was asked what this process owns; nil: it is not being asked
 	giving     map[string]int      // lost entries that are given back, and the last due read that may bring one all the same
-	dueReading bool // due messages are being taken
-	dueWaits   bool // due messages wait for a retry slot
-	touched    bool // this process's consumer may exist in the group
-	inflight   map[string]struct{}
-	early      map[string]medispatcher.Delivery // taken again, with a slot, before the outcome of the attempt before is known
+	dueReading bool                // due messages are being taken
+	dueWaits   bool                // due messages wait for a retry slot
+	touched    bool                // this process's consumer may exist in the group
+	inflight   map[string]held
+	early      map[string]early // taken again, with a slot, before the outcome of the attempt before is known
 	back       medispatcher.Backoff
+}
+
+// early is a message and the room that it takes.
+type early struct {
+	medispatcher.Delivery
+	held held
 }
 
 // live reports whether the lane may be read.

@@ -28,15 +28,18 @@ type doubts struct {
 // begun is the number of reads of either kind.
 func (l *lane) begun() int { return l.reads + l.dueReads }
 
-// took notes an entry that a read brought.
-func (l *lane) took(entryID string) {
-	l.inflight[entryID] = struct{}{}
+// took notes an entry that a read brought, and the room that it takes.
+func (l *lane) took(entryID string, h held) {
+	l.inflight[entryID] = h
 	delete(l.doubts.ids, entryID)
 }
 
 // forget notes that Redis has the outcome of an entry.
-func (l *lane) forget(entryID string) {
-	delete(l.inflight, entryID)
+func (l *lane) forget(b *budget, entryID string) {
+	if h, known := l.inflight[entryID]; known {
+		delete(l.inflight, entryID)
+		b.hold(l.sub, h.from, -h.bytes)
+	}
 	if l.left != nil {
 		l.left[entryID] = struct{}{}
 	}

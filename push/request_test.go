@@ -281,3 +281,14 @@ func TestIgnoredHeadersAreReportedOnceAMinute(t *testing.T) {
 		}
 	})
 }
+
+// FuzzEscaped: the form is escaped as the standard library does it.
+func FuzzEscaped(f *testing.F) {
+	f.Add([]byte("a b+c%\x00\xff~-_.é"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got := appendEscaped(nil, b)
+		if want := url.QueryEscape(string(b)); string(got) != want || len(got) != escapedLen(b) {
+			t.Errorf("%q: %q, announced %d bytes, want %q", b, got, escapedLen(b), want)
+		}
+	})
+}

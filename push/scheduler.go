@@ -25,6 +25,8 @@ type Config struct {
 	Transport       http.RoundTripper // must end a request when its context does
 	Log             *slog.Logger
 	ShutdownTimeout time.Duration // for what is in flight when Run is told to stop
+	MaxInflight     int64         // bytes of message bodies held at once; 512 MiB when zero
+	MaxBody         int64         // bytes that the body of a message may have; 1 MiB when zero
 	SweepEvery      time.Duration // between the searches for missed doorbells; 5 s when zero
 	Events          Events
 	Tracer          Tracer // nil: attempts are not traced
@@ -55,6 +57,7 @@ type Scheduler struct {
 	settle *settleQueue
 
 	mu       sync.Mutex
+	budget   *budget
 	subs     map[string]*subscriber
 	lanes    map[medispatcher.Channel]*lane
 	shortage shortage
@@ -81,6 +84,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 	s := &Scheduler{
 		cfg: cfg, reader: reader,
 		poster:   &poster{transport: cfg.Transport, agent: cfg.UserAgent, log: cfg.Log, tracer: cfg.Tracer, warned: map[string]time.Time{}},
+		budget:   newBudget(cfg.MaxInflight, cfg.MaxBody),
 		subs:     map[string]*subscriber{},
 		lanes:    map[medispatcher.Channel]*lane{},
 		touched:  map[medispatcher.Channel]*lane{},
@@ -150,7 +154,7 @@ func (s *Scheduler) subscriber(id string) *subscriber {
 		sub = &subscriber{}
 		for p := range s.cfg.Partitions {
 			c := medispatcher.Channel{Partition: p, Subscription: id}
-			sub.lanes = append(sub.lanes, &lane{channel: c, sub: sub, inflight: map[string]struct{}{}, early: map[string]medispatcher.Delivery{}})
+			sub.lanes = append(sub.lanes, &lane{channel: c, sub: sub, inflight: map[string]held{}, early: map[string]early{}})
 		}
 	}
 	sub.removed, sub.stirred, sub.breaker = false, false, nil
@@ -405,10 +409,18 @@ func (s *Scheduler) settled(done []medispatcher.Settlement) {
 		if l == nil {
 			continue
 		}
-		l.forget(done[i].EntryID)
+		l.forget(s.budget, done[i].EntryID)
 		s.startEarly(l, &done[i], now)
 		if o := done[i].Outcome; o == medispatcher.Failed || o == medispatcher.Released && !l.sub.removed {
 			s.due[l.channel.Partition].at(l, now.Add(done[i].Delay))
 		}
+	}
+	s.callNext(now)
+}
+
+// callNext has a subscription that waits for room for too long look again.
+func (s *Scheduler) callNext(now time.Time) {
+	if next := s.budget.next(now); next != nil {
+		s.offer(next)
 	}
 }

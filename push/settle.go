@@ -19,10 +19,8 @@ const (
 	settleLinger = time.Millisecond
 	// settleBatch bounds one step; a full batch does not linger.
 	settleBatch = 512
-	// While Redis does not take outcomes, reading stops at so many, or at so many bytes
-	// of their messages.
-	maxUnsettled      = 4096
-	maxUnsettledBytes = 64 << 20
+	// While Redis does not take outcomes, reading stops at so many, if the budget of bodies does not stop it before.
+	maxUnsettled = 4096
 )
 
 // settleQueue batches the outcomes of deliveries across channels.
@@ -33,7 +31,6 @@ type settleQueue struct {
 	never   func(*medispatcher.Settlement, error) // is told what Redis will never have
 	parts   []*settlePart
 	waiting atomic.Int64
-	bytes   atomic.Int64 // of the bodies among waiting
 }
 
 type settlePart struct {
@@ -55,12 +52,11 @@ func (q *settleQueue) len() int { return int(q.waiting.Load()) }
 
 // full reports whether so much is not settled that nothing new may be taken.
 func (q *settleQueue) full() bool {
-	return q.waiting.Load() > maxUnsettled || q.bytes.Load() > maxUnsettledBytes
+	return q.waiting.Load() > maxUnsettled
 }
 
 func (q *settleQueue) add(s medispatcher.Settlement) {
 	q.waiting.Add(1)
-	q.bytes.Add(sizeOf(&s))
 	part := q.parts[s.Partition]
 	part.mu.Lock()
 	part.pending = append(part.pending, s)
@@ -69,13 +65,6 @@ func (q *settleQueue) add(s medispatcher.Settlement) {
 	if n == 1 || n == settleBatch {
 		signal(part.wake)
 	}
-}
-
-func sizeOf(s *medispatcher.Settlement) int64 {
-	if s.Message == nil {
-		return 0
-	}
-	return int64(len(s.Message.Body))
 }
 
 // run settles the outcomes of one partition until ctx ends.
@@ -246,8 +235,5 @@ func (q *settleQueue) giveUp(list []medispatcher.Settlement, err error) {
 
 func (q *settleQueue) finish(list []medispatcher.Settlement) {
 	q.waiting.Add(-int64(len(list)))
-	for i := range list {
-		q.bytes.Add(-sizeOf(&list[i]))
-	}
 	q.done(list)
 }

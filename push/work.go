@@ -58,11 +58,12 @@ func (s *Scheduler) startEarly(l *lane, last *medispatcher.Settlement, now time.
 		// The step that gives back may have run a second time since this process took the entry again, so it is not certain
 		// whose it is. Leaving gives it back, or else the next comparison.
 		l.sub.retry.used--
+		s.budget.hold(l.sub, d.held.from, -d.held.bytes)
 		l.suspect = suspectLooks
 		return
 	}
-	l.took(last.EntryID)
-	s.start(l, d, &l.sub.retry, l.sub.turn(now))
+	l.took(last.EntryID, d.held)
+	s.start(l, d.Delivery, &l.sub.retry, l.sub.turn(now))
 }
 
 // deliverOne makes one attempt and has its outcome settled.
@@ -98,6 +99,7 @@ func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r 
 			s.mu.Unlock()
 			return nil, r, false
 		}
+		l.sub.began(time.Now())
 		s.mu.Unlock()
 		ctx := s.deliver
 		if leave.probe {
@@ -122,10 +124,11 @@ func (s *Scheduler) attempted(l *lane, d *medispatcher.Delivery, r *result, br *
 	s.shortage.blame(r, now)
 	br.end(leave, d.EntryID, r)
 	if r.short {
+		l.sub.ended(now, 0)
 		return
 	}
 	s.shortage.wentWell(now)
-	l.sub.learn(r.took)
+	l.sub.ended(now, r.took)
 }
 
 // await waits for a turn; it reports false when the dispatcher stops before it.
