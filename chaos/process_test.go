@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,10 +38,11 @@ func (w *world) start(env ...string) *dispatcher {
 func (w *world) startBinary(binary string, env ...string) *dispatcher {
 	w.t.Helper()
 	d := &dispatcher{t: w.t, ended: make(chan struct{})}
-	d.cmd = exec.Command(binary, "serve")
+	command := append(slices.Clone(w.within), binary, "serve")
 	if w.o.files > 0 {
-		d.cmd = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" serve`, w.o.files), binary)
+		command = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" serve`, w.o.files), binary}
 	}
+	d.cmd = exec.Command(command[0], command[1:]...)
 	d.cmd.Env = append(os.Environ(), w.environ...)
 	d.cmd.Env = append(d.cmd.Env, "MEDIS_REDIS_URL="+w.url, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json")
 	d.cmd.Env = append(d.cmd.Env, env...)

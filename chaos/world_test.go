@@ -44,6 +44,7 @@ type world struct {
 	store   *streams.Store // the producer's and the judge's
 	url     string
 	environ []string // of every dispatcher
+	within  []string // a command that runs every dispatcher; nil: they are run as they are
 	subs    []string
 	kills   []span
 	started []*dispatcher

@@ -181,17 +181,17 @@ func TestBudgetIsShared(t *testing.T) {
 		f.budget(64*mebi, mebi)
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, 2 * time.Second }
 		stop := f.run()
-		body := make([]byte, mebi)
+		body := make([]byte, mebi/4)
 		for _, s := range subs {
-			f.putBodies(s.ID, 1000, body)
+			f.putBodies(s.ID, 3000, body)
 		}
-		time.Sleep(5 * time.Minute)
-		least, most := 1000, 0
+		time.Sleep(2 * time.Minute)
+		least, most := 3000, 0
 		for _, s := range subs {
 			n := len(f.w.of(s.ID))
 			least, most = min(least, n), max(most, n)
 		}
-		if least*2 < most || least < 300 {
+		if least*2 < most || least < 600 {
 			t.Errorf("%d to %d messages in the same time", least, most)
 		}
 		f.ok(stop())

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 
@@ -60,7 +59,7 @@ func delivery(c medispatcher.Channel, entryID string, attempt int, values map[st
 	}
 	m := &d.Message
 	m.ID, m.Topic, m.Sender, m.Key, m.Type = get("id"), get("topic"), get("sender"), get("key"), get("type")
-	m.Body = bytesOf(get("body"))
+	m.Body = medispatcher.BodyOf(get("body"))
 	if m.ID == "" {
 		m.ID, m.Generated = generatedID(c.Partition, get("~src")), true
 	}
@@ -75,9 +74,6 @@ func delivery(c medispatcher.Channel, entryID string, attempt int, values map[st
 	}
 	return d
 }
-
-// bytesOf is a body without copying it: it may be large. Nobody may write into it.
-func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // Delete settles deliveries for good, whoever owns their entries by now: a message
 // that was delivered must not be delivered again. BURIED → DELETED.

@@ -46,6 +46,7 @@ type Config struct {
 	RetryCoefficient    time.Duration `env:"MEDIS_RETRY_COEFFICIENT" envDefault:"10s" min:"0s" max:"24h" doc:"The wait after failed attempt n is n² times this, plus up to 20 % jitter."`
 
 	MaxBody            Size          `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
+	MaxInflight        Size          `env:"MEDIS_MAX_INFLIGHT" envDefault:"0B" min:"0B" max:"1024GiB" doc:"Bytes of message bodies that a dispatcher holds at once: being read, in flight, not settled yet. 0B: a quarter of the memory limit of its container or of GOMEMLIMIT, 512MiB where there is neither."`
 	DeadMaxLen         int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition, the oldest going first; 0 keeps all."`
 	UnroutedMaxLen     int64         `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Messages that no subscription wanted, kept in each partition, the oldest going first."`
 	UnroutedMaxBytes   Size          `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of them that are kept in each partition. The newest is kept however large it is."`

@@ -65,6 +65,7 @@ type daemon struct {
 	journal   journal
 	metrics   *metrics
 	tracer    *tracer // nil: tracing is off
+	memory    memory
 	alerts    alerts
 	breakers  chan struct{} // gets a value when a breaker opened or closed
 	peers     atomic.Int64  // other dispatchers that are alive
@@ -110,7 +111,9 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		Guard:          cfg.guard(),
 		Log:            d.log,
 	})
+	d.memory = limitMemory(cfg, d.log)
 	pushing := push.Config{
+		MaxInflight: int64(d.memory.bodies), MaxBody: int64(cfg.MaxBody),
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
 		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
 		Events: push.Events{Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone, Breaker: d.breaker, Short: d.short},

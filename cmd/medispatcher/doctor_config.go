@@ -22,6 +22,11 @@ func (e *environment) examineConfig(problems error) []streams.Finding {
 	} else {
 		list = append(list, configFinding("variables", streams.LevelOK, "a dispatcher would start with them", ""))
 	}
+	if limit := e.cfg.MaxInflight; limit > 0 && limit < roomyInflight*e.cfg.MaxBody {
+		list = append(list, configFinding("bodies in memory", streams.LevelWarning,
+			fmt.Sprintf("MEDIS_MAX_INFLIGHT=%s is less than %d messages of MEDIS_MAX_BODY=%s: large ones are pushed one at a time", limit, roomyInflight, e.cfg.MaxBody),
+			"raise the first or lower the second"))
+	}
 	return append(list, dataLogFinding(e.cfg.DataLog))
 }
 

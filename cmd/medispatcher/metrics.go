@@ -99,6 +99,8 @@ func newMetrics(d *daemon) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",
 		}, func() float64 { return float64(d.scheduler.Inflight()) }),
+		bodiesGauge("bytes", "Bytes of message bodies that this dispatcher holds or is about to read.", func() int64 { held, _ := d.scheduler.Bodies(); return held }),
+		bodiesGauge("limit_bytes", "Bytes of message bodies that this dispatcher may hold: MEDIS_MAX_INFLIGHT.", func() int64 { _, limit := d.scheduler.Bodies(); return limit }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_ready", Help: "1 while this dispatcher can work, as /readyz says.",
 		}, func() float64 { return oneIf(d.ready.check() == nil) }),
@@ -107,6 +109,10 @@ func newMetrics(d *daemon) *metrics {
 		noticeCounter("unsent", "Notices of alerts that were given up, or had no receiver.", d, func(c *alert.Counters) int64 { return c.Unsent.Load() }),
 	)
 	return m
+}
+
+func bodiesGauge(name, help string, read func() int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "medispatcher_in_flight_" + name, Help: help}, func() float64 { return float64(read()) })
 }
 
 func noticeCounter(name, help string, d *daemon, read func(*alert.Counters) int64) prometheus.Collector {

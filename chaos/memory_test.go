@@ -1,0 +1,188 @@
+package chaos_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// memoryLimit is what a dispatcher of these tests may use, as a container might.
+const memoryLimit = 256 << 20
+
+// confined has dispatchers run in a cgroup with a memory limit, whose kernel kills who exceeds it. Where none can be made
+// the Go runtime is told, and the test looks what they took.
+func (w *world) confined() (how string) {
+	w.t.Helper()
+	for dir, limit := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err != nil {
+			continue
+		}
+		group, err := os.MkdirTemp(dir, "medis-chaos")
+		if err != nil {
+			continue
+		}
+		w.t.Cleanup(func() { eventually(w.t, "the cgroup is removed", func() bool { return os.Remove(group) == nil }) })
+		if os.WriteFile(filepath.Join(group, limit), fmt.Append(nil, memoryLimit), 0o600) == nil {
+			w.within = []string{"/bin/sh", "-c", `echo $$ >` + filepath.Join(group, "cgroup.procs") + ` && exec "$@"`, "sh"}
+			return "in a cgroup"
+		}
+	}
+	w.environ = append(w.environ, fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit/5*4))
+	return "by GOMEMLIMIT"
+}
+
+// peak is the most memory that the process had, in bytes; 0 where nothing tells.
+func (d *dispatcher) peak() (bytes int64) {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	for line := range strings.Lines(string(status)) {
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); n == 1 {
+			return bytes << 10
+		}
+	}
+	return 0
+}
+
+// sinkhole is the worker of many subscriptions. Until it is opened it answers none of them: of every second one it does
+// not even read the request. Those whose path is /well are served all the time.
+type sinkhole struct {
+	*httptest.Server
+	open  chan struct{}
+	tried sync.Map // path → true
+	took  atomic.Int64
+	well  atomic.Int64
+}
+
+func newSinkhole(t *testing.T) *sinkhole {
+	t.Helper()
+	s := &sinkhole{open: make(chan struct{})}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.tried.Store(r.URL.Path, true)
+		if r.URL.Path != "/well" {
+			if r.URL.Path[len(r.URL.Path)-1]%2 == 0 {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
+			select {
+			case <-s.open:
+			case <-r.Context().Done(): // only where the body was read
+				return
+			case <-time.After(5 * time.Second): // the sender has given up long ago
+				return
+			}
+		}
+		if n, err := io.Copy(io.Discard, r.Body); err != nil || n != 1<<20 && r.URL.Path == "/well" {
+			return
+		}
+		if r.URL.Path == "/well" {
+			s.well.Add(1)
+		} else {
+			s.took.Add(1)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TestMemory: a hundred subscribers hang, with a thousand messages of 1 MiB waiting for them, and the dispatcher has 256 MiB. It
+// lives, serves others meanwhile, large messages too, and when the hundred come back, they get everything.
+//
+//nolint:funlen // one story
+func TestMemory(t *testing.T) {
+	w := newWorld(t, options{})
+	how := w.confined()
+	s := newSinkhole(t)
+	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
+	var ids []string
+	put := func(id, topic, path string) {
+		ids = append(ids, id)
+		doc := fmt.Sprintf(`{"topic":%q,"urls":[%q],"timeout":"2s","retry_coefficient":"50ms","max_retries":1000}`, topic, s.URL+path)
+		if _, _, _, err := registry.Put(t.Context(), id, []byte(doc), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const hanging = 100
+	for i := range hanging {
+		put(fmt.Sprintf("hangs%d", i), fmt.Sprintf("hang.%d", i), fmt.Sprintf("/%d", i))
+	}
+	put("well", "well", "/well")
+	body := make([]byte, 1<<20)
+	each := either(10, 3)
+	for range each {
+		for i := range hanging {
+			w.large(fmt.Sprintf("hang.%d", i), body)
+		}
+	}
+	d := w.start()
+	w.publish(0, 300, 0) // small ones, to the three subscriptions of this world
+	eventually(t, "all that hang are tried", func() bool {
+		n := 0
+		s.tried.Range(func(any, any) bool { n++; return true })
+		return n >= hanging
+	})
+	began := time.Now()
+	const large = 20
+	for range large {
+		w.large("well", body)
+	}
+	w.publish(300, 300, 2*time.Second)
+	eventually(t, "large messages of another subscription are delivered", func() bool { return s.well.Load() >= large })
+	w.await(30 * time.Second)
+	t.Logf("%d large and 900 small deliveries beside those that hang in %s", large, time.Since(began).Round(time.Millisecond))
+	d.alive()
+	close(s.open)
+	for deadline := time.Now().Add(120 * time.Second); d.running(); pause(100 * time.Millisecond) {
+		left, dead := w.waiting(ids)
+		if left == 0 {
+			if took := s.took.Load(); dead > 0 || took < int64(each*hanging) {
+				t.Errorf("%d large messages came, %d are dead; want %d", took, dead, each*hanging)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d messages are left after two minutes", left)
+		}
+	}
+	d.alive()
+	peak := d.peak()
+	if peak > memoryLimit {
+		t.Errorf("it took %d MiB, more than %d", peak>>20, memoryLimit>>20)
+	}
+	v := w.judge()
+	d.stop()
+	w.rest()
+	t.Logf("%s: %d MiB at most: %s", how, peak>>20, v)
+	figures.add("%d MiB %s, 100 subscribers hang with %d messages of 1 MiB: alive with %d MiB at most, others served, all delivered: %s",
+		memoryLimit>>20, how, each*hanging, peak>>20, v)
+}
+
+// waiting counts the messages of subscriptions that are not delivered yet, and the dead ones.
+func (w *world) waiting(subs []string) (left, dead int64) {
+	w.t.Helper()
+	channels, err := w.store.ChannelStatus(w.t.Context(), subs)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range channels {
+		left, dead = left+c.Ready+c.Buried, dead+c.Dead
+	}
+	return left, dead
+}
+
+// large publishes one large message.
+func (w *world) large(topic string, body []byte) {
+	w.t.Helper()
+	if _, err := w.store.Publish(w.t.Context(), medispatcher.Message{Topic: topic, Body: body}); err != nil {
+		w.t.Fatal(err)
+	}
+}
