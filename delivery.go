@@ -20,7 +20,8 @@ type Delivery struct {
 	EntryID string
 	Attempt int // 1, 2, …; an attempt whose outcome nobody knows repeats its number
 	Message Message
-	Failure *Failure // nil before the first failure
+	Failure *Failure    // nil before the first failure
+	Broken  *PanicError // reading the entry panicked: it cannot be sent
 }
 
 // Failure is the record of a message that failed at least once.
@@ -36,14 +37,15 @@ type Failure struct {
 // Settlement is what became of a delivery.
 type Settlement struct {
 	Channel
-	EntryID string
-	Outcome Outcome
-	Attempt int           // the attempt that ended
-	Took    time.Duration // it waited so long for its answer
-	Target  string        // URL that was asked, without userinfo
-	Delay   time.Duration // until the next attempt, with Failed
-	Failure *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
-	Message *Message      // whose outcome it is, for telling of an outcome that Redis does not take
+	EntryID  string
+	Outcome  Outcome
+	Attempt  int           // the attempt that ended
+	Took     time.Duration // it waited so long for its answer
+	Target   string        // URL that was asked, without userinfo
+	Delay    time.Duration // until the next attempt, with Failed
+	Failure  *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
+	Panicked bool          // the attempt failed by a panic of ours: not a failure of the subscriber
+	Message  *Message      // whose outcome it is, for telling of an outcome that Redis does not take
 }
 
 // Outcome classifies how a delivery ended.

@@ -12,6 +12,8 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/chat/telegram"
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/email/smtp"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"github.com/solate/medispatcher"
 )
 
 // errSlow is what a receiver fails with that does not answer in time.
@@ -27,7 +29,8 @@ func (n *Network) send(ctx context.Context, r receiver, id, title, text string, 
 	go func() {
 		defer ended()
 		defer func() {
-			if recover() != nil { // zulip's does where nobody answers; an alert must not stop a dispatcher
+			if v := recover(); v != nil { // zulip's does where nobody answers; an alert must not stop a dispatcher
+				medispatcher.Recovered(v)
 				result <- errors.New("it cannot be reached, or the notification library failed inside")
 			}
 		}()

@@ -43,9 +43,17 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 		return r
 	}
 	r.target = t.redacted
+	var resp *http.Response
+	ended := false
 	defer func() {
+		if v := recover(); v != nil {
+			if resp != nil {
+				_ = resp.Body.Close()
+			}
+			r.survive(medispatcher.Recovered(v), ended)
+		}
 		r.took = time.Since(start)
-		if !r.cut && !r.short {
+		if ended && !r.cut && !r.short {
 			s.targets.report(t, r.accepted, time.Now())
 		}
 	}()
@@ -57,9 +65,15 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 	}
 	if p.tracer != nil {
 		end := p.tracer.Attempt(d, t.redacted, req.Header)
-		defer func() { end(r.status, r.problem()) }()
+		defer func() {
+			if !ended && !r.accepted {
+				r.err = errPanicked
+			}
+			end(r.status, r.problem())
+		}()
 	}
-	resp, err := p.transport.RoundTrip(req)
+	var err error
+	resp, err = p.transport.RoundTrip(req)
 	if err == nil {
 		err = p.judge(&r, s, resp)
 	}
@@ -73,6 +87,7 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 		r.err = err
 		r.short = r.status == 0 && http1.IsShortage(err)
 	}
+	ended = true
 	return r
 }
 
@@ -108,6 +123,9 @@ func (p *poster) discard(body io.ReadCloser) {
 	}
 	_ = body.Close()
 }
+
+// errPanicked is what the span of an attempt that panicked says.
+var errPanicked = errors.New("medispatcher panicked")
 
 // deadliner is a transport that keeps deadlines by itself, such as http1.Transport.
 type deadliner interface{ EndsAtDeadline() }

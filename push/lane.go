@@ -81,8 +81,11 @@ func (s *subscriber) began(now time.Time) {
 func (s *subscriber) ended(now time.Time, took time.Duration) {
 	s.running--
 	s.moved = now
+	if took == 0 {
+		return // none was made
+	}
 	if s.took == 0 {
-		s.took = max(took, 1)
+		s.took = took
 		return
 	}
 	s.took = max(1, s.took+(took-s.took)/8)

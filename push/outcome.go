@@ -16,15 +16,16 @@ const maxErrorText = 512
 
 // result is what one attempt came to.
 type result struct {
-	status     int           // of the response; 0: there was none
-	answer     []byte        // its start
-	accepted   bool          // the subscriber took the message
-	retryAfter time.Duration // asked for by a 429 or 503
-	location   string        // where a 3xx points, fit to be shown
-	err        error         // why there was no response or, with a status, why its body is not whole
-	cut        bool          // the attempt was ended by this process's shutdown
-	short      bool          // this machine lacked something for it: it says nothing about the subscriber
-	target     string        // URL without userinfo; empty: none qualified
+	status     int                      // of the response; 0: there was none
+	answer     []byte                   // its start
+	accepted   bool                     // the subscriber took the message
+	retryAfter time.Duration            // asked for by a 429 or 503
+	location   string                   // where a 3xx points, fit to be shown
+	err        error                    // why there was no response or, with a status, why its body is not whole
+	cut        bool                     // the attempt was ended by this process's shutdown
+	short      bool                     // this machine lacked something for it: it says nothing about the subscriber
+	panicked   *medispatcher.PanicError // it did; unless the subscriber had answered, it failed by that
+	target     string                   // URL without userinfo; empty: none qualified
 	took       time.Duration
 }
 
@@ -132,12 +133,12 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 
 // settle decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target}
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Panicked: r.panicked != nil && r.err == r.panicked}
 	switch {
 	case r.accepted:
 		out.Outcome = medispatcher.Sent
 		return out
-	case r.target == "":
+	case r.target == "" && r.err == nil:
 		out.Outcome = medispatcher.Dropped
 		return out
 	case r.cut, r.short:

@@ -1,7 +1,6 @@
 package push
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -71,8 +70,10 @@ func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) 
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
 	if s.await(at) {
 		if st, r, made := s.attempt(l, d); made {
-			out = settle(&st.sub, d, &r, time.Now(), rand.Float64())
-			s.notice(d, &r, &out)
+			out = s.decide(st, d, &r)
+			if p := medispatcher.Guard(func() { s.notice(d, &r, &out) }); p != nil {
+				s.survived(d, p, "telling what became of a message") // it becomes that all the same
+			}
 		}
 	}
 	out.Message = &d.Message
@@ -105,7 +106,7 @@ func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r 
 		if leave.probe {
 			ctx = http1.Fresh(ctx) // a pool gone mute would hide that the worker is back
 		}
-		r = s.poster.attempt(ctx, st, d)
+		r = s.post(ctx, st, d)
 		if s.attempted(l, d, &r, br, leave); !r.short {
 			return st, r, true
 		}

@@ -219,7 +219,7 @@ type decided struct {
 
 // decide is a function of the item alone: whoever decides again comes to the same.
 func (w *Watcher) decide(list string, item medispatcher.RecoverItem) decided {
-	m, err := DecodeItem([]byte(item.Text), w.MaxBody)
+	m, err := w.decode(list, item)
 	d := decided{
 		once: medispatcher.Once{Token: item.Token, Message: m},
 		line: Line{Code: RecoverFailBack, Source: list, Token: item.Token},
@@ -242,6 +242,20 @@ func (w *Watcher) decide(list string, item medispatcher.RecoverItem) decided {
 	d.once.Raw, d.once.Source, d.once.Reason = item.Text, list, string(d.line.Code)+" "+d.line.Error
 	return d
 }
+
+// decode reads an item. One that makes it panic is refused, or else it would stop one dispatcher after another.
+func (w *Watcher) decode(list string, item medispatcher.RecoverItem) (m medispatcher.Message, err error) {
+	p := medispatcher.Guard(func() { m, err = decodeItem([]byte(item.Text), w.MaxBody) })
+	if p == nil {
+		return m, err
+	}
+	w.Log.Error("medispatcher panicked at a recover item, which is a defect of ours: please report it",
+		"list", list, "panic", p.Error(), "stack", string(p.Stack))
+	return medispatcher.Message{}, p
+}
+
+// decodeItem is DecodeItem, but in tests.
+var decodeItem = DecodeItem
 
 // shorten keeps a reason, which may quote what somebody wrote, readable.
 func shorten(text string) string {

@@ -51,8 +51,13 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 }
 
 // delivery reads the fields of a channel's entry, which only Fanout writes.
-func delivery(c medispatcher.Channel, entryID string, attempt int, values map[string]any) medispatcher.Delivery {
-	d := medispatcher.Delivery{Channel: c, EntryID: entryID, Attempt: attempt}
+func delivery(c medispatcher.Channel, entryID string, attempt int, values map[string]any) (d medispatcher.Delivery) {
+	d = medispatcher.Delivery{Channel: c, EntryID: entryID, Attempt: attempt}
+	defer func() {
+		if v := recover(); v != nil { // its attempts fail, so that it does not stop one dispatcher after another
+			d.Broken = medispatcher.Recovered(v)
+		}
+	}()
 	get := func(name string) string {
 		v, _ := values[name].(string)
 		return v
@@ -106,15 +111,15 @@ type group struct {
 // alike groups settlements by channel and by what they count as, in the order of their first.
 func alike(done []medispatcher.Settlement) []*group {
 	type kind struct {
-		sub             string
-		outcome         medispatcher.Outcome
-		failed, retried bool
+		sub                       string
+		outcome                   medispatcher.Outcome
+		failed, retried, panicked bool
 	}
 	index := map[kind]*group{}
 	var groups []*group
 	for i := range done {
 		d := &done[i]
-		k := kind{d.Subscription, d.Outcome, d.Failure != nil, d.Attempt > 1}
+		k := kind{d.Subscription, d.Outcome, d.Failure != nil, d.Attempt > 1, d.Panicked}
 		g := index[k]
 		if g == nil {
 			g = &group{first: d}

@@ -138,9 +138,17 @@ func (w *FanoutWorker) identified(e Entry, m medispatcher.Message) medispatcher.
 }
 
 // decide says where one entry belongs.
-func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) Routing {
+func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) {
+	defer func() {
+		if v := recover(); v != nil { // or else it would stop one dispatcher after another
+			p := medispatcher.Recovered(v)
+			w.Log.Error("medispatcher panicked at an incoming entry, which is a defect of ours: please report it",
+				"partition", w.Partition, "entry", e.ID, "panic", p.Error(), "stack", string(p.Stack))
+			r = Routing{EntryID: e.ID, Reason: "DECODERR " + p.Error()}
+		}
+	}()
 	m, err := medispatcher.DecodeEntry(e.Fields, e.Time())
-	r := Routing{EntryID: e.ID, Message: m, Released: e.Fields[released] != ""}
+	r = Routing{EntryID: e.ID, Message: m, Released: e.Fields[released] != ""}
 	switch {
 	case err != nil:
 		r.Reason = "DECODERR " + err.Error()

@@ -63,9 +63,16 @@ func (s *Store) countKeys(p int) []string {
 // appendCounts appends the names under which an outcome counts, their number first.
 func appendCounts(argv []any, s *medispatcher.Settlement) []any {
 	at := len(argv)
-	argv = append(argv, 0, s.Outcome.String()+":"+s.Subscription)
-	if ended := s.Outcome == medispatcher.Exhausted || s.Outcome == medispatcher.Dropped; ended && s.Failure != nil {
-		argv = append(argv, "failed:"+s.Subscription) // its last attempt did
+	argv = append(argv, 0)
+	ended := s.Outcome == medispatcher.Exhausted || s.Outcome == medispatcher.Dropped
+	switch failed := s.Outcome == medispatcher.Failed || ended && s.Failure != nil; { // its last attempt did
+	case failed && s.Panicked:
+		argv = append(argv, "panicked:"+s.Subscription) // the subscriber did not fail
+	case failed:
+		argv = append(argv, medispatcher.Failed.String()+":"+s.Subscription)
+	}
+	if s.Outcome != medispatcher.Failed {
+		argv = append(argv, s.Outcome.String()+":"+s.Subscription)
 	}
 	if s.Attempt > 1 {
 		argv = append(argv, "retried:"+s.Subscription)

@@ -99,6 +99,9 @@ func newMetrics(d *daemon) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",
 		}, func() float64 { return float64(d.scheduler.Inflight()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "medispatcher_panics_total", Help: "Panics of medispatcher at one message, entry, request or notice, which it survived. Each is a defect: its log has the stack.",
+		}, func() float64 { return float64(medispatcher.Panics()) }),
 		bodiesGauge("bytes", "Bytes of message bodies that this dispatcher holds or is about to read.", func() int64 { held, _ := d.scheduler.Bodies(); return held }),
 		bodiesGauge("limit_bytes", "Bytes of message bodies that this dispatcher may hold: MEDIS_MAX_INFLIGHT.", func() int64 { _, limit := d.scheduler.Bodies(); return limit }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

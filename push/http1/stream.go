@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http/httputil"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -32,7 +33,7 @@ func startStream(c *conn, w *wire) *bodyStream {
 	src := &source{r: w.rest}
 	length, head, prefix := w.length, w.head, w.prefix
 	go func() {
-		s.err = send(c.rw, head, prefix, src, length)
+		s.err = sendGuarded(c.rw, head, prefix, src, length)
 		s.source = src.err
 		s.closeBody()
 		close(s.done)
@@ -41,6 +42,25 @@ func startStream(c *conn, w *wire) *bodyStream {
 		}
 	}()
 	return s
+}
+
+// PanicError is a panic of the goroutine that writes a long body, as the error of its request.
+type PanicError struct {
+	Value any
+	Stack []byte // of that goroutine
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// sendGuarded is send, whose panic is an error of the caller's Body.
+func sendGuarded(dst io.Writer, head, prefix []byte, src *source, length int64) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+			src.err = err
+		}
+	}()
+	return send(dst, head, prefix, src, length)
 }
 
 // send writes head and body to dst.

@@ -87,6 +87,12 @@ func (t *Transport) try(ctx context.Context, req *http.Request, w *wire, key con
 		x.stop = context.AfterFunc(ctx, c.closeFunc)
 	}
 
+	defer func() {
+		if v := recover(); v != nil { // the connection is in a state that nobody knows
+			_ = x.abort(PhaseRequest, "send to", nil)
+			panic(v)
+		}
+	}()
 	var werr error
 	if w.streams() {
 		x.stream = startStream(c, w)

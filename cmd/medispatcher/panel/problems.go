@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -155,8 +154,8 @@ func survivePanics(log *slog.Logger, next http.Handler) http.Handler {
 			if cause == http.ErrAbortHandler { //nolint:errorlint // a value of panic, never wrapped
 				panic(cause)
 			}
-			log.Error("panic while answering a request", "method", r.Method, "path", r.URL.Path,
-				"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			p := medispatcher.Recovered(cause)
+			log.Error("panic while answering a request", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(cause), "stack", string(p.Stack))
 			if answer.begun {
 				panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
 			}
