@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 const (
@@ -215,11 +216,17 @@ type held struct {
 	from  part
 }
 
-// bytesOf is what a message takes while it is here: its body and, in the protocol of earlier versions, the form made of it.
+// bytesOf is what a message takes while it is here: its body, in the protocol of earlier versions the form made of it, and the
+// copy that is sent of what is short.
 func bytesOf(st *settings, m *medispatcher.Message) int64 {
 	n := int64(len(m.Body))
+	sent := n
 	if st.sub.Encoding == medispatcher.EncodingForm {
-		n *= 1 + formGrowth
+		sent = formGrowth * n
+		n += sent
+	}
+	if sent <= http1.MaxInline {
+		n += sent
 	}
 	return max(1, n)
 }

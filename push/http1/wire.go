@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxInline is the longest body, in bytes, that is read into memory and
+	// MaxInline is the longest body, in bytes, that is read into memory and
 	// sent by the caller's goroutine. It fits the buffers of two sockets, so
 	// that writing it does not wait for a server that does not read.
-	maxInline = 64 << 10
+	MaxInline = 64 << 10
 
 	// maxPooled is the largest buffer kept for later requests.
-	maxPooled = maxInline + 16<<10
+	maxPooled = MaxInline + 16<<10
 )
 
 // wire is a request as it goes over the wire: head is sent first, with the
@@ -74,7 +74,7 @@ func (w *wire) appendBody(req *http.Request) error {
 		return closeBody(req)
 	case n <= 0: // -1 and 0 both mean unknown, see http.Request
 		return w.appendUnknown(req)
-	case n > maxInline:
+	case n > MaxInline:
 		w.appendLength(n)
 		w.endHead()
 		w.rest, w.length = req.Body, n
@@ -93,11 +93,11 @@ func (w *wire) appendBody(req *http.Request) error {
 // appendUnknown handles a body of unknown length. If it proves short, its
 // length is sent after all.
 func (w *wire) appendUnknown(req *http.Request) error {
-	short, err := io.ReadAll(io.LimitReader(req.Body, maxInline))
+	short, err := io.ReadAll(io.LimitReader(req.Body, MaxInline))
 	if err != nil {
 		return fmt.Errorf("http1: read request body: %w", err)
 	}
-	if len(short) < maxInline {
+	if len(short) < MaxInline {
 		w.appendLength(int64(len(short)))
 		w.endHead()
 		w.head = append(w.head, short...)
