@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/push/http1"
 )
 
@@ -30,7 +29,7 @@ func TestPanicWhileStreaming(t *testing.T) {
 	req := newRequest(t, http.MethodPost, s.url, "")
 	req.Body, req.ContentLength = io.NopCloser(&panicking{100 << 10}), 200<<10
 	err := mustFail(t, tr, req)
-	if p, ok := errors.AsType[*medispatcher.PanicError](err); !ok || p.Value != "in the body" || len(p.Stack) == 0 {
+	if p, ok := errors.AsType[*http1.PanicError](err); !ok || p.Value != "in the body" || len(p.Stack) == 0 {
 		t.Errorf("error %v", err)
 	}
 	post(t, tr, s.url, "x")
