@@ -67,7 +67,7 @@ type sinkhole struct {
 func newSinkhole(t *testing.T) *sinkhole {
 	t.Helper()
 	s := &sinkhole{open: make(chan struct{})}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s.tried.Store(r.URL.Path, true)
 		if r.URL.Path != "/well" {
 			if r.URL.Path[len(r.URL.Path)-1]%2 == 0 {

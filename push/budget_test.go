@@ -150,7 +150,7 @@ func TestMessageLargerThanTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("huge"), subscription("a"), subscription("b"), subscription("c"))
 		f.budget(16*mebi, 64*mebi)
-		f.w.answer = func(r *http.Request) (int, time.Duration) { return 200, 300 * time.Millisecond }
+		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, 300 * time.Millisecond }
 		stop := f.run()
 		body := make([]byte, mebi)
 		for _, sub := range []string{"a", "b", "c"} {
