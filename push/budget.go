@@ -22,8 +22,9 @@ const (
 	roomSoon, roomLater = 5 * time.Millisecond, 50 * time.Millisecond
 	// readSoon is when to look again where as many messages are asked for as may be.
 	readSoon = time.Millisecond
-	// minAsked is how many messages may be asked for at once however large they may be.
-	minAsked = 16
+	// minAsked is how many messages may be asked for at once on behalf of the reserve, however large they may be; of
+	// the pool so many times as many as it is larger.
+	minAsked = 4
 )
 
 // budget bounds the bytes of the bodies that this process holds: of messages being read, read ahead, in flight
@@ -40,7 +41,7 @@ const (
 type budget struct {
 	limit, used     [2]int64      // of the pool and of the reserve, in bytes
 	start           int64         // expected of the messages of a subscription before the first, in bytes
-	asked, maxAsked int           // messages that reads are under way for
+	asked, maxAsked [2]int        // messages that reads are under way for
 	queue           []*subscriber // those that hold nothing and found no room, the first that came first
 }
 
@@ -62,8 +63,13 @@ func newBudget(limit, maxBody int64) *budget {
 	kept := limit / reserveShare
 	return &budget{
 		limit: [2]int64{limit - kept, kept}, start: max(1, min(maxBody, kept/16)),
-		maxAsked: int(max(minAsked, min((limit-kept)/maxBody, 1<<30))),
+		maxAsked: [2]int{maxAsked(limit-kept, maxBody, (reserveShare-1)*minAsked), maxAsked(kept, maxBody, minAsked)},
 	}
+}
+
+// maxAsked is how many of the largest messages fit into a part.
+func maxAsked(limit, maxBody int64, least int) int {
+	return max(least, int(min(limit/maxBody, 1<<30)))
 }
 
 // grant is leave to read n messages of some size.
@@ -75,27 +81,27 @@ type grant struct {
 
 // grant reserves room for n messages of a subscription, or for as many as there is room for.
 func (b *budget) grant(s *subscriber, n int, now time.Time) grant {
-	g := grant{min(n, b.maxAsked-b.asked), b.expected(s), pool}
-	if g.n <= 0 {
-		return grant{}
+	g := grant{size: b.expected(s), from: pool}
+	room := b.room(s, g.size, now)
+	if room == 0 {
+		room, g.from = b.spare(s, g.size, now), reserve
 	}
-	if room := b.room(s, g.size, now); room > 0 {
-		g.n = min(g.n, room)
-	} else if room = b.spare(s, g.size, now); room > 0 {
-		g.n, g.from = min(g.n, room), reserve
-	} else {
+	if room == 0 {
 		b.wait(s, now)
 		return grant{}
 	}
+	if g.n = min(n, room, b.maxAsked[g.from]-b.asked[g.from]); g.n <= 0 {
+		return grant{}
+	}
 	b.leave(s)
-	b.asked += g.n
+	b.asked[g.from] += g.n
 	b.hold(s, g.from, int64(g.n)*g.size)
 	return g
 }
 
 // over ends a read.
 func (b *budget) over(s *subscriber, g grant) {
-	b.asked -= g.n
+	b.asked[g.from] -= g.n
 	b.hold(s, g.from, -int64(g.n)*g.size)
 }
 
@@ -186,7 +192,7 @@ func (b *budget) next(now time.Time) *subscriber {
 // again is when a subscription that found no room may look again.
 func (b *budget) again(s *subscriber, now time.Time) time.Time {
 	switch {
-	case b.asked >= b.maxAsked:
+	case b.asked[pool] >= b.maxAsked[pool] || b.asked[reserve] >= b.maxAsked[reserve]:
 		return now.Add(readSoon)
 	case s.slow(now):
 		return now.Add(roomLater)

@@ -40,8 +40,8 @@ func (f *fixture) putBodies(sub string, n int, body []byte) {
 // wantNothingHeld checks that the accounts of the budget are even.
 func (f *fixture) wantNothingHeld() {
 	f.t.Helper()
-	if bytes, _ := f.s.Bodies(); bytes != 0 || f.s.budget.asked != 0 {
-		f.t.Errorf("%d bytes are held at the end, %d messages asked for", bytes, f.s.budget.asked)
+	if bytes, _ := f.s.Bodies(); bytes != 0 || f.s.budget.asked != [2]int{} {
+		f.t.Errorf("%d bytes are held at the end, %v messages asked for", bytes, f.s.budget.asked)
 	}
 	for id, sub := range f.s.subs {
 		if sub.holds != [2]int64{} || sub.running != 0 {
@@ -207,9 +207,10 @@ func TestAccountsAreEven(t *testing.T) {
 			sub.RetryCoefficient, sub.RetryConcurrency, sub.MaxRetries = medispatcher.Duration(time.Millisecond), 6, 2
 			f := newFixture(t, sub, subscription("b"))
 			f.budget(100_000, 1000)
-			n := 0
-			f.q.Fail = func(string) error { // asked under the lock of the queue
-				if n++; n%9 == 0 {
+			var n atomic.Int64
+			var whole atomic.Bool
+			f.q.Fail = func(string) error {
+				if n.Add(1)%9 == 0 && !whole.Load() {
 					return errors.New("connection lost")
 				}
 				return nil
@@ -235,7 +236,7 @@ func TestAccountsAreEven(t *testing.T) {
 				time.Sleep(time.Duration(random.IntN(5)) * time.Millisecond)
 			}
 			time.Sleep(time.Minute)
-			f.q.Fail = nil
+			whole.Store(true)
 			f.ok(stop())
 			f.wantNothingHeld()
 			f.wantOnce("b")
