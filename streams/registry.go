@@ -96,12 +96,14 @@ func (r *Registry) Latest(ctx context.Context) (*Snapshot, error) {
 	if s := r.current.Load(); s.version == v {
 		return s, r.noted(nil)
 	}
+	var wrong warnings
+	defer r.tell(&wrong)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.current.Load(); s.version == v { // somebody else read it meanwhile
 		return s, r.noted(nil)
 	}
-	s, err := r.loadLocked(ctx)
+	s, err := r.loadLocked(ctx, &wrong)
 	return s, r.noted(err)
 }
 
@@ -142,13 +144,26 @@ func (r *Registry) Follow(ctx context.Context) error {
 
 // Refresh reads every subscription. Documents that did not change are not read again.
 func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
+	var wrong warnings
+	defer r.tell(&wrong)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s, err := r.loadLocked(ctx)
+	s, err := r.loadLocked(ctx, &wrong)
 	return s, r.noted(err)
 }
 
-func (r *Registry) loadLocked(ctx context.Context) (*Snapshot, error) {
+// warnings are what is wrong with documents, each with its subscription. They are told without the mutex.
+type warnings [][2]string
+
+func (w *warnings) add(id, problem string) { *w = append(*w, [2]string{id, problem}) }
+
+func (r *Registry) tell(wrong *warnings) {
+	for _, w := range *wrong {
+		r.warn(w[0], w[1])
+	}
+}
+
+func (r *Registry) loadLocked(ctx context.Context, wrong *warnings) (*Snapshot, error) {
 	old := r.current.Load()
 	// The version first: a change in between is then seen once more, never missed.
 	v, err := r.store.version(ctx)
@@ -166,7 +181,7 @@ func (r *Registry) loadLocked(ctx context.Context) (*Snapshot, error) {
 		sub, known := old.Subs[id]
 		if !known || old.Stored[id] != doc {
 			same = false
-			sub, known = r.load(id, doc, sub, known)
+			sub, known = r.load(id, doc, sub, known, wrong)
 		}
 		if known {
 			next.Subs[id] = sub
@@ -188,14 +203,14 @@ func (r *Registry) loadLocked(ctx context.Context) (*Snapshot, error) {
 }
 
 // load reads one document. One that cannot be read leaves the last good one in force.
-func (r *Registry) load(id, doc string, last medispatcher.Subscription, had bool) (medispatcher.Subscription, bool) {
-	sub, warnings, err := r.rules.Load(id, []byte(doc))
+func (r *Registry) load(id, doc string, last medispatcher.Subscription, had bool, wrong *warnings) (medispatcher.Subscription, bool) {
+	sub, list, err := r.rules.Load(id, []byte(doc))
 	if err != nil {
-		r.warn(id, "its stored document is unusable, put it anew: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		wrong.add(id, "its stored document is unusable, put it anew: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 		return last, had
 	}
-	for _, w := range warnings {
-		r.warn(id, w)
+	for _, w := range list {
+		wrong.add(id, w)
 	}
 	return sub, true
 }
