@@ -46,6 +46,7 @@ type Settlement struct {
 	Failure  *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
 	Panicked bool          // the attempt failed by a panic of ours: not a failure of the subscriber
 	Message  *Message      // whose outcome it is, for telling of an outcome that Redis does not take
+	By       *Subscription // as it was when the attempt began: what the outcome was decided by
 }
 
 // Outcome classifies how a delivery ended.
@@ -87,6 +88,8 @@ type Dispatcher struct {
 	HeldTotal int       `json:"held_total,omitempty"`
 	// Short is what its machine lacked for attempts within the last minute, such as "file descriptors".
 	Short string `json:"short,omitempty"`
+	// LogProblem is why this dispatcher cannot write a log now; empty: it can.
+	LogProblem string `json:"log_problem,omitempty"`
 }
 
 // MaxHeld bounds the list of open breakers that a dispatcher tells of: every other

@@ -51,6 +51,7 @@ func (d *doctor) examineDispatchers(ctx context.Context) error {
 	d.heard = true
 	d.judgeHeartbeats(now)
 	d.judgeVersions()
+	d.judgeLogs()
 	return nil
 }
 
@@ -108,6 +109,20 @@ func (d *doctor) judgeVersions() {
 		list = append(list, fmt.Sprintf("%s (%d)", v, running[v]))
 	}
 	d.add(AreaDispatchers, "versions", LevelWarning, "they differ: "+strings.Join(list, ", "), "end the roll-out; if none is under way, find the old ones in medispatcher status")
+}
+
+// judgeLogs finds logs that are not written.
+func (d *doctor) judgeLogs() {
+	var list []string
+	for _, p := range d.people {
+		if p.Alive && p.LogProblem != "" {
+			list = append(list, fmt.Sprintf("%s (%s)", p.ID, p.LogProblem))
+		}
+	}
+	if len(list) > 0 {
+		d.add(AreaDispatchers, "logs", LevelProblem, "cannot be written, and their lines are lost: "+some(list),
+			"mend the disk, or what reads the log; deliveries go on, and no restart is needed")
+	}
 }
 
 // examineRunning comes last, when it is known whether anything waits.

@@ -168,7 +168,10 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"heartbeat in the future":     {beat("x", "1", time.Time{}, time.Hour), "Dispatchers/heartbeats", "in the future"},
 		"versions differ":             {beat("x", "2", time.Time{}, 0), "Dispatchers/versions", "they differ: 1 (1), 2 (1)"},
 		"dispatcher's clock is ahead": {beat("x", "1", time.Now().Add(time.Hour), 0), "Dispatchers/clocks", "ahead of Redis's: x (at least"},
-		"none runs":                   {func(t *testing.T, sc *scene) { check(t, sc.Client.Del(sc.ctx, "medis:dispatchers").Err()) }, "Dispatchers/running", "none, and something waits: 3 messages"},
+		"log that is not written": {func(t *testing.T, sc *scene) {
+			check(t, sc.Open(t, sc.Config("x")).Heartbeat(sc.ctx, medispatcher.Dispatcher{ID: "x", Version: "1", DeadAfter: time.Minute, LogProblem: "DATA log: full"}))
+		}, "Dispatchers/logs", "problem: cannot be written, and their lines are lost: x (DATA log: full)"},
+		"none runs": {func(t *testing.T, sc *scene) { check(t, sc.Client.Del(sc.ctx, "medis:dispatchers").Err()) }, "Dispatchers/running", "none, and something waits: 3 messages"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
