@@ -15,6 +15,7 @@ const (
 	RuleMemory          = "memory"           // of Redis, as a share of its limit
 	RuleUnrouted        = "unrouted"         // messages came that no subscription wants
 	RuleQuarantine      = "quarantine"       // entries came that cannot be decoded or copied
+	RuleLogLost         = "log_lost"         // a dispatcher cannot write a log
 	RuleTest            = "test"             // somebody tries the receivers
 
 	RuleShortage = "dispatcher_shortage" // the machine of a dispatcher lacks something for its attempts

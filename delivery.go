@@ -46,7 +46,7 @@ type Settlement struct {
 	Failure  *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
 	Panicked bool          // the attempt failed by a panic of ours: not a failure of the subscriber
 	Message  *Message      // whose outcome it is, for telling of an outcome that Redis does not take
-	By       *Subscription // as it was when the attempt began: what the outcome was decided by
+	By       *Subscription // as it was when the attempt began: what the outcome was decided by; nil: none was made
 }
 
 // Outcome classifies how a delivery ended.

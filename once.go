@@ -23,7 +23,9 @@ type Once struct {
 	Subscription string // not empty: to this channel alone, READY
 	Unless       string // with Subscription: not while the channel holds this entry
 
-	Reason string // not empty: to the quarantine, as Raw, because of this
+	// Reason is not empty: to the quarantine, as Raw, because of this; with Subscription as a copy that its
+	// channel cannot take, in the place of Raw.
+	Reason string
 	Raw    string
 	Source string // where Raw comes from
 }

@@ -14,7 +14,7 @@ import (
 const (
 	// noteEvery is how often what happened is written: many failures of a subscription are one line.
 	noteEvery = 500 * time.Millisecond
-	// holdEvery repeats that a breaker is open; who is silent for long holds none.
+	// holdEvery repeats that a breaker is open, or a log lost; who is silent for long holds none.
 	holdEvery = 3 * time.Second
 	// maxCauses bounds the failing messages of a subscription that are told at once.
 	maxCauses = 100
@@ -31,8 +31,8 @@ type EventsConfig struct {
 	Wake           func()
 }
 
-// Events raises alerts for what this dispatcher sees happen. MessageFailed
-// and Breaker do not block: they note, and Run writes. What is noted is one line for each subscription and rule, so a Redis
+// Events raises alerts for what this dispatcher sees happen. MessageFailed,
+// Breaker and LogLost do not block: they note, and Run writes. What is noted is one line for each subscription and rule, so a Redis
 // that is away, or a flood, costs no more memory than that.
 type Events struct {
 	cfg   EventsConfig
@@ -41,8 +41,8 @@ type Events struct {
 	mu      sync.Mutex
 	failing map[string]*failing // by subscription
 	raised  map[string]medispatcher.Alert
-	open    map[string]bool // breakers of this dispatcher
-	closed  map[string]bool // that the ledger has to hear of
+	open    map[string]medispatcher.Alert // that this dispatcher keeps firing: its open breakers, its logs
+	closed  map[string]medispatcher.Alert // that the ledger has to hear the end of
 	held    time.Time
 }
 
@@ -56,7 +56,7 @@ type failing struct {
 func NewEvents(cfg EventsConfig, store Store) *Events {
 	return &Events{
 		cfg: cfg, store: store, failing: map[string]*failing{}, raised: map[string]medispatcher.Alert{},
-		open: map[string]bool{}, closed: map[string]bool{},
+		open: map[string]medispatcher.Alert{}, closed: map[string]medispatcher.Alert{},
 	}
 }
 
@@ -84,26 +84,36 @@ func (e *Events) MessageFailed(sub *medispatcher.Subscription, m *medispatcher.M
 
 // Breaker notes that this dispatcher's breaker for a subscription opened or closed.
 func (e *Events) Breaker(sub string, open bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	a := medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: sub, Value: 1, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID}}
-	if open {
-		e.open[sub] = true
-		delete(e.closed, sub)
-		e.raised[a.Key()] = a
-		return
-	}
-	delete(e.open, sub)
-	delete(e.raised, a.Key())
-	e.closed[sub] = true
+	e.goesOn(medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: sub, Value: 1, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID}}, open)
 }
 
-// Gone tells that a subscription is to be paused because its worker answered 410. What the ledger
-// does not take is noted, and told later.
-func (e *Events) Gone(ctx context.Context, sub string) {
-	a := medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: sub, Value: 1}
-	of := e.cfg.Subscriptions()[sub]
-	if !wants(&of, a.Rule) || e.raise(ctx, a, time.Duration(of.Alert.Every), nil, false) == nil {
+// LogLost notes that this dispatcher cannot write a log, for a reason, and has lost so many lines
+// so far; or that it can again.
+func (e *Events) LogLost(lines int64, why string, lost bool) {
+	e.goesOn(medispatcher.Alert{
+		Rule: medispatcher.RuleLogLost, Value: lines, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID, LastError: cut(why, 512)},
+	}, lost)
+}
+
+// goesOn notes that this dispatcher is, or is no longer, a cause of an alert.
+func (e *Events) goesOn(a medispatcher.Alert, open bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if open {
+		e.open[a.Key()], e.raised[a.Key()] = a, a
+		delete(e.closed, a.Key())
+		return
+	}
+	delete(e.open, a.Key())
+	delete(e.raised, a.Key())
+	e.closed[a.Key()] = a
+}
+
+// Gone tells that a subscription, which is given as its worker was asked, is to be paused because that
+// answered 410. What the ledger does not take is noted, and told later.
+func (e *Events) Gone(ctx context.Context, sub *medispatcher.Subscription) {
+	a := medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: sub.ID, Value: 1}
+	if !wants(sub, a.Rule) || e.raise(ctx, a, time.Duration(sub.Alert.Every), nil, false) == nil {
 		return
 	}
 	e.mu.Lock()
@@ -156,7 +166,7 @@ func (e *Events) Run(ctx context.Context) error {
 func (e *Events) write(ctx context.Context) {
 	e.mu.Lock()
 	messages, raised, closed := e.failing, e.raised, e.closed
-	e.failing, e.raised, e.closed = map[string]*failing{}, map[string]medispatcher.Alert{}, map[string]bool{}
+	e.failing, e.raised, e.closed = map[string]*failing{}, map[string]medispatcher.Alert{}, map[string]medispatcher.Alert{}
 	e.mu.Unlock()
 	subs := e.cfg.Subscriptions()
 	for id, p := range messages {
@@ -165,14 +175,18 @@ func (e *Events) write(ctx context.Context) {
 		}
 	}
 	for key, a := range raised {
-		if sub := subs[a.Subscription]; !wants(&sub, a.Rule) || e.raise(ctx, a, time.Duration(sub.Alert.Every), e.causesOf(&a), false) == nil {
+		every, wanted := e.cfg.Every, true
+		if a.Subscription != "" { // whether somebody wants to hear of it is as of now
+			sub := subs[a.Subscription]
+			every, wanted = time.Duration(sub.Alert.Every), wants(&sub, a.Rule)
+		}
+		if !wanted || e.raise(ctx, a, every, e.causesOf(&a), false) == nil {
 			delete(raised, key)
 		}
 	}
-	for sub := range closed {
-		a := medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: sub}
+	for key, a := range closed {
 		if e.store.EndCause(ctx, a, e.cfg.ID) == nil {
-			delete(closed, sub)
+			delete(closed, key)
 		}
 	}
 	e.again(messages, raised, closed)
@@ -180,14 +194,19 @@ func (e *Events) write(ctx context.Context) {
 }
 
 func (e *Events) causesOf(a *medispatcher.Alert) []string {
-	if a.Rule == medispatcher.RuleBreaker {
+	if held(a.Rule) {
 		return []string{e.cfg.ID}
 	}
 	return nil
 }
 
+// held reports whether an alert of a rule fires for as long as a dispatcher says so.
+func held(rule string) bool {
+	return rule == medispatcher.RuleBreaker || rule == medispatcher.RuleLogLost
+}
+
 // again notes what could not be written, where nothing newer is noted.
-func (e *Events) again(messages map[string]*failing, raised map[string]medispatcher.Alert, closed map[string]bool) {
+func (e *Events) again(messages map[string]*failing, raised, closed map[string]medispatcher.Alert) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, p := range messages {
@@ -196,18 +215,19 @@ func (e *Events) again(messages map[string]*failing, raised map[string]medispatc
 		}
 	}
 	for key, a := range raised {
-		if _, newer := e.raised[key]; !newer && (a.Rule != medispatcher.RuleBreaker || e.open[a.Subscription]) {
+		_, newer := e.raised[key]
+		if _, open := e.open[key]; !newer && (open || !held(a.Rule)) {
 			e.raised[key] = a
 		}
 	}
-	for sub := range closed {
-		if !e.open[sub] {
-			e.closed[sub] = true
+	for key, a := range closed {
+		if _, open := e.open[key]; !open {
+			e.closed[key] = a
 		}
 	}
 }
 
-// hold says again which breakers are open, all in one round trip.
+// hold says again what goes on, all in one round trip.
 func (e *Events) hold(ctx context.Context) {
 	e.mu.Lock()
 	if len(e.open) == 0 || time.Since(e.held) < holdEvery {
@@ -215,12 +235,7 @@ func (e *Events) hold(ctx context.Context) {
 		return
 	}
 	e.held = time.Now()
-	var alerts []medispatcher.Alert
-	for sub := range e.open {
-		alerts = append(alerts, medispatcher.Alert{
-			Rule: medispatcher.RuleBreaker, Subscription: sub, Value: 1, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID},
-		})
-	}
+	alerts := slices.Collect(maps.Values(e.open))
 	e.mu.Unlock()
 	unknown, err := e.store.HoldCause(ctx, alerts, e.cfg.ID)
 	if err != nil {
@@ -229,18 +244,16 @@ func (e *Events) hold(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, a := range unknown {
-		if e.open[a.Subscription] { // or else it closed meanwhile
-			e.raised[a.Key()] = a
+		if now, open := e.open[a.Key()]; open { // or else it ended meanwhile
+			e.raised[a.Key()] = now
 		}
 	}
 }
 
-// leave tells what is left to tell when this dispatcher stops: its breakers are no longer open.
+// leave tells what is left to tell when this dispatcher stops: it is the cause of nothing any more.
 func (e *Events) leave(ctx context.Context) {
 	e.mu.Lock()
-	for sub := range e.open {
-		e.closed[sub] = true
-	}
+	maps.Copy(e.closed, e.open)
 	clear(e.open)
 	e.mu.Unlock()
 	e.write(ctx)

@@ -235,6 +235,10 @@ func (m *Monitor) lookAtCauses(ctx context.Context, subs map[string]medispatcher
 	var caused []medispatcher.Alert
 	var findings []finding
 	for _, firing := range m.firing {
+		if firing.Rule == medispatcher.RuleLogLost {
+			caused = append(caused, firing.Alert)
+			continue
+		}
 		sub, known := subs[firing.Subscription]
 		if !known || !wants(&sub, firing.Rule) {
 			continue // ended as unwanted
@@ -257,6 +261,9 @@ func (m *Monitor) lookAtCauses(ctx context.Context, subs map[string]medispatcher
 	}
 	for _, a := range caused {
 		f := finding{alert: a, every: time.Duration(subs[a.Subscription].Alert.Every), level: still}
+		if a.Subscription == "" {
+			f.every = m.cfg.Thresholds.Every
+		}
 		n := left[a.Key()]
 		if n <= 0 {
 			f.level = calm

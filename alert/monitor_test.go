@@ -366,11 +366,38 @@ func TestBreaker(t *testing.T) {
 func TestGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
-		sc.events.Gone(t.Context(), "s")
+		asked := sc.subs["s"]
+		sc.events.Gone(t.Context(), &asked)
 		sc.change("s", func(s *medispatcher.Subscription) { s.Paused = true })
 		sc.after(time.Minute, "alert gone:s 1")
 		sc.change("s", func(s *medispatcher.Subscription) { s.Paused = false })
 		sc.after(tenRounds, "alert gone:s 1", "recovered gone:s 1")
+	})
+}
+
+// TestLogLost: the alert belongs to no subscription, is held for as long as the log is not written, and ends with the
+// last dispatcher that cannot write one.
+func TestLogLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.events.LogLost(1, "DATA log: no space left on device", true)
+		sc.after(time.Second, "alert log_lost: 1")
+		all, _ := sc.ledger.Alerts(t.Context())
+		if want := "[ALERT] log_lost: a cannot write a log: DATA log: no space left on device; 1 line lost so far"; all.Last[0].Line != want {
+			t.Errorf("%s\nwant\n%s", all.Last[0].Line, want)
+		}
+		other := medispatcher.Alert{Rule: medispatcher.RuleLogLost, Value: 1}
+		if _, _, err := sc.ledger.As("b").RaiseAlert(t.Context(), other, 3*time.Minute, []string{"b"}, false); err != nil {
+			t.Fatal(err)
+		}
+		sc.after(2*time.Minute, "alert log_lost: 1")
+		for lines := range int64(30) { // more are lost: no notice of its own
+			sc.events.LogLost(lines, "log: a write to it does not end", true)
+			time.Sleep(time.Second)
+		}
+		sc.after(time.Second, "alert log_lost: 1")
+		sc.events.LogLost(30, "", false)
+		sc.after(tenRounds, "alert log_lost: 1", "recovered log_lost: 29")
 	})
 }
 

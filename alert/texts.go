@@ -110,7 +110,7 @@ func (t *Texts) replace(file string) error {
 var Rules = []string{
 	medispatcher.RuleFailures, medispatcher.RuleMessageFailures, medispatcher.RuleBacklog, medispatcher.RuleBreaker, medispatcher.RuleGone,
 	medispatcher.RuleIncoming, medispatcher.RuleTotalBacklog, medispatcher.RuleDispatcherLost, medispatcher.RuleMemory,
-	medispatcher.RuleUnrouted, medispatcher.RuleQuarantine, medispatcher.RuleShortage, medispatcher.RuleTest,
+	medispatcher.RuleUnrouted, medispatcher.RuleQuarantine, medispatcher.RuleShortage, medispatcher.RuleLogLost, medispatcher.RuleTest,
 }
 
 // try runs every template once: a field that does not exist is better found now than in the night.

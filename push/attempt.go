@@ -162,15 +162,23 @@ func readAnswer(body io.Reader, all bool) ([]byte, error) {
 }
 
 func (p *poster) warnHeaders(d *medispatcher.Delivery, ignored []string) {
+	if !p.mayWarn(d.Subscription) {
+		return
+	}
+	p.log.Warn("headers of a message are ignored: the dispatcher or HTTP itself sets them",
+		"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "headers", ignored)
+}
+
+// mayWarn reports whether a subscription is to be warned of, and notes that it was.
+func (p *poster) mayWarn(sub string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Since(p.warned[d.Subscription]) < warnEvery {
-		return
+	if time.Since(p.warned[sub]) < warnEvery {
+		return false
 	}
 	if p.warned == nil || len(p.warned) > 10_000 {
 		p.warned = map[string]time.Time{}
 	}
-	p.warned[d.Subscription] = time.Now()
-	p.log.Warn("headers of a message are ignored: the dispatcher or HTTP itself sets them",
-		"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "headers", ignored)
+	p.warned[sub] = time.Now()
+	return true
 }

@@ -27,6 +27,7 @@ type result struct {
 	panicked   *medispatcher.PanicError // it did; unless the subscriber had answered, it failed by that
 	target     string                   // URL without userinfo; empty: none qualified
 	took       time.Duration
+	outdated   bool // other settings are in force since it began
 }
 
 // gone reports whether the subscriber does not want to be asked again.
@@ -133,7 +134,7 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 
 // settle decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Panicked: r.panicked != nil && r.err == r.panicked}
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Panicked: r.panicked != nil && r.err == r.panicked, By: s}
 	switch {
 	case r.accepted:
 		out.Outcome = medispatcher.Sent
@@ -163,3 +164,22 @@ func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, n
 	out.Delay = max(Backoff(d.Attempt, time.Duration(s.RetryCoefficient), jitter), r.retryAfter)
 	return out
 }
+
+// spare makes a dead letter of a message that was to be dropped: the log line that would have been all there
+// is of it cannot be written.
+func spare(out *medispatcher.Settlement, d *medispatcher.Delivery, why error, now time.Time) {
+	f := medispatcher.Failure{Attempts: d.Attempt - 1, FirstError: noTarget, FirstAt: now}
+	if d.Failure != nil {
+		f = *d.Failure
+	}
+	if out.Failure != nil {
+		f = *out.Failure
+	} else {
+		f.LastError, f.LastAt = noTarget, now
+	}
+	f.LastError += "; kept as a dead letter, for it was to be dropped and its line cannot be written: " + cutText(why.Error())
+	out.Outcome, out.Failure = medispatcher.Exhausted, &f
+}
+
+// noTarget is why a message without a target is dropped.
+const noTarget = "no worker URL of the subscription is for this environment"

@@ -34,13 +34,17 @@ type Config struct {
 
 // Events is told what happened. Its functions must not block; any may be nil.
 type Events struct {
+	// Dropping: a message is about to be dropped, and this is the last that anybody hears of it. With an
+	// error it becomes a dead letter instead. It may take a second or two: only this message waits.
+	Dropping func(d *medispatcher.Delivery, s *medispatcher.Settlement) error
 	// Settled: an attempt ended and this became of its message.
 	Settled func(d *medispatcher.Delivery, s *medispatcher.Settlement)
 	// Unsettled: an attempt ended and Redis will never hear of it, because the channel is
 	// gone or this process ends before Redis is back.
 	Unsettled func(s *medispatcher.Settlement, err error)
-	// Gone: a subscriber answered 410 and does not want to be asked again.
-	Gone func(sub string)
+	// Gone: a subscriber answered 410 and does not want to be asked again. sub is as it was
+	// when the attempt began, and is still in force here.
+	Gone func(sub *medispatcher.Subscription)
 	// Breaker: a subscription's breaker opened or closed, by what its worker answered or
 	// because somebody changed, resumed or removed the subscription.
 	Breaker func(sub string, open bool)
@@ -67,6 +71,9 @@ type Scheduler struct {
 	due     []*pump
 	// touched outlives lanes: the consumer of a removed subscription has to leave, too.
 	touched map[medispatcher.Channel]*lane
+	// news is what is to be told without the mutex, in order.
+	news    []func()
+	telling bool // somebody tells them
 
 	sweepNow chan struct{}
 	workers  sync.WaitGroup
@@ -102,6 +109,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 
 // Apply puts a set of subscriptions in force. What is in flight is not disturbed.
 func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
+	defer s.tellNews()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	search := false
@@ -163,33 +171,6 @@ func (s *Scheduler) subscriber(id string) *subscriber {
 		s.lanes[l.channel] = l
 	}
 	return sub
-}
-
-// newBreaker gives a subscriber a closed breaker.
-func (s *Scheduler) newBreaker(of *subscriber, sub medispatcher.Subscription) {
-	s.replaced(sub.ID, of.breaker)
-	of.breaker = newBreaker(func(open bool) {
-		if open {
-			s.cfg.Log.Warn("breaker opened: the worker fails every message; a probe goes out now and then",
-				"subscription", sub.ID, "probe_every", probeEvery.String())
-		} else {
-			s.cfg.Log.Info("breaker closed: the worker is back", "subscription", sub.ID)
-		}
-		s.tellBreaker(sub.ID, open)
-	})
-}
-
-// replaced tells that a breaker, which may be nil, is not used any more.
-func (s *Scheduler) replaced(id string, old *breaker) {
-	if old != nil && old.open() {
-		s.tellBreaker(id, false)
-	}
-}
-
-func (s *Scheduler) tellBreaker(id string, open bool) {
-	if s.cfg.Events.Breaker != nil {
-		s.cfg.Events.Breaker(id, open)
-	}
 }
 
 // Held lists the breakers that are open, the oldest first.

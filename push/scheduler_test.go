@@ -109,7 +109,7 @@ func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 	f.s = New(Config{
 		Partitions: 1, Transport: f.w, Log: slog.New(slog.DiscardHandler), ShutdownTimeout: 20 * time.Second,
 		Events: Events{
-			Gone:    func(sub string) { f.gone = append(f.gone, sub) },
+			Gone:    func(sub *medispatcher.Subscription) { f.gone = append(f.gone, sub.ID) },
 			Breaker: func(sub string, open bool) { f.breakers = append(f.breakers, sub, open) },
 		},
 	}, f.q, f.q)

@@ -71,6 +71,7 @@ func (s *Scheduler) deliverOne(l *lane, d *medispatcher.Delivery, at time.Time) 
 	if s.await(at) {
 		if st, r, made := s.attempt(l, d); made {
 			out = s.decide(st, d, &r)
+			s.dropping(d, &out)
 			if p := medispatcher.Guard(func() { s.notice(d, &r, &out) }); p != nil {
 				s.survived(d, p, "telling what became of a message") // it becomes that all the same
 			}
@@ -107,7 +108,7 @@ func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r 
 			ctx = http1.Fresh(ctx) // a pool gone mute would hide that the worker is back
 		}
 		r = s.post(ctx, st, d)
-		if s.attempted(l, d, &r, br, leave); !r.short {
+		if s.attempted(l, d, st, &r, br, leave); !r.short {
 			return st, r, true
 		}
 		s.cameShort(round, r.err)
@@ -118,18 +119,23 @@ func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r 
 }
 
 // attempted notes what an attempt came to.
-func (s *Scheduler) attempted(l *lane, d *medispatcher.Delivery, r *result, br *breaker, leave permit) {
+func (s *Scheduler) attempted(l *lane, d *medispatcher.Delivery, st *settings, r *result, br *breaker, leave permit) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	now := time.Now()
 	s.shortage.blame(r, now)
 	br.end(leave, d.EntryID, r)
 	if r.short {
 		l.sub.ended(now, 0)
-		return
+	} else {
+		s.shortage.wentWell(now)
+		l.sub.ended(now, r.took)
+		r.outdated = l.sub.settings != st
 	}
-	s.shortage.wentWell(now)
-	l.sub.ended(now, r.took)
+	news := len(s.news) > 0
+	s.mu.Unlock()
+	if news {
+		s.tellNews()
+	}
 }
 
 // await waits for a turn; it reports false when the dispatcher stops before it.
@@ -153,12 +159,22 @@ func (s *Scheduler) await(at time.Time) bool {
 	}
 }
 
+// dropping has what is to be dropped written down first, or else keeps it.
+func (s *Scheduler) dropping(d *medispatcher.Delivery, out *medispatcher.Settlement) {
+	if out.Outcome != medispatcher.Dropped || s.cfg.Events.Dropping == nil {
+		return
+	}
+	if err := s.cfg.Events.Dropping(d, out); err != nil {
+		spare(out, d, err, time.Now())
+	}
+}
+
 func (s *Scheduler) notice(d *medispatcher.Delivery, r *result, out *medispatcher.Settlement) {
 	if s.cfg.Events.Settled != nil {
 		s.cfg.Events.Settled(d, out)
 	}
-	if r.gone() && s.cfg.Events.Gone != nil {
-		s.cfg.Events.Gone(d.Subscription)
+	if r.gone() && !r.outdated && s.cfg.Events.Gone != nil {
+		s.cfg.Events.Gone(out.By)
 	}
 	attrs := []any{"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "attempt", d.Attempt}
 	switch out.Outcome {

@@ -1,5 +1,10 @@
 package recover
 
+import (
+	"maps"
+	"slices"
+)
+
 // Code says why a line stands in the DATA log; docs/OPERATIONS.md tells what to do about each.
 type Code string
 
@@ -14,7 +19,8 @@ const (
 	// Unroutable says: no subscription wants the topic. The message is kept among the unrouted ones.
 	Unroutable Code = "UNROUTABLE"
 	// DroppedMessage says: attempts are exhausted and the drop policy says log, or no URL of the
-	// subscription is for this environment. The line is all there is of the message.
+	// subscription is for this environment. The line is all there is of the message, which becomes a
+	// dead letter if it cannot be written.
 	DroppedMessage Code = "DROPPED"
 	// DeleteFail says: a message was delivered and Redis could not be told. It will be delivered
 	// again, if it is still there.
@@ -36,6 +42,9 @@ const (
 	// Resent says: a message was delivered at a later attempt. Written with MEDIS_SENT_LOG alone.
 	Resent Code = "RESENT"
 )
+
+// Codes are all of them, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(codes)) }
 
 // codes are all of them: a line with another one is not ours.
 var codes = map[Code]bool{

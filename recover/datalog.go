@@ -7,36 +7,59 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
-// DataLog writes lines. It is safe for concurrent use.
+// DataLog is the file of a DATA log, or stdout. Whoever writes to it may wait for a disk or a reader
+// that hangs; nothing waits for the lock but that. It is safe for concurrent use.
 type DataLog struct {
 	path string // empty: w is not ours to open and close
 
 	mu   sync.Mutex
-	w    io.Writer
-	f    *os.File
+	w    io.Writer   // nil: the file could not be opened yet
+	f    *os.File    // nil: w is no file
 	info os.FileInfo // of f
-	// torn: a write failed inside a line. The next one begins on a line of its own.
+	// torn: the file does not end with a line break. The next line begins on a line of its own.
 	torn bool
 }
 
-// OpenDataLog opens a DATA log: a file that is appended to, or "-" for stdout.
-func OpenDataLog(path string, stdout io.Writer) (*DataLog, error) {
-	if path == "-" {
-		return &DataLog{w: stdout}, nil
-	}
+// openWithin bounds what a start waits for a file system that hangs.
+const openWithin = 5 * time.Second
+
+// Stdout is a DATA log that goes to stdout, which stays open.
+func Stdout(stdout io.Writer) *DataLog {
+	f, _ := stdout.(*os.File)
+	return &DataLog{w: stdout, f: f}
+}
+
+// OpenDataLog opens a file that is appended to. A FIFO that nobody reads
+// yet is opened by the first line that is written when somebody does.
+func OpenDataLog(path string) (*DataLog, error) {
 	d := &DataLog{path: path}
-	if err := d.open(); err != nil {
+	opened := make(chan error, 1)
+	go func() { opened <- d.open() }()
+	timer := time.NewTimer(openWithin)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-opened:
+	case <-timer.C:
+		err = fmt.Errorf("open %s: it did not answer within %s", path, openWithin)
+	}
+	if err != nil && !errors.Is(err, errNoReader) {
 		return nil, fmt.Errorf("DATA log: %w; set MEDIS_DATA_LOG to a file that can be written, or to - for stdout", err)
 	}
 	return d, nil
 }
 
+// errNoReader is what the system says of a FIFO that nobody reads. Without O_NONBLOCK opening one would wait
+// for a reader, for ever.
+const errNoReader = syscall.ENXIO
+
 // open opens the file anew, and closes the one before.
 func (d *DataLog) open() error {
-	f, err := os.OpenFile(d.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) // messages may be confidential
+	f, err := os.OpenFile(d.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // messages may be confidential
 	if err != nil {
 		return err
 	}
@@ -67,28 +90,46 @@ func endsInALine(path string, size int64) bool {
 	return err == nil && last[0] != '\n'
 }
 
-// Write appends a line. Its time is set. A file that was renamed or removed is made anew, so
-// that logrotate needs neither copytruncate nor a signal. The line is in the
-// file when Write returns; it is not synced to the disk.
-func (d *DataLog) Write(l Line) error {
+// Encode makes the text of a line, with its line break. Its time is set.
+func Encode(l Line) ([]byte, error) {
 	l.Time = time.Now().UTC()
 	text, err := json.Marshal(l)
 	if err != nil {
-		return fmt.Errorf("DATA log: %w", err)
+		return nil, fmt.Errorf("DATA log: %w", err)
 	}
-	text = append(text, '\n')
+	return append(text, '\n'), nil
+}
+
+// Append writes the text of a line; n is how much of it was written. A file that was renamed or removed is made anew, so
+// that logrotate needs neither copytruncate nor a signal; while it cannot be made nothing is written.
+func (d *DataLog) Append(text []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	moved := d.follow()
+	if err := d.follow(); err != nil {
+		return 0, fmt.Errorf("DATA log: %w", err)
+	}
 	if d.torn {
 		text = append([]byte{'\n'}, text...)
 	}
-	n, err := d.w.Write(text)
-	d.torn = err != nil && (d.torn || n > 0)
-	if err = errors.Join(moved, err); err != nil {
-		return fmt.Errorf("DATA log: %w", err)
+	n, err = d.w.Write(text)
+	d.torn = d.torn && n == 0
+	if err != nil {
+		err = fmt.Errorf("DATA log: %w", err)
 	}
-	return nil
+	return n, err
+}
+
+// Sync puts what was written on the disk. What has none, as a pipe, is left alone.
+func (d *DataLog) Sync() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.f == nil {
+		return nil
+	}
+	if info, err := d.f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return d.f.Sync()
 }
 
 // follow opens the file anew if it is not the one at its path any more. It costs a
@@ -97,13 +138,12 @@ func (d *DataLog) follow() error {
 	if d.path == "" {
 		return nil
 	}
-	if now, err := os.Stat(d.path); err == nil && os.SameFile(now, d.info) {
-		return nil
+	if d.f != nil {
+		if now, err := os.Stat(d.path); err == nil && os.SameFile(now, d.info) {
+			return nil
+		}
 	}
-	if err := d.open(); err != nil {
-		return fmt.Errorf("the file was renamed or removed and cannot be made anew; the line is in the former one, if that is still there: %w", err)
-	}
-	return nil
+	return d.open()
 }
 
 // Reopen makes the file anew now if it was renamed or removed, without waiting for a line.
@@ -115,7 +155,7 @@ func (d *DataLog) Reopen() error {
 
 // Close closes the file.
 func (d *DataLog) Close() error {
-	if d.f == nil {
+	if d.path == "" || d.f == nil {
 		return nil
 	}
 	return d.f.Close()

@@ -96,6 +96,9 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 // onceFields are where something goes, how it is counted, and its fields.
 func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fields []any) {
 	switch {
+	case o.Reason != "" && o.Subscription != "": // as fanout.lua writes it, so that replaying finds the channel
+		reason := "REDISTFAIL " + s.keys.channel(p, o.Subscription) + " " + o.Reason
+		return s.keys.quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, channelValues(p, o.Message)...)
 	case o.Reason != "":
 		return s.keys.quarantine(p), "quarantined", []any{"reason", o.Reason, "source", o.Source, "raw", o.Raw}
 	case o.Subscription != "":

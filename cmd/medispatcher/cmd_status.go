@@ -132,6 +132,12 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	for _, d := range st.Dispatchers {
 		dispatchers.add(dispatcherRow(d)...)
 	}
+	logs := table{header: []string{"LOG PROBLEM OF", "WHY IT CANNOT BE WRITTEN"}}
+	for _, d := range st.Dispatchers {
+		if d.Alive && d.LogProblem != "" {
+			logs.add(d.ID, d.LogProblem)
+		}
+	}
 	first := true
 	for _, t := range []struct {
 		table *table
@@ -141,6 +147,7 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 		{&subs, "no subscriptions; add one: medispatcher sub put ID --topic 'order.*' --url http://…"},
 		{&breakers, ""},
 		{&dispatchers, "no dispatcher runs; start one: medispatcher serve"},
+		{&logs, ""},
 	} {
 		if len(t.table.rows) == 0 && t.empty == "" {
 			continue

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/push/http1"
-	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -56,7 +56,11 @@ type daemon struct {
 	transport *http1.Transport
 	scheduler *push.Scheduler
 	ringer    *streams.Ringer
-	dataLog   *rescue.DataLog
+	dataLog   *outlet.Outlet
+	endData   func()         // writes what waits for the DATA log, within a bound
+	ownLog    *outlet.Outlet // before stderr; nil: none
+	last      lastCopies
+	logs      logHealth
 	parked    *streams.Store // where the recover lists are; the store itself, mostly
 	stuck     kickFails
 	wakes     []chan time.Time // of each partition's delayed messages
@@ -85,8 +89,11 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	if d.listener, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; set MEDIS_LISTEN to a free address", cfg.Listen, err)
 	}
-	if d.dataLog, err = rescue.OpenDataLog(cfg.DataLog, env.stdout); err != nil {
+	if d.dataLog, d.endData, err = env.openDataLog(); err != nil {
 		return nil, errors.Join(err, d.listener.Close())
+	}
+	if env.outlets != nil {
+		d.ownLog = env.outlets.stderr
 	}
 	host, _ := os.Hostname()
 	d.info = medispatcher.Dispatcher{
@@ -96,10 +103,12 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	storeConfig := cfg.streams(d.info.ID)
 	storeConfig.Readers = cfg.FanoutWorkers
 	if d.store, err = streams.Open(storeConfig); err != nil {
-		return nil, errors.Join(err, d.listener.Close(), d.dataLog.Close())
+		d.endData()
+		return nil, errors.Join(err, d.listener.Close())
 	}
 	if d.parked, err = d.openParked(); err != nil {
-		return nil, errors.Join(err, d.listener.Close(), d.dataLog.Close(), d.store.Close())
+		d.endData()
+		return nil, errors.Join(err, d.listener.Close(), d.store.Close())
 	}
 	d.registry = streams.NewRegistry(d.store, cfg.rules(), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
@@ -116,7 +125,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		MaxInflight: int64(d.memory.bodies), MaxBody: int64(cfg.MaxBody),
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
 		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
-		Events: push.Events{Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone, Breaker: d.breaker, Short: d.short},
+		Events: push.Events{Dropping: d.dropping, Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone, Breaker: d.breaker, Short: d.short},
 	}
 	if d.tracer, err = newTracer(ctx, env, d.info); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.close())
@@ -134,6 +143,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	if err := d.addAlerts(env); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.close())
 	}
+	d.last.wake = make(chan struct{}, 1)
 	d.ready.set(errors.New("starting: Redis has not answered yet"))
 	return d, nil
 }
@@ -158,7 +168,10 @@ func (d *daemon) run(ctx context.Context) error {
 	var stay errgroup.Group
 	stay.Go(func() error { return d.heartbeats(staying) })
 	stay.Go(func() error { return d.watchRedis(staying) })
+	stay.Go(func() error { return d.watchLogs(staying) })
+	stay.Go(func() error { return d.writeLastCopies(staying) })
 	server := panel.Server(d.cfg.Listen, d.handler())
+	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
 	stay.Go(func() error {
 		if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -238,7 +251,9 @@ const lastStepsTimeout = 3 * time.Second
 
 func (d *daemon) close() error {
 	d.transport.Close()
-	return errors.Join(d.tracer.close(), d.closeParked(), d.store.Close(), d.dataLog.Close())
+	err := errors.Join(d.tracer.close(), d.closeParked(), d.store.Close())
+	d.endData()
+	return err
 }
 
 func (d *daemon) handler() http.Handler {
@@ -288,6 +303,7 @@ func (d *daemon) beat(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.DeadAfter/2)
 	defer cancel()
 	info, held := d.info, d.scheduler.Held()
+	info.LogProblem = d.logs.problemNow()
 	info.Held, info.HeldTotal = held[:min(len(held), medispatcher.MaxHeld)], len(held)
 	info.Short, _ = d.scheduler.Shortage()
 	before := d.store.ClockAhead()

@@ -73,15 +73,15 @@ func (a *alerts) run(ctx context.Context, g *errgroup.Group) {
 
 // failed: an attempt at a message failed. Most failures are far from an alert.
 func (d *daemon) failed(m *medispatcher.Delivery, s *medispatcher.Settlement) {
-	sub, known := d.registry.Snapshot().Subs[m.Subscription]
-	if !known || sub.Alert.MessageFailures == 0 || s.Failure.Attempts < sub.Alert.MessageFailures {
+	sub := s.By
+	if sub.Alert.MessageFailures == 0 || s.Failure.Attempts < sub.Alert.MessageFailures {
 		return
 	}
 	var deadAt time.Time
 	if s.Outcome == medispatcher.Failed {
-		deadAt = time.Now().Add(s.Delay + push.TimeLeft(&sub, s.Attempt))
+		deadAt = time.Now().Add(s.Delay + push.TimeLeft(sub, s.Attempt))
 	}
-	d.alerts.events.MessageFailed(&sub, &m.Message, s.Failure, streams.MessageCause(m.Partition, m.EntryID), deadAt)
+	d.alerts.events.MessageFailed(sub, &m.Message, s.Failure, streams.MessageCause(m.Partition, m.EntryID), deadAt)
 }
 
 // lost: a dispatcher is dead, and not yet off the list.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -47,7 +48,8 @@ func (d *daemon) quarantined(p int, e streams.Entry, reason string) {
 func (d *daemon) copyFailed(p int, e streams.Entry, m medispatcher.Message, sub string) {
 	const reason = "the key of the channel is not a stream; the copy is in the quarantine"
 	d.log.Warn("copy quarantined", "partition", p, "topic", m.Topic, "subscription", sub, "id", m.ID, "reason", reason)
-	d.keep(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: e.ID, Subscription: sub, Message: rescue.MessageOf(&m)})
+	// Nobody knows whether the quarantine took it: its key may be of a wrong type, too.
+	d.keepLast(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: e.ID, Subscription: sub, Message: rescue.MessageOf(&m)})
 }
 
 func (d *daemon) unroutable(p int, e streams.Entry, m medispatcher.Message) {
@@ -55,7 +57,24 @@ func (d *daemon) unroutable(p int, e streams.Entry, m medispatcher.Message) {
 	d.keep(rescue.Line{Code: rescue.Unroutable, Error: "no subscription wants the topic", Partition: p, Entry: e.ID, Message: rescue.MessageOf(&m)})
 }
 
-// settled: an attempt ended. What is written here is written before the message goes.
+// dropping: a message is about to leave Redis for good. Where its line of the DATA log is all there
+// will be of it, it goes only once that line is written.
+func (d *daemon) dropping(m *medispatcher.Delivery, s *medispatcher.Settlement) error {
+	line := rescue.Line{
+		Code: rescue.DroppedMessage, Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID,
+		Message: rescue.MessageOf(&m.Message), Error: "no worker URL of the subscription is for this environment",
+	}
+	switch {
+	case s.Failure == nil:
+	case s.By.Drop.Action == medispatcher.DropLog:
+		line.Error = s.Failure.LastError
+	default:
+		return nil // nobody wants to have it
+	}
+	return d.keepNow(line)
+}
+
+// settled: an attempt ended, and this becomes of its message.
 func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	now := time.Now()
 	d.times.note(m, s, now)
@@ -64,28 +83,22 @@ func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	if s.Failure != nil {
 		d.failed(m, s)
 	}
-	line := rescue.Line{Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID}
-	switch {
-	case s.Outcome == medispatcher.Dropped && s.Failure == nil:
-		line.Code, line.Error = rescue.DroppedMessage, "no worker URL of the subscription is for this environment"
-	case s.Outcome == medispatcher.Dropped:
-		if d.registry.Snapshot().Subs[m.Subscription].Drop.Action != medispatcher.DropLog {
-			return
-		}
-		line.Code, line.Error = rescue.DroppedMessage, s.Failure.LastError
-	case s.Outcome != medispatcher.Sent || !d.cfg.SentLog:
+	if s.Outcome != medispatcher.Sent || !d.cfg.SentLog {
 		return
-	case m.Attempt > 1:
-		line.Code = rescue.Resent
-	default:
-		line.Code = rescue.Sent
 	}
-	line.Message = rescue.MessageOf(&m.Message)
+	line := rescue.Line{
+		Code: rescue.Sent, Partition: m.Partition, Subscription: m.Subscription, Attempt: m.Attempt, Entry: m.EntryID,
+		Message: rescue.MessageOf(&m.Message),
+	}
+	if m.Attempt > 1 {
+		line.Code = rescue.Resent
+	}
 	d.keep(line)
 }
 
 // unsettled: an attempt ended and Redis will never hear of it. What this process still owns
-// when it ends is given back by others; what has no channel any more is only here.
+// when it ends is given back by others; what has no channel any more is only here. Whether
+// somebody removed the subscription or Redis lost it nobody can tell, so it is written in either case.
 func (d *daemon) unsettled(s *medispatcher.Settlement, cause error) {
 	line := rescue.Line{
 		Error: cause.Error(), Partition: s.Partition, Subscription: s.Subscription, Attempt: s.Attempt,
@@ -94,33 +107,35 @@ func (d *daemon) unsettled(s *medispatcher.Settlement, cause error) {
 	switch {
 	case s.Outcome == medispatcher.Sent:
 		line.Code = rescue.DeleteFail
+		d.keep(line)
 	case s.Outcome != medispatcher.Dropped && errors.Is(cause, medispatcher.ErrGone):
 		line.Code = rescue.KickFail
-	default:
-		return
-	}
-	if _, there := d.registry.Snapshot().Subs[s.Subscription]; there { // else it was removed, and its messages with it
-		d.keep(line)
+		d.keepLast(line)
 	}
 }
 
-func (d *daemon) keep(line rescue.Line) {
-	if err := d.dataLog.Write(line); err != nil {
-		d.log.Error("a line of the DATA log is lost", "code", line.Code, "entry", line.Entry, "error", err)
-	}
-}
-
-// gone: a subscriber answered 410. Its subscription is paused until an operator resumes it.
-func (d *daemon) gone(sub string) {
+// gone: a subscriber answered 410 as sub was asked. Its subscription is paused until an operator
+// resumes it, unless it was changed meanwhile: then the answer says nothing about the worker there is now.
+func (d *daemon) gone(sub *medispatcher.Subscription) {
 	ctx, cancel := context.WithTimeout(context.Background(), stepWithin)
 	defer cancel()
-	d.alerts.events.Gone(ctx, sub) // first: who dies in between has told it
-	ctx = medispatcher.WithActor(ctx, "dispatcher "+d.info.ID+": its worker answered 410 Gone")
-	if _, _, err := d.registry.Patch(ctx, sub, []byte(`{"paused":true}`), ""); err != nil {
-		d.log.Warn("a subscriber answered 410 Gone and could not be paused", "subscription", sub, "error", err)
+	now, rev, err := d.registry.Get(ctx, sub.ID)
+	if err == nil && !reflect.DeepEqual(now, *sub) {
+		d.log.Debug("a subscriber answered 410 Gone by settings that are not in force any more", "subscription", sub.ID)
 		return
 	}
-	d.log.Warn("subscription paused: its worker answered 410 Gone; resume it when it is back", "subscription", sub)
+	if err == nil {
+		d.alerts.events.Gone(ctx, sub) // first: who dies in between has told it
+		ctx = medispatcher.WithActor(ctx, "dispatcher "+d.info.ID+": its worker answered 410 Gone")
+		_, _, err = d.registry.Patch(ctx, sub.ID, []byte(`{"paused":true}`), rev)
+	}
+	switch {
+	case errors.Is(err, medispatcher.ErrPrecondition), errors.Is(err, medispatcher.ErrNotFound): // changed in this very moment
+	case err != nil:
+		d.log.Warn("a subscriber answered 410 Gone and could not be paused", "subscription", sub.ID, "error", err)
+	default:
+		d.log.Warn("subscription paused: its worker answered 410 Gone; resume it when it is back", "subscription", sub.ID)
+	}
 }
 
 // short: this machine lacks something that an attempt needs. The scheduler has logged it.

@@ -51,11 +51,7 @@ func (d *daemon) onHangup() (stop func()) {
 	go func() {
 		defer close(done)
 		for range hangups {
-			if err := d.dataLog.Reopen(); err != nil {
-				d.log.Error("the DATA log cannot be opened anew", "file", d.cfg.DataLog, "error", err)
-				continue
-			}
-			d.log.Info("SIGHUP: the DATA log is opened anew if it was renamed", "file", d.cfg.DataLog)
+			d.dataLog.Reopen()
 		}
 	}()
 	return func() {

@@ -297,11 +297,11 @@ func TestDaemonFates(t *testing.T) {
 		if n := env.Client.XLen(t.Context(), "medis:{0}:quarantine").Val(); n != 3 {
 			t.Errorf("%d in the quarantine, want 3", n)
 		}
-		if got := strings.Count(r.out.String(), `"code":"DECODERR"`); got != 3 {
-			t.Errorf("%d DECODERR lines, want 3:\n%s", got, r.out.String())
-		}
 		if code := r.stop(); code != exitOK {
 			t.Errorf("exit %d", code)
+		}
+		if got := strings.Count(r.out.String(), `"code":"DECODERR"`); got != 3 {
+			t.Errorf("%d DECODERR lines, want 3:\n%s", got, r.out.String())
 		}
 	})
 }

@@ -33,7 +33,10 @@ func newLogger(w io.Writer, format, level string, colour bool) *slog.Logger {
 }
 
 // isTerminal reports whether a person sees what is written to w, or types what is read from it.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
+func isTerminal(w any) bool {
+	if s, ok := w.(stream); ok {
+		w = s.under
+	}
+	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }

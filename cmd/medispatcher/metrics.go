@@ -94,7 +94,7 @@ func newMetrics(d *daemon) *metrics {
 		m.shortages.WithLabelValues(what)
 	}
 	m.registry.MustRegister(
-		m.received, m.attempts, m.took, m.latency, m.shortages, info,
+		m.received, m.attempts, m.took, m.latency, m.shortages, info, newLogsCollector(d),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +24,8 @@ type app struct {
 	json           bool // --json
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	outlets        *outlets // before stdout and stderr of a command that runs for long; nil in others
+	log            atomic.Pointer[slog.Logger]
 }
 
 // The groups of commands in the help.
@@ -83,7 +87,7 @@ func (a *app) root() *cobra.Command {
 		Example:               rootExample,
 		Version:               "see the template", // its being there makes cobra add the flag
 		Args:                  noSuchCommand,
-		RunE: a.command(needsRedis|needsListen, func(ctx context.Context, env *environment, _ []string) error {
+		RunE: a.lasting(needsRedis|needsListen, func(ctx context.Context, env *environment, _ []string) error {
 			return serve(ctx, env)
 		}),
 		SilenceUsage:  true,
@@ -159,6 +163,15 @@ func (a *app) command(n needs, do func(ctx context.Context, env *environment, ar
 	}
 }
 
+// lasting makes a cobra function of one that runs until it is stopped: a log that nobody reads must
+// not stand in its way.
+func (a *app) lasting(n needs, do func(ctx context.Context, env *environment, args []string) error) runE {
+	return func(cmd *cobra.Command, args []string) error {
+		a.unblock()
+		return a.command(n, do)(cmd, args)
+	}
+}
+
 // environment reads the configuration. With a configError the environment is still
 // good to look at.
 func (a *app) environment(n needs) (*environment, error) {
@@ -168,9 +181,10 @@ func (a *app) environment(n needs) (*environment, error) {
 		return strings.HasPrefix(kv, "NO_COLOR=") && kv != "NO_COLOR="
 	})
 	log := newLogger(a.stderr, cfg.LogFormat, cfg.LogLevel, colour)
+	a.log.Store(log)
 	settings.warnUnknown(log)
 	return &environment{
-		cfg: cfg, settings: settings, environ: a.environ, log: log,
+		cfg: cfg, settings: settings, environ: a.environ, log: log, outlets: a.outlets,
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, json: a.json, build: readBuild(),
 	}, err
 }

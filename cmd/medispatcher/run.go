@@ -31,7 +31,8 @@ type environment struct {
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
-	json     bool // what is printed is JSON
+	outlets  *outlets // of a command that runs for long; nil in others
+	json     bool     // what is printed is JSON
 	build    buildInfo
 }
 
@@ -59,6 +60,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root := a.root()
 	root.SetArgs(a.earlierForm(root, args))
 	err := root.ExecuteContext(ctx)
+	defer a.flush()
 	if err == nil {
 		return exitOK
 	}
@@ -67,7 +69,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 			line = "interrupted" // in which step matters to nobody
 		}
 		if line != "" {
-			_, _ = fmt.Fprintln(stderr, "medispatcher: "+clean(line))
+			_, _ = fmt.Fprintln(a.stderr, "medispatcher: "+clean(line))
 		}
 	}
 	if !a.started {

@@ -133,6 +133,10 @@ func (p *pages) findings(d *overviewData) []finding {
 		add("bad", "This dispatcher cannot work: "+err.Error()+".", "It goes on by itself when that is over; its log says more.")
 	}
 	for _, one := range d.Dispatchers {
+		if one.Alive && one.LogProblem != "" {
+			add("bad", fmt.Sprintf("Dispatcher %s cannot write a log: %s.", shortText(one.ID), one.LogProblem),
+				"Deliveries go on. Mend the disk, or what reads the log; no restart is needed.", "#dispatchers", "Dispatchers")
+		}
 		if !one.Alive {
 			add("bad", fmt.Sprintf("Dispatcher %s has been silent for %s.", shortText(one.ID), words(time.Since(one.Heartbeat))),
 				"The others give back what it had. If it does not come back, start another.", "#dispatchers", "Dispatchers")

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// held is a worker that answers once it is let go.
+func heldWorker(t *testing.T, status int) (w *worker, arrived <-chan struct{}, release func()) {
+	t.Helper()
+	w = newWorker(t)
+	came, let := make(chan struct{}, 100), make(chan struct{})
+	release = sync.OnceFunc(func() { close(let) })
+	t.Cleanup(release) // before the worker closes, which waits for its requests
+	w.answer = func(rw http.ResponseWriter, _ *http.Request) {
+		came <- struct{}{}
+		<-let
+		rw.WriteHeader(status)
+	}
+	return w, came, release
+}
+
+// dropping is a subscription whose messages are dropped after one attempt, with a line of the DATA log.
+func dropping(url string) string {
+	return fmt.Sprintf(`{"topic":"t","urls":[%q],"max_retries":0,"drop":{"action":"log"}}`, url)
+}
+
+// inForce waits until the dispatcher works by the n-th set of subscriptions.
+func (r *running) inForce(n int) {
+	r.t.Helper()
+	eventually(r.t, "in force", func() bool { return strings.Count(r.logs.String(), "subscriptions in force") >= n })
+}
+
+// TestDaemonDropsByWhatItDecidedBy: drop.action changes while the last attempt is under way. The message is in the
+// DATA log or a dead letter, never neither.
+func TestDaemonDropsByWhatItDecidedBy(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		w, arrived, release := heldWorker(t, 500)
+		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
+		r.put("a", dropping(w.URL))
+		xadd(t, env, "topic", "t", "body", "whole")
+		<-arrived
+		before := strings.Count(r.logs.String(), "subscriptions in force")
+		r.put("a", strings.Replace(dropping(w.URL), `"log"`, `"keep"`, 1))
+		r.inForce(before + 1)
+		release()
+		eventually(t, "settled", func() bool { return env.Client.XLen(t.Context(), "medis:{0}:ch:a").Val() == 0 })
+		r.stop()
+		dead := env.Client.XLen(t.Context(), "medis:{0}:dead:a").Val()
+		if lines := strings.Count(r.out.String(), `"code":"DROPPED"`); dead+int64(lines) != 1 {
+			t.Errorf("%d dead letters and %d lines, want one of either", dead, lines)
+		}
+	})
+}
+
+// TestDaemonGoneFromAFormerURL: the URL is replaced while a request to it is under way, which is answered 410. The
+// subscription with its new URL is not paused.
+func TestDaemonGoneFromAFormerURL(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		former, arrived, release := heldWorker(t, 410)
+		w := newWorker(t)
+		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
+		doc := func(url string) string {
+			return fmt.Sprintf(`{"topic":"t","urls":[%q],"retry_coefficient":"10ms"}`, url)
+		}
+		r.put("a", doc(former.URL))
+		xadd(t, env, "topic", "t", "body", "x")
+		<-arrived
+		r.put("a", doc(w.URL))
+		release()
+		w.await(t, "a delivery to the new URL", func(got map[string][]string) bool { return len(got["a"]) == 1 })
+		if _, answer := r.call(http.MethodGet, "/api/v1/subscriptions/a", ""); !strings.Contains(answer, `"paused":false`) {
+			t.Error(answer)
+		}
+	})
+}
+
+// unwritable are DATA logs that take nothing.
+func unwritable(t *testing.T) map[string]string {
+	t.Helper()
+	logs := map[string]string{}
+	if _, err := os.Stat("/dev/full"); err == nil {
+		logs["full disk"] = "/dev/full"
+	}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if syscall.Mkfifo(fifo, 0o600) == nil {
+		logs["FIFO that nobody reads"] = fifo
+	}
+	return logs
+}
+
+// TestDaemonDataLogThatTakesNothing: what was to be dropped with a line is a dead letter, and everybody can see why. The
+// dispatcher is ready all the same.
+func TestDaemonDataLogThatTakesNothing(t *testing.T) {
+	for name, file := range unwritable(t) {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			env := streamstest.Real(t)
+			vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file, "MEDIS_HEARTBEAT=50ms", "MEDIS_DEAD_AFTER=1s"}
+			w := newWorker(t)
+			w.answer = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500) }
+			r := startServe(t, vars, "serve")
+			r.put("a", dropping(w.URL))
+			r.put("elsewhere", `{"topic":"t","urls":["[T_ENV:X]http://127.0.0.1:1/"]}`)
+			for i := range 3 {
+				xadd(t, env, "topic", "t", "body", i)
+			}
+			for _, sub := range []string{"a", "elsewhere"} {
+				eventually(t, "dead letters of "+sub, func() bool { return env.Client.XLen(t.Context(), "medis:{0}:dead:"+sub).Val() == 3 })
+			}
+			cli := &cli{t: t, env: vars}
+			contains(t, cli.ok("dead", "ls", "a"), "kept as a dead letter, for it was to be dropped")
+			contains(t, cli.ok("dead", "ls", "elsewhere"), "no worker URL of the subscription is for this")
+			if code, _ := r.call(http.MethodGet, "/readyz", ""); code != 200 {
+				t.Errorf("readyz %d", code)
+			}
+			_, metrics := r.call(http.MethodGet, "/metrics", "")
+			contains(t, metrics, `medispatcher_data_log_lines_lost_total{code="DROPPED"} 6`, `medispatcher_log_writable{log="data"} 0`, `medispatcher_log_writable{log="own"} 1`)
+			eventually(t, "alert", func() bool {
+				_, answer := r.call(http.MethodGet, "/api/v1/alerts", "")
+				return strings.Contains(answer, `"rule":"log_lost"`)
+			})
+			eventually(t, "status", func() bool { return strings.Contains(cli.ok("status"), "DATA log: ") })
+			if code, out, _ := cli.run("", "doctor"); code != exitFailed || !strings.Contains(out, "✗ logs") {
+				t.Errorf("doctor: exit %d\n%s", code, out)
+			}
+			if code := r.stop(); code != exitOK {
+				t.Errorf("exit %d", code)
+			}
+		})
+	}
+}
+
+// TestDaemonLastCopy: the channel of a message that failed is gone, and its line cannot be written. It goes back to Redis.
+func TestDaemonLastCopy(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	for name, c := range map[string]struct {
+		value any
+		where string
+	}{
+		"removed":  {nil, "medis:{0}:ch:a"},
+		"replaced": {"x", "medis:{0}:quarantine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+				w, arrived, release := heldWorker(t, 500)
+				r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=/dev/full"}, "serve")
+				r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
+				xadd(t, env, "topic", "t", "body", "whole")
+				<-arrived
+				env.Client.Del(t.Context(), "medis:{0}:ch:a")
+				if c.value != nil {
+					env.Client.Set(t.Context(), "medis:{0}:ch:a", c.value, 0)
+				}
+				release()
+				eventually(t, c.where, func() bool {
+					list := env.Client.XRange(t.Context(), c.where, "-", "+").Val()
+					return len(list) == 1 && strings.Contains(fmt.Sprint(list[0].Values), "whole")
+				})
+				if c.value == nil {
+					return
+				}
+				env.Client.Del(t.Context(), "medis:{0}:ch:a")
+				cli := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
+				cli.ok("quarantine", "replay")
+				w.await(t, "replayed", func(got map[string][]string) bool { return len(got["a"]) == 2 })
+			})
+		})
+	}
+}
+
+// TestPipeThatIsClosed: a command of an operator ends quietly when nobody reads what it prints.
+func TestPipeThatIsClosed(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := exec.CommandContext(t.Context(), os.Args[0])
+	self.Env = append(os.Environ(), commandInstead+"=help")
+	self.Stdout = write
+	var errs strings.Builder
+	self.Stderr = &errs
+	_ = read.Close()
+	_ = self.Run()
+	_ = write.Close()
+	if !strings.HasSuffix(self.ProcessState.String(), "broken pipe") || errs.String() != "" {
+		t.Errorf("%s, stderr %q", self.ProcessState, errs.String())
+	}
+}
+
+// commandInstead makes a process of this test run a command.
+const commandInstead = "MEDIS_TEST_COMMAND"
+
+func init() {
+	if command := os.Getenv(commandInstead); command != "" {
+		os.Exit(run(context.Background(), []string{command}, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	}
+}

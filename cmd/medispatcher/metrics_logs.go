@@ -1,0 +1,50 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	rescue "github.com/solate/medispatcher/recover"
+)
+
+// logsCollector tells how the logs of this dispatcher do.
+type logsCollector struct {
+	d                      *daemon
+	dataLost, lost, writes *prometheus.Desc
+}
+
+func newLogsCollector(d *daemon) *logsCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("medispatcher_"+name, help, labels, nil)
+	}
+	return &logsCollector{
+		d: d,
+		dataLost: desc("data_log_lines_lost_total", "Lines of the DATA log that this dispatcher could not write, by code. "+
+			"A message of which the line would have been the only copy is a dead letter.", "code"),
+		lost:   desc("log_lines_lost_total", "Lines of its own log that this dispatcher could not write."),
+		writes: desc("log_writable", "1 while this dispatcher can write a log: data, own.", "log"),
+	}
+}
+
+// Describe is part of prometheus.Collector.
+func (c *logsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.dataLost, c.lost, c.writes} {
+		ch <- d
+	}
+}
+
+// Collect is part of prometheus.Collector. Every series is there from the start: a counter whose first value is
+// not zero has no increase.
+func (c *logsCollector) Collect(ch chan<- prometheus.Metric) {
+	for name, s := range c.d.logStates() {
+		label := "own"
+		if name == dataLogName {
+			label = "data"
+			for _, code := range rescue.Codes() {
+				ch <- prometheus.MustNewConstMetric(c.dataLost, prometheus.CounterValue, float64(s.Lost[string(code)]), string(code))
+			}
+		} else {
+			ch <- prometheus.MustNewConstMetric(c.lost, prometheus.CounterValue, float64(s.LostLines()))
+		}
+		ch <- prometheus.MustNewConstMetric(c.writes, prometheus.GaugeValue, oneIf(s.Problem == nil), label)
+	}
+}
