@@ -164,7 +164,12 @@ func (s *Scheduler) dropping(d *medispatcher.Delivery, out *medispatcher.Settlem
 	if out.Outcome != medispatcher.Dropped || s.cfg.Events.Dropping == nil {
 		return
 	}
-	if err := s.cfg.Events.Dropping(d, out); err != nil {
+	var err error
+	if p := medispatcher.Guard(func() { err = s.cfg.Events.Dropping(d, out) }); p != nil {
+		s.survived(d, p, "writing down a message that is to be dropped")
+		err = p
+	}
+	if err != nil {
 		spare(out, d, err, time.Now())
 	}
 }
