@@ -1,6 +1,7 @@
 package push
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -134,7 +135,7 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 
 // settle decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Panicked: r.panicked != nil && r.err == r.panicked, By: s}
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Panicked: r.panicked != nil && errors.Is(r.err, r.panicked), By: s}
 	switch {
 	case r.accepted:
 		out.Outcome = medispatcher.Sent
