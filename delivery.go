@@ -71,6 +71,13 @@ type Waiting struct {
 	DueIn time.Duration // until the first of its retrying messages is due; negative: none
 }
 
+// Owned says who owns what in a channel.
+type Owned struct {
+	Length  int64            // entries in the stream
+	Pending map[string]int64 // pending entries of each consumer, those with none included
+	Err     error            // the channel cannot be looked at; other channels can
+}
+
 // Dispatcher describes one running dispatcher.
 type Dispatcher struct {
 	ID        string        `json:"id"`

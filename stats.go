@@ -52,6 +52,8 @@ type StatsSums struct {
 	Retried        Windows `json:"retried"`
 	Dead           Windows `json:"dead"`
 	Dropped        Windows `json:"dropped"`
+	Vanished       Windows `json:"vanished"` // taken out of Redis by hand before they were settled
+	Unowned        Windows `json:"unowned"`  // given back after a command typed by hand had taken them from their owner
 }
 
 // Stats are the statistics of some topics and subscriptions.

@@ -1,5 +1,5 @@
-// Package amender gives back what crashed dispatchers left behind: entries that are
-// BURIED and owned by nobody who lives. The amender job and every dispatcher's own
+// Package amender gives back what crashed dispatchers, and commands typed by hand, left behind: entries that
+// are owned by nobody who lives. The amender job and every dispatcher's own
 // healing run the same code.
 package amender
 
@@ -20,16 +20,20 @@ const (
 	lookBatch = 500
 	// ownerBuried owns the entries that wait for their next attempt.
 	ownerBuried = "~buried"
+	// Nobody stands for the owner of entries that had none.
+	Nobody = "~nobody"
 )
 
 // Store is what amending needs of Redis; package streams has the real one.
 type Store interface {
 	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
-	Owners(ctx context.Context, p int, subs []string) ([]map[string]int64, error)
+	Owners(ctx context.Context, p int, subs []string) ([]medispatcher.Owned, error)
 	IncomingOwners(ctx context.Context, p int) (map[string]int64, error)
 	Kick(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error)
 	KickIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error)
 	Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error)
+	Unowned(ctx context.Context, c medispatcher.Channel, dryRun bool) (int, error)
+	UnownedIncoming(ctx context.Context, p int, adopt, dryRun bool) (int, error)
 	// RingDue tells the dispatchers which channels have messages that became due.
 	RingDue(ctx context.Context, p int, subs []string) error
 }
@@ -57,15 +61,19 @@ type Options struct {
 type Row struct {
 	Partition    int    `json:"partition"`
 	Subscription string `json:"subscription,omitempty"` // empty: the incoming stream
-	Owner        string `json:"owner,omitempty"`        // whose entries; empty: entries that no due time would have woken
-	Kicked       int    `json:"kicked"`
-	Error        string `json:"error,omitempty"`
+	// Owner is whose entries they were. Empty: entries that no due time would have woken. Nobody: entries that no
+	// consumer owned and no read would have returned.
+	Owner  string `json:"owner,omitempty"`
+	Kicked int    `json:"kicked"`
+	Error  string `json:"error,omitempty"`
 }
 
 // Report is the outcome of Run.
 type Report struct {
 	Rows []Row    `json:"rows"`
 	Dead []string `json:"dead"` // dispatchers on the list whose heartbeat is too old
+	// Vanished is how many entries were found gone that a command typed by hand took out. The caller fills it in.
+	Vanished int64 `json:"vanished,omitempty"`
 }
 
 // Kicked is the number of entries given back.
@@ -203,6 +211,8 @@ func (r *run) incoming(ctx context.Context, p int) {
 		})
 		r.add(row, err)
 	}
+	n, err := r.store.UnownedIncoming(ctx, p, r.o.Adopt != "", r.o.DryRun)
+	r.add(Row{Partition: p, Owner: Nobody, Kicked: n}, err)
 }
 
 func (r *run) channels(ctx context.Context, p int, subs []string) {
@@ -215,15 +225,39 @@ func (r *run) channels(ctx context.Context, p int, subs []string) {
 	for i, sub := range subs {
 		c := medispatcher.Channel{Partition: p, Subscription: sub}
 		before := len(r.report.Rows)
-		for _, owner := range sorted(owners[i]) {
-			r.add(r.owner(ctx, c, owner, owners[i][owner]))
-		}
+		r.channel(ctx, c, &owners[i])
 		if len(r.report.Rows) > before {
 			due = append(due, sub)
 		}
 	}
 	if len(due) > 0 && !r.o.DryRun {
 		_ = r.store.RingDue(ctx, p, due) // a hint: sweeps repair a lost one
+	}
+}
+
+// channel gives back what nobody who lives owns in one. What had no owner comes first: it is ~buried's then, and
+// with Force due now.
+func (r *run) channel(ctx context.Context, c medispatcher.Channel, owned *medispatcher.Owned) {
+	if owned.Err != nil {
+		r.add(Row{Partition: c.Partition, Subscription: c.Subscription}, owned.Err)
+		return
+	}
+	given := 0
+	if owned.Length > 0 {
+		row := Row{Partition: c.Partition, Subscription: c.Subscription, Owner: Nobody}
+		var err error
+		if row.Kicked, err = r.store.Unowned(ctx, c, r.o.DryRun); !r.o.DryRun {
+			given = row.Kicked
+		}
+		r.add(row, err)
+		owned.Pending[ownerBuried] += int64(given)
+	}
+	for _, owner := range sorted(owned.Pending) {
+		row, err := r.owner(ctx, c, owner, owned.Pending[owner])
+		if owner == ownerBuried && r.o.Force {
+			row.Kicked = max(0, row.Kicked-given) // they are told already
+		}
+		r.add(row, err)
 	}
 }
 

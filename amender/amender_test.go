@@ -259,3 +259,59 @@ func (l *listening) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher,
 	}
 	return all, err
 }
+
+// TestAmenderAfterCommandsTypedByHand: what lost its owner to XACK or XGROUP is found, told and given back; a channel of a
+// wrong type keeps no other from that.
+func TestAmenderAfterCommandsTypedByHand(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for range 4 {
+			for _, key := range []string{"medis:{0}:ch:s", "medis:{0}:incoming"} {
+				check(t, env.Client.Do(t.Context(), "XADD", key, "*", "topic", "a", "body", "1").Err())
+			}
+		}
+		live := dispatcher(t, env, "live", 3) // one stays READY
+		beat(t, env, live, 0)
+		ids, err := live.Mine(t.Context(), channel, 10)
+		check(t, err)
+		check(t, live.Retry(t.Context(), 0, []medispatcher.Settlement{{
+			Channel: channel, EntryID: ids[0], Outcome: medispatcher.Failed, Attempt: 1, Delay: time.Hour, Failure: &medispatcher.Failure{Attempts: 1},
+		}}))
+		_, err = live.ReadIncoming(t.Context(), 0, 10, true)
+		check(t, err)
+		_, err = live.ReadIncoming(t.Context(), 0, 10, false)
+		check(t, err)
+		check(t, env.Client.Do(t.Context(), "XGROUP", "DELCONSUMER", "medis:{0}:ch:s", "push", "~buried").Err())
+		check(t, env.Client.Do(t.Context(), "XACK", "medis:{0}:ch:s", "push", ids[1]).Err())
+		check(t, env.Client.Do(t.Context(), "XGROUP", "DELCONSUMER", "medis:{0}:incoming", "fanout", "live").Err())
+
+		const want = `[{"partition":0,"owner":"~nobody","kicked":4},{"partition":0,"subscription":"s","owner":"~nobody","kicked":2}]`
+		if got := amend(t, live, func(o *amender.Options) { o.DryRun = true }); got != want {
+			t.Errorf("dry run %s", got)
+		}
+		check(t, env.Client.Set(t.Context(), "medis:{0}:ch:other", "x", 0).Err())
+		report, err := amender.Run(t.Context(), live, amender.Options{Partitions: 1, Subs: []string{"other", "s"}, Incoming: true, Adopt: "live"})
+		if err == nil || report.Kicked() != 6 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		check(t, env.Client.Del(t.Context(), "medis:{0}:ch:other").Err())
+		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[live:1 ~buried:2]" {
+			t.Error(got)
+		}
+		if got := owners(t, env, "medis:{0}:incoming", "fanout"); got != "map[live:4]" {
+			t.Error(got)
+		}
+		// Forced, both are due now, and told once.
+		if got := amend(t, live, func(o *amender.Options) { o.Force = true }); got != `[{"partition":0,"subscription":"s","kicked":2}]` {
+			t.Errorf("forced %s", got)
+		}
+		due, _, err := live.Due(t.Context(), 0, []medispatcher.Want{{Channel: channel, Max: 10}})
+		check(t, err)
+		attempts := map[string]int{}
+		for _, d := range due {
+			attempts[d.EntryID] = d.Attempt
+		}
+		if len(due) != 2 || attempts[ids[0]] != 2 || attempts[ids[1]] != 1 {
+			t.Errorf("due %v", attempts)
+		}
+	})
+}

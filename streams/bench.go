@@ -88,7 +88,7 @@ const withdrawn = 100
 // withdrawScript removes entries of a topic from the incoming stream, read by a fan-out
 // worker or not: one that has them in hand finds them gone.
 //
-// KEYS incoming. ARGV group, topic, where to begin, entries to look at.
+// KEYS incoming, counts of all time. ARGV group, topic, where to begin, entries to look at.
 // Returns {entries removed, id of the last one looked at, empty at the end of the stream}.
 //
 // Safe to repeat: it then finds nothing. XACK and XDEL are allowed out of memory.
@@ -102,7 +102,7 @@ for _, e in ipairs(entries) do
 end
 if #found > 0 then
   redis.pcall('XACK', KEYS[1], ARGV[1], unpack(found))
-  redis.call('XDEL', KEYS[1], unpack(found))
+  redis.call('HINCRBY', KEYS[2], '~moved', redis.call('XDEL', KEYS[1], unpack(found)))
 end
 return {#found, #entries == tonumber(ARGV[4]) and entries[#entries][1] or ''}
 `)
@@ -115,7 +115,7 @@ func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (in
 	for p := range s.cfg.Partitions {
 		from := strconv.FormatInt(max(0, since.UnixMilli()), 10)
 		for from != "" {
-			res, err := withdrawScript.Run(ctx, s.client, []string{s.keys.incoming(p)}, groupFanout, topic, from, withdrawn).Slice()
+			res, err := withdrawScript.Run(ctx, s.client, []string{s.keys.incoming(p), s.keys.statsTotal(p)}, groupFanout, topic, from, withdrawn).Slice()
 			if err == nil && len(res) != 2 {
 				err = fmt.Errorf("unreadable answer %v", res)
 			}

@@ -135,7 +135,7 @@ func alike(done []medispatcher.Settlement) []*group {
 //
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
 // ARGV for each group: number of its channel in KEYS, n, n entry ids, m, m names of its counts.
-// Returns the number of entries that were pending.
+// Returns the number of entries that were there.
 //
 // Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice.
 // XACK comes first: it is allowed out of memory, and so is then all that follows.
@@ -147,7 +147,7 @@ while at <= #ARGV do
   for i = 1, n do ids[i] = ARGV[at + 1 + i] end
   at = at + 2 + n
   local acked = redis.call('XACK', KEYS[k], 'push', unpack(ids))
-  redis.call('XDEL', KEYS[k], unpack(ids))
+  acked = math.max(acked, redis.call('XDEL', KEYS[k], unpack(ids))) -- an XACK by hand settles nothing
   if redis.call('EXISTS', KEYS[k + 1], KEYS[k + 2]) > 0 then -- rarely: most succeed at once
     redis.call('ZREM', KEYS[k + 1], unpack(ids))
     redis.call('HDEL', KEYS[k + 2], unpack(ids))

@@ -14,12 +14,12 @@ import (
 // ARGV consumer, longest dead-letter stream (0: unlimited), then for each entry:
 // name of the subscription, entry id, number of the attempt that ended, failure record, n, n
 // names of its counts.
-// Returns the number of entries that were the consumer's.
+// Returns what vanished.
 //
 // Safe to repeat: as retryScript, it leaves alone what is not the consumer's, and what has
 // another attempt under way. XADD comes first, so out of memory leaves the entry where it is.
-var deadScript = redis.NewScript(countLua + `
-local me, longest, moved = ARGV[1], tonumber(ARGV[2]), 0
+var deadScript = redis.NewScript(countLua + vanishedLua + `
+local me, longest = ARGV[1], tonumber(ARGV[2])
 local at, k = 3, 5
 while at <= #ARGV do
   local sub, id, attempt, record = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
@@ -37,17 +37,21 @@ while at <= #ARGV do
         local trimmed = redis.call('XTRIM', dead, 'MAXLEN', longest)
         if trimmed > 0 then count('trimmed:' .. sub, trimmed) end
       end
+    else
+      vanish(sub, id)
     end
     redis.call('XACK', ch, 'push', id)
     redis.call('XDEL', ch, id)
     redis.call('ZREM', retry, id)
     redis.call('HDEL', failures, id)
-    for i = 1, names do count(ARGV[at + 4 + i], 1) end
-    moved = moved + 1
+    for i = 1, names do
+      local what = ARGV[at + 4 + i]
+      if found[1] or string.sub(what, 1, 5) ~= 'dead:' then count(what, 1) end
+    end
   end
   at, k = at + 5 + names, k + 4
 end
-return moved
+return vanished()
 `)
 
 // Kill makes dead letters of deliveries that this process owns. BURIED → DEAD.
@@ -64,5 +68,7 @@ func (s *Store) Kill(ctx context.Context, p int, exhausted []medispatcher.Settle
 		k = append(k, s.keys.dead(p, e.Subscription))
 		argv = appendCounts(append(argv, e.Subscription, e.EntryID, e.Attempt, record), e)
 	}
-	return failed("bury for good", deadScript.Run(ctx, s.client, k, argv...).Err())
+	vanished, err := deadScript.Run(ctx, s.client, k, argv...).Result()
+	s.noteVanished(p, vanished)
+	return failed("bury for good", err)
 }

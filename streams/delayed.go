@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,17 +11,18 @@ import (
 // delayedScript moves due messages from the delayed ones back to INCOMING, with
 // their id and time kept, so that the subscriptions of that moment get them.
 //
-// KEYS delayed, delayed:body, incoming. ARGV limit, now in ms.
-// Returns the number moved and the ms until the next one is due (-1: none).
+// KEYS 1–4 counts, 5 delayed, 6 delayed:body, 7 incoming. ARGV limit, now in ms.
+// Returns the number moved, the ms until the next one is due (-1: none) and what vanished: times
+// whose body is not there.
 //
 // Safe to repeat: what was moved is no longer in the set. XADD comes first, so out
 // of memory leaves the message where it is.
-var delayedScript = redis.NewScript(`
+var delayedScript = redis.NewScript(countLua + vanishedLua + `
 local now = tonumber(ARGV[2])
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[1])
 local moved = 0
 for _, id in ipairs(due) do
-  local packed = redis.call('HGET', KEYS[2], id)
+  local packed = redis.call('HGET', KEYS[6], id)
   if packed then
     local fields, at = {}, 1
     while at <= #packed do
@@ -29,15 +31,17 @@ for _, id in ipairs(due) do
       fields[#fields + 1] = string.sub(packed, colon + 1, colon + n)
       at = colon + n + 1
     end
-    redis.call('XADD', KEYS[3], '*', '~released', id, unpack(fields))
+    redis.call('XADD', KEYS[7], '*', '~released', id, unpack(fields))
     moved = moved + 1
+  else
+    vanish('~delayed', id)
   end
-  redis.call('ZREM', KEYS[1], id)
-  redis.call('HDEL', KEYS[2], id)
+  redis.call('ZREM', KEYS[5], id)
+  redis.call('HDEL', KEYS[6], id)
 end
-local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if not next[2] then return {moved, -1} end
-return {moved, math.max(0, tonumber(next[2]) - now)}
+local next = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
+if not next[2] then return {moved, -1, vanished()} end
+return {moved, math.max(0, tonumber(next[2]) - now), vanished()}
 `)
 
 // ReleaseDelayed moves up to limit messages whose delay is over to the incoming
@@ -47,10 +51,14 @@ func (s *Store) ReleaseDelayed(ctx context.Context, p, limit int) (moved int, ne
 	if err != nil {
 		return 0, 0, err
 	}
-	k := []string{s.keys.delayed(p), s.keys.delayedBody(p), s.keys.incoming(p)}
-	res, err := delayedScript.Run(ctx, s.client, k, limit, now.UnixMilli()).Int64Slice()
+	k := append(s.countKeys(p), s.keys.delayed(p), s.keys.delayedBody(p), s.keys.incoming(p))
+	res, err := delayedScript.Run(ctx, s.client, k, limit, now.UnixMilli()).Slice()
+	if err == nil && len(res) != 3 {
+		err = fmt.Errorf("unreadable answer %v", res)
+	}
 	if err != nil {
 		return 0, 0, failed("release delayed messages", err)
 	}
-	return int(res[0]), time.Duration(res[1]) * time.Millisecond, nil
+	s.noteVanished(p, res[2])
+	return toInt(res[0]), time.Duration(toInt(res[1])) * time.Millisecond, nil
 }

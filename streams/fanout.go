@@ -17,7 +17,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = redis.NewScript(countLua + keepLua + fanoutSource)
+var fanoutScript = redis.NewScript(countLua + keepLua + vanishedLua + fanoutSource)
 
 // Entry is an entry of the incoming stream that this process owns.
 type Entry struct {
@@ -52,6 +52,7 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 		Count: int64(count), Block: block,
 	}).Result()
 	if isNoGroup(err) {
+		_ = s.LedgerIncoming(ctx, p, false) // from its beginning; else the next look begins it
 		return nil, s.createGroup(ctx, s.keys.incoming(p), groupFanout)
 	}
 	if err != nil || len(res) == 0 {
@@ -122,7 +123,8 @@ const (
 	RoutedDuplicate   RoutedResult = "duplicate"
 	RoutedQuarantined RoutedResult = "quarantined"
 	RoutedDelayed     RoutedResult = "delayed"
-	RoutedGone        RoutedResult = "gone" // not ours any more: done before, or by another dispatcher
+	RoutedVanished    RoutedResult = "vanished" // deleted by hand before it was moved
+	RoutedGone        RoutedResult = "gone"     // not ours any more: done before, or by another dispatcher
 )
 
 // Fanout moves entries from a partition's incoming stream to where they belong.
@@ -163,10 +165,10 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	if err != nil {
 		return nil, failed("fan-out", err)
 	}
-	return parseRouted(res, routings)
+	return s.parseRouted(p, res, routings)
 }
 
-func parseRouted(res []string, routings []Routing) ([]Routed, error) {
+func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, error) {
 	if len(res) != len(routings) {
 		return nil, fmt.Errorf("redis: fan-out: %d answers for %d entries", len(res), len(routings))
 	}
@@ -183,6 +185,9 @@ func parseRouted(res []string, routings []Routing) ([]Routed, error) {
 			continue
 		}
 		routed[i].Result = RoutedResult(result)
+		if result == string(RoutedVanished) {
+			s.vanished.note(Vanished{Partition: p, From: fromIncoming, Count: 1, First: routings[i].EntryID, Last: routings[i].EntryID})
+		}
 		for at := range strings.FieldsSeq(failedAt) {
 			n, err := strconv.Atoi(at)
 			if err != nil || n < 1 || n > len(routings[i].Subs) {

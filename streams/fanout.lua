@@ -143,7 +143,10 @@ while at <= #ARGV do
   if mine[id] or #redis.call('XPENDING', incoming, 'fanout', id, id, 1, me) > 0 then
     local found = body[id] or redis.call('XRANGE', incoming, id, id)[1]
     local ok = true
-    if found then -- else somebody deleted it by hand: nothing is left to deliver
+    if not found then -- somebody deleted it by hand: nothing is left to deliver
+      result = 'vanished'
+      vanish('~incoming', id)
+    else
       ok, result = pcall(route, id, found[2], time, seen, verb, arg, first, at - 1)
       if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
     end
@@ -154,7 +157,8 @@ end
 
 if #done > 0 then
   redis.call('XACK', incoming, 'fanout', unpack(done))
-  redis.call('XDEL', incoming, unpack(done))
+  redis.call('HINCRBY', KEYS[4], '~moved', redis.call('XDEL', incoming, unpack(done)))
 end
 for what, n in pairs(counts) do count(what, n) end
+vanished()
 return results

@@ -186,7 +186,7 @@ func (w *FanoutWorker) report(entries []Entry, routings []Routing, routed []Rout
 			}
 		case RoutedUnroutable:
 			w.Events.Unroutable(w.Partition, entries[i], w.identified(entries[i], routings[i].Message))
-		case RoutedDuplicate, RoutedGone: // counted by the step
+		case RoutedDuplicate, RoutedVanished, RoutedGone: // counted by the step
 		}
 	}
 	if len(ready) > 0 {

@@ -10,24 +10,39 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Owners lists the consumers of channels of one partition with the number of their
-// pending entries, those with none included. The maps stand in the order of subs.
-func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]map[string]int64, error) {
+// Owners lists the consumers of channels of one partition, in the order of subs. A channel that cannot be
+// looked at, because its key is of a wrong type, has an error of its own.
+func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatcher.Owned, error) {
 	pipe := s.client.Pipeline()
-	cmds := make([]*redis.XInfoConsumersCmd, len(subs))
+	consumers := make([]*redis.XInfoConsumersCmd, len(subs))
 	for i, sub := range subs {
-		cmds[i] = pipe.XInfoConsumers(ctx, s.keys.channel(p, sub), groupPush)
+		consumers[i] = pipe.XInfoConsumers(ctx, s.keys.channel(p, sub), groupPush)
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
-	owners := make([]map[string]int64, len(subs))
-	for i, cmd := range cmds {
-		consumers, err := cmd.Result()
-		if err != nil && !noSuchStream(err) {
-			return nil, failed("list the consumers of "+subs[i], err)
+	owned, lengths := make([]medispatcher.Owned, len(subs)), make([]*redis.IntCmd, len(subs))
+	pipe = s.client.Pipeline()
+	for i, sub := range subs {
+		list, err := consumers[i].Result()
+		switch {
+		case isWrongType(err):
+			owned[i].Err = failed("list the consumers of "+sub, err)
+			continue
+		case err != nil && !noSuchStream(err):
+			return nil, failed("list the consumers of "+sub, err)
+		case err == nil: // without a group there is nothing behind it
+			lengths[i] = pipe.XLen(ctx, s.keys.channel(p, sub))
 		}
-		owners[i] = consumerMap(consumers)
+		owned[i].Pending = consumerMap(list)
 	}
-	return owners, nil
+	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+		return nil, failed("count entries", err)
+	}
+	for i, n := range lengths {
+		if n != nil {
+			owned[i].Length = n.Val()
+		}
+	}
+	return owned, nil
 }
 
 // IncomingOwners is Owners of a partition's incoming stream.
@@ -50,58 +65,66 @@ func consumerMap(list []redis.XInfoConsumer) map[string]int64 {
 // kickScript gives back what a consumer that is gone left behind, due now, the
 // attempt not counted, and removes the consumer once it owns nothing.
 //
-// KEYS channel, retry. ARGV consumer, limit, due time.
-// Returns {entries given back, entries it still owns: 0 or 1 for more}.
+// KEYS 1–4 counts, 5 channel, 6 retry. ARGV consumer, limit, due time.
+// Returns {entries taken from it, entries it still owns: 0 or 1 for more, what vanished of them}.
 //
 // Safe to repeat and to run by several at once: each entry is moved by the one call
 // that finds it with the consumer.
-var kickScript = redis.NewScript(`
-local moved = 0
-for _, e in ipairs(redis.call('XPENDING', KEYS[1], 'push', '-', '+', ARGV[2], ARGV[1])) do
-  redis.call('XCLAIM', KEYS[1], 'push', '~buried', 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')
-  redis.call('ZADD', KEYS[2], ARGV[3], e[1])
+var kickScript = redis.NewScript(countLua + vanishedLua + `
+local ch, moved = KEYS[5], 0
+for _, e in ipairs(redis.call('XPENDING', ch, 'push', '-', '+', ARGV[2], ARGV[1])) do
+  if redis.call('XCLAIM', ch, 'push', '~buried', 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
+    redis.call('ZADD', KEYS[6], ARGV[3], e[1])
+  else
+    redis.call('XACK', ch, 'push', e[1])
+    vanish(sub_of(ch), e[1])
+  end
   moved = moved + 1
 end
-if #redis.call('XPENDING', KEYS[1], 'push', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1} end
-redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'push', ARGV[1])
-return {moved, 0}
+if #redis.call('XPENDING', ch, 'push', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1, vanished()} end
+redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
+return {moved, 0, vanished()}
 `)
 
 // Kick gives back up to limit entries of a consumer that is gone. more tells whether
 // it owns others; when it does not, it is removed from the group.
 func (s *Store) Kick(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
-	k := []string{s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription)}
-	return s.kick(ctx, kickScript, "kick "+c.Subscription, k, consumer, limit, dueNow)
+	k := append(s.countKeys(c.Partition), s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription))
+	return s.kick(ctx, kickScript, "kick "+c.Subscription, c.Partition, k, consumer, limit, dueNow)
 }
 
-func (s *Store) kick(ctx context.Context, script *redis.Script, step string, k []string, args ...any) (moved int, more bool, err error) {
-	res, err := script.Run(ctx, s.client, k, args...).Int64Slice()
+func (s *Store) kick(ctx context.Context, script *redis.Script, step string, p int, k []string, args ...any) (moved int, more bool, err error) {
+	res, err := script.Run(ctx, s.client, k, args...).Slice()
 	if isNoGroup(err) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, failed(step, err)
 	}
-	if len(res) != 2 {
+	if len(res) != 3 {
 		return 0, false, fmt.Errorf("redis: %s: unreadable answer %v", step, res)
 	}
-	return int(res[0]), res[1] != 0, nil
+	s.noteVanished(p, res[2])
+	return toInt(res[0]), toInt(res[1]) != 0, nil
 }
 
 // kickIncomingScript moves what a fan-out consumer that is gone left behind to
 // another consumer, and removes the former once it owns nothing.
 //
-// KEYS incoming. ARGV consumer, limit, new owner.
+// KEYS 1–4 counts, 5 incoming. ARGV consumer, limit, new owner.
 // Returns as kickScript. Safe to repeat.
-var kickIncomingScript = redis.NewScript(`
-local moved = 0
-for _, e in ipairs(redis.call('XPENDING', KEYS[1], 'fanout', '-', '+', ARGV[2], ARGV[1])) do
-  redis.call('XCLAIM', KEYS[1], 'fanout', ARGV[3], 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')
+var kickIncomingScript = redis.NewScript(countLua + vanishedLua + `
+local incoming, moved = KEYS[5], 0
+for _, e in ipairs(redis.call('XPENDING', incoming, 'fanout', '-', '+', ARGV[2], ARGV[1])) do
+  if not redis.call('XCLAIM', incoming, 'fanout', ARGV[3], 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
+    redis.call('XACK', incoming, 'fanout', e[1])
+    vanish('~incoming', e[1])
+  end
   moved = moved + 1
 end
-if #redis.call('XPENDING', KEYS[1], 'fanout', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1} end
-redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'fanout', ARGV[1])
-return {moved, 0}
+if #redis.call('XPENDING', incoming, 'fanout', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1, vanished()} end
+redis.call('XGROUP', 'DELCONSUMER', incoming, 'fanout', ARGV[1])
+return {moved, 0, vanished()}
 `)
 
 // KickIncoming moves up to limit entries of a fan-out consumer that is gone to this
@@ -111,7 +134,7 @@ func (s *Store) KickIncoming(ctx context.Context, p int, consumer string, limit 
 	if adopt {
 		to = s.cfg.ID
 	}
-	return s.kick(ctx, kickIncomingScript, "kick incoming", []string{s.keys.incoming(p)}, consumer, limit, to)
+	return s.kick(ctx, kickIncomingScript, "kick incoming", p, append(s.countKeys(p), s.keys.incoming(p)), consumer, limit, to)
 }
 
 // orphanScript finds entries of ~buried that no due time will ever wake.

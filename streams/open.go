@@ -46,6 +46,7 @@ type Store struct {
 	blocking redis.UniversalClient // has a connection for each blocked read
 
 	clock      *clock
+	vanished   vanishings
 	introduced introduction
 }
 

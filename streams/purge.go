@@ -36,6 +36,7 @@ if redis.call('EXISTS', ch) == 1 then
     redis.call('XDEL', ch, last)
   end
   redis.call('XGROUP', 'CREATE', ch, 'push', '0', 'MKSTREAM')
+  redis.call('HSET', KEYS[4], '~ledger:' .. string.match(ARGV[1], ':(.*)'), 'reset')
 end
 redis.call('UNLINK', KEYS[6], KEYS[7])
 if ready + buried > 0 then count(ARGV[1], ready + buried) end

@@ -10,26 +10,29 @@ import (
 
 // releaseScript gives entries of a consumer back, due now, their attempt not counted.
 //
-// KEYS channel, retry. ARGV consumer, "1" to remove the consumer once it owns nothing, due time, entry ids.
-// Returns the number of entries that were the consumer's.
+// KEYS 1–4 counts, 5 channel, 6 retry. ARGV consumer, "1" to remove the consumer once it owns nothing, due time, entry ids.
+// Returns what vanished.
 //
 // Safe to repeat: an entry that is not the consumer's is left alone. The consumer
 // goes only where this very script sees that it owns nothing, because removing it
 // throws its pending entries away.
-var releaseScript = redis.NewScript(`
-local moved = 0
+var releaseScript = redis.NewScript(countLua + vanishedLua + `
+local ch = KEYS[5]
 for i = 4, #ARGV do
-  local pending = redis.call('XPENDING', KEYS[1], 'push', ARGV[i], ARGV[i], 1, ARGV[1])
+  local pending = redis.call('XPENDING', ch, 'push', ARGV[i], ARGV[i], 1, ARGV[1])
   if pending[1] then
-    redis.call('XCLAIM', KEYS[1], 'push', '~buried', 0, ARGV[i], 'RETRYCOUNT', pending[1][4], 'JUSTID')
-    redis.call('ZADD', KEYS[2], ARGV[3], ARGV[i])
-    moved = moved + 1
+    if redis.call('XCLAIM', ch, 'push', '~buried', 0, ARGV[i], 'RETRYCOUNT', pending[1][4], 'JUSTID')[1] then
+      redis.call('ZADD', KEYS[6], ARGV[3], ARGV[i])
+    else
+      redis.call('XACK', ch, 'push', ARGV[i])
+      vanish(sub_of(ch), ARGV[i])
+    end
   end
 end
-if ARGV[2] == '1' and #redis.call('XPENDING', KEYS[1], 'push', '-', '+', 1, ARGV[1]) == 0 then
-  redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'push', ARGV[1])
+if ARGV[2] == '1' and #redis.call('XPENDING', ch, 'push', '-', '+', 1, ARGV[1]) == 0 then
+  redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
 end
-return moved
+return vanished()
 `)
 
 // Release gives entries of this process back to be taken by anyone at once, the
@@ -40,8 +43,9 @@ func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []
 	for _, id := range entryIDs {
 		argv = append(argv, id)
 	}
-	k := []string{s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription)}
-	err := releaseScript.Run(ctx, s.client, k, argv...).Err()
+	k := append(s.countKeys(c.Partition), s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription))
+	vanished, err := releaseScript.Run(ctx, s.client, k, argv...).Result()
+	s.noteVanished(c.Partition, vanished)
 	if isNoGroup(err) {
 		return nil // the channel was purged: nothing is owned
 	}

@@ -17,28 +17,34 @@ import (
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
 // ARGV consumer, now in ms, then for each entry: number of its channel in KEYS, entry id, number of the attempt
 // that ended, delay in ms, failure record ("": none), n, n names of its counts.
-// Returns the number of entries that were the consumer's.
+// Returns what vanished.
 //
 // Safe to repeat: an entry that is not the consumer's is left alone, and so is one with
 // another attempt under way, which the consumer itself took since. XCLAIM comes
 // first: it is allowed out of memory, and so is then all that follows.
-var retryScript = redis.NewScript(countLua + `
-local me, now, at, moved = ARGV[1], tonumber(ARGV[2]), 3, 0
+var retryScript = redis.NewScript(countLua + vanishedLua + `
+local me, at = ARGV[1], 3
+local now = tonumber(ARGV[2])
 while at <= #ARGV do
   local k, id = tonumber(ARGV[at]), ARGV[at + 1]
   local attempt, delay, record = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
   local names = tonumber(ARGV[at + 5])
   local pending = redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me)[1]
   if pending and math.max(1, pending[4]) == attempt then
-    redis.call('XCLAIM', KEYS[k], 'push', '~buried', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
-    redis.call('ZADD', KEYS[k + 1], now + delay, id)
-    if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
+    local claimed = redis.call('XCLAIM', KEYS[k], 'push', '~buried', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
+    if claimed[1] then -- Redis 6.2 does not look into the stream: there dueScript notices
+      redis.call('ZADD', KEYS[k + 1], now + delay, id)
+      if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
+    else
+      redis.call('XACK', KEYS[k], 'push', id)
+      redis.call('HDEL', KEYS[k + 2], id)
+      vanish(sub_of(KEYS[k]), id)
+    end
     for i = 1, names do count(ARGV[at + 5 + i], 1) end
-    moved = moved + 1
   end
   at = at + 6 + names
 end
-return moved
+return vanished()
 `)
 
 // Retry leaves deliveries that this process owns to their next attempt, which is
@@ -55,7 +61,9 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 		argv = append(argv, place[f.Subscription], f.EntryID, f.Attempt, max(0, f.Delay.Milliseconds()), record)
 		argv = appendCounts(argv, f)
 	}
-	return failed("bury", retryScript.Run(ctx, s.client, k, argv...).Err())
+	vanished, err := retryScript.Run(ctx, s.client, k, argv...).Result()
+	s.noteVanished(p, vanished)
+	return failed("bury", err)
 }
 
 func encodeFailure(f *medispatcher.Failure) (string, error) {
@@ -81,18 +89,21 @@ func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, p
 
 // dueScript takes messages whose next attempt is due.
 //
-// KEYS channel, retry, failures for each subscription.
+// KEYS 1–4 counts, then channel, retry, failures for each subscription.
 // ARGV consumer, now in ms, then the limit of each subscription.
 // Returns for each subscription {ms until the next one is due (-1: none),
-// {id, attempt, record, {field, value, …}}…}.
+// {id, attempt, record, {field, value, …}}…}, and at the end what vanished.
 //
 // Safe to repeat: an entry is taken only from ~buried, so each is taken once.
 // What a lost reply hides is pending for the consumer, where Mine finds it.
-var dueScript = redis.NewScript(`
+//
+// The due time of an entry that is not ~buried's is dropped. If the entry is in the stream, it is READY again, since
+// its group was made anew, or healing finds it; if it is in nobody's pending list either, it vanished.
+var dueScript = redis.NewScript(countLua + vanishedLua + `
 local now = tonumber(ARGV[2])
 local out = {}
 for i = 3, #ARGV do
-  local ch, retry, failures = KEYS[3 * i - 8], KEYS[3 * i - 7], KEYS[3 * i - 6]
+  local ch, retry, failures = KEYS[3 * i - 4], KEYS[3 * i - 3], KEYS[3 * i - 2]
   local taken = {-1}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
     local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '~buried')
@@ -102,10 +113,14 @@ for i = 3, #ARGV do
       local claimed = redis.call('XCLAIM', ch, 'push', ARGV[1], 0, id, 'RETRYCOUNT', n)
       if claimed[1] and claimed[1][2] then
         taken[#taken + 1] = {id, n, redis.call('HGET', failures, id) or '', claimed[1][2]}
-      else -- deleted by hand: nothing is left to deliver
+      else
         redis.call('XACK', ch, 'push', id)
         redis.call('HDEL', failures, id)
+        vanish(sub_of(ch), id)
       end
+    elseif not redis.pcall('XPENDING', ch, 'push', id, id, 1)[1] and not redis.call('XRANGE', ch, id, id)[1] then
+      redis.call('HDEL', failures, id)
+      vanish(sub_of(ch), id)
     end
     redis.call('ZREM', retry, id)
   end
@@ -113,6 +128,7 @@ for i = 3, #ARGV do
   if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
   out[#out + 1] = taken
 end
+out[#out + 1] = vanished()
 return out
 `)
 
@@ -120,7 +136,7 @@ return out
 // by this process. All wants are of partition p. next tells for each want how long it
 // is until there is more, negative for nothing more.
 func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
-	k, argv := make([]string, 0, 3*len(wants)), []any{s.cfg.ID, s.now().UnixMilli()}
+	k, argv := s.countKeys(p), []any{s.cfg.ID, s.now().UnixMilli()}
 	for _, w := range wants {
 		k = append(k, s.keys.channels(p, []string{w.Subscription})...)
 		argv = append(argv, w.Max)
@@ -129,9 +145,13 @@ func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due 
 	if err != nil {
 		return nil, nil, failed("take due messages", err)
 	}
-	for i, r := range res {
+	if len(res) != len(wants)+1 {
+		return nil, nil, fmt.Errorf("redis: take due messages: %d answers for %d channels", len(res), len(wants))
+	}
+	s.noteVanished(p, res[len(wants)])
+	for i, r := range res[:len(wants)] {
 		taken, _ := r.([]any)
-		if len(taken) == 0 || i >= len(wants) {
+		if len(taken) == 0 {
 			return nil, nil, fmt.Errorf("redis: take due messages: unreadable answer %T", r)
 		}
 		ms, _ := taken[0].(int64)

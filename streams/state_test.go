@@ -448,6 +448,39 @@ func arrows() []arrow {
 			want: "#quarantine_purged=1",
 		},
 		{
+			name: "BURIED, retrying, owned by nobody, to ~buried", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				id := sc.buried(t)
+				check(t, sc.store.Retry(sc.ctx, 0, settlement(id, medispatcher.Failed)))
+				check(t, sc.Client.XAck(sc.ctx, "medis:{0}:ch:s", "push", id).Err())
+				return id
+			},
+			step: func(sc *scene, id string) error { return second(sc.store.Unowned(sc.ctx, channelOf(id), false)) },
+			want: "#failed:s=1, #received:a.b=1, #unowned:s=1, ch:s=1 ~buried:1, failures:s=1, retry:s=1",
+		},
+		{
+			name: "BURIED, owned by nobody, to ~buried", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				id := sc.buried(t)
+				check(t, sc.Client.XGroupDelConsumer(sc.ctx, "medis:{0}:ch:s", "push", "me").Err())
+				return id
+			},
+			step: func(sc *scene, id string) error { return second(sc.store.Unowned(sc.ctx, channelOf(id), false)) },
+			want: "#received:a.b=1, #unowned:s=1, ch:s=1 ~buried:1, retry:s=1",
+		},
+		{
+			name: "INCOMING, owned by nobody, to mine", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				id := sc.incoming(t, "topic", "a.b", "body", "x")
+				check(t, sc.Client.XAck(sc.ctx, "medis:{0}:incoming", "fanout", id).Err())
+				return id
+			},
+			step: func(sc *scene, id string) error {
+				return second(sc.store.UnownedIncoming(sc.ctx, 0, true, id == "0-1"))
+			},
+			want: "#unowned:~incoming=1, incoming=1 me:1",
+		},
+		{
 			name: "recover list to in hand", command: "evalsha", before: parked("one", "two"),
 			step: func(sc *scene, list string) error {
 				return second(streams.NewRecoverLists(sc.store).Take(sc.ctx, list, 10, 1000))
@@ -551,6 +584,8 @@ func subOf(id string) string {
 	}
 	return "s"
 }
+
+func channelOf(id string) medispatcher.Channel { return medispatcher.Channel{Subscription: subOf(id)} }
 
 func goOn(_, _ int64) bool { return true }
 

@@ -51,7 +51,7 @@ end
 `
 
 // subscriptionCounts are what is counted of a subscription; the totals forget them when it is removed.
-var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released", "retried", "replayed", "purged", "trimmed", "panicked"}
+var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released", "retried", "replayed", "purged", "trimmed", "panicked", "vanished", "unowned", "~ledger", "~early"}
 
 // countKeys are the hashes that a step counts in now, by the shared clock: dispatchers whose clocks
 // differ count in the same seconds.

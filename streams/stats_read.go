@@ -152,7 +152,7 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 			return nil, failed("read counts", err)
 		}
 		for what, n := range h {
-			if !strings.HasSuffix(what, ":") && !strings.HasPrefix(what, "~") { // sums, and bytes of names
+			if !strings.HasSuffix(what, ":") && !strings.HasPrefix(what, "~") { // sums, bytes of names, and accounts
 				v, _ := strconv.ParseInt(n, 10, 64)
 				sums[what] += v
 			}

@@ -19,6 +19,7 @@ func (s *Store) Stats(ctx context.Context, subs, topics []string) (medispatcher.
 		"quarantined": &st.Sums.Quarantined, "unrouted_lost": &st.Sums.UnroutedLost, "quarantine_lost": &st.Sums.QuarantineLost,
 		"sent:": &st.Sums.Sent, "failed:": &st.Sums.Failed,
 		"retried:": &st.Sums.Retried, "dead:": &st.Sums.Dead, "dropped:": &st.Sums.Dropped,
+		"vanished:": &st.Sums.Vanished, "unowned:": &st.Sums.Unowned,
 	}
 	for i, topic := range topics {
 		t := &st.Topics[i]

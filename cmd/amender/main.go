@@ -36,10 +36,10 @@ const (
 // atMost bounds the whole job. It listens for up to half an hour where MEDIS_DEAD_AFTER is an hour.
 const atMost = 40 * time.Minute
 
-const usage = `amender gives back what crashed dispatchers left behind: messages that were read,
-are not settled, and belong to no living dispatcher. What a living one has in
-flight is never touched: before it takes anything, it listens for half the dead-after
-limit whether the owner is heard. Running dispatchers do the same by themselves.
+const usage = `amender gives back what crashed dispatchers, and commands typed by hand, left behind:
+messages that were read, are not settled, and belong to no living dispatcher. What a
+living one has in flight is never touched: before it takes anything, it listens for half the
+dead-after limit whether the owner is heard. Running dispatchers do the same by themselves.
 
 Usage:
   amender [-f FILE.env] [--dry-run] [--sub ID] [--force] [--json]
@@ -136,7 +136,11 @@ func amend(ctx context.Context, cfg config, o amender.Options, sub string) (amen
 		}
 		o.Subs, o.Incoming = []string{sub}, false
 	}
-	return amender.Run(ctx, store, o)
+	report, err := amender.Run(ctx, store, o)
+	for _, v := range store.TakeVanished() {
+		report.Vanished += v.Count
+	}
+	return report, err
 }
 
 func loadConfig(environ []string, file string) (cfg config, err error) {
@@ -182,8 +186,11 @@ func table(w io.Writer, report amender.Report, dryRun bool) {
 	if report.Kicked() == 1 {
 		messages = "message"
 	}
+	if report.Vanished > 0 {
+		_, _ = fmt.Fprintf(w, "Taken out of Redis by hand, and lost: %d.\n", report.Vanished)
+	}
 	if len(report.Rows) == 0 {
-		_, _ = fmt.Fprintln(w, "Nothing to amend: every message in flight belongs to a living dispatcher.")
+		_, _ = fmt.Fprintln(w, "Nothing to amend: every message that was read belongs to a living dispatcher, or waits.")
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
@@ -195,6 +202,9 @@ func table(w io.Writer, report amender.Report, dryRun bool) {
 		}
 		if owner == "" {
 			owner = "(waiting)"
+		}
+		if owner == amender.Nobody {
+			owner = "(nobody)"
 		}
 		note := ""
 		if row.Error != "" {

@@ -1,0 +1,97 @@
+package streams
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// Where messages vanish from that have no subscription.
+const (
+	fromIncoming = "~incoming"
+	fromDelayed  = "~delayed"
+)
+
+// vanishedLua comes behind countLua in a script that may find an entry gone which a command typed by hand took
+// out: XDEL, XTRIM, DEL. What vanished is counted in the step that notices it, and told once for each place.
+const vanishedLua = `
+local places, place_of = {}, {}
+local function vanish(from, id)
+  local at = place_of[from]
+  if not at then
+    at = {from, 0, id, id}
+    place_of[from], places[#places + 1] = at, at
+  end
+  at[2], at[4] = at[2] + 1, id
+end
+local function sub_of(channel) return string.match(channel, '}:ch:(.*)$') end
+-- vanished counts them, but for those that the ledger counted before. It returns {from, how many
+-- were counted now, first id, last id} for each place.
+local function vanished()
+  for _, at in ipairs(places) do
+    local early = tonumber(redis.call('HGET', KEYS[4], '~early:' .. at[1]) or 0)
+    local known = math.min(at[2], early)
+    at[2] = at[2] - known
+    if known > 0 then redis.call('HINCRBY', KEYS[4], '~early:' .. at[1], -known) end
+    if at[2] > 0 then count('vanished:' .. at[1], at[2]) end
+  end
+  return places
+end
+`
+
+// Vanished is messages that somebody took out of Redis by hand before they were settled.
+type Vanished struct {
+	Partition int
+	From      string // a subscription, "~incoming" or "~delayed"
+	Count     int64
+	// First and Last are ids of entries: the first and the last that this process noticed. Empty where
+	// only the number is known.
+	First, Last string
+}
+
+// vanishings are what the steps of this process noticed, one line for each place, until somebody takes them.
+type vanishings struct {
+	mu   sync.Mutex
+	list []Vanished
+}
+
+func (v *vanishings) note(n Vanished) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i := range v.list {
+		if at := &v.list[i]; at.Partition == n.Partition && at.From == n.From {
+			at.Count += n.Count
+			at.First, at.Last = cmp.Or(at.First, n.First), cmp.Or(n.Last, at.Last)
+			return
+		}
+	}
+	v.list = append(v.list, n)
+}
+
+// TakeVanished returns what this process noticed since the last call: the subscriptions' first.
+func (s *Store) TakeVanished() []Vanished {
+	s.vanished.mu.Lock()
+	list := s.vanished.list
+	s.vanished.list = nil
+	s.vanished.mu.Unlock()
+	slices.SortFunc(list, func(a, b Vanished) int {
+		return cmp.Or(-cmp.Compare(a.From, b.From), cmp.Compare(a.Partition, b.Partition))
+	})
+	return list
+}
+
+// noteVanished notes what the function vanished of a script returned.
+func (s *Store) noteVanished(p int, answer any) {
+	list, _ := answer.([]any)
+	for _, raw := range list {
+		if at, _ := raw.([]any); len(at) == 4 {
+			n := Vanished{Partition: p, Count: int64(toInt(at[1]))}
+			n.From, _ = at[0].(string)
+			n.First, _ = at[2].(string)
+			n.Last, _ = at[3].(string)
+			if n.Count > 0 {
+				s.vanished.note(n)
+			}
+		}
+	}
+}
