@@ -112,6 +112,8 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 		{AreaMessages, "due times", d.examineDueTimes},
 		{AreaMessages, "failure records", d.examineFailures},
 		{AreaMessages, "delayed", d.examineDelayed},
+		{AreaMessages, "unowned", d.examineUnowned},
+		{AreaMessages, "vanished", d.examineVanished},
 		{AreaDispatchers, "running", d.examineRunning},
 	})
 	return d.x, err

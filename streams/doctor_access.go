@@ -57,7 +57,7 @@ func (d *doctor) neededCommands() [][]any {
 	return [][]any{
 		{"XADD", in, "*", "topic", "a"}, {"XREADGROUP", "GROUP", groupPush, "a", "STREAMS", ch, ">"}, {"XACK", ch, groupPush, "0-1"},
 		{"XDEL", ch, "0-1"}, {"XTRIM", ch, "MAXLEN", "1"}, {"XLEN", ch}, {"XRANGE", ch, "-", "+"}, {"XREVRANGE", ch, "+", "-"}, {"XPENDING", ch, groupPush},
-		{"XCLAIM", ch, groupPush, "a", "0", "0-1"}, {"XGROUP", "CREATE", ch, groupPush, "0"}, {"XGROUP", "DELCONSUMER", ch, groupPush, "a"},
+		{"XCLAIM", ch, groupPush, "a", "0", "0-1"}, {"XGROUP", "CREATE", ch, groupPush, "0"}, {"XGROUP", "DELCONSUMER", ch, groupPush, "a"}, {"XGROUP", "SETID", ch, groupPush, "0"},
 		{"XINFO", "CONSUMERS", ch, groupPush}, {"XINFO", "STREAM", ch},
 		{"ZADD", retry, "1", "a"}, {"ZREM", retry, "a"}, {"ZCARD", retry}, {"ZSCORE", retry, "a"}, {"ZMSCORE", retry, "a"},
 		{"ZRANGE", retry, "0", "1"}, {"ZREVRANGE", retry, "0", "1"}, {"ZRANGEBYSCORE", retry, "0", "1"},

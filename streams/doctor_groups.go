@@ -100,7 +100,7 @@ func (d *doctor) judgeDeleted(ctx context.Context) error {
 	}
 	if gone > 0 {
 		d.add(AreaMessages, "deleted by hand", LevelWarning, "at least "+entries(gone)+" pending and not in the stream any more: "+some(places),
-			"these messages are lost (XDEL, XTRIM); dispatchers clear what is left of them when it is due")
+			"these messages are lost (XDEL, XTRIM); dispatchers clear what is left of them, and count them, when it is due")
 	}
 	return nil
 }

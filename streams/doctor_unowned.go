@@ -1,0 +1,101 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// examineUnowned finds entries that a group has behind it and that are in nobody's pending list.
+func (d *doctor) examineUnowned(ctx context.Context) error {
+	var n int64
+	var in []string
+	look := func(k []string, group, name string, entries int64) error {
+		found, err := d.unownedIn(ctx, k, group, entries)
+		if n += found; found > 0 {
+			in = append(in, name)
+		}
+		return err
+	}
+	for _, h := range d.heads {
+		if h.within && h.length > 0 && !h.noGroup {
+			if err := look([]string{d.keys.incoming(h.p)}, groupFanout, inPartition(kindIncoming, h.p), h.length); err != nil {
+				return err
+			}
+		}
+	}
+	units := slices.Clone(d.units)
+	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.pending, b.pending) })
+	for _, u := range units {
+		if u.length > 0 && !u.noGroup && d.served(u) {
+			if err := look(d.keys.channels(u.p, []string{u.sub}), groupPush, u.String(), u.length); err != nil {
+				return err
+			}
+		}
+	}
+	if n > 0 {
+		d.note("unowned", LevelProblem, count(n, "message")+" that nobody owns and nothing would deliver: "+some(in),
+			"a command typed by hand took them from their owner (XACK, XGROUP); give them back with amender; living dispatchers do it once a minute")
+	} else {
+		d.note("unowned", LevelOK, "every message that was read has an owner", "")
+	}
+	return nil
+}
+
+// unownedIn counts them in one stream, as healing does, and changes nothing.
+func (d *doctor) unownedIn(ctx context.Context, k []string, group string, entries int64) (found int64, err error) {
+	done := 0
+	for place := "0-0"; place != ""; done += kickBatch {
+		if d.take(kickBatch, done) == 0 {
+			d.skipped += max(0, int(entries)-done)
+			return found, nil
+		}
+		n, next, err := d.unownedStep(ctx, append(d.countKeys(0), k...), place, group, "", "", 0, true)
+		found += int64(n)
+		if noSuchStream(err) || isWrongType(err) {
+			return found, nil // it went meanwhile, or the types of keys tell
+		}
+		if err != nil {
+			return found, failed("look for what nobody owns", err)
+		}
+		place = next
+	}
+	return found, nil
+}
+
+// examineVanished tells what dispatchers found gone within a day.
+func (d *doctor) examineVanished(ctx context.Context) error {
+	var fields []string
+	for p := range d.cfg.Partitions {
+		it := d.client.HScan(ctx, d.keys.statsTotal(p), 0, "vanished:?*", doctorPage).Iterator()
+		for it.Next(ctx) {
+			if !slices.Contains(fields, it.Val()) {
+				fields = append(fields, it.Val())
+			}
+			it.Next(ctx) // its value
+		}
+		if err := it.Err(); err != nil && !isWrongType(err) {
+			return failed("read what vanished", err)
+		}
+	}
+	windows, err := d.Windows(ctx, fields)
+	if err != nil {
+		return err
+	}
+	var sum int64
+	var from []string
+	for field, w := range windows {
+		if sum += w.Day; w.Day > 0 {
+			from = append(from, fmt.Sprintf("%s (%d)", strings.TrimPrefix(field, "vanished:"), w.Day))
+		}
+	}
+	if sum == 0 {
+		d.ok(AreaMessages, "vanished", "dispatchers found nothing gone within a day")
+		return nil
+	}
+	d.add(AreaMessages, "vanished", LevelWarning, "taken out of Redis by hand within a day, and lost: "+count(sum, "message")+", from "+some(from),
+		"find who typed XDEL, XTRIM or DEL, or which producer trims (XADD with MAXLEN); the dispatchers' logs name the entries")
+	return nil
+}
