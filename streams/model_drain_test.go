@@ -24,6 +24,12 @@ func (w *world) drain() {
 		Force: w.Mini == nil, // its clock cannot be set
 	})
 	w.ok(err)
+	for _, c := range w.copies {
+		w.regained(c)
+	}
+	for _, m := range w.arrivals {
+		w.adopted(m, z.id)
+	}
 	for round := 0; w.honestRound(z); round++ {
 		w.require(round < 100, "z never comes to an end")
 	}

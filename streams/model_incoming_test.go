@@ -101,7 +101,7 @@ func (w *world) fanout(t *rapid.T) {
 func (w *world) queued(p int, owner string) []*arrival {
 	var list []*arrival
 	for _, m := range w.arrivals {
-		if m.p == p && m.where == placeIncoming && m.owner == owner {
+		if m.p == p && m.where == placeIncoming && m.owner == owner && !m.unowned {
 			if m.entry == "" { // just released
 				m.entry = w.look().places[m.name()].entry
 			}

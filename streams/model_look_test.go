@@ -55,6 +55,7 @@ type arrival struct {
 	delay    int64  // ms
 	first    string // id of its first entry
 	released bool   // it comes from the delayed messages
+	unowned  bool   // the group has it behind it, and nobody owns it
 	result   string // of its fan-out
 }
 
@@ -72,9 +73,11 @@ func (m *arrival) messageID() string {
 type copyOf struct {
 	place
 	medispatcher.Channel
-	m      *arrival
-	failed bool // it has a failure record
-	end    string
+	m       *arrival
+	failed  bool // it has a failure record
+	tried   int  // attempts that its failure record tells of
+	unowned bool // the group has it behind it, and nobody owns it
+	end     string
 }
 
 func (c *copyOf) name() string { return c.m.name() + " of " + c.Subscription }
@@ -148,7 +151,7 @@ func (w *world) look() *sight {
 		w.ok(total.Err())
 		for what, n := range total.Val() {
 			if strings.HasPrefix(what, "~") {
-				continue // bytes of names
+				continue // bytes of names, and accounts
 			}
 			v, err := strconv.ParseInt(n, 10, 64)
 			w.ok(err)

@@ -13,7 +13,7 @@ import (
 // operator: somebody purges dead letters, or removes by hand what is repaired.
 func (w *world) operator(t *rapid.T) {
 	d := w.one(t)
-	verb := rapid.SampledFrom([]string{"replay", "replay", "replay", "purge", "purge channel", "destroy", "destroy incoming", "forget due times", "remove consumer", "discard"}).Draw(t, "operator")
+	verb := rapid.SampledFrom([]string{"replay", "replay", "replay", "purge", "purge channel", "destroy", "destroy incoming", "forget due times", "remove consumer", "discard", "type", "type", "type"}).Draw(t, "operator")
 	ch := w.channel(t, func(c *copyOf) bool {
 		return c.pending() && verb != "replay" && verb != "purge" || c.where == placeDead
 	})
@@ -29,8 +29,8 @@ func (w *world) operator(t *rapid.T) {
 			w.ok(w.Client.XGroupDestroy(w.ctx, key, "push").Err())
 			delete(w.groups, key)
 			w.remade[key] = true
-			for _, c := range w.copiesAt(ch, (*copyOf).pending) {
-				c.place = place{where: placeReady, entry: c.entry}
+			for _, c := range w.copiesAt(ch, func(c *copyOf) bool { return c.pending() || c.unowned }) {
+				c.place, c.unowned = place{where: placeReady, entry: c.entry}, false
 			}
 		}
 	case "destroy incoming":
@@ -41,7 +41,7 @@ func (w *world) operator(t *rapid.T) {
 			delete(w.groups, key)
 			for _, m := range w.arrivals {
 				if m.p == ch.Partition && m.where == placeIncoming {
-					m.owner = ""
+					m.owner, m.unowned = "", false
 				}
 			}
 		}
@@ -58,6 +58,8 @@ func (w *world) operator(t *rapid.T) {
 			w.say("%s is removed from the group of %s of %d", dead, ch.Subscription, ch.Partition)
 			w.ok(w.Client.XGroupDelConsumer(w.ctx, key, "push", dead).Err())
 		}
+	case "type":
+		w.typed(t, ch)
 	case "discard":
 		w.discard(t, d, ch.Subscription)
 	}
@@ -125,7 +127,7 @@ func (w *world) purge(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
 	}, "evalsha")
 	if r.effect {
 		for _, c := range dead[:n] {
-			c.place, c.end = place{where: placeDeleted}, "purged"
+			c.place, c.end, c.unowned = place{where: placeDeleted}, "purged", false
 			w.count("purged:" + ch.Subscription)
 		}
 	}
@@ -157,7 +159,7 @@ func (w *world) purgeChannel(d *dispatcher, sub string) {
 		default:
 			continue
 		}
-		c.place, c.end = place{where: placeDeleted}, "purged"
+		c.place, c.end, c.unowned = place{where: placeDeleted}, "purged", false
 		w.count("purged:" + sub)
 	}
 	gotReady, gotBuried, err := d.store.Purge(w.ctx, sub)
@@ -170,7 +172,7 @@ func (w *world) discard(_ *rapid.T, d *dispatcher, sub string) {
 	w.ok(second(d.store.Discard(w.ctx, sub, true)))
 	for _, c := range w.copies {
 		if c.Subscription == sub && c.where != placeDeleted {
-			c.place, c.end = place{where: placeDeleted}, "purged"
+			c.place, c.end, c.unowned = place{where: placeDeleted}, "purged", false
 			w.count("purged:" + sub)
 		}
 	}

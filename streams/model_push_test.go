@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-func isReady(c *copyOf) bool    { return c.where == placeReady }
+func isReady(c *copyOf) bool    { return c.where == placeReady && !c.unowned }
 func isBuried(c *copyOf) bool   { return c.where == placeBuried }
 func isRetrying(c *copyOf) bool { return c.where == placeRetrying }
 
@@ -38,7 +38,7 @@ func (w *world) read(t *rapid.T) {
 			missing = append(missing, channelKey(p, sub))
 			continue
 		}
-		ready := w.copiesAt(ch, func(c *copyOf) bool { return c.where == placeReady })
+		ready := w.copiesAt(ch, isReady)
 		taken = append(taken, ready[:min(most, len(ready))]...)
 	}
 	var got []medispatcher.Delivery
@@ -227,7 +227,7 @@ func (w *world) settleBatch(t *rapid.T, d *dispatcher, batch []*inHand) {
 	}
 }
 
-// ended is what a settlement makes of a copy: 1 if it was pending.
+// ended is what a settlement makes of a copy: 1 if it was there.
 func (w *world) ended(d *dispatcher, h *inHand) int64 {
 	c := w.copyWith(h.Channel, h.EntryID)
 	if c == nil {
@@ -235,13 +235,9 @@ func (w *world) ended(d *dispatcher, h *inHand) int64 {
 	}
 	outcome := h.out.Outcome
 	if outcome == medispatcher.Sent || outcome == medispatcher.Dropped {
-		var n int64
-		if c.pending() {
-			n = 1
-			w.countOutcome(h.out)
-		}
-		c.place, c.end = place{where: placeDeleted}, outcome.String()
-		return n
+		w.countOutcome(h.out)
+		c.place, c.end, c.unowned = place{where: placeDeleted}, outcome.String(), false
+		return 1
 	}
 	if c.where != placeBuried || c.owner != d.id {
 		return 0 // somebody else's by now
@@ -254,7 +250,7 @@ func (w *world) ended(d *dispatcher, h *inHand) int64 {
 		// that others gave back and finished long ago.
 	case outcome == medispatcher.Failed:
 		c.place = place{where: placeRetrying, attempt: c.attempt + 1, due: w.now + h.out.Delay.Milliseconds(), entry: c.entry}
-		c.failed = true
+		c.failed, c.tried = true, h.Attempt
 		w.countOutcome(h.out)
 	case outcome == medispatcher.Exhausted:
 		c.place, c.failed = place{where: placeDead}, false

@@ -39,13 +39,15 @@ func (w *world) owned() (list []*copyOf) {
 // repair: a dispatcher ends, entries without a due time are healed, dispatchers give
 // back what they own without knowing, or kick one that owns nothing.
 func (w *world) repair(t *rapid.T) {
-	switch rapid.SampledFrom([]string{"end", "kick incoming", "reconcile", "heal", "kick"}).Draw(t, "repair") {
+	switch rapid.SampledFrom([]string{"end", "kick incoming", "reconcile", "heal", "kick", "unowned", "unowned"}).Draw(t, "repair") {
 	case "end":
 		w.end(t)
 	case "kick incoming":
 		w.kickIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
 	case "heal":
 		w.heal(t, w.one(t), w.channel(t, func(c *copyOf) bool { return c.where == placeRetrying && c.due == 0 }))
+	case "unowned":
+		w.giveBackUnowned(t, w.one(t))
 	case "reconcile":
 		d := w.one(t)
 		w.reconcile(t, d, w.channel(t, func(c *copyOf) bool { return c.where == placeBuried && c.owner == d.id }))

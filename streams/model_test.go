@@ -139,6 +139,7 @@ func (l *lab) loadScripts() {
 		third(s.Kick(l.ctx, c, "nobody", 1)),
 		third(s.KickIncoming(l.ctx, 0, "nobody", 1, true)),
 		second(s.Orphans(l.ctx, c, false, false)),
+		second(s.Unowned(l.ctx, c, true)),
 	} {
 		check(l.t, err)
 	}
