@@ -90,7 +90,9 @@ func printStats(w io.Writer, st medispatcher.Stats) error {
 	for _, c := range []struct {
 		what string
 		n    medispatcher.Windows
-	}{{"duplicate", st.Sums.Duplicate}, {"quarantined", st.Sums.Quarantined}, {"unrouted_lost", st.Sums.UnroutedLost}, {"quarantine_lost", st.Sums.QuarantineLost}} {
+	}{{"duplicate", st.Sums.Duplicate}, {"quarantined", st.Sums.Quarantined}, {"unrouted_lost", st.Sums.UnroutedLost}, {"quarantine_lost", st.Sums.QuarantineLost},
+		{"vanished", st.Sums.Vanished}, {"unowned", st.Sums.Unowned},
+	} {
 		if c.n.Total > 0 {
 			topics.add(slices.Concat([]string{"(any)", c.what}, row(c.n))...)
 		}

@@ -265,6 +265,7 @@ func (d *daemon) handler() http.Handler {
 
 // applyChanges hands every change of the subscriptions to the scheduler.
 func (d *daemon) applyChanges(ctx context.Context) error {
+	var before map[string]medispatcher.Subscription
 	for {
 		select {
 		case <-ctx.Done():
@@ -275,6 +276,8 @@ func (d *daemon) applyChanges(ctx context.Context) error {
 			d.scheduler.Apply(subs)
 			d.checkFiles(subs)
 			d.log.Info("subscriptions in force", "count", len(subs), "revision", d.registry.Snapshot().Revision)
+			d.beginLedgers(ctx, added(before, subs))
+			before = subs
 		}
 	}
 }

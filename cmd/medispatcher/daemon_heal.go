@@ -16,9 +16,11 @@ var _ amender.Store = (*streams.Store)(nil)
 const (
 	// healChecks is how often the list of dispatchers is looked at within the dead-after limit.
 	healChecks = 20
-	// healAll is the time between looks at every channel, for entries whose owner nobody
-	// remembers: it was forgotten, or Redis lost the list.
+	// healAll is the most time between looks at every channel, for entries whose owner nobody
+	// remembers, and for those that have none: Redis lost the list, or somebody typed a command.
 	healAll = time.Minute
+	// healAllLimits is that time in dead-after limits: who sets a short one wants to be healed soon.
+	healAllLimits = 6
 )
 
 // heal gives back what dead dispatchers left behind. Every dispatcher does; the steps
@@ -26,13 +28,19 @@ const (
 func (d *daemon) heal(ctx context.Context) error {
 	tick := time.NewTicker(max(d.cfg.DeadAfter/healChecks, 50*time.Millisecond))
 	defer tick.Stop()
-	var lastAll time.Time
+	defer d.tellVanished()
+	var lastAll, lastLedger, toldVanished time.Time
+	every := min(healAll, healAllLimits*d.cfg.DeadAfter)
 	still := silences{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+		if time.Since(toldVanished) >= vanishedEvery {
+			d.tellVanished()
+			toldVanished = time.Now()
 		}
 		if !d.hearing.mayJudge(time.Now(), d.cfg.Heartbeat, d.cfg.DeadAfter) {
 			clear(still)
@@ -54,7 +62,7 @@ func (d *daemon) heal(ctx context.Context) error {
 			d.hearing.gap(time.Now())
 			continue
 		}
-		if len(dead) == 0 && time.Since(lastAll) < healAll {
+		if len(dead) == 0 && time.Since(lastAll) < every {
 			continue
 		}
 		if len(dead) > 0 && !medispatcher.Sleep(ctx, rand.N(100*time.Millisecond)) { // the others come to it as well
@@ -62,6 +70,10 @@ func (d *daemon) heal(ctx context.Context) error {
 		}
 		lastAll = time.Now()
 		d.amend(ctx, dead)
+		if time.Since(lastLedger) >= every { // what cannot be healed is tried again at once
+			lastLedger = time.Now()
+			d.lookForVanished(ctx, all)
+		}
 	}
 }
 
@@ -74,10 +86,7 @@ func (d *daemon) amend(ctx context.Context, dead []medispatcher.Dispatcher) {
 	report, err := amender.Run(ctx, d.store, amender.Options{
 		Partitions: d.cfg.Partitions, Subs: snapshot.IDs(), Incoming: true, Adopt: d.info.ID, Dead: dead,
 	})
-	for _, row := range report.Rows {
-		d.log.Warn("given back what a dead dispatcher owned", "partition", row.Partition,
-			"subscription", row.Subscription, "owner", row.Owner, "count", row.Kicked)
-	}
+	d.tellGivenBack(report.Rows)
 	if report.Kicked() > 0 {
 		d.scheduler.Sweep()
 		for _, w := range d.fanouts {

@@ -67,7 +67,7 @@ func (k *kickFails) tell(ctx context.Context, d *daemon, rows []amender.Row, hea
 				k.one(d, &m, owner, reasons[c])
 				return left > 0 && k.n < kickFailMost
 			})
-			if err != nil {
+			if err != nil && !errors.Is(err, medispatcher.ErrGone) { // a key of a wrong type holds no messages
 				d.log.Warn("what cannot be given back cannot be read", "partition", c.Partition, "subscription", c.Subscription, "error", err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,8 @@ type metrics struct {
 	latency  *prometheus.HistogramVec
 	// shortages counts attempts that this machine could not make.
 	shortages *prometheus.CounterVec
+	vanished  *prometheus.CounterVec
+	unowned   *prometheus.CounterVec
 
 	mu         sync.Mutex
 	topics     labels
@@ -67,7 +70,7 @@ func newMetrics(d *daemon) *metrics {
 		registry:   prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_messages_received_total",
-			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, unroutable, duplicate, quarantined, delayed, gone (another dispatcher has them).",
+			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, unroutable, duplicate, quarantined, delayed, vanished (deleted by hand), gone (another dispatcher has them).",
 		}, []string{"topic", "result"}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_attempts_total",
@@ -85,6 +88,8 @@ func newMetrics(d *daemon) *metrics {
 			Help: "Attempts of this dispatcher that were put off, uncounted, because its machine was short of file descriptors, local ports or memory.",
 		}, []string{"of"}),
 	}
+	m.vanished = fromCounter("vanished", "Messages that this dispatcher found gone: somebody took them out of Redis by hand (XDEL, XTRIM, DEL). By where from: a subscription, ~incoming, ~delayed.")
+	m.unowned = fromCounter("unowned", "Messages that nobody owned and this dispatcher gave back: a command typed by hand took them from their owner (XACK, XGROUP). By where they were: a subscription, ~incoming.")
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "medispatcher_build_info", Help: "1; the version stands in the labels.",
 		ConstLabels: prometheus.Labels{"version": d.info.Version, "goversion": runtime.Version()},
@@ -94,7 +99,7 @@ func newMetrics(d *daemon) *metrics {
 		m.shortages.WithLabelValues(what)
 	}
 	m.registry.MustRegister(
-		m.received, m.attempts, m.took, m.latency, m.shortages, info, newLogsCollector(d),
+		m.received, m.attempts, m.took, m.latency, m.shortages, m.vanished, m.unowned, info, newLogsCollector(d),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",
@@ -116,6 +121,23 @@ func newMetrics(d *daemon) *metrics {
 
 func bodiesGauge(name, help string, read func() int64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "medispatcher_in_flight_" + name, Help: help}, func() float64 { return float64(read()) })
+}
+
+// fromCounter counts messages by where they were.
+func fromCounter(what, help string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "medispatcher_messages_" + what + "_total", Help: help}, []string{"from"})
+	c.WithLabelValues(fromIncoming) // so that an increase from nothing is seen
+	return c
+}
+
+// add counts n messages of a place in one of those counters.
+func (m *metrics) add(c *prometheus.CounterVec, from string, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock() // all of it: what was removed meanwhile must not come back
+	if !strings.HasPrefix(from, "~") && !m.inForce[from] {
+		from = otherLabel
+	}
+	c.WithLabelValues(from).Add(float64(n))
 }
 
 func noticeCounter(name, help string, d *daemon, read func(*alert.Counters) int64) prometheus.Collector {
@@ -176,6 +198,8 @@ func (m *metrics) apply(subs map[string]medispatcher.Subscription) {
 		}{m.attempts, m.took, m.latency} {
 			vec.DeletePartialMatch(prometheus.Labels{"subscription": id})
 		}
+		m.vanished.DeleteLabelValues(id)
+		m.unowned.DeleteLabelValues(id)
 	}
 }
 

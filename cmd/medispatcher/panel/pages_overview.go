@@ -168,6 +168,12 @@ func (p *pages) findings(d *overviewData) []finding {
 		text := plural(n, "message") + " that no subscription wanted."
 		add("warn", text, "A topic may be mistyped, or a subscription missing. Then replay them; or throw them away.", "/unrouted", "Unrouted messages")
 	}
+	if n := d.Sums.Vanished.Day; n > 0 {
+		add("warn", vanished(n), "Somebody typed XDEL, XTRIM or DEL, or a producer trims. The dispatchers' logs and medispatcher doctor say where.")
+	}
+	if n := d.Sums.Unowned.Day; n > 0 {
+		add("note", plural(n, "message")+" lost their owner to a command typed by hand within a day, and were given back.", "Nothing is lost. XACK and XGROUP are for dispatchers alone.")
+	}
 	if t.Paused > 0 {
 		add("note", plural(t.Paused, "subscription")+" paused.", "Their messages wait until somebody resumes them.", listLink(medispatcher.Paused), "Show them")
 	}
@@ -179,6 +185,13 @@ func quarantined(n int64) string {
 		return "1 entry could not be decoded or copied and is in the quarantine."
 	}
 	return number(n) + " entries could not be decoded or copied and are in the quarantine."
+}
+
+func vanished(n int64) string {
+	if n == 1 {
+		return "1 message was taken out of Redis by hand within a day, and is lost."
+	}
+	return number(n) + " messages were taken out of Redis by hand within a day, and are lost."
 }
 
 // listLink is the list of subscriptions of one state.
