@@ -47,6 +47,7 @@ type world struct {
 	within  []string // a command that runs every dispatcher; nil: they are run as they are
 	subs    []string
 	kills   []span
+	typed   []string // commands of an operator
 	started []*dispatcher
 	rounds  int // failovers so far
 
