@@ -191,7 +191,7 @@ func TestBudgetIsShared(t *testing.T) {
 			n := len(f.w.of(s.ID))
 			least, most = min(least, n), max(most, n)
 		}
-		if least*2 < most || least < 600 {
+		if least*3 < most || least < 500 { // without a bound for each the first would have nearly all
 			t.Errorf("%d to %d messages in the same time", least, most)
 		}
 		f.ok(stop())
