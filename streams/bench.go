@@ -82,29 +82,35 @@ func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
 	return runs, nil
 }
 
-// withdrawn is how many entries one step of Withdraw looks at: their bodies pass through it.
+// withdrawn is how many entries one step of Withdraw looks at, unless their bodies, which pass through it, are too large.
 const withdrawn = 100
 
 // withdrawScript removes entries of a topic from the incoming stream, read by a fan-out
 // worker or not: one that has them in hand finds them gone.
 //
-// KEYS incoming, counts of all time. ARGV group, topic, where to begin, entries to look at.
-// Returns {entries removed, id of the last one looked at, empty at the end of the stream}.
+// KEYS incoming, copying, counts of all time. ARGV group, topic, where to begin, entries to look at, bytes after which it looks at no other one.
+// Returns {entries removed, where to go on, empty at the end of the stream}.
 //
 // Safe to repeat: it then finds nothing. XACK and XDEL are allowed out of memory.
 var withdrawScript = redis.NewScript(`
-local entries, found = redis.call('XRANGE', KEYS[1], ARGV[3], '+', 'COUNT', ARGV[4]), {}
-for _, e in ipairs(entries) do
-  local fields = e[2]
+local found, from, room, left = {}, ARGV[3], tonumber(ARGV[5]), tonumber(ARGV[4])
+while left > 0 and room > 0 do
+  local e = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 1)[1]
+  if not e then from = '' break end
+  from, left = '(' .. e[1], left - 1
+  local fields, wanted = e[2], false
   for f = 1, #fields, 2 do
-    if fields[f] == 'topic' and fields[f + 1] == ARGV[2] then found[#found + 1] = e[1] break end
+    room = room - #fields[f + 1]
+    if fields[f] == 'topic' and fields[f + 1] == ARGV[2] then wanted = true end
   end
+  if wanted then found[#found + 1] = e[1] end
 end
 if #found > 0 then
   redis.pcall('XACK', KEYS[1], ARGV[1], unpack(found))
-  redis.call('HINCRBY', KEYS[2], '~moved', redis.call('XDEL', KEYS[1], unpack(found)))
+  redis.call('HINCRBY', KEYS[3], '~moved', redis.call('XDEL', KEYS[1], unpack(found)))
+  redis.call('HDEL', KEYS[2], unpack(found))
 end
-return {#found, #entries == tonumber(ARGV[4]) and entries[#entries][1] or ''}
+return {#found, from}
 `)
 
 // Withdraw removes the messages of a topic that were written since a time and are not fanned
@@ -115,7 +121,8 @@ func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (in
 	for p := range s.cfg.Partitions {
 		from := strconv.FormatInt(max(0, since.UnixMilli()), 10)
 		for from != "" {
-			res, err := withdrawScript.Run(ctx, s.client, []string{s.keys.incoming(p), s.keys.statsTotal(p)}, groupFanout, topic, from, withdrawn).Slice()
+			k := []string{s.keys.incoming(p), s.keys.copying(p), s.keys.statsTotal(p)}
+			res, err := withdrawScript.Run(ctx, s.client, k, groupFanout, topic, from, withdrawn, stepBytes).Slice()
 			if err == nil && len(res) != 2 {
 				err = fmt.Errorf("unreadable answer %v", res)
 			}
@@ -123,9 +130,7 @@ func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (in
 				return total, failed("withdraw messages of "+topic, err)
 			}
 			total += int64(toInt(res[0]))
-			if from, _ = res[1].(string); from != "" {
-				from = "(" + from
-			}
+			from, _ = res[1].(string)
 		}
 	}
 	return total, nil

@@ -33,8 +33,11 @@ while at <= #ARGV do
       fields[#fields + 1] = 'failure'
       fields[#fields + 1] = record
       redis.call('XADD', dead, '*', unpack(fields))
-      if longest > 0 then
-        local trimmed = redis.call('XTRIM', dead, 'MAXLEN', longest)
+      local over = longest > 0 and redis.call('XLEN', dead) - longest or 0
+      if over > 0 then
+        local trimmed = 0
+        if over > 1000 then trimmed = redis.call('XTRIM', dead, 'MAXLEN', '~', longest, 'LIMIT', 1000) -- the limit was lowered
+        else trimmed = redis.call('XTRIM', dead, 'MAXLEN', longest) end
         if trimmed > 0 then count('trimmed:' .. sub, trimmed) end
       end
     else
@@ -55,8 +58,22 @@ return vanished()
 `)
 
 // Kill makes dead letters of deliveries that this process owns. BURIED → DEAD.
-// All of them are of partition p.
+// All of them are of partition p. Several steps take what is too large for one.
 func (s *Store) Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error {
+	for from, to, size := 0, 0, 0; from < len(exhausted); from, size = to, 0 {
+		for to = from; to < len(exhausted) && size < stepBytes; to++ {
+			if m := exhausted[to].Message; m != nil {
+				size += len(m.Body)
+			}
+		}
+		if err := s.kill(ctx, p, exhausted[from:to]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error {
 	k, argv := s.countKeys(p), []any{s.cfg.ID, s.cfg.DeadMaxLen}
 	for i := range exhausted {
 		e := &exhausted[i]

@@ -2,17 +2,19 @@ package streams
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // replayLua is what the two scripts below do with a dead letter: XADD comes first, so out of
-// memory leaves the letter where it is.
+// memory leaves the letter where it is. ARGV[2] is the bytes after which a step moves no other one.
 const replayLua = countLua + `
-local moved = 0
+local moved, room = 0, tonumber(ARGV[2])
 local function replay(letter)
   local fields, from = {}, letter[2]
   for f = 1, #from, 2 do
+    room = room - #from[f + 1]
     if from[f] ~= 'failure' then fields[#fields + 1], fields[#fields + 2] = from[f], from[f + 1] end
   end
   redis.call('XADD', KEYS[6], '*', unpack(fields))
@@ -27,38 +29,49 @@ end
 
 // replayScript makes dead letters READY again, as if they had never been read.
 //
-// KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, entry ids.
-// Returns the number that were there. Safe to repeat: a letter that is gone is left alone.
+// KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, bytes, entry ids.
+// Returns the number that were there, and how many ids it came to. Safe to repeat: a letter that is gone is left alone.
 var replayScript = redis.NewScript(replayLua + `
-for i = 2, #ARGV do
-  local found = redis.call('XRANGE', KEYS[5], ARGV[i], ARGV[i])
+local at = 3
+while at <= #ARGV and room > 0 do
+  local found = redis.call('XRANGE', KEYS[5], ARGV[at], ARGV[at])
   if found[1] then replay(found[1]) end
+  at = at + 1
 end
-return counted()
+return {counted(), at - 3}
 `)
 
 // replayAllScript is replayScript for the oldest letters.
 //
-// KEYS as replayScript. ARGV name of the count, entry id of the last one, most.
-// Returns the number that were moved. Safe to repeat: it goes on.
+// KEYS as replayScript. ARGV name of the count, bytes, entry id of the last one, most.
+// Returns the number that were moved, twice. Safe to repeat: it goes on.
 var replayAllScript = redis.NewScript(replayLua + `
-for _ = 1, tonumber(ARGV[3]) do -- one by one: bodies may be large
-  local found = redis.call('XRANGE', KEYS[5], '-', ARGV[2], 'COUNT', 1)
-  if not found[1] then break end
+for _ = 1, tonumber(ARGV[4]) do -- one by one: bodies may be large
+  local found = redis.call('XRANGE', KEYS[5], '-', ARGV[3], 'COUNT', 1)
+  if room <= 0 or not found[1] then break end
   replay(found[1])
 end
-return counted()
+return {counted(), moved}
 `)
 
 // Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
 // record. It returns how many were there, and tells the dispatchers. DEAD → READY.
 func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
 	return s.eachID(ids, s.splitDeadID, func(p int, entryIDs []string) (int64, error) {
-		argv := []any{}
-		for _, id := range entryIDs {
-			argv = append(argv, id)
+		var done int64
+		for len(entryIDs) > 0 {
+			argv := []any{}
+			for _, id := range entryIDs {
+				argv = append(argv, id)
+			}
+			moved, seen, err := s.replay(ctx, replayScript, p, sub, argv...)
+			done += moved
+			if err != nil {
+				return done, err
+			}
+			entryIDs = entryIDs[seen:]
 		}
-		return s.replay(ctx, replayScript, p, sub, argv...)
+		return done, nil
 	})
 }
 
@@ -67,17 +80,24 @@ func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, erro
 // ever. more is asked after each batch whether to go on. left is how many it did not come to.
 func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
 	return s.allUntil(ctx, "dead letters of "+sub, s.deadKey(sub), more, func(p int, last string) (int64, error) {
-		return s.replay(ctx, replayAllScript, p, sub, last, deadBatch)
+		n, _, err := s.replay(ctx, replayAllScript, p, sub, last, deadBatch)
+		return n, err
 	})
 }
 
-func (s *Store) replay(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (int64, error) {
+func (s *Store) replay(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (moved, seen int64, err error) {
 	k := append(s.countKeys(p), s.keys.dead(p, sub), s.keys.channel(p, sub))
-	n, err := script.Run(ctx, s.client, k, append([]any{"replayed:" + sub}, args...)...).Int64()
-	if n > 0 {
+	res, err := script.Run(ctx, s.client, k, append([]any{"replayed:" + sub, stepBytes}, args...)...).Int64Slice()
+	if err == nil && len(res) != 2 {
+		err = fmt.Errorf("unreadable answer %v", res)
+	}
+	if err != nil {
+		return 0, 0, failed("replay dead letters of "+sub, err)
+	}
+	if res[0] > 0 {
 		_ = s.ring(ctx, "ready", everybody, p, []string{sub}) // a hint
 	}
-	return n, failed("replay dead letters of "+sub, err)
+	return res[0], res[1], nil
 }
 
 // purgeDeadScript removes dead letters for good.

@@ -11,7 +11,7 @@ import (
 // delayedScript moves due messages from the delayed ones back to INCOMING, with
 // their id and time kept, so that the subscriptions of that moment get them.
 //
-// KEYS 1–4 counts, 5 delayed, 6 delayed:body, 7 incoming. ARGV limit, now in ms.
+// KEYS 1–4 counts, 5 delayed, 6 delayed:body, 7 incoming. ARGV limit, now in ms, bytes after which no other one is moved.
 // Returns the number moved, the ms until the next one is due (-1: none) and what vanished: times
 // whose body is not there.
 //
@@ -20,8 +20,9 @@ import (
 var delayedScript = redis.NewScript(countLua + vanishedLua + `
 local now = tonumber(ARGV[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[1])
-local moved = 0
+local moved, room = 0, tonumber(ARGV[3])
 for _, id in ipairs(due) do
+  if room <= 0 then break end
   local packed = redis.call('HGET', KEYS[6], id)
   if packed then
     local fields, at = {}, 1
@@ -32,7 +33,7 @@ for _, id in ipairs(due) do
       at = colon + n + 1
     end
     redis.call('XADD', KEYS[7], '*', '~released', id, unpack(fields))
-    moved = moved + 1
+    moved, room = moved + 1, room - #packed
   else
     vanish('~delayed', id)
   end
@@ -44,7 +45,7 @@ if not next[2] then return {moved, -1, vanished()} end
 return {moved, math.max(0, tonumber(next[2]) - now), vanished()}
 `)
 
-// ReleaseDelayed moves up to limit messages whose delay is over to the incoming
+// ReleaseDelayed moves up to limit messages, and no more than a step may hold, whose delay is over to the incoming
 // stream. next is the time until there is more to do, negative when nothing waits.
 func (s *Store) ReleaseDelayed(ctx context.Context, p, limit int) (moved int, next time.Duration, err error) {
 	now, err := s.sharedNow(ctx)
@@ -52,7 +53,7 @@ func (s *Store) ReleaseDelayed(ctx context.Context, p, limit int) (moved int, ne
 		return 0, 0, err
 	}
 	k := append(s.countKeys(p), s.keys.delayed(p), s.keys.delayedBody(p), s.keys.incoming(p))
-	res, err := delayedScript.Run(ctx, s.client, k, limit, now.UnixMilli()).Slice()
+	res, err := delayedScript.Run(ctx, s.client, k, limit, now.UnixMilli(), stepBytes).Slice()
 	if err == nil && len(res) != 3 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}

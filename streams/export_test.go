@@ -26,3 +26,6 @@ func (s *Store) UseMonotonic(mono func() time.Duration) { s.clock = &clock{mono:
 
 // Now is the shared time as this store keeps it.
 func (s *Store) Now() time.Time { return s.now() }
+
+// Renew is what a worker does about the ids of the incoming stream.
+func Renew(ctx context.Context, s *Store, p int) (int, error) { return s.renewIncoming(ctx, p) }

@@ -17,7 +17,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = redis.NewScript(countLua + keepLua + vanishedLua + fanoutSource)
+var fanoutScript = redis.NewScript(countLua + keepLua + vanishedLua + renewLua + fanoutSource)
 
 // Entry is an entry of the incoming stream that this process owns.
 type Entry struct {
@@ -28,29 +28,67 @@ type Entry struct {
 // Time is when Redis accepted the entry.
 func (e Entry) Time() time.Time {
 	ms, _, _ := strings.Cut(e.ID, "-")
-	n, err := strconv.ParseInt(ms, 10, 64)
+	n, err := strconv.ParseUint(ms, 10, 64)
 	if err != nil {
 		return time.Time{}
 	}
-	return time.UnixMilli(n)
+	return time.UnixMilli(int64(min(n, latestTime)))
 }
+
+// latestTime is the end of the year 9999 in ms: no later time can be written as JSON.
+const latestTime = 253_402_300_799_999
 
 // ReadIncoming reads up to count new entries of a partition, waiting up to a
 // second for the first. With own set it returns entries this process already owns
 // instead, which a lost reply or a failed step left behind, without waiting; none are left
 // when it returns nothing.
 func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Entry, error) {
-	from, block := ">", blockFor
 	if own {
-		from, block = "0", -1
+		return s.ownIncoming(ctx, p, count, "0")
 	}
+	entries, _, err := s.awaitIncoming(ctx, p, count)
+	return entries, err
+}
+
+// awaitIncoming is ReadIncoming of new entries. little reports whether all of the stream, and so
+// whatever is read of it at once, is small: Redis adds up the nodes of the stream, as many as may lie
+// before what is read next; behind them it estimates, and never less than it has added up.
+func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entry, little bool, err error) {
 	// By itself the client would wait ten seconds longer than that for a node that hangs.
 	ctx, cancel := context.WithTimeout(ctx, blockFor+replyTimeout)
 	defer cancel()
-	res, err := s.blocking.XReadGroup(ctx, &redis.XReadGroupArgs{
+	pipe := s.blocking.Pipeline()
+	read := pipe.XReadGroup(ctx, s.incomingArgs(p, count, ">", blockFor))
+	size := pipe.MemoryUsage(ctx, s.keys.incoming(p), 4096)
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	entries, err = s.incomingEntries(ctx, p, read)
+	return entries, size.Err() == nil && size.Val() <= littleBytes, err
+}
+
+const (
+	littleBytes = 8 << 20
+	littleFor   = 5 * time.Millisecond // not much is written meanwhile
+)
+
+// moreIncoming reads new entries and waits for none.
+func (s *Store) moreIncoming(ctx context.Context, p, count int) ([]Entry, error) {
+	return s.incomingEntries(ctx, p, s.blocking.XReadGroup(ctx, s.incomingArgs(p, count, ">", -1)))
+}
+
+// ownIncoming reads entries behind one that this process owns.
+func (s *Store) ownIncoming(ctx context.Context, p, count int, behind string) ([]Entry, error) {
+	return s.incomingEntries(ctx, p, s.blocking.XReadGroup(ctx, s.incomingArgs(p, count, behind, -1)))
+}
+
+func (s *Store) incomingArgs(p, count int, from string, block time.Duration) *redis.XReadGroupArgs {
+	return &redis.XReadGroupArgs{
 		Group: groupFanout, Consumer: s.cfg.ID, Streams: []string{s.keys.incoming(p), from},
 		Count: int64(count), Block: block,
-	}).Result()
+	}
+}
+
+func (s *Store) incomingEntries(ctx context.Context, p int, read *redis.XStreamSliceCmd) ([]Entry, error) {
+	res, err := read.Result()
 	if isNoGroup(err) {
 		_ = s.LedgerIncoming(ctx, p, false) // from its beginning; else the next look begins it
 		return nil, s.createGroup(ctx, s.keys.incoming(p), groupFanout)
@@ -99,18 +137,21 @@ type Routing struct {
 	Message  medispatcher.Message
 	Reason   string    // why it cannot be decoded: to the quarantine
 	Due      time.Time // when it is to be routed: to the delayed messages
-	Subs     []string  // copied to the channels of these subscriptions
+	Subs     []string  // copied to the channels of these subscriptions, sorted
+	After    string    // the last subscription that has its copy already; Subs may be empty then
+	More     bool      // not all who want it are in Subs: another step goes on behind the last
 	Released bool      // it comes from the delayed messages, its id was marked as seen then
 }
 
 func (r *Routing) unrouted() bool {
-	return r.Reason == "" && r.Due.IsZero() && len(r.Subs) == 0
+	return r.Reason == "" && r.Due.IsZero() && len(r.Subs) == 0 && r.After == ""
 }
 
 // Routed is what became of one incoming entry.
 type Routed struct {
 	Result RoutedResult
 	Failed []string // subscriptions whose channel could not take the copy, now in the quarantine
+	At     string   // of RoutedBehind: the last subscription that has its copy; "": none has
 }
 
 // RoutedResult classifies what became of an incoming entry.
@@ -127,9 +168,21 @@ const (
 	RoutedGone        RoutedResult = "gone"     // not ours any more: done before, or by another dispatcher
 )
 
+// The results of a step that leaves the entry where it is.
+const (
+	RoutedMore   RoutedResult = "more" // the subscriptions of this step have their copies
+	RoutedBehind RoutedResult = "at"   // nothing was done: others have their copies than After says
+	RoutedWait   RoutedResult = "wait" // nothing was done: an entry before it is not finished
+)
+
+func (r RoutedResult) final() bool {
+	return r != "" && r != RoutedMore && r != RoutedBehind && r != RoutedWait
+}
+
 // Fanout moves entries from a partition's incoming stream to where they belong.
-// For each entry the copies, the acknowledgement and the removal are one step;
-// entries that this process does not own are left alone, so a repetition is safe.
+// For each entry the copies, the acknowledgement and the removal are one step, or several where
+// More says so: what is copied is then noted in Redis, and the entry stays until the last step.
+// Entries that this process does not own are left alone, so a repetition is safe.
 // The results stand in the order of the routings. With an error, those entries whose
 // result is empty are as they were, and the others are done.
 func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed, error) {
@@ -137,7 +190,7 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 		return nil, nil
 	}
 	k := keyList{keys: append(s.countKeys(p), s.keys.incoming(p), s.keys.delayed(p), s.keys.delayedBody(p),
-		s.keys.quarantine(p), s.keys.quarantineSize(p), s.keys.unrouted(p), s.keys.unroutedSize(p)), index: map[string]int{}}
+		s.keys.quarantine(p), s.keys.quarantineSize(p), s.keys.unrouted(p), s.keys.unroutedSize(p), s.keys.copying(p)), index: map[string]int{}}
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
 		s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes, s.cfg.Unrouted.Entries, s.cfg.Unrouted.Bytes,
@@ -155,7 +208,11 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 		case !r.Due.IsZero():
 			argv = append(argv, "delay", r.Due.UnixMilli())
 		default:
-			argv = append(argv, "copy", len(r.Subs))
+			upto := ""
+			if r.More {
+				upto = r.Subs[len(r.Subs)-1]
+			}
+			argv = append(argv, "copy", r.After, upto, len(r.Subs))
 			for _, sub := range r.Subs {
 				argv = append(argv, k.place(s.keys.channel(p, sub)))
 			}
@@ -176,19 +233,24 @@ func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, 
 	var problems []error
 	known := map[string]bool{} // most often they all say the same
 	for i, line := range res {
-		result, failedAt, _ := strings.Cut(line, " ")
+		result, rest, _ := strings.Cut(line, " ")
+		routed[i].Result = RoutedResult(result)
 		if result == "error" {
-			if !known[failedAt] {
-				known[failedAt] = true
-				problems = append(problems, failed("fan-out", errors.New(failedAt)))
+			routed[i].Result = ""
+			if !known[rest] {
+				known[rest] = true
+				problems = append(problems, failed("fan-out", errors.New(rest)))
 			}
 			continue
 		}
-		routed[i].Result = RoutedResult(result)
 		if result == string(RoutedVanished) {
 			s.vanished.note(Vanished{Partition: p, From: fromIncoming, Count: 1, First: routings[i].EntryID, Last: routings[i].EntryID})
 		}
-		for at := range strings.FieldsSeq(failedAt) {
+		if routed[i].Result == RoutedBehind {
+			routed[i].At = rest
+			continue
+		}
+		for at := range strings.FieldsSeq(rest) {
 			n, err := strconv.Atoi(at)
 			if err != nil || n < 1 || n > len(routings[i].Subs) {
 				return nil, errors.New("redis: fan-out: unreadable answer")

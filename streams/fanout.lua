@@ -1,23 +1,31 @@
 -- Fan-out of a batch: INCOMING → READY, UNROUTED, QUARANTINE or delayed.
 --
 -- KEYS  1–4 counts, 5 incoming, 6 delayed, 7 delayed:body, 8 quarantine, 9 its size, 10 unrouted,
---       11 its size, then every channel and every seen key, named by number.
+--       11 its size, 12 what is copied of entries that are not finished, by entry id: the last subscription
+--       that has its copy; then every channel and every seen key, named by number.
 -- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
 --       of the unrouted, number of entries, first and last entry id, then for each entry:
 --       entry id, time in ms, number of its seen key (0: none), and one of
---       "quarantine" reason | "delay" due in ms | "copy" n, n numbers of channels
+--       "quarantine" reason | "delay" due in ms | "copy" the last subscription that has its copy ("": none),
+--       the last one of this step ("": there are no others), n, n numbers of channels
 -- Returns a line for each entry: "<result>[ <ordinal>…]", the ordinals being those
--- copies that went to the quarantine because their channel has a wrong type, or
+-- copies that went to the quarantine because their channel does not take them;
+-- "more[ <ordinal>…]", these copies are made and others are not; "at <subscription>", nothing was done, because the last
+-- copy is another than the caller knows; "wait", an entry before it is not finished; or
 -- "error <what Redis said>", the entry then being as it was.
 --
--- Safe to repeat: an entry that is not pending for the consumer is left alone, and
--- a seen key that holds this very entry does not make it a duplicate. Out of
--- memory refuses the first command that grows memory, before anything was written.
+-- Safe to repeat: an entry that is not pending for the consumer is left alone, copies are made only
+-- from the place that is noted, and a seen key that holds this very entry does not make it a
+-- duplicate. Out of memory refuses the first command that grows memory, before anything was written.
+--
+-- The caller bounds the work of a step: what is in it is copied in one go.
 local me, window = ARGV[1], ARGV[2]
-local incoming = KEYS[5]
+local incoming, progress = KEYS[5], KEYS[12]
 
 -- Fields that a copy keeps; time is written anew, ~src holds the first entry id.
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}
+
+local unfinished = redis.call('EXISTS', progress) == 1
 
 local counts = {} -- of the whole batch
 local function note(what, n)
@@ -79,6 +87,7 @@ end
 
 -- Nobody got the message, so it may come again: its mark goes.
 local function to_unrouted(id, fields, time, seen)
+  if keep_work <= 0 then return 'wait' end
   local marked = seen > 0 and redis.call('GET', KEYS[seen])
   local before = marked and released(fields)
   if marked and marked ~= id and not before then
@@ -93,64 +102,106 @@ local function to_unrouted(id, fields, time, seen)
   return 'unroutable'
 end
 
-local function route(id, fields, time, seen, verb, arg, first, last)
-  if verb == 'copy' and first > last then return to_unrouted(id, fields, time, seen) end
+local function to_delayed(id, fields, time, due)
+  local copy, n = copy_of(id, fields, time)
+  redis.call('HSET', KEYS[7], id, pack(copy, n))
+  redis.call('ZADD', KEYS[6], due, id)
+  return 'delayed'
+end
+
+-- What a channel does not take goes to the quarantine. That must not fail: other copies are
+-- written. The caller logs the message whole.
+local function refused(err, channel, id, copy, n)
+  local why
+  if string.find(err, 'WRONGTYPE', 1, true) then why = 'is not a stream'
+  elseif no_ids(err) then
+    if renew(channel, 'push') and redis.call('XADD', channel, '*', unpack(copy, 1, n)) then return false end
+    why = 'has no entry ids left'
+  else error(err, 0) end
+  pcall(to_quarantine, copy, n, 'REDISTFAIL ' .. channel .. ' ' .. why, id)
+  return true
+end
+
+local function copy_all(id, fields, time, upto, first, last)
+  local copy, n, topic = copy_of(id, fields, time)
+  local failed = ''
+  for i = first, last do
+    local channel = KEYS[tonumber(ARGV[i])]
+    local reply = redis.pcall('XADD', channel, '*', unpack(copy, 1, n))
+    if type(reply) == 'table' and reply.err and refused(reply.err, channel, id, copy, n) then
+      failed = failed .. ' ' .. (i - first + 1)
+    end
+  end
+  if upto ~= '' then
+    redis.call('HSET', progress, id, upto)
+    return 'more' .. failed
+  end
+  note('received:' .. topic, 1)
+  return 'copied' .. failed
+end
+
+-- A copy begun is finished: its mark may be another's by now.
+local function route(id, fields, time, seen, verb, arg, upto, first, last)
+  if verb == 'copy' then
+    local begun = unfinished and redis.call('HGET', progress, id) or ''
+    if begun ~= arg then return 'at ' .. begun end
+    if begun ~= '' then return copy_all(id, fields, time, upto, first, last) end
+    if first > last then return to_unrouted(id, fields, time, seen) end
+  end
   if seen > 0 and not redis.call('SET', KEYS[seen], id, 'NX', 'PX', window)
     and redis.call('GET', KEYS[seen]) ~= id then
     note('duplicate', 1)
     return 'duplicate'
   end
   if verb == 'quarantine' then
+    if keep_work <= 0 then return 'wait' end
     to_quarantine(fields, #fields, arg, id)
     return 'quarantined'
   end
-  local copy, n, topic = copy_of(id, fields, time)
-  if verb == 'delay' then
-    redis.call('HSET', KEYS[7], id, pack(copy, n))
-    redis.call('ZADD', KEYS[6], arg, id)
-    return 'delayed'
-  end
-  local result = 'copied'
-  for i = first, last do
-    local channel = KEYS[tonumber(ARGV[i])]
-    local reply = redis.pcall('XADD', channel, '*', unpack(copy, 1, n))
-    if type(reply) == 'table' and reply.err then
-      if not string.find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err, 0) end
-      -- Must not fail: other copies are written. The caller logs the message whole.
-      pcall(to_quarantine, copy, n, 'REDISTFAIL ' .. channel .. ' is not a stream', id)
-      result = result .. ' ' .. (i - first + 1)
-    end
-  end
-  note('received:' .. topic, 1)
-  return result
+  if verb == 'delay' then return to_delayed(id, fields, time, arg) end
+  return copy_all(id, fields, time, upto, first, last)
 end
 
--- Nearly always the batch is a run of the stream: one call then answers for all. What the
--- run does not hold, because other consumers own entries between, is asked for alone.
+-- Nearly always the batch is a run of the stream: one call then answers for all. Where others own
+-- entries between, each is asked for alone: nobody knows how large theirs are.
 local mine, body = {}, {}
 local n = tonumber(ARGV[7])
-for _, p in ipairs(redis.call('XPENDING', incoming, 'fanout', ARGV[8], ARGV[9], n, me)) do mine[p[1]] = true end
-for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[8], ARGV[9], 'COUNT', n)) do body[e[1]] = e end
+local run = redis.call('XPENDING', incoming, 'fanout', ARGV[8], ARGV[9], n)
+local whole = #run == n
+for _, p in ipairs(run) do
+  if p[2] == me then mine[p[1]] = true else whole = false end
+end
+if whole then
+  for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[8], ARGV[9], 'COUNT', n)) do body[e[1]] = e end
+end
 
-local results, done, at = {}, {}, 10
+local results, done, at, halted = {}, {}, 10, false
 while at <= #ARGV do
-  local id, verb, arg = ARGV[at], ARGV[at + 3], ARGV[at + 4]
+  local id, verb, arg, upto = ARGV[at], ARGV[at + 3], ARGV[at + 4], ''
   local time, seen, first = ARGV[at + 1], tonumber(ARGV[at + 2]), at + 5
   at = first
-  if verb == 'copy' then at = first + tonumber(arg) end
+  if verb == 'copy' then
+    upto, first = ARGV[at], at + 2
+    at = first + tonumber(ARGV[at + 1])
+  end
 
   local result = 'gone'
-  if mine[id] or #redis.call('XPENDING', incoming, 'fanout', id, id, 1, me) > 0 then
+  if halted then result = 'wait'
+  elseif mine[id] or #redis.call('XPENDING', incoming, 'fanout', id, id, 1, me) > 0 then
     local found = body[id] or redis.call('XRANGE', incoming, id, id)[1]
     local ok = true
     if not found then -- somebody deleted it by hand: nothing is left to deliver
       result = 'vanished'
       vanish('~incoming', id)
     else
-      ok, result = pcall(route, id, found[2], time, seen, verb, arg, first, at - 1)
+      ok, result = pcall(route, id, found[2], time, seen, verb, arg, upto, first, at - 1)
       if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
     end
-    if ok then done[#done + 1] = id end
+    if result ~= 'copied' then -- the one that is frequent
+      local word = string.match(result, '^%a+')
+      halted = word == 'more' or word == 'at' or word == 'wait'
+    end
+    if ok and not halted then done[#done + 1] = id end
   end
   results[#results + 1] = result
 end
@@ -158,6 +209,7 @@ end
 if #done > 0 then
   redis.call('XACK', incoming, 'fanout', unpack(done))
   redis.call('HINCRBY', KEYS[4], '~moved', redis.call('XDEL', incoming, unpack(done)))
+  if unfinished then redis.call('HDEL', progress, unpack(done)) end
 end
 for what, n in pairs(counts) do count(what, n) end
 vanished()

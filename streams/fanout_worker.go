@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +12,17 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// fanoutBatch is the most entries moved in one step: large enough to share its cost,
-// small enough that a script holds Redis for a millisecond or two.
-const fanoutBatch = 128
-
-// fanoutBytes bounds the bodies of a batch, in this process and in the script, judging
-// by the batch before: producers send messages of about one size.
-const fanoutBytes = 4 << 20
+const (
+	// fanoutBatch is the most entries of a batch, fanoutBytes the most bytes of their bodies: a
+	// batch ends with the read that goes beyond.
+	fanoutBatch = 128
+	fanoutBytes = 4 << 20
+	// fanoutRead is the most entries of one read, whose bodies nobody knows before: 16 MiB hold
+	// Redis for some milliseconds.
+	fanoutRead = 16
+	// finishWithin bounds the steps after the end was asked for.
+	finishWithin = 2 * time.Second
+)
 
 // released is the field of an entry whose id was taken when it came first.
 const released = "~released"
@@ -48,7 +53,11 @@ type FanoutWorker struct {
 	Events    FanoutEvents
 	Log       *slog.Logger
 
-	adopted atomic.Bool
+	adopted  atomic.Bool
+	late     atomic.Bool // the end was asked for too long ago to begin another step
+	renewAt  time.Time   // when to look at the ids of the stream
+	nextRead int         // most entries of the next read; 0: fanoutRead
+	littleAt time.Time   // when all of the stream was little
 }
 
 // Adopted says that entries of another dispatcher are this process's now.
@@ -57,21 +66,19 @@ func (w *FanoutWorker) Adopted() { w.adopted.Store(true) }
 // Run works until ctx ends, then finishes the batch it has in hand.
 func (w *FanoutWorker) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(finishWithin, func() { w.late.Store(true) }) })()
 	var back medispatcher.Backoff
 	own, ownAt := true, time.Time{} // first whatever a lost reply left to this process
-	count := fanoutBatch
 	for ctx.Err() == nil {
 		own = own || w.adopted.Swap(false)
 		if !own && !ownAt.IsZero() && time.Now().After(ownAt) {
 			own, ownAt = true, time.Time{}
 		}
-		entries, err := w.Store.ReadIncoming(work, w.Partition, count, own)
-		if err == nil {
-			count = nextCount(entries)
-			err = w.route(work, entries)
+		move := w.moveNew
+		if own {
+			move = w.moveOwn
 		}
-		switch {
-		case err != nil:
+		if err := move(work); err != nil {
 			if back.Failures() == 0 {
 				w.Log.Warn("fan-out waits", "partition", w.Partition, "error", err)
 			}
@@ -83,9 +90,9 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 			own = !own
 			back.Wait(ctx)
 			continue
-		case own && len(entries) == 0:
-			own = false
 		}
+		own = false
+		w.renew(work)
 		if back.Failures() > 0 && ownAt.IsZero() {
 			w.Log.Info("fan-out goes on", "partition", w.Partition)
 			back.Reset()
@@ -94,35 +101,90 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 	return nil
 }
 
-// nextCount is how many entries to read after these.
-func nextCount(entries []Entry) int {
-	size := 0
+// moveNew reads a batch of new entries, waiting a while for the first, and moves it.
+func (w *FanoutWorker) moveNew(ctx context.Context) error {
+	count := cmp.Or(w.nextRead, fanoutRead)
+	if time.Since(w.littleAt) < littleFor {
+		count = fanoutBatch
+	}
+	entries, little, err := w.Store.awaitIncoming(ctx, w.Partition, count)
+	if w.littleAt = (time.Time{}); little {
+		w.littleAt = time.Now()
+	}
+	var batch []Entry
+	for size := 0; ; {
+		batch = append(batch, entries...)
+		got := bodies(entries)
+		size += got
+		w.nextRead = nextRead(len(entries), got)
+		if err != nil || len(entries) < count || len(batch) >= fanoutBatch || size >= fanoutBytes {
+			return errors.Join(err, w.route(ctx, batch))
+		}
+		if count = w.nextRead; little {
+			count = fanoutBatch - len(batch)
+		}
+		entries, err = w.Store.moreIncoming(ctx, w.Partition, count)
+	}
+}
+
+func bodies(entries []Entry) (size int) {
 	for _, e := range entries {
 		size += len(e.Fields["body"])
 	}
-	if size == 0 {
-		return fanoutBatch
-	}
-	return min(max(1, fanoutBytes*len(entries)/size), fanoutBatch)
+	return size
 }
 
-// route moves a batch.
+// nextRead is how many entries to read after n with bodies of that size: producers send messages of about one size.
+func nextRead(n, size int) int {
+	if size == 0 {
+		return fanoutRead
+	}
+	return min(max(1, fanoutBytes*n/size), fanoutRead)
+}
+
+// moveOwn moves what this process owns and does not know of. What cannot be moved keeps nothing behind it.
+func (w *FanoutWorker) moveOwn(ctx context.Context) error {
+	var errs []error
+	for from := "0"; !w.late.Load(); {
+		entries, err := w.Store.ownIncoming(ctx, w.Partition, fanoutRead, from)
+		if err != nil || len(entries) == 0 {
+			return errors.Join(append(errs, err)...)
+		}
+		from = entries[len(entries)-1].ID
+		errs = append(errs, w.route(ctx, entries))
+	}
+	return errors.Join(errs...)
+}
+
+// route moves entries, in as many steps as their copies take.
 func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	// After the read: a subscription that was put before these entries were written is in it.
-	subs, err := w.Registry.Latest(ctx)
-	if err != nil {
-		return err
-	}
-	routings := make([]Routing, len(entries))
+	hand := make([]inHand, len(entries))
 	for i, e := range entries {
-		routings[i] = w.decide(e, subs.Router)
+		hand[i] = newInHand(e)
+		w.look(e)
 	}
-	routed, err := w.Store.Fanout(ctx, w.Partition, routings)
-	w.report(entries, routings, routed)
-	return err
+	var router *medispatcher.Router
+	var errs []error
+	for len(hand) > 0 && !w.late.Load() {
+		// After the read: a subscription that was put before these entries were written is in it.
+		subs, err := w.Registry.Latest(ctx)
+		if err != nil {
+			return err
+		}
+		if subs.Router != router {
+			router = subs.Router
+			w.reroute(hand, router)
+		}
+		step := nextStep(hand)
+		routed, err := w.Store.Fanout(ctx, w.Partition, step)
+		if routed == nil {
+			return err
+		}
+		errs = append(errs, err)
+		w.report(hand, step, routed)
+		hand = after(hand, step, routed)
+	}
+	return errors.Join(errs...)
 }
 
 // identified is m with the id that subscribers see.
@@ -162,88 +224,37 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 	return r
 }
 
-func (w *FanoutWorker) report(entries []Entry, routings []Routing, routed []Routed) {
+// report tells what a step did with the first entries in hand.
+func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed) {
 	var ready []string
 	known := map[string]bool{}
 	for i, r := range routed {
-		if r.Result != "" && w.Events.Routed != nil {
-			w.Events.Routed(w.Partition, w.identified(entries[i], routings[i].Message), r, routings[i].Subs)
+		e, m := hand[i].Entry, step[i].Message
+		if r.Result.final() && w.Events.Routed != nil {
+			w.Events.Routed(w.Partition, w.identified(e, m), r, hand[i].routing.Subs)
 		}
 		for _, sub := range r.Failed {
-			w.Events.CopyFailed(w.Partition, entries[i], w.identified(entries[i], routings[i].Message), sub)
+			w.Events.CopyFailed(w.Partition, e, w.identified(e, m), sub)
 		}
 		switch r.Result {
 		case RoutedQuarantined:
-			w.Events.Quarantined(w.Partition, entries[i], routings[i].Reason)
+			w.Events.Quarantined(w.Partition, e, step[i].Reason)
 		case RoutedDelayed:
-			w.Events.Delayed(w.Partition, routings[i].Due)
-		case RoutedCopied:
-			for _, sub := range routings[i].Subs {
+			w.Events.Delayed(w.Partition, step[i].Due)
+		case RoutedCopied, RoutedMore:
+			for _, sub := range step[i].Subs {
 				if !known[sub] {
 					known[sub] = true
 					ready = append(ready, sub)
 				}
 			}
 		case RoutedUnroutable:
-			w.Events.Unroutable(w.Partition, entries[i], w.identified(entries[i], routings[i].Message))
+			w.Events.Unroutable(w.Partition, e, w.identified(e, m))
 		case RoutedDuplicate, RoutedVanished, RoutedGone: // counted by the step
+		case RoutedBehind, RoutedWait: // nothing was done
 		}
 	}
 	if len(ready) > 0 {
 		w.Events.Ready(w.Partition, ready)
-	}
-}
-
-// DelayWorker hands the due messages of one partition back to the fan-out.
-type DelayWorker struct {
-	Store     *Store
-	Partition int
-	Log       *slog.Logger
-	// Wake gets the time at which a message that was just delayed is due, by the shared clock.
-	Wake <-chan time.Time
-}
-
-const (
-	delayedBatch = 100
-	// delayedPoll bounds the wait for messages that another dispatcher delayed.
-	delayedPoll = 500 * time.Millisecond
-)
-
-// Run works until ctx ends.
-func (w *DelayWorker) Run(ctx context.Context) error {
-	var back medispatcher.Backoff
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	next := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case due := <-w.Wake:
-			if wait := due.Sub(w.Store.now()); wait < time.Until(next) {
-				next = time.Now().Add(wait)
-				timer.Reset(wait)
-			}
-			continue
-		case <-timer.C:
-		}
-		moved, wait, err := w.Store.ReleaseDelayed(context.WithoutCancel(ctx), w.Partition, delayedBatch)
-		if err != nil {
-			if back.Failures() == 0 && !errors.Is(err, context.Canceled) {
-				w.Log.Warn("delayed messages wait", "partition", w.Partition, "error", err)
-			}
-			back.Wait(ctx)
-			wait = 0
-		} else {
-			back.Reset()
-		}
-		switch {
-		case moved == delayedBatch:
-			wait = 0
-		case wait < 0 || wait > delayedPoll:
-			wait = delayedPoll
-		}
-		next = time.Now().Add(wait)
-		timer.Reset(wait)
 	}
 }

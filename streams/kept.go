@@ -23,9 +23,10 @@ func (b Bound) orDefault() Bound {
 // somebody removed entries by hand, and the bytes are taken to have shrunk alike.
 //
 // keep(stream, sizes, entries, bytes, fields, n) returns how many old entries it removed. XADD comes first,
-// so out of memory changes nothing. A step removes keep_most at most, and the next one goes on.
+// so out of memory changes nothing. A step removes what keep_work allows, an entry costing 1 and its size in 8 KiB, and
+// the next one goes on.
 const keepLua = `
-local keep_most = 1000
+local keep_work = 1000
 local function size_of(fields, n)
   local size = 0
   for i = 1, n do size = size + #fields[i] end
@@ -46,11 +47,11 @@ local function keep(stream, sizes, longest, largest, fields, n)
   redis.call('XADD', stream, '*', unpack(fields, 1, n))
   local length, lost = redis.call('XLEN', stream), 0
   local bytes = kept_bytes(stream, sizes, length - 1) + size_of(fields, n)
-  while (length > longest or bytes > largest) and length > 1 and keep_most > 0 do
+  while (length > longest or bytes > largest) and length > 1 and keep_work > 0 do
     local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
     redis.call('XDEL', stream, oldest[1])
-    bytes = bytes - size_of(oldest[2], #oldest[2])
-    length, lost, keep_most = length - 1, lost + 1, keep_most - 1
+    local size = size_of(oldest[2], #oldest[2])
+    length, bytes, lost, keep_work = length - 1, bytes - size, lost + 1, keep_work - 1 - size / 8192
   end
   note_kept(sizes, length, bytes)
   return lost

@@ -26,6 +26,7 @@ func (k keys) quarantine(p int) string           { return k.part(p, "quarantine"
 func (k keys) quarantineSize(p int) string       { return k.part(p, "quarantine:size") }
 func (k keys) unrouted(p int) string             { return k.part(p, "unrouted") }
 func (k keys) unroutedSize(p int) string         { return k.part(p, "unrouted:size") }
+func (k keys) copying(p int) string              { return k.part(p, "copying") }
 func (k keys) delayed(p int) string              { return k.part(p, "delayed") }
 func (k keys) delayedBody(p int) string          { return k.part(p, "delayed:body") }
 func (k keys) seen(p int, id string) string      { return k.part(p, "seen:"+id) }

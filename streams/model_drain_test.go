@@ -15,7 +15,7 @@ import (
 // faults. Every message must then have come to a good end, and nothing be left.
 func (w *world) drain() {
 	w.say("all crash; z heals and delivers the rest")
-	z := &dispatcher{id: "z"}
+	z := &dispatcher{id: "z", after: map[string]string{}}
 	z.store, z.faults = w.lab.store("z")
 	w.useClock(z.store)
 	w.ok(z.store.Heartbeat(w.ctx, medispatcher.Dispatcher{ID: "z", DeadAfter: 24 * time.Hour}))
@@ -73,15 +73,17 @@ func (w *world) honestRound(z *dispatcher) (busy bool) {
 
 func (w *world) honestMove(z *dispatcher, p int) {
 	for _, e := range z.entries[p] {
-		routed, err := z.store.Fanout(w.ctx, p, []streams.Routing{w.worker.Decide(e, w.router)})
+		r := z.behind(w.worker.Decide(e, w.router), p)
+		routed, err := z.store.Fanout(w.ctx, p, []streams.Routing{r})
 		w.ok(err)
 		for _, m := range w.arrivals {
 			if m.p == p && m.where == placeIncoming && (m.entry == e.ID || m.entry == "" && m.name() == e.Fields["body"]) {
 				m.entry, m.owner = e.ID, z.id
 			}
 		}
-		want := w.arrive(z, p, e.ID)
+		want := w.arrive(z, p, r)
 		w.require(string(routed[0].Result) == want, "%s became %s; it should be %s", e.Fields["body"], routed[0].Result, want)
+		z.learn(p, r, routed[0]) // what others began it finishes in the next round
 	}
 }
 

@@ -164,7 +164,11 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 	}
 	var routings []streams.Routing
 	for _, e := range d.entries[p] {
-		routings = append(routings, w.worker.Decide(e, w.router))
+		r := d.behind(w.worker.Decide(e, w.router), p)
+		if len(r.Subs) > 1 && rapid.Bool().Draw(t, "in two steps") {
+			r.Subs, r.More = r.Subs[:1], true
+		}
+		routings = append(routings, r)
 	}
 	var routed []streams.Routed
 	group := w.groups[incomingKey(p)]
@@ -182,25 +186,58 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 		return
 	}
 	var want []string
-	for _, e := range d.entries[p] {
-		want = append(want, w.arrive(d, p, e.ID))
+	halted := false
+	for _, r := range routings {
+		result := "wait"
+		if !halted {
+			result = w.arrive(d, p, r)
+		}
+		halted = slices.Contains([]string{"more", "at", "wait"}, result)
+		want = append(want, result)
 	}
 	if !r.known {
 		return // it has them in hand still, and moves them again
 	}
-	d.entries[p] = nil
 	var got []string
-	for _, x := range routed {
+	var rest []streams.Entry
+	for i, x := range routed {
 		got = append(got, string(x.Result))
+		if d.learn(p, routings[i], x) {
+			rest = append(rest, d.entries[p][i])
+		}
 	}
+	d.entries[p] = rest
 	w.require(slices.Equal(got, want), "%s moved with the results %v; they should be %v", d.id, got, want)
 }
 
+// behind is what remains of a routing, as far as the dispatcher knows.
+func (d *dispatcher) behind(r streams.Routing, p int) streams.Routing {
+	r.After = d.after[strconv.Itoa(p)+" "+r.EntryID]
+	r.Subs = slices.DeleteFunc(slices.Clone(r.Subs), func(sub string) bool { return sub <= r.After })
+	return r
+}
+
+// learn takes what became of an entry, and reports whether the dispatcher has it in hand still.
+func (d *dispatcher) learn(p int, r streams.Routing, x streams.Routed) bool {
+	after := x.At
+	switch x.Result {
+	case streams.RoutedMore:
+		after = r.Subs[len(r.Subs)-1]
+	case streams.RoutedBehind:
+	case streams.RoutedWait:
+		return true
+	default:
+		return false
+	}
+	d.after[strconv.Itoa(p)+" "+r.EntryID] = after
+	return true
+}
+
 // arrive is what a fan-out makes of one entry.
-func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
+func (w *world) arrive(d *dispatcher, p int, r streams.Routing) (result string) {
 	var m *arrival
 	for _, a := range w.queued(p, d.id) {
-		if a.entry == entry {
+		if a.entry == r.EntryID {
 			m = a
 		}
 	}
@@ -209,31 +246,39 @@ func (w *world) arrive(d *dispatcher, p int, entry string) (result string) {
 	}
 	sub := medispatcher.CheckTopic(m.topic)
 	routes := w.router.Route(m.topic)
+	copies := sub == nil && (m.delay == 0 || m.released)
 	switch {
+	case copies && m.after != r.After:
+		return "at"
 	case sub != nil:
 		m.result = "quarantined"
 		w.count("quarantined")
-	case len(routes) == 0 && (m.delay == 0 || m.released) && !w.held(m):
+	case copies && len(routes) == 0 && !w.held(m):
 		m.result = "unroutable"
 		w.count("received:" + m.topic)
 		w.count("unroutable:" + m.topic)
 		w.forget(m)
-	case w.remembered(m):
+	case m.after == "" && w.remembered(m):
 		m.result = "duplicate"
 		w.count("duplicate")
 	case m.delay > 0 && !m.released:
-		due := w.now + m.delay
+		due := w.now
 		if ms, _, _ := strings.Cut(m.entry, "-"); ms != "" {
 			due, _ = strconv.ParseInt(ms, 10, 64)
-			due = min(due+max(0, -w.skew), w.now) + m.delay
+			due = min(due+max(0, -w.skew), w.now)
 		}
+		due += m.delay
 		m.place = place{where: placeDelayed, due: due}
 		return "delayed"
 	default:
-		m.result = "copied"
-		for _, id := range routes {
+		for _, id := range r.Subs {
 			w.copies = append(w.copies, &copyOf{m: m, Channel: medispatcher.Channel{Partition: p, Subscription: id}, place: place{where: placeReady}})
 		}
+		if r.More {
+			m.after = r.Subs[len(r.Subs)-1]
+			return "more"
+		}
+		m.result = "copied"
 		w.count("received:" + m.topic)
 	}
 	m.place = place{where: placeRouted}

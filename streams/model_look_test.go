@@ -54,6 +54,7 @@ type arrival struct {
 	topic    string
 	delay    int64  // ms
 	first    string // id of its first entry
+	after    string // the last subscription that has its copy, until all have
 	released bool   // it comes from the delayed messages
 	unowned  bool   // the group has it behind it, and nobody owns it
 	result   string // of its fan-out

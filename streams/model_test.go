@@ -175,6 +175,7 @@ type dispatcher struct {
 	store   *streams.Store
 	faults  *streamstest.Faults
 	entries [modelPartitions][]streams.Entry // the batch read from incoming, not moved yet
+	after   map[string]string                // the copies that it made of them, by partition and entry
 	hand    []*inHand                        // deliveries that it believes are its own
 }
 
@@ -248,7 +249,7 @@ func (w *world) begin(n int) {
 // start puts a new process in the place of one that ended. Ids are never used again.
 func (w *world) start(at int) {
 	w.started++
-	d := &dispatcher{id: "d" + strconv.Itoa(w.started)}
+	d := &dispatcher{id: "d" + strconv.Itoa(w.started), after: map[string]string{}}
 	d.store, d.faults = w.lab.store(d.id)
 	w.useClock(d.store)
 	w.dispatchers[at] = d

@@ -90,7 +90,7 @@ func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, p
 // dueScript takes messages whose next attempt is due.
 //
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
-// ARGV consumer, now in ms, then the limit of each subscription.
+// ARGV consumer, now in ms, bytes after which no other one is taken, then the limit of each subscription.
 // Returns for each subscription {ms until the next one is due (-1: none),
 // {id, attempt, record, {field, value, …}}…}, and at the end what vanished.
 //
@@ -100,18 +100,20 @@ func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, p
 // The due time of an entry that is not ~buried's is dropped. If the entry is in the stream, it is READY again, since
 // its group was made anew, or healing finds it; if it is in nobody's pending list either, it vanished.
 var dueScript = redis.NewScript(countLua + vanishedLua + `
-local now = tonumber(ARGV[2])
+local now, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local out = {}
-for i = 3, #ARGV do
-  local ch, retry, failures = KEYS[3 * i - 4], KEYS[3 * i - 3], KEYS[3 * i - 2]
+for i = 4, #ARGV do
+  local ch, retry, failures = KEYS[3 * i - 7], KEYS[3 * i - 6], KEYS[3 * i - 5]
   local taken = {-1}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
+    if room <= 0 then break end -- they are due at the next step
     local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '~buried')
     if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then error(pending.err, 0) end
     if pending[1] then
       local n = pending[1][4]
       local claimed = redis.call('XCLAIM', ch, 'push', ARGV[1], 0, id, 'RETRYCOUNT', n)
       if claimed[1] and claimed[1][2] then
+        for f = 2, #claimed[1][2], 2 do room = room - #claimed[1][2][f] end
         taken[#taken + 1] = {id, n, redis.call('HGET', failures, id) or '', claimed[1][2]}
       else
         redis.call('XACK', ch, 'push', id)
@@ -136,7 +138,7 @@ return out
 // by this process. All wants are of partition p. next tells for each want how long it
 // is until there is more, negative for nothing more.
 func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
-	k, argv := s.countKeys(p), []any{s.cfg.ID, s.now().UnixMilli()}
+	k, argv := s.countKeys(p), []any{s.cfg.ID, s.now().UnixMilli(), stepBytes}
 	for _, w := range wants {
 		k = append(k, s.keys.channels(p, []string{w.Subscription})...)
 		argv = append(argv, w.Max)

@@ -198,6 +198,41 @@ func arrows() []arrow {
 			want: "#received:a.b=1, ch:s=1, ch:s2=1, ch:s3=1",
 		},
 		{
+			name: "INCOMING to READY, begun", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}, More: true})
+			},
+			want: "ch:s=1, ch:s2=1, copying=1, incoming=1 me:1",
+		},
+		{
+			name: "INCOMING to READY, finished", command: "evalsha", before: begun("me"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), After: "s2", Subs: []string{"s3"}})
+			},
+			want: "#received:a.b=1, ch:s=1, ch:s2=1, ch:s3=1",
+		},
+		{
+			name: "INCOMING to READY, finished by another", command: "evalsha", before: begun("gone"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), After: "s2", Subs: []string{"s3"}})
+			},
+			want: "#received:a.b=1, ch:s=1, ch:s2=1, ch:s3=1",
+		},
+		{
+			name: "INCOMING to READY, finished when nobody else wants it", command: "evalsha", before: begun("gone"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), After: "s2"})
+			},
+			want: "#received:a.b=1, ch:s=1, ch:s2=1",
+		},
+		{
+			name: "INCOMING to READY, begun by another, which is not known", command: "evalsha", before: begun("gone"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b")})
+			},
+			want: "ch:s=1, ch:s2=1, copying=1, incoming=1 me:1",
+		},
+		{
 			name: "INCOMING to READY with the producer's id", command: "evalsha", before: incoming("topic", "a.b", "body", "x", "id", "p1"),
 			step: func(sc *scene, id string) error {
 				m := message("a.b")
@@ -547,6 +582,23 @@ func quarantined(fields ...any) func(t *testing.T, sc *scene) string {
 func kept(t *testing.T, sc *scene, stream string, fields ...any) string {
 	t.Helper()
 	return must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: stream, Values: fields}).Result())
+}
+
+// begun has an entry whose first copies are made, by "me" or by a dispatcher that is gone since.
+func begun(by string) func(t *testing.T, sc *scene) string {
+	return func(t *testing.T, sc *scene) string {
+		t.Helper()
+		id := sc.incoming(t, "topic", "a.b", "body", "x")
+		if by != "me" {
+			check(t, sc.Client.XClaimJustID(sc.ctx, &redis.XClaimArgs{Stream: "medis:{0}:incoming", Group: "fanout", Consumer: by, Messages: []string{id}}).Err())
+		}
+		first := sc.Open(t, sc.Config(by))
+		check(t, second(first.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}, More: true}})))
+		if by != "me" {
+			check(t, third(sc.store.KickIncoming(sc.ctx, 0, by, 10, true)))
+		}
+		return id
+	}
 }
 
 // parked pushes items onto a recover list.

@@ -46,7 +46,7 @@ func (d *daemon) quarantined(p int, e streams.Entry, reason string) {
 }
 
 func (d *daemon) copyFailed(p int, e streams.Entry, m medispatcher.Message, sub string) {
-	const reason = "the key of the channel is not a stream; the copy is in the quarantine"
+	const reason = "the channel does not take it (its key is not a stream, or its entry ids are used up); the copy is in the quarantine"
 	d.log.Warn("copy quarantined", "partition", p, "topic", m.Topic, "subscription", sub, "id", m.ID, "reason", reason)
 	// Nobody knows whether the quarantine took it: its key may be of a wrong type, too.
 	d.keepLast(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: e.ID, Subscription: sub, Message: rescue.MessageOf(&m)})

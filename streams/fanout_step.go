@@ -1,0 +1,99 @@
+package streams
+
+import (
+	"slices"
+
+	"github.com/solate/medispatcher"
+)
+
+// stepBytes bounds the bodies that pass through a script which moves messages one by one: it begins no
+// other one when it has moved so many. A MiB takes it some three milliseconds.
+const stepBytes = 1 << 20
+
+// A step of the fan-out is bounded by what it copies, not by its entries: it holds Redis for
+// about stepWork. The numbers are µs of a slow machine.
+const (
+	stepWork = 5000
+	// An entry is read once in each step, and costs Lua more than a copy costs Redis.
+	entryWork, entryBytesPerWork = 5, 512
+	copyWork, copyBytesPerWork   = 5, 2048
+)
+
+// inHand is an entry that is not finished.
+type inHand struct {
+	Entry
+	routing Routing // of the whole entry
+	after   string  // the last subscription that has its copy
+	size    int     // bytes of its fields
+}
+
+func newInHand(e Entry) inHand {
+	h := inHand{Entry: e}
+	for name, value := range e.Fields {
+		h.size += len(name) + len(value)
+	}
+	return h
+}
+
+// rest is what remains to be done.
+func (h *inHand) rest() Routing {
+	r := h.routing
+	r.After = h.after
+	if h.after != "" {
+		at, found := slices.BinarySearch(r.Subs, h.after)
+		if found {
+			at++
+		}
+		r.Subs = r.Subs[at:]
+	}
+	return r
+}
+
+// nextStep is what of hand fits into one step: whole entries in their order, and a part of the one
+// behind them. There is always something in it.
+func nextStep(hand []inHand) []Routing {
+	var step []Routing
+	work := 0
+	for i := range hand {
+		h, r := &hand[i], hand[i].rest()
+		work += entryWork + h.size/entryBytesPerWork
+		each := copyWork + h.size/copyBytesPerWork
+		fit := (stepWork - work) / each
+		if fit < 1 && i > 0 {
+			break
+		}
+		if fit = max(1, fit); fit < len(r.Subs) {
+			r.Subs, r.More = r.Subs[:fit], true
+			return append(step, r)
+		}
+		step = append(step, r)
+		work += max(1, len(r.Subs)) * each
+	}
+	return step
+}
+
+// after takes what became of a step and returns what is still in hand. What failed is not: it
+// stays pending, and is read again.
+func after(hand []inHand, step []Routing, routed []Routed) []inHand {
+	kept := hand[:0]
+	for i, r := range routed {
+		switch r.Result {
+		case RoutedMore:
+			hand[i].after = step[i].Subs[len(step[i].Subs)-1]
+		case RoutedBehind:
+			hand[i].after = r.At
+		case RoutedWait:
+		default:
+			continue
+		}
+		kept = append(kept, hand[i])
+	}
+	return append(kept, hand[len(routed):]...)
+}
+
+// reroute decides anew for entries in hand.
+func (w *FanoutWorker) reroute(hand []inHand, router *medispatcher.Router) {
+	for i := range hand {
+		hand[i].routing = w.decide(hand[i].Entry, router)
+	}
+}

@@ -1,0 +1,265 @@
+package streams_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// wanted has n subscriptions of the topic t, and returns their ids, sorted.
+func wanted(t *testing.T, sc *scene, registry *streams.Registry, n int) []string {
+	t.Helper()
+	ids := make([]string, n)
+	docs := make([]any, 0, 2*n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("s%05d", i)
+		docs = append(docs, ids[i], `{"topic":"t","urls":["http://h/"]}`)
+	}
+	check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", docs...).Err())
+	put(t, registry, ids[0], `{"topic":"t","urls":["http://h/"]}`) // tells of the change
+	return ids
+}
+
+// outcome is what a worker told.
+type outcome struct {
+	mu     sync.Mutex
+	ready  map[string]int
+	routed []string // "<body>: <result> <number of subscriptions>"
+}
+
+// worker runs until n entries are finished.
+func (sc *scene) worker(t *testing.T, store *streams.Store, registry *streams.Registry, n int) *outcome {
+	t.Helper()
+	ctx, cancel := context.WithCancel(sc.ctx)
+	defer cancel()
+	out := &outcome{ready: map[string]int{}}
+	w := &streams.FanoutWorker{
+		Store: store, Registry: registry, MaxBody: 1 << 20, Log: slog.New(slog.DiscardHandler),
+		Events: streams.FanoutEvents{
+			Ready: func(_ int, subs []string) {
+				out.mu.Lock()
+				defer out.mu.Unlock()
+				for _, sub := range subs {
+					out.ready[sub]++
+				}
+			},
+			Routed: func(_ int, m medispatcher.Message, r streams.Routed, subs []string) {
+				out.mu.Lock()
+				defer out.mu.Unlock()
+				body := string(m.Body[:min(len(m.Body), 10)])
+				out.routed = append(out.routed, fmt.Sprintf("%s: %s %d", body, r.Result, len(subs)))
+				if len(out.routed) == n {
+					cancel()
+				}
+			},
+			Quarantined: func(_ int, _ streams.Entry, reason string) { t.Error(reason) },
+			CopyFailed: func(_ int, _ streams.Entry, _ medispatcher.Message, sub string) {
+				t.Errorf("%s has no copy", sub)
+			},
+			Unroutable: func(int, streams.Entry, medispatcher.Message) {},
+		},
+	}
+	time.AfterFunc(time.Minute, cancel)
+	check(t, w.Run(ctx))
+	return out
+}
+
+// copies are the first bytes of the bodies in each channel, in their order.
+func (sc *scene) copies(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, key := range sc.Keys(t, "medis:{0}:ch:*") {
+		text := ""
+		for _, e := range sc.Client.XRange(sc.ctx, key, "-", "+").Val() {
+			body := fmt.Sprint(e.Values["body"])
+			text += body[:min(len(body), 1)]
+		}
+		out[strings.TrimPrefix(key, "medis:{0}:ch:")] = text
+	}
+	return out
+}
+
+// weigh is a hook that holds what each fan-out copies against the bound.
+type weigh struct {
+	t     *testing.T
+	sizes map[string]int // of bodies, by entry id
+	steps int
+}
+
+func (h *weigh) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *weigh) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); cmd.Name() == "evalsha" && args[2].(int) >= 12 {
+			h.weigh(args[3:][args[2].(int)+9:])
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (h *weigh) weigh(argv []any) {
+	h.steps++
+	entries, copies, bytes := 0, 0, 0
+	for len(argv) > 0 {
+		if argv[3] != "copy" {
+			h.t.Errorf("the step holds %v", argv[:4])
+			return
+		}
+		n, size := argv[6].(int), h.sizes[argv[0].(string)]
+		entries, copies, bytes = entries+1, copies+n, bytes+(n+1)*size
+		argv = argv[7+n:]
+	}
+	if copies > 1000 || bytes > 7<<20 && copies > 1 {
+		h.t.Errorf("a step holds %d copies of %d entries, %d bytes", copies, entries, bytes)
+	}
+}
+
+// TestFanoutStepIsBounded: whatever the number of subscribers and the size of bodies, no step copies more
+// than holds Redis for milliseconds, and each channel gets each message once and in order.
+func TestFanoutStepIsBounded(t *testing.T) {
+	for _, c := range []struct{ subs, entries, size int }{{1, 300, 10}, {1, 8, 1 << 20}, {40, 3, 1 << 20}, {3000, 3, 10}, {700, 4, 20_000}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+				sc := newScene(t, env)
+				registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+				ids := wanted(t, sc, registry, c.subs)
+				h := &weigh{t: t, sizes: map[string]int{}}
+				order := ""
+				for i := range c.entries {
+					order += strconv.Itoa(i % 10)
+					body := strconv.Itoa(i%10) + strings.Repeat("x", c.size-1)
+					h.sizes[must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body}}).Result())] = c.size
+				}
+				sc.store.AddHook(h)
+				out := sc.worker(t, sc.store, registry, c.entries)
+				if len(out.routed) != c.entries || len(out.ready) != c.subs {
+					t.Errorf("told of %d entries and %d channels", len(out.routed), len(out.ready))
+				}
+				copies := sc.copies(t)
+				for _, id := range ids {
+					if copies[id] != order {
+						t.Fatalf("%s has %q, want %q", id, copies[id], order)
+					}
+				}
+				if got := sc.Client.HGet(sc.ctx, "medis:stats:{0}:total", "received:t").Val(); got != strconv.Itoa(c.entries) {
+					t.Errorf("%s received, want %d", got, c.entries)
+				}
+				if n := sc.Client.Exists(sc.ctx, "medis:{0}:copying").Val(); n != 0 {
+					t.Error("what is copied is still noted")
+				}
+				t.Logf("%d steps", h.steps)
+			})
+		})
+	}
+}
+
+// TestFanoutGoesOnAfterALostReply: no copy is lost or repeated, whichever step it hits.
+func TestFanoutGoesOnAfterALostReply(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for _, fault := range []streamstest.Fault{streamstest.Before, streamstest.After} {
+			env.Flush(t)
+			sc := newScene(t, env)
+			registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+			ids := wanted(t, sc, registry, 2000)
+			check(t, second(sc.store.ReadIncoming(sc.ctx, 0, 1, true)))                       // makes the group
+			check(t, second(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: "0-1"}}))) // loads the script
+			xadd := func(body string) {
+				check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body, "id", body}}).Err())
+			}
+			xadd("a")
+			xadd("b")
+			sc.store.AddHook(&afterSteps{n: 2, then: func() { sc.faults.Next(fault, 1, "evalsha") }})
+			sc.worker(t, sc.store, registry, 1) // of the other one nobody may be told; it is in the same batch
+			if sc.faults.Matched() != 1 {
+				t.Errorf("%s: the fault was not hit", fault)
+			}
+			copies := sc.copies(t)
+			for _, id := range ids {
+				if copies[id] != "ab" {
+					t.Fatalf("%s: %s has %q", fault, id, copies[id])
+				}
+			}
+		}
+	})
+}
+
+// afterSteps does something after n fan-out steps.
+type afterSteps struct {
+	n    int
+	then func()
+}
+
+func (h *afterSteps) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *afterSteps) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *afterSteps) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if args := cmd.Args(); cmd.Name() == "evalsha" && err == nil && args[2].(int) > 20 {
+			if h.n--; h.n == 0 {
+				h.then()
+			}
+		}
+		return err
+	}
+}
+
+// TestFanoutGoesOnElsewhere: a dispatcher dies between two steps, and subscriptions come and go before another one
+// takes its entry over. Who had a copy gets no second one, and who wants the message behind the place that is
+// noted gets it.
+func TestFanoutGoesOnElsewhere(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+		ids := wanted(t, sc, registry, 2000)
+		dead := env.Open(t, env.Config("dead"))
+		check(t, second(dead.ReadIncoming(sc.ctx, 0, 1, true))) // makes the group
+		check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", "a"}}).Err())
+		check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", "b"}}).Err())
+		entries := must[[]streams.Entry](t)(dead.ReadIncoming(sc.ctx, 0, 10, false))
+		first := streams.Routing{EntryID: entries[0].ID, Message: message("t"), Subs: ids[:1000], More: true}
+		check(t, second(dead.Fanout(sc.ctx, 0, []streams.Routing{first, {EntryID: entries[1].ID, Message: message("t"), Subs: ids}})))
+
+		had, hadNot := ids[10], ids[1500]
+		for _, id := range []string{had, hadNot} {
+			check(t, registry.Remove(sc.ctx, id, ""))
+		}
+		put(t, registry, "a-new", `{"topic":"t","urls":["http://h/"]}`)
+		put(t, registry, "z-new", `{"topic":"t","urls":["http://h/"]}`)
+		check(t, third(sc.store.KickIncoming(sc.ctx, 0, "dead", 10, true)))
+		sc.worker(t, sc.store, registry, 2)
+
+		want := map[string]string{"a-new": "b", "z-new": "ab"}
+		for _, id := range ids {
+			want[id] = "ab"
+		}
+		want[had] = "a"
+		delete(want, hadNot)
+		if got := sc.copies(t); !maps.Equal(got, want) {
+			for _, id := range slices.Sorted(maps.Keys(want)) {
+				if got[id] != want[id] {
+					t.Fatalf("%s has %q, want %q", id, got[id], want[id])
+				}
+			}
+			t.Errorf("%d channels, want %d", len(got), len(want))
+		}
+	})
+}
