@@ -233,3 +233,28 @@ func TestPutByHand(t *testing.T) {
 }
 
 func err2[T any](_ T, err error) error { return err }
+
+// TestUnreadableDocument: who knows a subscription keeps its last good settings, others leave it out, and both
+// go on with the rest.
+func TestUnreadableDocument(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, writer := readers(t, env)
+		for _, id := range []string{"a", "b"} {
+			_, _, _, err := writer.Put(sc.ctx, id, []byte(subDoc("t")), "")
+			check(t, err)
+		}
+		if got := routes(t, dispatcher, "t"); got != "a b" {
+			t.Fatalf("routed to %q", got)
+		}
+		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "a", "garbage").Err())
+		second := streams.NewRegistry(env.Open(t, env.Config("second")), streamstest.Rules(), func(string, string) {})
+		for r, want := range map[*streams.Registry]string{dispatcher: "a b", second: "b"} {
+			if _, err := r.Refresh(sc.ctx); err != nil {
+				t.Fatal(err)
+			}
+			if got := routes(t, r, "t"); got != want {
+				t.Errorf("routed to %q, want %q", got, want)
+			}
+		}
+	})
+}
