@@ -183,3 +183,28 @@ func TestNothingIsToldUnderTheMutex(t *testing.T) {
 		f.ok(stop())
 	})
 }
+
+// TestPanicOfWhoIsToldOfABreaker: the next news are told all the same, and nobody waits for the mutex.
+func TestPanicOfWhoIsToldOfABreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, subscription("a"))
+		var told []string
+		f.s.cfg.Events.Breaker = func(sub string, open bool) {
+			told = append(told, fmt.Sprint(sub, open))
+			if open {
+				panic("a defect")
+			}
+		}
+		f.w.answer = func(*http.Request) (int, time.Duration) { return 503, time.Millisecond }
+		stop := f.run()
+		f.put("a", 20)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		delete(f.subs, "a")
+		f.s.Apply(f.subs)
+		if got := fmt.Sprint(told); got != "[atrue afalse]" {
+			t.Error(got)
+		}
+		f.ok(stop())
+	})
+}

@@ -18,7 +18,10 @@ func (s *Scheduler) tellNews() {
 		s.news = nil
 		s.mu.Unlock()
 		for _, tell := range news {
-			tell()
+			if p := medispatcher.Guard(tell); p != nil {
+				s.cfg.Log.Error("medispatcher panicked telling of a breaker or a channel, which is a defect of ours: please report it",
+					"panic", p.Error(), "stack", string(p.Stack))
+			}
 		}
 		s.mu.Lock()
 	}
