@@ -85,6 +85,7 @@ func (w *world) noneDead() {
 // TestRedisClockIsSet: the clock of Redis is set while messages flow, fail and wait. Nobody is declared dead, by the
 // dispatchers or by the amender; what waits comes when it would have; and who dies later is found dead.
 func TestRedisClockIsSet(t *testing.T) {
+	slow(t)
 	for name, steps := range map[string][]time.Duration{
 		"an hour ahead":          {time.Hour},
 		"an hour back":           {-time.Hour},
@@ -163,9 +164,7 @@ func init() {
 // buildWallClock builds such a dispatcher.
 func buildWallClock(t *testing.T) string {
 	t.Helper()
-	if !full() && os.Getenv(streamstest.RequireRedis) != "1" {
-		t.Skip("package time is built anew for this, which takes minutes: set " + streamstest.RequireRedis + "=1 or MEDIS_CHAOS=full")
-	}
+	slow(t) // package time is built anew for this
 	dir := t.TempDir()
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -134,6 +134,7 @@ func (w *world) finish(dispatchers []*dispatcher) verdict {
 // and in the full form what else makes a node the master of other slots. Nothing that was
 // replicated is lost, and everything goes on within five seconds.
 func TestClusterFailover(t *testing.T) {
+	slow(t)
 	env := streamstest.ReplicatedCluster(t, "--appendonly", "yes", "--appendfsync", "always")
 	w, d := failoverWorld(t, env, everywhere)
 	key := otherMaster(t, env)
@@ -178,6 +179,7 @@ func TestClusterFailover(t *testing.T) {
 // TestSentinelFailover: the master that sentinels watch dies, and comes back as a replica, to
 // which nothing is written.
 func TestSentinelFailover(t *testing.T) {
+	slow(t)
 	env := streamstest.Sentinel(t)
 	w, d := failoverWorld(t, env, 1)
 	old := env.Server

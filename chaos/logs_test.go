@@ -75,6 +75,7 @@ func pipe(t *testing.T) (read, write *os.File) {
 // TestLogThatNobodyReads: the reader of stdout or stderr stands still, or is gone. Everything is delivered, and SIGTERM
 // ends the process well.
 func TestLogThatNobodyReads(t *testing.T) {
+	slow(t)
 	for _, closed := range []bool{false, true} {
 		for _, which := range []string{"stdout", "stderr", "both"} {
 			name := which + " stalled"

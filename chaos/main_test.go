@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // The programs under test, built once.
@@ -43,6 +45,14 @@ func TestMain(m *testing.M) {
 
 // full reports whether the figures are wanted, rather than a short check.
 func full() bool { return os.Getenv("MEDIS_CHAOS") == "full" }
+
+// slow leaves a test to CI and to the long run: go test ./... is not to take minutes.
+func slow(t *testing.T) {
+	t.Helper()
+	if !full() && os.Getenv(streamstest.RequireRedis) != "1" {
+		t.Skip("takes a while: set " + streamstest.RequireRedis + "=1 or MEDIS_CHAOS=full")
+	}
+}
 
 // moments chooses when things happen. The seed repeats them.
 func moments(t *testing.T) *rand.Rand {

@@ -99,6 +99,7 @@ func newSinkhole(t *testing.T) *sinkhole {
 //
 //nolint:funlen // one story
 func TestMemory(t *testing.T) {
+	slow(t)
 	w := newWorld(t, options{})
 	how := w.confined()
 	s := newSinkhole(t)

@@ -108,6 +108,7 @@ func (w *world) swallowed() {
 // TestConnectionsGoMute: all connections to the worker die without a word, and new ones work. The attempts that were
 // made on them fail, and nothing else does.
 func TestConnectionsGoMute(t *testing.T) {
+	slow(t)
 	w := newWorld(t, options{delay: 5 * time.Millisecond, concurrency: 32, timeout: time.Second})
 	m := newMuter(t, w.URL)
 	w.URL = m.url

@@ -56,6 +56,7 @@ func anys(first []any, ids []string) []any {
 // TestTypedCommandsThatTakeOwnership: under load, while three attempts of ten fail, somebody types commands that take
 // entries from their owners or move groups on. Everything is still in a stream, so everything arrives.
 func TestTypedCommandsThatTakeOwnership(t *testing.T) {
+	slow(t)
 	s := theStorm()
 	s.hits = either(40, 8)
 	w := newWorld(t, s.options())
@@ -109,6 +110,7 @@ func (w *world) counted(t *testing.T, prefix string) (n int) {
 // TestTypedCommandsThatTakeMessagesOut: under load somebody trims and deletes. What is missing at the end is counted, logged,
 // in the metrics and named by the doctor; everything else arrives.
 func TestTypedCommandsThatTakeMessagesOut(t *testing.T) {
+	slow(t)
 	s := theStorm()
 	s.hits = either(20, 5)
 	o := s.options()
