@@ -77,7 +77,10 @@ func hostOf(u *url.URL, toASCII func(string) (string, error)) (string, error) {
 		}
 		port = ":" + port
 	}
-	if strings.HasPrefix(u.Host, "[") { // url.Parse takes an IPv6 address alone
+	if strings.HasPrefix(u.Host, "[") { // url.Parse takes an IPv6 address alone, with any zone
+		if _, zone, _ := strings.Cut(host, "%"); strings.ContainsFunc(zone, func(r rune) bool { return !hostRune(r) && r != '.' }) {
+			return "", fmt.Errorf("%s is no zone of an IPv6 address", quote(zone))
+		}
 		return strings.TrimSuffix(u.Host, ":"), nil
 	}
 	if strings.ContainsFunc(host, func(r rune) bool { return r > '~' }) {

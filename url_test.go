@@ -42,6 +42,7 @@ func TestURLs(t *testing.T) {
 		"http://a..b/":                            "each part between dots",
 		"http://" + strings.Repeat("a", 64):       "each part between dots",
 		"http://a,b/":                             `it holds ","`,
+		`http://[fe80::1%2500"]/`:                 "is no zone",
 		"http://[1.2.3.4]/":                       "not a URL",
 		"http://h/#":                              "has a fragment",
 		"http://h/%zz":                            "not a URL",

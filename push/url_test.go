@@ -16,6 +16,7 @@ import (
 func FuzzURL(f *testing.F) {
 	for _, seed := range []string{
 		"http://h", "http://h/a%2Fb c?d e#", "http://straße/ü?ö", "http://u:p%2F@h:80/?", "http://[fe80::1%25eth0]:1/a\\b", "HTTP://h:/;a=b/../", "http://h?a/b",
+		`http://[::1%25"0]`,
 	} {
 		f.Add(seed)
 	}
