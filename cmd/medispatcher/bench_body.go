@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 // The body of a message is JSON of a fixed form, which is quick to read:
@@ -18,7 +19,7 @@ const (
 	benchNAt      = len(`{"bench":"`) + benchRunSize + len(`","n":"`)
 	benchTimeAt   = benchNAt + 10 + len(`","at":"`)
 	benchHead     = benchTimeAt + 20 + len(`","pad":"`)
-	benchMinBody  = Size(benchHead + len(benchTail))
+	benchMinBody  = config.Size(benchHead + len(benchTail))
 )
 
 // benchBody is the body of message n, published so long after the start of the run.

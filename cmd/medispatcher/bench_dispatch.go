@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -36,7 +37,7 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 	env := *b.environment
 	env.cfg.Listen = "127.0.0.1:0"
 	env.stdout = b.stderr // the DATA log, if it goes there; the summary is alone on stdout
-	if b.settings.source("MEDIS_LOG_LEVEL") == fromDefault {
+	if b.settings.Source("MEDIS_LOG_LEVEL") == config.FromDefault {
 		env.cfg.LogLevel = "warn"
 		env.log = newLogger(b.stderr, env.cfg.LogFormat, env.cfg.LogLevel, b.variable("NO_COLOR") == "")
 	}
@@ -92,7 +93,7 @@ func (b *bench) remote() (hosts []string) {
 	if err != nil {
 		return nil
 	}
-	if loopback, err := checkListen(net.JoinHostPort(u.Hostname(), "0")); err != nil || !loopback {
+	if loopback, err := config.CheckListen(net.JoinHostPort(u.Hostname(), "0")); err != nil || !loopback {
 		return nil
 	}
 	for _, d := range b.others {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
@@ -220,7 +221,7 @@ func TestBenchClean(t *testing.T) {
 
 func TestBenchBody(t *testing.T) {
 	const run = "0123456789ab"
-	for _, size := range []Size{benchMinBody, benchMinBody + 1, 1000} {
+	for _, size := range []config.Size{benchMinBody, benchMinBody + 1, 1000} {
 		b := benchBody(run, 41, 5*time.Second, int(size))
 		n, at, ok := readBenchBody(b[:benchHead], run)
 		if !json.Valid(b) || len(b) != int(size) || n != 41 || at != 5*time.Second || !ok {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 func (a *app) alertCommand() *cobra.Command {
@@ -110,7 +111,7 @@ func (s *state) testAlert(ctx context.Context, sub string) error {
 	host, _ := os.Hostname()
 	receipts := notifier.Test(ctx, sub, s.cfg.Env, host)
 	if len(receipts) == 0 {
-		return configError{"there are no receivers: set MEDIS_ALERT_URLS, or alert.urls of the subscription"}
+		return config.Problems{{Seen: "there are no receivers", Do: "set MEDIS_ALERT_URLS, or alert.urls of the subscription"}}
 	}
 	t := table{header: []string{"RECEIVER", "RESULT"}}
 	failed := 0

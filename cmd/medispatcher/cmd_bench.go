@@ -10,12 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 // benchFlags are what the user asks for.
 type benchFlags struct {
 	messages, subscribers, concurrency, rate, fail int
-	size                                           Size
+	size                                           config.Size
 	sizeText                                       string
 	delay, wait                                    time.Duration
 	listen, url                                    string
@@ -48,7 +50,7 @@ Exit code 1: messages are missing. Messages that came twice are only counted.`,
 		Args: noArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.command(needsRedis, func(ctx context.Context, env *environment, _ []string) error {
+		return a.command(config.NeedsRedis, func(ctx context.Context, env *environment, _ []string) error {
 			if err := f.check(&env.cfg, cmd.Flags()); err != nil {
 				return err
 			}
@@ -86,7 +88,7 @@ const (
 )
 
 // check tells every mistake in the flags.
-func (f *benchFlags) check(cfg *Config, flags *pflag.FlagSet) error {
+func (f *benchFlags) check(cfg *config.Config, flags *pflag.FlagSet) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, usagef(format, args...)) }
 	if f.clean {
@@ -154,7 +156,7 @@ func (f *benchFlags) checkAddresses() error {
 }
 
 func hostOf(listen string) (string, error) {
-	if _, err := checkListen(listen); err != nil {
+	if _, err := config.CheckListen(listen); err != nil {
 		return "", fmt.Errorf("give host:port, such as 127.0.0.1:0 or 0.0.0.0:9000; port 0 is any")
 	}
 	a, err := url.Parse("http://" + listen)

@@ -12,7 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/solate/medispatcher/push/http1"
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -50,8 +51,8 @@ Exit 0 without a problem, 1 with one, 2 when the arguments or the -f file are wr
   medispatcher -f production.env doctor --json | jq '.findings[] | select(.level == "problem")'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			env, problems := a.environment(needsRedis | needsListen)
-			if env.settings.values == nil { // the file is unreadable: there is nothing to check
+			env, problems := a.environment(config.NeedsRedis | config.NeedsListen)
+			if env.settings == nil { // the file is unreadable: there is nothing to check
 				return problems
 			}
 			findings, err := env.examine(cmd.Context(), problems)
@@ -80,13 +81,9 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorWithin)
 	defer cancel()
-	cfg := e.cfg
-	if _, err := http1.ParsePrefixes(cfg.denyList()); err != nil {
-		cfg.DenyCIDRs = nil // said above
-	}
-	x, err := store.Examine(ctx, streams.Checkup{Rules: cfg.rules()})
+	x, err := store.Examine(ctx, streams.Checkup{Rules: e.cfg.Rules()})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("the examination did not end within %s; see whether Redis is overloaded", shortDuration(doctorWithin))
+		return nil, fmt.Errorf("the examination did not end within %s; see whether Redis is overloaded", medispatcher.ShortDuration(doctorWithin))
 	}
 	if err != nil {
 		return nil, err
@@ -94,7 +91,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 	findings = append(findings, e.examineAgainst(x)...)
 	findings = append(findings, filesFinding(x.AtOnce, e.cfg.FanoutWorkers*e.cfg.Partitions))
 	findings = append(findings, x.Findings...)
-	if e.cfg.parkedElsewhere() {
+	if e.cfg.ParkedElsewhere() {
 		parked, err := e.examineParked(ctx)
 		if err != nil {
 			return nil, err
@@ -106,7 +103,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 
 // examineParked looks at the other Redis, with the recover lists.
 func (e *environment) examineParked(ctx context.Context) ([]streams.Finding, error) {
-	store, err := streams.Open(e.cfg.parkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
+	store, err := streams.Open(e.cfg.ParkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
 	if err != nil {
 		return nil, nil // a finding of the configuration already
 	}
@@ -123,14 +120,11 @@ func (e *environment) examineParked(ctx context.Context) ([]streams.Finding, err
 
 // openForDoctor opens the store if the configuration is good enough for that.
 func (e *environment) openForDoctor() (*streams.Store, error) {
-	if e.cfg.Partitions > maxPartitions {
+	if e.cfg.Partitions > config.MaxPartitions {
 		return nil, fmt.Errorf("MEDIS_PARTITIONS is %d", e.cfg.Partitions)
 	}
-	return streams.Open(e.cfg.streams("doctor-" + strconv.Itoa(os.Getpid())))
+	return streams.Open(e.cfg.Streams("doctor-" + strconv.Itoa(os.Getpid())))
 }
-
-// maxPartitions is the max of MEDIS_PARTITIONS.
-const maxPartitions = 1024
 
 // ping is a finding when Redis does not answer, which nothing else can be looked at after.
 func (e *environment) ping(ctx context.Context, store *streams.Store) (f streams.Finding, away bool) {
@@ -165,7 +159,7 @@ func (e *environment) showFindings(findings []streams.Finding) error {
 			Findings []streams.Finding `json:"findings"`
 		}{n[streams.LevelProblem], n[streams.LevelWarning], n[streams.LevelUnknown], findings}, "  ")
 	} else {
-		err = printFindings(e.stdout, findings, redisAt(e.cfg.RedisURL), redisAt(e.cfg.RecoverRedisURL))
+		err = printFindings(e.stdout, findings, config.RedisAt(e.cfg.RedisURL), config.RedisAt(e.cfg.RecoverRedisURL))
 	}
 	if err == nil && n[streams.LevelProblem] > 0 {
 		err = foundProblems{}

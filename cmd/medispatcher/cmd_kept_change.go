@@ -9,18 +9,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
-	rescue "github.com/solate/medispatcher/recover"
-	"github.com/solate/medispatcher/streams"
 )
-
-// keptRules are the rules of replaying with the subscriptions of a moment.
-func (c *Config) keptRules(subs *streams.Snapshot) streams.KeptRules {
-	return streams.KeptRules{
-		MaxBody: int64(c.MaxBody), DecodeItem: rescue.DecodeItem,
-		Wanted: func(topic string) bool { return len(subs.Router.Route(topic)) > 0 },
-		Exists: func(sub string) bool { _, there := subs.Stored[sub]; return there },
-	}
-}
 
 func (a *app) keptReplayCommand(place medispatcher.KeptPlace) *cobra.Command {
 	return a.jsonFlag(&cobra.Command{
@@ -45,10 +34,10 @@ func (s *state) replayKept(ctx context.Context, place medispatcher.KeptPlace, id
 	}
 	var done medispatcher.KeptDone
 	if len(ids) > 0 {
-		done, err = s.store.ReplayKept(ctx, place, ids, s.cfg.keptRules(subs))
+		done, err = s.store.ReplayKept(ctx, place, ids, s.cfg.KeptRules(subs))
 	} else {
 		bar := s.barOf("replayed")
-		done, err = s.store.ReplayAllKept(ctx, place, s.cfg.keptRules(subs), bar.set)
+		done, err = s.store.ReplayAllKept(ctx, place, s.cfg.KeptRules(subs), bar.set)
 		bar.finish()
 	}
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -19,7 +21,7 @@ at most, and gives back the rest. A second one quits at once.`,
 		Example: `  MEDIS_REDIS_URL=redis://redis:6379/0 medispatcher serve
   medispatcher -f production.env serve`,
 		Args: noArgs,
-		RunE: a.lasting(needsRedis|needsListen, func(ctx context.Context, env *environment, _ []string) error {
+		RunE: a.lasting(config.NeedsRedis|config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
 			return serve(ctx, env)
 		}),
 	}
@@ -39,7 +41,7 @@ The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LIST
 		Example: `  medispatcher dev --demo
   redis-cli -p 6380 XADD 'medis:{0}:incoming' '*' topic demo.hello body '"hi"'`,
 		Args: noArgs,
-		RunE: a.lasting(needsListen, func(ctx context.Context, env *environment, _ []string) error {
+		RunE: a.lasting(config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
 			return dev(ctx, env, demo)
 		}),
 	}

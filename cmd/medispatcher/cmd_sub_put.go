@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 // maxSubscriptionFile keeps a mistaken --file from filling the memory.
@@ -104,7 +105,7 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 	} else {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, usagef("cannot read %s: %v", file, pathCause(err))
+			return nil, usagef("cannot read %s: %v", file, config.WithoutPath(err))
 		}
 		in = f
 	}
@@ -112,9 +113,9 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 	doc, err := io.ReadAll(io.LimitReader(in, maxSubscriptionFile+1))
 	switch {
 	case err != nil:
-		return nil, usagef("cannot read %s: %v", file, pathCause(err))
+		return nil, usagef("cannot read %s: %v", file, config.WithoutPath(err))
 	case len(doc) > maxSubscriptionFile:
-		return nil, usagef("%s is larger than %s; is it one subscription?", file, Size(maxSubscriptionFile))
+		return nil, usagef("%s is larger than %s; is it one subscription?", file, config.Size(maxSubscriptionFile))
 	case strings.TrimSpace(string(doc)) == "":
 		return nil, usagef("%s is empty; give one subscription as JSON", file)
 	}
@@ -124,7 +125,7 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 // putSub stores a document, unless it has problems; then it finds the others, to list all at once.
 func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems) error {
 	if len(problems) > 0 {
-		_, _, err := s.cfg.rules().Replace(id, nil, doc, time.Now())
+		_, _, err := s.cfg.Rules().Replace(id, nil, doc, time.Now())
 		collect(&problems, err)
 		return problems
 	}

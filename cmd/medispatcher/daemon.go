@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 	"github.com/solate/medispatcher/push"
@@ -47,7 +48,7 @@ func (r registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscriptio
 
 // daemon is one running dispatcher.
 type daemon struct {
-	cfg       *Config
+	cfg       *config.Config
 	log       *slog.Logger
 	info      medispatcher.Dispatcher
 	listener  net.Listener
@@ -100,7 +101,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		ID: dispatcherID(host), Host: host, PID: os.Getpid(), Version: env.build.Version, Env: cfg.Env,
 		Started: time.Now(), DeadAfter: cfg.DeadAfter,
 	}
-	storeConfig := cfg.streams(d.info.ID)
+	storeConfig := cfg.Streams(d.info.ID)
 	storeConfig.Readers = cfg.FanoutWorkers
 	if d.store, err = streams.Open(storeConfig); err != nil {
 		d.endData()
@@ -110,14 +111,14 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		d.endData()
 		return nil, errors.Join(err, d.listener.Close(), d.store.Close())
 	}
-	d.registry = streams.NewRegistry(d.store, cfg.rules(), func(id, problem string) {
+	d.registry = streams.NewRegistry(d.store, cfg.Rules(), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
 	d.transport = http1.New(http1.Options{
 		MaxIdlePerHost: cfg.MaxConcurrency + cfg.MaxRetryConcurrency,
 		MaxIdle:        min(maxIdleConns, openFiles()/2),
 		DialTimeout:    cfg.MaxTimeout,
-		Guard:          cfg.guard(),
+		Guard:          cfg.Guard(),
 		Log:            d.log,
 	})
 	d.memory = limitMemory(cfg, d.log)
@@ -179,7 +180,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	d.log.Info("medispatcher runs", "version", d.info.Version, "dispatcher", d.info.ID,
-		"listen", d.listener.Addr().String(), "redis", redisAt(d.cfg.RedisURL), "partitions", d.cfg.Partitions)
+		"listen", d.listener.Addr().String(), "redis", config.RedisAt(d.cfg.RedisURL), "partitions", d.cfg.Partitions)
 
 	g, working := errgroup.WithContext(ctx)
 	d.work(working, g)
@@ -258,7 +259,7 @@ func (d *daemon) close() error {
 
 func (d *daemon) handler() http.Handler {
 	return panel.New(panel.Config{
-		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.rules(),
+		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.Rules(),
 	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Alerts: alertBook{d}, Kept: keptBook{d.store, d},
 		Router: func() *medispatcher.Router { return d.registry.Snapshot().Router }, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
 }

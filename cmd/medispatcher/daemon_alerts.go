@@ -39,7 +39,7 @@ func (e *environment) notifier(subs func() map[string]medispatcher.Subscription,
 	if err != nil {
 		return nil, nil, err
 	}
-	receiversNetwork.Deny(e.cfg.guard().Denied)
+	receiversNetwork.Deny(e.cfg.Guard().Denied)
 	return alert.NewNotifier(alert.NotifierConfig{
 		URLs: e.cfg.AlertURLs, Subscriptions: subs, Texts: texts, Network: receiversNetwork, Log: e.log,
 	}, outbox), texts, nil
@@ -54,7 +54,7 @@ func (d *daemon) addAlerts(env *environment) error {
 	}
 	d.alerts.notifier = notifier
 	d.alerts.monitor = alert.NewMonitor(alert.MonitorConfig{
-		Env: d.cfg.Env, Host: d.info.Host, Thresholds: d.cfg.alertThresholds(), Texts: texts, Log: d.log,
+		Env: d.cfg.Env, Host: d.info.Host, Thresholds: d.cfg.AlertThresholds(), Texts: texts, Log: d.log,
 		Subscriptions: subs, Active: d.scheduler.Stirred, Wake: notifier.Wake,
 	}, d.store)
 	d.alerts.events = alert.NewEvents(alert.EventsConfig{

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 const (
@@ -44,7 +46,7 @@ func (d *daemon) watchRedis(ctx context.Context) error {
 		}
 		before := *d.ready.problem.Load()
 		if err != nil {
-			err = fmt.Errorf("Redis at %s takes no writes: %w", redisAt(d.cfg.RedisURL), err) //nolint:staticcheck // Redis is a name
+			err = fmt.Errorf("Redis at %s takes no writes: %w", config.RedisAt(d.cfg.RedisURL), err) //nolint:staticcheck // Redis is a name
 		} else if unread := d.registry.Problem(); unread != nil {
 			err = fmt.Errorf("nothing is fanned out, for the subscriptions cannot be read: %w", unread)
 		}

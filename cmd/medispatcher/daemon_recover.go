@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/solate/medispatcher/cmd/internal/config"
 	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams"
 )
@@ -17,10 +18,10 @@ var (
 
 // openParked is the Redis with the recover lists.
 func (d *daemon) openParked() (*streams.Store, error) {
-	if !d.cfg.parkedElsewhere() {
+	if !d.cfg.ParkedElsewhere() {
 		return d.store, nil
 	}
-	return streams.Open(d.cfg.parkedStreams(d.info.ID))
+	return streams.Open(d.cfg.ParkedStreams(d.info.ID))
 }
 
 func (d *daemon) closeParked() error {
@@ -34,7 +35,7 @@ func (d *daemon) closeParked() error {
 func (d *daemon) watchRecoverLists(ctx context.Context) error {
 	log := d.log
 	if d.parked != d.store {
-		log = log.With("recover_redis", redisAt(d.cfg.RecoverRedisURL))
+		log = log.With("recover_redis", config.RedisAt(d.cfg.RecoverRedisURL))
 	}
 	w := &rescue.Watcher{
 		Lists: streams.NewRecoverLists(d.parked), Main: d.store,

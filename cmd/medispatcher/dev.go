@@ -9,6 +9,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 // devHistory is how many messages have a story in development.
@@ -16,7 +18,7 @@ const devHistory = 1000
 
 // dev runs a dispatcher on a Redis in this process, with a sample receiver.
 func dev(ctx context.Context, env *environment, demo bool) error {
-	if loopback, err := checkListen(env.cfg.DevRedisListen); err == nil && !loopback {
+	if loopback, err := config.CheckListen(env.cfg.DevRedisListen); err == nil && !loopback {
 		return usagef("MEDIS_DEV_REDIS_LISTEN=%s is not a loopback address, and the embedded Redis has no password: use 127.0.0.1", env.cfg.DevRedisListen)
 	}
 	mini := miniredis.NewMiniRedis()

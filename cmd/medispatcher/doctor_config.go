@@ -5,26 +5,26 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams"
 )
 
 // examineConfig makes findings of what would stop a dispatcher's start, and of what it would write to.
 func (e *environment) examineConfig(problems error) []streams.Finding {
 	var list []streams.Finding
-	if config, ok := errors.AsType[configError](problems); ok {
-		for _, p := range config {
-			seen, do, _ := strings.Cut(p, ": ")
-			list = append(list, configFinding("variables", streams.LevelProblem, seen, do))
+	if all, ok := errors.AsType[config.Problems](problems); ok {
+		for _, p := range all {
+			list = append(list, configFinding("variables", streams.LevelProblem, p.Seen, p.Do))
 		}
 	} else {
 		list = append(list, configFinding("variables", streams.LevelOK, "a dispatcher would start with them", ""))
 	}
-	if limit := e.cfg.MaxInflight; limit > 0 && limit < roomyInflight*e.cfg.MaxBody {
+	if limit := e.cfg.MaxInflight; limit > 0 && limit < config.RoomyInflight*e.cfg.MaxBody {
 		list = append(list, configFinding("bodies in memory", streams.LevelWarning,
-			fmt.Sprintf("MEDIS_MAX_INFLIGHT=%s is less than %d messages of MEDIS_MAX_BODY=%s: large ones are pushed one at a time", limit, roomyInflight, e.cfg.MaxBody),
+			fmt.Sprintf("MEDIS_MAX_INFLIGHT=%s is less than %d messages of MEDIS_MAX_BODY=%s: large ones are pushed one at a time", limit, config.RoomyInflight, e.cfg.MaxBody),
 			"raise the first or lower the second"))
 	}
 	return append(list, dataLogFinding(e.cfg.DataLog))
@@ -35,13 +35,13 @@ func (e *environment) examineAgainst(x streams.Examination) []streams.Finding {
 	var list []streams.Finding
 	if x.MaxBulk > 0 && int64(e.cfg.MaxBody) > x.MaxBulk {
 		list = append(list, configFinding("largest body", streams.LevelProblem,
-			fmt.Sprintf("MEDIS_MAX_BODY=%s is above Redis's proto-max-bulk-len, %s: such messages cannot be stored", e.cfg.MaxBody, Size(x.MaxBulk)),
+			fmt.Sprintf("MEDIS_MAX_BODY=%s is above Redis's proto-max-bulk-len, %s: such messages cannot be stored", e.cfg.MaxBody, config.Size(x.MaxBulk)),
 			"lower the first or raise the second"))
 	}
 	if x.Slowest.ID != "" && time.Duration(x.Slowest.Timeout) > e.cfg.ShutdownTimeout {
 		list = append(list, configFinding("shutdown", streams.LevelWarning,
 			fmt.Sprintf("MEDIS_SHUTDOWN_TIMEOUT=%s is below the timeout of %s, %s: requests under way at a stop are cut, and repeated",
-				shortDuration(e.cfg.ShutdownTimeout), x.Slowest.ID, shortDuration(time.Duration(x.Slowest.Timeout))),
+				medispatcher.ShortDuration(e.cfg.ShutdownTimeout), x.Slowest.ID, medispatcher.ShortDuration(time.Duration(x.Slowest.Timeout))),
 			"raise it, and the grace period of the container with it, or lower that timeout"))
 	}
 	return list
@@ -71,7 +71,7 @@ func dataLogFinding(name string) streams.Finding {
 		err = writable(name)
 	}
 	if err != nil {
-		return configFinding(check, streams.LevelProblem, fmt.Sprintf("%s cannot be written: %v", name, pathCause(err)), do)
+		return configFinding(check, streams.LevelProblem, fmt.Sprintf("%s cannot be written: %v", name, config.WithoutPath(err)), do)
 	}
 	return configFinding(check, streams.LevelOK, "can be written, by the user who runs this command", "")
 }

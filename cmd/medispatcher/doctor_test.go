@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -172,7 +173,7 @@ func TestDataLogFinding(t *testing.T) {
 }
 
 func TestExamineAgainst(t *testing.T) {
-	e := &environment{cfg: Config{MaxBody: 3 << 20, ShutdownTimeout: 25 * time.Second}}
+	e := &environment{cfg: config.Config{MaxBody: 3 << 20, ShutdownTimeout: 25 * time.Second}}
 	x := streams.Examination{MaxBulk: 2 << 20}
 	list := e.examineAgainst(x)
 	if len(list) != 1 || list[0].Level != streams.LevelProblem {

@@ -18,7 +18,7 @@ func (b keptBook) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, 
 	if err != nil {
 		return medispatcher.KeptDone{}, err
 	}
-	return b.Store.ReplayKept(ctx, place, ids, b.d.cfg.keptRules(subs))
+	return b.Store.ReplayKept(ctx, place, ids, b.d.cfg.KeptRules(subs))
 }
 
 func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (medispatcher.KeptDone, error) {
@@ -26,5 +26,5 @@ func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlac
 	if err != nil {
 		return medispatcher.KeptDone{}, err
 	}
-	return b.Store.ReplayAllKept(ctx, place, b.d.cfg.keptRules(subs), more)
+	return b.Store.ReplayAllKept(ctx, place, b.d.cfg.KeptRules(subs), more)
 }

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 const (
@@ -21,12 +23,12 @@ const (
 
 // memory is what this process may use.
 type memory struct {
-	limit  int64 // of the container, or GOMEMLIMIT; 0: none
-	bodies Size  // MEDIS_MAX_INFLIGHT in force
+	limit  int64       // of the container, or GOMEMLIMIT; 0: none
+	bodies config.Size // MEDIS_MAX_INFLIGHT in force
 }
 
 // limitMemory tells the Go runtime the memory limit of the container, unless GOMEMLIMIT is set, and works out the budget of bodies.
-func limitMemory(cfg *Config, log *slog.Logger) memory {
+func limitMemory(cfg *config.Config, log *slog.Logger) memory {
 	var m memory
 	heap, err := memlimit.Set(memlimit.WithRatio(heapShare))
 	if err != nil {
@@ -45,21 +47,18 @@ func limitMemory(cfg *Config, log *slog.Logger) memory {
 	case cfg.MaxInflight > 0:
 		m.bodies = cfg.MaxInflight
 	case m.limit > 0:
-		m.bodies = Size(max(1, m.limit/inflightShare))
+		m.bodies = config.Size(max(1, m.limit/inflightShare))
 	default:
 		m.bodies = defaultInflight
 	}
 	attrs := []any{"bodies", m.bodies.String()}
 	if m.limit > 0 {
-		attrs = append(attrs, "limit", Size(m.limit).String(), "go_runtime", Size(heap).String())
+		attrs = append(attrs, "limit", config.Size(m.limit).String(), "go_runtime", config.Size(heap).String())
 	}
 	log.Info("memory", attrs...)
-	if m.bodies < roomyInflight*cfg.MaxBody {
+	if m.bodies < config.RoomyInflight*cfg.MaxBody {
 		log.Warn("few of the largest messages fit into memory: those are pushed one at a time, whoever they are for",
 			"max_inflight", m.bodies.String(), "max_body", cfg.MaxBody.String())
 	}
 	return m
 }
-
-// roomyInflight is how many of the largest messages the budget should hold.
-const roomyInflight = 8

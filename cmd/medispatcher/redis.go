@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -31,7 +32,7 @@ type state struct {
 
 // withState is command for those that talk to Redis.
 func (a *app) withState(do func(ctx context.Context, s *state, args []string) error) runE {
-	return a.command(needsRedis, func(ctx context.Context, env *environment, args []string) error {
+	return a.command(config.NeedsRedis, func(ctx context.Context, env *environment, args []string) error {
 		return env.withState(ctx, func(ctx context.Context, s *state) error { return do(ctx, s, args) })
 	})
 }
@@ -39,13 +40,13 @@ func (a *app) withState(do func(ctx context.Context, s *state, args []string) er
 // withState finds out first whether Redis is there, so that nothing is half done when it is
 // not, and closes what it opened.
 func (e *environment) withState(ctx context.Context, do func(ctx context.Context, s *state) error) error {
-	store, err := streams.Open(e.cfg.streams("cli-" + strconv.Itoa(os.Getpid())))
+	store, err := streams.Open(e.cfg.Streams("cli-" + strconv.Itoa(os.Getpid())))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }()
 	s := &state{environment: e, store: store}
-	s.registry = streams.NewRegistry(store, e.cfg.rules(), func(id, problem string) {
+	s.registry = streams.NewRegistry(store, e.cfg.Rules(), func(id, problem string) {
 		e.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
 	ping, cancel := context.WithTimeout(ctx, pingWithin)
@@ -109,7 +110,7 @@ func (s *state) explain(err error) error {
 	return redisError{fmt.Sprintf("redis at %s: %s; %s", s.redisAt(), strings.TrimSuffix(text, "."), hint), err}
 }
 
-func (s *state) redisAt() string { return redisAt(s.cfg.RedisURL) }
+func (s *state) redisAt() string { return config.RedisAt(s.cfg.RedisURL) }
 
 // redisError is an error of Redis, in words for the operator.
 type redisError struct {

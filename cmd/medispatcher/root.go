@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 // runE is what cobra calls.
@@ -87,7 +88,7 @@ func (a *app) root() *cobra.Command {
 		Example:               rootExample,
 		Version:               "see the template", // its being there makes cobra add the flag
 		Args:                  noSuchCommand,
-		RunE: a.lasting(needsRedis|needsListen, func(ctx context.Context, env *environment, _ []string) error {
+		RunE: a.lasting(config.NeedsRedis|config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
 			return serve(ctx, env)
 		}),
 		SilenceUsage:  true,
@@ -153,7 +154,7 @@ func (a *app) helpCommand() *cobra.Command {
 }
 
 // command makes a cobra function of one that runs in an environment.
-func (a *app) command(n needs, do func(ctx context.Context, env *environment, args []string) error) runE {
+func (a *app) command(n config.Needs, do func(ctx context.Context, env *environment, args []string) error) runE {
 	return func(cmd *cobra.Command, args []string) error {
 		env, err := a.environment(n)
 		if err != nil {
@@ -165,24 +166,26 @@ func (a *app) command(n needs, do func(ctx context.Context, env *environment, ar
 
 // lasting makes a cobra function of one that runs until it is stopped: a log that nobody reads must
 // not stand in its way.
-func (a *app) lasting(n needs, do func(ctx context.Context, env *environment, args []string) error) runE {
+func (a *app) lasting(n config.Needs, do func(ctx context.Context, env *environment, args []string) error) runE {
 	return func(cmd *cobra.Command, args []string) error {
 		a.unblock()
 		return a.command(n, do)(cmd, args)
 	}
 }
 
-// environment reads the configuration. With a configError the environment is still
-// good to look at.
-func (a *app) environment(n needs) (*environment, error) {
+// environment reads the configuration. With an error of type config.Problems the environment can still be
+// shown, unless its settings are nil.
+func (a *app) environment(n config.Needs) (*environment, error) {
 	a.started = true
-	cfg, settings, err := loadConfig(a.environ, a.envFile, n)
+	cfg, settings, err := config.Load(a.environ, a.envFile, n)
 	colour := !slices.ContainsFunc(a.environ, func(kv string) bool {
 		return strings.HasPrefix(kv, "NO_COLOR=") && kv != "NO_COLOR="
 	})
 	log := newLogger(a.stderr, cfg.LogFormat, cfg.LogLevel, colour)
 	a.log.Store(log)
-	settings.warnUnknown(log)
+	if settings != nil {
+		settings.WarnUnknown(log)
+	}
 	return &environment{
 		cfg: cfg, settings: settings, environ: a.environ, log: log, outlets: a.outlets,
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, json: a.json, build: readBuild(),

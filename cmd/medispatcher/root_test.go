@@ -120,15 +120,3 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
 }
-
-func TestNearest(t *testing.T) {
-	names := variableNames()
-	for in, want := range map[string]string{
-		"MEDIS_REDIS_ULR": "MEDIS_REDIS_URL", "MEDIS_PARTITION": "MEDIS_PARTITIONS", "MEDIS_TIMEUOT": "MEDIS_TIMEOUT",
-		"MEDIS_PORT_5601_TCP": "", "MEDIS_SERVICE_HOST": "",
-	} {
-		if got := nearest(in, names); got != want {
-			t.Errorf("%s: %q, want %q", in, got, want)
-		}
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 // Exit codes of every command.
@@ -24,8 +25,8 @@ const (
 
 // environment is what a command runs in.
 type environment struct {
-	cfg      Config
-	settings settings // where the values of cfg come from
+	cfg      config.Config
+	settings *config.Settings // where the values of cfg come from
 	environ  []string
 	log      *slog.Logger
 	stdin    io.Reader
@@ -80,9 +81,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 
 func exitCode(err error) int {
 	var usage usageError
-	var config configError
+	var problems config.Problems
 	var fields medispatcher.Problems
-	if errors.As(err, &usage) || errors.As(err, &config) || errors.As(err, &fields) {
+	if errors.As(err, &usage) || errors.As(err, &problems) || errors.As(err, &fields) {
 		return exitUsage
 	}
 	return exitFailed

@@ -225,7 +225,7 @@ func TestAge(t *testing.T) {
 		}
 	}
 	for in, want := range map[time.Duration]string{0: "0s", 10 * time.Minute: "10m", 24 * time.Hour: "24h", 90 * time.Second: "1m30s", 10 * time.Second: "10s"} {
-		if got := shortDuration(in); got != want {
+		if got := medispatcher.ShortDuration(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
 	}

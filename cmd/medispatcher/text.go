@@ -61,15 +61,3 @@ func counted(n int64, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
-
-// shortDuration is 10m where Go writes 10m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}

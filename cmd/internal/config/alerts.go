@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -19,17 +19,8 @@ func (r *Receivers) UnmarshalText(text []byte) error {
 
 func (r Receivers) String() string { return strings.Join(r, " ") }
 
-// maskReceivers shows where alerts go, and no secret of how.
-func maskReceivers(list string) string {
-	urls := alert.SplitURLs(list)
-	for i, u := range urls {
-		urls[i] = medispatcher.MaskAlertURL(u)
-	}
-	return strings.Join(urls, " ")
-}
-
-// alertPolicy is what holds for a subscription that says nothing of alerts. It has no receivers:
-// that the default ones are used is to be seen.
+// alertPolicy holds for a subscription that says nothing of alerts. It names no receivers, so that
+// everybody can see that the default ones are used.
 func (c *Config) alertPolicy() medispatcher.AlertPolicy {
 	return medispatcher.AlertPolicy{
 		Enabled: c.AlertEnabled, URLs: []string{}, Window: medispatcher.Duration(c.AlertWindow), Failures: c.AlertFailures,
@@ -37,7 +28,8 @@ func (c *Config) alertPolicy() medispatcher.AlertPolicy {
 	}
 }
 
-func (c *Config) alertThresholds() alert.Thresholds {
+// AlertThresholds are the thresholds of the rules that concern no single subscription.
+func (c *Config) AlertThresholds() alert.Thresholds {
 	return alert.Thresholds{
 		Incoming: c.AlertIncoming, IncomingAge: c.AlertIncomingAge, TotalBacklog: c.AlertTotalBacklog,
 		Memory: c.AlertMemory, DispatcherLost: c.AlertDispatcherLost, Every: c.AlertEvery,

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func variables() []variable {
 	return vars
 }
 
-// want says what a right value looks like.
+// want describes an allowed value.
 func (v variable) want() string {
 	switch {
 	case v.oneof != nil:
@@ -85,55 +85,10 @@ func containsFold(list []string, s string) bool {
 	return false
 }
 
-// show is a value of the variable as it may be shown.
-func (v variable) show(value string) string {
-	switch {
-	case value == "" || v.secret == "":
-		return value
-	case v.secret == "url":
-		return maskURL(value)
-	case v.secret == "receivers":
-		return maskReceivers(value)
+func variableNames() []string {
+	var names []string
+	for _, v := range variables() {
+		names = append(names, v.name)
 	}
-	return "********"
-}
-
-// maskURL hides the passwords of a Redis URL. It works on the text, because a URL
-// with several hosts, or one with a mistake in it, does not parse.
-func maskURL(raw string) string {
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if ok {
-		scheme += "://"
-	} else {
-		scheme, rest = "", raw
-	}
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		if user, _, has := strings.Cut(rest[:at], ":"); has {
-			rest = user + ":********" + rest[at:]
-		}
-	}
-	base, query, ok := strings.Cut(rest, "?")
-	if !ok {
-		return scheme + rest
-	}
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		if name, _, _ := strings.Cut(pair, "="); strings.Contains(strings.ToLower(name), "password") {
-			pairs[i] = name + "=********"
-		}
-	}
-	return scheme + base + "?" + strings.Join(pairs, "&")
-}
-
-// redisAt names the host of a Redis URL, or its socket, for messages.
-func redisAt(raw string) string {
-	scheme, rest, _ := strings.Cut(maskURL(raw), "://")
-	rest, _, _ = strings.Cut(rest, "?")
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		rest = rest[at+1:]
-	}
-	if scheme != "unix" {
-		rest, _, _ = strings.Cut(rest, "/")
-	}
-	return rest
+	return names
 }

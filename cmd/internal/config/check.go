@@ -1,8 +1,7 @@
-package main
+package config
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -20,48 +19,45 @@ const minToken = 16
 // envName is what a [T_ENV:…] tag can hold.
 var envName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// needs says what a command uses, and so which problems would stop it: a command that
-// publishes does not care about the address of the panel.
-type needs int
+// Needs says what a command uses, and so which problems stop it: the address of the panel does not matter to a
+// command that publishes.
+type Needs int
 
+// What a command may need beside values that are right in themselves.
 const (
-	needsRedis  needs = 1 << iota // MEDIS_REDIS_URL and MEDIS_RECOVER_REDIS_URL
-	needsListen                   // MEDIS_LISTEN, MEDIS_DEV_REDIS_LISTEN and the token
+	NeedsRedis  Needs = 1 << iota // MEDIS_REDIS_URL and MEDIS_RECOVER_REDIS_URL
+	NeedsListen                   // MEDIS_LISTEN, MEDIS_DEV_REDIS_LISTEN and the token
 )
 
-// configError is every problem of a configuration, one line each.
-type configError []string
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	Seen string // what is wrong: NAME=value, secrets masked
+	Do   string // why, or what would be right; may be empty
+}
 
-func (e configError) Error() string { return strings.Join(e, "\n") }
+func (p Problem) Error() string {
+	if p.Do == "" {
+		return p.Seen
+	}
+	return p.Seen + ": " + p.Do
+}
 
-// loadConfig finds, parses and checks the configuration. With an error of type
-// configError the Config is still good to look at.
-func loadConfig(environ []string, file string, n needs) (Config, settings, error) {
-	s, err := findSettings(environ, file)
-	if err != nil {
-		return Config{}, s, err
+// Problems is every problem of a configuration. As a text they are one line each.
+type Problems []Problem
+
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.Error()
 	}
-	cfg := s.parse()
-	c := checker{cfg: &cfg, settings: &s, bad: maps.Clone(s.unparsed)}
-	c.values()
-	c.conflicts(n)
-	if n&needsRedis != 0 {
-		c.test("MEDIS_REDIS_URL", streams.CheckURL(cfg.RedisURL))
-		if cfg.RecoverRedisURL != "" {
-			c.test("MEDIS_RECOVER_REDIS_URL", streams.CheckURL(cfg.RecoverRedisURL))
-		}
-	}
-	if len(c.problems) > 0 {
-		return cfg, s, c.problems
-	}
-	return cfg, s, nil
+	return strings.Join(lines, "\n")
 }
 
 type checker struct {
 	cfg      *Config
-	settings *settings
+	settings *Settings
 	bad      map[string]bool // a wrong value is reported once, and starts no conflict
-	problems configError
+	problems Problems
 }
 
 // values checks each variable for itself.
@@ -81,11 +77,12 @@ func (c *checker) values() {
 	_, err := http1.ParsePrefixes(c.cfg.denyList())
 	for _, err := range unjoin(err) {
 		c.test("MEDIS_DENY_CIDRS", err)
+		c.cfg.DenyCIDRs, c.settings.unparsed["MEDIS_DENY_CIDRS"] = nil, true // as of other values that are not of their kind
 	}
 }
 
 // conflicts checks variables against each other.
-func (c *checker) conflicts(n needs) {
+func (c *checker) conflicts(n Needs) {
 	cfg := c.cfg
 	for _, pair := range []struct {
 		def, limit string
@@ -103,14 +100,25 @@ func (c *checker) conflicts(n needs) {
 		c.conflict("MEDIS_DEAD_AFTER", "MEDIS_HEARTBEAT", "is less than three times",
 			fmt.Sprintf("one lost heartbeat would look like a crash; give the first at least %s", 3*cfg.Heartbeat))
 	}
-	if n&needsListen == 0 {
+	if n&NeedsListen == 0 {
 		return
 	}
-	loopback, err := checkListen(cfg.Listen)
+	loopback, err := CheckListen(cfg.Listen)
 	c.test("MEDIS_LISTEN", err)
-	_, err = checkListen(cfg.DevRedisListen)
+	_, err = CheckListen(cfg.DevRedisListen)
 	c.test("MEDIS_DEV_REDIS_LISTEN", err)
 	c.token(loopback)
+}
+
+// redis checks the URLs of Redis.
+func (c *checker) redis(n Needs) {
+	if n&NeedsRedis == 0 {
+		return
+	}
+	c.test("MEDIS_REDIS_URL", streams.CheckURL(c.cfg.RedisURL))
+	if c.cfg.RecoverRedisURL != "" {
+		c.test("MEDIS_RECOVER_REDIS_URL", streams.CheckURL(c.cfg.RecoverRedisURL))
+	}
 }
 
 func (c *checker) token(loopback bool) {
@@ -129,22 +137,21 @@ func (c *checker) token(loopback bool) {
 func (c *checker) test(name string, err error) {
 	if err != nil {
 		c.report(c.find(name), err.Error())
-		c.bad[name] = true
 	}
 }
 
 func (c *checker) conflict(a, b, relation, advice string) {
 	if !c.bad[a] && !c.bad[b] {
-		c.problems = append(c.problems, fmt.Sprintf("%s %s %s: %s", c.assigned(c.find(a)), relation, c.assigned(c.find(b)), advice))
+		c.problems = append(c.problems, Problem{fmt.Sprintf("%s %s %s", c.assigned(c.find(a)), relation, c.assigned(c.find(b))), advice})
 	}
 }
 
 func (c *checker) report(v variable, problem string) {
 	where := ""
-	if c.settings.source(v.name) == fromFile {
+	if c.settings.Source(v.name) == FromFile {
 		where = " (in " + c.settings.file + ")"
 	}
-	c.problems = append(c.problems, c.assigned(v)+where+": "+problem)
+	c.problems = append(c.problems, Problem{c.assigned(v) + where, problem})
 	c.bad[v.name] = true
 }
 
@@ -170,9 +177,9 @@ func (c *checker) find(name string) variable {
 	panic("no variable " + name)
 }
 
-// checkListen says what is wrong with an address to listen on, and whether only this machine
-// can reach it. A name counts as reachable by others: only "localhost" is known.
-func checkListen(addr string) (loopback bool, err error) {
+// CheckListen says what is wrong with an address to listen on, and whether only this machine
+// can reach it. A name counts as reachable by others, except "localhost".
+func CheckListen(addr string) (loopback bool, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)

@@ -1,4 +1,7 @@
-package main
+// Package config is the configuration of both binaries: every variable with its default, limits and help, the
+// checks, the masking of secrets, and what the other packages are configured with. It imports them and the
+// domain; nothing but cmd imports it.
+package config
 
 import (
 	"strings"
@@ -9,15 +12,22 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/push/http1"
+	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams"
 )
 
-// Config is everything an operator can set. The tags are the whole truth about a
-// variable: its parsing, its limits, the listing of `config` and the table in
-// docs/configuration.md are all made from them.
+const (
+	// MaxPartitions is the max of MEDIS_PARTITIONS.
+	MaxPartitions = 1024
+	// RoomyInflight is how many messages of MEDIS_MAX_BODY should fit into MEDIS_MAX_INFLIGHT.
+	RoomyInflight = 8
+)
+
+// Config is everything that an operator can set. Its tags are the only place that describes a variable: the
+// parser, the checks, the listing of `config` and the table in docs/configuration.md all read them.
 //
-// min and max bound a value, oneof lists the allowed ones. secret:"true" hides a
-// value wherever it is shown, secret:"url" hides the password in it, secret:"receivers" all but where alerts go.
+// min and max bound a value, oneof lists the allowed ones. secret:"true" hides a value wherever it is shown,
+// secret:"url" hides the password in it, and secret:"receivers" hides everything but where alerts go.
 type Config struct {
 	RedisURL        string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://user:password@s1:26379,s2:26379/0?master_name=NAME, user, password and database being the master's; those of the sentinels are &sentinel_username= and &sentinel_password=."`
 	KeyPrefix       string `env:"MEDIS_KEY_PREFIX" envDefault:"medis" doc:"Every key begins with it, so that several systems can share one Redis."`
@@ -78,9 +88,8 @@ type Config struct {
 	AlertDispatcherLost bool          `env:"MEDIS_ALERT_DISPATCHER_LOST" envDefault:"true" doc:"Whether a dispatcher that died raises an alert."`
 }
 
-// streams is the configuration of the Redis side. id is the consumer name, which only
-// a dispatcher uses.
-func (c *Config) streams(id string) streams.Config {
+// Streams is the configuration of package streams. id is the name of the consumer, which only a dispatcher uses.
+func (c *Config) Streams(id string) streams.Config {
 	return streams.Config{
 		URL: c.RedisURL, Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
 		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen,
@@ -89,20 +98,20 @@ func (c *Config) streams(id string) streams.Config {
 	}
 }
 
-// parkedElsewhere reports whether the recover lists are in a Redis of their own.
-func (c *Config) parkedElsewhere() bool {
+// ParkedElsewhere reports whether the recover lists are in a Redis of their own.
+func (c *Config) ParkedElsewhere() bool {
 	return c.RecoverRedisURL != "" && c.RecoverRedisURL != c.RedisURL
 }
 
-// parkedStreams is streams for the Redis with the recover lists.
-func (c *Config) parkedStreams(id string) streams.Config {
-	cfg := c.streams(id)
+// ParkedStreams is Streams for the Redis with the recover lists.
+func (c *Config) ParkedStreams(id string) streams.Config {
+	cfg := c.Streams(id)
 	cfg.URL = c.RecoverRedisURL
 	return cfg
 }
 
-// rules are what this configuration asks of every subscription.
-func (c *Config) rules() medispatcher.Rules {
+// Rules are what this configuration asks of every subscription.
+func (c *Config) Rules() medispatcher.Rules {
 	return medispatcher.Rules{
 		Defaults: medispatcher.Subscription{
 			URLs: []string{}, Headers: map[string]string{},
@@ -115,12 +124,21 @@ func (c *Config) rules() medispatcher.Rules {
 		},
 		MaxConcurrency: c.MaxConcurrency, MaxRetryConcurrency: c.MaxRetryConcurrency,
 		MaxTimeout: c.MaxTimeout, SecretOverlap: c.SecretOverlap,
-		Denied: c.guard().Denied, ToASCII: idna.Lookup.ToASCII, Receiver: alert.CheckURL,
+		Denied: c.Guard().Denied, ToASCII: idna.Lookup.ToASCII, Receiver: alert.CheckURL,
 	}
 }
 
-// guard refuses pushes to denied addresses.
-func (c *Config) guard() *http1.Guard {
+// KeptRules are the rules of a replay of kept messages, with the subscriptions of this moment.
+func (c *Config) KeptRules(subs *streams.Snapshot) streams.KeptRules {
+	return streams.KeptRules{
+		MaxBody: int64(c.MaxBody), DecodeItem: rescue.DecodeItem,
+		Wanted: func(topic string) bool { return len(subs.Router.Route(topic)) > 0 },
+		Exists: func(sub string) bool { _, there := subs.Stored[sub]; return there },
+	}
+}
+
+// Guard refuses pushes to denied addresses.
+func (c *Config) Guard() *http1.Guard {
 	prefixes, err := http1.ParsePrefixes(c.denyList())
 	if err != nil {
 		panic("MEDIS_DENY_CIDRS was not checked: " + err.Error())

@@ -1,15 +1,18 @@
-package main
+package config
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"strings"
+	"testing"
 )
 
 // docHead opens docs/configuration.md; the table below it is made from the tags of Config.
 const docHead = `# Configuration
 
 <!-- Made from the struct tags of Config by
-     go test ./cmd/medispatcher -run TestConfigurationDoc -update
+     go test ./cmd/internal/config -run TestConfigurationDoc -update
      Change it there, not here. -->
 
 medispatcher is configured by environment variables. ` + "`medispatcher -f FILE.env`" + ` reads a dotenv
@@ -67,4 +70,19 @@ func (v variable) allowed() string {
 		return v.want()
 	}
 	return ""
+}
+
+var update = flag.Bool("update", false, "write docs/configuration.md anew")
+
+func TestConfigurationDoc(t *testing.T) {
+	const file = "../../../docs/configuration.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(configDoc()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || string(got) != configDoc() {
+		t.Errorf("docs/configuration.md is not current (%v); make it anew with: go test ./cmd/internal/config -run TestConfigurationDoc -update", err)
+	}
 }
