@@ -34,7 +34,7 @@ func freeAddress(t *testing.T) string {
 func (w *world) startWith(stdout, stderr *os.File, env ...string) *dispatcher {
 	w.t.Helper()
 	d := &dispatcher{t: w.t, ended: make(chan struct{}), listen: freeAddress(w.t)}
-	d.cmd = exec.Command(dispatcherBinary, "serve")
+	d.cmd = exec.Command(program(w.t, "medispatcher"), "serve")
 	d.cmd.Env = append(os.Environ(), w.environ...)
 	d.cmd.Env = append(d.cmd.Env, "MEDIS_REDIS_URL="+w.url, "MEDIS_LISTEN="+d.listen, "MEDIS_LOG_FORMAT=json")
 	d.cmd.Env = append(d.cmd.Env, env...)

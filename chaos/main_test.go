@@ -17,22 +17,34 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// The programs under test, built once.
-var dispatcherBinary, amenderBinary string
+// binaries is the directory of the programs under test. TestMain makes it.
+var binaries string
+
+// build builds the programs when the first test asks: where Redis is missing, none does.
+var build = sync.OnceValue(func() error {
+	out, err := exec.Command("go", "build", "-o", binaries, "../cmd/medispatcher", "../cmd/amender").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// program is the path of a program under test.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(binaries, name)
+}
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "medis-chaos")
-	if err != nil {
+	var err error
+	if binaries, err = os.MkdirTemp("", "medis-chaos"); err != nil {
 		panic(err)
 	}
-	dispatcherBinary, amenderBinary = filepath.Join(dir, "medispatcher"), filepath.Join(dir, "amender")
-	code := 1
-	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/...").CombinedOutput(); err != nil {
-		fmt.Printf("build: %v\n%s", err, out)
-	} else {
-		code = m.Run()
-	}
-	_ = os.RemoveAll(dir)
+	code := m.Run()
+	_ = os.RemoveAll(binaries)
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Println(err)

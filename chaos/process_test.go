@@ -32,7 +32,7 @@ type dispatcher struct {
 // start starts a dispatcher and waits until it works.
 func (w *world) start(env ...string) *dispatcher {
 	w.t.Helper()
-	return w.startBinary(dispatcherBinary, env...)
+	return w.startBinary(program(w.t, "medispatcher"), env...)
 }
 
 func (w *world) startBinary(binary string, env ...string) *dispatcher {
@@ -194,7 +194,7 @@ func (a amendment) kicked() (n int) {
 // amend runs the amender job.
 func (w *world) amend() (report amendment) {
 	w.t.Helper()
-	cmd := exec.Command(amenderBinary, "--json")
+	cmd := exec.Command(program(w.t, "amender"), "--json")
 	cmd.Env = append(os.Environ(), w.environ...)
 	cmd.Env = append(cmd.Env, "MEDIS_REDIS_URL="+w.url)
 	out, err := cmd.Output()
