@@ -1,0 +1,25 @@
+package operate
+
+import (
+	"context"
+
+	"github.com/solate/medispatcher"
+)
+
+// Records are what the dispatchers counted, and who changed which subscription.
+type Records interface {
+	Stats(ctx context.Context, subs, topics []string) (medispatcher.Stats, error)
+	Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error)
+}
+
+// DeadLetters reads messages whose attempts are exhausted. An id that cannot be one is a medispatcher.FieldError.
+type DeadLetters interface {
+	DeadLetters(ctx context.Context, id, after string, limit int) ([]medispatcher.DeadLetter, error)
+	DeadLetter(ctx context.Context, id, letter string) (medispatcher.DeadLetter, error)
+}
+
+// KeptMessages reads messages that reached no channel. An id that cannot be one is a medispatcher.FieldError.
+type KeptMessages interface {
+	ListKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.KeptQuery) ([]medispatcher.Kept, error)
+	ReadKept(ctx context.Context, place medispatcher.KeptPlace, id string) (medispatcher.Kept, error)
+}

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
+)
+
+// Kicker makes what waits in a subscription's channel due now, and gives back what dead
+// dispatchers left in it. It returns the number of messages, also with an error.
+type Kicker interface {
+	Kick(ctx context.Context, id string) (int, error)
+}
+
+type purged struct {
+	Ready  int64 `json:"ready" doc:"Messages that no dispatcher had read"`
+	Buried int64 `json:"buried" doc:"Messages that were in flight or waited for their next attempt"`
+}
+
+type purgedOutput struct{ Body purged }
+
+type kicked struct {
+	Kicked int `json:"kicked" doc:"Messages that became due or were given back"`
+}
+
+type kickedOutput struct{ Body kicked }
+
+func (a *api) channelRoutes() {
+	const path = Prefix + "/subscriptions/{id}"
+	errs := []int{http.StatusNotFound, http.StatusServiceUnavailable}
+	route(a, huma.Operation{
+		OperationID: "purge-subscription", Method: http.MethodPost, Path: path + "/purge",
+		Summary: "Throw away the messages of a subscription", Tags: []string{tagSubscriptions},
+		Description: "READY and BURIED ones, for good; dead letters stay. A request that is under way ends as it may. " +
+			"Also empties what is left of a subscription that was removed.",
+		Errors: errs, Responses: ok("200", "What was thrown away", purged{Ready: 120, Buried: 8}),
+	}, nil, a.purge)
+	route(a, huma.Operation{
+		OperationID: "kick-subscription", Method: http.MethodPost, Path: path + "/kick",
+		Summary: "Try what waits for its next attempt again now", Tags: []string{tagSubscriptions},
+		Description: "Messages that wait for their next attempt become due, and what dead dispatchers left is given back. " +
+			"What a living dispatcher has in flight is not touched. A paused subscription, and an open breaker, hold them all the same.",
+		Errors: errs, Responses: ok("200", "How many", kicked{Kicked: 12}),
+	}, nil, a.kick)
+}
+
+func (a *api) purge(ctx context.Context, in *idInput) (*purgedOutput, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	if err := a.known(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	ready, buried, err := a.Store.Purge(ctx, in.ID)
+	if err != nil {
+		return nil, unavailable(fmt.Sprintf("%d READY and %d BURIED messages are purged, not all", ready, buried), err)
+	}
+	a.Log.Info("channel purged", "subscription", in.ID, "by", medispatcher.Actor(ctx), "ready", ready, "buried", buried)
+	return &purgedOutput{purged{ready, buried}}, nil
+}
+
+func (a *api) kick(ctx context.Context, in *idInput) (*kickedOutput, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	if err := a.known(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	n, err := a.Kicker.Kick(ctx, in.ID)
+	if err != nil {
+		return nil, unavailable(fmt.Sprintf("%d messages are kicked, not all", n), err)
+	}
+	return &kickedOutput{kicked{n}}, nil
+}

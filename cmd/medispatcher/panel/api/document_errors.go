@@ -1,0 +1,70 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
+)
+
+// errorAnswer is what the document says of a status, and a detail as it is answered.
+type errorAnswer struct{ description, detail string }
+
+// errorAnswers is by status, or by status and operation where it means something else there.
+var errorAnswers = map[string]errorAnswer{
+	"400": {"The body ended too early; nothing was done", "the body ended too early: unexpected EOF; repeat the request"},
+	"401": {"No token, or a wrong one", "a token is needed: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"},
+	"403": {"A browser sent this from a page of another site", "a browser sent this from a page of another site; only pages of this dispatcher may"},
+	"404": {"There is nothing by this id", `subscription "billing": not found; GET /api/v1/subscriptions lists those that there are`},
+	"408": {"The body came too slowly; nothing was done", "the body came too slowly; repeat the request"},
+	"409": {"Somebody else changed it at the same time; nothing was written", `subscription "billing" is being changed by others all the time: conflict; repeat the request`},
+	"412": {"It is not at the revision of If-Match: somebody changed it since. Read it again, and decide anew", `subscription "billing": it has changed since it was read; read it again and repeat the change`},
+	"413": {"The body is over the limit; nothing was done", "the body is larger than 1048576 bytes, the limit that MEDIS_MAX_BODY sets"},
+	"422": {"The request is wrong; errors names each field, location, and what it should be", "concurrency: must be at most 1500"},
+	"429": {"Too many wrong tokens from this address; the right one is always let through", "too many wrong tokens came from this address; send the value of MEDIS_ADMIN_TOKEN, or wait"},
+	"500": {"A mistake of medispatcher, not of the request; its log says more", "a mistake of medispatcher, not of the request; its log says more, please report it"},
+	"503": {"Redis does not answer, or refuses", "Redis does not answer or refuses: dial tcp 10.0.0.5:6379: connect: connection refused; repeat the request"},
+
+	"404 get-message":         {"Nothing is known of this message", `nothing is known of message "order-42-created": every subscription has it, it was purged, or it never was; MEDIS_HISTORY keeps what happens to messages`},
+	"404 get-dead-letter":     {"There is no such dead letter: it was replayed or thrown away", `dead letter 0-1767225600000-0 of "billing": not found; GET /api/v1/subscriptions lists those that there are`},
+	"409 delete-subscription": {"It has messages or dead letters, and purge was not asked for", `subscription "billing" has 3 messages; wait until they are settled, or repeat with ?purge=true to discard them`},
+	"409 test-alert":          {"There are no receivers to try", "there are no receivers: set MEDIS_ALERT_URLS, or alert.urls of the subscription"},
+	"500 get-subscription":    {"Its stored document was made unusable by hand", `the stored document of subscription "billing" is unusable, PUT it anew: concurrency: must be a number`},
+	"503 get-readiness":       {"Redis is away, or the dispatcher is stopping", "not ready: it is stopping"},
+}
+
+// describeErrors says of each status of an operation what it means there: huma knows their names only.
+func describeErrors(op *huma.Operation) {
+	delete(op.Responses, "default") // what huma adds to an operation without errors
+	for status, r := range op.Responses {
+		// The media types say it; OpenAPI wants a header of this name ignored.
+		delete(r.Headers, "Content-Type")
+		code, err := strconv.Atoi(status)
+		if err != nil || code < http.StatusBadRequest {
+			continue
+		}
+		says, own := errorAnswers[status+" "+op.OperationID]
+		if !own {
+			says = errorAnswers[status]
+		}
+		r.Description = says.description
+		for _, c := range r.Content {
+			p := problem.New(code, says.detail)
+			if code == http.StatusUnprocessableEntity {
+				p.Errors = []*huma.ErrorDetail{{Location: "concurrency", Message: "must be at most 1500"}}
+			}
+			c.Example = p
+		}
+		header := map[int]string{http.StatusUnauthorized: "WWW-Authenticate", http.StatusTooManyRequests: "Retry-After", http.StatusServiceUnavailable: "Retry-After"}[code]
+		if header == "" || op.OperationID == "get-readiness" {
+			continue
+		}
+		h := &huma.Param{Schema: &huma.Schema{Type: huma.TypeString}, Description: "The scheme to use: Bearer"}
+		if header == "Retry-After" {
+			h = &huma.Param{Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "Seconds after which to repeat the request"}
+		}
+		r.Headers = map[string]*huma.Param{header: h}
+	}
+}

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
+)
+
+// Kept are the messages that reached no channel. An id in a list that cannot be one is among medispatcher.Problems
+// of "ids[…]".
+type Kept interface {
+	operate.KeptMessages
+	ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (medispatcher.KeptDone, error)
+	ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (medispatcher.KeptDone, error)
+	PurgeKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (int, error)
+	PurgeAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (done, left int64, err error)
+}
+
+type keptInput struct {
+	After string `query:"after" doc:"Only messages behind this one: the next of the page before"`
+	Order string `query:"order" doc:"Which come first" enum:"oldest,newest" default:"oldest"`
+	Limit int    `query:"limit" doc:"Messages in the answer" default:"50" minimum:"1" maximum:"200"`
+}
+
+type keptOneInput struct {
+	Message string `path:"message" doc:"Its id in this list" example:"0-1767225600000-0"`
+}
+
+type keptPage struct {
+	Messages []operate.Kept `json:"messages"`
+	Next     string         `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
+}
+
+type keptPageOutput struct{ Body keptPage }
+
+type keptOutput struct{ Body operate.Kept }
+
+// keptDocs are what the document says of a place.
+var keptDocs = map[medispatcher.KeptPlace]struct {
+	what, where, describe, replay string
+	example                       medispatcher.Kept
+}{
+	medispatcher.PlaceUnrouted: {
+		what: "unrouted messages", where: "No subscription wanted their topic when they came.",
+		replay: "They go through the fan-out again, with their id and time kept. unwanted is how many of them no subscription wants now: they come back.",
+		example: medispatcher.Kept{
+			ID: "0-1767225600000-0", At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Bytes: 87,
+			Message: medispatcher.Message{
+				ID: "order-42-created", Topic: "order.craeted", Body: []byte(`{"order":42}`), Type: medispatcher.DefaultType,
+				Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+			},
+		},
+	},
+	medispatcher.PlaceQuarantine: {
+		what: "quarantined entries", where: "They could not be decoded, or a channel could not take its copy; reason tells which.",
+		replay: "They are decoded again, with their id and time kept; a copy for one subscription goes to its channel alone. " +
+			"What would come back at once stays, and is among the refusals. unwanted is how many no subscription wants now: they become unrouted.",
+		example: medispatcher.Kept{
+			ID: "0-1767225600000-0", At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Bytes: 112,
+			Reason: "DECODERR topic: is missing: give a dotted name such as order.created", Source: "1767225599998-0",
+			Message: medispatcher.Message{ID: "0-1767225599998-0"},
+			Fields:  map[string]string{"tropic": "order.created", "body": `{"order":42}`},
+		},
+	},
+}
+
+func (a *api) keptRoutes() {
+	for _, place := range medispatcher.KeptPlaces {
+		a.keptRoutesOf(place)
+		a.keptChangeRoutes(place)
+	}
+}
+
+func (a *api) keptRoutesOf(place medispatcher.KeptPlace) {
+	path, doc := Prefix+"/"+string(place), keptDocs[place]
+	errs := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	route(a, huma.Operation{
+		OperationID: "list-" + string(place), Method: http.MethodGet, Path: path,
+		Summary: "List " + doc.what, Tags: []string{tagKept},
+		Description: doc.where + " Without their bodies, in the order in which they came, over all partitions.",
+		Errors:      errs, Responses: ok("200", "Messages; next is absent on the last page", keptPage{[]operate.Kept{operate.ListKept(doc.example)}, doc.example.ID}),
+	}, nil, func(ctx context.Context, in *keptInput) (*keptPageOutput, error) { return a.listKept(ctx, place, in) })
+	route(a, huma.Operation{
+		OperationID: "get-" + string(place), Method: http.MethodGet, Path: path + "/{message}",
+		Summary: "Show one of the " + doc.what, Tags: []string{tagKept},
+		Errors: append([]int{http.StatusNotFound}, errs...), Responses: ok("200", "The message, whole", operate.ShowKept(doc.example)),
+	}, nil, func(ctx context.Context, in *keptOneInput) (*keptOutput, error) {
+		return a.getKept(ctx, place, in.Message)
+	})
+}
+
+func (a *api) listKept(ctx context.Context, place medispatcher.KeptPlace, in *keptInput) (*keptPageOutput, error) {
+	// One more than fits tells whether there is a next page.
+	list, err := a.Kept.ListKept(ctx, place, medispatcher.KeptQuery{After: in.After, Newest: in.Order == "newest", Limit: in.Limit + 1})
+	if err != nil {
+		return nil, deadFailed(err, "after")
+	}
+	page := keptPage{Messages: []operate.Kept{}}
+	for i, k := range list {
+		if i == in.Limit {
+			page.Next = list[i-1].ID
+			break
+		}
+		page.Messages = append(page.Messages, operate.ListKept(k))
+	}
+	return &keptPageOutput{page}, nil
+}
+
+func (a *api) getKept(ctx context.Context, place medispatcher.KeptPlace, id string) (*keptOutput, error) {
+	k, err := a.Kept.ReadKept(ctx, place, id)
+	if errors.Is(err, medispatcher.ErrNotFound) {
+		return nil, problem.New(http.StatusNotFound, fmt.Sprintf("%v; it was replayed or purged, or made room for newer ones; GET %s/%s lists those that there are", err, Prefix, place))
+	}
+	if err != nil {
+		return nil, deadFailed(err, "message")
+	}
+	return &keptOutput{operate.ShowKept(k)}, nil
+}

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
+)
+
+// maxDocument bounds the JSON documents of the API, in bytes.
+const maxDocument = 64 << 10
+
+// request is embedded in the input of operations that need more of the request than
+// huma gives: a body with an honest limit, all headers.
+type request struct {
+	header http.Header
+	body   []byte
+	err    error
+}
+
+// Resolve is called by huma before the handler. The limit of the body is the operation's.
+func (q *request) Resolve(ctx huma.Context) []error {
+	r, w := humago.Unwrap(ctx)
+	q.header = r.Header
+	if limit := ctx.Operation().MaxBodyBytes; limit > 0 {
+		q.body, q.err = readBody(w, r, limit)
+	}
+	return nil
+}
+
+// readBody reads a body of at most limit bytes. More than that is not read: it is
+// refused by its announced length, or else where it passes the limit.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	var b bytes.Buffer
+	if n := r.ContentLength; n > 0 {
+		b.Grow(int(n) + bytes.MinRead) // one allocation; ReadFrom wants room to find the end
+	}
+	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	return b.Bytes(), err
+}
+
+// read returns the body. limited says who sets the limit.
+func (q *request) read(limited string) ([]byte, error) {
+	if q.err == nil {
+		return q.body, nil
+	}
+	p := problem.New(http.StatusBadRequest, fmt.Sprintf("the body ended too early: %v; repeat the request", q.err))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(q.err, &tooLarge):
+		p = problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes, %s", tooLarge.Limit, limited))
+	case errors.Is(q.err, os.ErrDeadlineExceeded):
+		p = problem.New(http.StatusRequestTimeout, "the body came too slowly; repeat the request")
+	}
+	// What is left of the body is not read, so the connection cannot be used again.
+	return nil, huma.ErrorWithHeaders(p, http.Header{"Connection": {"close"}})
+}
+
+// document returns the body of a request that carries a JSON document.
+func (q *request) document() ([]byte, error) {
+	return q.read("the limit of a JSON document")
+}
+
+// ifMatch reads the If-Match header: the revisions of which one must hold, none when
+// there is no condition. A weak or empty one never holds (RFC 9110), so it is left out;
+// given is then still true.
+func (q *request) ifMatch() (revisions []string, given bool) {
+	for _, line := range q.header.Values("If-Match") {
+		for tag := range strings.SplitSeq(line, ",") {
+			tag = strings.TrimSpace(tag)
+			quoted := len(tag) > 1 && tag[0] == '"' && tag[len(tag)-1] == '"'
+			if quoted {
+				tag = tag[1 : len(tag)-1]
+			}
+			given = true
+			if tag != "" && !strings.HasPrefix(tag, "W/") && (tag != "*" || !quoted) {
+				revisions = append(revisions, tag)
+			}
+		}
+	}
+	return revisions, given
+}
+
+// etag is a revision as a header carries it.
+func etag(rev string) string { return `"` + rev + `"` }

@@ -1,0 +1,137 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
+)
+
+// Statistics are counts over time.
+type Statistics interface {
+	// SubscriptionSeries is of all of them with an empty id; step is second, minute or hour.
+	SubscriptionSeries(ctx context.Context, id, step string) (medispatcher.Series, error)
+	Topics(ctx context.Context) (topics []string, more bool, err error)
+}
+
+type statsInput struct {
+	After string `query:"after" doc:"Only subscriptions behind this id: the next of the page before"`
+	Limit int    `query:"limit" doc:"Subscriptions in the answer" default:"1000" minimum:"1" maximum:"1000"`
+}
+
+type statsPage struct {
+	Sums          medispatcher.StatsSums           `json:"sums" doc:"Over all topics and subscriptions"`
+	Topics        []medispatcher.TopicStats        `json:"topics" doc:"Sorted; on the first page alone, and at most a thousand"`
+	MoreTopics    bool                             `json:"more_topics,omitempty" doc:"There are others that are not listed"`
+	Subscriptions []medispatcher.SubscriptionStats `json:"subscriptions" doc:"Sorted by id"`
+	Next          string                           `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
+}
+
+type statsOutput struct{ Body statsPage }
+
+type subscriptionStatsOutput struct {
+	Body medispatcher.SubscriptionStats
+}
+
+type seriesInput struct {
+	Subscription string `query:"subscription" doc:"A subscription's id; none: all of them together, and what was received" example:"billing"`
+	Step         string `query:"step" doc:"Time between two values: the last 60 seconds, 60 minutes or 24 hours" enum:"second,minute,hour" default:"minute"`
+}
+
+type seriesOutput struct{ Body medispatcher.Series }
+
+func (a *api) statsRoutes() {
+	counted := medispatcher.Windows{Second: 21, TenSeconds: 204, Minute: 1190, Hour: 70800, Day: 1611000, Total: 9871234}
+	failures := medispatcher.Windows{Minute: 3, Hour: 12, Day: 12, Total: 340}
+	one := medispatcher.SubscriptionStats{
+		ID: "billing", Sent: counted, Failed: failures, Retried: failures,
+		Latency: medispatcher.Quantiles{Count: 5950, P50: 1.4, P90: 3.1, P99: 12.7},
+		Took:    medispatcher.Quantiles{Count: 5965, P50: 0.9, P90: 2.2, P99: 11.1},
+	}
+	errs := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	route(a, huma.Operation{
+		OperationID: "get-stats", Method: http.MethodGet, Path: Prefix + "/stats",
+		Summary: "What was received and sent, and how long it took", Tags: []string{tagStatus},
+		Description: "Counted by all dispatchers together: in the last full second, the last ten, the last minute, hour and day, and in all. " +
+			"failed counts attempts, retried those that were not the first. latency is from publishing to delivery and took the wait for an " +
+			"answer, in ms, of the last five minutes.",
+		Errors: errs, Responses: ok("200", "Statistics", statsPage{
+			Sums:   medispatcher.StatsSums{Received: counted, Sent: counted, Failed: failures, Retried: failures},
+			Topics: []medispatcher.TopicStats{{Topic: "order.created", Received: counted}}, Subscriptions: []medispatcher.SubscriptionStats{one},
+			Next: "billing",
+		}),
+	}, nil, a.stats)
+	route(a, huma.Operation{
+		OperationID: "get-stats-series", Method: http.MethodGet, Path: Prefix + "/stats/series",
+		Summary: "Counts over time", Tags: []string{tagStatus},
+		Description: "The oldest value first. end is the unix time at which the time of the last value begins; that minute or hour is under way still.",
+		Errors:      append([]int{http.StatusNotFound}, errs...),
+		Responses: ok("200", "One value for each second, minute or hour", medispatcher.Series{
+			Step: 60, End: 1767225600, Counts: map[string][]int64{"sent": {1180, 1190}, "failed": {0, 3}, "retried": {0, 3}, "dead": {0, 0}},
+		}),
+	}, nil, a.series)
+	route(a, huma.Operation{
+		OperationID: "get-subscription-stats", Method: http.MethodGet, Path: Prefix + "/subscriptions/{id}/stats",
+		Summary: "What became of a subscription's messages, and how long it took", Tags: []string{tagStatus},
+		Errors:    []int{http.StatusNotFound, http.StatusServiceUnavailable},
+		Responses: ok("200", "Statistics of one subscription", one),
+	}, nil, a.subscriptionStats)
+}
+
+func (a *api) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
+	subs, _, err := a.Registry.Subscriptions(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
+	var page statsPage
+	var ids, topics []string
+	for _, s := range sorted(subs) {
+		if s.ID <= in.After {
+			continue
+		}
+		if len(ids) == in.Limit {
+			page.Next = ids[in.Limit-1]
+			break
+		}
+		ids = append(ids, s.ID)
+	}
+	if in.After == "" {
+		if topics, page.MoreTopics, err = a.Store.Topics(ctx); err != nil {
+			return nil, failed(err)
+		}
+	}
+	st, err := a.Store.Stats(ctx, ids, topics)
+	if err != nil {
+		return nil, failed(err)
+	}
+	page.Sums = st.Sums
+	page.Topics = append([]medispatcher.TopicStats{}, st.Topics...) // [] in JSON, never null
+	page.Subscriptions = append([]medispatcher.SubscriptionStats{}, st.Subscriptions...)
+	return &statsOutput{page}, nil
+}
+
+func (a *api) subscriptionStats(ctx context.Context, in *idInput) (*subscriptionStatsOutput, error) {
+	if _, _, err := a.Registry.Get(ctx, in.ID); err != nil {
+		return nil, failed(err)
+	}
+	st, err := a.Store.Stats(ctx, []string{in.ID}, nil)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &subscriptionStatsOutput{st.Subscriptions[0]}, nil
+}
+
+func (a *api) series(ctx context.Context, in *seriesInput) (*seriesOutput, error) {
+	if in.Subscription != "" {
+		if _, _, err := a.Registry.Get(ctx, in.Subscription); err != nil {
+			return nil, failed(err)
+		}
+	}
+	series, err := a.Store.SubscriptionSeries(ctx, in.Subscription, in.Step)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &seriesOutput{series}, nil
+}

@@ -1,0 +1,64 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+)
+
+type statusOutput struct{ Body medispatcher.Status }
+
+type dispatcherList struct {
+	Dispatchers []medispatcher.Dispatcher `json:"dispatchers" doc:"Sorted by id; those without a fresh heartbeat are not alive"`
+}
+
+type dispatchersOutput struct{ Body dispatcherList }
+
+func (a *api) statusRoutes() {
+	const since = "2026-01-01T00:09:00Z"
+	dispatcher := map[string]any{
+		"id": "host-1-4711", "host": "host-1", "pid": 4711, "version": "1.0.0", "started": "2026-01-01T00:00:00Z",
+		"dead_after_ns": 10_000_000_000, "heartbeat": "2026-01-01T00:10:00Z", "alive": true,
+		"held": []any{map[string]any{"subscription": "billing", "since": since}}, "held_total": 1,
+	}
+	route(a, huma.Operation{
+		OperationID: "get-status", Method: http.MethodGet, Path: Prefix + "/status",
+		Summary: "What is waiting where", Tags: []string{tagStatus},
+		Description: "Counts over all partitions. buried includes retrying; oldest_ms is the age of the oldest message that is not settled. " +
+			"state is active, paused or breaker_open: held_by then names the dispatchers that hold the messages back, because the worker fails all of them.",
+		Errors: []int{http.StatusServiceUnavailable},
+		Responses: ok("200", "The state of the whole system", map[string]any{
+			"incoming": map[string]any{"ready": 3, "buried": 0, "delayed": 1, "quarantine": 0, "unrouted": 2, "oldest_ms": 12},
+			"subscriptions": []any{map[string]any{"id": "billing", "topic": "order.*", "state": medispatcher.BreakerOpen,
+				"ready": 120, "buried": 8, "retrying": 8, "dead": 1, "oldest_ms": 5200,
+				"held_by": []any{map[string]any{"dispatcher": "host-1-4711", "since": since}}}},
+			"dispatchers": []any{dispatcher}, "revision": 7,
+		}),
+	}, nil, a.status)
+	route(a, huma.Operation{
+		OperationID: "list-dispatchers", Method: http.MethodGet, Path: Prefix + "/dispatchers",
+		Summary: "Who works on this Redis", Tags: []string{tagStatus},
+		Errors:    []int{http.StatusServiceUnavailable},
+		Responses: ok("200", "The dispatchers", map[string]any{"dispatchers": []any{dispatcher}}),
+	}, nil, a.dispatchers)
+}
+
+func (a *api) status(ctx context.Context, _ *struct{}) (*statusOutput, error) {
+	st, err := operate.Status(ctx, a.Registry, a.Store)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &statusOutput{st}, nil
+}
+
+func (a *api) dispatchers(ctx context.Context, _ *struct{}) (*dispatchersOutput, error) {
+	list, err := operate.Dispatchers(ctx, a.Store)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &dispatchersOutput{dispatcherList{list}}, nil
+}

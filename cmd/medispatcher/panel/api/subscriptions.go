@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
+)
+
+type idInput struct {
+	ID string `path:"id" doc:"The subscription's id" example:"billing"`
+}
+
+type changeInput struct {
+	request
+	ID      string `path:"id" doc:"The subscription's id" example:"billing"`
+	IfMatch string `header:"If-Match" doc:"The ETag that the subscription must have, in quotes; * for any: it must exist"`
+}
+
+type subscriptionOutput struct {
+	Status int
+	ETag   string `header:"ETag" doc:"The subscription's revision, for If-Match"`
+	Body   medispatcher.Subscription
+}
+
+func (a *api) subscriptionRoutes() {
+	const path = Prefix + "/subscriptions"
+	a.listRoute(path)
+	route(a, huma.Operation{
+		OperationID: "get-subscription", Method: http.MethodGet, Path: path + "/{id}",
+		Summary: "Show a subscription", Tags: []string{tagSubscriptions},
+		Errors:    []int{http.StatusNotFound, http.StatusServiceUnavailable},
+		Responses: ok("200", "The subscription, every field in force, its secret masked", exampleSubscription),
+	}, nil, a.get)
+
+	written := ok("200", "The subscription as it is now", exampleSubscription)
+	written["201"] = &huma.Response{Description: "The subscription was made", Content: map[string]*huma.MediaType{
+		"application/json": {Schema: refSubscription, Example: exampleSubscription}}}
+	changes := []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict, http.StatusPreconditionFailed,
+		http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable}
+	route(a, huma.Operation{
+		OperationID: "put-subscription", Method: http.MethodPut, Path: path + "/{id}",
+		Summary: "Make or replace a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
+		Description: "Fields that are left out take their defaults. The masked secret keeps the secret. " +
+			"Every dispatcher follows within a second.",
+		Errors: changes, Responses: written,
+	}, jsonBody("application/json", refSubscription, exampleDocument), a.put)
+	changes = append(changes, http.StatusNotFound)
+	route(a, huma.Operation{
+		OperationID: "patch-subscription", Method: http.MethodPatch, Path: path + "/{id}",
+		Summary: "Change fields of a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
+		Description: "A merge patch (RFC 7396): null gives a field its default again.",
+		Errors:      changes, Responses: ok("200", "The subscription as it is now", exampleSubscription),
+	}, jsonBody("application/merge-patch+json", refPatch, map[string]any{"concurrency": 32, "interval": "5ms"}), a.patch)
+	a.removeRoute(path + "/{id}")
+
+	for _, to := range []struct {
+		verb, summary string
+		paused        bool
+	}{
+		{"pause", "Stop pushing to a subscription; its messages wait", true},
+		{"resume", "Push to a paused subscription again", false},
+	} {
+		route(a, huma.Operation{
+			OperationID: to.verb + "-subscription", Method: http.MethodPost, Path: path + "/{id}/" + to.verb,
+			Summary: to.summary, Tags: []string{tagSubscriptions},
+			Errors:    []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+			Responses: ok("200", "The subscription as it is now", exampleSubscription),
+		}, nil, func(ctx context.Context, in *changeInput) (*subscriptionOutput, error) {
+			return a.merge(ctx, in, fmt.Appendf(nil, `{"paused":%t}`, to.paused))
+		})
+	}
+}
+
+func (a *api) get(ctx context.Context, in *idInput) (*subscriptionOutput, error) {
+	sub, rev, err := a.Registry.Get(ctx, in.ID)
+	if _, bad := errors.AsType[medispatcher.Problems](err); bad {
+		// Nothing is wrong with the request: somebody wrote the hash by hand.
+		a.Log.Error("the stored document of a subscription is unusable", "subscription", in.ID, "error", err)
+		return nil, problem.New(http.StatusInternalServerError, fmt.Sprintf("the stored document of subscription %q is unusable, PUT it anew: %s",
+			in.ID, strings.ReplaceAll(err.Error(), "\n", "; ")))
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	return shown(http.StatusOK, sub, rev), nil
+}
+
+func shown(status int, sub medispatcher.Subscription, rev string) *subscriptionOutput {
+	return &subscriptionOutput{Status: status, ETag: etag(rev), Body: sub.Masked()}
+}
+
+func (a *api) put(ctx context.Context, in *changeInput) (*subscriptionOutput, error) {
+	doc, err := in.document()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	rev, err := a.precondition(ctx, &in.request, in.ID)
+	if err != nil {
+		return nil, failed(err)
+	}
+	sub, rev, created, err := a.Registry.Put(ctx, in.ID, doc, rev)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if created {
+		return shown(http.StatusCreated, sub, rev), nil
+	}
+	return shown(http.StatusOK, sub, rev), nil
+}
+
+func (a *api) patch(ctx context.Context, in *changeInput) (*subscriptionOutput, error) {
+	patch, err := in.document()
+	if err != nil {
+		return nil, err
+	}
+	return a.merge(ctx, in, patch)
+}
+
+func (a *api) merge(ctx context.Context, in *changeInput, patch []byte) (*subscriptionOutput, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	rev, err := a.precondition(ctx, &in.request, in.ID)
+	if err != nil {
+		return nil, failed(err)
+	}
+	sub, rev, err := a.Registry.Patch(ctx, in.ID, patch, rev)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return shown(http.StatusOK, sub, rev), nil
+}
+
+// precondition makes the one revision that the registry compares of an If-Match header,
+// "" when there is none. Of several it takes the one that holds now; the registry still
+// compares it when it writes.
+func (a *api) precondition(ctx context.Context, q *request, id string) (string, error) {
+	revisions, given := q.ifMatch()
+	switch {
+	case !given:
+		return "", nil
+	case len(revisions) == 1:
+		return revisions[0], nil
+	case len(revisions) > 1:
+		_, rev, err := a.Registry.Get(ctx, id)
+		if err != nil && !errors.Is(err, medispatcher.ErrNotFound) {
+			return "", err
+		}
+		if slices.Contains(revisions, rev) {
+			return rev, nil
+		}
+	}
+	return "", fmt.Errorf("subscription %q: %w", id, medispatcher.ErrPrecondition)
+}

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
+)
+
+type listInput struct {
+	Topic string `query:"topic" doc:"Only subscriptions that want this topic, or whose pattern is exactly this" example:"order.created"`
+	After string `query:"after" doc:"Only ids behind this one: the next of the page before"`
+	Limit int    `query:"limit" doc:"Subscriptions in the answer" default:"1000" minimum:"1" maximum:"1000"`
+}
+
+type subscriptionList struct {
+	Subscriptions []medispatcher.Subscription `json:"subscriptions" doc:"Sorted by id, secrets masked"`
+	Next          string                      `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
+}
+
+type listOutput struct{ Body subscriptionList }
+
+func (a *api) listRoute(path string) {
+	route(a, huma.Operation{
+		OperationID: "list-subscriptions", Method: http.MethodGet, Path: path,
+		Summary: "List subscriptions", Tags: []string{tagSubscriptions},
+		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Responses: ok("200", "Subscriptions, sorted by id", map[string]any{
+			"subscriptions": []any{exampleSubscription}, "next": "billing"}),
+	}, nil, a.list)
+}
+
+func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	if in.Topic != "" {
+		if err := medispatcher.CheckPattern(in.Topic); err != nil {
+			return nil, invalid(medispatcher.Problems{{Field: "topic", Problem: err.Error()}})
+		}
+	}
+	subs, _, err := a.Registry.Subscriptions(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
+	isTopic := medispatcher.CheckTopic(in.Topic) == nil
+	page := subscriptionList{Subscriptions: []medispatcher.Subscription{}}
+	for _, s := range sorted(subs) {
+		wanted := in.Topic == "" || s.Topic == in.Topic || isTopic && s.Wants(in.Topic)
+		if !wanted || s.ID <= in.After {
+			continue
+		}
+		if len(page.Subscriptions) == in.Limit {
+			page.Next = page.Subscriptions[in.Limit-1].ID
+			break
+		}
+		page.Subscriptions = append(page.Subscriptions, s.Masked())
+	}
+	return &listOutput{page}, nil
+}
+
+func sorted(subs []medispatcher.Subscription) []medispatcher.Subscription {
+	subs = slices.Clone(subs)
+	slices.SortFunc(subs, func(x, y medispatcher.Subscription) int { return cmp.Compare(x.ID, y.ID) })
+	return subs
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
+)
+
+type removeInput struct {
+	request
+	ID      string `path:"id" doc:"The subscription's id" example:"billing"`
+	IfMatch string `header:"If-Match" doc:"The ETag that the subscription must have, in quotes"`
+	Purge   bool   `query:"purge" doc:"Discard its messages and dead letters"`
+}
+
+func (a *api) removeRoute(path string) {
+	route(a, huma.Operation{
+		OperationID: "delete-subscription", Method: http.MethodDelete, Path: path,
+		Summary: "Remove a subscription", Tags: []string{tagSubscriptions},
+		Description: "Refused while its channel holds messages or it has dead letters, unless ?purge=true. " +
+			"What arrives while it is being removed is kept, and told by a 409.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+	}, nil, a.remove)
+}
+
+func (a *api) remove(ctx context.Context, in *removeInput) (*struct{}, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	rev, err := a.precondition(ctx, &in.request, in.ID)
+	if err != nil {
+		return nil, failed(err)
+	}
+	_, err = operate.Remove(ctx, a.Registry, a.Store, in.ID, rev, in.Purge)
+	holds, isHeld := errors.AsType[*operate.NotEmptyError](err)
+	leftover, isLeft := errors.AsType[*operate.LeftoverError](err)
+	switch {
+	case err == nil:
+		return nil, nil //nolint:nilnil // huma answers 204
+	case isLeft:
+		return nil, unavailable(leftover.Error()+" discarded yet; repeat with ?purge=true", leftover.Cause)
+	case !isHeld:
+		return nil, failed(err)
+	case holds.Unknown:
+		return nil, problem.New(http.StatusNotFound, err.Error()+"; ?purge=true discards them")
+	case holds.Removed:
+		return nil, problem.New(http.StatusConflict, err.Error()+"; PUT it again to deliver them, or repeat with ?purge=true to discard them")
+	}
+	return nil, problem.New(http.StatusConflict, err.Error()+"; wait until they are settled, or repeat with ?purge=true to discard them")
+}
+
+// known says, by a problem document, that there is nothing of a subscription.
+func (a *api) known(ctx context.Context, id string) error {
+	if err := operate.Known(ctx, a.Registry, a.Store, id); err != nil {
+		return failed(err)
+	}
+	return nil
+}

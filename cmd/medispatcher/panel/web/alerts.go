@@ -1,0 +1,77 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// alertsShown is how many firing alerts the page of alerts names.
+const alertsShown = 200
+
+type alertsData struct {
+	medispatcher.Alerts
+	More int // firing, and not shown
+}
+
+func (p *pages) alertsPage(w http.ResponseWriter, r *http.Request) error {
+	all, err := p.alerts.get(r.Context())
+	if err != nil {
+		return err
+	}
+	all.Firing = all.Firing[:min(len(all.Firing), alertsShown)]
+	return p.show(w, r, http.StatusOK, "alerts", "Alerts", alertsData{all, all.FiringCount - len(all.Firing)})
+}
+
+// alertText is what an alert says, without the words that say that it is one.
+func alertText(a medispatcher.Alert) string {
+	_, text, said := strings.Cut(a.Line, "] ")
+	if !said {
+		text = a.Line
+	}
+	return shortText(text)
+}
+
+// firingFindings names what fires for a subscription, but for its breaker, of which its page says more.
+func (p *pages) firingFindings(ctx context.Context, id string) ([]finding, error) {
+	all, err := p.alerts.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []finding
+	for _, f := range all.Firing {
+		if f.Subscription == id && f.Rule != medispatcher.RuleBreaker {
+			out = append(out, finding{Level: "bad", Text: "Alert: " + alertText(f.Alert) + ".", Do: "Since " + utc(f.Since) + ".", Link: "/alerts", LinkText: "Alerts"})
+		}
+	}
+	return out, nil
+}
+
+// firingFinding is one word about all that fires.
+func (p *pages) firingFinding(ctx context.Context) ([]finding, error) {
+	all, err := p.alerts.get(ctx)
+	if err != nil || all.FiringCount == 0 {
+		return nil, err
+	}
+	var rules []string
+	oldest := time.Now()
+	for _, f := range all.Firing {
+		if !slices.Contains(rules, f.Rule) {
+			rules = append(rules, f.Rule)
+		}
+		if f.Since.Before(oldest) {
+			oldest = f.Since
+		}
+	}
+	slices.Sort(rules)
+	verb := " fire: "
+	if all.FiringCount == 1 {
+		verb = " fires: "
+	}
+	return []finding{{Level: "bad", Text: plural(all.FiringCount, "alert") + verb + strings.Join(rules, ", ") + ".",
+		Do: "The oldest since " + utc(oldest) + ".", Link: "/alerts", LinkText: "Alerts"}}, nil
+}

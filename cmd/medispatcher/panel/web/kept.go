@@ -1,0 +1,145 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/solate/medispatcher"
+)
+
+// keptRow is a kept message in a list.
+type keptRow struct {
+	medispatcher.Kept
+	Wanted int    // by so many subscriptions now
+	Near   string // topic that was probably meant, when nobody wants this one
+	Known  bool   // there is a topic
+}
+
+type keptData struct {
+	Place    medispatcher.KeptPlace
+	Unrouted bool // or the quarantine
+	Count    int64
+	Rows     []keptRow
+	Next     string // link to the page behind; empty: this is the last one
+	First    string // link to the first page, when this is another
+}
+
+// keptTitles are the headings of the two places.
+var keptTitles = map[medispatcher.KeptPlace]string{
+	medispatcher.PlaceUnrouted: "Unrouted messages", medispatcher.PlaceQuarantine: "Quarantine",
+}
+
+func (p *pages) keptList(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		d := keptData{Place: place, Unrouted: place == medispatcher.PlaceUnrouted}
+		var err error
+		if d.Count, err = p.keptCount(r.Context(), place); err != nil {
+			return err
+		}
+		after := r.URL.Query().Get("after")
+		list, err := p.kept.ListKept(r.Context(), place, medispatcher.KeptQuery{After: after, Newest: true, Limit: lettersPage + 1})
+		if err != nil {
+			return err
+		}
+		if after != "" {
+			d.First = keptLink(place)
+		}
+		if len(list) > lettersPage {
+			list = list[:lettersPage]
+			d.Next = keptLink(place) + "?" + url.Values{"after": {list[lettersPage-1].ID}}.Encode()
+		}
+		router := p.router()
+		for _, k := range list {
+			d.Rows = append(d.Rows, rowOfKept(k, router))
+		}
+		return p.show(w, r, http.StatusOK, "kept", keptTitles[place], d)
+	}
+}
+
+func rowOfKept(k medispatcher.Kept, router *medispatcher.Router) keptRow {
+	row := keptRow{Kept: k, Known: medispatcher.CheckTopic(k.Message.Topic) == nil}
+	if row.Known {
+		if row.Wanted = len(router.Route(k.Message.Topic)); row.Wanted == 0 {
+			row.Near = router.Nearest(k.Message.Topic)
+		}
+	}
+	return row
+}
+
+func keptLink(place medispatcher.KeptPlace) string { return "/" + string(place) }
+
+// keptCount is how many messages a place holds.
+func (p *pages) keptCount(ctx context.Context, place medispatcher.KeptPlace) (int64, error) {
+	in, err := p.store.IncomingStatus(ctx)
+	if place == medispatcher.PlaceUnrouted {
+		return in.Unrouted, err
+	}
+	return in.Quarantine, err
+}
+
+type keptOneData struct {
+	messageData
+	keptRow
+	Place    medispatcher.KeptPlace
+	Unrouted bool
+	Title    string
+	Fields   []header // of a quarantined one, but for body and raw
+	Whole    bool     // there is a body, or a raw item
+}
+
+func (p *pages) keptOne(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k, err := p.kept.ReadKept(r.Context(), place, r.PathValue("message"))
+		if err != nil {
+			return err
+		}
+		m := k.Message
+		m.Body, _ = keptBody(k)
+		d := keptOneData{
+			Place: place, Unrouted: place == medispatcher.PlaceUnrouted, Title: keptTitles[place], keptRow: rowOfKept(k, p.router()),
+			messageData: messageOf(m, keptLink(place)+"/"+k.ID+"/body"),
+		}
+		_, d.Whole = keptBody(k)
+		for name, value := range k.Fields {
+			if name != "body" && name != "raw" {
+				d.Fields = append(d.Fields, header{name, value})
+			}
+		}
+		slices.SortFunc(d.Fields, func(x, y header) int { return strings.Compare(x.Name, y.Name) })
+		d.Fields = d.Fields[:min(len(d.Fields), fieldsShown)]
+		return p.show(w, r, http.StatusOK, "keptone", fmt.Sprintf("%s %s", keptTitles[place], k.ID), d)
+	}
+}
+
+// fieldsShown bounds the fields of an entry that are shown.
+const fieldsShown = 100
+
+// keptBody is the body of a kept message, or the item that is none.
+func keptBody(k medispatcher.Kept) (body []byte, there bool) {
+	if k.Fields == nil {
+		return k.Message.Body, true
+	}
+	for _, name := range []string{"body", "raw"} {
+		if value, ok := k.Fields[name]; ok {
+			return []byte(value), true
+		}
+	}
+	return nil, false
+}
+
+// keptFile hands a body out byte by byte, as a file that no browser shows.
+func (p *pages) keptFile(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k, err := p.kept.ReadKept(r.Context(), place, r.PathValue("message"))
+		if err != nil {
+			return err
+		}
+		body, _ := keptBody(k)
+		writeFile(w, k.ID, body)
+		return nil
+	}
+}

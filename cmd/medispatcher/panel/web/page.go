@@ -1,0 +1,77 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
+)
+
+//go:embed *.html
+var templateFiles embed.FS
+
+const (
+	// liveHeader is sent by a page that asks for what changed: it needs only the parts that
+	// are marked data-live.
+	liveHeader = "Medis-Live"
+)
+
+// sharedTemplates are parts of several pages.
+var sharedTemplates = []string{"form.html", "message.html", "page.html"}
+
+// views are the pages' templates by the names of their files, without .html, each together with
+// those that are shared.
+var views = sync.OnceValue(func() map[string]*template.Template {
+	shared := template.Must(template.New("").Funcs(viewFuncs).ParseFS(templateFiles, sharedTemplates...))
+	views := map[string]*template.Template{}
+	names, err := fs.Glob(templateFiles, "*.html")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range names {
+		if !slices.Contains(sharedTemplates, name) {
+			view := template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, name))
+			views[strings.TrimSuffix(name, path.Ext(name))] = view
+		}
+	}
+	return views
+})
+
+// view is what every template gets.
+type view struct {
+	Name    string // of the template, which is the page's
+	Title   string
+	Page    string // its path, to the second slash
+	Static  string // where the static files are
+	Version string
+	Signed  bool // there is a session that can be ended
+	Live    bool // only the parts that change are wanted
+	Now     time.Time
+	Data    any
+}
+
+// show renders a page. Nothing is sent before all of it is made.
+func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) error {
+	_, cookieErr := r.Cookie(auth.CookieName)
+	v := view{
+		Name: name, Title: title, Page: "/" + strings.SplitN(r.URL.Path, "/", 3)[1], Static: p.static.base(), Version: p.cfg.Version, Now: time.Now(), Data: data,
+		Signed: p.token != nil && cookieErr == nil, Live: r.Header.Get(liveHeader) != "",
+	}
+	var b bytes.Buffer
+	if err := views()[name].ExecuteTemplate(&b, "page", v); err != nil {
+		return fmt.Errorf("page %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // a client that went away needs no answer
+	return nil
+}

@@ -1,0 +1,70 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
+)
+
+const (
+	SignInPath  = "/signin"
+	signOutPath = "/signout"
+	// maxForm bounds the sign-in form, in bytes.
+	maxForm = 8 << 10
+)
+
+type signInData struct {
+	Next    string
+	Problem string
+}
+
+func (p *pages) signIn(w http.ResponseWriter, r *http.Request) error {
+	next := localPath(r.URL.Query().Get("next"))
+	if p.token == nil || p.token.Session(r) {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return nil
+	}
+	return p.show(w, r, http.StatusOK, "signin", "Sign in", signInData{Next: next})
+}
+
+func (p *pages) signInWith(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	next := localPath(r.PostFormValue("next"))
+	if p.token == nil {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return nil
+	}
+	if !p.token.SignIn.Allow(r) {
+		w.Header().Set("Retry-After", "1")
+		p.log.Warn("too many attempts to sign in", "from", r.RemoteAddr)
+		return p.show(w, r, http.StatusTooManyRequests, "signin", "Sign in",
+			signInData{next, "Too many attempts from your address. Wait a few seconds, then try again."})
+	}
+	token := strings.TrimSpace(r.PostFormValue("token"))
+	if !p.token.Right(token) {
+		p.log.Warn("a wrong token at the sign-in", "from", r.RemoteAddr)
+		return p.show(w, r, http.StatusUnauthorized, "signin", "Sign in",
+			signInData{next, "That is not the token. It is the value of MEDIS_ADMIN_TOKEN of this dispatcher."})
+	}
+	p.token.Begin(w, r)
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+func (p *pages) signOut(w http.ResponseWriter, r *http.Request) error {
+	auth.End(w, r)
+	http.Redirect(w, r, SignInPath, http.StatusSeeOther)
+	return nil
+}
+
+// localPath is where to go on after the sign-in: a path of this panel, never another site.
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(next, "/") ||
+		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") || u.Path == SignInPath || u.Path == signOutPath {
+		return "/"
+	}
+	return next
+}

@@ -1,0 +1,180 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	failingShown = 10
+	changesShown = 20
+)
+
+type subscriptionData struct {
+	Sub      medispatcher.Subscription // masked
+	Rev      string
+	Channel  medispatcher.ChannelStatus
+	Stats    medispatcher.SubscriptionStats
+	Alive    int // dispatchers
+	Findings []finding
+	Failing  []medispatcher.Failing
+	Groups   []fieldGroup
+	Changes  []change
+	Unusable string // what is wrong with the stored document
+	InFlight int64
+}
+
+// change is one of the history as a page shows it.
+type change struct {
+	medispatcher.Change
+	Lines []string
+}
+
+func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
+	ctx, id := r.Context(), r.PathValue("id")
+	if err := medispatcher.CheckSubscriptionID(id); err != nil {
+		return err
+	}
+	sub, rev, err := p.registry.Get(ctx, id)
+	d := subscriptionData{Rev: rev}
+	problems, unusable := errors.AsType[medispatcher.Problems](err)
+	switch {
+	case unusable: // its messages are there, and putting it anew repairs it
+		d.Unusable = problems.Error()
+		sub = p.cfg.Rules.Defaults
+		sub.ID = id
+	case err != nil:
+		return err
+	}
+	var dispatchers []medispatcher.Dispatcher
+	if d.Channel, dispatchers, err = p.one(ctx, sub); err != nil {
+		return err
+	}
+	for _, other := range dispatchers {
+		if other.Alive {
+			d.Alive++
+		}
+	}
+	stats, err := p.store.Stats(ctx, []string{id}, nil)
+	if err != nil {
+		return err
+	}
+	d.Stats = stats.Subscriptions[0]
+	if d.Failing, err = p.store.Failing(ctx, id, failingShown); err != nil {
+		return err
+	}
+	d.InFlight = max(0, d.Channel.Buried-d.Channel.Retrying)
+	d.Sub = sub.Masked()
+	firing, err := p.firingFindings(ctx, id)
+	if err != nil {
+		return err
+	}
+	d.Findings = worstFirst(append(subscriptionFindings(&d), firing...))
+	if r.Header.Get(liveHeader) == "" { // neither changes under somebody who looks at it
+		d.Groups = p.fields(&d.Sub)
+		changes, err := p.store.Changes(ctx, id, "", changesShown)
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			d.Changes = append(d.Changes, change{c, changeLines(c)})
+		}
+	}
+	return p.show(w, r, http.StatusOK, "subscription", id, d)
+}
+
+// changeLines says what changed, a field a line: concurrency: 8 → 32.
+func changeLines(c medispatcher.Change) []string {
+	if c.What != medispatcher.Changed {
+		return nil
+	}
+	var lines []string
+	for name, f := range c.Fields {
+		lines = append(lines, fmt.Sprintf("%s: %s → %s", name, jsonValue(f.From), jsonValue(f.To)))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// jsonValue shows a value; a string without its quotes.
+func jsonValue(raw []byte) string {
+	switch s := string(raw); {
+	case s == "" || s == "null":
+		return "–"
+	case strings.HasPrefix(s, `"`) && !strings.Contains(s, `\`):
+		return shortText(strings.Trim(s, `"`))
+	default:
+		return shortText(s)
+	}
+}
+
+// subscriptionFindings says what is wrong with a subscription, since when, and what to do.
+func subscriptionFindings(d *subscriptionData) []finding {
+	c := &d.Channel
+	var out []finding
+	if d.Unusable != "" {
+		out = append(out, finding{Level: "bad", Text: "Its stored document is unusable: " + d.Unusable + ".",
+			Do: "Dispatchers go on with the last good one they knew. Fill in the form below and save it."})
+	}
+	switch {
+	case c.State == medispatcher.BreakerOpen:
+		since := time.Now()
+		for _, h := range c.HeldBy {
+			if h.Since.Before(since) {
+				since = h.Since
+			}
+		}
+		out = append(out, finding{Level: "bad",
+			Text: fmt.Sprintf("Its worker has failed every attempt for %s: %s back its messages.", words(time.Since(since)), holders(len(c.HeldBy))),
+			Do:   "Nothing is lost: messages wait, and a probe goes out every five seconds. Repair the worker, and delivery goes on by itself."})
+	case c.State == medispatcher.Paused:
+		out = append(out, finding{Level: "note", Text: fmt.Sprintf("Paused: nothing is pushed. %s.", waits(c.Ready+c.Buried)),
+			Do: "Resume it when its worker is ready. The history below says who paused it."})
+	case d.Alive == 0:
+		out = append(out, finding{Level: "bad", Text: "No dispatcher is alive.", Do: "Start one: medispatcher serve."})
+	case c.Retrying > 0:
+		out = append(out, finding{Level: "warn", Text: plural(c.Retrying, "message") + " failed and will be tried again.",
+			Do: "See the last errors below. When the worker is repaired, kick: they are then tried at once."})
+	case late(c):
+		out = append(out, finding{Level: "warn", Text: fmt.Sprintf("%s, the oldest for %s.", waits(c.Ready), ageOf(c.OldestMS)),
+			Do: "They come quicker than the worker takes them: raise concurrency, lower interval, or add worker URLs."})
+	}
+	if c.Dead > 0 {
+		out = append(out, finding{Level: "warn", Text: plural(c.Dead, "dead letter") + ": attempts exhausted.",
+			Do: "When the worker is repaired, replay them.", Link: deadLink(c.ID), LinkText: "Dead letters"})
+	}
+	return out
+}
+
+func holders(n int) string {
+	if n == 1 {
+		return "a dispatcher holds"
+	}
+	return number(n) + " dispatchers hold"
+}
+
+func waits(n int64) string {
+	switch n {
+	case 0:
+		return "No message waits"
+	case 1:
+		return "1 message waits"
+	}
+	return number(n) + " messages wait"
+}
+
+func deadLink(id string) string { return "/subscriptions/" + url.PathEscape(id) + "/dead" }
+
+func (p *pages) subscribe(w http.ResponseWriter, r *http.Request) error {
+	d := subscriptionData{Sub: p.cfg.Rules.Defaults}
+	d.Sub.Topic = r.URL.Query().Get("topic")
+	d.Groups = p.fields(&d.Sub)
+	return p.show(w, r, http.StatusOK, "subscribe", "New subscription", d)
+}

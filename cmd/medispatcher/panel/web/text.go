@@ -1,0 +1,189 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/show"
+)
+
+// viewFuncs are what templates say things with.
+var viewFuncs = template.FuncMap{
+	"n": func(v any) string { return number(reflect.ValueOf(v).Int()) }, "ms": millis, "age": ageOf, "ago": ago, "since": func(t time.Time) string { return words(time.Since(t)) }, "until": until, "text": shortText, "utc": utc,
+	"state": stateWord, "join": strings.Join, "json": jsonText, "long": func(n int) int64 { return int64(n) },
+	"alert": alertText, "plural": func(v any, one string) string { return plural(reflect.ValueOf(v).Int(), one) },
+}
+
+// number groups digits by thousands: 1,204.
+func number[T int | int64](n T) string {
+	s := strconv.FormatInt(int64(n), 10)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// plural is "1 message", "1,204 messages".
+func plural[T int | int64](n T, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + one + "s"
+}
+
+// millis shows a time in ms with two or three digits.
+func millis(ms float64) string {
+	switch {
+	case ms <= 0:
+		return "–"
+	case ms < 10:
+		return strconv.FormatFloat(math.Round(ms*10)/10, 'f', -1, 64) + " ms"
+	case ms < 10_000:
+		return number(int64(math.Round(ms))) + " ms"
+	}
+	return words(time.Duration(ms * float64(time.Millisecond)))
+}
+
+// words is a duration in words: 3 s, 2 min 5 s, 4 h 10 min, 3 days. Seconds are whole: it is
+// shown anew every few.
+func words(d time.Duration) string {
+	s := int64(d.Round(time.Second) / time.Second)
+	switch {
+	case s < 1:
+		return "under 1 s"
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 600:
+		return fmt.Sprintf("%d min %d s", s/60, s%60)
+	case s < 3600:
+		return fmt.Sprintf("%d min", s/60)
+	case s < 48*3600:
+		return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
+	}
+	return fmt.Sprintf("%d days", s/86400)
+}
+
+// ageOf is an age in ms; 0 is none.
+func ageOf(ms int64) string {
+	if ms <= 0 {
+		return "–"
+	}
+	return words(time.Duration(ms) * time.Millisecond)
+}
+
+func ago(t time.Time) string {
+	switch d := time.Since(t); {
+	case t.IsZero():
+		return "never"
+	case d < 2*time.Second: // clocks differ a little
+		return "just now"
+	default:
+		return words(d) + " ago"
+	}
+}
+
+func until(t time.Time) string {
+	if d := time.Until(t); d >= time.Second {
+		return "in " + words(d)
+	}
+	return "now"
+}
+
+func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// shownText is how much of a topic, an id or an error is shown in a line, in characters.
+const shownText = 300
+
+// shortText makes what others wrote safe to look at, and keeps it short: what does not print, and
+// what changes the direction of text, is shown by its code.
+func shortText(s string) string {
+	cut := false
+	if len(s) > 4*shownText { // do not clean a megabyte to show a line
+		s, cut = s[:4*shownText], true
+		for !utf8.ValidString(s[len(s)-1:]) && len(s) > 4*shownText-utf8.UTFMax {
+			s = s[:len(s)-1]
+		}
+	}
+	r := []rune(show.Clean(s))
+	if len(r) > shownText {
+		r, cut = r[:shownText], true
+	}
+	if cut {
+		return string(r) + "…"
+	}
+	return string(r)
+}
+
+// shownBody is how much of a body a page shows, in bytes.
+const shownBody = 16 << 10
+
+// bodyText shows a body, line by line, at most shownBody bytes of it. JSON is indented.
+func bodyText(body []byte) (text string, cut, indented bool) {
+	if len(body) <= 4*shownBody {
+		if out, ok := indent(body); ok {
+			body, indented = out, true
+		}
+	}
+	if cut = len(body) > shownBody; cut {
+		body = body[:shownBody]
+		for i := 0; i < utf8.UTFMax && len(body) > 0 && !utf8.RuneStart(body[len(body)-1]); i++ {
+			body = body[:len(body)-1]
+		}
+		if r, _ := utf8.DecodeLastRune(body); r == utf8.RuneError && len(body) > 0 {
+			body = body[:len(body)-1]
+		}
+	}
+	var b strings.Builder
+	for i, line := range strings.Split(string(body), "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		for j, part := range strings.Split(line, "\t") {
+			if j > 0 {
+				b.WriteByte('\t')
+			}
+			b.WriteString(show.Clean(part))
+		}
+	}
+	return b.String(), cut, indented
+}
+
+// indent lays JSON out in lines; a number or a string alone stays as it is.
+func indent(body []byte) ([]byte, bool) {
+	if start := bytes.TrimSpace(body); len(start) == 0 || start[0] != '{' && start[0] != '[' {
+		return nil, false
+	}
+	var b bytes.Buffer
+	if json.Indent(&b, body, "", "  ") != nil || b.Len() > 8*shownBody { // deep nesting grows
+		return nil, false
+	}
+	return b.Bytes(), true
+}
+
+// stateWord is the state of a subscription as people say it.
+func stateWord(state string) string {
+	switch state {
+	case medispatcher.BreakerOpen:
+		return "breaker open"
+	default:
+		return state
+	}
+}
+
+func jsonText(v any) (string, error) {
+	raw, err := json.Marshal(v)
+	return string(raw), err
+}

@@ -1,0 +1,114 @@
+// Package web is the pages that people see in a browser: html/template, a style sheet and a little JavaScript, all
+// embedded. A page is two files of one name, its handler and its template; page.go and page.html are what all share.
+//
+// Pages read by the same steps as the API; what they change, their JavaScript changes through the API. The package
+// imports the domain, operate, show, auth and problem, and neither the API nor Redis.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
+)
+
+const pageTimeout = 5 * time.Second // bounds the work on a page: pages ask again by themselves
+
+// Config is what the operator decides about the pages.
+type Config struct {
+	MaxBody int64  // of a message, in bytes
+	Version string // of the program
+	Rules   medispatcher.Rules
+}
+
+// Registry is the subscriptions.
+type Registry interface {
+	operate.Subscriptions
+	Get(ctx context.Context, id string) (sub medispatcher.Subscription, rev string, err error)
+}
+
+// Store is the messages.
+type Store interface {
+	operate.Counts
+	operate.Records
+	operate.DeadLetters
+	// Failing are messages that failed and are tried again, the last failures first.
+	Failing(ctx context.Context, id string, limit int) ([]medispatcher.Failing, error)
+}
+
+// Alerts is what fires.
+type Alerts interface {
+	Alerts(ctx context.Context) (medispatcher.Alerts, error)
+}
+
+// Deps are the parts that the pages show.
+type Deps struct {
+	Registry Registry
+	Store    Store
+	Kept     operate.KeptMessages
+	Alerts   Alerts
+	Router   func() *medispatcher.Router // of the subscriptions in force; it must answer at once
+	Ready    func() error                // why this dispatcher cannot work now; it must answer at once
+	Log      *slog.Logger
+	Token    *auth.Token // nil: nobody is asked for one
+}
+
+// pages holds what the pages share.
+type pages struct {
+	cfg      Config
+	registry Registry
+	store    Store
+	kept     operate.KeptMessages
+	router   func() *medispatcher.Router
+	ready    func() error
+	log      *slog.Logger
+	token    *auth.Token // nil: nobody is asked for one
+	static   *static
+	state    cached[medispatcher.Status]
+	alerts   cached[medispatcher.Alerts]
+}
+
+// Register registers the pages on mux. It returns the page of a path that there is not.
+func Register(mux *http.ServeMux, cfg Config, deps Deps) (nowhere http.HandlerFunc) {
+	p := &pages{
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, router: deps.Router, ready: deps.Ready, log: deps.Log, token: deps.Token, static: embedded(),
+	}
+	p.state.read = func(ctx context.Context) (medispatcher.Status, error) {
+		return operate.Status(ctx, p.registry, p.store)
+	}
+	p.alerts.read = func(ctx context.Context) (medispatcher.Alerts, error) { return deps.Alerts.Alerts(ctx) }
+	routes := map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /{$}":                                   p.overview,
+		"GET /subscriptions":                         p.list,
+		"GET /subscribe":                             p.subscribe,
+		"GET /subscriptions/{id}":                    p.subscription,
+		"GET /subscriptions/{id}/dead":               p.letters,
+		"GET /subscriptions/{id}/dead/{letter}":      p.letter,
+		"GET /subscriptions/{id}/dead/{letter}/body": p.letterBody,
+		"GET /dead":                                  p.dead,
+		"GET /alerts":                                p.alertsPage,
+		"GET /publish":                               p.publish,
+		"GET " + SignInPath:                          p.signIn,
+		"POST " + SignInPath:                         p.signInWith,
+		"POST " + signOutPath:                        p.signOut,
+	}
+	for _, place := range medispatcher.KeptPlaces {
+		path := "GET " + keptLink(place)
+		routes[path], routes[path+"/{message}"], routes[path+"/{message}/body"] = p.keptList(place), p.keptOne(place), p.keptFile(place)
+	}
+	for pattern, h := range routes {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+			defer cancel()
+			if err := h(w, r.WithContext(ctx)); err != nil {
+				p.fail(w, r, err)
+			}
+		})
+	}
+	mux.Handle("GET "+StaticPath, p.static)
+	return p.nowhere
+}
