@@ -2,12 +2,10 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/solate/medispatcher"
 )
@@ -19,36 +17,6 @@ const (
 	lettersLooked = 2000
 	lettersFor    = 2 * time.Second
 )
-
-type deadData struct {
-	Rows  []medispatcher.ChannelStatus
-	Total int64
-	More  int
-}
-
-// deadListed is how many subscriptions with dead letters are listed; the list of subscriptions
-// has the others.
-const deadListed = 200
-
-func (p *pages) dead(w http.ResponseWriter, r *http.Request) error {
-	st, err := p.state.get(r.Context())
-	if err != nil {
-		return err
-	}
-	var d deadData
-	for _, c := range st.Subscriptions {
-		if c.Dead == 0 {
-			continue
-		}
-		d.Total += c.Dead
-		if len(d.Rows) == deadListed {
-			d.More++
-			continue
-		}
-		d.Rows = append(d.Rows, c)
-	}
-	return p.show(w, r, http.StatusOK, "dead", "Dead letters", d)
-}
 
 // letterRow is a dead letter in a list.
 type letterRow struct {
@@ -100,7 +68,7 @@ func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
 		v.Set("after", last)
 		d.Next = deadLink(id) + "?" + v.Encode()
 	}
-	return p.show(w, r, http.StatusOK, "letters", "Dead letters of "+id, d)
+	return p.show(w, r, http.StatusOK, "deadletters", "Dead letters of "+id, d)
 }
 
 // findLetters fills a page. It stops when the page is full, or when it has looked for long
@@ -158,75 +126,4 @@ func letterMatches(l *medispatcher.DeadLetter, q string) bool {
 		}
 	}
 	return false
-}
-
-type header struct{ Name, Value string }
-
-// messageData is a message as a page shows it whole.
-type messageData struct {
-	Message  medispatcher.Message
-	File     string // link to the body as a file
-	Headers  []header
-	Body     string
-	Cut      bool // Body is only the beginning
-	Indented bool
-	Binary   bool // it is not UTF-8
-}
-
-func messageOf(m medispatcher.Message, file string) messageData {
-	d := messageData{Message: m, File: file, Binary: !utf8.Valid(m.Body)}
-	d.Body, d.Cut, d.Indented = bodyText(m.Body)
-	if lines := headerLines(m.Headers); lines != "" {
-		for line := range strings.SplitSeq(lines, "\n") {
-			name, value, _ := strings.Cut(line, ": ")
-			d.Headers = append(d.Headers, header{name, value})
-		}
-	}
-	return d
-}
-
-type letterData struct {
-	messageData
-	Sub    string
-	Letter medispatcher.DeadLetter
-	Lasted string
-}
-
-func (p *pages) letter(w http.ResponseWriter, r *http.Request) error {
-	l, err := p.readLetter(r)
-	if err != nil {
-		return err
-	}
-	sub := r.PathValue("id")
-	d := letterData{Sub: sub, Letter: l, messageData: messageOf(l.Message, deadLink(sub)+"/"+l.ID+"/body")}
-	if f := l.Failure; f != nil {
-		d.Lasted = words(f.LastAt.Sub(f.FirstAt))
-	}
-	return p.show(w, r, http.StatusOK, "letter", "Dead letter "+l.ID, d)
-}
-
-func (p *pages) readLetter(r *http.Request) (medispatcher.DeadLetter, error) {
-	if err := medispatcher.CheckSubscriptionID(r.PathValue("id")); err != nil {
-		return medispatcher.DeadLetter{}, err
-	}
-	return p.store.DeadLetter(r.Context(), r.PathValue("id"), r.PathValue("letter"))
-}
-
-// letterBody hands a body out byte by byte, as a file that no browser shows.
-func (p *pages) letterBody(w http.ResponseWriter, r *http.Request) error {
-	l, err := p.readLetter(r)
-	if err != nil {
-		return err
-	}
-	writeFile(w, l.ID, l.Message.Body)
-	return nil
-}
-
-// writeFile answers with a file that no browser shows.
-func writeFile(w http.ResponseWriter, name string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.txt"`, name))
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	_, _ = w.Write(body)
 }

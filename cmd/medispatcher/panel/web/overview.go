@@ -2,35 +2,19 @@ package web
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 const (
-	// incomingSlow is the age at which a message before its fan-out is worth a word: it takes
-	// milliseconds.
-	incomingSlow = 10 * time.Second
 	// waitingLong is the age at which a message in a channel is worth one.
 	waitingLong = time.Minute
 	// attentionShown is how many subscriptions the overview names.
 	attentionShown = 8
 )
-
-// finding is something that an operator should know, and what to do about it.
-type finding struct {
-	Level    string // bad, warn or note
-	Text     string
-	Do       string
-	Link     string // empty: none
-	LinkText string
-}
 
 type totals struct {
 	Subscriptions, Paused, Held int
@@ -108,102 +92,4 @@ func urgency(c *medispatcher.ChannelStatus) int64 {
 		return much + c.Retrying
 	}
 	return c.Ready
-}
-
-// worstFirst orders findings by their level.
-func worstFirst(list []finding) []finding {
-	levels := []string{"bad", "warn", "note"}
-	slices.SortStableFunc(list, func(x, y finding) int {
-		return cmp.Compare(slices.Index(levels, x.Level), slices.Index(levels, y.Level))
-	})
-	return list
-}
-
-// findings says what is wrong with the whole system.
-func (p *pages) findings(d *overviewData) []finding {
-	var out []finding
-	add := func(level, text, do string, link ...string) {
-		f := finding{Level: level, Text: text, Do: do}
-		if len(link) == 2 {
-			f.Link, f.LinkText = link[0], link[1]
-		}
-		out = append(out, f)
-	}
-	if err := p.ready(); err != nil {
-		add("bad", "This dispatcher cannot work: "+err.Error()+".", "It goes on by itself when that is over; its log says more.")
-	}
-	for _, one := range d.Dispatchers {
-		if one.Alive && one.LogProblem != "" {
-			add("bad", fmt.Sprintf("Dispatcher %s cannot write a log: %s.", shortText(one.ID), one.LogProblem),
-				"Deliveries go on. Mend the disk, or what reads the log; no restart is needed.", "#dispatchers", "Dispatchers")
-		}
-		if !one.Alive {
-			add("bad", fmt.Sprintf("Dispatcher %s has been silent for %s.", shortText(one.ID), words(time.Since(one.Heartbeat))),
-				"The others give back what it had. If it does not come back, start another.", "#dispatchers", "Dispatchers")
-		} else if one.Short != "" {
-			add("bad", fmt.Sprintf("The machine of dispatcher %s is short of %s.", shortText(one.ID), one.Short),
-				"Its attempts wait, uncounted, and fewer are made at once. Its log says what to raise.", "#dispatchers", "Dispatchers")
-		}
-	}
-	if d.Incoming.OldestMS > incomingSlow.Milliseconds() {
-		add("bad", fmt.Sprintf("%s wait for their fan-out, the oldest for %s.", plural(d.Incoming.Ready+d.Incoming.Buried, "incoming message"), ageOf(d.Incoming.OldestMS)),
-			"Producers are quicker than the dispatchers: start another one, and see how busy Redis is.")
-	}
-	t := d.Totals
-	if t.Held > 0 {
-		add("bad", fmt.Sprintf("The breaker of %s is open: its worker fails every attempt.", plural(t.Held, "subscription")),
-			"Nothing is lost: messages wait, and a probe goes out every five seconds. Repair the worker.", listLink("breaker_open"), "Show them")
-	}
-	if t.Dead > 0 {
-		add("warn", plural(t.Dead, "dead letter")+" of messages whose attempts are exhausted.",
-			"Repair their worker, then replay them; or throw them away.", "/dead", "Dead letters")
-	}
-	if t.Retrying > 0 {
-		add("warn", plural(t.Retrying, "message")+" failed and will be tried again.", "See why below.", listLink("retrying"), "Show them")
-	}
-	if d.Incoming.Quarantine > 0 {
-		add("warn", quarantined(d.Incoming.Quarantine), "Each tells why; replay or throw them away.", "/quarantine", "Quarantine")
-	}
-	if n := d.Incoming.Unrouted; n > 0 {
-		text := plural(n, "message") + " that no subscription wanted."
-		add("warn", text, "A topic may be mistyped, or a subscription missing. Then replay them; or throw them away.", "/unrouted", "Unrouted messages")
-	}
-	if n := d.Sums.Vanished.Day; n > 0 {
-		add("warn", vanished(n), "Somebody typed XDEL, XTRIM or DEL, or a producer trims. The dispatchers' logs and medispatcher doctor say where.")
-	}
-	if n := d.Sums.Unowned.Day; n > 0 {
-		add("note", plural(n, "message")+" lost their owner to a command typed by hand within a day, and were given back.", "Nothing is lost. XACK and XGROUP are for dispatchers alone.")
-	}
-	if t.Paused > 0 {
-		add("note", plural(t.Paused, "subscription")+" paused.", "Their messages wait until somebody resumes them.", listLink(medispatcher.Paused), "Show them")
-	}
-	return out
-}
-
-func quarantined(n int64) string {
-	if n == 1 {
-		return "1 entry could not be decoded or copied and is in the quarantine."
-	}
-	return number(n) + " entries could not be decoded or copied and are in the quarantine."
-}
-
-func vanished(n int64) string {
-	if n == 1 {
-		return "1 message was taken out of Redis by hand within a day, and is lost."
-	}
-	return number(n) + " messages were taken out of Redis by hand within a day, and are lost."
-}
-
-// listLink is the list of subscriptions of one state.
-func listLink(state string) string {
-	return "/subscriptions?" + url.Values{"state": {state}}.Encode()
-}
-
-// one is a subscription as the overview of it needs it.
-func (p *pages) one(ctx context.Context, sub medispatcher.Subscription) (medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
-	list, dispatchers, err := operate.Channels(ctx, p.store, []medispatcher.Subscription{sub})
-	if err != nil || len(list) == 0 {
-		return medispatcher.ChannelStatus{}, nil, err
-	}
-	return list[0], dispatchers, nil
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 const (
@@ -172,9 +174,11 @@ func waits(n int64) string {
 
 func deadLink(id string) string { return "/subscriptions/" + url.PathEscape(id) + "/dead" }
 
-func (p *pages) subscribe(w http.ResponseWriter, r *http.Request) error {
-	d := subscriptionData{Sub: p.cfg.Rules.Defaults}
-	d.Sub.Topic = r.URL.Query().Get("topic")
-	d.Groups = p.fields(&d.Sub)
-	return p.show(w, r, http.StatusOK, "subscribe", "New subscription", d)
+// one is a subscription as the overview of it needs it.
+func (p *pages) one(ctx context.Context, sub medispatcher.Subscription) (medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
+	list, dispatchers, err := operate.Channels(ctx, p.store, []medispatcher.Subscription{sub})
+	if err != nil || len(list) == 0 {
+		return medispatcher.ChannelStatus{}, nil, err
+	}
+	return list[0], dispatchers, nil
 }

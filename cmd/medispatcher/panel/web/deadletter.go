@@ -1,0 +1,44 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/solate/medispatcher"
+)
+
+type letterData struct {
+	messageData
+	Sub    string
+	Letter medispatcher.DeadLetter
+	Lasted string
+}
+
+func (p *pages) letter(w http.ResponseWriter, r *http.Request) error {
+	l, err := p.readLetter(r)
+	if err != nil {
+		return err
+	}
+	sub := r.PathValue("id")
+	d := letterData{Sub: sub, Letter: l, messageData: messageOf(l.Message, deadLink(sub)+"/"+l.ID+"/body")}
+	if f := l.Failure; f != nil {
+		d.Lasted = words(f.LastAt.Sub(f.FirstAt))
+	}
+	return p.show(w, r, http.StatusOK, "deadletter", "Dead letter "+l.ID, d)
+}
+
+func (p *pages) readLetter(r *http.Request) (medispatcher.DeadLetter, error) {
+	if err := medispatcher.CheckSubscriptionID(r.PathValue("id")); err != nil {
+		return medispatcher.DeadLetter{}, err
+	}
+	return p.store.DeadLetter(r.Context(), r.PathValue("id"), r.PathValue("letter"))
+}
+
+// letterBody hands a body out byte by byte, as a file that no browser shows.
+func (p *pages) letterBody(w http.ResponseWriter, r *http.Request) error {
+	l, err := p.readLetter(r)
+	if err != nil {
+		return err
+	}
+	writeFile(w, l.ID, l.Message.Body)
+	return nil
+}

@@ -1,0 +1,73 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/solate/medispatcher"
+)
+
+type keptOneData struct {
+	messageData
+	keptRow
+	Place    medispatcher.KeptPlace
+	Unrouted bool
+	Title    string
+	Fields   []header // of a quarantined one, but for body and raw
+	Whole    bool     // there is a body, or a raw item
+}
+
+func (p *pages) keptOne(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k, err := p.kept.ReadKept(r.Context(), place, r.PathValue("message"))
+		if err != nil {
+			return err
+		}
+		m := k.Message
+		m.Body, _ = keptBody(k)
+		d := keptOneData{
+			Place: place, Unrouted: place == medispatcher.PlaceUnrouted, Title: keptTitles[place], keptRow: rowOfKept(k, p.router()),
+			messageData: messageOf(m, keptLink(place)+"/"+k.ID+"/body"),
+		}
+		_, d.Whole = keptBody(k)
+		for name, value := range k.Fields {
+			if name != "body" && name != "raw" {
+				d.Fields = append(d.Fields, header{name, value})
+			}
+		}
+		slices.SortFunc(d.Fields, func(x, y header) int { return strings.Compare(x.Name, y.Name) })
+		d.Fields = d.Fields[:min(len(d.Fields), fieldsShown)]
+		return p.show(w, r, http.StatusOK, "keptmessage", fmt.Sprintf("%s %s", keptTitles[place], k.ID), d)
+	}
+}
+
+// fieldsShown bounds the fields of an entry that are shown.
+const fieldsShown = 100
+
+// keptBody is the body of a kept message, or the item that is none.
+func keptBody(k medispatcher.Kept) (body []byte, there bool) {
+	if k.Fields == nil {
+		return k.Message.Body, true
+	}
+	for _, name := range []string{"body", "raw"} {
+		if value, ok := k.Fields[name]; ok {
+			return []byte(value), true
+		}
+	}
+	return nil, false
+}
+
+// keptFile hands a body out byte by byte, as a file that no browser shows.
+func (p *pages) keptFile(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k, err := p.kept.ReadKept(r.Context(), place, r.PathValue("message"))
+		if err != nil {
+			return err
+		}
+		body, _ := keptBody(k)
+		writeFile(w, k.ID, body)
+		return nil
+	}
+}

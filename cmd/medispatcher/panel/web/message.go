@@ -1,0 +1,44 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/solate/medispatcher"
+)
+
+type header struct{ Name, Value string }
+
+// messageData is a message as a page shows it whole.
+type messageData struct {
+	Message  medispatcher.Message
+	File     string // link to the body as a file
+	Headers  []header
+	Body     string
+	Cut      bool // Body is only the beginning
+	Indented bool
+	Binary   bool // it is not UTF-8
+}
+
+func messageOf(m medispatcher.Message, file string) messageData {
+	d := messageData{Message: m, File: file, Binary: !utf8.Valid(m.Body)}
+	d.Body, d.Cut, d.Indented = bodyText(m.Body)
+	if lines := headerLines(m.Headers); lines != "" {
+		for line := range strings.SplitSeq(lines, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			d.Headers = append(d.Headers, header{name, value})
+		}
+	}
+	return d
+}
+
+// writeFile answers with a file that no browser shows.
+func writeFile(w http.ResponseWriter, name string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.txt"`, name))
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	_, _ = w.Write(body)
+}
