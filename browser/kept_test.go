@@ -30,7 +30,7 @@ func TestUnrouted(t *testing.T) {
 	b.do("the message", click("#kept tbody th a"))
 	b.shows("main", "No subscription wanted its topic")
 	b.do("replay", click("[data-yes=Replay]"), click("#ask-yes"))
-	b.shows("#notice", "Replayed. 1 message.")
+	b.shows("#notice", "Replayed. 1 unrouted message.")
 	b.shows("#kept", "There are none")
 	w.await(t, "the replayed message", func() bool { return len(w.bodies) == 1 })
 

@@ -8,6 +8,7 @@ import (
 
 type letterData struct {
 	messageData
+	place
 	Sub    string
 	Letter medispatcher.DeadLetter
 	Lasted string
@@ -19,7 +20,8 @@ func (p *pages) letter(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	sub := r.PathValue("id")
-	d := letterData{Sub: sub, Letter: l, messageData: messageOf(l.Message, deadLink(sub)+"/"+l.ID+"/body")}
+	d := letterData{Sub: sub, Letter: l, place: deadLetters(sub), messageData: messageOf(l.Message, deadLink(sub)+"/"+l.ID+"/body")}
+	d.One = l.ID
 	if f := l.Failure; f != nil {
 		d.Lasted = words(f.LastAt.Sub(f.FirstAt))
 	}

@@ -27,13 +27,12 @@ type letterRow struct {
 }
 
 type lettersData struct {
+	place
+	paging
 	ID       string
-	Count    int64
 	Q, After string
 	Rows     []letterRow
 	Looked   int
-	Next     string // link to the page behind; empty: this is the last one
-	First    string // link to the first page, when this is another
 }
 
 func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
@@ -46,8 +45,8 @@ func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := r.URL.Query()
-	d := lettersData{ID: id, Count: counts[0].Dead, Q: strings.TrimSpace(q.Get("q")), After: q.Get("after")}
-	d.Q = d.Q[:min(len(d.Q), maxQuery)]
+	d := lettersData{place: deadLetters(id), ID: id, Q: strings.TrimSpace(q.Get("q")), After: q.Get("after")}
+	d.Q, d.Count = d.Q[:min(len(d.Q), maxQuery)], counts[0].Dead
 	if d.Count == 0 {
 		if _, _, err := p.registry.Get(ctx, id); err != nil {
 			return err
@@ -57,18 +56,15 @@ func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := url.Values{}
+	v := url.Values{"after": {d.After}}
 	if d.Q != "" {
 		v.Set("q", d.Q)
 	}
-	if d.After != "" {
-		d.First = deadLink(id) + "?" + v.Encode()
+	if !more {
+		last = ""
 	}
-	if more {
-		v.Set("after", last)
-		d.Next = deadLink(id) + "?" + v.Encode()
-	}
-	return p.show(w, r, http.StatusOK, "deadletters", "Dead letters of "+id, d)
+	d.paging = pagingOf(d.Link, v, last)
+	return p.show(w, r, http.StatusOK, "deadletters", d.Title, d)
 }
 
 // findLetters fills a page. It stops when the page is full, or when it has looked for long

@@ -69,17 +69,17 @@ func (p *pages) findings(d *overviewData) []finding {
 	}
 	if t.Dead > 0 {
 		add("warn", plural(t.Dead, "dead letter")+" of messages whose attempts are exhausted.",
-			"Repair their worker, then replay them; or throw them away.", "/dead", "Dead letters")
+			"Repair their worker, then replay them, or purge them.", "/dead", "Dead letters")
 	}
 	if t.Retrying > 0 {
 		add("warn", plural(t.Retrying, "message")+" failed and will be tried again.", "See why below.", listLink("retrying"), "Show them")
 	}
 	if d.Incoming.Quarantine > 0 {
-		add("warn", quarantined(d.Incoming.Quarantine), "Each tells why; replay or throw them away.", "/quarantine", "Quarantine")
+		add("warn", quarantined(d.Incoming.Quarantine), "Each tells why; replay or purge them.", "/quarantine", "Quarantine")
 	}
 	if n := d.Incoming.Unrouted; n > 0 {
 		text := plural(n, "message") + " that no subscription wanted."
-		add("warn", text, "A topic may be mistyped, or a subscription missing. Then replay them; or throw them away.", "/unrouted", "Unrouted messages")
+		add("warn", text, "A topic may be mistyped, or a subscription missing. Then replay them, or purge them.", "/unrouted", "Unrouted messages")
 	}
 	if n := d.Sums.Vanished.Day; n > 0 {
 		add("warn", vanished(n), "Somebody typed XDEL, XTRIM or DEL, or a producer trims. The dispatchers' logs and medispatcher doctor say where.")

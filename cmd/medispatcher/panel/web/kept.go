@@ -17,43 +17,35 @@ type keptRow struct {
 }
 
 type keptData struct {
-	Place    medispatcher.KeptPlace
+	place
+	paging
 	Unrouted bool // or the quarantine
-	Count    int64
 	Rows     []keptRow
-	Next     string // link to the page behind; empty: this is the last one
-	First    string // link to the first page, when this is another
 }
 
-// keptTitles are the headings of the two places.
-var keptTitles = map[medispatcher.KeptPlace]string{
-	medispatcher.PlaceUnrouted: "Unrouted messages", medispatcher.PlaceQuarantine: "Quarantine",
-}
-
-func (p *pages) keptList(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+func (p *pages) keptList(at medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		d := keptData{Place: place, Unrouted: place == medispatcher.PlaceUnrouted}
+		d := keptData{place: keptMessages(at), Unrouted: at == medispatcher.PlaceUnrouted}
 		var err error
-		if d.Count, err = p.keptCount(r.Context(), place); err != nil {
+		if d.Count, err = p.keptCount(r.Context(), at); err != nil {
 			return err
 		}
 		after := r.URL.Query().Get("after")
-		list, err := p.kept.ListKept(r.Context(), place, medispatcher.KeptQuery{After: after, Newest: true, Limit: lettersPage + 1})
+		list, err := p.kept.ListKept(r.Context(), at, medispatcher.KeptQuery{After: after, Newest: true, Limit: lettersPage + 1})
 		if err != nil {
 			return err
 		}
-		if after != "" {
-			d.First = keptLink(place)
-		}
+		next := ""
 		if len(list) > lettersPage {
 			list = list[:lettersPage]
-			d.Next = keptLink(place) + "?" + url.Values{"after": {list[lettersPage-1].ID}}.Encode()
+			next = list[lettersPage-1].ID
 		}
+		d.paging = pagingOf(d.Link, url.Values{"after": {after}}, next)
 		router := p.router()
 		for _, k := range list {
 			d.Rows = append(d.Rows, rowOfKept(k, router))
 		}
-		return p.show(w, r, http.StatusOK, "kept", keptTitles[place], d)
+		return p.show(w, r, http.StatusOK, "kept", d.Title, d)
 	}
 }
 

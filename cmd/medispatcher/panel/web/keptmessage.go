@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,25 +11,25 @@ import (
 type keptOneData struct {
 	messageData
 	keptRow
-	Place    medispatcher.KeptPlace
+	place
 	Unrouted bool
-	Title    string
 	Fields   []header // of a quarantined one, but for body and raw
 	Whole    bool     // there is a body, or a raw item
 }
 
-func (p *pages) keptOne(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+func (p *pages) keptOne(at medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		k, err := p.kept.ReadKept(r.Context(), place, r.PathValue("message"))
+		k, err := p.kept.ReadKept(r.Context(), at, r.PathValue("message"))
 		if err != nil {
 			return err
 		}
 		m := k.Message
 		m.Body, _ = keptBody(k)
 		d := keptOneData{
-			Place: place, Unrouted: place == medispatcher.PlaceUnrouted, Title: keptTitles[place], keptRow: rowOfKept(k, p.router()),
-			messageData: messageOf(m, keptLink(place)+"/"+k.ID+"/body"),
+			place: keptMessages(at), Unrouted: at == medispatcher.PlaceUnrouted, keptRow: rowOfKept(k, p.router()),
+			messageData: messageOf(m, keptLink(at)+"/"+k.ID+"/body"),
 		}
+		d.One = k.ID
 		_, d.Whole = keptBody(k)
 		for name, value := range k.Fields {
 			if name != "body" && name != "raw" {
@@ -39,7 +38,7 @@ func (p *pages) keptOne(place medispatcher.KeptPlace) func(http.ResponseWriter, 
 		}
 		slices.SortFunc(d.Fields, func(x, y header) int { return strings.Compare(x.Name, y.Name) })
 		d.Fields = d.Fields[:min(len(d.Fields), fieldsShown)]
-		return p.show(w, r, http.StatusOK, "keptmessage", fmt.Sprintf("%s %s", keptTitles[place], k.ID), d)
+		return p.show(w, r, http.StatusOK, "keptmessage", d.Title+" "+k.ID, d)
 	}
 }
 
@@ -60,9 +59,9 @@ func keptBody(k medispatcher.Kept) (body []byte, there bool) {
 }
 
 // keptFile hands a body out byte by byte, as a file that no browser shows.
-func (p *pages) keptFile(place medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
+func (p *pages) keptFile(at medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		k, err := p.kept.ReadKept(r.Context(), place, r.PathValue("message"))
+		k, err := p.kept.ReadKept(r.Context(), at, r.PathValue("message"))
 		if err != nil {
 			return err
 		}

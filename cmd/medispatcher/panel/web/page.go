@@ -26,7 +26,7 @@ const (
 )
 
 // sharedTemplates are parts of several pages.
-var sharedTemplates = []string{"form.html", "message.html", "page.html"}
+var sharedTemplates = []string{"form.html", "message.html", "page.html", "places.html"}
 
 // views are the pages' templates by the names of their files, without .html, each together with
 // those that are shared.

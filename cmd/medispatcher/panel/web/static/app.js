@@ -158,7 +158,7 @@ function outcome(a, done, what) {
 async function act(button) {
   const d = button.dataset;
   const ids = d.ids ? selected() : null;
-  const what = d.what || 'dead letter';
+  const what = d.what;
   let title = d.ask;
   if (ids) title = title.replace(`the selected ${what}s`, count(ids.length, `selected ${what}`));
   if (!await ask({ title, text: d.text, yes: d.yes, danger: button.classList.contains('danger'), word: d.type })) {

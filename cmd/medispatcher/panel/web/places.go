@@ -1,0 +1,64 @@
+package web
+
+import (
+	"net/url"
+
+	"github.com/solate/medispatcher"
+)
+
+// place is one of the three where messages wait for an operator: the dead letters of a subscription, the unrouted messages
+// and the quarantine. The buttons of places.html replay what waits there, or purge it.
+type place struct {
+	Title  string // of its list
+	Link   string // of its list; the API has the same path
+	What   string // one of them: dead letter
+	Of     string // whose they are: of billing; empty: everybody's
+	Word   string // its name on the command line, to type before all of them are purged
+	Replay string // what a replay does
+	Count  int64  // how many wait there; 0 on the page of one
+	One    string // the id of the one that the page shows
+}
+
+// API is the path of the place in the API.
+func (p place) API() string { return "/api/v1" + p.Link }
+
+func deadLetters(sub string) place {
+	return place{
+		Title: "Dead letters of " + sub, Link: deadLink(sub), What: "dead letter", Of: "of " + sub, Word: sub,
+		Replay: "Delivery starts again at attempt 1, with the same webhook-id. The failure record is cleared.",
+	}
+}
+
+func keptMessages(at medispatcher.KeptPlace) place {
+	p := place{
+		Title: "Unrouted messages", Link: keptLink(at), What: "unrouted message", Word: string(at),
+		Replay: "Messages go to the subscriptions that want them now. What no subscription wants comes back here.",
+	}
+	if at == medispatcher.PlaceQuarantine {
+		p.Title, p.What = "Quarantine", "quarantined message"
+		p.Replay = "Each is decoded and routed again. What still cannot be decoded, or is still too large, stays here."
+	}
+	return p
+}
+
+// paging leads through a list of which a page is read after an id.
+type paging struct {
+	First string // link to the first page; empty on that page
+	Next  string // link to the page behind; empty on the last one
+}
+
+// pagingOf makes the links of a page that was asked for by query. next is the id of its last row; empty: there is no more.
+func pagingOf(list string, query url.Values, next string) (p paging) {
+	if query.Get("after") != "" {
+		query.Del("after")
+		p.First = list
+		if len(query) > 0 {
+			p.First += "?" + query.Encode()
+		}
+	}
+	if next != "" {
+		query.Set("after", next)
+		p.Next = list + "?" + query.Encode()
+	}
+	return p
+}
