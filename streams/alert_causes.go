@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Causes keep an alert firing: messages that fail, and dispatchers whose breaker is open. There is no
@@ -26,17 +27,17 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 	if len(alerts) == 0 {
 		return left, nil
 	}
-	shared, err := s.sharedNow(ctx)
+	shared, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	lists := make([]*redis.ZSliceCmd, len(alerts))
 	for i := range alerts {
-		lists[i] = pipe.ZRangeWithScores(ctx, s.keys.alerts("causes:"+alerts[i].Key()), 0, -1)
+		lists[i] = pipe.ZRangeWithScores(ctx, s.keys.Alerts("causes:"+alerts[i].Key()), 0, -1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, failed("read the causes of alerts", err)
+		return nil, rdb.Failed("read the causes of alerts", err)
 	}
 	now := float64(shared.UnixMilli())
 	type doubt struct {
@@ -45,7 +46,7 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 	}
 	var doubts []doubt
 	gone := map[string][]any{}
-	pipe = s.client.Pipeline()
+	pipe = s.db.Client.Pipeline()
 	for i := range alerts {
 		key := alerts[i].Key()
 		for _, z := range lists[i].Val() {
@@ -59,13 +60,13 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 			case age > float64(causeSettle.Milliseconds()):
 				p, entry, _ := strings.Cut(cause, " ")
 				partition, _ := strconv.Atoi(p)
-				doubts = append(doubts, doubt{key, cause, pipe.HExists(ctx, s.keys.failures(partition, alerts[i].Subscription), entry)})
+				doubts = append(doubts, doubt{key, cause, pipe.HExists(ctx, s.keys.Failures(partition, alerts[i].Subscription), entry)})
 			}
 		}
 	}
 	if len(doubts) > 0 {
-		if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-			return nil, failed("look at failing messages", err)
+		if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+			return nil, rdb.Failed("look at failing messages", err)
 		}
 		for _, d := range doubts {
 			if !d.failing.Val() {
@@ -80,13 +81,13 @@ func (s *Store) dropCauses(ctx context.Context, gone map[string][]any, left map[
 	if len(gone) == 0 {
 		return nil
 	}
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	for key, causes := range gone {
-		pipe.ZRem(ctx, s.keys.alerts("causes:"+key), causes...)
+		pipe.ZRem(ctx, s.keys.Alerts("causes:"+key), causes...)
 		left[key] -= int64(len(causes))
 	}
 	_, err := pipe.Exec(ctx)
-	return failed("forget causes of alerts", err)
+	return rdb.Failed("forget causes of alerts", err)
 }
 
 // holdScript says again that a cause goes on. KEYS causes of alerts. ARGV cause, now in ms.
@@ -109,18 +110,18 @@ return out
 // HoldCause says again that this process's cause keeps alerts firing, and lists those that do not know
 // of it, for they ended or Redis lost them: they are to be raised again.
 func (s *Store) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cause string) (unknown []medispatcher.Alert, err error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for chunk := range slices.Chunk(alerts, sweepChunk) {
+	for chunk := range slices.Chunk(alerts, rdb.SweepChunk) {
 		k := make([]string, len(chunk))
 		for i := range chunk {
-			k[i] = s.keys.alerts("causes:" + chunk[i].Key())
+			k[i] = s.keys.Alerts("causes:" + chunk[i].Key())
 		}
-		known, err := holdScript.Run(ctx, s.client, k, cause, now.UnixMilli()).Int64Slice()
+		known, err := holdScript.Run(ctx, s.db.Client, k, cause, now.UnixMilli()).Int64Slice()
 		if err != nil {
-			return nil, failed("hold alerts", err)
+			return nil, rdb.Failed("hold alerts", err)
 		}
 		for i := range chunk {
 			if i >= len(known) || known[i] == 0 {
@@ -133,5 +134,5 @@ func (s *Store) HoldCause(ctx context.Context, alerts []medispatcher.Alert, caus
 
 // EndCause says that a cause keeps an alert firing no longer.
 func (s *Store) EndCause(ctx context.Context, a medispatcher.Alert, cause string) error {
-	return failed("end the cause of an alert", s.client.ZRem(ctx, s.keys.alerts("causes:"+a.Key()), cause).Err())
+	return rdb.Failed("end the cause of an alert", s.db.Client.ZRem(ctx, s.keys.Alerts("causes:"+a.Key()), cause).Err())
 }

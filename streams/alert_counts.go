@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Lengths counts the messages in the channels of subscriptions, over all partitions, in the order of
@@ -16,15 +18,15 @@ import (
 func (s *Store) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 	sums := make([]int64, len(subs))
 	for p := range s.cfg.Partitions {
-		for from := 0; from < len(subs); from += sweepChunk {
-			chunk := subs[from:min(from+sweepChunk, len(subs))]
-			pipe := s.client.Pipeline()
+		for from := 0; from < len(subs); from += rdb.SweepChunk {
+			chunk := subs[from:min(from+rdb.SweepChunk, len(subs))]
+			pipe := s.db.Client.Pipeline()
 			lengths := make([]*redis.IntCmd, len(chunk))
 			for i, sub := range chunk {
-				lengths[i] = pipe.XLen(ctx, s.keys.channel(p, sub))
+				lengths[i] = pipe.XLen(ctx, s.keys.Channel(p, sub))
 			}
-			if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-				return nil, failed("measure channels", err)
+			if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+				return nil, rdb.Failed("measure channels", err)
 			}
 			for i, n := range lengths {
 				sums[from+i] += n.Val()
@@ -54,7 +56,7 @@ func (s *Store) CountedSums(ctx context.Context, window time.Duration, what ...s
 }
 
 func (s *Store) countedWithin(ctx context.Context, window time.Duration, fields []string) ([]int64, error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +104,13 @@ func (s *Store) Memory(ctx context.Context) (used, limit int64, err error) {
 	look := func(ctx context.Context, c redis.Cmdable) (int64, int64, error) {
 		info, err := c.Info(ctx, "memory").Result()
 		if err != nil {
-			return 0, 0, failed("read the memory of Redis", err)
+			return 0, 0, rdb.Failed("read the memory of Redis", err)
 		}
 		return infoNumber(info, "used_memory"), infoNumber(info, "maxmemory"), nil
 	}
-	cluster, ok := s.client.(*redis.ClusterClient)
+	cluster, ok := s.db.Client.(*redis.ClusterClient)
 	if !ok {
-		return look(ctx, s.client)
+		return look(ctx, s.db.Client)
 	}
 	var mu sync.Mutex
 	err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {

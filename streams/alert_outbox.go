@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // claimScript takes notices to be sent, each for the time of a lease: whoever dies with one leaves
@@ -47,13 +48,13 @@ const afterPause = time.Second
 
 // ClaimNotices takes up to limit notices that wait to be sent, for the time of a lease.
 func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration) ([]medispatcher.Notice, error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	res, err := claimScript.Run(ctx, s.client, s.outboxKeys(), s.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds(), now.UnixMilli()).Slice()
+	res, err := claimScript.Run(ctx, s.db.Client, s.outboxKeys(), s.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds(), now.UnixMilli()).Slice()
 	if err != nil {
-		return nil, failed("claim notices", err)
+		return nil, rdb.Failed("claim notices", err)
 	}
 	var list []medispatcher.Notice
 	for _, r := range res {
@@ -71,7 +72,7 @@ func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration
 			}
 			continue
 		}
-		n.Since, n.At, n.Tries = s.shownTime(n.Since), s.shownTime(n.At), toInt(row[2])
+		n.Since, n.At, n.Tries = s.db.ShownTime(n.Since), s.db.ShownTime(n.At), rdb.ToInt(row[2])
 		if done, _ := row[3].(string); done != "" {
 			n.Done = strings.Split(done, ",")
 		}
@@ -81,9 +82,9 @@ func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration
 }
 
 func (s *Store) outboxKeys(more ...string) []string {
-	k := []string{s.keys.alerts("outbox"), s.keys.alerts("due"), s.keys.alerts("claims")}
+	k := []string{s.keys.Alerts("outbox"), s.keys.Alerts("due"), s.keys.Alerts("claims")}
 	for _, name := range more {
-		k = append(k, s.keys.alerts(name))
+		k = append(k, s.keys.Alerts(name))
 	}
 	return k
 }
@@ -103,7 +104,7 @@ return 1
 // MarkNotice notes that a receiver has a notice that this process took, so that no repetition
 // goes there. receiver is a name without commas and spaces.
 func (s *Store) MarkNotice(ctx context.Context, id int64, receiver string) error {
-	return failed("mark a notice", markScript.Run(ctx, s.client, []string{s.keys.alerts("claims")}, s.cfg.ID, id, receiver).Err())
+	return rdb.Failed("mark a notice", markScript.Run(ctx, s.db.Client, []string{s.keys.Alerts("claims")}, s.cfg.ID, id, receiver).Err())
 }
 
 // settleScript ends a notice.
@@ -136,8 +137,8 @@ return 1
 // SettleNotice ends a notice that this process took. unsent says that no receiver has it.
 func (s *Store) SettleNotice(ctx context.Context, n *medispatcher.Notice, outcome string, unsent bool) (mine bool, err error) {
 	k := s.outboxKeys("outcomes", "history", "firing")
-	mine, err = settleScript.Run(ctx, s.client, k, s.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
-	return mine, failed("settle a notice", err)
+	mine, err = settleScript.Run(ctx, s.db.Client, k, s.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
+	return mine, rdb.Failed("settle a notice", err)
 }
 
 // postponeScript puts a notice off. KEYS due, claims. ARGV dispatcher, id, ms, "1" where the try
@@ -157,10 +158,10 @@ return 1
 // PostponeNotice gives a notice that this process took back, to be taken by anyone after a time.
 // uncounted says that it was not tried.
 func (s *Store) PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return err
 	}
-	k := []string{s.keys.alerts("due"), s.keys.alerts("claims")}
-	return failed("put a notice off", postponeScript.Run(ctx, s.client, k, s.cfg.ID, id, delay.Milliseconds(), uncounted, now.UnixMilli()).Err())
+	k := []string{s.keys.Alerts("due"), s.keys.Alerts("claims")}
+	return rdb.Failed("put a notice off", postponeScript.Run(ctx, s.db.Client, k, s.cfg.ID, id, delay.Milliseconds(), uncounted, now.UnixMilli()).Err())
 }

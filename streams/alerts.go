@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // What all dispatchers know of alerts together lies under <prefix>:alerts:{alerts}: and is bounded
@@ -60,18 +61,18 @@ return {1, count}
 // LeadAlerts asks to be the one dispatcher that evaluates the rules, for the time of a lease. now is
 // by the shared clock; revision changes with what fires.
 func (s *Store) LeadAlerts(ctx context.Context, lease time.Duration) (leads bool, now time.Time, revision int64, err error) {
-	if now, err = s.sharedNow(ctx); err != nil {
+	if now, err = s.db.SharedNow(ctx); err != nil {
 		return false, now, 0, err
 	}
-	k := []string{s.keys.alerts("leader"), s.keys.alerts("counter")}
-	res, err := leadScript.Run(ctx, s.client, k, s.cfg.ID, lease.Milliseconds(), now.UnixMilli()).Slice()
+	k := []string{s.keys.Alerts("leader"), s.keys.Alerts("counter")}
+	res, err := leadScript.Run(ctx, s.db.Client, k, s.cfg.ID, lease.Milliseconds(), now.UnixMilli()).Slice()
 	if err != nil {
-		return false, now, 0, failed("lead alerts", err)
+		return false, now, 0, rdb.Failed("lead alerts", err)
 	}
 	if len(res) != 2 {
 		return false, now, 0, fmt.Errorf("redis: lead alerts: unreadable answer %v", res)
 	}
-	return toInt(res[0]) == 1, now, int64(toInt(res[1])), nil
+	return rdb.ToInt(res[0]) == 1, now, int64(rdb.ToInt(res[1])), nil
 }
 
 // unleadScript ends a lease before its time. KEYS leader. ARGV dispatcher. Safe to repeat.
@@ -83,7 +84,7 @@ return 0
 
 // UnleadAlerts lets another dispatcher evaluate the rules.
 func (s *Store) UnleadAlerts(ctx context.Context) error {
-	return failed("end leading alerts", unleadScript.Run(ctx, s.client, []string{s.keys.alerts("leader")}, s.cfg.ID).Err())
+	return rdb.Failed("end leading alerts", unleadScript.Run(ctx, s.db.Client, []string{s.keys.Alerts("leader")}, s.cfg.ID).Err())
 }
 
 // noticeLua puts a notice into the outbox and the history, unless there are too many.
@@ -157,7 +158,7 @@ return made
 func (s *Store) noticeKeys(more ...string) []string {
 	k := make([]string, 0, 5+len(more))
 	for _, name := range append([]string{"counter", "outbox", "due", "history", "outcomes"}, more...) {
-		k = append(k, s.keys.alerts(name))
+		k = append(k, s.keys.Alerts(name))
 	}
 	return k
 }
@@ -172,7 +173,7 @@ func (s *Store) RaiseAlert(ctx context.Context, a medispatcher.Alert, every time
 	if err != nil {
 		return false, false, err
 	}
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return false, false, err
 	}
@@ -181,8 +182,8 @@ func (s *Store) RaiseAlert(ctx context.Context, a medispatcher.Alert, every time
 	for _, cause := range causes {
 		argv = append(argv, cause)
 	}
-	made, err := raiseScript.Run(ctx, s.client, k, argv...).Int()
-	return made == 1, made == 2, failed("raise alert", err)
+	made, err := raiseScript.Run(ctx, s.db.Client, k, argv...).Int()
+	return made == 1, made == 2, rdb.Failed("raise alert", err)
 }
 
 // resolveScript ends an alert, with a notice where one told of its beginning.
@@ -214,21 +215,21 @@ func (s *Store) ResolveAlert(ctx context.Context, a medispatcher.Alert, quiet bo
 	if err != nil {
 		return false, err
 	}
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return false, err
 	}
 	k := s.noticeKeys("firing", "causes:"+a.Key())
-	made, err := resolveScript.Run(ctx, s.client, k, a.Key(), text, quiet, maxOutbox, maxHistory, now.UnixMilli()).Int()
-	return made == 1, failed("resolve alert", err)
+	made, err := resolveScript.Run(ctx, s.db.Client, k, a.Key(), text, quiet, maxOutbox, maxHistory, now.UnixMilli()).Int()
+	return made == 1, rdb.Failed("resolve alert", err)
 }
 
 // FiringAlerts lists what fires, in no order, with times by the shared clock.
 func (s *Store) FiringAlerts(ctx context.Context) ([]medispatcher.Firing, error) {
-	pipe := s.client.Pipeline()
-	firing, sent := pipe.HGetAll(ctx, s.keys.alerts("firing")), pipe.HGetAll(ctx, s.keys.alerts("sent"))
+	pipe := s.db.Client.Pipeline()
+	firing, sent := pipe.HGetAll(ctx, s.keys.Alerts("firing")), pipe.HGetAll(ctx, s.keys.Alerts("sent"))
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, failed("list alerts", err)
+		return nil, rdb.Failed("list alerts", err)
 	}
 	list := make([]medispatcher.Firing, 0, len(firing.Val()))
 	for key, text := range firing.Val() {
@@ -261,9 +262,9 @@ func unixMilli(text string) time.Time {
 
 // ForgetNotices removes the times of notices that throttle nothing any more.
 func (s *Store) ForgetNotices(ctx context.Context, now time.Time) error {
-	sent, err := s.client.HGetAll(ctx, s.keys.alerts("sent")).Result()
+	sent, err := s.db.Client.HGetAll(ctx, s.keys.Alerts("sent")).Result()
 	if err != nil {
-		return failed("forget notices", err)
+		return rdb.Failed("forget notices", err)
 	}
 	var old []string
 	for key, at := range sent {
@@ -274,14 +275,14 @@ func (s *Store) ForgetNotices(ctx context.Context, now time.Time) error {
 	if len(old) == 0 {
 		return nil
 	}
-	return failed("forget notices", s.client.HDel(ctx, s.keys.alerts("sent"), old...).Err())
+	return rdb.Failed("forget notices", s.db.Client.HDel(ctx, s.keys.Alerts("sent"), old...).Err())
 }
 
 // Alerts is what fires, a thousand at most, and the last hundred notices, the newest first.
 func (s *Store) Alerts(ctx context.Context) (medispatcher.Alerts, error) {
 	all := medispatcher.Alerts{Last: []medispatcher.Notice{}}
 	var err error
-	if err = s.hear(ctx); err != nil {
+	if err = s.db.Hear(ctx); err != nil {
 		return all, err
 	}
 	if all.Firing, err = s.FiringAlerts(ctx); err != nil {
@@ -289,25 +290,25 @@ func (s *Store) Alerts(ctx context.Context) (medispatcher.Alerts, error) {
 	}
 	for i := range all.Firing {
 		f := &all.Firing[i]
-		f.Since, f.Last = s.shownTime(f.Since), s.shownTime(f.Last)
+		f.Since, f.Last = s.db.ShownTime(f.Since), s.db.ShownTime(f.Last)
 	}
 	all.FiringCount = len(all.Firing)
 	slices.SortFunc(all.Firing, func(a, b medispatcher.Firing) int {
 		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Key(), b.Key()))
 	})
 	all.Firing = all.Firing[:min(len(all.Firing), maxListed)]
-	pipe := s.client.Pipeline()
-	history := pipe.LRange(ctx, s.keys.alerts("history"), 0, maxHistory-1)
-	outcomes := pipe.HGetAll(ctx, s.keys.alerts("outcomes"))
-	waiting := pipe.HLen(ctx, s.keys.alerts("outbox"))
+	pipe := s.db.Client.Pipeline()
+	history := pipe.LRange(ctx, s.keys.Alerts("history"), 0, maxHistory-1)
+	outcomes := pipe.HGetAll(ctx, s.keys.Alerts("outcomes"))
+	waiting := pipe.HLen(ctx, s.keys.Alerts("outbox"))
 	if _, err := pipe.Exec(ctx); err != nil {
-		return all, failed("list notices", err)
+		return all, rdb.Failed("list notices", err)
 	}
 	all.Waiting = waiting.Val()
 	for _, text := range history.Val() {
 		id, rest, _ := strings.Cut(text, " ")
 		if n, ok := readNotice(id, rest); ok {
-			n.Since, n.At = s.shownTime(n.Since), s.shownTime(n.At)
+			n.Since, n.At = s.db.ShownTime(n.Since), s.db.ShownTime(n.At)
 			n.Outcome = outcomes.Val()[id]
 			all.Last = append(all.Last, n)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // BenchDeadAfter is how long a load test is silent before it counts as dead. It should be
@@ -37,32 +38,32 @@ func (s *Store) HoldBench(ctx context.Context, run medispatcher.BenchRun) (time.
 	if err != nil {
 		return time.Time{}, err
 	}
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	now = now.Truncate(time.Millisecond)
-	err = holdBenchScript.Run(ctx, s.client, []string{s.keys.bench()}, run.Run, info, now.UnixMilli()).Err()
+	err = holdBenchScript.Run(ctx, s.db.Client, []string{s.keys.Bench()}, run.Run, info, now.UnixMilli()).Err()
 	if errors.Is(err, redis.Nil) {
 		err = nil // it returns nothing
 	}
-	return s.shown(now), failed("note the load test", err)
+	return s.db.Shown(now), rdb.Failed("note the load test", err)
 }
 
 // ForgetBench takes a load test of which nothing is left off the list.
 func (s *Store) ForgetBench(ctx context.Context, run string) error {
-	return failed("forget the load test", s.client.HDel(ctx, s.keys.bench(), run).Err())
+	return rdb.Failed("forget the load test", s.db.Client.HDel(ctx, s.keys.Bench(), run).Err())
 }
 
 // Benches lists the load tests that run or left something, the oldest first.
 func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.client.HGetAll(ctx, s.keys.bench()).Result()
+	list, err := s.db.Client.HGetAll(ctx, s.keys.Bench()).Result()
 	if err != nil {
-		return nil, failed("list load tests", err)
+		return nil, rdb.Failed("list load tests", err)
 	}
 	runs := make([]medispatcher.BenchRun, 0, len(list))
 	for name, text := range list {
@@ -72,7 +73,7 @@ func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
 		if err != nil || json.Unmarshal([]byte(info), &run) != nil || run.Run != name || run.Subscriptions < 0 {
 			continue // not written by HoldBench
 		}
-		run.Heard = s.shown(time.UnixMilli(at))
+		run.Heard = s.db.Shown(time.UnixMilli(at))
 		run.Alive = now.Sub(time.UnixMilli(at)) < BenchDeadAfter
 		runs = append(runs, run)
 	}
@@ -121,15 +122,15 @@ func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (in
 	for p := range s.cfg.Partitions {
 		from := strconv.FormatInt(max(0, since.UnixMilli()), 10)
 		for from != "" {
-			k := []string{s.keys.incoming(p), s.keys.copying(p), s.keys.statsTotal(p)}
-			res, err := withdrawScript.Run(ctx, s.client, k, groupFanout, topic, from, withdrawn, stepBytes).Slice()
+			k := []string{s.keys.Incoming(p), s.keys.Copying(p), s.keys.StatsTotal(p)}
+			res, err := withdrawScript.Run(ctx, s.db.Client, k, rdb.GroupFanout, topic, from, withdrawn, stepBytes).Slice()
 			if err == nil && len(res) != 2 {
 				err = fmt.Errorf("unreadable answer %v", res)
 			}
 			if err != nil {
-				return total, failed("withdraw messages of "+topic, err)
+				return total, rdb.Failed("withdraw messages of "+topic, err)
 			}
-			total += int64(toInt(res[0]))
+			total += int64(rdb.ToInt(res[0]))
 			from, _ = res[1].(string)
 		}
 	}

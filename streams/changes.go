@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // changesKept is how many changes of subscriptions are remembered, roughly.
@@ -43,9 +44,9 @@ func (s *Store) Changes(ctx context.Context, id, before string, limit int) ([]me
 	}
 	changes := []medispatcher.Change{}
 	for len(changes) < limit {
-		entries, err := s.client.XRevRangeN(ctx, s.keys.changes(), end, "-", changesPage).Result()
+		entries, err := s.db.Client.XRevRangeN(ctx, s.keys.Changes(), end, "-", changesPage).Result()
 		if err != nil {
-			return nil, failed("list changes", err)
+			return nil, rdb.Failed("list changes", err)
 		}
 		for _, e := range entries {
 			end = "(" + e.ID

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Read takes new messages of channels: READY → BURIED, owned by this process.
@@ -18,12 +19,12 @@ import (
 // it names the channels that could not be read, whose entries may have been taken
 // by a read whose reply was lost; see Mine.
 func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error) {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	cmds := make([]*redis.XStreamSliceCmd, len(wants))
 	for i, w := range wants {
 		cmds[i] = pipe.XReadGroup(ctx, &redis.XReadGroupArgs{
-			Group: groupPush, Consumer: s.cfg.ID, Block: -1, Count: int64(w.Max),
-			Streams: []string{s.keys.channel(w.Partition, w.Subscription), ">"},
+			Group: rdb.GroupPush, Consumer: s.cfg.ID, Block: -1, Count: int64(w.Max),
+			Streams: []string{s.keys.Channel(w.Partition, w.Subscription), ">"},
 		})
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
@@ -31,13 +32,13 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 	var errs []error
 	for i, cmd := range cmds {
 		res, err := cmd.Result()
-		if isNoGroup(err) {
-			err = s.createGroup(ctx, s.keys.channel(wants[i].Partition, wants[i].Subscription), groupPush)
+		if rdb.IsNoGroup(err) {
+			err = s.createGroup(ctx, s.keys.Channel(wants[i].Partition, wants[i].Subscription), rdb.GroupPush)
 			if err == nil {
 				err = medispatcher.ErrGroupCreated
 			}
 		}
-		if err := failed("read "+wants[i].Subscription, err); err != nil {
+		if err := rdb.Failed("read "+wants[i].Subscription, err); err != nil {
 			errs = append(errs, &medispatcher.ChannelError{Channel: wants[i].Channel, Err: err})
 			continue
 		}
@@ -66,7 +67,7 @@ func delivery(c medispatcher.Channel, entryID string, attempt int, values map[st
 	m.ID, m.Topic, m.Sender, m.Key, m.Type = get("id"), get("topic"), get("sender"), get("key"), get("type")
 	m.Body = medispatcher.BodyOf(get("body"))
 	if m.ID == "" {
-		m.ID, m.Generated = generatedID(c.Partition, get("~src")), true
+		m.ID, m.Generated = rdb.GeneratedID(c.Partition, get("~src")), true
 	}
 	if m.Type == "" {
 		m.Type = medispatcher.DefaultType
@@ -95,8 +96,8 @@ func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlemen
 			argv = appendCounts(argv, g.first)
 		}
 	}
-	n, err := deleteScript.Run(ctx, s.client, k, argv...).Int64()
-	return n, failed("settle", err)
+	n, err := deleteScript.Run(ctx, s.db.Client, k, argv...).Int64()
+	return n, rdb.Failed("settle", err)
 }
 
 // maxUnpack keeps a variadic command inside Lua's limit on arguments.

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const changed = "subscriptions"
@@ -41,7 +42,7 @@ func (s *Store) Listen(ctx context.Context, h Hints) error {
 
 // listen hands on hints until the subscription fails. works is called when it does not.
 func (s *Store) listen(ctx context.Context, h Hints, works func()) {
-	sub := s.client.Subscribe(ctx, s.keys.control())
+	sub := s.db.Client.Subscribe(ctx, s.keys.Control())
 	closing := sync.OnceFunc(func() { _ = sub.Close() })
 	defer closing()
 	defer context.AfterFunc(ctx, closing)() // ends a read
@@ -107,5 +108,5 @@ func (s *Store) RingDue(ctx context.Context, p int, subs []string) error {
 
 func (s *Store) ring(ctx context.Context, what, from string, p int, subs []string) error {
 	text := strings.Join([]string{what, from, strconv.Itoa(p), strings.Join(subs, ",")}, " ")
-	return failed("ring", s.client.Publish(ctx, s.keys.control(), text).Err())
+	return rdb.Failed("ring", s.db.Client.Publish(ctx, s.keys.Control(), text).Err())
 }

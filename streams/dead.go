@@ -6,6 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // deadScript makes dead letters of entries whose attempts are exhausted.
@@ -81,11 +82,11 @@ func (s *Store) kill(ctx context.Context, p int, exhausted []medispatcher.Settle
 		if err != nil {
 			return err
 		}
-		k = append(k, s.keys.channels(p, []string{e.Subscription})...)
-		k = append(k, s.keys.dead(p, e.Subscription))
+		k = append(k, s.keys.Channels(p, []string{e.Subscription})...)
+		k = append(k, s.keys.Dead(p, e.Subscription))
 		argv = appendCounts(append(argv, e.Subscription, e.EntryID, e.Attempt, record), e)
 	}
-	vanished, err := deadScript.Run(ctx, s.client, k, argv...).Result()
+	vanished, err := deadScript.Run(ctx, s.db.Client, k, argv...).Result()
 	s.noteVanished(p, vanished)
-	return failed("bury for good", err)
+	return rdb.Failed("bury for good", err)
 }

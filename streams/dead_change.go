@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // replayLua is what the two scripts below do with a dead letter: XADD comes first, so out of
@@ -86,13 +88,13 @@ func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all i
 }
 
 func (s *Store) replay(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (moved, seen int64, err error) {
-	k := append(s.countKeys(p), s.keys.dead(p, sub), s.keys.channel(p, sub))
-	res, err := script.Run(ctx, s.client, k, append([]any{"replayed:" + sub, stepBytes}, args...)...).Int64Slice()
+	k := append(s.countKeys(p), s.keys.Dead(p, sub), s.keys.Channel(p, sub))
+	res, err := script.Run(ctx, s.db.Client, k, append([]any{"replayed:" + sub, stepBytes}, args...)...).Int64Slice()
 	if err == nil && len(res) != 2 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}
 	if err != nil {
-		return 0, 0, failed("replay dead letters of "+sub, err)
+		return 0, 0, rdb.Failed("replay dead letters of "+sub, err)
 	}
 	if res[0] > 0 {
 		_ = s.ring(ctx, "ready", everybody, p, []string{sub}) // a hint
@@ -139,18 +141,18 @@ func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, e
 // are as of ReplayAll.
 func (s *Store) PurgeAllDead(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
 	return s.allUntil(ctx, "dead letters of "+sub, s.deadKey(sub), more, func(p int, last string) (int64, error) {
-		return s.purgeDead(ctx, purgeAllDeadScript, p, sub, nextID(last), trimBatch)
+		return s.purgeDead(ctx, purgeAllDeadScript, p, sub, rdb.NextID(last), trimBatch)
 	})
 }
 
 func (s *Store) purgeDead(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (int64, error) {
-	k := append(s.countKeys(p), s.keys.dead(p, sub))
-	n, err := script.Run(ctx, s.client, k, append([]any{purgedCount(sub)}, args...)...).Int64()
-	return n, failed("purge dead letters of "+sub, err)
+	k := append(s.countKeys(p), s.keys.Dead(p, sub))
+	n, err := script.Run(ctx, s.db.Client, k, append([]any{purgedCount(sub)}, args...)...).Int64()
+	return n, rdb.Failed("purge dead letters of "+sub, err)
 }
 
 func (s *Store) deadKey(sub string) func(p int) string {
-	return func(p int) string { return s.keys.dead(p, sub) }
+	return func(p int) string { return s.keys.Dead(p, sub) }
 }
 
 // allUntil runs a step, which handles some of the oldest entries up to last, until it finds no
@@ -182,11 +184,11 @@ func (s *Store) allUntil(ctx context.Context, what string, key func(p int) strin
 // many entries there are in all.
 func (s *Store) ends(ctx context.Context, what string, key func(p int) string) (lasts []string, all int64, err error) {
 	for p := range s.cfg.Partitions {
-		pipe := s.client.Pipeline()
+		pipe := s.db.Client.Pipeline()
 		n := pipe.XLen(ctx, key(p))
 		end := pipe.XRevRangeN(ctx, key(p), "+", "-", 1)
 		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, 0, failed("count "+what, err)
+			return nil, 0, rdb.Failed("count "+what, err)
 		}
 		last := ""
 		if found := end.Val(); len(found) > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // deadBatch is the most dead letters handled by one step.
@@ -24,13 +25,13 @@ func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) (
 		if err != nil {
 			return nil, err
 		}
-		from, start = p, nextID(entryID)
+		from, start = p, rdb.NextID(entryID)
 	}
 	var letters []medispatcher.DeadLetter
 	for p := from; p < s.cfg.Partitions && len(letters) < limit; p++ {
-		entries, err := s.client.XRangeN(ctx, s.keys.dead(p, sub), start, "+", int64(limit-len(letters))).Result()
+		entries, err := s.db.Client.XRangeN(ctx, s.keys.Dead(p, sub), start, "+", int64(limit-len(letters))).Result()
 		if err != nil {
-			return nil, failed("list dead letters of "+sub, err)
+			return nil, rdb.Failed("list dead letters of "+sub, err)
 		}
 		for _, e := range entries {
 			letters = append(letters, deadLetter(medispatcher.Channel{Partition: p, Subscription: sub}, e))
@@ -46,9 +47,9 @@ func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.De
 	if err != nil {
 		return medispatcher.DeadLetter{}, err
 	}
-	entries, err := s.client.XRangeN(ctx, s.keys.dead(p, sub), entryID, entryID, 1).Result()
+	entries, err := s.db.Client.XRangeN(ctx, s.keys.Dead(p, sub), entryID, entryID, 1).Result()
 	if err != nil {
-		return medispatcher.DeadLetter{}, failed("read a dead letter of "+sub, err)
+		return medispatcher.DeadLetter{}, rdb.Failed("read a dead letter of "+sub, err)
 	}
 	if len(entries) == 0 {
 		return medispatcher.DeadLetter{}, fmt.Errorf("dead letter %s of %q: %w", id, sub, medispatcher.ErrNotFound)
@@ -106,15 +107,4 @@ func (s *Store) splitDeadID(id string) (p int, entryID string, err error) {
 		return 0, "", medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a dead letter, such as 0-1700000000000-0", id)}
 	}
 	return p, entryID, nil
-}
-
-// nextID is the smallest stream id behind a valid one.
-func nextID(entryID string) string {
-	head, tail, _ := strings.Cut(entryID, "-")
-	ms, _ := strconv.ParseUint(head, 10, 64)
-	seq, _ := strconv.ParseUint(tail, 10, 64)
-	if seq++; seq == 0 {
-		ms++
-	}
-	return strconv.FormatUint(ms, 10) + "-" + strconv.FormatUint(seq, 10)
 }

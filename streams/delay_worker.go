@@ -35,7 +35,7 @@ func (w *DelayWorker) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case due := <-w.Wake:
-			if wait := due.Sub(w.Store.now()); wait < time.Until(next) {
+			if wait := due.Sub(w.Store.db.Now()); wait < time.Until(next) {
 				next = time.Now().Add(wait)
 				timer.Reset(wait)
 			}

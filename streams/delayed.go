@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // delayedScript moves due messages from the delayed ones back to INCOMING, with
@@ -48,18 +50,18 @@ return {moved, math.max(0, tonumber(next[2]) - now), vanished()}
 // ReleaseDelayed moves up to limit messages, and no more than a step may hold, whose delay is over to the incoming
 // stream. next is the time until there is more to do, negative when nothing waits.
 func (s *Store) ReleaseDelayed(ctx context.Context, p, limit int) (moved int, next time.Duration, err error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	k := append(s.countKeys(p), s.keys.delayed(p), s.keys.delayedBody(p), s.keys.incoming(p))
-	res, err := delayedScript.Run(ctx, s.client, k, limit, now.UnixMilli(), stepBytes).Slice()
+	k := append(s.countKeys(p), s.keys.Delayed(p), s.keys.DelayedBody(p), s.keys.Incoming(p))
+	res, err := delayedScript.Run(ctx, s.db.Client, k, limit, now.UnixMilli(), stepBytes).Slice()
 	if err == nil && len(res) != 3 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}
 	if err != nil {
-		return 0, 0, failed("release delayed messages", err)
+		return 0, 0, rdb.Failed("release delayed messages", err)
 	}
 	s.noteVanished(p, res[2])
-	return toInt(res[0]), time.Duration(toInt(res[1])) * time.Millisecond, nil
+	return rdb.ToInt(res[0]), time.Duration(rdb.ToInt(res[1])) * time.Millisecond, nil
 }

@@ -3,11 +3,11 @@ package streams
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Level says how bad a finding is.
@@ -65,8 +65,6 @@ const (
 	mostEntries = 200_000
 	// mostScans bounds the SCANs of one master: doctorPage keys each, of whomever they are.
 	mostScans = 5000
-	// mostNamed is the number of names that a finding lists.
-	mostNamed = 5
 )
 
 // doctor is one examination under way.
@@ -182,19 +180,10 @@ func cannotTell(err error) verdict {
 	switch {
 	case strings.Contains(text, "NOPERM"):
 		do = "let the user of MEDIS_REDIS_URL run that command, or look yourself"
-	case isWrongType(err):
+	case rdb.IsWrongType(err):
 		do = "see what is said of wrong key types"
 	}
 	return verdict{LevelUnknown, "cannot be told: " + text, do}
-}
-
-// some lists a few of many names.
-func some(names []string) string {
-	names = slices.Sorted(slices.Values(names))
-	if len(names) <= mostNamed {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), len(names)-mostNamed)
 }
 
 // count is "1 message", "2 messages".

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineAccess finds out what the user of the URL may do. Where it may ask (ACL DRYRUN, an
@@ -27,7 +29,7 @@ func (d *doctor) examineAccess(ctx context.Context) error {
 		d.add(AreaRedis, "access", LevelProblem, "the user of MEDIS_REDIS_URL may not: "+strings.Join(refused, "; "),
 			"see the ACL SETUSER line in docs/OPERATIONS.md, What Redis has to be")
 	case asked:
-		d.ok(AreaRedis, "access", "every command that is used, on keys "+d.cfg.Prefix+":* and channel "+d.keys.control())
+		d.ok(AreaRedis, "access", "every command that is used, on keys "+d.cfg.Prefix+":* and channel "+d.keys.Control())
 	default:
 		d.ok(AreaRedis, "access", "scripts, writing and pub/sub; each single command cannot be told (ACL DRYRUN is refused)")
 	}
@@ -52,32 +54,32 @@ func (d *doctor) examineWrites(ctx context.Context) error {
 
 // neededCommands are examples of everything a dispatcher, the commands and this examination do.
 func (d *doctor) neededCommands() [][]any {
-	in, ch, retry, hash := d.keys.incoming(0), d.keys.channel(0, "a"), d.keys.retry(0, "a"), d.keys.failures(0, "a")
+	in, ch, retry, hash := d.keys.Incoming(0), d.keys.Channel(0, "a"), d.keys.Retry(0, "a"), d.keys.Failures(0, "a")
 	list := d.cfg.Prefix + ":recover:a"
 	return [][]any{
-		{"XADD", in, "*", "topic", "a"}, {"XREADGROUP", "GROUP", groupPush, "a", "STREAMS", ch, ">"}, {"XACK", ch, groupPush, "0-1"},
-		{"XDEL", ch, "0-1"}, {"XTRIM", ch, "MAXLEN", "1"}, {"XLEN", ch}, {"XRANGE", ch, "-", "+"}, {"XREVRANGE", ch, "+", "-"}, {"XPENDING", ch, groupPush},
-		{"XCLAIM", ch, groupPush, "a", "0", "0-1"}, {"XGROUP", "CREATE", ch, groupPush, "0"}, {"XGROUP", "DELCONSUMER", ch, groupPush, "a"}, {"XGROUP", "SETID", ch, groupPush, "0"},
-		{"XINFO", "CONSUMERS", ch, groupPush}, {"XINFO", "STREAM", ch},
+		{"XADD", in, "*", "topic", "a"}, {"XREADGROUP", "GROUP", rdb.GroupPush, "a", "STREAMS", ch, ">"}, {"XACK", ch, rdb.GroupPush, "0-1"},
+		{"XDEL", ch, "0-1"}, {"XTRIM", ch, "MAXLEN", "1"}, {"XLEN", ch}, {"XRANGE", ch, "-", "+"}, {"XREVRANGE", ch, "+", "-"}, {"XPENDING", ch, rdb.GroupPush},
+		{"XCLAIM", ch, rdb.GroupPush, "a", "0", "0-1"}, {"XGROUP", "CREATE", ch, rdb.GroupPush, "0"}, {"XGROUP", "DELCONSUMER", ch, rdb.GroupPush, "a"}, {"XGROUP", "SETID", ch, rdb.GroupPush, "0"},
+		{"XINFO", "CONSUMERS", ch, rdb.GroupPush}, {"XINFO", "STREAM", ch},
 		{"ZADD", retry, "1", "a"}, {"ZREM", retry, "a"}, {"ZCARD", retry}, {"ZSCORE", retry, "a"}, {"ZMSCORE", retry, "a"},
 		{"ZRANGE", retry, "0", "1"}, {"ZREVRANGE", retry, "0", "1"}, {"ZRANGEBYSCORE", retry, "0", "1"},
 		{"HSET", hash, "a", "b"}, {"HGET", hash, "a"}, {"HDEL", hash, "a"}, {"HGETALL", hash}, {"HMGET", hash, "a"}, {"HKEYS", hash}, {"HLEN", hash},
 		{"HEXISTS", hash, "a"}, {"HSCAN", hash, "0"}, {"HINCRBY", hash, "a", "1"},
-		{"SET", d.keys.seen(0, "a"), "b"}, {"GET", d.keys.seen(0, "a")},
-		{"LPUSHX", d.keys.probe(0), "b"}, {"LPOP", list}, {"LINDEX", list, "0"}, {"LLEN", list}, {"DEL", ch}, {"UNLINK", ch}, {"EXISTS", ch}, {"EXPIRE", ch, "1"}, {"PEXPIRE", ch, "1"}, {"TYPE", ch}, {"SCAN", "0"},
+		{"SET", d.keys.Seen(0, "a"), "b"}, {"GET", d.keys.Seen(0, "a")},
+		{"LPUSHX", d.keys.Probe(0), "b"}, {"LPOP", list}, {"LINDEX", list, "0"}, {"LLEN", list}, {"DEL", ch}, {"UNLINK", ch}, {"EXISTS", ch}, {"EXPIRE", ch, "1"}, {"PEXPIRE", ch, "1"}, {"TYPE", ch}, {"SCAN", "0"},
 		{"EVALSHA", "a", "1", ch}, {"EVAL", "return 1", "1", ch}, {"TIME"}, {"PING"}, {"MULTI"}, {"EXEC"},
-		{"PUBLISH", d.keys.control(), "a"}, {"SUBSCRIBE", d.keys.control()},
+		{"PUBLISH", d.keys.Control(), "a"}, {"SUBSCRIBE", d.keys.Control()},
 	}
 }
 
 // dryRun lists what Redis says the user may not do. asked is false where it does not say.
 func (d *doctor) dryRun(ctx context.Context) (refused []string, asked bool, err error) {
-	me, err := d.client.Do(ctx, "ACL", "WHOAMI").Text()
+	me, err := d.db.Client.Do(ctx, "ACL", "WHOAMI").Text()
 	if err != nil {
 		return nil, false, ofServer(err)
 	}
 	needed := d.neededCommands()
-	pipe := d.client.Pipeline()
+	pipe := d.db.Client.Pipeline()
 	answers := make([]*redis.Cmd, len(needed))
 	for i, c := range needed {
 		answers[i] = pipe.Do(ctx, append([]any{"ACL", "DRYRUN", me}, c...)...)
@@ -94,7 +96,7 @@ func (d *doctor) dryRun(ctx context.Context) (refused []string, asked bool, err 
 	}
 	refused = slices.Compact(refused)
 	if len(refused) > 0 {
-		refused = []string{fmt.Sprintf("run %s on keys %s:* and channel %s", strings.Join(refused, ", "), d.cfg.Prefix, d.keys.control())}
+		refused = []string{fmt.Sprintf("run %s on keys %s:* and channel %s", strings.Join(refused, ", "), d.cfg.Prefix, d.keys.Control())}
 	}
 	return refused, true, nil
 }
@@ -103,25 +105,25 @@ func (d *doctor) dryRun(ctx context.Context) (refused []string, asked bool, err 
 // that is never there, and a subscription that ends at once.
 func (d *doctor) probe(ctx context.Context) (refused []string, err error) {
 	none := strings.Repeat("0", 40)
-	sub := d.client.Subscribe(ctx)
+	sub := d.db.Client.Subscribe(ctx)
 	defer func() { _ = sub.Close() }()
-	listen := sub.Subscribe(ctx, d.keys.control())
+	listen := sub.Subscribe(ctx, d.keys.Control())
 	if listen == nil {
-		_, listen = sub.ReceiveTimeout(ctx, replyTimeout)
+		_, listen = sub.ReceiveTimeout(ctx, rdb.ReplyTimeout)
 	}
 	for _, p := range []struct {
 		what string
 		err  error
 	}{
-		{"run scripts on keys of ours (EVALSHA)", d.client.EvalSha(ctx, none, []string{d.keys.incoming(0)}).Err()},
+		{"run scripts on keys of ours (EVALSHA)", d.db.Client.EvalSha(ctx, none, []string{d.keys.Incoming(0)}).Err()},
 		{"write to keys of ours (LPUSHX)", d.Probe(ctx)},
-		{"subscribe to " + d.keys.control(), listen},
+		{"subscribe to " + d.keys.Control(), listen},
 	} {
 		switch {
 		case p.err != nil && strings.Contains(p.err.Error(), "NOPERM"):
 			refused = append(refused, p.what)
 		case ofServer(p.err) != nil:
-			return nil, failed("probe the user's rights", p.err)
+			return nil, rdb.Failed("probe the user's rights", p.err)
 		}
 	}
 	return refused, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // unit is the four keys of a channel.
@@ -76,31 +77,31 @@ func (d *doctor) examineChannels(ctx context.Context) error {
 }
 
 func (d *doctor) countUnits(ctx context.Context, chunk []*unit) error {
-	pipe := d.client.Pipeline()
+	pipe := d.db.Client.Pipeline()
 	pending := make([]*redis.XPendingCmd, len(chunk))
 	counts := make([][4]*redis.IntCmd, len(chunk))
 	for i, u := range chunk {
-		ch := d.keys.channel(u.p, u.sub)
-		pending[i] = pipe.XPending(ctx, ch, groupPush)
+		ch := d.keys.Channel(u.p, u.sub)
+		pending[i] = pipe.XPending(ctx, ch, rdb.GroupPush)
 		counts[i] = [4]*redis.IntCmd{
-			pipe.XLen(ctx, ch), pipe.ZCard(ctx, d.keys.retry(u.p, u.sub)),
-			pipe.HLen(ctx, d.keys.failures(u.p, u.sub)), pipe.XLen(ctx, d.keys.dead(u.p, u.sub)),
+			pipe.XLen(ctx, ch), pipe.ZCard(ctx, d.keys.Retry(u.p, u.sub)),
+			pipe.HLen(ctx, d.keys.Failures(u.p, u.sub)), pipe.XLen(ctx, d.keys.Dead(u.p, u.sub)),
 		}
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, u := range chunk {
 		for n, into := range []*int64{&u.length, &u.retrying, &u.failures, &u.dead} {
-			if err := counts[i][n].Err(); err != nil && !isWrongType(err) {
-				return failed("count "+u.sub, err)
+			if err := counts[i][n].Err(); err != nil && !rdb.IsWrongType(err) {
+				return rdb.Failed("count "+u.sub, err)
 			}
 			*into = counts[i][n].Val()
 		}
 		sum, err := pending[i].Result()
 		switch {
-		case noSuchStream(err):
+		case rdb.IsNoStream(err):
 			u.noGroup = true
-		case err != nil && !isWrongType(err):
-			return failed("list what is pending of "+u.sub, err)
+		case err != nil && !rdb.IsWrongType(err):
+			return rdb.Failed("list what is pending of "+u.sub, err)
 		case err == nil:
 			u.pending, u.owners = sum.Count, sum.Consumers
 		}
@@ -153,7 +154,7 @@ func (d *doctor) judgeOrphans() {
 	}
 	switch {
 	case len(names) > 0:
-		d.add(AreaMessages, "orphans", LevelWarning, fmt.Sprintf("%s of no subscription: %s", held(messages, dead), some(names)),
+		d.add(AreaMessages, "orphans", LevelWarning, fmt.Sprintf("%s of no subscription: %s", held(messages, dead), rdb.Some(names)),
 			"to deliver them, put the subscription again: medispatcher sub put ID …; to throw them away: medispatcher sub rm ID --purge")
 	case rest > 0:
 		d.ok(AreaMessages, "orphans", "none; "+count(rest, "empty channel")+" of removed subscriptions")
@@ -180,7 +181,7 @@ func (d *doctor) judgeOwners() {
 	}
 	for _, u := range d.units {
 		for owner, n := range u.owners {
-			if n > 0 && owner != buriedConsumer && !d.alive[owner] && d.served(u) {
+			if n > 0 && owner != rdb.Buried && !d.alive[owner] && d.served(u) {
 				note(owner, n, u.sub)
 			}
 		}
@@ -197,6 +198,6 @@ func (d *doctor) judgeOwners() {
 		return
 	}
 	d.add(AreaMessages, "owners", LevelWarning,
-		fmt.Sprintf("taken by dispatchers that do not live (%s) and not settled: %s, in %s", some(owners), count(lost, "message"), some(where)),
+		fmt.Sprintf("taken by dispatchers that do not live (%s) and not settled: %s, in %s", rdb.Some(owners), count(lost, "message"), rdb.Some(where)),
 		"give them back with amender; living dispatchers do it by themselves within a minute")
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineDelayed compares the times of delayed messages with their bodies.
@@ -19,10 +21,10 @@ func (d *doctor) examineDelayed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		pipe := d.client.TxPipeline()
-		times, bodies := pipe.ZCard(ctx, d.keys.delayed(h.p)), pipe.HLen(ctx, d.keys.delayedBody(h.p))
+		pipe := d.db.Client.TxPipeline()
+		times, bodies := pipe.ZCard(ctx, d.keys.Delayed(h.p)), pipe.HLen(ctx, d.keys.DelayedBody(h.p))
 		if _, err := pipe.Exec(ctx); err != nil {
-			return failed("count delayed messages", err)
+			return rdb.Failed("count delayed messages", err)
 		}
 		if lost += without; without > 0 {
 			where = h.p
@@ -32,11 +34,11 @@ func (d *doctor) examineDelayed(ctx context.Context) error {
 		}
 	}
 	if lost > 0 {
-		d.note("delayed", LevelProblem, count(lost, "delayed message")+" without a body: nothing will be delivered of them", "find out what Redis lost, or who deleted from "+d.keys.delayedBody(where))
+		d.note("delayed", LevelProblem, count(lost, "delayed message")+" without a body: nothing will be delivered of them", "find out what Redis lost, or who deleted from "+d.keys.DelayedBody(where))
 	}
 	if stuck > 0 {
 		d.note("delayed", LevelProblem, count(stuck, "delayed message")+" without a time: they never become due",
-			"their bodies are in "+d.keys.delayedBody(where)+"; redis-cli ZADD "+d.keys.delayed(where)+" MS ENTRY gives one a time")
+			"their bodies are in "+d.keys.DelayedBody(where)+"; redis-cli ZADD "+d.keys.Delayed(where)+" MS ENTRY gives one a time")
 	}
 	if lost+stuck == 0 {
 		d.note("delayed", LevelOK, "each delayed message has its time and its body", "")
@@ -45,26 +47,26 @@ func (d *doctor) examineDelayed(ctx context.Context) error {
 }
 
 func (d *doctor) withoutBody(ctx context.Context, h *head) (without int64, whole bool, err error) {
-	delayed, bodies := d.keys.delayed(h.p), d.keys.delayedBody(h.p)
+	delayed, bodies := d.keys.Delayed(h.p), d.keys.DelayedBody(h.p)
 	for done := 0; done < int(h.delayed); {
 		n := d.take(int(h.delayed)-done, done)
 		if n == 0 {
 			d.skipped += int(h.delayed) - done
 			return without, false, nil
 		}
-		ids, err := d.client.ZRange(ctx, delayed, int64(done), int64(done+n-1)).Result()
+		ids, err := d.db.Client.ZRange(ctx, delayed, int64(done), int64(done+n-1)).Result()
 		if err != nil || len(ids) == 0 {
-			return without, true, failed("list delayed messages", err)
+			return without, true, rdb.Failed("list delayed messages", err)
 		}
 		var doubtful []string
 		for chunk := range slices.Chunk(ids, doctorChunk) {
-			pipe := d.client.Pipeline()
+			pipe := d.db.Client.Pipeline()
 			has := make([]*redis.BoolCmd, len(chunk))
 			for i, id := range chunk {
 				has[i] = pipe.HExists(ctx, bodies, id)
 			}
 			if _, err := pipe.Exec(ctx); err != nil {
-				return without, false, failed("look for bodies", err)
+				return without, false, rdb.Failed("look for bodies", err)
 			}
 			for i, id := range chunk {
 				if !has[i].Val() {

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineDueTimes compares what ~buried owns with the due times: an entry without one is never woken.
@@ -14,9 +16,9 @@ func (d *doctor) examineDueTimes(ctx context.Context) error {
 	var neverIn, idleIn []string
 	units := slices.Clone(d.units)
 	// The small ones first, so that one huge channel does not use up the whole comparison.
-	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.owners[buriedConsumer], b.owners[buriedConsumer]) })
+	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.owners[rdb.Buried], b.owners[rdb.Buried]) })
 	for _, u := range units {
-		if u.owners[buriedConsumer]+u.retrying == 0 || !d.served(u) {
+		if u.owners[rdb.Buried]+u.retrying == 0 || !d.served(u) {
 			continue
 		}
 		without, whole, err := d.withoutDue(ctx, u)
@@ -37,21 +39,21 @@ func (d *doctor) examineDueTimes(ctx context.Context) error {
 		}
 	}
 	if never > 0 {
-		d.note("due times", LevelProblem, entries(never)+" of ~buried have no due time, so nothing wakes them: "+some(neverIn),
+		d.note("due times", LevelProblem, entries(never)+" of ~buried have no due time, so nothing wakes them: "+rdb.Some(neverIn),
 			"make them due with amender; living dispatchers do it once a minute")
 	} else {
 		d.note("due times", LevelOK, "no message waits without one", "")
 	}
 	if idle > 0 {
-		d.note("idle due times", LevelWarning, count(idle, "due time")+" of no waiting entry: "+some(idleIn), "nothing: dispatchers clear them when they are due")
+		d.note("idle due times", LevelWarning, count(idle, "due time")+" of no waiting entry: "+rdb.Some(idleIn), "nothing: dispatchers clear them when they are due")
 	}
 	return nil
 }
 
 // withoutDue counts entries of ~buried without a due time. whole is false when it ended at a cap.
 func (d *doctor) withoutDue(ctx context.Context, u *unit) (without int64, whole bool, err error) {
-	ch, retry := d.keys.channel(u.p, u.sub), d.keys.retry(u.p, u.sub)
-	total := int(u.owners[buriedConsumer])
+	ch, retry := d.keys.Channel(u.p, u.sub), d.keys.Retry(u.p, u.sub)
+	total := int(u.owners[rdb.Buried])
 	from, done := "-", 0
 	for done < total {
 		n := d.take(total-done, done)
@@ -63,9 +65,9 @@ func (d *doctor) withoutDue(ctx context.Context, u *unit) (without int64, whole 
 		if err != nil || len(ids) == 0 {
 			return without, true, err
 		}
-		scores, err := d.client.ZMScore(ctx, retry, ids...).Result()
+		scores, err := d.db.Client.ZMScore(ctx, retry, ids...).Result()
 		if err != nil {
-			return without, false, failed("read due times of "+u.sub, err)
+			return without, false, rdb.Failed("read due times of "+u.sub, err)
 		}
 		var doubtful []string
 		for i, score := range scores {
@@ -74,7 +76,7 @@ func (d *doctor) withoutDue(ctx context.Context, u *unit) (without int64, whole 
 			}
 		}
 		confirmed, err := d.confirm(ctx, doubtful, func(pipe redis.Pipeliner, id string) func() bool {
-			pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: groupPush, Start: id, End: id, Count: 1, Consumer: buriedConsumer})
+			pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: rdb.GroupPush, Start: id, End: id, Count: 1, Consumer: rdb.Buried})
 			score := pipe.ZScore(ctx, retry, id)
 			return func() bool { return len(pending.Val()) > 0 && score.Err() != nil }
 		})
@@ -82,18 +84,18 @@ func (d *doctor) withoutDue(ctx context.Context, u *unit) (without int64, whole 
 		if err != nil {
 			return without, false, err
 		}
-		from, done = nextID(ids[len(ids)-1]), done+len(ids)
+		from, done = rdb.NextID(ids[len(ids)-1]), done+len(ids)
 	}
 	return without, true, nil
 }
 
 // pendingOf is a page of what ~buried owns. It walks that consumer's own list: no IDLE, which scans all.
 func (d *doctor) pendingOf(ctx context.Context, ch, from string, n int) ([]string, error) {
-	page, err := d.client.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: ch, Group: groupPush, Start: from, End: "+", Count: int64(n), Consumer: buriedConsumer,
+	page, err := d.db.Client.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: ch, Group: rdb.GroupPush, Start: from, End: "+", Count: int64(n), Consumer: rdb.Buried,
 	}).Result()
-	if err != nil && !noSuchStream(err) {
-		return nil, failed("list what ~buried owns", err)
+	if err != nil && !rdb.IsNoStream(err) {
+		return nil, rdb.Failed("list what ~buried owns", err)
 	}
 	ids := make([]string, len(page))
 	for i, e := range page {
@@ -104,17 +106,17 @@ func (d *doctor) pendingOf(ctx context.Context, ch, from string, n int) ([]strin
 
 // excessDue is how many more due times than entries of ~buried there are.
 func (d *doctor) excessDue(ctx context.Context, u *unit) (int64, error) {
-	if u.retrying == u.owners[buriedConsumer] {
+	if u.retrying == u.owners[rdb.Buried] {
 		return 0, nil
 	}
-	pipe := d.client.TxPipeline()
-	pending, dues := pipe.XPending(ctx, d.keys.channel(u.p, u.sub), groupPush), pipe.ZCard(ctx, d.keys.retry(u.p, u.sub))
-	if _, err := pipe.Exec(ctx); err != nil && !noSuchStream(err) {
-		return 0, failed("count due times of "+u.sub, err)
+	pipe := d.db.Client.TxPipeline()
+	pending, dues := pipe.XPending(ctx, d.keys.Channel(u.p, u.sub), rdb.GroupPush), pipe.ZCard(ctx, d.keys.Retry(u.p, u.sub))
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsNoStream(err) {
+		return 0, rdb.Failed("count due times of "+u.sub, err)
 	}
 	var buried int64
 	if sum := pending.Val(); sum != nil {
-		buried = sum.Consumers[buriedConsumer]
+		buried = sum.Consumers[rdb.Buried]
 	}
 	return dues.Val() - buried, nil
 }

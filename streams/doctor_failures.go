@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineFailures finds failure records of messages that are gone.
@@ -24,11 +26,11 @@ func (d *doctor) examineFailures(ctx context.Context) error {
 			return err
 		}
 		if n > 0 {
-			stale, in, example = stale+n, append(in, u.String()), d.keys.failures(u.p, u.sub)
+			stale, in, example = stale+n, append(in, u.String()), d.keys.Failures(u.p, u.sub)
 		}
 	}
 	if stale > 0 {
-		d.note("failure records", LevelWarning, count(stale, "failure record")+" of no message: "+some(in), "they only take memory: redis-cli HDEL KEY ENTRY, such as KEY "+example)
+		d.note("failure records", LevelWarning, count(stale, "failure record")+" of no message: "+rdb.Some(in), "they only take memory: redis-cli HDEL KEY ENTRY, such as KEY "+example)
 	} else {
 		d.note("failure records", LevelOK, "none is without its message", "")
 	}
@@ -36,16 +38,16 @@ func (d *doctor) examineFailures(ctx context.Context) error {
 }
 
 func (d *doctor) staleRecords(ctx context.Context, u *unit) (stale int64, err error) {
-	ch, failures := d.keys.channel(u.p, u.sub), d.keys.failures(u.p, u.sub)
+	ch, failures := d.keys.Channel(u.p, u.sub), d.keys.Failures(u.p, u.sub)
 	seen := map[string]bool{} // a scan may show a field twice
 	for cursor := uint64(0); ; {
 		if d.take(doctorChunk, len(seen)) == 0 {
 			d.skipped += max(0, int(u.failures)-len(seen))
 			return stale, nil
 		}
-		pairs, next, err := d.client.HScan(ctx, failures, cursor, "", doctorChunk).Result()
+		pairs, next, err := d.db.Client.HScan(ctx, failures, cursor, "", doctorChunk).Result()
 		if err != nil {
-			return stale, failed("read failure records of "+u.sub, err)
+			return stale, rdb.Failed("read failure records of "+u.sub, err)
 		}
 		var ids []string
 		for pair := range slices.Chunk(pairs, 2) {
@@ -78,13 +80,13 @@ func (d *doctor) staleRecords(ctx context.Context, u *unit) (stale int64, err er
 // notPending are the ids that nobody owns.
 func (d *doctor) notPending(ctx context.Context, ch string, ids []string) (free []string, err error) {
 	for chunk := range slices.Chunk(ids, doctorChunk) {
-		pipe := d.client.Pipeline()
+		pipe := d.db.Client.Pipeline()
 		pending := make([]*redis.XPendingExtCmd, len(chunk))
 		for i, id := range chunk {
-			pending[i] = pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: groupPush, Start: id, End: id, Count: 1})
+			pending[i] = pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: rdb.GroupPush, Start: id, End: id, Count: 1})
 		}
 		if _, err := pipe.Exec(ctx); ofServer(err) != nil {
-			return nil, failed("look for entries", err)
+			return nil, rdb.Failed("look for entries", err)
 		}
 		for i, id := range chunk {
 			if len(pending[i].Val()) == 0 {

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // mostStreams bounds how many streams without a group are asked for their history: the
@@ -23,17 +25,17 @@ func (d *doctor) judgeGroups(ctx context.Context) error {
 	var found []*lostGroup
 	for _, u := range d.units {
 		if u.noGroup && u.length > 0 && d.served(u) {
-			found = append(found, &lostGroup{d.keys.channel(u.p, u.sub), u.String(), u.retrying+u.failures > 0})
+			found = append(found, &lostGroup{d.keys.Channel(u.p, u.sub), u.String(), u.retrying+u.failures > 0})
 		}
 	}
 	for _, h := range d.heads {
 		if h.noGroup && h.length > 0 && h.within {
-			found = append(found, &lostGroup{d.keys.incoming(h.p), inPartition(kindIncoming, h.p), false})
+			found = append(found, &lostGroup{d.keys.Incoming(h.p), inPartition(kindIncoming, h.p), false})
 		}
 	}
 	asked := found[:min(len(found), mostStreams)]
 	for chunk := range slices.Chunk(asked, 10) {
-		pipe := d.client.Pipeline()
+		pipe := d.db.Client.Pipeline()
 		infos := make([]*redis.XInfoStreamCmd, len(chunk))
 		for i, g := range chunk {
 			infos[i] = pipe.XInfoStream(ctx, g.key)
@@ -41,8 +43,8 @@ func (d *doctor) judgeGroups(ctx context.Context) error {
 		_, _ = pipe.Exec(ctx) // each command has its own error
 		for i, g := range chunk {
 			info, err := infos[i].Result()
-			if err != nil && !noSuchStream(err) && !isWrongType(err) {
-				return failed("look at "+g.key, err)
+			if err != nil && !rdb.IsNoStream(err) && !rdb.IsWrongType(err) {
+				return rdb.Failed("look at "+g.key, err)
 			}
 			// Something was settled here once, or more: somebody has read it.
 			g.lost = g.lost || err == nil && info.EntriesAdded > info.Length
@@ -58,7 +60,7 @@ func (d *doctor) judgeGroups(ctx context.Context) error {
 		d.ok(AreaMessages, "groups", "every stream that was read has its group")
 		return nil
 	}
-	d.add(AreaMessages, "groups", LevelProblem, "lost, with entries in the stream: "+some(lost),
+	d.add(AreaMessages, "groups", LevelProblem, "lost, with entries in the stream: "+rdb.Some(lost),
 		"dispatchers make it anew from 0, so what was in flight is delivered again, from attempt 1; find out what Redis lost (restart, failover, FLUSHALL)")
 	if len(found) > mostStreams {
 		last := &d.x.Findings[len(d.x.Findings)-1]
@@ -73,10 +75,10 @@ func (d *doctor) judgeDeleted(ctx context.Context) error {
 	var places []string
 	var gone int64
 	look := func(key, group, name string) error {
-		pipe := d.client.TxPipeline() // both at one moment
+		pipe := d.db.Client.TxPipeline() // both at one moment
 		length, pending := pipe.XLen(ctx, key), pipe.XPending(ctx, key, group)
-		if _, err := pipe.Exec(ctx); err != nil && !noSuchStream(err) {
-			return failed("count "+name, err)
+		if _, err := pipe.Exec(ctx); err != nil && !rdb.IsNoStream(err) {
+			return rdb.Failed("count "+name, err)
 		}
 		if sum := pending.Val(); sum != nil && sum.Count > length.Val() {
 			gone += sum.Count - length.Val()
@@ -86,20 +88,20 @@ func (d *doctor) judgeDeleted(ctx context.Context) error {
 	}
 	for _, u := range d.units {
 		if u.pending > u.length {
-			if err := look(d.keys.channel(u.p, u.sub), groupPush, u.String()); err != nil {
+			if err := look(d.keys.Channel(u.p, u.sub), rdb.GroupPush, u.String()); err != nil {
 				return err
 			}
 		}
 	}
 	for _, h := range d.heads {
 		if h.pending > h.length {
-			if err := look(d.keys.incoming(h.p), groupFanout, inPartition(kindIncoming, h.p)); err != nil {
+			if err := look(d.keys.Incoming(h.p), rdb.GroupFanout, inPartition(kindIncoming, h.p)); err != nil {
 				return err
 			}
 		}
 	}
 	if gone > 0 {
-		d.add(AreaMessages, "deleted by hand", LevelWarning, "at least "+entries(gone)+" pending and not in the stream any more: "+some(places),
+		d.add(AreaMessages, "deleted by hand", LevelWarning, "at least "+entries(gone)+" pending and not in the stream any more: "+rdb.Some(places),
 			"these messages are lost (XDEL, XTRIM); dispatchers clear what is left of them, and count them, when it is due")
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // head is what a partition holds before the fan-out.
@@ -35,9 +37,9 @@ func (d *doctor) examineIncoming(ctx context.Context) error {
 			d.heads = append(d.heads, &head{p: at.p})
 		}
 	}
-	now, err := d.client.Time(ctx).Result()
+	now, err := d.db.Client.Time(ctx).Result()
 	if err != nil {
-		return failed("time", err)
+		return rdb.Failed("time", err)
 	}
 	// Few at a time: each answers with the oldest entry, its body included.
 	for chunk := range slices.Chunk(d.heads, 10) {
@@ -50,29 +52,29 @@ func (d *doctor) examineIncoming(ctx context.Context) error {
 }
 
 func (d *doctor) countHeads(ctx context.Context, chunk []*head) error {
-	pipe := d.client.Pipeline()
+	pipe := d.db.Client.Pipeline()
 	pending := make([]*redis.XPendingCmd, len(chunk))
 	first := make([]*redis.XMessageSliceCmd, len(chunk))
 	counts := make([][3]*redis.IntCmd, len(chunk))
 	for i, h := range chunk {
-		in := d.keys.incoming(h.p)
-		pending[i], first[i] = pipe.XPending(ctx, in, groupFanout), pipe.XRangeN(ctx, in, "-", "+", 1)
-		counts[i] = [3]*redis.IntCmd{pipe.XLen(ctx, in), pipe.ZCard(ctx, d.keys.delayed(h.p)), pipe.HLen(ctx, d.keys.delayedBody(h.p))}
+		in := d.keys.Incoming(h.p)
+		pending[i], first[i] = pipe.XPending(ctx, in, rdb.GroupFanout), pipe.XRangeN(ctx, in, "-", "+", 1)
+		counts[i] = [3]*redis.IntCmd{pipe.XLen(ctx, in), pipe.ZCard(ctx, d.keys.Delayed(h.p)), pipe.HLen(ctx, d.keys.DelayedBody(h.p))}
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, h := range chunk {
 		for n, into := range []*int64{&h.length, &h.delayed, &h.bodies} {
-			if err := counts[i][n].Err(); err != nil && !isWrongType(err) {
-				return failed("count incoming", err)
+			if err := counts[i][n].Err(); err != nil && !rdb.IsWrongType(err) {
+				return rdb.Failed("count incoming", err)
 			}
 			*into = counts[i][n].Val()
 		}
 		sum, err := pending[i].Result()
 		switch {
-		case noSuchStream(err):
+		case rdb.IsNoStream(err):
 			h.noGroup = true
-		case err != nil && !isWrongType(err):
-			return failed("list what is pending before the fan-out", err)
+		case err != nil && !rdb.IsWrongType(err):
+			return rdb.Failed("list what is pending before the fan-out", err)
 		case err == nil:
 			h.pending, h.owners = sum.Count, sum.Consumers
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // keptTopicsLooked is the number of kept messages whose topics are counted, the newest ones.
@@ -60,7 +61,7 @@ func sinceText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 
 // nameTopics lists the most frequent topics, and what becomes of each if it is replayed now.
 func (d *doctor) nameTopics(topics []medispatcher.TopicCount) string {
 	var names []string
-	for _, t := range topics[:min(len(topics), mostNamed)] {
+	for _, t := range topics[:min(len(topics), rdb.MostNamed)] {
 		about := fmt.Sprint(t.Count)
 		if wanted := len(d.router.Route(t.Topic)); wanted > 0 {
 			about += ", wanted by now"

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Kinds of keys, as section "keys" of the documentation names them.
@@ -52,9 +53,9 @@ type inventory struct {
 	complete bool
 }
 
-// place says what a key is; ok is false for one that is not looked at.
-func (k keys) place(key string) (at place, ok bool) {
-	rest, ours := strings.CutPrefix(key, k.prefix+":")
+// placeOf says what a key is; ok is false for one that is not looked at.
+func placeOf(k rdb.Keys, key string) (at place, ok bool) {
+	rest, ours := strings.CutPrefix(key, k.Prefix+":")
 	if !ours {
 		return at, false
 	}
@@ -91,13 +92,13 @@ func (d *doctor) takeStock(ctx context.Context) error {
 	}
 	var wrong []string
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(found)), doctorChunk) {
-		pipe := d.client.Pipeline()
+		pipe := d.db.Client.Pipeline()
 		types := make([]*redis.StatusCmd, len(chunk))
 		for i, key := range chunk {
 			types[i] = pipe.Type(ctx, key)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return failed("ask for types of keys", err)
+			return rdb.Failed("ask for types of keys", err)
 		}
 		for i, key := range chunk {
 			at := found[key]
@@ -111,7 +112,7 @@ func (d *doctor) takeStock(ctx context.Context) error {
 		}
 	}
 	if len(wrong) > 0 {
-		d.add(AreaMessages, "key types", LevelProblem, some(wrong),
+		d.add(AreaMessages, "key types", LevelProblem, rdb.Some(wrong),
 			"find out who wrote it; then move it away with redis-cli RENAME KEY OTHER, and dispatchers make it anew")
 	} else {
 		d.ok(AreaMessages, "key types", count(len(d.stock.places), "key")+", all of the right type")
@@ -133,7 +134,7 @@ func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
 			walked++
 			problem = cmp.Or(problem, err)
 			for _, name := range names {
-				if at, ok := d.keys.place(name); ok {
+				if at, ok := placeOf(d.keys, name); ok {
 					found[name] = at
 				}
 			}
@@ -145,12 +146,12 @@ func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
 		}
 	})
 	if err = cmp.Or(err, ctx.Err()); err != nil {
-		return nil, failed("list the masters", err)
+		return nil, rdb.Failed("list the masters", err)
 	}
 	d.stock.complete = problem == nil && !cut
 	switch {
 	case problem != nil:
-		d.unknown(AreaMessages, "keys", failed("scan for keys", problem))
+		d.unknown(AreaMessages, "keys", rdb.Failed("scan for keys", problem))
 	case cut:
 		d.x.Findings = append(d.x.Findings, Finding{AreaMessages, "keys", LevelUnknown,
 			fmt.Sprintf("not all were looked at: this Redis has too many, the scan ended after about %d of a master", mostScans*doctorPage),
@@ -162,22 +163,22 @@ func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
 // addExpected names the keys that are there if all is well, for want of a list.
 func (d *doctor) addExpected(found map[string]place) {
 	add := func(key string) {
-		if at, ok := d.keys.place(key); ok {
+		if at, ok := placeOf(d.keys, key); ok {
 			found[key] = at
 		}
 	}
-	for _, key := range []string{d.keys.subscriptions(), d.keys.revision(), d.keys.written(), d.keys.dispatchers()} {
+	for _, key := range []string{d.keys.Subscriptions(), d.keys.Revision(), d.keys.Written(), d.keys.Dispatchers()} {
 		add(key)
 	}
 	for p := range d.cfg.Partitions {
-		for _, key := range []string{d.keys.incoming(p), d.keys.quarantine(p), d.keys.quarantineSize(p), d.keys.unrouted(p), d.keys.unroutedSize(p), d.keys.delayed(p), d.keys.delayedBody(p)} {
+		for _, key := range []string{d.keys.Incoming(p), d.keys.Quarantine(p), d.keys.QuarantineSize(p), d.keys.Unrouted(p), d.keys.UnroutedSize(p), d.keys.Delayed(p), d.keys.DelayedBody(p)} {
 			add(key)
 		}
 		for sub := range d.subs {
 			if len(found) >= d.left {
 				return
 			}
-			for _, key := range append(d.keys.channels(p, []string{sub}), d.keys.dead(p, sub)) {
+			for _, key := range append(d.keys.Channels(p, []string{sub}), d.keys.Dead(p, sub)) {
 				add(key)
 			}
 		}
@@ -194,13 +195,13 @@ func (d *doctor) examineRecover(ctx context.Context) error {
 	}
 	var waiting []string
 	for chunk := range slices.Chunk(lists, doctorChunk) {
-		pipe := d.client.Pipeline()
+		pipe := d.db.Client.Pipeline()
 		lengths := make([]*redis.IntCmd, len(chunk))
 		for i, at := range chunk {
 			lengths[i] = pipe.LLen(ctx, at.key)
 		}
-		if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-			return failed("count parked messages", err)
+		if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+			return rdb.Failed("count parked messages", err)
 		}
 		for i, at := range chunk {
 			if n := lengths[i].Val(); n > 0 {
@@ -209,7 +210,7 @@ func (d *doctor) examineRecover(ctx context.Context) error {
 		}
 	}
 	if len(waiting) > 0 {
-		d.add(AreaMessages, "recover lists", LevelWarning, "messages that producers parked wait in "+some(waiting),
+		d.add(AreaMessages, "recover lists", LevelWarning, "messages that producers parked wait in "+rdb.Some(waiting),
 			"a dispatcher moves them within seconds; if they stay, see its log")
 	}
 	return nil

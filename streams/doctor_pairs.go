@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // What stands in two keys is compared one way, entry by entry; how many the other key has
@@ -39,13 +41,13 @@ const confirmChunk = 20
 // confirm counts the ids for which a second look, both keys at one moment, says the same.
 func (d *doctor) confirm(ctx context.Context, ids []string, look func(pipe redis.Pipeliner, id string) func() bool) (n int64, err error) {
 	for chunk := range slices.Chunk(ids, confirmChunk) {
-		pipe := d.client.TxPipeline()
+		pipe := d.db.Client.TxPipeline()
 		still := make([]func() bool, len(chunk))
 		for i, id := range chunk {
 			still[i] = look(pipe, id)
 		}
 		if _, err := pipe.Exec(ctx); ofServer(err) != nil {
-			return n, failed("look again", err)
+			return n, rdb.Failed("look again", err)
 		}
 		for _, s := range still {
 			if s() {

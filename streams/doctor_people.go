@@ -12,35 +12,36 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineDispatchers reads who runs, the latest heard first.
 func (d *doctor) examineDispatchers(ctx context.Context) error {
-	beats, err := d.client.ZRevRangeWithScores(ctx, d.keys.dispatchers(), 0, doctorPage-1).Result()
+	beats, err := d.db.Client.ZRevRangeWithScores(ctx, d.keys.Dispatchers(), 0, doctorPage-1).Result()
 	if err != nil {
-		return failed("list dispatchers", err)
+		return rdb.Failed("list dispatchers", err)
 	}
-	now, err := d.sharedNow(ctx)
+	now, err := d.db.SharedNow(ctx)
 	if err != nil {
 		return err
 	}
-	now = d.shown(now)
+	now = d.db.Shown(now)
 	for chunk := range slices.Chunk(beats, doctorChunk) {
-		pipe := d.client.Pipeline()
+		pipe := d.db.Client.Pipeline()
 		infos := make([]*redis.StringCmd, len(chunk))
 		for i, b := range chunk {
 			id, _ := b.Member.(string)
-			infos[i] = pipe.Get(ctx, d.keys.dispatcher(id))
+			infos[i] = pipe.Get(ctx, d.keys.Dispatcher(id))
 		}
 		_, _ = pipe.Exec(ctx) // each command has its own error
 		for i, b := range chunk {
-			if err := failed("read a dispatcher", infos[i].Err()); err != nil && !isWrongType(err) {
+			if err := rdb.Failed("read a dispatcher", infos[i].Err()); err != nil && !rdb.IsWrongType(err) {
 				return err
 			}
 			id, _ := b.Member.(string)
 			p := medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
 			_ = json.Unmarshal([]byte(infos[i].Val()), &p) // without an info it is judged as others judge it
-			p.ID, p.Heartbeat = id, d.shown(time.UnixMilli(int64(b.Score)))
+			p.ID, p.Heartbeat = id, d.db.Shown(time.UnixMilli(int64(b.Score)))
 			p.Alive = now.Sub(p.Heartbeat) < p.DeadAfter
 			d.people = append(d.people, p)
 			if p.Alive {
@@ -73,23 +74,23 @@ func (d *doctor) judgeHeartbeats(now time.Time) {
 		}
 	}
 	if len(dead) > 0 {
-		d.add(AreaDispatchers, "dead", LevelWarning, count(len(dead), "dispatcher")+" died without leaving: "+some(dead),
+		d.add(AreaDispatchers, "dead", LevelWarning, count(len(dead), "dispatcher")+" died without leaving: "+rdb.Some(dead),
 			"living dispatchers take over what they owned within seconds; while none runs, run amender")
 	}
 	if len(late) > 0 {
-		d.add(AreaDispatchers, "heartbeats", LevelWarning, "overdue, as part of the silence that counts as death: "+some(late),
+		d.add(AreaDispatchers, "heartbeats", LevelWarning, "overdue, as part of the silence that counts as death: "+rdb.Some(late),
 			"see whether that machine or Redis is overloaded; a false death means repetitions, not loss")
 	}
 	if len(early) > 0 {
-		d.add(AreaDispatchers, "heartbeats", LevelWarning, "in the future: "+some(early),
+		d.add(AreaDispatchers, "heartbeats", LevelWarning, "in the future: "+rdb.Some(early),
 			"look again in a few seconds: Redis's clock may have been set just now, and the dispatchers make up for that")
 	}
-	if by := d.ClockAhead(); by.Abs() > skewWarn {
+	if by := d.db.ClockAhead(); by.Abs() > skewWarn {
 		way := map[bool]string{true: "back", false: "ahead"}[by > 0]
 		d.ok(AreaDispatchers, "clock of Redis", "was set "+way+" by "+rough(by.Abs())+" in all; dispatchers made up for it")
 	}
 	if len(ahead) > 0 {
-		d.add(AreaDispatchers, "clocks", LevelWarning, "ahead of Redis's: "+some(ahead),
+		d.add(AreaDispatchers, "clocks", LevelWarning, "ahead of Redis's: "+rdb.Some(ahead),
 			"run NTP there: webhook-timestamp is by the dispatcher's clock")
 	}
 }
@@ -120,7 +121,7 @@ func (d *doctor) judgeLogs() {
 		}
 	}
 	if len(list) > 0 {
-		d.add(AreaDispatchers, "logs", LevelProblem, "cannot be written, and their lines are lost: "+some(list),
+		d.add(AreaDispatchers, "logs", LevelProblem, "cannot be written, and their lines are lost: "+rdb.Some(list),
 			"mend the disk, or what reads the log; deliveries go on, and no restart is needed")
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // server is what one master tells of itself.
@@ -35,7 +37,7 @@ var settingsAsked = []string{
 
 // eachMaster runs do for every master, at once.
 func (s *Store) eachMaster(ctx context.Context, do func(context.Context, *redis.Client)) error {
-	switch c := s.client.(type) {
+	switch c := s.db.Client.(type) {
 	case *redis.ClusterClient:
 		return c.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
 			do(ctx, c)
@@ -45,14 +47,14 @@ func (s *Store) eachMaster(ctx context.Context, do func(context.Context, *redis.
 		do(ctx, c)
 		return nil
 	}
-	return fmt.Errorf("redis: unknown kind of client %T", s.client)
+	return fmt.Errorf("redis: unknown kind of client %T", s.db.Client)
 }
 
 // examineServers asks every master about itself.
 func (d *doctor) examineServers(ctx context.Context) error {
 	var mu sync.Mutex
 	var servers []*server
-	_, cluster := d.client.(*redis.ClusterClient)
+	_, cluster := d.db.Client.(*redis.ClusterClient)
 	err := d.eachMaster(ctx, func(ctx context.Context, c *redis.Client) {
 		n := askServer(ctx, c, cluster)
 		mu.Lock()
@@ -60,7 +62,7 @@ func (d *doctor) examineServers(ctx context.Context) error {
 		servers = append(servers, n)
 	})
 	if err != nil {
-		return failed("list the masters", err)
+		return rdb.Failed("list the masters", err)
 	}
 	slices.SortFunc(servers, func(a, b *server) int { return strings.Compare(a.addr, b.addr) })
 	d.judge(servers, "reachable", func(n *server) verdict {
@@ -103,7 +105,7 @@ func (d *doctor) judge(servers []*server, check string, judge func(*server) verd
 		seen := v.seen
 		switch names := which[v]; {
 		case len(names) < len(servers):
-			seen = some(names) + ": " + seen
+			seen = rdb.Some(names) + ": " + seen
 		case len(servers) > 1:
 			seen = fmt.Sprintf("all %d masters: %s", len(servers), seen)
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // TestServerChecks: what no test server can be brought to say.
@@ -76,7 +78,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestPlaceOfKeys(t *testing.T) {
-	k := keys{"medis"}
+	k := rdb.Keys{Prefix: "medis"}
 	for key, want := range map[string]place{
 		"medis:{0}:incoming":         {kind: "incoming"},
 		"medis:{12}:ch:a.b":          {kind: "ch", p: 12, sub: "a.b"},
@@ -91,12 +93,12 @@ func TestPlaceOfKeys(t *testing.T) {
 		"medis:recover:shop":         {kind: "recover", p: -1},
 	} {
 		want.key = key
-		if got, ok := k.place(key); !ok || got != want {
+		if got, ok := placeOf(k, key); !ok || got != want {
 			t.Errorf("%s: %+v, %v", key, got, ok)
 		}
 	}
 	for _, key := range []string{"other:{0}:incoming", "medisx:{0}:ch:a", "medis:{x}:ch:a", "medis:{0}", "medis:{-1}:ch:a", "medis:{0}:seen:ch:a", "medis:{0}:recover:a", "medis:alert:x", "medis:subscriptions:x"} {
-		if got, ok := k.place(key); ok {
+		if got, ok := placeOf(k, key); ok {
 			t.Errorf("%s: %+v", key, got)
 		}
 	}

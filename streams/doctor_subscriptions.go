@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineSubscriptions reads every stored document, a page at a time, and judges it as a dispatcher would.
@@ -14,9 +15,9 @@ func (d *doctor) examineSubscriptions(ctx context.Context) error {
 	var usable []medispatcher.Subscription
 	var broken, cut []string
 	for cursor := uint64(0); ; {
-		pairs, next, err := d.client.HScan(ctx, d.keys.subscriptions(), cursor, "", doctorPage).Result()
+		pairs, next, err := d.db.Client.HScan(ctx, d.keys.Subscriptions(), cursor, "", doctorPage).Result()
 		if err != nil {
-			return failed("read subscriptions", err)
+			return rdb.Failed("read subscriptions", err)
 		}
 		for pair := range slices.Chunk(pairs, 2) {
 			if len(pair) < 2 || d.subs[pair[0]] {
@@ -44,13 +45,13 @@ func (d *doctor) examineSubscriptions(ctx context.Context) error {
 	}
 	d.known = true
 	if len(broken) > 0 {
-		d.add(AreaSubscriptions, "documents", LevelProblem, "unusable, a dispatcher that starts leaves them out: "+some(broken),
+		d.add(AreaSubscriptions, "documents", LevelProblem, "unusable, a dispatcher that starts leaves them out: "+rdb.Some(broken),
 			"put them anew: medispatcher sub put ID …; new messages for them are not kept until then")
 	} else {
 		d.ok(AreaSubscriptions, "documents", count(len(d.subs), "subscription")+", all usable")
 	}
 	if len(cut) > 0 {
-		d.add(AreaSubscriptions, "maximums", LevelWarning, some(cut), "raise the MEDIS_MAX_… variable, or medispatcher sub set ID …")
+		d.add(AreaSubscriptions, "maximums", LevelWarning, rdb.Some(cut), "raise the MEDIS_MAX_… variable, or medispatcher sub set ID …")
 	}
 	d.router = medispatcher.NewRouter(usable)
 	if err := d.examineRevision(ctx); err != nil {
@@ -73,7 +74,7 @@ func (d *doctor) examineRevision(ctx context.Context) error {
 		return nil
 	}
 	if v.number() == 0 {
-		d.add(AreaSubscriptions, "revision", LevelWarning, fmt.Sprintf("%s holds %.40q, which is no revision: dispatchers of earlier versions fan nothing out", d.keys.revision(), v.revision),
+		d.add(AreaSubscriptions, "revision", LevelWarning, fmt.Sprintf("%s holds %.40q, which is no revision: dispatchers of earlier versions fan nothing out", d.keys.Revision(), v.revision),
 			"change any subscription, say with medispatcher sub set ID …: that writes it anew")
 	}
 	return nil
@@ -96,11 +97,11 @@ func (d *doctor) judgeTwins(subs []medispatcher.Subscription) {
 	for k, ids := range sharing {
 		if len(ids) > 1 {
 			_, raw := medispatcher.SplitURL(k.url)
-			twins = append(twins, fmt.Sprintf("%s to %s (%s)", k.topic, medispatcher.Redact(raw), some(ids)))
+			twins = append(twins, fmt.Sprintf("%s to %s (%s)", k.topic, medispatcher.Redact(raw), rdb.Some(ids)))
 		}
 	}
 	if len(twins) > 0 {
-		d.add(AreaSubscriptions, "same target", LevelWarning, "the same topic goes to the same URL more than once: "+some(twins),
+		d.add(AreaSubscriptions, "same target", LevelWarning, "the same topic goes to the same URL more than once: "+rdb.Some(twins),
 			"if that is not meant, pause or remove one: medispatcher sub rm ID")
 	}
 }
@@ -125,7 +126,7 @@ func (d *doctor) judgeEnvironments(subs []medispatcher.Subscription) {
 		}
 	}
 	if len(lacking) > 0 {
-		d.add(AreaSubscriptions, "environments", LevelWarning, "no URL is for the environment of a running dispatcher, which drops their messages: "+some(lacking),
+		d.add(AreaSubscriptions, "environments", LevelWarning, "no URL is for the environment of a running dispatcher, which drops their messages: "+rdb.Some(lacking),
 			"add a URL without a tag or with that one, or run that dispatcher on another Redis or prefix")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineUnowned finds entries that a group has behind it and that are in nobody's pending list.
@@ -21,7 +23,7 @@ func (d *doctor) examineUnowned(ctx context.Context) error {
 	}
 	for _, h := range d.heads {
 		if h.within && h.length > 0 && !h.noGroup {
-			if err := look([]string{d.keys.incoming(h.p)}, groupFanout, inPartition(kindIncoming, h.p), h.length); err != nil {
+			if err := look([]string{d.keys.Incoming(h.p)}, rdb.GroupFanout, inPartition(kindIncoming, h.p), h.length); err != nil {
 				return err
 			}
 		}
@@ -30,13 +32,13 @@ func (d *doctor) examineUnowned(ctx context.Context) error {
 	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.pending, b.pending) })
 	for _, u := range units {
 		if u.length > 0 && !u.noGroup && d.served(u) {
-			if err := look(d.keys.channels(u.p, []string{u.sub}), groupPush, u.String(), u.length); err != nil {
+			if err := look(d.keys.Channels(u.p, []string{u.sub}), rdb.GroupPush, u.String(), u.length); err != nil {
 				return err
 			}
 		}
 	}
 	if n > 0 {
-		d.note("unowned", LevelProblem, count(n, "message")+" that nobody owns and nothing would deliver: "+some(in),
+		d.note("unowned", LevelProblem, count(n, "message")+" that nobody owns and nothing would deliver: "+rdb.Some(in),
 			"a command typed by hand took them from their owner (XACK, XGROUP); give them back with amender; living dispatchers do it once a minute")
 	} else {
 		d.note("unowned", LevelOK, "every message that was read has an owner", "")
@@ -54,11 +56,11 @@ func (d *doctor) unownedIn(ctx context.Context, k []string, group string, entrie
 		}
 		n, next, err := d.unownedStep(ctx, append(d.countKeys(0), k...), place, group, "", "", 0, true)
 		found += int64(n)
-		if noSuchStream(err) || isWrongType(err) {
+		if rdb.IsNoStream(err) || rdb.IsWrongType(err) {
 			return found, nil // it went meanwhile, or the types of keys tell
 		}
 		if err != nil {
-			return found, failed("look for what nobody owns", err)
+			return found, rdb.Failed("look for what nobody owns", err)
 		}
 		place = next
 	}
@@ -69,15 +71,15 @@ func (d *doctor) unownedIn(ctx context.Context, k []string, group string, entrie
 func (d *doctor) examineVanished(ctx context.Context) error {
 	var fields []string
 	for p := range d.cfg.Partitions {
-		it := d.client.HScan(ctx, d.keys.statsTotal(p), 0, "vanished:?*", doctorPage).Iterator()
+		it := d.db.Client.HScan(ctx, d.keys.StatsTotal(p), 0, "vanished:?*", doctorPage).Iterator()
 		for it.Next(ctx) {
 			if !slices.Contains(fields, it.Val()) {
 				fields = append(fields, it.Val())
 			}
 			it.Next(ctx) // its value
 		}
-		if err := it.Err(); err != nil && !isWrongType(err) {
-			return failed("read what vanished", err)
+		if err := it.Err(); err != nil && !rdb.IsWrongType(err) {
+			return rdb.Failed("read what vanished", err)
 		}
 	}
 	windows, err := d.Windows(ctx, fields)
@@ -95,7 +97,7 @@ func (d *doctor) examineVanished(ctx context.Context) error {
 		d.ok(AreaMessages, "vanished", "dispatchers found nothing gone within a day")
 		return nil
 	}
-	d.add(AreaMessages, "vanished", LevelWarning, "taken out of Redis by hand within a day, and lost: "+count(sum, "message")+", from "+some(from),
+	d.add(AreaMessages, "vanished", LevelWarning, "taken out of Redis by hand within a day, and lost: "+count(sum, "message")+", from "+rdb.Some(from),
 		"find who typed XDEL, XTRIM or DEL, or which producer trims (XADD with MAXLEN); the dispatchers' logs name the entries")
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // failingLooked is how many retrying messages of a partition are looked at, those that are
@@ -16,14 +17,14 @@ const failingLooked = 200
 // Failing lists up to limit messages of a subscription that failed and are tried again, those
 // that failed last first. Of very many it looks at those alone that are due soonest.
 func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatcher.Failing, error) {
-	if err := s.hear(ctx); err != nil {
+	if err := s.db.Hear(ctx); err != nil {
 		return nil, err
 	}
 	var list []medispatcher.Failing
 	for p := range s.cfg.Partitions {
-		due, err := s.client.ZRangeWithScores(ctx, s.keys.retry(p, sub), 0, failingLooked-1).Result()
+		due, err := s.db.Client.ZRangeWithScores(ctx, s.keys.Retry(p, sub), 0, failingLooked-1).Result()
 		if err != nil {
-			return nil, failed("list failing messages of "+sub, err)
+			return nil, rdb.Failed("list failing messages of "+sub, err)
 		}
 		if len(due) == 0 {
 			continue
@@ -32,9 +33,9 @@ func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatc
 		for i, d := range due {
 			ids[i], _ = d.Member.(string)
 		}
-		records, err := s.client.HMGet(ctx, s.keys.failures(p, sub), ids...).Result()
+		records, err := s.db.Client.HMGet(ctx, s.keys.Failures(p, sub), ids...).Result()
 		if err != nil {
-			return nil, failed("list failing messages of "+sub, err)
+			return nil, rdb.Failed("list failing messages of "+sub, err)
 		}
 		for i, r := range records {
 			record, has := r.(string)
@@ -42,7 +43,7 @@ func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatc
 				continue // given back, not failed
 			}
 			if f := decodeFailure(record); f != nil {
-				list = append(list, medispatcher.Failing{Partition: p, Entry: ids[i], Due: s.shownDue(due[i].Score), Failure: f})
+				list = append(list, medispatcher.Failing{Partition: p, Entry: ids[i], Due: s.db.ShownDue(due[i].Score), Failure: f})
 			}
 		}
 	}
@@ -53,14 +54,14 @@ func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatc
 
 // nameFailing notes which messages the entries are. One that is gone stays without a name.
 func (s *Store) nameFailing(ctx context.Context, sub string, list []medispatcher.Failing) error {
-	for chunk := range slices.Chunk(list, searchRound) {
-		pipe := s.client.Pipeline()
+	for chunk := range slices.Chunk(list, rdb.BodiesChunk) {
+		pipe := s.db.Client.Pipeline()
 		cmds := make([]*redis.XMessageSliceCmd, len(chunk))
 		for i, f := range chunk {
-			cmds[i] = pipe.XRangeN(ctx, s.keys.channel(f.Partition, sub), f.Entry, f.Entry, 1)
+			cmds[i] = pipe.XRangeN(ctx, s.keys.Channel(f.Partition, sub), f.Entry, f.Entry, 1)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return failed("read failing messages of "+sub, err)
+			return rdb.Failed("read failing messages of "+sub, err)
 		}
 		for i, cmd := range cmds {
 			for _, e := range cmd.Val() {

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 //go:embed fanout.lua
@@ -26,17 +27,7 @@ type Entry struct {
 }
 
 // Time is when Redis accepted the entry.
-func (e Entry) Time() time.Time {
-	ms, _, _ := strings.Cut(e.ID, "-")
-	n, err := strconv.ParseUint(ms, 10, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(min(n, latestTime)))
-}
-
-// latestTime is the end of the year 9999 in ms: no later time can be written as JSON.
-const latestTime = 253_402_300_799_999
+func (e Entry) Time() time.Time { return rdb.EntryTime(e.ID) }
 
 // ReadIncoming reads up to count new entries of a partition, waiting up to a
 // second for the first. With own set it returns entries this process already owns
@@ -55,11 +46,11 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 // before what is read next; behind them it estimates, and never less than it has added up.
 func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entry, little bool, err error) {
 	// By itself the client would wait ten seconds longer than that for a node that hangs.
-	ctx, cancel := context.WithTimeout(ctx, blockFor+replyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
-	pipe := s.blocking.Pipeline()
-	read := pipe.XReadGroup(ctx, s.incomingArgs(p, count, ">", blockFor))
-	size := pipe.MemoryUsage(ctx, s.keys.incoming(p), 4096)
+	pipe := s.db.Blocking.Pipeline()
+	read := pipe.XReadGroup(ctx, s.incomingArgs(p, count, ">", rdb.BlockFor))
+	size := pipe.MemoryUsage(ctx, s.keys.Incoming(p), 4096)
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	entries, err = s.incomingEntries(ctx, p, read)
 	return entries, size.Err() == nil && size.Val() <= littleBytes, err
@@ -72,29 +63,29 @@ const (
 
 // moreIncoming reads new entries and waits for none.
 func (s *Store) moreIncoming(ctx context.Context, p, count int) ([]Entry, error) {
-	return s.incomingEntries(ctx, p, s.blocking.XReadGroup(ctx, s.incomingArgs(p, count, ">", -1)))
+	return s.incomingEntries(ctx, p, s.db.Blocking.XReadGroup(ctx, s.incomingArgs(p, count, ">", -1)))
 }
 
 // ownIncoming reads entries behind one that this process owns.
 func (s *Store) ownIncoming(ctx context.Context, p, count int, behind string) ([]Entry, error) {
-	return s.incomingEntries(ctx, p, s.blocking.XReadGroup(ctx, s.incomingArgs(p, count, behind, -1)))
+	return s.incomingEntries(ctx, p, s.db.Blocking.XReadGroup(ctx, s.incomingArgs(p, count, behind, -1)))
 }
 
 func (s *Store) incomingArgs(p, count int, from string, block time.Duration) *redis.XReadGroupArgs {
 	return &redis.XReadGroupArgs{
-		Group: groupFanout, Consumer: s.cfg.ID, Streams: []string{s.keys.incoming(p), from},
+		Group: rdb.GroupFanout, Consumer: s.cfg.ID, Streams: []string{s.keys.Incoming(p), from},
 		Count: int64(count), Block: block,
 	}
 }
 
 func (s *Store) incomingEntries(ctx context.Context, p int, read *redis.XStreamSliceCmd) ([]Entry, error) {
 	res, err := read.Result()
-	if isNoGroup(err) {
+	if rdb.IsNoGroup(err) {
 		_ = s.LedgerIncoming(ctx, p, false) // from its beginning; else the next look begins it
-		return nil, s.createGroup(ctx, s.keys.incoming(p), groupFanout)
+		return nil, s.createGroup(ctx, s.keys.Incoming(p), rdb.GroupFanout)
 	}
 	if err != nil || len(res) == 0 {
-		return nil, failed("read incoming", err)
+		return nil, rdb.Failed("read incoming", err)
 	}
 	entries := make([]Entry, len(res[0].Messages))
 	for i, m := range res[0].Messages {
@@ -115,11 +106,11 @@ return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 `)
 
 func (s *Store) createGroup(ctx context.Context, stream, group string) error {
-	err := groupScript.Run(ctx, s.client, []string{stream}, group).Err()
-	if isBusyGroup(err) {
+	err := groupScript.Run(ctx, s.db.Client, []string{stream}, group).Err()
+	if rdb.IsBusyGroup(err) {
 		return nil
 	}
-	return failed("create group "+group+" on "+stream, err)
+	return rdb.Failed("create group "+group+" on "+stream, err)
 }
 
 func stringFields(values map[string]any) map[string]string {
@@ -189,8 +180,8 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	if len(routings) == 0 {
 		return nil, nil
 	}
-	k := keyList{keys: append(s.countKeys(p), s.keys.incoming(p), s.keys.delayed(p), s.keys.delayedBody(p),
-		s.keys.quarantine(p), s.keys.quarantineSize(p), s.keys.unrouted(p), s.keys.unroutedSize(p), s.keys.copying(p)), index: map[string]int{}}
+	k := keyList{keys: append(s.countKeys(p), s.keys.Incoming(p), s.keys.Delayed(p), s.keys.DelayedBody(p),
+		s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Unrouted(p), s.keys.UnroutedSize(p), s.keys.Copying(p)), index: map[string]int{}}
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
 		s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes, s.cfg.Unrouted.Entries, s.cfg.Unrouted.Bytes,
@@ -199,7 +190,7 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	for _, r := range routings {
 		seen := 0
 		if r.Message.ID != "" && !r.Message.Generated && r.Reason == "" && (!r.Released || r.unrouted()) {
-			seen = k.place(s.keys.seen(p, r.Message.ID))
+			seen = k.place(s.keys.Seen(p, r.Message.ID))
 		}
 		argv = append(argv, r.EntryID, r.Message.Time.UnixMilli(), seen)
 		switch {
@@ -214,13 +205,13 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 			}
 			argv = append(argv, "copy", r.After, upto, len(r.Subs))
 			for _, sub := range r.Subs {
-				argv = append(argv, k.place(s.keys.channel(p, sub)))
+				argv = append(argv, k.place(s.keys.Channel(p, sub)))
 			}
 		}
 	}
-	res, err := fanoutScript.Run(ctx, s.client, k.keys, argv...).StringSlice()
+	res, err := fanoutScript.Run(ctx, s.db.Client, k.keys, argv...).StringSlice()
 	if err != nil {
-		return nil, failed("fan-out", err)
+		return nil, rdb.Failed("fan-out", err)
 	}
 	return s.parseRouted(p, res, routings)
 }
@@ -239,7 +230,7 @@ func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, 
 			routed[i].Result = ""
 			if !known[rest] {
 				known[rest] = true
-				problems = append(problems, failed("fan-out", errors.New(rest)))
+				problems = append(problems, rdb.Failed("fan-out", errors.New(rest)))
 			}
 			continue
 		}

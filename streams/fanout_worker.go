@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const (
@@ -194,7 +195,7 @@ func (w *FanoutWorker) identified(e Entry, m medispatcher.Message) medispatcher.
 		if src == "" {
 			src = e.ID
 		}
-		m.ID, m.Generated = generatedID(w.Partition, src), true
+		m.ID, m.Generated = rdb.GeneratedID(w.Partition, src), true
 	}
 	return m
 }
@@ -217,7 +218,7 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 	case int64(len(m.Body)) > w.MaxBody:
 		r.Reason = fmt.Sprintf("DECODERR body: is %d bytes long; the limit is %d (MEDIS_MAX_BODY)", len(m.Body), w.MaxBody)
 	case m.Delay > 0:
-		r.Due = w.Store.DelayedUntil(e.Time(), m.Delay)
+		r.Due = w.Store.db.DelayedUntil(e.Time(), m.Delay)
 	default:
 		r.Subs = router.Route(m.Topic)
 	}

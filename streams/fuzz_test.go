@@ -5,46 +5,21 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
-
-// FuzzParseURL: whatever an operator wrote as a URL, the error is one line without the
-// password in it, and what is accepted can be opened.
-func FuzzParseURL(f *testing.F) {
-	for _, seed := range [][2]string{
-		{"redis://u:", "@h:1/2"}, {"redis://:", "@h1:1,h2:2?cluster=true"}, {"rediss://h?master_name=m&sentinel_password=", ""},
-		{"unix://:", "@/run/redis.sock?db=2"}, {"redis://:1?a=", "@h"}, {"redis:/u:", "@h"}, {"redis://h/", "#x"}, {"", "@[::1"}, {"redis:/://", "@"},
-	} {
-		f.Add(seed[0], seed[1])
-	}
-	const password = "hunter2hunter2"
-	f.Fuzz(func(t *testing.T, before, behind string) {
-		rawURL := before + password + behind
-		opt, err := parseURL(rawURL)
-		if err != nil {
-			secret := strings.Contains(behind, "@") || strings.HasSuffix(before, "sentinel_password=")
-			if secret && strings.Contains(err.Error(), password) || strings.ContainsAny(err.Error(), "\r\n") {
-				t.Errorf("%q: the error %q shows the password, or is not one line", rawURL, err)
-			}
-			return
-		}
-		if len(opt.Addrs) == 0 || opt.MaxRetries != -1 {
-			t.Errorf("%q is %+v", rawURL, opt)
-		}
-	})
-}
 
 // FuzzDeadID: an id of a dead letter that is accepted names a partition that there is.
 func FuzzDeadID(f *testing.F) {
 	for _, seed := range []string{"0-1700000000000-0", "1-1-18446744073709551615", "2-1-1", "-1-1-1", "0--", "+0-1-1", "0-1-1-1", ""} {
 		f.Add(seed)
 	}
-	s := &Store{cfg: Config{Partitions: 2}}
+	s := &Store{cfg: rdb.Config{Partitions: 2}}
 	f.Fuzz(func(t *testing.T, id string) {
 		p, entryID, err := s.splitDeadID(id)
 		if err == nil && (p < 0 || p > 1 || !strings.HasSuffix(id, "-"+entryID) || strings.Trim(entryID, "-0123456789") != "") {
 			t.Errorf("%q is partition %d, entry %q", id, p, entryID)
 		}
-		if err == nil && nextID(entryID) == entryID {
+		if err == nil && rdb.NextID(entryID) == entryID {
 			t.Errorf("nothing is behind %q", entryID)
 		}
 		if err != nil && strings.ContainsAny(err.Error(), "\r\n") {
@@ -58,7 +33,7 @@ func FuzzHint(f *testing.F) {
 	for _, seed := range []string{changed, "ready d2 1 a,b", "ready me 0 a", "ready d2 -1 a", "ready d2 2 a", "ready d2 0 ", "ready d2 0 ,", "ready\n"} {
 		f.Add(seed)
 	}
-	s := &Store{cfg: Config{Partitions: 2, ID: "me"}}
+	s := &Store{cfg: rdb.Config{Partitions: 2, ID: "me"}}
 	f.Fuzz(func(t *testing.T, payload string) {
 		s.hint(payload, Hints{
 			Changed: func() {

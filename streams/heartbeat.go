@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // heartbeatScript notes the time for a dispatcher, and whether Redis's clock was set (see clock).
@@ -84,7 +85,7 @@ type introduction struct {
 func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error {
 	known, err := s.beat(ctx)
 	if err != nil {
-		return failed("heartbeat", err)
+		return rdb.Failed("heartbeat", err)
 	}
 	info, err := json.Marshal(d)
 	if err != nil {
@@ -93,13 +94,13 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	said := &s.introduced
 	said.mu.Lock()
 	defer said.mu.Unlock()
-	_, steps, _, _ := s.clock.expectation()
+	_, steps, _, _ := s.db.Clock.Expectation()
 	if known && said.info == string(info) && said.steps == steps && time.Since(said.at) < infoEvery {
 		return nil
 	}
 	kept := max(infoKept, 10*d.DeadAfter).Milliseconds()
 	said.info = ""
-	if introduceScript.Run(ctx, s.client, []string{s.keys.dispatcher(s.cfg.ID)}, info, kept).Err() == nil {
+	if introduceScript.Run(ctx, s.db.Client, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err() == nil {
 		said.info, said.at, said.steps = string(info), time.Now(), steps
 	}
 	return nil
@@ -107,21 +108,21 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 
 // beat is the heartbeat itself. known tells whether this dispatcher was on the list.
 func (s *Store) beat(ctx context.Context) (known bool, err error) {
-	sent, steps, confirms, asked := s.clock.expectation()
-	k := []string{s.keys.dispatchers(), s.keys.clock()}
-	res, err := heartbeatScript.Run(ctx, s.client, k, s.cfg.ID, sent, steps, confirms, clockTolerance.Milliseconds()).Int64Slice()
+	sent, steps, confirms, asked := s.db.Clock.Expectation()
+	k := []string{s.keys.Dispatchers(), s.keys.Clock()}
+	res, err := heartbeatScript.Run(ctx, s.db.Client, k, s.cfg.ID, sent, steps, confirms, rdb.ClockTolerance.Milliseconds()).Int64Slice()
 	if err == nil && len(res) != 5 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}
 	if err != nil {
 		return false, err
 	}
-	first := s.clock.beat()
-	r := newReading(res, asked, s.clock.mono())
+	first := s.db.Clock.Beat()
+	r := rdb.NewReading(res, asked, s.db.Clock.Mono())
 	if res[4] == 0 {
-		s.clock.follow(r)
-	} else if leap := s.clock.leapt(r); leap > 0 {
-		_ = s.makeUp(ctx, r, leap) // or the next heartbeat does
+		s.db.Clock.Follow(r)
+	} else if leap := s.db.Clock.Leapt(r); leap > 0 {
+		_ = s.db.MakeUp(ctx, r, leap) // or the next heartbeat does
 	}
 	if first { // it took long: a connection had to be made
 		_, err = s.beat(ctx)
@@ -131,35 +132,35 @@ func (s *Store) beat(ctx context.Context) (known bool, err error) {
 
 // Leave takes this dispatcher off the list.
 func (s *Store) Leave(ctx context.Context) error {
-	if err := s.client.ZRem(ctx, s.keys.dispatchers(), s.cfg.ID).Err(); err != nil {
-		return failed("leave", err)
+	if err := s.db.Client.ZRem(ctx, s.keys.Dispatchers(), s.cfg.ID).Err(); err != nil {
+		return rdb.Failed("leave", err)
 	}
-	return failed("leave", s.client.Del(ctx, s.keys.dispatcher(s.cfg.ID)).Err())
+	return rdb.Failed("leave", s.db.Client.Del(ctx, s.keys.Dispatcher(s.cfg.ID)).Err())
 }
 
 // Dispatchers lists every dispatcher that has a heartbeat, the dead ones included.
 func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	beats, err := s.client.ZRangeWithScores(ctx, s.keys.dispatchers(), 0, -1).Result()
+	beats, err := s.db.Client.ZRangeWithScores(ctx, s.keys.Dispatchers(), 0, -1).Result()
 	if err != nil {
-		return nil, failed("list dispatchers", err)
+		return nil, rdb.Failed("list dispatchers", err)
 	}
 	list := make([]medispatcher.Dispatcher, 0, len(beats))
 	for _, beat := range beats {
 		id, _ := beat.Member.(string)
 		var d medispatcher.Dispatcher
-		info, err := s.client.Get(ctx, s.keys.dispatcher(id)).Bytes()
+		info, err := s.db.Client.Get(ctx, s.keys.Dispatcher(id)).Bytes()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, failed("read a dispatcher's info", err) // its limit is in there: nobody may judge it by another
+			return nil, rdb.Failed("read a dispatcher's info", err) // its limit is in there: nobody may judge it by another
 		}
 		if err != nil || json.Unmarshal(info, &d) != nil {
 			d = medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
 		}
 		at := time.UnixMilli(int64(beat.Score))
-		d.ID, d.Heartbeat, d.Alive = id, s.shown(at), now.Sub(at) < d.DeadAfter
+		d.ID, d.Heartbeat, d.Alive = id, s.db.Shown(at), now.Sub(at) < d.DeadAfter
 		list = append(list, d)
 	}
 	return list, nil
@@ -176,9 +177,9 @@ return 0
 
 // Forget takes a dead dispatcher, all of whose entries were given back, off the list.
 func (s *Store) Forget(ctx context.Context, d medispatcher.Dispatcher) error {
-	n, err := forgetScript.Run(ctx, s.client, []string{s.keys.dispatchers()}, d.ID, d.Heartbeat.Add(s.ClockAhead()).UnixMilli()).Int64()
+	n, err := forgetScript.Run(ctx, s.db.Client, []string{s.keys.Dispatchers()}, d.ID, d.Heartbeat.Add(s.db.ClockAhead()).UnixMilli()).Int64()
 	if err == nil && n > 0 {
-		err = s.client.Del(ctx, s.keys.dispatcher(d.ID)).Err()
+		err = s.db.Client.Del(ctx, s.keys.Dispatcher(d.ID)).Err()
 	}
-	return failed("forget", err)
+	return rdb.Failed("forget", err)
 }

@@ -3,11 +3,11 @@ package streams
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Publish writes a message to the incoming stream of its partition and returns
@@ -21,12 +21,12 @@ func (s *Store) Publish(ctx context.Context, m medispatcher.Message) (string, er
 // PublishAll is Publish for many messages in one round trip. Where an id is empty, that
 // message was not accepted, or nobody knows whether it was; the error says why.
 func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message) ([]string, error) {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	cmds := make([]*redis.StringCmd, len(messages))
 	partitions := make([]int, len(messages))
 	for i, m := range messages {
 		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
-		cmds[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.incoming(partitions[i]), Values: entryValues(m)})
+		cmds[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.Incoming(partitions[i]), Values: entryValues(m)})
 	}
 	_, err := pipe.Exec(ctx)
 	ids := make([]string, len(messages))
@@ -36,15 +36,10 @@ func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message)
 		case messages[i].ID != "":
 			ids[i] = messages[i].ID
 		default:
-			ids[i] = generatedID(partitions[i], cmd.Val())
+			ids[i] = rdb.GeneratedID(partitions[i], cmd.Val())
 		}
 	}
-	return ids, failed("publish", err)
-}
-
-// generatedID is the id of a message whose producer gave none.
-func generatedID(p int, entryID string) string {
-	return strconv.Itoa(p) + "-" + entryID
+	return ids, rdb.Failed("publish", err)
 }
 
 func entryValues(m medispatcher.Message) []any {

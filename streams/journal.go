@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // JournalEntry is an event of a message.
@@ -55,10 +56,10 @@ func (s *Store) Journal(ctx context.Context, keep int, entries []JournalEntry) e
 	}
 	var errs []error
 	for p, argv := range byPartition {
-		k := []string{s.keys.part(p, "journal"), s.keys.part(p, "journal:ids")}
-		argv = append([]any{keep, maxJournalRecord, s.now().UnixMicro()}, argv...)
-		if err := journalScript.Run(ctx, s.client, k, argv...).Err(); err != nil && !errors.Is(err, redis.Nil) {
-			errs = append(errs, failed("keep the history of messages", err))
+		k := []string{s.keys.Part(p, "journal"), s.keys.Part(p, "journal:ids")}
+		argv = append([]any{keep, maxJournalRecord, s.db.Now().UnixMicro()}, argv...)
+		if err := journalScript.Run(ctx, s.db.Client, k, argv...).Err(); err != nil && !errors.Is(err, redis.Nil) {
+			errs = append(errs, rdb.Failed("keep the history of messages", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -67,11 +68,11 @@ func (s *Store) Journal(ctx context.Context, keep int, entries []JournalEntry) e
 func (s *Store) readJournal(ctx context.Context, t trail, story *medispatcher.Story) error {
 	id := t.id
 	if id == "" {
-		id = generatedID(t.p, t.entry)
+		id = rdb.GeneratedID(t.p, t.entry)
 	}
-	lines, err := s.client.HGet(ctx, s.keys.part(t.p, "journal"), id).Result()
+	lines, err := s.db.Client.HGet(ctx, s.keys.Part(t.p, "journal"), id).Result()
 	if err != nil {
-		return failed("read the history of a message", err)
+		return rdb.Failed("read the history of a message", err)
 	}
 	for line := range strings.Lines(lines) {
 		var e medispatcher.Event

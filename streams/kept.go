@@ -1,22 +1,5 @@
 package streams
 
-// Bound is how much a partition keeps of the messages that reached nobody. The oldest go first
-// and are counted; the newest stays, however large it is.
-type Bound struct {
-	Entries int64 // 0: 10,000
-	Bytes   int64 // of fields and values; 0: 64 MiB
-}
-
-func (b Bound) orDefault() Bound {
-	if b.Entries == 0 {
-		b.Entries = 10_000
-	}
-	if b.Bytes == 0 {
-		b.Bytes = 64 << 20
-	}
-	return b
-}
-
 // keepLua adds to a stream of which only the newest entries are kept, the quarantine or the
 // unrouted messages. Beside the stream lies a hash {entries, bytes} of what is in it, so that nobody has
 // to add it up. Whoever removes an entry says so with forget; where the numbers do not match,

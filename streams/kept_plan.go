@@ -61,7 +61,7 @@ func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *k
 
 // copyFailedOf is the subscription whose channel could not take the copy that this is.
 func (s *Store) copyFailedOf(r *keptRow) (sub string, ok bool) {
-	text, ok := strings.CutPrefix(r.reason, "REDISTFAIL "+s.keys.channel(r.p, ""))
+	text, ok := strings.CutPrefix(r.reason, "REDISTFAIL "+s.keys.Channel(r.p, ""))
 	if !ok {
 		return "", false
 	}
@@ -101,7 +101,7 @@ func (s *Store) keepOrigin(m *keptMove, fields map[string]string) {
 		m.leaveOut = append(m.leaveOut, "time")
 	}
 	if delay, err := medispatcher.ParseDelay(fields["delay"]); err == nil && delay > 0 {
-		rest := max(0, delay-max(0, s.now().Sub(at)))
+		rest := max(0, delay-max(0, s.db.Now().Sub(at)))
 		m.add = append(m.add, "delay", strconv.FormatInt(rest.Milliseconds(), 10))
 		m.leaveOut = append(m.leaveOut, "delay")
 	}

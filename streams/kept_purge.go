@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // keptDropScript removes kept messages for good.
@@ -72,12 +73,12 @@ func (s *Store) dropKept(ctx context.Context, place medispatcher.KeptPlace, p in
 
 func (s *Store) runDrop(ctx context.Context, place medispatcher.KeptPlace, p int, what string, args ...any) (removed int64, looked int, err error) {
 	stream, size := s.keptStream(place, p)
-	res, err := keptDropScript.Run(ctx, s.client, append(s.countKeys(p), stream, size), append([]any{what, keptBytes}, args...)...).Int64Slice()
+	res, err := keptDropScript.Run(ctx, s.db.Client, append(s.countKeys(p), stream, size), append([]any{what, keptBytes}, args...)...).Int64Slice()
 	if err == nil && len(res) != 2 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}
 	if err != nil {
-		return 0, 0, failed("remove from "+string(place), err)
+		return 0, 0, rdb.Failed("remove from "+string(place), err)
 	}
 	return res[0], int(res[1]), nil
 }

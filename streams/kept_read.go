@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const (
@@ -23,9 +24,9 @@ const (
 // keptStream is the stream of a place in a partition, and the hash of its size.
 func (s *Store) keptStream(place medispatcher.KeptPlace, p int) (stream, size string) {
 	if place == medispatcher.PlaceQuarantine {
-		return s.keys.quarantine(p), s.keys.quarantineSize(p)
+		return s.keys.Quarantine(p), s.keys.QuarantineSize(p)
 	}
-	return s.keys.unrouted(p), s.keys.unroutedSize(p)
+	return s.keys.Unrouted(p), s.keys.UnroutedSize(p)
 }
 
 // keptScript reads kept messages without their bodies.
@@ -85,7 +86,7 @@ type keptRow struct {
 	source string
 }
 
-func (r *keptRow) id() string { return generatedID(r.p, r.entry) }
+func (r *keptRow) id() string { return rdb.GeneratedID(r.p, r.entry) }
 
 // newest and oldest are the directions of a range.
 const (
@@ -110,14 +111,14 @@ func (s *Store) keptNamed(ctx context.Context, place medispatcher.KeptPlace, p i
 
 func (s *Store) keptRows(ctx context.Context, place medispatcher.KeptPlace, p, most int, args ...any) (looked int, rows []keptRow, err error) {
 	stream, _ := s.keptStream(place, p)
-	res, err := keptScript.Run(ctx, s.client, []string{stream}, append([]any{most, keptBytes, keptValue}, args...)...).Slice()
+	res, err := keptScript.Run(ctx, s.db.Client, []string{stream}, append([]any{most, keptBytes, keptValue}, args...)...).Slice()
 	if err != nil {
-		return 0, nil, failed("list "+string(place), err)
+		return 0, nil, rdb.Failed("list "+string(place), err)
 	}
 	var answers []any
 	if len(res) == 2 {
 		answers, _ = res[1].([]any)
-		looked = toInt(res[0])
+		looked = rdb.ToInt(res[0])
 	}
 	rows = make([]keptRow, len(answers))
 	for i, answer := range answers {
@@ -127,11 +128,11 @@ func (s *Store) keptRows(ctx context.Context, place medispatcher.KeptPlace, p, m
 		}
 		text := func(i int) string { v, _ := list[i].(string); return v }
 		r := keptRow{
-			p: p, entry: text(0), bytes: int64(toInt(list[1])), pairs: int64(toInt(list[2])), reason: text(3), source: text(4),
+			p: p, entry: text(0), bytes: int64(rdb.ToInt(list[1])), pairs: int64(rdb.ToInt(list[2])), reason: text(3), source: text(4),
 			fields: map[string]string{}, sizes: map[string]int64{},
 		}
 		for at := 5; at+2 < len(list); at += 3 {
-			r.fields[text(at)], r.sizes[text(at)] = text(at+2), int64(toInt(list[at+1]))
+			r.fields[text(at)], r.sizes[text(at)] = text(at+2), int64(rdb.ToInt(list[at+1]))
 		}
 		rows[i] = r
 	}
@@ -203,13 +204,13 @@ func (s *Store) ReadKept(ctx context.Context, place medispatcher.KeptPlace, id s
 func (s *Store) keptFields(ctx context.Context, place medispatcher.KeptPlace, p int, entry string) ([]string, error) {
 	stream, _ := s.keptStream(place, p)
 	cmd := redis.NewSliceCmd(ctx, "XRANGE", stream, entry, entry)
-	_ = s.client.Process(ctx, cmd)
+	_ = s.db.Client.Process(ctx, cmd)
 	list, err := cmd.Result()
 	if err != nil {
-		return nil, failed("read "+string(place), err)
+		return nil, rdb.Failed("read "+string(place), err)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%s message %s: %w", place, generatedID(p, entry), medispatcher.ErrNotFound)
+		return nil, fmt.Errorf("%s message %s: %w", place, rdb.GeneratedID(p, entry), medispatcher.ErrNotFound)
 	}
 	pair, _ := list[0].([]any)
 	if len(pair) != 2 {
@@ -245,9 +246,9 @@ func (s *Store) splitKeptID(place medispatcher.KeptPlace, id string) (p int, ent
 func (s *Store) KeptSince(ctx context.Context, place medispatcher.KeptPlace) (n int64, since time.Time, err error) {
 	for p := range s.cfg.Partitions {
 		stream, _ := s.keptStream(place, p)
-		length, err := s.client.XLen(ctx, stream).Result()
+		length, err := s.db.Client.XLen(ctx, stream).Result()
 		if err != nil {
-			return 0, since, failed("count "+string(place), err)
+			return 0, since, rdb.Failed("count "+string(place), err)
 		}
 		if length == 0 {
 			continue

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // KeptRules say which kept messages can go on.
@@ -190,20 +191,20 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 	k := keyList{keys: append(s.countKeys(p), stream, size), index: map[string]int{}}
 	argv := []any{string(place) + "_replayed"}
 	for _, m := range batch {
-		target := s.keys.incoming(p)
+		target := s.keys.Incoming(p)
 		if m.channel != "" {
-			target = s.keys.channel(p, m.channel)
+			target = s.keys.Channel(p, m.channel)
 		}
 		argv = append(argv, m.row.entry, k.place(target), m.own, len(m.leaveOut))
 		argv = append(append(argv, m.leaveOut...), len(m.add))
 		argv = append(argv, m.add...)
 	}
-	res, err := keptReplayScript.Run(ctx, s.client, k.keys, argv...).StringSlice()
+	res, err := keptReplayScript.Run(ctx, s.db.Client, k.keys, argv...).StringSlice()
 	if err == nil && len(res) != len(batch) {
 		err = fmt.Errorf("%d answers for %d messages", len(res), len(batch))
 	}
 	if err != nil {
-		return failed("replay "+string(place), err)
+		return rdb.Failed("replay "+string(place), err)
 	}
 	for i, r := range res {
 		m := &batch[i]
@@ -219,9 +220,9 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 		case "gone":
 			done.Missing++
 		case "wrongtype":
-			done.Refuse(m.row.id(), fmt.Sprintf("%s is not a stream; delete or rename that key, then replay it again", s.keys.channel(p, m.channel)))
+			done.Refuse(m.row.id(), fmt.Sprintf("%s is not a stream; delete or rename that key, then replay it again", s.keys.Channel(p, m.channel)))
 		default:
-			return failed("replay "+string(place), errors.New(strings.TrimPrefix(r, "error ")))
+			return rdb.Failed("replay "+string(place), errors.New(strings.TrimPrefix(r, "error ")))
 		}
 	}
 	return nil

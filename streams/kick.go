@@ -3,39 +3,39 @@ package streams
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Owners lists the consumers of channels of one partition, in the order of subs. A channel that cannot be
 // looked at, because its key is of a wrong type, has an error of its own.
 func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatcher.Owned, error) {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	consumers := make([]*redis.XInfoConsumersCmd, len(subs))
 	for i, sub := range subs {
-		consumers[i] = pipe.XInfoConsumers(ctx, s.keys.channel(p, sub), groupPush)
+		consumers[i] = pipe.XInfoConsumers(ctx, s.keys.Channel(p, sub), rdb.GroupPush)
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	owned, lengths := make([]medispatcher.Owned, len(subs)), make([]*redis.IntCmd, len(subs))
-	pipe = s.client.Pipeline()
+	pipe = s.db.Client.Pipeline()
 	for i, sub := range subs {
 		list, err := consumers[i].Result()
 		switch {
-		case isWrongType(err):
-			owned[i].Err = failed("list the consumers of "+sub, err)
+		case rdb.IsWrongType(err):
+			owned[i].Err = rdb.Failed("list the consumers of "+sub, err)
 			continue
-		case err != nil && !noSuchStream(err):
-			return nil, failed("list the consumers of "+sub, err)
+		case err != nil && !rdb.IsNoStream(err):
+			return nil, rdb.Failed("list the consumers of "+sub, err)
 		case err == nil: // without a group there is nothing behind it
-			lengths[i] = pipe.XLen(ctx, s.keys.channel(p, sub))
+			lengths[i] = pipe.XLen(ctx, s.keys.Channel(p, sub))
 		}
 		owned[i].Pending = consumerMap(list)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-		return nil, failed("count entries", err)
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		return nil, rdb.Failed("count entries", err)
 	}
 	for i, n := range lengths {
 		if n != nil {
@@ -47,9 +47,9 @@ func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatche
 
 // IncomingOwners is Owners of a partition's incoming stream.
 func (s *Store) IncomingOwners(ctx context.Context, p int) (map[string]int64, error) {
-	consumers, err := s.client.XInfoConsumers(ctx, s.keys.incoming(p), groupFanout).Result()
-	if err != nil && !noSuchStream(err) {
-		return nil, failed("list the consumers of incoming", err)
+	consumers, err := s.db.Client.XInfoConsumers(ctx, s.keys.Incoming(p), rdb.GroupFanout).Result()
+	if err != nil && !rdb.IsNoStream(err) {
+		return nil, rdb.Failed("list the consumers of incoming", err)
 	}
 	return consumerMap(consumers), nil
 }
@@ -89,23 +89,23 @@ return {moved, 0, vanished()}
 // Kick gives back up to limit entries of a consumer that is gone. more tells whether
 // it owns others; when it does not, it is removed from the group.
 func (s *Store) Kick(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
-	k := append(s.countKeys(c.Partition), s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription))
-	return s.kick(ctx, kickScript, "kick "+c.Subscription, c.Partition, k, consumer, limit, dueNow)
+	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
+	return s.kick(ctx, kickScript, "kick "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
 }
 
 func (s *Store) kick(ctx context.Context, script *redis.Script, step string, p int, k []string, args ...any) (moved int, more bool, err error) {
-	res, err := script.Run(ctx, s.client, k, args...).Slice()
-	if isNoGroup(err) {
+	res, err := script.Run(ctx, s.db.Client, k, args...).Slice()
+	if rdb.IsNoGroup(err) {
 		return 0, false, nil
 	}
 	if err != nil {
-		return 0, false, failed(step, err)
+		return 0, false, rdb.Failed(step, err)
 	}
 	if len(res) != 3 {
 		return 0, false, fmt.Errorf("redis: %s: unreadable answer %v", step, res)
 	}
 	s.noteVanished(p, res[2])
-	return toInt(res[0]), toInt(res[1]) != 0, nil
+	return rdb.ToInt(res[0]), rdb.ToInt(res[1]) != 0, nil
 }
 
 // kickIncomingScript moves what a fan-out consumer that is gone left behind to
@@ -130,11 +130,11 @@ return {moved, 0, vanished()}
 // KickIncoming moves up to limit entries of a fan-out consumer that is gone to this
 // process, or with adopt unset to a consumer that nobody is, where every dispatcher looks.
 func (s *Store) KickIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error) {
-	to := buriedConsumer
+	to := rdb.Buried
 	if adopt {
 		to = s.cfg.ID
 	}
-	return s.kick(ctx, kickIncomingScript, "kick incoming", p, append(s.countKeys(p), s.keys.incoming(p)), consumer, limit, to)
+	return s.kick(ctx, kickIncomingScript, "kick incoming", p, append(s.countKeys(p), s.keys.Incoming(p)), consumer, limit, to)
 }
 
 // orphanScript finds entries of ~buried that no due time will ever wake.
@@ -162,21 +162,21 @@ return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
 // Orphans makes entries of ~buried that have no due time due now, and with all set
 // every entry that waits. With dryRun it only counts them.
 func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error) {
-	k := []string{s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription)}
-	now, err := s.sharedNow(ctx)
+	k := []string{s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription)}
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return 0, err
 	}
 	made, from := 0, "-"
 	for from != "" {
-		res, err := orphanScript.Run(ctx, s.client, k, from, kickBatch, all, dryRun, now.UnixMilli(), dueNow).Slice()
-		if isNoGroup(err) {
+		res, err := orphanScript.Run(ctx, s.db.Client, k, from, kickBatch, all, dryRun, now.UnixMilli(), rdb.DueNow).Slice()
+		if rdb.IsNoGroup(err) {
 			return made, nil
 		}
 		if err != nil {
-			return made, failed("find entries without a due time", err)
+			return made, rdb.Failed("find entries without a due time", err)
 		}
-		made += toInt(res[0])
+		made += rdb.ToInt(res[0])
 		from, _ = res[1].(string)
 	}
 	return made, nil
@@ -184,7 +184,3 @@ func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun
 
 // kickBatch is the most entries a script looks at, so that it holds Redis for milliseconds.
 const kickBatch = 200
-
-func noSuchStream(err error) bool {
-	return isNoGroup(err) || err != nil && strings.Contains(err.Error(), "no such key")
-}

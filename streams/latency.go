@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Histograms of times lie in a hash for each minute, "<kind>:<bucket>:<subscription>" → n.
@@ -36,11 +37,11 @@ func timeField(kind string, bucket int, sub string) string {
 // AddTimes adds to the histograms of this minute, while they have room. What a lost reply hides may be added
 // twice by a repetition, so it is not to be repeated: these are figures to look at.
 func (s *Store) AddTimes(ctx context.Context, times map[string]*Times) error {
-	key := s.keys.latency(s.now().Unix() / 60)
-	if n, err := s.client.HLen(ctx, key).Result(); err != nil || n > timesRoom {
-		return failed("add times", err)
+	key := s.keys.Latency(s.db.Now().Unix() / 60)
+	if n, err := s.db.Client.HLen(ctx, key).Result(); err != nil || n > timesRoom {
+		return rdb.Failed("add times", err)
 	}
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	for sub, t := range times {
 		for kind, counts := range t.kinds() {
 			for b, n := range counts {
@@ -52,18 +53,18 @@ func (s *Store) AddTimes(ctx context.Context, times map[string]*Times) error {
 	}
 	pipe.Expire(ctx, key, latencyKept)
 	_, err := pipe.Exec(ctx)
-	return failed("add times", err)
+	return rdb.Failed("add times", err)
 }
 
 // readTimes puts the quantiles of the last minutes into stats.
 func (s *Store) readTimes(ctx context.Context, now int64, stats []medispatcher.SubscriptionStats) error {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	exist := make([]*redis.IntCmd, latencyMinutes)
 	for age := range exist {
-		exist[age] = pipe.Exists(ctx, s.keys.latency(now/60-int64(age)))
+		exist[age] = pipe.Exists(ctx, s.keys.Latency(now/60-int64(age)))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return failed("read times", err)
+		return rdb.Failed("read times", err)
 	}
 	const kinds = 2
 	const subsAtOnce = statsChunk / medispatcher.TimeBuckets / kinds
@@ -79,15 +80,15 @@ func (s *Store) readTimes(ctx context.Context, now int64, stats []medispatcher.S
 			}
 		}
 		sums := make([]int64, len(fields))
-		pipe := s.client.Pipeline()
+		pipe := s.db.Client.Pipeline()
 		var cmds []*redis.SliceCmd
 		for age := range exist {
 			if exist[age].Val() > 0 {
-				cmds = append(cmds, pipe.HMGet(ctx, s.keys.latency(now/60-int64(age)), fields...))
+				cmds = append(cmds, pipe.HMGet(ctx, s.keys.Latency(now/60-int64(age)), fields...))
 			}
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return failed("read times", err)
+			return rdb.Failed("read times", err)
 		}
 		for _, cmd := range cmds {
 			for f, v := range cmd.Val() {

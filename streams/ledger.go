@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // ledgerScript finds out whether more left a stream than our steps took. Unread entries that somebody trimmed or
@@ -73,7 +75,7 @@ const ledgerSize = 64 << 10
 func (s *Store) Ledger(ctx context.Context, p int, subs []string) error {
 	var errs []error
 	for chunk := range slices.Chunk(subs, ledgerChunk) {
-		pipe := s.client.Pipeline()
+		pipe := s.db.Client.Pipeline()
 		cmds := make([]*redis.Cmd, len(chunk))
 		for i, sub := range chunk {
 			k, argv := s.channelLedger(p, sub)
@@ -84,11 +86,11 @@ func (s *Store) Ledger(ctx context.Context, p int, subs []string) error {
 			vanished, err := cmd.Result()
 			if redis.HasErrorPrefix(err, "NOSCRIPT") {
 				k, argv := s.channelLedger(p, chunk[i])
-				vanished, err = ledgerScript.Run(ctx, s.client, k, argv...).Result()
+				vanished, err = ledgerScript.Run(ctx, s.db.Client, k, argv...).Result()
 			}
 			s.noteVanished(p, vanished)
-			if err != nil && !isWrongType(err) { // healing tells of those
-				errs = append(errs, failed("look for what was taken out of "+chunk[i], err))
+			if err != nil && !rdb.IsWrongType(err) { // healing tells of those
+				errs = append(errs, rdb.Failed("look for what was taken out of "+chunk[i], err))
 			}
 		}
 	}
@@ -99,7 +101,7 @@ func (s *Store) Ledger(ctx context.Context, p int, subs []string) error {
 const ledgerChunk = 100
 
 func (s *Store) channelLedger(p int, sub string) (k []string, argv []any) {
-	return append(s.countKeys(p), s.keys.channel(p, sub)), []any{sub, ledgerSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
+	return append(s.countKeys(p), s.keys.Channel(p, sub)), []any{sub, ledgerSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
 }
 
 // countMoved is the field of the totals that counts what left incoming by a step of ours.
@@ -109,9 +111,9 @@ const countMoved = "~moved"
 // move they may not count, so it is explained.
 func (s *Store) LedgerIncoming(ctx context.Context, p int, mixed bool) error {
 	if mixed {
-		return failed("reset the ledger", s.client.HSet(ctx, s.keys.statsTotal(p), "~ledger:"+fromIncoming, "reset").Err())
+		return rdb.Failed("reset the ledger", s.db.Client.HSet(ctx, s.keys.StatsTotal(p), "~ledger:"+fromIncoming, "reset").Err())
 	}
-	vanished, err := ledgerScript.Run(ctx, s.client, append(s.countKeys(p), s.keys.incoming(p)), fromIncoming, ledgerSize, countMoved).Result()
+	vanished, err := ledgerScript.Run(ctx, s.db.Client, append(s.countKeys(p), s.keys.Incoming(p)), fromIncoming, ledgerSize, countMoved).Result()
 	s.noteVanished(p, vanished)
-	return failed("look for what was taken out of incoming", err)
+	return rdb.Failed("look for what was taken out of incoming", err)
 }

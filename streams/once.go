@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // onceScript writes to streams of a partition what was not written before.
@@ -64,7 +65,7 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 	if len(list) == 0 {
 		return nil, nil
 	}
-	k := keyList{keys: append(s.countKeys(p), s.keys.quarantine(p), s.keys.quarantineSize(p)), index: map[string]int{s.keys.quarantine(p): 5}}
+	k := keyList{keys: append(s.countKeys(p), s.keys.Quarantine(p), s.keys.QuarantineSize(p)), index: map[string]int{s.keys.Quarantine(p): 5}}
 	argv := []any{keep.Milliseconds(), dryRun, s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes}
 	for _, o := range list {
 		name, member, ok := strings.Cut(o.Token, ".")
@@ -72,12 +73,12 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 			member = "0"
 		}
 		stream, what, fields := s.onceFields(p, o)
-		argv = append(argv, k.place(s.keys.recovered(p, name)), member, k.place(stream), o.Unless, what, len(fields))
+		argv = append(argv, k.place(s.keys.Recovered(p, name)), member, k.place(stream), o.Unless, what, len(fields))
 		argv = append(argv, fields...)
 	}
-	res, err := onceScript.Run(ctx, s.client, k.keys, argv...).StringSlice()
+	res, err := onceScript.Run(ctx, s.db.Client, k.keys, argv...).StringSlice()
 	if err != nil {
-		return nil, failed("recover", err)
+		return nil, rdb.Failed("recover", err)
 	}
 	if len(res) != len(list) {
 		return nil, fmt.Errorf("redis: recover: %d answers for %d messages", len(res), len(list))
@@ -85,7 +86,7 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 	done := make([]medispatcher.OnceDone, len(list))
 	for i, r := range res {
 		if text, bad := strings.CutPrefix(r, "error "); bad {
-			done[i].Err = failed("recover", errors.New(text))
+			done[i].Err = rdb.Failed("recover", errors.New(text))
 			continue
 		}
 		done[i].Result = medispatcher.OnceResult(r)
@@ -97,18 +98,18 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fields []any) {
 	switch {
 	case o.Reason != "" && o.Subscription != "": // as fanout.lua writes it, so that replaying finds the channel
-		reason := "REDISTFAIL " + s.keys.channel(p, o.Subscription) + " " + o.Reason
-		return s.keys.quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, channelValues(p, o.Message)...)
+		reason := "REDISTFAIL " + s.keys.Channel(p, o.Subscription) + " " + o.Reason
+		return s.keys.Quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, channelValues(p, o.Message)...)
 	case o.Reason != "":
-		return s.keys.quarantine(p), "quarantined", []any{"reason", o.Reason, "source", o.Source, "raw", o.Raw}
+		return s.keys.Quarantine(p), "quarantined", []any{"reason", o.Reason, "source", o.Source, "raw", o.Raw}
 	case o.Subscription != "":
-		return s.keys.channel(p, o.Subscription), "recovered:" + o.Subscription, channelValues(p, o.Message)
+		return s.keys.Channel(p, o.Subscription), "recovered:" + o.Subscription, channelValues(p, o.Message)
 	}
 	fields = entryValues(o.Message)
 	if o.Again {
 		fields = append(fields, released, "1")
 	}
-	return s.keys.incoming(p), "recovered", fields
+	return s.keys.Incoming(p), "recovered", fields
 }
 
 // channelValues are the fields of a channel's entry, as fanout.lua writes them.
@@ -116,7 +117,7 @@ func channelValues(p int, m medispatcher.Message) []any {
 	if !m.Generated {
 		return entryValues(m)
 	}
-	src := strings.TrimPrefix(m.ID, generatedID(p, ""))
+	src := strings.TrimPrefix(m.ID, rdb.GeneratedID(p, ""))
 	m.ID = ""
 	return append(entryValues(m), "~src", src)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const (
@@ -21,16 +22,16 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 	wanted func(entryID string) bool, do func(medispatcher.Delivery) (more bool),
 ) error {
 	for from := "-"; from != ""; {
-		page, err := s.client.XPendingExt(ctx, &redis.XPendingExtArgs{
-			Stream: s.keys.channel(c.Partition, c.Subscription), Group: groupPush,
+		page, err := s.db.Client.XPendingExt(ctx, &redis.XPendingExtArgs{
+			Stream: s.keys.Channel(c.Partition, c.Subscription), Group: rdb.GroupPush,
 			Start: from, End: "+", Count: pendingPage, Consumer: consumer,
 		}).Result()
 		if err != nil {
-			return failed("list the entries of "+consumer, err)
+			return rdb.Failed("list the entries of "+consumer, err)
 		}
 		from = ""
 		if len(page) == pendingPage {
-			from = nextID(page[len(page)-1].ID)
+			from = rdb.NextID(page[len(page)-1].ID)
 		}
 		page = slices.DeleteFunc(page, func(e redis.XPendingExt) bool { return !wanted(e.ID) })
 		for chunk := range slices.Chunk(page, pendingBodies) {
@@ -50,13 +51,13 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 
 // pendingMessages reads entries. One that was deleted meanwhile is left out.
 func (s *Store) pendingMessages(ctx context.Context, c medispatcher.Channel, list []redis.XPendingExt) ([]medispatcher.Delivery, error) {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	cmds := make([]*redis.XMessageSliceCmd, len(list))
 	for i, e := range list {
-		cmds[i] = pipe.XRangeN(ctx, s.keys.channel(c.Partition, c.Subscription), e.ID, e.ID, 1)
+		cmds[i] = pipe.XRangeN(ctx, s.keys.Channel(c.Partition, c.Subscription), e.ID, e.ID, 1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, failed("read entries of "+c.Subscription, err)
+		return nil, rdb.Failed("read entries of "+c.Subscription, err)
 	}
 	var deliveries []medispatcher.Delivery
 	for i, e := range list {

@@ -9,11 +9,13 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Ping asks Redis for a sign of life.
 func (s *Store) Ping(ctx context.Context) error {
-	return failed("ping", s.client.Ping(ctx).Err())
+	return rdb.Failed("ping", s.db.Client.Ping(ctx).Err())
 }
 
 // Probe asks Redis whether it takes writes: a replica, a full Redis and one that cannot
@@ -21,15 +23,15 @@ func (s *Store) Ping(ctx context.Context) error {
 // the master of each partition and those of the subscriptions are asked, and the error
 // says which do not take any.
 func (s *Store) Probe(ctx context.Context) error {
-	cluster, ok := s.client.(*redis.ClusterClient)
+	cluster, ok := s.db.Client.(*redis.ClusterClient)
 	if !ok {
-		return failed("probe", s.client.LPushX(ctx, s.keys.probe(0), "").Err()) // refused like any write; the key is never there
+		return rdb.Failed("probe", s.db.Client.LPushX(ctx, s.keys.Probe(0), "").Err()) // refused like any write; the key is never there
 	}
 	asked, err := s.probes(ctx, cluster)
 	if err != nil {
-		return failed("probe", err)
+		return rdb.Failed("probe", err)
 	}
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	answers := make([]*redis.IntCmd, len(asked))
 	for i, a := range asked {
 		answers[i] = pipe.LPushX(ctx, a.key, "")
@@ -41,7 +43,7 @@ func (s *Store) Probe(ctx context.Context) error {
 			refusals = note(refusals, a, err)
 		}
 	}
-	return failed("probe", joinRefusals(refusals))
+	return rdb.Failed("probe", joinRefusals(refusals))
 }
 
 // probed is a key of the slot that is asked for, and whose it is.
@@ -51,12 +53,12 @@ type probed struct {
 
 func (s *Store) probes(ctx context.Context, cluster *redis.ClusterClient) ([]probed, error) {
 	asked := []probed{
-		{key: s.keys.probeOf(s.keys.subscriptions()), what: "the subscriptions"},
-		{key: s.keys.probeOf(s.keys.revision()), what: "the subscriptions' revision"},
-		{key: s.keys.probeOf(s.keys.dispatchers()), what: "the heartbeats"},
+		{key: s.keys.ProbeOf(s.keys.Subscriptions()), what: "the subscriptions"},
+		{key: s.keys.ProbeOf(s.keys.Revision()), what: "the subscriptions' revision"},
+		{key: s.keys.ProbeOf(s.keys.Dispatchers()), what: "the heartbeats"},
 	}
 	for p := range s.cfg.Partitions {
-		asked = append(asked, probed{key: s.keys.probe(p), what: strconv.Itoa(p)})
+		asked = append(asked, probed{key: s.keys.Probe(p), what: strconv.Itoa(p)})
 	}
 	for i := range asked {
 		master, err := cluster.MasterForKey(ctx, asked[i].key)
@@ -101,7 +103,7 @@ func joinRefusals(list []refusal) error {
 			if n > 1 {
 				name = "partitions "
 			}
-			what = append([]string{name + some(r.partitions)}, what...)
+			what = append([]string{name + rdb.Some(r.partitions)}, what...)
 		}
 		err := fmt.Errorf("%s on %s: %w", strings.Join(what, ", "), r.master, r.err)
 		if all != nil {

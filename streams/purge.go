@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // purgeScript empties a channel. READY and BURIED → purged.
@@ -48,13 +49,13 @@ return {ready, buried}
 // as it may; nothing of it is left. After an error the numbers are of what is purged already.
 func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err error) {
 	for p := range s.cfg.Partitions {
-		k := append(s.countKeys(p), s.keys.channels(p, []string{sub})...)
-		res, err := purgeScript.Run(ctx, s.client, k, purgedCount(sub)).Int64Slice()
+		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
+		res, err := purgeScript.Run(ctx, s.db.Client, k, purgedCount(sub)).Int64Slice()
 		if err == nil && len(res) != 2 {
 			err = fmt.Errorf("unreadable answer %v", res)
 		}
 		if err != nil {
-			return ready, buried, failed("purge "+sub, err)
+			return ready, buried, rdb.Failed("purge "+sub, err)
 		}
 		ready, buried = ready+res[0], buried+res[1]
 	}
@@ -99,14 +100,14 @@ func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispa
 		argv = append(argv, what+":"+sub)
 	}
 	for p := range s.cfg.Partitions {
-		k := append(s.countKeys(p), s.keys.channels(p, []string{sub})...)
-		k = append(k, s.keys.dead(p, sub))
-		res, err := discardScript.Run(ctx, s.client, k, argv...).Int64Slice()
+		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
+		k = append(k, s.keys.Dead(p, sub))
+		res, err := discardScript.Run(ctx, s.db.Client, k, argv...).Int64Slice()
 		if err == nil && len(res) != 3 {
 			err = fmt.Errorf("unreadable answer %v", res)
 		}
 		if err != nil {
-			return held, failed("discard "+sub, err)
+			return held, rdb.Failed("discard "+sub, err)
 		}
 		held.Ready, held.Buried, held.Dead = held.Ready+res[0], held.Buried+res[1], held.Dead+res[2]
 	}

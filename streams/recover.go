@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const (
@@ -45,14 +46,14 @@ func NewRecoverLists(s *Store) *RecoverLists {
 // Find names the lists that hold items, or from which items are in hand, sorted.
 func (r *RecoverLists) Find(ctx context.Context) ([]medispatcher.RecoverList, error) {
 	if err := r.scan(ctx); err != nil {
-		return nil, failed("find recover lists", err)
+		return nil, rdb.Failed("find recover lists", err)
 	}
 	names := slices.Sorted(maps.Keys(r.known))
 	var found []medispatcher.RecoverList
-	for chunk := range slices.Chunk(names, sweepChunk) {
+	for chunk := range slices.Chunk(names, rdb.SweepChunk) {
 		lists, err := r.look(ctx, chunk)
 		if err != nil {
-			return nil, failed("look at recover lists", err)
+			return nil, rdb.Failed("look at recover lists", err)
 		}
 		found = append(found, lists...)
 	}
@@ -61,12 +62,12 @@ func (r *RecoverLists) Find(ctx context.Context) ([]medispatcher.RecoverList, er
 
 // look leaves out the lists that hold nothing, and forgets those that did not for long.
 func (r *RecoverLists) look(ctx context.Context, names []string) ([]medispatcher.RecoverList, error) {
-	pipe := r.store.client.Pipeline()
+	pipe := r.store.db.Client.Pipeline()
 	types := make([]*redis.StatusCmd, len(names))
 	hands := make([]*redis.IntCmd, len(names))
 	for i, name := range names {
 		types[i] = pipe.Type(ctx, name)
-		hands[i] = pipe.Exists(ctx, r.store.keys.hand(name))
+		hands[i] = pipe.Exists(ctx, r.store.keys.Hand(name))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
@@ -88,12 +89,12 @@ func (r *RecoverLists) look(ctx context.Context, names []string) ([]medispatcher
 
 // scan looks at some more keys, on every master of a cluster.
 func (r *RecoverLists) scan(ctx context.Context) error {
-	if cluster, ok := r.store.client.(*redis.ClusterClient); ok {
+	if cluster, ok := r.store.db.Client.(*redis.ClusterClient); ok {
 		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
 			return r.scanOne(ctx, master, master.Options().Addr)
 		})
 	}
-	return r.scanOne(ctx, r.store.client, "")
+	return r.scanOne(ctx, r.store.db.Client, "")
 }
 
 func (r *RecoverLists) scanOne(ctx context.Context, client redis.Cmdable, addr string) error {
@@ -104,7 +105,7 @@ func (r *RecoverLists) scanOne(ctx context.Context, client redis.Cmdable, addr s
 	var err error
 	for range scanCalls {
 		var keys []string
-		if keys, cursor, err = client.Scan(ctx, cursor, r.store.keys.recoverPattern(), scanCount).Result(); err != nil {
+		if keys, cursor, err = client.Scan(ctx, cursor, r.store.keys.RecoverPattern(), scanCount).Result(); err != nil {
 			cursor = 0 // it may be another server's by now
 			break
 		}
@@ -124,9 +125,9 @@ func (r *RecoverLists) scanOne(ctx context.Context, client redis.Cmdable, addr s
 // note remembers a key that the scan found, if it is one of ours.
 func (r *RecoverLists) note(key string) {
 	switch k := r.store.keys; {
-	case strings.HasPrefix(key, k.recoverList()):
-	case strings.HasPrefix(key, k.inHand()):
-		if key = k.listOf(key); !strings.HasPrefix(key, k.recoverList()) {
+	case strings.HasPrefix(key, k.RecoverList()):
+	case strings.HasPrefix(key, k.InHand()):
+		if key = k.ListOf(key); !strings.HasPrefix(key, k.RecoverList()) {
 			return
 		}
 	default:
@@ -169,10 +170,10 @@ return held
 // count, and no more bytes than that unless the first alone has more. They are in the order
 // of the list, read from its left.
 func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes int64) ([]medispatcher.RecoverItem, error) {
-	k := []string{list, r.store.keys.hand(list)}
-	res, err := takeScript.Run(ctx, r.store.client, k, rand.Text(), count, bytes).StringSlice()
+	k := []string{list, r.store.keys.Hand(list)}
+	res, err := takeScript.Run(ctx, r.store.db.Client, k, rand.Text(), count, bytes).StringSlice()
 	if err != nil {
-		return nil, failed("take from "+list, err)
+		return nil, rdb.Failed("take from "+list, err)
 	}
 	items := make([]medispatcher.RecoverItem, 0, len(res)/2)
 	for i := 0; i+1 < len(res); i += 2 {
@@ -186,11 +187,11 @@ func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes i
 
 // Drop forgets items in hand that are safe elsewhere. Safe to repeat.
 func (r *RecoverLists) Drop(ctx context.Context, list string, tokens []string) error {
-	return failed("drop from "+list, r.store.client.HDel(ctx, r.store.keys.hand(list), tokens...).Err())
+	return rdb.Failed("drop from "+list, r.store.db.Client.HDel(ctx, r.store.keys.Hand(list), tokens...).Err())
 }
 
 // tokenNumber is the place of an item in its batch.
 func tokenNumber(token string) int {
 	_, n, _ := strings.Cut(token, ".")
-	return toInt(n)
+	return rdb.ToInt(n)
 }

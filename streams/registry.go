@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const (
@@ -170,9 +171,9 @@ func (r *Registry) loadLocked(ctx context.Context, wrong *warnings) (*Snapshot, 
 	if err != nil {
 		return nil, err
 	}
-	stored, err := r.store.client.HGetAll(ctx, r.store.keys.subscriptions()).Result()
+	stored, err := r.store.db.Client.HGetAll(ctx, r.store.keys.Subscriptions()).Result()
 	if err != nil {
-		return nil, failed("read subscriptions", err)
+		return nil, rdb.Failed("read subscriptions", err)
 	}
 	next := &Snapshot{Revision: v.number(), version: v, Subs: make(map[string]medispatcher.Subscription, len(stored)), Stored: stored}
 	same := len(stored) == len(old.Stored)
@@ -306,10 +307,10 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old
 		if err != nil {
 			return err
 		}
-		k := []string{r.store.keys.subscriptions(), r.store.keys.changes(), r.store.keys.written()}
-		done, err := changeScript.Run(ctx, r.store.client, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept, spread()).Bool()
+		k := []string{r.store.keys.Subscriptions(), r.store.keys.Changes(), r.store.keys.Written()}
+		done, err := changeScript.Run(ctx, r.store.db.Client, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept, spread()).Bool()
 		if err != nil {
-			return failed("write subscription", err)
+			return rdb.Failed("write subscription", err)
 		}
 		if done {
 			return r.store.announce(ctx)
@@ -319,13 +320,13 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old
 }
 
 func (s *Store) stored(ctx context.Context, id string) (string, error) {
-	doc, err := s.client.HGet(ctx, s.keys.subscriptions(), id).Result()
-	return doc, failed("read subscription", err)
+	doc, err := s.db.Client.HGet(ctx, s.keys.Subscriptions(), id).Result()
+	return doc, rdb.Failed("read subscription", err)
 }
 
 // SubscriptionIDs lists the ids of all subscriptions, sorted.
 func (s *Store) SubscriptionIDs(ctx context.Context) ([]string, error) {
-	ids, err := s.client.HKeys(ctx, s.keys.subscriptions()).Result()
+	ids, err := s.db.Client.HKeys(ctx, s.keys.Subscriptions()).Result()
 	slices.Sort(ids)
-	return ids, failed("list subscriptions", err)
+	return ids, rdb.Failed("list subscriptions", err)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // releaseScript gives entries of a consumer back, due now, their attempt not counted.
@@ -39,42 +40,42 @@ return vanished()
 // attempt not counted. With leave set the process leaves the channel, if
 // it owns nothing more there.
 func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error {
-	argv := []any{s.cfg.ID, leave, dueNow}
+	argv := []any{s.cfg.ID, leave, rdb.DueNow}
 	for _, id := range entryIDs {
 		argv = append(argv, id)
 	}
-	k := append(s.countKeys(c.Partition), s.keys.channel(c.Partition, c.Subscription), s.keys.retry(c.Partition, c.Subscription))
-	vanished, err := releaseScript.Run(ctx, s.client, k, argv...).Result()
+	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
+	vanished, err := releaseScript.Run(ctx, s.db.Client, k, argv...).Result()
 	s.noteVanished(c.Partition, vanished)
-	if isNoGroup(err) {
+	if rdb.IsNoGroup(err) {
 		return nil // the channel was purged: nothing is owned
 	}
-	return failed("release", err)
+	return rdb.Failed("release", err)
 }
 
 // Mine lists up to limit entries of a channel that this process owns, by id.
 // Those it does not know of were taken by a read whose reply was lost.
 func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
-	pending, err := s.client.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: s.keys.channel(c.Partition, c.Subscription), Group: groupPush,
+	pending, err := s.db.Client.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: s.keys.Channel(c.Partition, c.Subscription), Group: rdb.GroupPush,
 		Start: "-", End: "+", Count: int64(limit), Consumer: s.cfg.ID,
 	}).Result()
-	if isNoGroup(err) {
+	if rdb.IsNoGroup(err) {
 		return nil, nil
 	}
 	ids := make([]string, len(pending))
 	for i, p := range pending {
 		ids[i] = p.ID
 	}
-	return ids, failed("list own entries", err)
+	return ids, rdb.Failed("list own entries", err)
 }
 
 // LeaveIncoming removes this process from the incoming groups where it owns nothing.
 func (s *Store) LeaveIncoming(ctx context.Context) error {
 	for p := range s.cfg.Partitions {
-		err := leaveScript.Run(ctx, s.client, []string{s.keys.incoming(p)}, s.cfg.ID).Err()
-		if err != nil && !isNoGroup(err) {
-			return failed("leave incoming", err)
+		err := leaveScript.Run(ctx, s.db.Client, []string{s.keys.Incoming(p)}, s.cfg.ID).Err()
+		if err != nil && !rdb.IsNoGroup(err) {
+			return rdb.Failed("leave incoming", err)
 		}
 	}
 	return nil

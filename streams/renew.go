@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // renewLua makes a stream anew whose ids are used up: somebody wrote an entry with an id that no clock comes
@@ -46,8 +48,8 @@ return 0
 `)
 
 func (s *Store) renewIncoming(ctx context.Context, p int) (int, error) {
-	state, err := renewScript.Run(ctx, s.client, []string{s.keys.incoming(p)}).Int()
-	return state, failed("look at the ids of incoming", err)
+	state, err := renewScript.Run(ctx, s.db.Client, []string{s.keys.Incoming(p)}).Int()
+	return state, rdb.Failed("look at the ids of incoming", err)
 }
 
 const (
@@ -57,7 +59,7 @@ const (
 
 // look notes an entry whose id no clock comes to.
 func (w *FanoutWorker) look(e Entry) {
-	if e.Time().Sub(w.Store.now()) > 365*24*time.Hour {
+	if e.Time().Sub(w.Store.db.Now()) > 365*24*time.Hour {
 		w.renewAt = time.Time{}
 	}
 }

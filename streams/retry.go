@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // retryScript leaves failed entries with ~buried until their next attempt is due.
@@ -51,7 +51,7 @@ return vanished()
 // due after their delay. BURIED → BURIED, retrying. All of them are of partition p.
 func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error {
 	k, place := s.settleKeys(p, failures)
-	argv := []any{s.cfg.ID, s.now().UnixMilli()}
+	argv := []any{s.cfg.ID, s.db.Now().UnixMilli()}
 	for i := range failures {
 		f := &failures[i]
 		record, err := encodeFailure(f.Failure)
@@ -61,9 +61,9 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 		argv = append(argv, place[f.Subscription], f.EntryID, f.Attempt, max(0, f.Delay.Milliseconds()), record)
 		argv = appendCounts(argv, f)
 	}
-	vanished, err := retryScript.Run(ctx, s.client, k, argv...).Result()
+	vanished, err := retryScript.Run(ctx, s.db.Client, k, argv...).Result()
 	s.noteVanished(p, vanished)
-	return failed("bury", err)
+	return rdb.Failed("bury", err)
 }
 
 func encodeFailure(f *medispatcher.Failure) (string, error) {
@@ -81,7 +81,7 @@ func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, p
 	for _, d := range done {
 		if place[d.Subscription] == 0 {
 			place[d.Subscription] = len(k) + 1
-			k = append(k, s.keys.channels(p, []string{d.Subscription})...)
+			k = append(k, s.keys.Channels(p, []string{d.Subscription})...)
 		}
 	}
 	return k, place
@@ -138,14 +138,14 @@ return out
 // by this process. All wants are of partition p. next tells for each want how long it
 // is until there is more, negative for nothing more.
 func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
-	k, argv := s.countKeys(p), []any{s.cfg.ID, s.now().UnixMilli(), stepBytes}
+	k, argv := s.countKeys(p), []any{s.cfg.ID, s.db.Now().UnixMilli(), stepBytes}
 	for _, w := range wants {
-		k = append(k, s.keys.channels(p, []string{w.Subscription})...)
+		k = append(k, s.keys.Channels(p, []string{w.Subscription})...)
 		argv = append(argv, w.Max)
 	}
-	res, err := dueScript.Run(ctx, s.client, k, argv...).Slice()
+	res, err := dueScript.Run(ctx, s.db.Client, k, argv...).Slice()
 	if err != nil {
-		return nil, nil, failed("take due messages", err)
+		return nil, nil, rdb.Failed("take due messages", err)
 	}
 	if len(res) != len(wants)+1 {
 		return nil, nil, fmt.Errorf("redis: take due messages: %d answers for %d channels", len(res), len(wants))
@@ -169,7 +169,7 @@ func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due 
 func dueDelivery(c medispatcher.Channel, raw any) medispatcher.Delivery {
 	parts, _ := raw.([]any)
 	id, _ := parts[0].(string)
-	attempt := toInt(parts[1])
+	attempt := rdb.ToInt(parts[1])
 	fields, _ := parts[3].([]any)
 	values := make(map[string]any, len(fields)/2)
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -195,16 +195,4 @@ func decodeHeaders(s string) map[string]string {
 	var h map[string]string
 	_ = json.Unmarshal([]byte(s), &h) // Fanout let only good ones pass
 	return h
-}
-
-// toInt reads a number of a script's answer; miniredis gives strings at times.
-func toInt(v any) int {
-	switch v := v.(type) {
-	case int64:
-		return int(v)
-	case string:
-		n, _ := strconv.Atoi(v)
-		return n
-	}
-	return 0
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // maxRevision is the largest that a JSON number holds exactly.
@@ -39,16 +41,16 @@ func (v version) number() int64 {
 
 // version asks for the version of the list in one round trip.
 func (s *Store) version(ctx context.Context) (version, error) {
-	pipe := s.client.Pipeline()
-	revision := pipe.Get(ctx, s.keys.revision())
-	documents := pipe.Get(ctx, s.keys.written())
-	count := pipe.HLen(ctx, s.keys.subscriptions())
+	pipe := s.db.Client.Pipeline()
+	revision := pipe.Get(ctx, s.keys.Revision())
+	documents := pipe.Get(ctx, s.keys.Written())
+	count := pipe.HLen(ctx, s.keys.Subscriptions())
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	v := version{read: true, revision: opaque(revision), documents: opaque(documents), count: count.Val()}
-	if isWrongType(count.Err()) {
-		return v, fmt.Errorf("redis: the key %s is of a wrong type: %w", s.keys.subscriptions(), count.Err())
+	if rdb.IsWrongType(count.Err()) {
+		return v, fmt.Errorf("redis: the key %s is of a wrong type: %w", s.keys.Subscriptions(), count.Err())
 	}
-	return v, failed("read the revision", errors.Join(unlessWrongType(revision.Err()), unlessWrongType(documents.Err()), count.Err()))
+	return v, rdb.Failed("read the revision", errors.Join(unlessWrongType(revision.Err()), unlessWrongType(documents.Err()), count.Err()))
 }
 
 // wrongType stands for every value of a key that is no string. The next change of a
@@ -57,14 +59,14 @@ const wrongType = "(a key of a wrong type)"
 
 // opaque is a value that is only compared.
 func opaque(cmd *redis.StringCmd) string {
-	if isWrongType(cmd.Err()) {
+	if rdb.IsWrongType(cmd.Err()) {
 		return wrongType
 	}
 	return cmd.Val()
 }
 
 func unlessWrongType(err error) error {
-	if isWrongType(err) || errors.Is(err, redis.Nil) {
+	if rdb.IsWrongType(err) || errors.Is(err, redis.Nil) {
 		return nil
 	}
 	return err
@@ -101,9 +103,9 @@ func spread() int64 { return 1 + rand.Int64N(revisionSpread) }
 // announce counts a change and tells the dispatchers. The documents, the revision and the
 // pub/sub channel lie in different slots of a cluster, so this cannot be one step.
 func (s *Store) announce(ctx context.Context) error {
-	if err := announceScript.Run(ctx, s.client, []string{s.keys.revision()}, spread()).Err(); err != nil {
-		return failed("count the change", err)
+	if err := announceScript.Run(ctx, s.db.Client, []string{s.keys.Revision()}, spread()).Err(); err != nil {
+		return rdb.Failed("count the change", err)
 	}
-	_ = s.client.Publish(ctx, s.keys.control(), changed).Err() // a hint
+	_ = s.db.Client.Publish(ctx, s.keys.Control(), changed).Err() // a hint
 	return nil
 }

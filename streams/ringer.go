@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Ringer tells the other dispatchers which channels have new messages, in as few
@@ -63,7 +65,7 @@ func (r *Ringer) Run(ctx context.Context) error {
 			for sub := range set {
 				subs = append(subs, sub)
 			}
-			for chunk := range slices.Chunk(subs, sweepChunk) {
+			for chunk := range slices.Chunk(subs, rdb.SweepChunk) {
 				_ = r.Store.Ring(ctx, p, chunk) // a hint
 			}
 		}

@@ -8,13 +8,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // A search reads entries with XRANGE and compares them here: a body that passes through Lua
 // costs Redis some twenty times as much. What a round trip asks for is bounded, because
 // Redis serves all of it in one go.
 const (
-	searchRound      = 64      // entries of a round trip, whatever their size
 	searchRoundBytes = 4 << 20 // of a round trip, judging by the entries before
 	searchEntries    = 2000    // of one stream, from where the message should be
 	searchBytes      = 1 << 30 // of one search
@@ -47,7 +47,7 @@ func (s *Store) findCopies(ctx context.Context, t trail, subs []string, story *m
 			queue, err = x.round(ctx, queue)
 		}
 		if err != nil {
-			return failed("look for a message", err)
+			return rdb.Failed("look for a message", err)
 		}
 	}
 	return nil
@@ -59,16 +59,16 @@ func (x *searcher) filled(ctx context.Context, subs []string) ([]*search, error)
 	var all []*search
 	for _, sub := range subs {
 		place := medispatcher.Place{State: medispatcher.Ready, Subscription: sub, Partition: p}
-		all = append(all, &search{place: place, stream: k.channel(p, sub), from: x.trail.from()})
+		all = append(all, &search{place: place, stream: k.Channel(p, sub), from: x.trail.from()})
 		place.State = medispatcher.Dead
-		all = append(all, &search{place: place, stream: k.dead(p, sub), from: x.trail.from()})
+		all = append(all, &search{place: place, stream: k.Dead(p, sub), from: x.trail.from()})
 	}
-	pipe := x.store.client.Pipeline()
+	pipe := x.store.db.Client.Pipeline()
 	lengths := make([]*redis.IntCmd, len(all))
 	for i, f := range all {
 		lengths[i] = pipe.XLen(ctx, f.stream)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
 		return nil, err
 	}
 	var filled []*search
@@ -86,10 +86,10 @@ func (x *searcher) round(ctx context.Context, queue []*search) ([]*search, error
 		x.story.Searched = false
 		return nil, nil
 	}
-	pipe := x.store.client.Pipeline()
+	pipe := x.store.db.Client.Pipeline()
 	var counts []int
 	var cmds []*redis.XMessageSliceCmd
-	entries, bytes := searchRound, searchRoundBytes
+	entries, bytes := rdb.BodiesChunk, searchRoundBytes
 	for _, f := range queue {
 		n := min(f.count(bytes), entries)
 		if n == 0 {
@@ -142,7 +142,7 @@ func (x *searcher) compare(ctx context.Context, f *search, entries []redis.XMess
 	if len(entries) < asked {
 		return false, nil
 	}
-	f.from = nextID(entries[len(entries)-1].ID)
+	f.from = rdb.NextID(entries[len(entries)-1].ID)
 	f.looked += len(entries)
 	f.size = max(1, read/len(entries))
 	if f.looked >= searchEntries {
@@ -160,12 +160,12 @@ func (t trail) isCopy(e redis.XMessage) bool {
 // found notes the place of a copy, unless it went on meanwhile.
 func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 	k, p := x.store.keys, f.place
-	pipe := x.store.client.TxPipeline()
+	pipe := x.store.db.Client.TxPipeline()
 	entry := pipe.XRangeN(ctx, f.stream, entryID, entryID, 1)
-	pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: f.stream, Group: groupPush, Start: entryID, End: entryID, Count: 1})
-	due := pipe.ZScore(ctx, k.retry(p.Partition, p.Subscription), entryID)
-	record := pipe.HGet(ctx, k.failures(p.Partition, p.Subscription), entryID)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !isNoGroup(err) {
+	pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: f.stream, Group: rdb.GroupPush, Start: entryID, End: entryID, Count: 1})
+	due := pipe.ZScore(ctx, k.Retry(p.Partition, p.Subscription), entryID)
+	record := pipe.HGet(ctx, k.Failures(p.Partition, p.Subscription), entryID)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !rdb.IsNoGroup(err) {
 		return err
 	}
 	if len(entry.Val()) == 0 {
@@ -184,12 +184,12 @@ func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 	}
 	if list := pending.Val(); len(list) > 0 {
 		p.State, p.Attempt = medispatcher.Buried, int(list[0].RetryCount)
-		if list[0].Consumer != buriedConsumer {
+		if list[0].Consumer != rdb.Buried {
 			p.Dispatcher = list[0].Consumer
 		}
 	}
 	if due.Err() == nil {
-		at := x.store.shownDue(due.Val())
+		at := x.store.db.ShownDue(due.Val())
 		p.Due = &at
 	}
 	if record.Err() == nil {

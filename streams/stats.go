@@ -56,8 +56,8 @@ var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released
 // countKeys are the hashes that a step counts in now, by the shared clock: dispatchers whose clocks
 // differ count in the same seconds.
 func (s *Store) countKeys(p int) []string {
-	now := s.now().Unix()
-	return []string{s.keys.stats(p, 's', now), s.keys.stats(p, 'm', now/60), s.keys.stats(p, 'h', now/3600), s.keys.statsTotal(p)}
+	now := s.db.Now().Unix()
+	return []string{s.keys.Stats(p, 's', now), s.keys.Stats(p, 'm', now/60), s.keys.Stats(p, 'h', now/3600), s.keys.StatsTotal(p)}
 }
 
 // appendCounts appends the names under which an outcome counts, their number first.

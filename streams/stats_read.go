@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // statsChunk is the most fields asked for in one command.
@@ -81,11 +82,11 @@ func (s *Store) Series(ctx context.Context, kind byte, fields []string) (series 
 		buckets = append(buckets, bucket{kind, last - age, age})
 	}
 	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, v int64) { series[field][n-1-b.age] += v })
-	return series, last*size - int64(s.ClockAhead()/time.Second), err
+	return series, last*size - int64(s.db.ClockAhead()/time.Second), err
 }
 
 func (s *Store) unixTime(ctx context.Context) (int64, error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	return now.Unix(), err
 }
 
@@ -97,35 +98,35 @@ type bucket struct {
 	age  int64 // how many there are behind it
 }
 
-func (k keys) bucket(p int, b bucket) string {
+func countsKey(k rdb.Keys, p int, b bucket) string {
 	if b.kind == 't' {
-		return k.statsTotal(p)
+		return k.StatsTotal(p)
 	}
-	return k.stats(p, b.kind, b.at)
+	return k.Stats(p, b.kind, b.at)
 }
 
 // eachCount hands on every count that is not zero. Most buckets of a quiet system are not
 // there, and are not asked.
 func (s *Store) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
 	for p := range s.cfg.Partitions {
-		pipe := s.client.Pipeline()
+		pipe := s.db.Client.Pipeline()
 		exist := make([]*redis.IntCmd, len(buckets))
 		for i, b := range buckets {
-			exist[i] = pipe.Exists(ctx, s.keys.bucket(p, b))
+			exist[i] = pipe.Exists(ctx, countsKey(s.keys, p, b))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return failed("read counts", err)
+			return rdb.Failed("read counts", err)
 		}
 		for chunk := range slices.Chunk(fields, statsChunk) {
-			pipe := s.client.Pipeline()
+			pipe := s.db.Client.Pipeline()
 			cmds := make([]*redis.SliceCmd, len(buckets))
 			for i, b := range buckets {
 				if exist[i].Val() > 0 {
-					cmds[i] = pipe.HMGet(ctx, s.keys.bucket(p, b), chunk...)
+					cmds[i] = pipe.HMGet(ctx, countsKey(s.keys, p, b), chunk...)
 				}
 			}
 			if _, err := pipe.Exec(ctx); err != nil {
-				return failed("read counts", err)
+				return rdb.Failed("read counts", err)
 			}
 			for i, cmd := range cmds {
 				if cmd == nil {
@@ -147,9 +148,9 @@ func (s *Store) eachCount(ctx context.Context, buckets []bucket, fields []string
 func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 	sums := map[string]int64{}
 	for p := range s.cfg.Partitions {
-		h, err := s.client.HGetAll(ctx, s.keys.statsTotal(p)).Result()
+		h, err := s.db.Client.HGetAll(ctx, s.keys.StatsTotal(p)).Result()
 		if err != nil {
-			return nil, failed("read counts", err)
+			return nil, rdb.Failed("read counts", err)
 		}
 		for what, n := range h {
 			if !strings.HasSuffix(what, ":") && !strings.HasPrefix(what, "~") { // sums, bytes of names, and accounts
@@ -168,13 +169,13 @@ const maxTopics = 1000
 func (s *Store) Topics(ctx context.Context) (topics []string, more bool, err error) {
 	known := map[string]bool{}
 	for p := range s.cfg.Partitions {
-		it := s.client.HScan(ctx, s.keys.statsTotal(p), 0, "received:?*", 1000).Iterator()
+		it := s.db.Client.HScan(ctx, s.keys.StatsTotal(p), 0, "received:?*", 1000).Iterator()
 		for it.Next(ctx) {
 			known[strings.TrimPrefix(it.Val(), "received:")] = true
 			it.Next(ctx) // its value
 		}
 		if err := it.Err(); err != nil {
-			return nil, false, failed("list topics", err)
+			return nil, false, rdb.Failed("list topics", err)
 		}
 	}
 	topics = slices.Sorted(maps.Keys(known))

@@ -10,10 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
-
-// sweepChunk is the number of channels asked for in one round trip.
-const sweepChunk = 500
 
 // statusScript counts messages. It reads none: a body that passes through Lua costs Redis
 // milliseconds for each megabyte.
@@ -46,14 +44,14 @@ type counts struct {
 
 // counts reads k, which names three keys for each stream.
 func (s *Store) counts(ctx context.Context, k []string, group string) ([]counts, error) {
-	res, err := statusScript.Run(ctx, s.client, k, group).Slice()
+	res, err := statusScript.Run(ctx, s.db.Client, k, group).Slice()
 	if err != nil {
-		return nil, failed("count", err)
+		return nil, rdb.Failed("count", err)
 	}
 	if len(res) != 1+len(k)/3 {
 		return nil, fmt.Errorf("redis: count: %d answers for %d streams", len(res)-1, len(k)/3)
 	}
-	now := int64(toInt(res[0]))
+	now := int64(rdb.ToInt(res[0]))
 	out, first := make([]counts, len(res)-1), make([]string, len(res)-1)
 	var unread []int // streams that hold messages, none of them pending
 	for i, r := range res[1:] {
@@ -61,16 +59,16 @@ func (s *Store) counts(ctx context.Context, k []string, group string) ([]counts,
 		if len(row) != 5 {
 			return nil, fmt.Errorf("redis: count: unreadable answer %v", r)
 		}
-		out[i] = counts{length: int64(toInt(row[0])), pending: int64(toInt(row[1])), retrying: int64(toInt(row[2])), dead: int64(toInt(row[3]))}
+		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: int64(rdb.ToInt(row[2])), dead: int64(rdb.ToInt(row[3]))}
 		// Messages are read in order, so the first that is pending is the oldest of all.
 		first[i], _ = row[4].(string)
 		if out[i].length > 0 && first[i] == "" {
 			unread = append(unread, i)
 		}
 	}
-	for chunk := range slices.Chunk(unread, searchRound) {
+	for chunk := range slices.Chunk(unread, rdb.BodiesChunk) {
 		if err := s.firstIDs(ctx, k, chunk, first); err != nil {
-			return nil, failed("count", err)
+			return nil, rdb.Failed("count", err)
 		}
 	}
 	for i, id := range first {
@@ -84,7 +82,7 @@ func (s *Store) counts(ctx context.Context, k []string, group string) ([]counts,
 // firstIDs reads the ids of the first entries of some of the streams of k into first. Redis has no
 // command for that which leaves the bodies behind.
 func (s *Store) firstIDs(ctx context.Context, k []string, of []int, first []string) error {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	cmds := make([]*redis.XMessageSliceCmd, len(of))
 	for n, i := range of {
 		cmds[n] = pipe.XRangeN(ctx, k[3*i], "-", "+", 1)
@@ -107,13 +105,13 @@ func (s *Store) ChannelStatus(ctx context.Context, ids []string) ([]medispatcher
 		out[i].ID = id
 	}
 	for p := range s.cfg.Partitions {
-		for from := 0; from < len(ids); from += sweepChunk {
-			chunk := ids[from:min(from+sweepChunk, len(ids))]
+		for from := 0; from < len(ids); from += rdb.SweepChunk {
+			chunk := ids[from:min(from+rdb.SweepChunk, len(ids))]
 			k := make([]string, 0, 3*len(chunk))
 			for _, id := range chunk {
-				k = append(k, s.keys.channel(p, id), s.keys.retry(p, id), s.keys.dead(p, id))
+				k = append(k, s.keys.Channel(p, id), s.keys.Retry(p, id), s.keys.Dead(p, id))
 			}
-			rows, err := s.counts(ctx, k, groupPush)
+			rows, err := s.counts(ctx, k, rdb.GroupPush)
 			if err != nil {
 				return nil, err
 			}
@@ -133,17 +131,17 @@ func (s *Store) ChannelStatus(ctx context.Context, ids []string) ([]medispatcher
 // IncomingStatus counts the messages before their fan-out.
 func (s *Store) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error) {
 	var st medispatcher.IncomingStatus
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	unrouted := make([]*redis.IntCmd, s.cfg.Partitions)
 	for p := range unrouted {
-		unrouted[p] = pipe.XLen(ctx, s.keys.unrouted(p))
+		unrouted[p] = pipe.XLen(ctx, s.keys.Unrouted(p))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-		return st, failed("count unrouted", err)
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		return st, rdb.Failed("count unrouted", err)
 	}
 	for p := range s.cfg.Partitions {
-		k := []string{s.keys.incoming(p), s.keys.delayed(p), s.keys.quarantine(p)}
-		rows, err := s.counts(ctx, k, groupFanout)
+		k := []string{s.keys.Incoming(p), s.keys.Delayed(p), s.keys.Quarantine(p)}
+		rows, err := s.counts(ctx, k, rdb.GroupFanout)
 		if err != nil {
 			return st, err
 		}
@@ -165,8 +163,8 @@ func (s *Store) Waiting(ctx context.Context, subs []string) ([]medispatcher.Wait
 	var waiting []medispatcher.Waiting
 	var errs []error
 	for p := range s.cfg.Partitions {
-		for from := 0; from < len(subs); from += sweepChunk {
-			found, err := s.waiting(ctx, p, subs[from:min(from+sweepChunk, len(subs))])
+		for from := 0; from < len(subs); from += rdb.SweepChunk {
+			found, err := s.waiting(ctx, p, subs[from:min(from+rdb.SweepChunk, len(subs))])
 			if err != nil {
 				errs = append(errs, err)
 				break // the master of this partition is away; those of others need not be
@@ -178,32 +176,32 @@ func (s *Store) Waiting(ctx context.Context, subs []string) ([]medispatcher.Wait
 }
 
 func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatcher.Waiting, error) {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	lengths := make([]*redis.IntCmd, len(subs))
 	for i, sub := range subs {
-		lengths[i] = pipe.XLen(ctx, s.keys.channel(p, sub))
+		lengths[i] = pipe.XLen(ctx, s.keys.Channel(p, sub))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-		return nil, failed("sweep", err)
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		return nil, rdb.Failed("sweep", err)
 	}
 	var waiting []medispatcher.Waiting
 	var dues []*redis.ZSliceCmd
-	pipe = s.client.Pipeline()
+	pipe = s.db.Client.Pipeline()
 	for i, sub := range subs {
 		if lengths[i].Val() > 0 {
 			waiting = append(waiting, medispatcher.Waiting{
 				Channel: medispatcher.Channel{Partition: p, Subscription: sub}, DueIn: -1,
 			})
-			dues = append(dues, pipe.ZRangeWithScores(ctx, s.keys.retry(p, sub), 0, 0))
+			dues = append(dues, pipe.ZRangeWithScores(ctx, s.keys.Retry(p, sub), 0, 0))
 		}
 	}
 	if len(waiting) == 0 {
 		return nil, nil
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-		return nil, failed("sweep", err)
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		return nil, rdb.Failed("sweep", err)
 	}
-	now := s.now()
+	now := s.db.Now()
 	for i, due := range dues {
 		if z := due.Val(); len(z) > 0 {
 			waiting[i].DueIn = max(0, time.UnixMilli(int64(z[0].Score)).Sub(now))

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // trail is what is known of a message that is searched.
@@ -32,7 +33,7 @@ func (t trail) from() string {
 // one its producer gave, "<partition>-<entry id>", or what the webhook-id header carried.
 func (s *Store) Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error) {
 	story := medispatcher.Story{ID: id, Places: []medispatcher.Place{}, Events: []medispatcher.Event{}, Searched: true}
-	if err := s.hear(ctx); err != nil {
+	if err := s.db.Hear(ctx); err != nil {
 		return story, err
 	}
 	trails, err := s.trails(ctx, id)
@@ -66,17 +67,17 @@ func (s *Store) trails(ctx context.Context, id string) ([]trail, error) {
 	if plain, err := url.PathUnescape(id); err == nil && plain != id {
 		ids = append(ids, plain) // as webhook-id carries it
 	}
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	var trails []trail
 	var seen []*redis.StringCmd
 	for _, id := range ids {
 		for p := range s.cfg.Partitions {
 			trails = append(trails, trail{id: id, p: p})
-			seen = append(seen, pipe.Get(ctx, s.keys.seen(p, id)))
+			seen = append(seen, pipe.Get(ctx, s.keys.Seen(p, id)))
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, failed("look for a message", err)
+		return nil, rdb.Failed("look for a message", err)
 	}
 	var remembered []trail
 	for i, cmd := range seen {
@@ -94,18 +95,18 @@ func (s *Store) findBeforeFanout(ctx context.Context, t trail, story *medispatch
 	if t.entry == "" {
 		return nil
 	}
-	pipe := s.client.Pipeline()
-	entry := pipe.XRangeN(ctx, s.keys.incoming(t.p), t.entry, t.entry, 1)
-	due := pipe.ZScore(ctx, s.keys.delayed(t.p), t.entry)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
-		return failed("look for a message", err)
+	pipe := s.db.Client.Pipeline()
+	entry := pipe.XRangeN(ctx, s.keys.Incoming(t.p), t.entry, t.entry, 1)
+	due := pipe.ZScore(ctx, s.keys.Delayed(t.p), t.entry)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !rdb.IsWrongType(err) {
+		return rdb.Failed("look for a message", err)
 	}
 	for _, e := range entry.Val() {
 		story.Topic, _ = e.Values["topic"].(string)
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Incoming, Partition: t.p, Entry: e.ID})
 	}
 	if due.Err() == nil {
-		at := s.shownDue(due.Val())
+		at := s.db.ShownDue(due.Val())
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Delayed, Partition: t.p, Entry: t.entry, Due: &at})
 	}
 	return nil

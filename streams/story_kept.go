@@ -6,6 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // searchKept bounds the kept messages of a partition that are searched in each place.
@@ -19,13 +20,13 @@ var keptStates = map[medispatcher.KeptPlace]medispatcher.State{
 // findKept looks for a message among those that reached no channel: from the time of its entry on, or, where that is not
 // known, from the newest back.
 func (s *Store) findKept(ctx context.Context, t trail, story *medispatcher.Story) error {
-	pipe := s.client.Pipeline()
+	pipe := s.db.Client.Pipeline()
 	lengths := map[medispatcher.KeptPlace]*redis.IntCmd{}
 	for _, place := range medispatcher.KeptPlaces {
 		lengths[place] = pipe.XLen(ctx, s.keptKey(place)(t.p))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-		return failed("look for a message", err)
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		return rdb.Failed("look for a message", err)
 	}
 	for _, place := range medispatcher.KeptPlaces {
 		if lengths[place].Val() == 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const (
@@ -99,25 +100,25 @@ return {found, ''}
 // Unowned gives back entries of a channel that nobody owns and no read would return, and returns how many. They
 // become ~buried's. With dryRun it only counts them.
 func (s *Store) Unowned(ctx context.Context, c medispatcher.Channel, dryRun bool) (int, error) {
-	k := append(s.countKeys(c.Partition), s.keys.channels(c.Partition, []string{c.Subscription})...)
-	n, err := s.unowned(ctx, k, groupPush, buriedConsumer, c.Subscription, dryRun)
-	return n, failed("look for messages of "+c.Subscription+" that nobody owns", err)
+	k := append(s.countKeys(c.Partition), s.keys.Channels(c.Partition, []string{c.Subscription})...)
+	n, err := s.unowned(ctx, k, rdb.GroupPush, rdb.Buried, c.Subscription, dryRun)
+	return n, rdb.Failed("look for messages of "+c.Subscription+" that nobody owns", err)
 }
 
 // UnownedIncoming is Unowned of a partition's incoming stream. The entries become this process's, or
 // with adopt unset those of a consumer that nobody is, where every dispatcher looks.
 func (s *Store) UnownedIncoming(ctx context.Context, p int, adopt, dryRun bool) (int, error) {
-	owner := buriedConsumer
+	owner := rdb.Buried
 	if adopt {
 		owner = s.cfg.ID
 	}
-	n, err := s.unowned(ctx, append(s.countKeys(p), s.keys.incoming(p)), groupFanout, owner, "~incoming", dryRun)
-	return n, failed("look for incoming messages that nobody owns", err)
+	n, err := s.unowned(ctx, append(s.countKeys(p), s.keys.Incoming(p)), rdb.GroupFanout, owner, "~incoming", dryRun)
+	return n, rdb.Failed("look for incoming messages that nobody owns", err)
 }
 
 // unowned walks a stream, a step at a time.
 func (s *Store) unowned(ctx context.Context, k []string, group, owner, from string, dryRun bool) (found int, err error) {
-	now, err := s.sharedNow(ctx)
+	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +126,7 @@ func (s *Store) unowned(ctx context.Context, k []string, group, owner, from stri
 	for place := "0-0"; place != ""; {
 		n, next, err := s.unownedStep(ctx, k, place, group, owner, "unowned:"+from, due, dryRun)
 		found += n
-		if noSuchStream(err) {
+		if rdb.IsNoStream(err) {
 			return found, nil
 		}
 		if err != nil {
@@ -137,7 +138,7 @@ func (s *Store) unowned(ctx context.Context, k []string, group, owner, from stri
 }
 
 func (s *Store) unownedStep(ctx context.Context, k []string, place, group, owner, count string, due int64, dryRun bool) (found int, next string, err error) {
-	res, err := unownedScript.Run(ctx, s.client, k, place, kickBatch, unownedBytes, group, owner, count, due, dryRun).Slice()
+	res, err := unownedScript.Run(ctx, s.db.Client, k, place, kickBatch, unownedBytes, group, owner, count, due, dryRun).Slice()
 	if err != nil {
 		return 0, "", err
 	}
@@ -145,5 +146,5 @@ func (s *Store) unownedStep(ctx context.Context, k []string, place, group, owner
 		return 0, "", fmt.Errorf("unreadable answer %v", res)
 	}
 	next, _ = res[1].(string)
-	return toInt(res[0]), next, nil
+	return rdb.ToInt(res[0]), next, nil
 }

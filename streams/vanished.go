@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Where messages vanish from that have no subscription.
@@ -85,7 +87,7 @@ func (s *Store) noteVanished(p int, answer any) {
 	list, _ := answer.([]any)
 	for _, raw := range list {
 		if at, _ := raw.([]any); len(at) == 4 {
-			n := Vanished{Partition: p, Count: int64(toInt(at[1]))}
+			n := Vanished{Partition: p, Count: int64(rdb.ToInt(at[1]))}
 			n.From, _ = at[0].(string)
 			n.First, _ = at[2].(string)
 			n.Last, _ = at[3].(string)

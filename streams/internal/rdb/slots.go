@@ -1,4 +1,4 @@
-package streams
+package rdb
 
 import (
 	"context"
@@ -75,7 +75,7 @@ func (l *slotLearner) learned(slots []redis.ClusterSlot) {
 
 // cut ends the connections to nodes that are not in the map that the client works by.
 func (l *slotLearner) cut() {
-	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), ReplyTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	known := map[string]bool{}

@@ -1,4 +1,4 @@
-package streams
+package rdb
 
 import (
 	"strings"
@@ -193,8 +193,8 @@ func TestOpenDoesNotConnect(t *testing.T) {
 			t.Errorf("%s: %v", rawURL, err)
 			continue
 		}
-		if s.Partitions() != 2 || s.ID() != "me" {
-			t.Errorf("%d partitions, id %q", s.Partitions(), s.ID())
+		if s.Config.Partitions != 2 || s.Config.ID != "me" {
+			t.Errorf("%d partitions, id %q", s.Config.Partitions, s.Config.ID)
 		}
 		if err := s.Close(); err != nil {
 			t.Errorf("close of %s: %v", rawURL, err)

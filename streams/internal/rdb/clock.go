@@ -1,4 +1,4 @@
-package streams
+package rdb
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 
 const (
 	// clockTolerance is the difference that counts as drift and is followed.
-	clockTolerance = time.Second
+	ClockTolerance = time.Second
 	// driftShare: two clocks drift apart by less than this share of the time that passes.
 	driftShare = 5000
 	// confirmAfter is how many heartbeats a process sends before its word counts: right after a step
@@ -33,9 +33,9 @@ const (
 	clockKeeps = 2 * time.Second
 )
 
-// clock is this process's copy of the shared clock.
-type clock struct {
-	mono func() time.Duration // since some moment; nobody sets it
+// Clock is this process's copy of the shared clock.
+type Clock struct {
+	Mono func() time.Duration // since some moment; nobody sets it
 
 	mu     sync.Mutex
 	heard  bool
@@ -47,49 +47,49 @@ type clock struct {
 	beats  int
 }
 
-func newClock() *clock {
+func NewClock() *Clock {
 	began := time.Now()
-	return &clock{mono: func() time.Duration { return time.Since(began) }}
+	return &Clock{Mono: func() time.Duration { return time.Since(began) }}
 }
 
 // sharedAtLocked is the shared clock when mono said at. It needs mu.
-func (c *clock) sharedAtLocked(at time.Duration) time.Duration { return c.shared + at - c.at }
+func (c *Clock) sharedAtLocked(at time.Duration) time.Duration { return c.shared + at - c.at }
 
 // now is the shared time, and how far it is ahead of Redis's clock. ok is false before
 // Redis was heard: then it is this machine's time.
-func (c *clock) now() (now time.Time, ahead time.Duration, ok bool) {
+func (c *Clock) now() (now time.Time, ahead time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.heard {
 		return time.Now(), 0, false
 	}
-	return time.Unix(0, int64(c.sharedAtLocked(c.mono()))), c.ahead, true
+	return time.Unix(0, int64(c.sharedAtLocked(c.Mono()))), c.ahead, true
 }
 
 // stale reports whether Redis is to be asked: a process without heartbeats keeps nothing up to date.
-func (c *clock) stale() bool {
+func (c *Clock) stale() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.heard || c.beats == 0 && c.mono()-c.at > clockKeeps
+	return !c.heard || c.beats == 0 && c.Mono()-c.at > clockKeeps
 }
 
-// reading is what Redis said of the shared clock.
-type reading struct {
+// Reading is what Redis said of the shared clock.
+type Reading struct {
 	shared, ahead time.Duration
 	steps         int64
 	asked, got    time.Duration // by mono
 }
 
-func newReading(res []int64, asked, got time.Duration) reading {
-	return reading{time.Duration(res[0]) * time.Millisecond, time.Duration(res[1]) * time.Millisecond, res[2], asked, got}
+func NewReading(res []int64, asked, got time.Duration) Reading {
+	return Reading{time.Duration(res[0]) * time.Millisecond, time.Duration(res[1]) * time.Millisecond, res[2], asked, got}
 }
 
 // middle is the likeliest moment at which Redis read its clock.
-func (r *reading) middle() time.Duration { return r.asked + (r.got-r.asked)/2 }
+func (r *Reading) middle() time.Duration { return r.asked + (r.got-r.asked)/2 }
 
-// follow takes over what Redis said, unless the answer was too slow to tell more than this process
+// Follow takes over what Redis said, unless the answer was too slow to tell more than this process
 // knows. The copy is behind by as long as the answer took, at most, and never ahead: nothing comes early.
-func (c *clock) follow(r reading) {
+func (c *Clock) Follow(r Reading) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	took := r.got - r.asked
@@ -100,37 +100,37 @@ func (c *clock) follow(r reading) {
 	c.heard, c.at, c.within, c.shared, c.ahead, c.steps = true, r.got, took, r.shared, r.ahead, r.steps
 }
 
-// expectation is what a heartbeat tells Redis: the shared time, "" before it was heard, how many
+// Expectation is what a heartbeat tells Redis: the shared time, "" before it was heard, how many
 // steps this process knows of, and whether its word counts.
-func (c *clock) expectation() (shared any, steps int64, confirms bool, asked time.Duration) {
+func (c *Clock) Expectation() (shared any, steps int64, confirms bool, asked time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	asked = c.mono()
+	asked = c.Mono()
 	if !c.heard {
 		return "", 0, false, asked
 	}
 	return c.sharedAtLocked(asked).Milliseconds(), c.steps, c.beats >= confirmAfter, asked
 }
 
-// leapt is by how much Redis's clock leapt forward, 0 where a slow answer explains what it said.
-func (c *clock) leapt(r reading) time.Duration {
+// Leapt is by how much Redis's clock leapt forward, 0 where a slow answer explains what it said.
+func (c *Clock) Leapt(r Reading) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.shared <= c.sharedAtLocked(r.got)+clockTolerance {
+	if r.shared <= c.sharedAtLocked(r.got)+ClockTolerance {
 		return 0
 	}
 	return r.shared - c.sharedAtLocked(r.middle())
 }
 
-// madeUp notes that this process made up for a leap.
-func (c *clock) madeUp(ahead time.Duration, steps int64) {
+// MadeUp notes that this process made up for a leap.
+func (c *Clock) MadeUp(ahead time.Duration, steps int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ahead, c.steps = ahead, steps
 }
 
-// beat counts a heartbeat, and reports whether it is the first.
-func (c *clock) beat() (first bool) {
+// Beat counts a heartbeat, and reports whether it is the first.
+func (c *Clock) Beat() (first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.beats++
@@ -152,98 +152,98 @@ redis.call('HSET', KEYS[1], 'ahead', string.format('%.0f', ahead), 'steps', ARGV
 return ahead
 `)
 
-// makeUp makes up for a leap forward that this process measured.
-func (s *Store) makeUp(ctx context.Context, r reading, leap time.Duration) error {
-	s.clock.mu.Lock()
-	steps := max(r.steps, s.clock.steps) + 1
-	s.clock.mu.Unlock()
-	ahead, err := leapScript.Run(ctx, s.client, []string{s.keys.clock()}, r.steps, leap.Milliseconds(), steps).Int64()
+// MakeUp makes up for a leap forward that this process measured.
+func (db *DB) MakeUp(ctx context.Context, r Reading, leap time.Duration) error {
+	db.Clock.mu.Lock()
+	steps := max(r.steps, db.Clock.steps) + 1
+	db.Clock.mu.Unlock()
+	ahead, err := leapScript.Run(ctx, db.Client, []string{db.Keys.Clock()}, r.steps, leap.Milliseconds(), steps).Int64()
 	if errors.Is(err, redis.Nil) {
 		return nil // another one did, as the next heartbeat tells
 	}
 	if err == nil {
-		s.clock.madeUp(time.Duration(ahead)*time.Millisecond, steps)
+		db.Clock.MadeUp(time.Duration(ahead)*time.Millisecond, steps)
 	}
-	return failed("make up for a step of Redis's clock", err)
+	return Failed("make up for a step of Redis's clock", err)
 }
 
-// hear asks Redis for the shared clock, where this process does not keep it. It only reads.
-func (s *Store) hear(ctx context.Context) error {
-	if !s.clock.stale() {
+// Hear asks Redis for the shared clock, where this process does not keep it. It only reads.
+func (db *DB) Hear(ctx context.Context) error {
+	if !db.Clock.stale() {
 		return nil
 	}
-	var node redis.Cmdable = s.client
-	if cluster, ok := s.client.(*redis.ClusterClient); ok { // the shared clock is by this master's
-		master, err := cluster.MasterForKey(ctx, s.keys.clock())
+	var node redis.Cmdable = db.Client
+	if cluster, ok := db.Client.(*redis.ClusterClient); ok { // the shared clock is by this master's
+		master, err := cluster.MasterForKey(ctx, db.Keys.Clock())
 		if err != nil {
-			return failed("time", err)
+			return Failed("time", err)
 		}
 		node = master
 	}
-	asked := s.clock.mono()
+	asked := db.Clock.Mono()
 	pipe := node.Pipeline()
-	clock, noted := pipe.Time(ctx), pipe.HMGet(ctx, s.keys.clock(), "ahead", "steps", "seen")
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
-		return failed("time", err)
+	clock, noted := pipe.Time(ctx), pipe.HMGet(ctx, db.Keys.Clock(), "ahead", "steps", "seen")
+	if _, err := pipe.Exec(ctx); err != nil && !IsWrongType(err) {
+		return Failed("time", err)
 	}
-	r := reading{shared: time.Duration(clock.Val().UnixNano()), asked: asked, got: s.clock.mono()}
+	r := Reading{shared: time.Duration(clock.Val().UnixNano()), asked: asked, got: db.Clock.Mono()}
 	if v := noted.Val(); len(v) == 3 {
-		r.ahead = time.Duration(toInt(v[0])) * time.Millisecond
-		r.shared, r.steps = r.shared+r.ahead, int64(toInt(v[1]))
-		seen := time.Duration(toInt(v[2])) * time.Millisecond
-		if late := seen - r.shared; late > clockTolerance { // set back while no dispatcher ran
+		r.ahead = time.Duration(ToInt(v[0])) * time.Millisecond
+		r.shared, r.steps = r.shared+r.ahead, int64(ToInt(v[1]))
+		seen := time.Duration(ToInt(v[2])) * time.Millisecond
+		if late := seen - r.shared; late > ClockTolerance { // set back while no dispatcher ran
 			r.shared, r.ahead = seen, r.ahead+late
 		}
 	}
-	s.clock.follow(r)
+	db.Clock.Follow(r)
 	return nil
 }
 
-// now is the time by the shared clock. Before Redis was heard it is this machine's.
-func (s *Store) now() time.Time {
-	now, _, _ := s.clock.now()
+// Now is the time by the shared clock. Before Redis was heard it is this machine's.
+func (db *DB) Now() time.Time {
+	now, _, _ := db.Clock.now()
 	return now
 }
 
-// sharedNow is the time by the shared clock, of which Redis is asked where this process does not keep it.
-func (s *Store) sharedNow(ctx context.Context) (time.Time, error) {
-	err := s.hear(ctx)
-	return s.now(), err
+// SharedNow is the time by the shared clock, of which Redis is asked where this process does not keep it.
+func (db *DB) SharedNow(ctx context.Context) (time.Time, error) {
+	err := db.Hear(ctx)
+	return db.Now(), err
 }
 
 // ClockAhead is by how much the shared clock is ahead of Redis's: the sum of what made up for its steps.
-func (s *Store) ClockAhead() time.Duration {
-	_, ahead, _ := s.clock.now()
+func (db *DB) ClockAhead() time.Duration {
+	_, ahead, _ := db.Clock.now()
 	return ahead
 }
 
-// shown is a shared time as the clock of Redis shows it now, for people.
-func (s *Store) shown(at time.Time) time.Time { return at.Add(-s.ClockAhead()) }
+// Shown is a shared time as the clock of Redis shows it now, for people.
+func (db *DB) Shown(at time.Time) time.Time { return at.Add(-db.ClockAhead()) }
 
-// shownTime is shown for a time that may be none.
-func (s *Store) shownTime(at time.Time) time.Time {
+// ShownTime is shown for a time that may be none.
+func (db *DB) ShownTime(at time.Time) time.Time {
 	if at.IsZero() {
 		return at
 	}
-	return s.shown(at)
+	return db.Shown(at)
 }
 
-// shownDue is a due time as people are to see it.
-func (s *Store) shownDue(score float64) time.Time {
-	if score <= dueNow {
-		return s.shown(s.now()).Truncate(time.Millisecond).UTC()
+// ShownDue is a due time as people are to see it.
+func (db *DB) ShownDue(score float64) time.Time {
+	if score <= DueNow {
+		return db.Shown(db.Now()).Truncate(time.Millisecond).UTC()
 	}
-	return s.shown(time.UnixMilli(int64(score))).UTC()
+	return db.Shown(time.UnixMilli(int64(score))).UTC()
 }
 
-// dueNow is the due time of what waits for nothing. It is one that no clock can make late.
-const dueNow = 1
+// DueNow is the due time of what waits for nothing. It is one that no clock can make late.
+const DueNow = 1
 
 // DelayedUntil is when a message that Redis accepted at a time is due by the shared clock. What was
 // accepted in the future counts from now: ids are by a clock that may have been set since. After it
 // was set back they stand still, and what is new would otherwise look old.
-func (s *Store) DelayedUntil(accepted time.Time, delay time.Duration) time.Time {
-	now, ahead, _ := s.clock.now()
+func (db *DB) DelayedUntil(accepted time.Time, delay time.Duration) time.Time {
+	now, ahead, _ := db.Clock.now()
 	if accepted = accepted.Add(max(0, ahead)); accepted.After(now) {
 		accepted = now
 	}

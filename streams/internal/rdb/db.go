@@ -1,0 +1,121 @@
+package rdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// poolSize is the number of connections shared by everything but blocked reads.
+	poolSize = 10
+	// blockFor bounds a blocked read: cancelling its context does not interrupt it.
+	BlockFor     = time.Second
+	dialTimeout  = 3 * time.Second
+	ReplyTimeout = 5 * time.Second
+)
+
+// Config says which Redis, and how the state in it is laid out.
+type Config struct {
+	URL          string        // redis://, rediss://, unix://; several hosts, ?cluster=true, ?master_name=
+	Prefix       string        // of every key
+	Partitions   int           // ≥ 1; the same for everybody who shares the Redis
+	ID           string        // this process's consumer name in every group
+	DedupeWindow time.Duration // how long a producer's id is remembered
+	DeadMaxLen   int64         // dead letters kept for a subscription and partition; 0: all
+	Unrouted     Bound         // of the messages that no subscription wanted
+	Quarantine   Bound         // of the entries that could not be decoded
+	Readers      int           // blocked reads of the incoming stream in each partition
+}
+
+// Bound is how much a partition keeps of the messages that reached nobody. The oldest go first
+// and are counted; the newest stays, however large it is.
+type Bound struct {
+	Entries int64 // 0: 10,000
+	Bytes   int64 // of fields and values; 0: 64 MiB
+}
+
+func (b Bound) orDefault() Bound {
+	if b.Entries == 0 {
+		b.Entries = 10_000
+	}
+	if b.Bytes == 0 {
+		b.Bytes = 64 << 20
+	}
+	return b
+}
+
+// DB is one Redis and the names of everything in it.
+type DB struct {
+	Config   Config
+	Keys     Keys
+	Client   redis.UniversalClient
+	Blocking redis.UniversalClient // has a connection for each blocked read
+	Clock    *Clock
+}
+
+// CheckPrefix says what is wrong with a key prefix.
+func CheckPrefix(prefix string) error {
+	if !validPrefix(prefix) {
+		return fmt.Errorf("%q must not be empty nor hold spaces, braces or any of * ? [ ]", prefix)
+	}
+	return nil
+}
+
+// Open makes a DB. It connects on first use: a Redis that is away does not stop
+// a dispatcher from starting.
+func Open(cfg Config) (*DB, error) {
+	quiet.Do(func() { redis.SetLogger(silence{}) })
+	opt, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckPrefix(cfg.Prefix); err != nil {
+		return nil, err
+	}
+	if cfg.Partitions < 1 || cfg.Readers < 0 {
+		return nil, fmt.Errorf("partitions must be at least 1 and readers at least 0")
+	}
+	cfg.Unrouted, cfg.Quarantine = cfg.Unrouted.orDefault(), cfg.Quarantine.orDefault()
+	blocking := *opt
+	blocking.PoolSize = max(1, cfg.Readers*cfg.Partitions)
+	return &DB{
+		Config:   cfg,
+		Keys:     Keys{cfg.Prefix},
+		Client:   newClient(opt),
+		Blocking: newClient(&blocking),
+		Clock:    NewClock(),
+	}, nil
+}
+
+func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
+	client := redis.NewUniversalClient(opt)
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.AddHook(runOnce{})
+		learnSlots(cluster)
+	}
+	return client
+}
+
+// quiet keeps go-redis from writing lines of its own to stderr: every error reaches
+// its caller, who logs it once.
+var quiet sync.Once
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// Close ends every connection.
+func (db *DB) Close() error {
+	return errors.Join(db.Client.Close(), db.Blocking.Close())
+}
+
+// AddHook puts a hook around every command: tests inject faults with it.
+func (db *DB) AddHook(h redis.Hook) {
+	db.Client.AddHook(h)
+	db.Blocking.AddHook(h)
+}

@@ -1,0 +1,38 @@
+package rdb
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+)
+
+// Failed names the step that an error of Redis stopped.
+func Failed(step string, err error) error {
+	if err == nil || errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if IsNoGroup(err) || IsWrongType(err) {
+		return fmt.Errorf("redis: %s: %w: %w", step, medispatcher.ErrGone, err)
+	}
+	return fmt.Errorf("redis: %s: %w", step, err)
+}
+
+func IsNoGroup(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "NOGROUP") // scripts put words before it
+}
+
+func IsBusyGroup(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "BUSYGROUP")
+}
+
+func IsWrongType(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "WRONGTYPE")
+}
+
+func IsNoStream(err error) bool {
+	return IsNoGroup(err) || err != nil && strings.Contains(err.Error(), "no such key")
+}

@@ -1,0 +1,58 @@
+package streams
+
+import (
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// Config says which Redis, and how the state in it is laid out.
+type Config = rdb.Config
+
+// Bound is how much a partition keeps of the messages that reached nobody.
+type Bound = rdb.Bound
+
+// CheckURL says what is wrong with a Redis URL. It never quotes the URL.
+func CheckURL(rawURL string) error { return rdb.CheckURL(rawURL) }
+
+// CheckPrefix says what is wrong with a key prefix.
+func CheckPrefix(prefix string) error { return rdb.CheckPrefix(prefix) }
+
+// Store is medispatcher's state in Redis. Its methods are safe for concurrent use.
+type Store struct {
+	db         *rdb.DB
+	keys       rdb.Keys
+	cfg        Config
+	vanished   vanishings
+	introduced introduction
+}
+
+// Open makes a Store. It connects on first use: a Redis that is away does not
+// stop a dispatcher from starting.
+func Open(cfg Config) (*Store, error) {
+	db, err := rdb.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{db: db, keys: db.Keys, cfg: db.Config}, nil
+}
+
+// DB is the Redis beneath, for the packages below this one.
+func (s *Store) DB() *rdb.DB { return s.db }
+
+// Close ends every connection.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Partitions is the number of partitions.
+func (s *Store) Partitions() int { return s.cfg.Partitions }
+
+// ID is this process's consumer name.
+func (s *Store) ID() string { return s.cfg.ID }
+
+// AddHook puts a hook around every command: tests inject faults with it.
+func (s *Store) AddHook(h redis.Hook) { s.db.AddHook(h) }
+
+// ClockAhead is by how much the shared clock is ahead of Redis's.
+func (s *Store) ClockAhead() time.Duration { return s.db.ClockAhead() }
