@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/doctor"
 )
 
 // stream is one of the world's streams with its group.
@@ -153,13 +153,13 @@ func TestTypedCommandsThatTakeMessagesOut(t *testing.T) {
 	if logged == 0 || logged > 100 {
 		t.Errorf("%d lines of the log tell of it", logged)
 	}
-	x, err := w.store.Examine(t.Context(), streams.Checkup{})
+	x, err := doctor.Examine(t.Context(), w.store, doctor.Checkup{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	named := false
 	for _, f := range x.Findings {
-		named = named || f.Check == "vanished" && f.Level == streams.LevelWarning
+		named = named || f.Check == "vanished" && f.Level == doctor.LevelWarning
 	}
 	if !named {
 		t.Error("the doctor does not name it")

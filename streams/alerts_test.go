@@ -36,7 +36,7 @@ func TestAlertStepsAreSafeToRepeat(t *testing.T) {
 		sc := newScene(t, env)
 		twice := func(do func() error) {
 			t.Helper()
-			sc.faults.Next(streamstest.After, 1, "evalsha")
+			sc.Faults.Next(streamstest.After, 1, "evalsha")
 			if do() == nil {
 				t.Fatal("no reply was lost")
 			}
@@ -44,29 +44,29 @@ func TestAlertStepsAreSafeToRepeat(t *testing.T) {
 		}
 		// So that every script is known, and a lost reply is that of the script.
 		prepare := medispatcher.Alert{Rule: "prepare"}
-		_, _, err := sc.store.RaiseAlert(sc.ctx, prepare, time.Hour, nil, false)
+		_, _, err := sc.Store.RaiseAlert(sc.Ctx, prepare, time.Hour, nil, false)
 		check(t, err)
-		n := must[[]medispatcher.Notice](t)(sc.store.ClaimNotices(sc.ctx, 1, time.Hour))[0]
-		check(t, sc.store.MarkNotice(sc.ctx, n.ID, "x"))
-		check(t, sc.store.PostponeNotice(sc.ctx, n.ID, 0, false))
-		n = must[[]medispatcher.Notice](t)(sc.store.ClaimNotices(sc.ctx, 1, time.Hour))[0]
-		must[bool](t)(sc.store.SettleNotice(sc.ctx, &n, "sent", false))
-		must[bool](t)(sc.store.ResolveAlert(sc.ctx, prepare, true))
+		n := must[[]medispatcher.Notice](t)(sc.Store.ClaimNotices(sc.Ctx, 1, time.Hour))[0]
+		check(t, sc.Store.MarkNotice(sc.Ctx, n.ID, "x"))
+		check(t, sc.Store.PostponeNotice(sc.Ctx, n.ID, 0, false))
+		n = must[[]medispatcher.Notice](t)(sc.Store.ClaimNotices(sc.Ctx, 1, time.Hour))[0]
+		must[bool](t)(sc.Store.SettleNotice(sc.Ctx, &n, "sent", false))
+		must[bool](t)(sc.Store.ResolveAlert(sc.Ctx, prepare, true))
 
 		twice(func() error {
-			_, _, err := sc.store.RaiseAlert(sc.ctx, backlogS, time.Hour, []string{"me"}, false)
+			_, _, err := sc.Store.RaiseAlert(sc.Ctx, backlogS, time.Hour, []string{"me"}, false)
 			return err
 		})
-		n = must[[]medispatcher.Notice](t)(sc.store.ClaimNotices(sc.ctx, 10, time.Hour))[0]
-		twice(func() error { return sc.store.MarkNotice(sc.ctx, n.ID, "r") })
-		twice(func() error { return sc.store.PostponeNotice(sc.ctx, n.ID, 0, false) })
-		n = must[[]medispatcher.Notice](t)(sc.store.ClaimNotices(sc.ctx, 10, time.Hour))[0]
+		n = must[[]medispatcher.Notice](t)(sc.Store.ClaimNotices(sc.Ctx, 10, time.Hour))[0]
+		twice(func() error { return sc.Store.MarkNotice(sc.Ctx, n.ID, "r") })
+		twice(func() error { return sc.Store.PostponeNotice(sc.Ctx, n.ID, 0, false) })
+		n = must[[]medispatcher.Notice](t)(sc.Store.ClaimNotices(sc.Ctx, 10, time.Hour))[0]
 		if len(n.Done) != 1 || n.Tries != 2 {
 			t.Errorf("claimed %+v", n)
 		}
-		twice(func() error { _, err := sc.store.SettleNotice(sc.ctx, &n, "sent", false); return err })
-		twice(func() error { _, err := sc.store.ResolveAlert(sc.ctx, backlogS, false); return err })
-		all := must[medispatcher.Alerts](t)(sc.store.Alerts(sc.ctx))
+		twice(func() error { _, err := sc.Store.SettleNotice(sc.Ctx, &n, "sent", false); return err })
+		twice(func() error { _, err := sc.Store.ResolveAlert(sc.Ctx, backlogS, false); return err })
+		all := must[medispatcher.Alerts](t)(sc.Store.Alerts(sc.Ctx))
 		if len(all.Last) != 3 || all.Waiting != 1 || len(all.Firing) != 0 {
 			t.Errorf("%+v", all)
 		}
@@ -81,12 +81,12 @@ func TestAlertsAreBounded(t *testing.T) {
 		for i := range 9_995 {
 			outbox = append(outbox, fmt.Sprint("x", i), "")
 		}
-		check(t, sc.Client.HSet(sc.ctx, "medis:alerts:{alerts}:outbox", outbox...).Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:alerts:{alerts}:outbox", outbox...).Err())
 		told := 0
 		for i := range 120 {
 			a := backlogS
 			a.Subscription = fmt.Sprint("s", i)
-			queued, dropped, err := sc.store.RaiseAlert(sc.ctx, a, time.Hour, nil, false)
+			queued, dropped, err := sc.Store.RaiseAlert(sc.Ctx, a, time.Hour, nil, false)
 			check(t, err)
 			if queued == dropped || queued != (i < 5) {
 				t.Fatalf("%d: queued %v, dropped %v", i, queued, dropped)
@@ -95,20 +95,20 @@ func TestAlertsAreBounded(t *testing.T) {
 				told++
 			}
 		}
-		all := must[medispatcher.Alerts](t)(sc.store.Alerts(sc.ctx))
+		all := must[medispatcher.Alerts](t)(sc.Store.Alerts(sc.Ctx))
 		if len(all.Last) != 100 || all.FiringCount != 120 || all.Last[0].Outcome != "not sent: too many wait" || all.Last[0].Subscription != "s119" {
 			t.Errorf("%d notices, %d fire, first %+v", len(all.Last), all.FiringCount, all.Last[0])
 		}
-		if n := sc.Client.HLen(sc.ctx, "medis:alerts:{alerts}:outcomes").Val(); n != 100 {
+		if n := sc.Client.HLen(sc.Ctx, "medis:alerts:{alerts}:outcomes").Val(); n != 100 {
 			t.Errorf("%d outcomes of %d dropped", n, told)
 		}
 		causes := make([]string, 150)
 		for i := range causes {
 			causes[i] = streams.MessageCause(0, fmt.Sprint(i))
 		}
-		_, _, err := sc.store.RaiseAlert(sc.ctx, backlogS, time.Hour, causes, false)
+		_, _, err := sc.Store.RaiseAlert(sc.Ctx, backlogS, time.Hour, causes, false)
 		check(t, err)
-		if n := sc.Client.ZCard(sc.ctx, "medis:alerts:{alerts}:causes:backlog:s").Val(); n != 100 {
+		if n := sc.Client.ZCard(sc.Ctx, "medis:alerts:{alerts}:causes:backlog:s").Val(); n != 100 {
 			t.Errorf("%d causes", n)
 		}
 	})
@@ -118,32 +118,32 @@ func TestAlertsAreBounded(t *testing.T) {
 func TestAlertsOutOfMemory(t *testing.T) {
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1").Err())
-	if sc.Client.Set(sc.ctx, "x", 1, 0).Err() == nil {
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
+	if sc.Client.Set(sc.Ctx, "x", 1, 0).Err() == nil {
 		t.Fatal("Redis is not full")
 	}
-	if leads, _, _, err := sc.store.LeadAlerts(sc.ctx, time.Hour); err != nil || !leads {
+	if leads, _, _, err := sc.Store.LeadAlerts(sc.Ctx, time.Hour); err != nil || !leads {
 		t.Error(leads, err)
 	}
 	for _, once := range []bool{false, true} {
-		queued, _, err := sc.store.RaiseAlert(sc.ctx, backlogS, 0, []string{"c"}, once)
+		queued, _, err := sc.Store.RaiseAlert(sc.Ctx, backlogS, 0, []string{"c"}, once)
 		check(t, err)
 		if !queued {
 			t.Error("not queued")
 		}
 	}
-	if unknown := must[[]medispatcher.Alert](t)(sc.store.HoldCause(sc.ctx, []medispatcher.Alert{backlogS}, "c")); len(unknown) > 0 {
+	if unknown := must[[]medispatcher.Alert](t)(sc.Store.HoldCause(sc.Ctx, []medispatcher.Alert{backlogS}, "c")); len(unknown) > 0 {
 		t.Error("not held")
 	}
-	for _, n := range must[[]medispatcher.Notice](t)(sc.store.ClaimNotices(sc.ctx, 10, time.Hour)) {
-		check(t, sc.store.MarkNotice(sc.ctx, n.ID, "r"))
-		check(t, sc.store.PostponeNotice(sc.ctx, n.ID, 0, false))
+	for _, n := range must[[]medispatcher.Notice](t)(sc.Store.ClaimNotices(sc.Ctx, 10, time.Hour)) {
+		check(t, sc.Store.MarkNotice(sc.Ctx, n.ID, "r"))
+		check(t, sc.Store.PostponeNotice(sc.Ctx, n.ID, 0, false))
 	}
-	for _, n := range must[[]medispatcher.Notice](t)(sc.store.ClaimNotices(sc.ctx, 10, time.Hour)) {
-		must[bool](t)(sc.store.SettleNotice(sc.ctx, &n, "sent", false))
+	for _, n := range must[[]medispatcher.Notice](t)(sc.Store.ClaimNotices(sc.Ctx, 10, time.Hour)) {
+		must[bool](t)(sc.Store.SettleNotice(sc.Ctx, &n, "sent", false))
 	}
-	must[bool](t)(sc.store.ResolveAlert(sc.ctx, backlogS, false))
-	used, limit, err := sc.store.Memory(sc.ctx)
+	must[bool](t)(sc.Store.ResolveAlert(sc.Ctx, backlogS, false))
+	used, limit, err := sc.Store.Memory(sc.Ctx)
 	check(t, err)
 	if used < 1000 || limit != 1 {
 		t.Errorf("memory %d of %d", used, limit)
@@ -245,14 +245,14 @@ func TestLengthsAndMemory(t *testing.T) {
 func TestForgetNotices(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		_, _, err := sc.store.RaiseAlert(sc.ctx, backlogS, time.Hour, nil, false)
+		_, _, err := sc.Store.RaiseAlert(sc.Ctx, backlogS, time.Hour, nil, false)
 		check(t, err)
-		check(t, sc.store.ForgetNotices(sc.ctx, time.Now().Add(7*24*time.Hour)))
-		if n := sc.Client.HLen(sc.ctx, "medis:alerts:{alerts}:sent").Val(); n != 1 {
+		check(t, sc.Store.ForgetNotices(sc.Ctx, time.Now().Add(7*24*time.Hour)))
+		if n := sc.Client.HLen(sc.Ctx, "medis:alerts:{alerts}:sent").Val(); n != 1 {
 			t.Error("forgotten too early")
 		}
-		check(t, sc.store.ForgetNotices(sc.ctx, time.Now().Add(9*24*time.Hour)))
-		if n := sc.Client.HLen(sc.ctx, "medis:alerts:{alerts}:sent").Val(); n != 0 {
+		check(t, sc.Store.ForgetNotices(sc.Ctx, time.Now().Add(9*24*time.Hour)))
+		if n := sc.Client.HLen(sc.Ctx, "medis:alerts:{alerts}:sent").Val(); n != 0 {
 			t.Error("kept for ever")
 		}
 	})

@@ -15,7 +15,7 @@ import (
 // evals counts the scripts that ran.
 func evals(sc *scene) *int {
 	n := new(int)
-	sc.store.AddHook(hook(func(cmd redis.Cmder) error {
+	sc.Store.AddHook(hook(func(cmd redis.Cmder) error {
 		if cmd.Name() == "evalsha" {
 			*n++
 		}
@@ -32,10 +32,10 @@ func TestLargeMessagesMoveInSeveralSteps(t *testing.T) {
 		large := strings.Repeat("x", 900_000) // two to a step
 		deliver := func() (done []medispatcher.Settlement) {
 			for range all {
-				id := sc.incoming(t, "topic", "a.b", "body", large)
+				id := sc.Incoming(t, "topic", "a.b", "body", large)
 				check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}))
 			}
-			for _, d := range read(t, sc.store) {
+			for _, d := range read(t, sc.Store) {
 				s := settlement(d.EntryID, medispatcher.Exhausted)[0]
 				s.Message, s.Delay = &d.Message, 0
 				done = append(done, s)
@@ -55,11 +55,11 @@ func TestLargeMessagesMoveInSeveralSteps(t *testing.T) {
 		for i := range held {
 			held[i].Outcome = medispatcher.Failed
 		}
-		check(t, sc.store.Retry(sc.ctx, 0, held))
+		check(t, sc.Store.Retry(sc.Ctx, 0, held))
 		steps("due", func() {
 			got := 0
 			for got < all {
-				due, next, err := sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 100}})
+				due, next, err := sc.Store.Due(sc.Ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 100}})
 				check(t, err)
 				got += len(due)
 				if got < all && (len(due) == 0 || next[0] != 0) {
@@ -70,27 +70,27 @@ func TestLargeMessagesMoveInSeveralSteps(t *testing.T) {
 		for i := range held {
 			held[i].Attempt = 2
 		}
-		steps("kill", func() { check(t, sc.store.Kill(sc.ctx, 0, held)) })
-		letters := must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", all))
+		steps("kill", func() { check(t, sc.Store.Kill(sc.Ctx, 0, held)) })
+		letters := must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", all))
 		var ids []string
 		for _, l := range letters {
 			ids = append(ids, l.ID)
 		}
 		steps("replay", func() {
-			if got := must[int](t)(sc.store.Replay(sc.ctx, "s", ids)); got != all {
+			if got := must[int](t)(sc.Store.Replay(sc.Ctx, "s", ids)); got != all {
 				t.Errorf("%d replayed, want %d", got, all)
 			}
 		})
-		again := read(t, sc.store)
+		again := read(t, sc.Store)
 		held = nil
 		for _, d := range again {
 			s := settlement(d.EntryID, medispatcher.Exhausted)[0]
 			s.Message = &d.Message
 			held = append(held, s)
 		}
-		check(t, sc.store.Kill(sc.ctx, 0, held))
+		check(t, sc.Store.Kill(sc.Ctx, 0, held))
 		steps("replay all", func() {
-			done, left, err := sc.store.ReplayAll(sc.ctx, "s", goOn)
+			done, left, err := sc.Store.ReplayAll(sc.Ctx, "s", goOn)
 			check(t, err)
 			if done != all || left != 0 {
 				t.Errorf("%d replayed and %d left, want %d", done, left, all)
@@ -98,20 +98,20 @@ func TestLargeMessagesMoveInSeveralSteps(t *testing.T) {
 		})
 
 		for range all {
-			check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "bench.x", "body", large}}).Err())
+			check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "bench.x", "body", large}}).Err())
 		}
 		steps("withdraw", func() {
-			if got := must[int64](t)(sc.store.Withdraw(sc.ctx, "bench.x", time.Time{})); got != all {
+			if got := must[int64](t)(sc.Store.Withdraw(sc.Ctx, "bench.x", time.Time{})); got != all {
 				t.Errorf("%d withdrawn, want %d", got, all)
 			}
 		})
 		for range all {
-			id := sc.incoming(t, "topic", "a.b", "body", large, "delay", "1")
+			id := sc.Incoming(t, "topic", "a.b", "body", large, "delay", "1")
 			check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Due: time.Now().Add(-time.Second)}))
 		}
 		steps("delayed", func() {
 			for got := 0; got < all; {
-				moved, next, err := sc.store.ReleaseDelayed(sc.ctx, 0, 100)
+				moved, next, err := sc.Store.ReleaseDelayed(sc.Ctx, 0, 100)
 				check(t, err)
 				if got += moved; got < all && (moved == 0 || next != 0) {
 					t.Fatalf("%d moved, the next in %s", moved, next)

@@ -13,24 +13,24 @@ import (
 func TestChanges(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+		registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 		put := func(ctx string, doc string) error {
-			_, _, _, err := registry.Put(medispatcher.WithActor(sc.ctx, ctx), "a", []byte(doc), "")
+			_, _, _, err := registry.Put(medispatcher.WithActor(sc.Ctx, ctx), "a", []byte(doc), "")
 			return err
 		}
 		check(t, put("ann", `{"topic":"t","urls":["http://h/"]}`))
 		check(t, put("ann", `{"topic":"t","urls":["http://h/"]}`)) // changes nothing
-		sc.faults.Next(streamstest.After, 1, "evalsha")
+		sc.Faults.Next(streamstest.After, 1, "evalsha")
 		if err := put("bob", `{"topic":"t","urls":["http://h/"],"concurrency":9}`); !errors.Is(err, streamstest.ErrInjected) {
 			t.Fatalf("the fault was not hit: %v", err)
 		}
 		check(t, put("bob", `{"topic":"t","urls":["http://h/"],"concurrency":9}`))
-		_, _, _, err := registry.Put(sc.ctx, "b", []byte(`{"topic":"t","urls":["http://h/"]}`), "")
+		_, _, _, err := registry.Put(sc.Ctx, "b", []byte(`{"topic":"t","urls":["http://h/"]}`), "")
 		check(t, err)
-		check(t, registry.Remove(medispatcher.WithActor(sc.ctx, "eve"), "a", ""))
+		check(t, registry.Remove(medispatcher.WithActor(sc.Ctx, "eve"), "a", ""))
 
 		list := func(id, before string, limit int) []medispatcher.Change {
-			return must[[]medispatcher.Change](t)(sc.store.Changes(sc.ctx, id, before, limit))
+			return must[[]medispatcher.Change](t)(sc.Store.Changes(sc.Ctx, id, before, limit))
 		}
 		got := list("a", "", 10)
 		if len(got) != 3 || got[0].What != medispatcher.Removed || got[0].By != "eve" ||

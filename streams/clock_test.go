@@ -279,25 +279,25 @@ func TestCountsAcrossAStep(t *testing.T) {
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
 		env.SetClock(t, 0)
 		sc := newScene(t, env)
-		beats(t, sc.store)
+		beats(t, sc.Store)
 		quarantine := func() {
 			t.Helper()
 			check(t, env.Client.Do(t.Context(), "XADD", "medis:{0}:incoming", "*", "no", "topic").Err())
 			var entries []streams.Entry
 			for len(entries) == 0 {
 				var err error
-				entries, err = sc.store.ReadIncoming(t.Context(), 0, 1, false)
+				entries, err = sc.Store.ReadIncoming(t.Context(), 0, 1, false)
 				check(t, err)
 			}
-			must[[]streams.Routed](t)(sc.store.Fanout(t.Context(), 0, []streams.Routing{{EntryID: entries[0].ID, Reason: "x"}}))
+			must[[]streams.Routed](t)(sc.Store.Fanout(t.Context(), 0, []streams.Routing{{EntryID: entries[0].ID, Reason: "x"}}))
 		}
 		quarantine()
 		for _, step := range []time.Duration{-time.Minute, 0, -3 * time.Minute} {
 			env.SetClock(t, step)
-			beat(t, sc.store)
+			beat(t, sc.Store)
 			quarantine()
-			w := must[map[string]medispatcher.Windows](t)(sc.store.Windows(t.Context(), []string{"quarantined"}))["quarantined"]
-			series, at, err := sc.store.Series(t.Context(), 'm', []string{"quarantined"})
+			w := must[map[string]medispatcher.Windows](t)(sc.Store.Windows(t.Context(), []string{"quarantined"}))["quarantined"]
+			series, at, err := sc.Store.Series(t.Context(), 'm', []string{"quarantined"})
 			check(t, err)
 			sum := int64(0)
 			for _, n := range series["quarantined"] {

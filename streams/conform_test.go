@@ -21,13 +21,13 @@ func TestConformance(t *testing.T) {
 		streamstest.Conform(t, func(t *testing.T) (streamstest.Queue, func(medispatcher.Channel, medispatcher.Message)) {
 			env.Flush(t)
 			sc := newScene(t, env)
-			return sc.store, func(c medispatcher.Channel, m medispatcher.Message) {
-				must[string](t)(sc.store.Publish(t.Context(), m))
+			return sc.Store, func(c medispatcher.Channel, m medispatcher.Message) {
+				must[string](t)(sc.Store.Publish(t.Context(), m))
 				var entries []streams.Entry
 				for len(entries) == 0 {
-					entries = must[[]streams.Entry](t)(sc.store.ReadIncoming(t.Context(), 0, 1, false))
+					entries = must[[]streams.Entry](t)(sc.Store.ReadIncoming(t.Context(), 0, 1, false))
 				}
-				must[[]streams.Routed](t)(sc.store.Fanout(t.Context(), 0, []streams.Routing{{EntryID: entries[0].ID, Message: m, Subs: []string{c.Subscription}}}))
+				must[[]streams.Routed](t)(sc.Store.Fanout(t.Context(), 0, []streams.Routing{{EntryID: entries[0].ID, Message: m, Subs: []string{c.Subscription}}}))
 			}
 		})
 	})

@@ -22,16 +22,16 @@ func TestHints(t *testing.T) {
 		heard := make(chan string, 100)
 		var g errgroup.Group
 		g.Go(func() error {
-			return sc.store.Listen(ctx, streams.Hints{
+			return sc.Store.Listen(ctx, streams.Hints{
 				Changed: func() { heard <- "changed" },
 				Ready:   func(c []medispatcher.Channel) { heard <- fmt.Sprint("ready ", c) },
 				Due:     func(c []medispatcher.Channel) { heard <- fmt.Sprint("due ", c) },
 			})
 		})
-		publish := func(text string) { check(t, sc.Client.Publish(sc.ctx, "medis:control", text).Err()) }
+		publish := func(text string) { check(t, sc.Client.Publish(sc.Ctx, "medis:control", text).Err()) }
 		for { // until it listens
 			publish("subscriptions")
-			if sc.Client.PubSubNumSub(sc.ctx, "medis:control").Val()["medis:control"] > 0 {
+			if sc.Client.PubSubNumSub(sc.Ctx, "medis:control").Val()["medis:control"] > 0 {
 				break
 			}
 		}
@@ -39,10 +39,10 @@ func TestHints(t *testing.T) {
 		for _, nonsense := range []string{"", "due", "due x 0", "due x 1 s", "due x -1 s", "what x 0 s", "ready x y z"} {
 			publish(nonsense)
 		}
-		check(t, other.Ring(sc.ctx, 0, []string{"a", "b"}))
-		check(t, sc.store.Ring(sc.ctx, 0, []string{"own"}))
-		check(t, sc.store.RingDue(sc.ctx, 0, []string{"own"}))
-		check(t, third(sc.store.ReplayAll(sc.ctx, "s", goOn)))
+		check(t, other.Ring(sc.Ctx, 0, []string{"a", "b"}))
+		check(t, sc.Store.Ring(sc.Ctx, 0, []string{"own"}))
+		check(t, sc.Store.RingDue(sc.Ctx, 0, []string{"own"}))
+		check(t, third(sc.Store.ReplayAll(sc.Ctx, "s", goOn)))
 		for _, want := range []string{"ready [{0 a} {0 b}]", "due [{0 own}]", "ready [{0 s}]"} {
 			got := <-heard
 			for got == "changed" {

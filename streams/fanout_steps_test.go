@@ -28,7 +28,7 @@ func wanted(t *testing.T, sc *scene, registry *streams.Registry, n int) []string
 		ids[i] = fmt.Sprintf("s%05d", i)
 		docs = append(docs, ids[i], `{"topic":"t","urls":["http://h/"]}`)
 	}
-	check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", docs...).Err())
+	check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", docs...).Err())
 	put(t, registry, ids[0], `{"topic":"t","urls":["http://h/"]}`) // tells of the change
 	return ids
 }
@@ -43,7 +43,7 @@ type outcome struct {
 // worker runs until n entries are finished.
 func (sc *scene) worker(t *testing.T, store *streams.Store, registry *streams.Registry, n int) *outcome {
 	t.Helper()
-	ctx, cancel := context.WithCancel(sc.ctx)
+	ctx, cancel := context.WithCancel(sc.Ctx)
 	defer cancel()
 	out := &outcome{ready: map[string]int{}}
 	w := &streams.FanoutWorker{
@@ -83,7 +83,7 @@ func (sc *scene) copies(t *testing.T) map[string]string {
 	out := map[string]string{}
 	for _, key := range sc.Keys(t, "medis:{0}:ch:*") {
 		text := ""
-		for _, e := range sc.Client.XRange(sc.ctx, key, "-", "+").Val() {
+		for _, e := range sc.Client.XRange(sc.Ctx, key, "-", "+").Val() {
 			body := fmt.Sprint(e.Values["body"])
 			text += body[:min(len(body), 1)]
 		}
@@ -137,17 +137,17 @@ func TestFanoutStepIsBounded(t *testing.T) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 				sc := newScene(t, env)
-				registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+				registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 				ids := wanted(t, sc, registry, c.subs)
 				h := &weigh{t: t, sizes: map[string]int{}}
 				order := ""
 				for i := range c.entries {
 					order += strconv.Itoa(i % 10)
 					body := strconv.Itoa(i%10) + strings.Repeat("x", c.size-1)
-					h.sizes[must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body}}).Result())] = c.size
+					h.sizes[must[string](t)(sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body}}).Result())] = c.size
 				}
-				sc.store.AddHook(h)
-				out := sc.worker(t, sc.store, registry, c.entries)
+				sc.Store.AddHook(h)
+				out := sc.worker(t, sc.Store, registry, c.entries)
 				if len(out.routed) != c.entries || len(out.ready) != c.subs {
 					t.Errorf("told of %d entries and %d channels", len(out.routed), len(out.ready))
 				}
@@ -157,10 +157,10 @@ func TestFanoutStepIsBounded(t *testing.T) {
 						t.Fatalf("%s has %q, want %q", id, copies[id], order)
 					}
 				}
-				if got := sc.Client.HGet(sc.ctx, "medis:stats:{0}:total", "received:t").Val(); got != strconv.Itoa(c.entries) {
+				if got := sc.Client.HGet(sc.Ctx, "medis:stats:{0}:total", "received:t").Val(); got != strconv.Itoa(c.entries) {
 					t.Errorf("%s received, want %d", got, c.entries)
 				}
-				if n := sc.Client.Exists(sc.ctx, "medis:{0}:copying").Val(); n != 0 {
+				if n := sc.Client.Exists(sc.Ctx, "medis:{0}:copying").Val(); n != 0 {
 					t.Error("what is copied is still noted")
 				}
 				t.Logf("%d steps", h.steps)
@@ -175,18 +175,18 @@ func TestFanoutGoesOnAfterALostReply(t *testing.T) {
 		for _, fault := range []streamstest.Fault{streamstest.Before, streamstest.After} {
 			env.Flush(t)
 			sc := newScene(t, env)
-			registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+			registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 			ids := wanted(t, sc, registry, 2000)
-			check(t, second(sc.store.ReadIncoming(sc.ctx, 0, 1, true)))                       // makes the group
-			check(t, second(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: "0-1"}}))) // loads the script
+			check(t, second(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)))                       // makes the group
+			check(t, second(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: "0-1"}}))) // loads the script
 			xadd := func(body string) {
-				check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body, "id", body}}).Err())
+				check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body, "id", body}}).Err())
 			}
 			xadd("a")
 			xadd("b")
-			sc.store.AddHook(&afterSteps{n: 2, then: func() { sc.faults.Next(fault, 1, "evalsha") }})
-			sc.worker(t, sc.store, registry, 1) // of the other one nobody may be told; it is in the same batch
-			if sc.faults.Matched() != 1 {
+			sc.Store.AddHook(&afterSteps{n: 2, then: func() { sc.Faults.Next(fault, 1, "evalsha") }})
+			sc.worker(t, sc.Store, registry, 1) // of the other one nobody may be told; it is in the same batch
+			if sc.Faults.Matched() != 1 {
 				t.Errorf("%s: the fault was not hit", fault)
 			}
 			copies := sc.copies(t)
@@ -228,24 +228,24 @@ func (h *afterSteps) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestFanoutGoesOnElsewhere(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+		registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 		ids := wanted(t, sc, registry, 2000)
 		dead := env.Open(t, env.Config("dead"))
-		check(t, second(dead.ReadIncoming(sc.ctx, 0, 1, true))) // makes the group
-		check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", "a"}}).Err())
-		check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", "b"}}).Err())
-		entries := must[[]streams.Entry](t)(dead.ReadIncoming(sc.ctx, 0, 10, false))
+		check(t, second(dead.ReadIncoming(sc.Ctx, 0, 1, true))) // makes the group
+		check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", "a"}}).Err())
+		check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", "b"}}).Err())
+		entries := must[[]streams.Entry](t)(dead.ReadIncoming(sc.Ctx, 0, 10, false))
 		first := streams.Routing{EntryID: entries[0].ID, Message: message("t"), Subs: ids[:1000], More: true}
-		check(t, second(dead.Fanout(sc.ctx, 0, []streams.Routing{first, {EntryID: entries[1].ID, Message: message("t"), Subs: ids}})))
+		check(t, second(dead.Fanout(sc.Ctx, 0, []streams.Routing{first, {EntryID: entries[1].ID, Message: message("t"), Subs: ids}})))
 
 		had, hadNot := ids[10], ids[1500]
 		for _, id := range []string{had, hadNot} {
-			check(t, registry.Remove(sc.ctx, id, ""))
+			check(t, registry.Remove(sc.Ctx, id, ""))
 		}
 		put(t, registry, "a-new", `{"topic":"t","urls":["http://h/"]}`)
 		put(t, registry, "z-new", `{"topic":"t","urls":["http://h/"]}`)
-		check(t, third(sc.store.KickIncoming(sc.ctx, 0, "dead", 10, true)))
-		sc.worker(t, sc.store, registry, 2)
+		check(t, third(sc.Store.KickIncoming(sc.Ctx, 0, "dead", 10, true)))
+		sc.worker(t, sc.Store, registry, 2)
 
 		want := map[string]string{"a-new": "b", "z-new": "ab"}
 		for _, id := range ids {

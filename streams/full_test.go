@@ -12,19 +12,19 @@ import (
 // TestFullRedisDrainsANewChannel: the group of a channel is made also while Redis is full.
 func TestFullRedisDrainsANewChannel(t *testing.T) {
 	sc := newScene(t, streamstest.Real(t))
-	sc.ready(t)
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1mb").Err())
-	got := read(t, sc.store)
+	sc.Ready(t)
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
+	got := read(t, sc.Store)
 	if len(got) != 1 {
 		t.Fatalf("%d messages are read, want 1", len(got))
 	}
-	check(t, second(sc.store.Delete(sc.ctx, 0, settlement(got[0].EntryID, medispatcher.Sent))))
-	if _, err := sc.store.Publish(sc.ctx, message("a.b")); err == nil || !strings.Contains(err.Error(), "OOM") {
+	check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(got[0].EntryID, medispatcher.Sent))))
+	if _, err := sc.Store.Publish(sc.Ctx, message("a.b")); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("publish: %v", err)
 	}
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
-	sc.ready(t)
-	if got := read(t, sc.store); len(got) != 1 {
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "0").Err())
+	sc.Ready(t)
+	if got := read(t, sc.Store); len(got) != 1 {
 		t.Errorf("%d messages are read, want 1", len(got))
 	}
 }
@@ -34,11 +34,11 @@ func TestFanoutSaysItOnce(t *testing.T) {
 	sc := newScene(t, streamstest.Real(t))
 	var routings []streams.Routing
 	for range 3 {
-		id := sc.incoming(t, "topic", "a.b", "body", "x")
+		id := sc.Incoming(t, "topic", "a.b", "body", "x")
 		routings = append(routings, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s"}})
 	}
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1mb").Err())
-	_, err := sc.store.Fanout(sc.ctx, 0, routings)
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
+	_, err := sc.Store.Fanout(sc.Ctx, 0, routings)
 	if err == nil || strings.Count(err.Error(), "OOM") != 1 {
 		t.Errorf("error %v, want OOM once", err)
 	}

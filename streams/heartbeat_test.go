@@ -19,8 +19,8 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		const info = "medis:dispatcher:me"
 		beat := func() medispatcher.Dispatcher {
 			t.Helper()
-			check(t, sc.store.Heartbeat(sc.ctx, d))
-			list := must[[]medispatcher.Dispatcher](t)(sc.store.Dispatchers(sc.ctx))
+			check(t, sc.Store.Heartbeat(sc.Ctx, d))
+			list := must[[]medispatcher.Dispatcher](t)(sc.Store.Dispatchers(sc.Ctx))
 			if len(list) != 1 || list[0].ID != "me" || !list[0].Alive {
 				t.Fatalf("dispatchers %+v", list)
 			}
@@ -31,7 +31,7 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		}
 
 		// What did not change is not written again.
-		check(t, sc.Client.Set(sc.ctx, info, `{"host":"marked","dead_after_ns":30000000000}`, 0).Err())
+		check(t, sc.Client.Set(sc.Ctx, info, `{"host":"marked","dead_after_ns":30000000000}`, 0).Err())
 		if got := beat(); got.Host != "marked" {
 			t.Errorf("the info was written at every heartbeat: %+v", got)
 		}
@@ -42,7 +42,7 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		}
 
 		// A Redis that lost everything gets it back with the next heartbeat.
-		check(t, sc.Client.FlushAll(sc.ctx).Err())
+		check(t, sc.Client.FlushAll(sc.Ctx).Err())
 		if got := beat(); got.Host != "h" {
 			t.Errorf("the info is lost: %+v", got)
 		}
@@ -51,22 +51,22 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		d.Held = nil
 		refused := 0
 		refuse := true
-		sc.store.AddHook(hook(func(cmd redis.Cmder) error {
+		sc.Store.AddHook(hook(func(cmd redis.Cmder) error {
 			if refuse && slices.Contains(cmd.Args(), any(info)) {
 				refused++
 				return streamstest.ErrInjected
 			}
 			return nil
 		}))
-		if err := sc.store.Heartbeat(sc.ctx, d); err != nil || refused != 1 {
+		if err := sc.Store.Heartbeat(sc.Ctx, d); err != nil || refused != 1 {
 			t.Errorf("a refused info: %v, %d refused", err, refused)
 		}
 		refuse = false
 		if got := beat(); len(got.Held) != 0 {
 			t.Errorf("the info was not repeated: %+v", got)
 		}
-		check(t, sc.store.Leave(sc.ctx))
-		if n := sc.Client.Exists(sc.ctx, info, "medis:dispatchers").Val(); n != 0 {
+		check(t, sc.Store.Leave(sc.Ctx))
+		if n := sc.Client.Exists(sc.Ctx, info, "medis:dispatchers").Val(); n != 0 {
 			t.Error("something of it is left")
 		}
 	})
@@ -95,8 +95,8 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 func TestHeartbeatOutOfMemory(t *testing.T) {
 	sc := newScene(t, streamstest.Real(t))
 	sc.full(t)
-	check(t, sc.store.Heartbeat(sc.ctx, medispatcher.Dispatcher{Host: "h", DeadAfter: time.Hour}))
-	list := must[[]medispatcher.Dispatcher](t)(sc.store.Dispatchers(sc.ctx))
+	check(t, sc.Store.Heartbeat(sc.Ctx, medispatcher.Dispatcher{Host: "h", DeadAfter: time.Hour}))
+	list := must[[]medispatcher.Dispatcher](t)(sc.Store.Dispatchers(sc.Ctx))
 	if len(list) != 1 || !list[0].Alive || list[0].Host != "h" {
 		t.Errorf("dispatchers %+v", list)
 	}

@@ -34,7 +34,7 @@ func keptRules() streams.KeptRules {
 // incomingFields are the fields of what waits for its fan-out.
 func (sc *scene) incomingFields(t *testing.T, p int) (all []map[string]any) {
 	t.Helper()
-	for _, m := range must[[]redis.XMessage](t)(sc.Client.XRange(sc.ctx, fmt.Sprintf("medis:{%d}:incoming", p), "-", "+").Result()) {
+	for _, m := range must[[]redis.XMessage](t)(sc.Client.XRange(sc.Ctx, fmt.Sprintf("medis:{%d}:incoming", p), "-", "+").Result()) {
 		all = append(all, m.Values)
 	}
 	return all
@@ -118,13 +118,13 @@ func TestReplayKept(t *testing.T) {
 				env.Flush(t)
 				sc := newScene(t, env)
 				id := "0-" + kept(t, sc, "medis:{0}:"+string(test.place), test.fields...)
-				done := must[medispatcher.KeptDone](t)(sc.store.ReplayKept(sc.ctx, test.place, []string{id, "0-1-1"}, keptRules()))
+				done := must[medispatcher.KeptDone](t)(sc.Store.ReplayKept(sc.Ctx, test.place, []string{id, "0-1-1"}, keptRules()))
 				got := sc.incomingFields(t, 0)
 				if test.want == nil {
 					if len(got) > 0 || done.Refused != 1 || done.Refusals[0].ID != id || !strings.Contains(done.Refusals[0].Problem, test.refused) {
 						t.Errorf("%+v, in incoming: %v", done, got)
 					}
-					if n, _, err := sc.store.KeptSince(sc.ctx, test.place); n != 1 || err != nil {
+					if n, _, err := sc.Store.KeptSince(sc.Ctx, test.place); n != 1 || err != nil {
 						t.Errorf("%d are kept, %v; want 1", n, err)
 					}
 					return
@@ -135,7 +135,7 @@ func TestReplayKept(t *testing.T) {
 				if done.Replayed != 1 || done.Missing != 1 || done.Refused != 0 || done.Unwanted != test.done.Unwanted {
 					t.Errorf("%+v", done)
 				}
-				if n, _, err := sc.store.KeptSince(sc.ctx, test.place); n != 0 || err != nil {
+				if n, _, err := sc.Store.KeptSince(sc.Ctx, test.place); n != 0 || err != nil {
 					t.Errorf("%d are kept, %v", n, err)
 				}
 			})
@@ -147,23 +147,23 @@ func TestReplayKept(t *testing.T) {
 func TestReplayCopy(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		check(t, sc.Client.Set(sc.ctx, "medis:{0}:ch:s", "no stream", 0).Err())
-		id := sc.incoming(t, "topic", "a.b", "body", "x")
-		must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}}}))
-		done := must[medispatcher.KeptDone](t)(sc.store.ReplayAllKept(sc.ctx, medispatcher.PlaceQuarantine, keptRules(), goOn))
+		check(t, sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "no stream", 0).Err())
+		id := sc.Incoming(t, "topic", "a.b", "body", "x")
+		must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}}}))
+		done := must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceQuarantine, keptRules(), goOn))
 		if done.Refused != 1 || !strings.Contains(done.Refusals[0].Problem, "medis:{0}:ch:s is not a stream") {
 			t.Errorf("while it is no stream: %+v", done)
 		}
-		check(t, sc.Client.Del(sc.ctx, "medis:{0}:ch:s").Err())
-		done = must[medispatcher.KeptDone](t)(sc.store.ReplayAllKept(sc.ctx, medispatcher.PlaceQuarantine, keptRules(), goOn))
+		check(t, sc.Client.Del(sc.Ctx, "medis:{0}:ch:s").Err())
+		done = must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceQuarantine, keptRules(), goOn))
 		if done.Replayed != 1 || done.Refused != 0 {
 			t.Errorf("then: %+v", done)
 		}
-		got := read(t, sc.store)
+		got := read(t, sc.Store)
 		if len(got) != 1 || got[0].Message.ID != "0-"+id || string(got[0].Message.Body) != "x" {
 			t.Errorf("delivered: %+v", got)
 		}
-		if n := sc.Client.XLen(sc.ctx, "medis:{0}:ch:s2").Val(); n != 1 {
+		if n := sc.Client.XLen(sc.Ctx, "medis:{0}:ch:s2").Val(); n != 1 {
 			t.Errorf("s2 has %d copies, want 1", n)
 		}
 	})
@@ -181,7 +181,7 @@ func TestReplayAllKeptEnds(t *testing.T) {
 			kept(t, sc, "medis:{0}:unrouted", "time", "1", "topic", topic, "body", "x", "~src", fmt.Sprintf("1700000000000-%d", i))
 		}
 		rounds := 0
-		done := must[medispatcher.KeptDone](t)(sc.store.ReplayAllKept(sc.ctx, medispatcher.PlaceUnrouted, keptRules(), func(_, _ int64) bool {
+		done := must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceUnrouted, keptRules(), func(_, _ int64) bool {
 			rounds++
 			unrouted(t, sc)
 			return true
@@ -189,10 +189,10 @@ func TestReplayAllKeptEnds(t *testing.T) {
 		if done.Replayed != 245 || done.Refused != 5 || done.Left != 0 || rounds != 3 {
 			t.Errorf("%+v in %d rounds", done, rounds)
 		}
-		if n, _, _ := sc.store.KeptSince(sc.ctx, medispatcher.PlaceUnrouted); n != 5+3 {
+		if n, _, _ := sc.Store.KeptSince(sc.Ctx, medispatcher.PlaceUnrouted); n != 5+3 {
 			t.Errorf("%d are kept, want the 5 refused and the 3 that came", n)
 		}
-		done = must[medispatcher.KeptDone](t)(sc.store.ReplayAllKept(sc.ctx, medispatcher.PlaceUnrouted, keptRules(), func(_, _ int64) bool { return false }))
+		done = must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceUnrouted, keptRules(), func(_, _ int64) bool { return false }))
 		if done.Replayed != 3 || done.Left != 0 {
 			t.Errorf("the rest: %+v", done)
 		}
@@ -204,7 +204,7 @@ func TestListKept(t *testing.T) {
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 3
-		sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, cfg)}
+		sc := newSceneOf(t, env, cfg)
 		var want []string
 		for i := range 60 {
 			for p := range 3 {
@@ -212,7 +212,7 @@ func TestListKept(t *testing.T) {
 					continue
 				}
 				entry := fmt.Sprintf("%d-%d", 1000+i/10, i%10*100+1) // several partitions have the same
-				check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: fmt.Sprintf("medis:{%d}:unrouted", p), ID: entry, Values: []any{"topic", "a.b", "body", strings.Repeat("x", 100)}}).Err())
+				check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: fmt.Sprintf("medis:{%d}:unrouted", p), ID: entry, Values: []any{"topic", "a.b", "body", strings.Repeat("x", 100)}}).Err())
 				want = append(want, fmt.Sprintf("%d-%s", p, entry))
 			}
 		}
@@ -223,7 +223,7 @@ func TestListKept(t *testing.T) {
 				if len(got) > 0 {
 					q.After = got[len(got)-1]
 				}
-				page := must[[]medispatcher.Kept](t)(sc.store.ListKept(sc.ctx, medispatcher.PlaceUnrouted, q))
+				page := must[[]medispatcher.Kept](t)(sc.Store.ListKept(sc.Ctx, medispatcher.PlaceUnrouted, q))
 				for _, k := range page {
 					got = append(got, k.ID)
 					if len(k.Message.Body) != 0 || k.Message.Topic != "a.b" || k.Bytes != 112 {
@@ -241,10 +241,10 @@ func TestListKept(t *testing.T) {
 				t.Errorf("newest first: %v\n got  %v\n want %v", newest, got, want)
 			}
 		}
-		if n, since, err := sc.store.KeptSince(sc.ctx, medispatcher.PlaceUnrouted); n != int64(len(want)) || since.UnixMilli() != 1000 || err != nil {
+		if n, since, err := sc.Store.KeptSince(sc.Ctx, medispatcher.PlaceUnrouted); n != int64(len(want)) || since.UnixMilli() != 1000 || err != nil {
 			t.Errorf("%d since %v, %v", n, since, err)
 		}
-		topics, looked, err := sc.store.KeptTopics(sc.ctx, medispatcher.PlaceUnrouted, 50)
+		topics, looked, err := sc.Store.KeptTopics(sc.Ctx, medispatcher.PlaceUnrouted, 50)
 		if err != nil || looked != 50 || len(topics) != 1 || topics[0] != (medispatcher.TopicCount{Topic: "a.b", Count: 50}) {
 			t.Errorf("%v of %d, %v", topics, looked, err)
 		}
@@ -256,18 +256,18 @@ func TestReadKept(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		id := "0-" + kept(t, sc, "medis:{0}:quarantine", "reason", "DECODERR topic", "source", "1700000000000-1", "reason", "mine", "tropic", "a\xff", "body", "x")
-		k := must[medispatcher.Kept](t)(sc.store.ReadKept(sc.ctx, medispatcher.PlaceQuarantine, id))
+		k := must[medispatcher.Kept](t)(sc.Store.ReadKept(sc.Ctx, medispatcher.PlaceQuarantine, id))
 		if k.Reason != "DECODERR topic" || k.Source != "1700000000000-1" || k.Message.ID != "0-1700000000000-1" || string(k.Message.Body) != "x" ||
 			fmt.Sprint(k.Fields) != fmt.Sprint(map[string]string{"reason": "mine", "tropic": "a\xff", "body": "x"}) || !k.Message.Time.Equal(time.UnixMilli(1700000000000)) {
 			t.Errorf("%+v", k)
 		}
-		if _, err := sc.store.ReadKept(sc.ctx, medispatcher.PlaceQuarantine, "0-1-1"); !errors.Is(err, medispatcher.ErrNotFound) {
+		if _, err := sc.Store.ReadKept(sc.Ctx, medispatcher.PlaceQuarantine, "0-1-1"); !errors.Is(err, medispatcher.ErrNotFound) {
 			t.Errorf("one that is not there: %v", err)
 		}
-		if _, err := sc.store.ReadKept(sc.ctx, medispatcher.PlaceQuarantine, "nonsense"); err == nil || !strings.Contains(err.Error(), "is not the id of a message in quarantine") {
+		if _, err := sc.Store.ReadKept(sc.Ctx, medispatcher.PlaceQuarantine, "nonsense"); err == nil || !strings.Contains(err.Error(), "is not the id of a message in quarantine") {
 			t.Errorf("nonsense: %v", err)
 		}
-		done, err := sc.store.ReplayKept(sc.ctx, medispatcher.PlaceQuarantine, []string{id, "nonsense"}, keptRules())
+		done, err := sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{id, "nonsense"}, keptRules())
 		if problems, ok := errors.AsType[medispatcher.Problems](err); !ok || problems[0].Field != "ids[1]" || done.Refused != 0 {
 			t.Errorf("replay of nonsense: %+v, %v", done, err)
 		}
@@ -284,24 +284,24 @@ func TestKeptStepsAreBounded(t *testing.T) {
 	}
 	rules := keptRules()
 	rules.MaxBody = 2 << 20
-	check(t, sc.Client.ConfigSet(sc.ctx, "slowlog-log-slower-than", "0").Err())
-	check(t, sc.Client.ConfigSet(sc.ctx, "slowlog-max-len", "10000").Err())
-	list := must[[]medispatcher.Kept](t)(sc.store.ListKept(sc.ctx, medispatcher.PlaceUnrouted, medispatcher.KeptQuery{Limit: 100}))
+	check(t, sc.Client.ConfigSet(sc.Ctx, "slowlog-log-slower-than", "0").Err())
+	check(t, sc.Client.ConfigSet(sc.Ctx, "slowlog-max-len", "10000").Err())
+	list := must[[]medispatcher.Kept](t)(sc.Store.ListKept(sc.Ctx, medispatcher.PlaceUnrouted, medispatcher.KeptQuery{Limit: 100}))
 	if len(list) != 40 {
 		t.Errorf("%d are listed", len(list))
 	}
-	done := must[medispatcher.KeptDone](t)(sc.store.ReplayKept(sc.ctx, medispatcher.PlaceUnrouted, ids[:20], rules))
-	all := must[medispatcher.KeptDone](t)(sc.store.ReplayAllKept(sc.ctx, medispatcher.PlaceUnrouted, rules, func(_, _ int64) bool { return false }))
+	done := must[medispatcher.KeptDone](t)(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceUnrouted, ids[:20], rules))
+	all := must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceUnrouted, rules, func(_, _ int64) bool { return false }))
 	if done.Replayed != 20 || all.Replayed == 0 || all.Replayed > 3 || all.Left != 20-all.Replayed {
 		t.Errorf("%+v, then %+v", done, all)
 	}
-	if n, err := sc.store.PurgeKept(sc.ctx, medispatcher.PlaceUnrouted, ids[30:]); n != 10 || err != nil {
+	if n, err := sc.Store.PurgeKept(sc.Ctx, medispatcher.PlaceUnrouted, ids[30:]); n != 10 || err != nil {
 		t.Errorf("%d are purged, %v", n, err)
 	}
-	if n, left, err := sc.store.PurgeAllKept(sc.ctx, medispatcher.PlaceUnrouted, goOn); n != 10-all.Replayed || left != 0 || err != nil {
+	if n, left, err := sc.Store.PurgeAllKept(sc.Ctx, medispatcher.PlaceUnrouted, goOn); n != 10-all.Replayed || left != 0 || err != nil {
 		t.Errorf("%d are purged, %d left, %v", n, left, err)
 	}
-	slow := must[[]redis.SlowLog](t)(sc.Client.SlowLogGet(sc.ctx, 10000).Result())
+	slow := must[[]redis.SlowLog](t)(sc.Client.SlowLogGet(sc.Ctx, 10000).Result())
 	longest, scripts := time.Duration(0), 0
 	for _, l := range slow {
 		if strings.HasPrefix(strings.ToLower(l.Args[0]), "eval") {

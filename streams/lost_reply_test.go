@@ -28,7 +28,7 @@ func TestLostReplyRepeatsNothing(t *testing.T) {
 			env, url := open(t)
 			cfg := env.Config("me")
 			cfg.URL = url
-			sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, cfg)}
+			sc := newSceneOf(t, env, cfg)
 			loseNext := func() {
 				for _, p := range env.Proxies {
 					p.Replies(streamstest.CutReplies, 1)
@@ -46,38 +46,38 @@ func TestLostReplyRepeatsNothing(t *testing.T) {
 				}
 			}
 			// Connections and scripts are there before anything is lost.
-			id := sc.incoming(t, "topic", "a.b", "body", "x")
+			id := sc.Incoming(t, "topic", "a.b", "body", "x")
 			routing := []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}}
-			must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, routing))
-			read(t, sc.store)
-			sc.ready(t)
-			sc.ready(t)
+			must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routing))
+			read(t, sc.Store)
+			sc.Ready(t)
+			sc.Ready(t)
 
 			loseNext()
-			_, err := sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
+			_, err := sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
 			lost("read", err)
-			if mine := must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 10)); len(mine) != 2 {
+			if mine := must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 10)); len(mine) != 2 {
 				t.Errorf("%d entries are taken, want the first one and that of the lost reply", len(mine))
 			}
 
 			loseNext()
-			_, err = sc.store.Publish(sc.ctx, message("a.b"))
+			_, err = sc.Store.Publish(sc.Ctx, message("a.b"))
 			lost("publish", err)
-			if n := sc.Client.XLen(sc.ctx, "medis:{0}:incoming").Val(); n != 1 {
+			if n := sc.Client.XLen(sc.Ctx, "medis:{0}:incoming").Val(); n != 1 {
 				t.Errorf("%d messages are accepted, want 1", n)
 			}
 
 			id = ""
 			for id == "" {
-				for _, e := range must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 1, false)) {
+				for _, e := range must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 1, false)) {
 					id = e.ID
 				}
 			}
 			routing[0].EntryID = id
 			loseNext()
-			_, err = sc.store.Fanout(sc.ctx, 0, routing)
+			_, err = sc.Store.Fanout(sc.Ctx, 0, routing)
 			lost("fan-out", err)
-			routed := must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, routing))
+			routed := must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routing))
 			if routed[0].Result != streams.RoutedGone {
 				t.Errorf("fan-out again: %v, want gone", routed)
 			}
@@ -118,7 +118,7 @@ func TestLostConnections(t *testing.T) {
 func TestClusterFollowsSlots(t *testing.T) {
 	env := streamstest.Cluster(t)
 	sc := newScene(t, env)
-	sc.buried(t) // the client knows the slots
+	sc.Buried(t) // the client knows the slots
 	env.Flush(t)
 	const key = "medis:{0}:incoming"
 	slot := env.Nodes[0].Do(t, "CLUSTER", "KEYSLOT", key)
@@ -130,8 +130,8 @@ func TestClusterFollowsSlots(t *testing.T) {
 	for _, node := range []*streamstest.Server{to, from} {
 		node.Do(t, "CLUSTER", "SETSLOT", slot, "NODE", id)
 	}
-	sc.buried(t)
-	if got, want := sc.state(t), "#received:a.b=1, ch:s=1 me:1"; got != want {
+	sc.Buried(t)
+	if got, want := sc.State(t), "#received:a.b=1, ch:s=1 me:1"; got != want {
 		t.Errorf("state\n got  %s\n want %s", got, want)
 	}
 }

@@ -16,7 +16,7 @@ import (
 func (sc *scene) add(t *testing.T, key string, n int) {
 	t.Helper()
 	for range n {
-		check(t, sc.Client.Do(sc.ctx, "XADD", key, "*", "topic", "a", "body", "x", "~src", "1-1").Err())
+		check(t, sc.Client.Do(sc.Ctx, "XADD", key, "*", "topic", "a", "body", "x", "~src", "1-1").Err())
 	}
 }
 
@@ -26,7 +26,7 @@ func (sc *scene) full(t *testing.T) bool {
 	if sc.Server == nil {
 		return false
 	}
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1").Err())
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
 	return true
 }
 
@@ -34,29 +34,29 @@ func TestPurge(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2
-		sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, cfg)}
+		sc := newSceneOf(t, env, cfg)
 		purge := func(want string) {
 			t.Helper()
-			ready, buried, err := sc.store.Purge(sc.ctx, "s")
+			ready, buried, err := sc.Store.Purge(sc.Ctx, "s")
 			if got := fmt.Sprint(ready, buried, err); got != want {
 				t.Errorf("purged %s, want %s", got, want)
 			}
 		}
 		purge("0 0 <nil>")
-		if got := sc.Client.Keys(sc.ctx, "*").Val(); len(got) > 0 {
+		if got := sc.Client.Keys(sc.Ctx, "*").Val(); len(got) > 0 {
 			t.Errorf("purging nothing made %v", got)
 		}
 		sc.add(t, "medis:{0}:ch:s", 3)
 		sc.add(t, "medis:{1}:ch:s", 5) // has no group yet
 		sc.add(t, "medis:{0}:dead:s", 2)
-		check(t, sc.Client.XGroupCreate(sc.ctx, "medis:{0}:ch:s", "push", "0").Err())
-		check(t, second(sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})))
+		check(t, sc.Client.XGroupCreate(sc.Ctx, "medis:{0}:ch:s", "push", "0").Err())
+		check(t, second(sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})))
 		purge("7 1 <nil>")
 		purge("0 0 <nil>")
-		if n := sc.Client.XLen(sc.ctx, "medis:{0}:dead:s").Val(); n != 2 {
+		if n := sc.Client.XLen(sc.Ctx, "medis:{0}:dead:s").Val(); n != 2 {
 			t.Errorf("%d dead letters are left, want 2", n)
 		}
-		if n := must[map[string]int64](t)(sc.store.Counts(sc.ctx))["purged:s"]; n != 8 {
+		if n := must[map[string]int64](t)(sc.Store.Counts(sc.Ctx))["purged:s"]; n != 8 {
 			t.Errorf("%d counted, want 8", n)
 		}
 	})
@@ -68,20 +68,20 @@ func TestPurgeKeepsIDsRising(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		const future = "99999999999999-7" // of a clock that went back since
-		check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", future, "topic", "a", "body", "old").Err())
-		old := read(t, sc.store)
-		check(t, third(sc.store.Purge(sc.ctx, "s")))
-		check(t, third(sc.store.Purge(sc.ctx, "s"))) // nothing is there that has the id
+		check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", future, "topic", "a", "body", "old").Err())
+		old := read(t, sc.Store)
+		check(t, third(sc.Store.Purge(sc.Ctx, "s")))
+		check(t, third(sc.Store.Purge(sc.Ctx, "s"))) // nothing is there that has the id
 		sc.add(t, "medis:{0}:ch:s", 1)
-		after := read(t, sc.store)
+		after := read(t, sc.Store)
 		if len(after) != 1 || after[0].EntryID != "99999999999999-8" {
 			t.Fatalf("after the purge: %+v", after)
 		}
 		done := medispatcher.Settlement{Channel: channelS, EntryID: old[0].EntryID, Outcome: medispatcher.Sent}
-		if n, err := sc.store.Delete(sc.ctx, 0, []medispatcher.Settlement{done}); n != 0 || err != nil {
+		if n, err := sc.Store.Delete(sc.Ctx, 0, []medispatcher.Settlement{done}); n != 0 || err != nil {
 			t.Errorf("the outcome of the purged one settled %d, %v", n, err)
 		}
-		if n := sc.Client.XLen(sc.ctx, "medis:{0}:ch:s").Val(); n != 1 {
+		if n := sc.Client.XLen(sc.Ctx, "medis:{0}:ch:s").Val(); n != 1 {
 			t.Errorf("%d entries, want the new one", n)
 		}
 	})
@@ -94,39 +94,39 @@ func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
 	sc.add(t, "medis:{0}:ch:s", 10)
 	sc.add(t, "medis:{0}:ch:gone", 10)
 	sc.add(t, "medis:{0}:dead:s", 10)
-	read(t, sc.store)
-	failed := settlement(must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 1))[0], medispatcher.Failed)
-	check(t, sc.store.Retry(sc.ctx, 0, failed))
-	letters := must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))
+	read(t, sc.Store)
+	failed := settlement(must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1))[0], medispatcher.Failed)
+	check(t, sc.Store.Retry(sc.Ctx, 0, failed))
+	letters := must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", 1))
 	sc.full(t)
-	if err := sc.Client.Do(sc.ctx, "XADD", "x", "*", "a", "b").Err(); err == nil {
+	if err := sc.Client.Do(sc.Ctx, "XADD", "x", "*", "a", "b").Err(); err == nil {
 		t.Fatal("Redis is not full")
 	}
-	check(t, second(sc.store.PurgeDead(sc.ctx, "s", []string{letters[0].ID})))
-	check(t, third(sc.store.PurgeAllDead(sc.ctx, "s", goOn)))
-	check(t, third(sc.store.Purge(sc.ctx, "s")))
-	check(t, second(sc.store.Discard(sc.ctx, "gone", true)))
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
-	if got := sc.state(t); got != "#failed:s=1, #purged:s=20" {
+	check(t, second(sc.Store.PurgeDead(sc.Ctx, "s", []string{letters[0].ID})))
+	check(t, third(sc.Store.PurgeAllDead(sc.Ctx, "s", goOn)))
+	check(t, third(sc.Store.Purge(sc.Ctx, "s")))
+	check(t, second(sc.Store.Discard(sc.Ctx, "gone", true)))
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "0").Err())
+	if got := sc.State(t); got != "#failed:s=1, #purged:s=20" {
 		t.Errorf("state %s", got)
 	}
-	check(t, second(sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}}))) // the group is there
+	check(t, second(sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 1}}))) // the group is there
 }
 
 // TestPurgeOfAWrongType changes nothing, and says so.
 func TestPurgeOfAWrongType(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		check(t, sc.Client.Set(sc.ctx, "medis:{0}:ch:s", "x", 0).Err())
-		check(t, sc.Client.ZAdd(sc.ctx, "medis:{0}:retry:s", redis.Z{Member: "1-1"}).Err())
-		if err := third(sc.store.Purge(sc.ctx, "s")); !errors.Is(err, medispatcher.ErrGone) {
+		check(t, sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "x", 0).Err())
+		check(t, sc.Client.ZAdd(sc.Ctx, "medis:{0}:retry:s", redis.Z{Member: "1-1"}).Err())
+		if err := third(sc.Store.Purge(sc.Ctx, "s")); !errors.Is(err, medispatcher.ErrGone) {
 			t.Errorf("error %v", err)
 		}
-		if got := sc.state(t); got != "ch:s=set, retry:s=1" {
+		if got := sc.State(t); got != "ch:s=set, retry:s=1" {
 			t.Errorf("state %s", got)
 		}
-		held := must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", false)) // no messages are in it
-		if got := sc.state(t); got != "" || held.Ready+held.Buried+held.Dead != 0 {
+		held := must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", false)) // no messages are in it
+		if got := sc.State(t); got != "" || held.Ready+held.Buried+held.Dead != 0 {
 			t.Errorf("state %s, held %+v", got, held)
 		}
 	})
@@ -136,14 +136,14 @@ func TestDiscardLeavesMessagesAlone(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		for _, fill := range []string{"medis:{0}:ch:s", "medis:{0}:dead:s"} {
-			check(t, env.Client.FlushAll(sc.ctx).Err())
+			check(t, env.Client.FlushAll(sc.Ctx).Err())
 			sc.add(t, fill, 2)
-			held := must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", false))
-			if held.Ready+held.Dead != 2 || sc.Client.XLen(sc.ctx, fill).Val() != 2 {
-				t.Errorf("%s: held %+v, state %s", fill, held, sc.state(t))
+			held := must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", false))
+			if held.Ready+held.Dead != 2 || sc.Client.XLen(sc.Ctx, fill).Val() != 2 {
+				t.Errorf("%s: held %+v, state %s", fill, held, sc.State(t))
 			}
-			held = must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", true))
-			if got := sc.state(t); held.Ready+held.Dead != 2 || got != "" {
+			held = must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", true))
+			if got := sc.State(t); held.Ready+held.Dead != 2 || got != "" {
 				t.Errorf("%s: held %+v, state %s", fill, held, got)
 			}
 		}
@@ -165,11 +165,11 @@ func TestAllDead(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 				cfg := env.Config("me")
 				cfg.Partitions = 2
-				sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, cfg)}
+				sc := newSceneOf(t, env, cfg)
 				sc.add(t, "medis:{0}:dead:s", 250)
 				sc.add(t, "medis:{1}:dead:s", 3)
 				batches := 0
-				done, left, err := step(sc.store, func(_, of int64) bool {
+				done, left, err := step(sc.Store, func(_, of int64) bool {
 					batches++
 					sc.add(t, "medis:{0}:dead:s", 1) // it died again
 					if of != 253 {
@@ -180,16 +180,16 @@ func TestAllDead(t *testing.T) {
 				if done != 253 || left != 0 || err != nil {
 					t.Errorf("%d done, %d left, %v", done, left, err)
 				}
-				if n := sc.Client.XLen(sc.ctx, "medis:{0}:dead:s").Val(); n != int64(batches) || batches < 2 {
+				if n := sc.Client.XLen(sc.Ctx, "medis:{0}:dead:s").Val(); n != int64(batches) || batches < 2 {
 					t.Errorf("%d letters are there, want those %d that died meanwhile", n, batches)
 				}
 				sc.add(t, "medis:{1}:dead:s", 10)
-				done, left, err = step(sc.store, func(int64, int64) bool { return false })
+				done, left, err = step(sc.Store, func(int64, int64) bool { return false })
 				if done != int64(batches) || left != 10 || err != nil {
 					t.Errorf("stopped after %d, %d left, %v", done, left, err)
 				}
 				if want := int64(263 + batches); name == "replay" {
-					if n := sc.Client.XLen(sc.ctx, "medis:{0}:ch:s").Val() + sc.Client.XLen(sc.ctx, "medis:{1}:ch:s").Val(); n != want-10 {
+					if n := sc.Client.XLen(sc.Ctx, "medis:{0}:ch:s").Val() + sc.Client.XLen(sc.Ctx, "medis:{1}:ch:s").Val(); n != want-10 {
 						t.Errorf("%d READY, want %d", n, want-10)
 					}
 				}
@@ -201,7 +201,7 @@ func TestAllDead(t *testing.T) {
 func TestDeadIDsThatCannotBeOne(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		_, err := sc.store.Replay(sc.ctx, "s", []string{"0-1-1", "x", "0-2-2", "7-1-1"})
+		_, err := sc.Store.Replay(sc.Ctx, "s", []string{"0-1-1", "x", "0-2-2", "7-1-1"})
 		var problems medispatcher.Problems
 		if !errors.As(err, &problems) || len(problems) != 2 || problems[0].Field != "ids[1]" || problems[1].Field != "ids[3]" {
 			t.Errorf("error %v", err)

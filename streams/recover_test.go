@@ -32,13 +32,13 @@ func TestFindRecoverLists(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		for _, list := range []string{"medis:recover:a", "medis:recover:{t}b", "medis:recover:", "medis:recovered", "other:recover:a", "xmedis:recover:a"} {
-			check(t, sc.Client.RPush(sc.ctx, list, "x").Err())
+			check(t, sc.Client.RPush(sc.Ctx, list, "x").Err())
 		}
-		check(t, sc.Client.Set(sc.ctx, "medis:recover:wrong", "x", 0).Err())
-		check(t, sc.Client.HSet(sc.ctx, "medis:recovering:{medis:recover:gone}", "tok.1", "x").Err())
-		check(t, sc.Client.HSet(sc.ctx, "medis:recovering:medis:recover:{t}gone", "tok.1", "x").Err())
-		check(t, sc.Client.HSet(sc.ctx, "medis:recovering:nonsense", "tok.1", "x").Err())
-		lists := streams.NewRecoverLists(sc.store)
+		check(t, sc.Client.Set(sc.Ctx, "medis:recover:wrong", "x", 0).Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:recovering:{medis:recover:gone}", "tok.1", "x").Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:recovering:medis:recover:{t}gone", "tok.1", "x").Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:recovering:nonsense", "tok.1", "x").Err())
+		lists := streams.NewRecoverLists(sc.Store)
 		want := []medispatcher.RecoverList{
 			{Name: "medis:recover:", Type: "list"},
 			{Name: "medis:recover:a", Type: "list"},
@@ -47,20 +47,20 @@ func TestFindRecoverLists(t *testing.T) {
 			{Name: "medis:recover:{t}b", Type: "list"},
 			{Name: "medis:recover:{t}gone", Type: "none", InHand: true},
 		}
-		if got := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); !slices.Equal(got, want) {
+		if got := must[[]medispatcher.RecoverList](t)(lists.Find(sc.Ctx)); !slices.Equal(got, want) {
 			t.Errorf("found %+v\nwant  %+v", got, want)
 		}
 		for _, l := range want {
 			if l.Type != "list" {
 				continue
 			}
-			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, l.Name, 10, 100))
+			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, l.Name, 10, 100))
 			if !slices.Equal(texts(items), []string{"x"}) {
 				t.Errorf("%s: took %q", l.Name, items)
 			}
-			check(t, lists.Drop(sc.ctx, l.Name, tokens(items)))
+			check(t, lists.Drop(sc.Ctx, l.Name, tokens(items)))
 		}
-		if got := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); len(got) != 3 {
+		if got := must[[]medispatcher.RecoverList](t)(lists.Find(sc.Ctx)); len(got) != 3 {
 			t.Errorf("left %+v, want the one of a wrong type and two with items in hand", got)
 		}
 	})
@@ -72,23 +72,23 @@ func TestFindAmongManyKeys(t *testing.T) {
 	sc := newScene(t, env)
 	pipe := sc.Client.Pipeline()
 	for i := range 60_000 {
-		pipe.Set(sc.ctx, fmt.Sprintf("medis:{0}:seen:%d", i), "", 0)
+		pipe.Set(sc.Ctx, fmt.Sprintf("medis:{0}:seen:%d", i), "", 0)
 	}
-	check(t, second(pipe.Exec(sc.ctx)))
-	check(t, sc.Client.RPush(sc.ctx, "medis:recover:needle", "x").Err())
-	lists := streams.NewRecoverLists(sc.store)
+	check(t, second(pipe.Exec(sc.Ctx)))
+	check(t, sc.Client.RPush(sc.Ctx, "medis:recover:needle", "x").Err())
+	lists := streams.NewRecoverLists(sc.Store)
 	for look := 1; ; look++ {
-		if found := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); len(found) == 1 {
+		if found := must[[]medispatcher.RecoverList](t)(lists.Find(sc.Ctx)); len(found) == 1 {
 			break
 		}
 		if look == 10 {
 			t.Fatal("not found in ten looks")
 		}
 	}
-	items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, "medis:recover:needle", 1, 1))
-	check(t, lists.Drop(sc.ctx, "medis:recover:needle", tokens(items)))
-	check(t, sc.Client.LPush(sc.ctx, "medis:recover:needle", "y").Err())
-	if found := must[[]medispatcher.RecoverList](t)(lists.Find(sc.ctx)); len(found) != 1 {
+	items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, "medis:recover:needle", 1, 1))
+	check(t, lists.Drop(sc.Ctx, "medis:recover:needle", tokens(items)))
+	check(t, sc.Client.LPush(sc.Ctx, "medis:recover:needle", "y").Err())
+	if found := must[[]medispatcher.RecoverList](t)(lists.Find(sc.Ctx)); len(found) != 1 {
 		t.Error("a list that was used lately is not found at once")
 	}
 }
@@ -98,24 +98,24 @@ func TestTakeIsBounded(t *testing.T) {
 		sc := newScene(t, env)
 		big := strings.Repeat("b", 300)
 		list := parked("1", "2\x00\xff", "3", big, "4")(t, sc)
-		lists := streams.NewRecoverLists(sc.store)
+		lists := streams.NewRecoverLists(sc.Store)
 		var took []string
 		for range 4 {
-			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 2, 100))
-			again := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 2, 100))
+			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, list, 2, 100))
+			again := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, list, 2, 100))
 			if !slices.Equal(items, again) {
 				t.Errorf("while %q is in hand others are told %q", items, again)
 			}
 			took = append(took, strings.Join(texts(items), ","))
-			check(t, lists.Drop(sc.ctx, list, tokens(items)))
+			check(t, lists.Drop(sc.Ctx, list, tokens(items)))
 		}
 		if want := []string{"1,2\x00\xff", "3", big, "4"}; !slices.Equal(took, want) {
 			t.Errorf("took %q, want %q", took, want)
 		}
-		if items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 2, 100)); len(items) > 0 {
+		if items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, list, 2, 100)); len(items) > 0 {
 			t.Errorf("took %q of an empty list", items)
 		}
-		if got := sc.state(t); got != "" {
+		if got := sc.State(t); got != "" {
 			t.Errorf("left %s", got)
 		}
 	})
@@ -130,9 +130,9 @@ func TestTakeKeepsTheOrder(t *testing.T) {
 			want = append(want, fmt.Sprintf("%d %s", i, strings.Repeat("x", 100)))
 			parked(want[i])(t, sc)
 		}
-		lists := streams.NewRecoverLists(sc.store)
+		lists := streams.NewRecoverLists(sc.Store)
 		for range 2 {
-			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, "medis:recover:l", 128, 1<<20))
+			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, "medis:recover:l", 128, 1<<20))
 			if !slices.Equal(texts(items), want) {
 				t.Errorf("order lost: %.60q", texts(items))
 			}
@@ -145,18 +145,18 @@ func TestTakeFromAFullRedis(t *testing.T) {
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
 	list := parked("1", "2", "3")(t, sc)
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1").Err())
-	lists := streams.NewRecoverLists(sc.store)
-	items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.ctx, list, 10, 100))
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
+	lists := streams.NewRecoverLists(sc.Store)
+	items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, list, 10, 100))
 	if !slices.Equal(texts(items), []string{"1", "2", "3"}) {
 		t.Errorf("took %q", items)
 	}
-	check(t, lists.Drop(sc.ctx, list, tokens(items)))
-	if done := must[[]medispatcher.OnceDone](t)(sc.store.WriteOnce(sc.ctx, 0, []medispatcher.Once{{Token: "t", Message: message("a")}}, time.Hour, false)); done[0].Err == nil || !strings.Contains(done[0].Err.Error(), "OOM") {
+	check(t, lists.Drop(sc.Ctx, list, tokens(items)))
+	if done := must[[]medispatcher.OnceDone](t)(sc.Store.WriteOnce(sc.Ctx, 0, []medispatcher.Once{{Token: "t", Message: message("a")}}, time.Hour, false)); done[0].Err == nil || !strings.Contains(done[0].Err.Error(), "OOM") {
 		t.Errorf("%+v, want OOM", done)
 	}
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
-	if got := sc.state(t); got != "" {
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "0").Err())
+	if got := sc.State(t); got != "" {
 		t.Errorf("a refused step left %s", got)
 	}
 }
@@ -164,8 +164,8 @@ func TestTakeFromAFullRedis(t *testing.T) {
 func TestWriteOnce(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		check(t, sc.Client.Set(sc.ctx, "medis:{0}:ch:bad", "x", 0).Err())
-		entry := must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:kept", Values: []any{"topic", "a"}}).Result())
+		check(t, sc.Client.Set(sc.Ctx, "medis:{0}:ch:bad", "x", 0).Err())
+		entry := must[string](t)(sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:kept", Values: []any{"topic", "a"}}).Result())
 		m := medispatcher.Message{
 			ID: "0-7-1", Generated: true, Topic: "a.b", Body: []byte("\xff\x00"), Sender: "s", Key: "k", Type: "text/plain",
 			Headers: map[string]string{"X-A": "b"}, Time: time.UnixMilli(1_700_000_000_123),
@@ -195,23 +195,23 @@ func TestWriteOnce(t *testing.T) {
 			"[written written already written error there written written]",
 			"[already already already already error there already already]",
 		} {
-			done := must[[]medispatcher.OnceDone](t)(sc.store.WriteOnce(sc.ctx, 0, list, time.Hour, i == 0))
+			done := must[[]medispatcher.OnceDone](t)(sc.Store.WriteOnce(sc.Ctx, 0, list, time.Hour, i == 0))
 			if got := fmt.Sprint(results(done)); got != want {
 				t.Errorf("run %d\n got  %s\n want %s", i, got, want)
 			}
 		}
-		if got, want := sc.state(t), "#quarantined=1, #recovered=2, #recovered:kept=1, #recovered:s=1, ch:bad=set, ch:kept=2, ch:s=1, incoming=2, quarantine=1, quarantine:size=2, recovered:b=2, recovered:c=1, recovered:f=1, recovered:g=1"; got != want {
+		if got, want := sc.State(t), "#quarantined=1, #recovered=2, #recovered:kept=1, #recovered:s=1, ch:bad=set, ch:kept=2, ch:s=1, incoming=2, quarantine=1, quarantine:size=2, recovered:b=2, recovered:c=1, recovered:f=1, recovered:g=1"; got != want {
 			t.Errorf("state\n got  %s\n want %s", got, want)
 		}
-		got := read(t, sc.store)[0].Message
+		got := read(t, sc.Store)[0].Message
 		if fmt.Sprint(got) != fmt.Sprint(m) {
 			t.Errorf("read %+v\nwant %+v", got, m)
 		}
-		q := sc.Client.XRange(sc.ctx, "medis:{0}:quarantine", "-", "+").Val()[0].Values
+		q := sc.Client.XRange(sc.Ctx, "medis:{0}:quarantine", "-", "+").Val()[0].Values
 		if q["reason"] != "why" || q["raw"] != "\xfe" || q["source"] != "here" || len(q) != 3 {
 			t.Errorf("quarantined %q", q)
 		}
-		if ttl := sc.Client.PTTL(sc.ctx, "medis:{0}:recovered:b").Val(); ttl <= 0 || ttl > time.Hour {
+		if ttl := sc.Client.PTTL(sc.Ctx, "medis:{0}:recovered:b").Val(); ttl <= 0 || ttl > time.Hour {
 			t.Errorf("the marker lives for %s", ttl)
 		}
 	})
@@ -223,12 +223,12 @@ func TestAgainIsNoDuplicate(t *testing.T) {
 		sc := newScene(t, env)
 		m := message("a.b")
 		m.ID = "p1"
-		id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1")
+		id := sc.Incoming(t, "topic", "a.b", "body", "x", "id", "p1")
 		check(t, fanout(sc, streams.Routing{EntryID: id, Message: m})) // unroutable
 		check(t, writeOnce(sc, medispatcher.Once{Token: "t", Message: m, Again: true}))
-		e := must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 10, false))[0]
+		e := must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 10, false))[0]
 		check(t, fanout(sc, streams.Routing{EntryID: e.ID, Message: m, Subs: []string{"s"}, Released: e.Fields["~released"] != ""}))
-		if got := read(t, sc.store); len(got) != 1 || got[0].Message.ID != "p1" {
+		if got := read(t, sc.Store); len(got) != 1 || got[0].Message.ID != "p1" {
 			t.Errorf("read %+v", got)
 		}
 	})
@@ -239,11 +239,11 @@ func TestEachPending(t *testing.T) {
 		sc := newScene(t, env)
 		var ids []string
 		for range 3 {
-			ids = append(ids, sc.buried(t))
+			ids = append(ids, sc.Buried(t))
 		}
-		check(t, sc.Client.XDel(sc.ctx, "medis:{0}:ch:s", ids[1]).Err()) // by hand
+		check(t, sc.Client.XDel(sc.Ctx, "medis:{0}:ch:s", ids[1]).Err()) // by hand
 		each := func(consumer, skip string, most int) (got []string) {
-			check(t, sc.store.EachPending(sc.ctx, channelS, consumer, func(id string) bool { return id != skip }, func(d medispatcher.Delivery) bool {
+			check(t, sc.Store.EachPending(sc.Ctx, channelS, consumer, func(id string) bool { return id != skip }, func(d medispatcher.Delivery) bool {
 				if d.Message.Topic != "a.b" || string(d.Message.Body) != "x" || d.Channel != channelS {
 					t.Errorf("%+v", d)
 				}

@@ -21,12 +21,12 @@ const largestID = "18446744073709551615-18446744073709551615"
 func TestLargestIDEndsNothing(t *testing.T) {
 	for _, id := range []string{largestID, "18446744073709551615-0"} {
 		sc := newScene(t, streamstest.Real(t))
-		registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+		registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 		put(t, registry, "s", `{"topic":"t","urls":["http://h/"]}`)
-		ctx, cancel := context.WithCancel(sc.ctx)
+		ctx, cancel := context.WithCancel(sc.Ctx)
 		told := make(chan string, 10)
 		w := &streams.FanoutWorker{
-			Store: sc.store, Registry: registry, MaxBody: 100, Log: slog.New(slog.DiscardHandler),
+			Store: sc.Store, Registry: registry, MaxBody: 100, Log: slog.New(slog.DiscardHandler),
 			Events: streams.FanoutEvents{
 				Ready:  func(int, []string) {},
 				Routed: func(_ int, m medispatcher.Message, _ streams.Routed, _ []string) { told <- string(m.Body) },
@@ -35,7 +35,7 @@ func TestLargestIDEndsNothing(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
 		xadd := func(id, body string) error {
-			return sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", ID: id, Values: []any{"topic", "t", "body", body}}).Err()
+			return sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", ID: id, Values: []any{"topic", "t", "body", body}}).Err()
 		}
 		check(t, xadd("*", "before"))
 		<-told
@@ -43,7 +43,7 @@ func TestLargestIDEndsNothing(t *testing.T) {
 		<-told
 		deadline := time.Now().Add(20 * time.Second)
 		for {
-			last := must[*redis.XInfoStream](t)(sc.Client.XInfoStream(sc.ctx, "medis:{0}:incoming").Result()).LastGeneratedID
+			last := must[*redis.XInfoStream](t)(sc.Client.XInfoStream(sc.Ctx, "medis:{0}:incoming").Result()).LastGeneratedID
 			if last == "0-0" {
 				break
 			}
@@ -58,7 +58,7 @@ func TestLargestIDEndsNothing(t *testing.T) {
 		}
 		cancel()
 		check(t, <-done)
-		if got := read(t, sc.store); len(got) != 3 {
+		if got := read(t, sc.Store); len(got) != 3 {
 			t.Errorf("%d copies, want 3", len(got))
 		}
 	}
@@ -74,17 +74,17 @@ func TestIDsAreLeftAlone(t *testing.T) {
 		del  bool
 		want int
 	}{{"1-1", true, 0}, {redisID(soon), true, 0}, {largestID, false, 2}, {largestID, true, 1}, {"1-1", true, 0}} {
-		check(t, sc.Client.Del(sc.ctx, key).Err())
-		check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: key, ID: c.id, Values: []any{"topic", "t", "body", "x"}}).Err())
+		check(t, sc.Client.Del(sc.Ctx, key).Err())
+		check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: key, ID: c.id, Values: []any{"topic", "t", "body", "x"}}).Err())
 		if c.del {
-			check(t, sc.Client.XDel(sc.ctx, key, c.id).Err())
+			check(t, sc.Client.XDel(sc.Ctx, key, c.id).Err())
 		}
-		if got := must[int](t)(streams.Renew(sc.ctx, sc.store, 0)); got != c.want {
+		if got := must[int](t)(streams.Renew(sc.Ctx, sc.Store, 0)); got != c.want {
 			t.Errorf("%s, deleted %t: %d, want %d", c.id, c.del, got, c.want)
 		}
 	}
-	check(t, sc.Client.Del(sc.ctx, key).Err())
-	if got := must[int](t)(streams.Renew(sc.ctx, sc.store, 0)); got != 0 {
+	check(t, sc.Client.Del(sc.Ctx, key).Err())
+	if got := must[int](t)(streams.Renew(sc.Ctx, sc.Store, 0)); got != 0 {
 		t.Errorf("%d of no stream, want 0", got)
 	}
 }
@@ -96,24 +96,24 @@ func redisID(ms int64) string { return strconv.FormatInt(ms, 10) + "-0" }
 func TestChannelWithoutIDs(t *testing.T) {
 	sc := newScene(t, streamstest.Real(t))
 	route := func() streams.Routed {
-		id := sc.incoming(t, "topic", "a.b", "body", "x")
-		return must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"r", "s", "u"}}}))[0]
+		id := sc.Incoming(t, "topic", "a.b", "body", "x")
+		return must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"r", "s", "u"}}}))[0]
 	}
 	route()
-	check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:s", ID: largestID, Values: []any{"topic", "a.b", "body", "hand"}}).Err())
+	check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:s", ID: largestID, Values: []any{"topic", "a.b", "body", "hand"}}).Err())
 	if got := route(); got.Result != streams.RoutedCopied || len(got.Failed) != 1 || got.Failed[0] != "s" {
 		t.Errorf("routed %+v, want all but s", got)
 	}
-	if got, want := sc.state(t), "#quarantined=1, #received:a.b=2, ch:r=2, ch:s=2, ch:u=2, quarantine=1, quarantine:size=2"; got != want {
+	if got, want := sc.State(t), "#quarantined=1, #received:a.b=2, ch:r=2, ch:s=2, ch:u=2, quarantine=1, quarantine:size=2"; got != want {
 		t.Errorf("state\n got  %s\n want %s", got, want)
 	}
-	for _, d := range read(t, sc.store) {
-		check(t, second(sc.store.Delete(sc.ctx, 0, settlement(d.EntryID, medispatcher.Sent))))
+	for _, d := range read(t, sc.Store) {
+		check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Sent))))
 	}
 	if got := route(); len(got.Failed) != 0 {
 		t.Errorf("routed %+v, want all", got)
 	}
-	if got := read(t, sc.store); len(got) != 1 {
+	if got := read(t, sc.Store); len(got) != 1 {
 		t.Errorf("%d copies, want 1", len(got))
 	}
 }

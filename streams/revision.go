@@ -39,6 +39,16 @@ func (v version) number() int64 {
 	return n
 }
 
+// Revision is the announced revision as it stands in Redis, and as people see it; 0: what is
+// there is none. The text is empty where there is nothing, or a key of a wrong type.
+func (s *Store) Revision(ctx context.Context) (text string, n int64, err error) {
+	v, err := s.version(ctx)
+	if v.revision == wrongType {
+		return "", 0, err
+	}
+	return v.revision, v.number(), err
+}
+
 // version asks for the version of the list in one round trip.
 func (s *Store) version(ctx context.Context) (version, error) {
 	pipe := s.db.Client.Pipeline()

@@ -48,7 +48,7 @@ func TestRevisionNeverRepeats(t *testing.T) {
 		seen := map[string]bool{}
 		revision := func() {
 			t.Helper()
-			text := sc.Client.Get(sc.ctx, revisionKey).Val()
+			text := sc.Client.Get(sc.Ctx, revisionKey).Val()
 			n, err := strconv.ParseInt(text, 10, 64)
 			if err != nil || n < 1 || n >= 1<<53 {
 				t.Errorf("the revision is %q: no whole number that JSON holds", text)
@@ -73,10 +73,10 @@ func TestRevisionNeverRepeats(t *testing.T) {
 		// A revision from a clock that was ahead; its successor is lost twice.
 		ahead := strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)
 		for i := range 3 {
-			check(t, sc.Client.Set(sc.ctx, revisionKey, ahead, 0).Err())
+			check(t, sc.Client.Set(sc.Ctx, revisionKey, ahead, 0).Err())
 			put(t, writer, "s", subDoc(fmt.Sprintf("u%d", i)))
 			revision()
-			if now, _ := sc.Client.Get(sc.ctx, revisionKey).Int64(); strconv.FormatInt(now, 10) <= ahead {
+			if now, _ := sc.Client.Get(sc.Ctx, revisionKey).Int64(); strconv.FormatInt(now, 10) <= ahead {
 				t.Errorf("revision %d follows %s", now, ahead)
 			}
 		}
@@ -89,17 +89,17 @@ func TestRevisionByHand(t *testing.T) {
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		for name, spoil := range map[string]func() error{
-			"garbage":        func() error { return sc.Client.Set(sc.ctx, revisionKey, "garbage", 0).Err() },
-			"nothing":        func() error { return sc.Client.Del(sc.ctx, revisionKey).Err() },
-			"an old count":   func() error { return sc.Client.Set(sc.ctx, revisionKey, "7", 0).Err() },
-			"a huge number":  func() error { return sc.Client.Set(sc.ctx, revisionKey, "99999999999999999999", 0).Err() },
-			"the last int64": func() error { return sc.Client.Set(sc.ctx, revisionKey, "9223372036854775807", 0).Err() },
+			"garbage":        func() error { return sc.Client.Set(sc.Ctx, revisionKey, "garbage", 0).Err() },
+			"nothing":        func() error { return sc.Client.Del(sc.Ctx, revisionKey).Err() },
+			"an old count":   func() error { return sc.Client.Set(sc.Ctx, revisionKey, "7", 0).Err() },
+			"a huge number":  func() error { return sc.Client.Set(sc.Ctx, revisionKey, "99999999999999999999", 0).Err() },
+			"the last int64": func() error { return sc.Client.Set(sc.Ctx, revisionKey, "9223372036854775807", 0).Err() },
 			"a list": func() error {
-				return errors.Join(sc.Client.Del(sc.ctx, revisionKey).Err(), sc.Client.RPush(sc.ctx, revisionKey, "x").Err())
+				return errors.Join(sc.Client.Del(sc.Ctx, revisionKey).Err(), sc.Client.RPush(sc.Ctx, revisionKey, "x").Err())
 			},
 			"a wrong version of the documents": func() error {
 				k := "medis:written:{medis:subscriptions}"
-				return errors.Join(sc.Client.Del(sc.ctx, k).Err(), sc.Client.HSet(sc.ctx, k, "a", "b").Err())
+				return errors.Join(sc.Client.Del(sc.Ctx, k).Err(), sc.Client.HSet(sc.Ctx, k, "a", "b").Err())
 			},
 		} {
 			put(t, writer, "s", subDoc("before"))
@@ -114,7 +114,7 @@ func TestRevisionByHand(t *testing.T) {
 			if got := routes(t, dispatcher, "after"); got != "s" {
 				t.Errorf("%s: a change behind it is not seen: %q", name, got)
 			}
-			if n := must[*streams.Snapshot](t)(dispatcher.Latest(sc.ctx)).Revision; n < 1_000_000 {
+			if n := must[*streams.Snapshot](t)(dispatcher.Latest(sc.Ctx)).Revision; n < 1_000_000 {
 				t.Errorf("%s: the next change leaves the revision %d", name, n)
 			}
 		}
@@ -127,9 +127,9 @@ func TestEarlierVersionsCount(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		put(t, writer, "s", subDoc("a"))
-		check(t, err2(dispatcher.Latest(sc.ctx)))
-		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "s", subDoc("b")).Err())
-		check(t, sc.Client.Incr(sc.ctx, revisionKey).Err())
+		check(t, err2(dispatcher.Latest(sc.Ctx)))
+		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "s", subDoc("b")).Err())
+		check(t, sc.Client.Incr(sc.Ctx, revisionKey).Err())
 		if got := routes(t, dispatcher, "b"); got != "s" {
 			t.Errorf("their change is not seen: %q", got)
 		}
@@ -141,14 +141,14 @@ func TestEarlierVersionsCount(t *testing.T) {
 func TestWriterDiesBetweenSteps(t *testing.T) {
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, _ := readers(t, env)
-		writer := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
+		writer := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 		put(t, writer, "s", subDoc("a"))
-		check(t, err2(dispatcher.Latest(sc.ctx)))
-		saved := sc.Client.HGetAll(sc.ctx, "medis:subscriptions").Val()
-		written := sc.Client.Get(sc.ctx, "medis:written:{medis:subscriptions}").Val()
+		check(t, err2(dispatcher.Latest(sc.Ctx)))
+		saved := sc.Client.HGetAll(sc.Ctx, "medis:subscriptions").Val()
+		written := sc.Client.Get(sc.Ctx, "medis:written:{medis:subscriptions}").Val()
 
-		ctx, die := context.WithCancel(sc.ctx)
-		sc.store.AddHook(after{"evalsha", die})
+		ctx, die := context.WithCancel(sc.Ctx)
+		sc.Store.AddHook(after{"evalsha", die})
 		if _, _, _, err := writer.Put(ctx, "s", []byte(subDoc("b")), ""); !errors.Is(err, context.Canceled) {
 			t.Fatalf("it did not die: %v", err)
 		}
@@ -156,8 +156,8 @@ func TestWriterDiesBetweenSteps(t *testing.T) {
 			t.Errorf("the change is not seen: %q", got)
 		}
 		// A replica that missed the last write becomes the master of the documents alone.
-		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "s", saved["s"]).Err())
-		check(t, sc.Client.Set(sc.ctx, "medis:written:{medis:subscriptions}", written, 0).Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "s", saved["s"]).Err())
+		check(t, sc.Client.Set(sc.Ctx, "medis:written:{medis:subscriptions}", written, 0).Err())
 		if got := routes(t, dispatcher, "a"); got != "s" {
 			t.Errorf("that the change is lost is not seen: %q", got)
 		}
@@ -192,22 +192,22 @@ func TestSubscriptionsUnreadable(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		put(t, writer, "good", subDoc("t"))
-		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "bad", "{garbage").Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "bad", "{garbage").Err())
 		if got := routes(t, dispatcher, "t"); got != "good" {
 			t.Errorf("beside a document of garbage, messages go to %q", got)
 		}
-		check(t, sc.Client.Del(sc.ctx, "medis:subscriptions").Err())
+		check(t, sc.Client.Del(sc.Ctx, "medis:subscriptions").Err())
 		if got := routes(t, dispatcher, "t"); got != "" {
 			t.Errorf("the documents were deleted by hand, and messages go to %q", got)
 		}
-		check(t, sc.Client.Set(sc.ctx, "medis:subscriptions", "x", 0).Err())
-		if _, err := dispatcher.Latest(sc.ctx); err == nil || !strings.Contains(err.Error(), "medis:subscriptions is of a wrong type") || !errors.Is(dispatcher.Problem(), err) {
+		check(t, sc.Client.Set(sc.Ctx, "medis:subscriptions", "x", 0).Err())
+		if _, err := dispatcher.Latest(sc.Ctx); err == nil || !strings.Contains(err.Error(), "medis:subscriptions is of a wrong type") || !errors.Is(dispatcher.Problem(), err) {
 			t.Errorf("a key of a wrong type: %v, and the problem is %v", err, dispatcher.Problem())
 		}
-		if bad := examine(t, sc.store); !strings.Contains(bad["Messages/key types"], "medis:subscriptions (a string, should be a hash)") {
+		if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/key types"], "medis:subscriptions (a string, should be a hash)") {
 			t.Errorf("doctor says %v", bad)
 		}
-		check(t, sc.Client.Del(sc.ctx, "medis:subscriptions").Err())
+		check(t, sc.Client.Del(sc.Ctx, "medis:subscriptions").Err())
 		put(t, writer, "good", subDoc("t"))
 		if got := routes(t, dispatcher, "t"); got != "good" || dispatcher.Problem() != nil {
 			t.Errorf("put anew: messages go to %q, the problem is %v", got, dispatcher.Problem())
@@ -220,12 +220,12 @@ func TestPutByHand(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		put(t, writer, "s", subDoc("t"))
-		check(t, err2(dispatcher.Latest(sc.ctx)))
-		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "other", subDoc("t")).Err())
+		check(t, err2(dispatcher.Latest(sc.Ctx)))
+		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "other", subDoc("t")).Err())
 		if got := strings.Fields(routes(t, dispatcher, "t")); !slices.Contains(got, "other") || len(got) != 2 {
 			t.Errorf("messages go to %v", got)
 		}
-		check(t, sc.Client.HDel(sc.ctx, "medis:subscriptions", "s").Err())
+		check(t, sc.Client.HDel(sc.Ctx, "medis:subscriptions", "s").Err())
 		if got := routes(t, dispatcher, "t"); got != "other" {
 			t.Errorf("messages go to %q", got)
 		}
@@ -240,16 +240,16 @@ func TestUnreadableDocument(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		for _, id := range []string{"a", "b"} {
-			_, _, _, err := writer.Put(sc.ctx, id, []byte(subDoc("t")), "")
+			_, _, _, err := writer.Put(sc.Ctx, id, []byte(subDoc("t")), "")
 			check(t, err)
 		}
 		if got := routes(t, dispatcher, "t"); got != "a b" {
 			t.Fatalf("routed to %q", got)
 		}
-		check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", "a", "garbage").Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "a", "garbage").Err())
 		second := streams.NewRegistry(env.Open(t, env.Config("second")), streamstest.Rules(), func(string, string) {})
 		for r, want := range map[*streams.Registry]string{dispatcher: "a b", second: "b"} {
-			if _, err := r.Refresh(sc.ctx); err != nil {
+			if _, err := r.Refresh(sc.Ctx); err != nil {
 				t.Fatal(err)
 			}
 			if got := routes(t, r, "t"); got != want {

@@ -1,11 +1,7 @@
 package streams_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,130 +18,42 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// scene is one dispatcher "me" on an empty Redis.
-type scene struct {
-	*streamstest.Env
-	ctx    context.Context
-	store  *streams.Store
-	faults *streamstest.Faults
-}
+// scene is streamstest.Scene, with what these tests ask of it.
+type scene struct{ *streamstest.Scene }
 
 func newScene(t *testing.T, env *streamstest.Env) *scene {
 	t.Helper()
-	sc := &scene{Env: env, ctx: t.Context(), store: env.Open(t, env.Config("me")), faults: &streamstest.Faults{}}
-	sc.store.AddHook(sc.faults)
-	return sc
+	return &scene{streamstest.NewScene(t, env)}
 }
 
-func must[T any](t *testing.T) func(v T, err error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
+func newSceneOf(t *testing.T, env *streamstest.Env, cfg streams.Config) *scene {
+	t.Helper()
+	return &scene{streamstest.NewSceneOf(t, env, cfg)}
 }
+
+func must[T any](t *testing.T) func(v T, err error) T { return streamstest.Must[T](t) }
 
 func check(t *testing.T, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	streamstest.Check(t, err)
 }
 
-// incoming writes an entry as any client would and has it read by "me".
-func (sc *scene) incoming(t *testing.T, fields ...any) string {
-	t.Helper()
-	_, err := sc.store.ReadIncoming(sc.ctx, 0, 1, true) // makes the group
-	check(t, err)
-	id := must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: fields}).Result())
-	for range 3 {
-		entries := must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 10, false))
-		if len(entries) > 0 {
-			return id
-		}
-	}
-	t.Fatal("the entry was not read")
-	return ""
-}
+func message(topic string) medispatcher.Message { return streamstest.Message(topic) }
 
-// ready puts one message into the channel of "s".
-func (sc *scene) ready(t *testing.T) {
-	t.Helper()
-	id := sc.incoming(t, "topic", "a.b", "body", "x")
-	must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}}))
-}
+var channelS = streamstest.ChannelS
 
-// buried has one message of "s" read by "me", and returns its entry id.
-func (sc *scene) buried(t *testing.T) string {
-	t.Helper()
-	sc.ready(t)
-	return read(t, sc.store)[0].EntryID
-}
-
-func message(topic string) medispatcher.Message {
-	return medispatcher.Message{Topic: topic, Time: time.UnixMilli(1_700_000_000_000)}
-}
-
-var channelS = medispatcher.Channel{Subscription: "s"}
-
-// read takes everything new from the channel of "s".
 func read(t *testing.T, s *streams.Store) []medispatcher.Delivery {
 	t.Helper()
-	wants := []medispatcher.Want{{Channel: channelS, Max: 10}}
-	got, err := s.Read(t.Context(), wants)
-	if errors.Is(err, medispatcher.ErrGroupCreated) {
-		got, err = s.Read(t.Context(), wants)
-	}
-	check(t, err)
-	return got
+	return streamstest.Read(t, s)
 }
 
-// state is everything in Redis, in words: sizes, owners and counts.
-func (sc *scene) state(t *testing.T) string {
+func put(t *testing.T, registry *streams.Registry, id, doc string) {
 	t.Helper()
-	out := map[string]string{}
-	for _, key := range append(sc.Keys(t, "medis:{0}:*"), sc.Keys(t, "medis:recover*")...) {
-		name := strings.TrimPrefix(strings.TrimPrefix(key, "medis:{0}:"), "medis:")
-		switch must[string](t)(sc.Client.Type(sc.ctx, key).Result()) {
-		case "stream":
-			n := sc.Client.XLen(sc.ctx, key).Val()
-			text := fmt.Sprint(n)
-			for _, group := range []string{"fanout", "push"} {
-				pending, err := sc.Client.XPending(sc.ctx, key, group).Result()
-				if err != nil || pending.Count == 0 {
-					continue
-				}
-				for _, owner := range slices.Sorted(maps.Keys(pending.Consumers)) {
-					if k := pending.Consumers[owner]; k > 0 {
-						text += fmt.Sprintf(" %s:%d", owner, k)
-					}
-				}
-			}
-			if text != "0" {
-				out[name] = text
-			}
-		case "zset":
-			out[name] = fmt.Sprint(sc.Client.ZCard(sc.ctx, key).Val())
-		case "hash":
-			out[name] = fmt.Sprint(sc.Client.HLen(sc.ctx, key).Val())
-		case "set":
-			out[name] = fmt.Sprint(sc.Client.SCard(sc.ctx, key).Val())
-		case "list":
-			out[name] = fmt.Sprint(sc.Client.LLen(sc.ctx, key).Val())
-		case "string":
-			out[name] = "set"
-		}
-	}
-	for what, n := range must[map[string]int64](t)(sc.store.Counts(sc.ctx)) {
-		out["#"+what] = fmt.Sprint(n)
-	}
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(out)) {
-		lines = append(lines, name+"="+out[name])
-	}
-	return strings.Join(lines, ", ")
+	streamstest.Put(t, registry, id, doc)
+}
+
+func settlement(id string, o medispatcher.Outcome) []medispatcher.Settlement {
+	return streamstest.Settlement(id, o)
 }
 
 // arrow is one step of a message's life: one atomic script, one method of Store.
@@ -160,35 +68,28 @@ type arrow struct {
 }
 
 func fanout(sc *scene, r streams.Routing) error {
-	_, err := sc.store.Fanout(sc.ctx, 0, []streams.Routing{r})
+	_, err := sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{r})
 	return err
-}
-
-func settlement(id string, o medispatcher.Outcome) []medispatcher.Settlement {
-	return []medispatcher.Settlement{{
-		Channel: channelS, EntryID: id, Outcome: o, Attempt: 1, Delay: time.Hour,
-		Failure: &medispatcher.Failure{Attempts: 1, FirstError: "status 500", LastError: "status 500"},
-	}}
 }
 
 // reconcile gives back what this process owns without knowing, as push does.
 func reconcile(_ *testing.T, sc *scene, _ string) error {
-	mine, err := sc.store.Mine(sc.ctx, channelS, 10)
+	mine, err := sc.Store.Mine(sc.Ctx, channelS, 10)
 	if err != nil {
 		return err
 	}
-	if err := sc.store.Release(sc.ctx, channelS, mine, false); err != nil {
+	if err := sc.Store.Release(sc.Ctx, channelS, mine, false); err != nil {
 		return err
 	}
-	_, _, err = sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 10}})
+	_, _, err = sc.Store.Due(sc.Ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 10}})
 	return err
 }
 
 func arrows() []arrow {
 	incoming := func(fields ...any) func(t *testing.T, sc *scene) string {
-		return func(t *testing.T, sc *scene) string { return sc.incoming(t, fields...) }
+		return func(t *testing.T, sc *scene) string { return sc.Incoming(t, fields...) }
 	}
-	buried := func(t *testing.T, sc *scene) string { return sc.buried(t) }
+	buried := func(t *testing.T, sc *scene) string { return sc.Buried(t) }
 	return []arrow{
 		{
 			name: "INCOMING to READY", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
@@ -262,10 +163,10 @@ func arrows() []arrow {
 			before: func(t *testing.T, sc *scene) string {
 				m := message("a.b")
 				m.ID = "p1"
-				id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1", "delay", "1")
+				id := sc.Incoming(t, "topic", "a.b", "body", "x", "id", "p1", "delay", "1")
 				check(t, fanout(sc, streams.Routing{EntryID: id, Message: m, Due: time.Now().Add(-time.Second)}))
-				check(t, third(sc.store.ReleaseDelayed(sc.ctx, 0, 10)))
-				return must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 10, false))[0].ID
+				check(t, third(sc.Store.ReleaseDelayed(sc.Ctx, 0, 10)))
+				return must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 10, false))[0].ID
 			},
 			step: func(sc *scene, id string) error {
 				m := message("a.b")
@@ -291,23 +192,23 @@ func arrows() []arrow {
 		{
 			name: "delayed to INCOMING", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				id := sc.incoming(t, "topic", "a.b", "body", "x", "delay", "1")
+				id := sc.Incoming(t, "topic", "a.b", "body", "x", "delay", "1")
 				check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Due: time.Now().Add(-time.Second)}))
 				return id
 			},
-			step: func(sc *scene, _ string) error { _, _, err := sc.store.ReleaseDelayed(sc.ctx, 0, 10); return err },
+			step: func(sc *scene, _ string) error { _, _, err := sc.Store.ReleaseDelayed(sc.Ctx, 0, 10); return err },
 			want: "incoming=1",
 		},
 		{
 			name: "READY to BURIED", command: "xreadgroup",
 			before: func(t *testing.T, sc *scene) string {
-				sc.buried(t) // makes the group
-				check(t, second(sc.store.Delete(sc.ctx, 0, settlement(must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 1))[0], medispatcher.Sent))))
-				sc.ready(t)
+				sc.Buried(t) // makes the group
+				check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1))[0], medispatcher.Sent))))
+				sc.Ready(t)
 				return ""
 			},
 			step: func(sc *scene, _ string) error {
-				_, err := sc.store.Read(sc.ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
+				_, err := sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
 				return err
 			},
 			want:   "#received:a.b=2, #sent:s=1, ch:s=1 me:1",
@@ -316,27 +217,27 @@ func arrows() []arrow {
 		{
 			name: "BURIED to DELETED", command: "evalsha", before: buried,
 			step: func(sc *scene, id string) error {
-				return second(sc.store.Delete(sc.ctx, 0, settlement(id, medispatcher.Sent)))
+				return second(sc.Store.Delete(sc.Ctx, 0, settlement(id, medispatcher.Sent)))
 			},
 			want: "#received:a.b=1, #sent:s=1",
 		},
 		{
 			name: "BURIED to BURIED, retrying", command: "evalsha", before: buried,
 			step: func(sc *scene, id string) error {
-				return sc.store.Retry(sc.ctx, 0, settlement(id, medispatcher.Failed))
+				return sc.Store.Retry(sc.Ctx, 0, settlement(id, medispatcher.Failed))
 			},
 			want: "#failed:s=1, #received:a.b=1, ch:s=1 ~buried:1, failures:s=1, retry:s=1",
 		},
 		{
 			name: "BURIED, due, to BURIED by me", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				failed := settlement(sc.buried(t), medispatcher.Failed)
+				failed := settlement(sc.Buried(t), medispatcher.Failed)
 				failed[0].Delay = 0
-				check(t, sc.store.Retry(sc.ctx, 0, failed))
+				check(t, sc.Store.Retry(sc.Ctx, 0, failed))
 				return failed[0].EntryID
 			},
 			step: func(sc *scene, _ string) error {
-				_, _, err := sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
+				_, _, err := sc.Store.Due(sc.Ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
 				return err
 			},
 			want:   "#failed:s=1, #received:a.b=1, ch:s=1 me:1, failures:s=1",
@@ -345,29 +246,29 @@ func arrows() []arrow {
 		{
 			name: "BURIED to DEAD", command: "evalsha", before: buried,
 			step: func(sc *scene, id string) error {
-				return sc.store.Kill(sc.ctx, 0, settlement(id, medispatcher.Exhausted))
+				return sc.Store.Kill(sc.Ctx, 0, settlement(id, medispatcher.Exhausted))
 			},
 			want: "#dead:s=1, #failed:s=1, #received:a.b=1, dead:s=1",
 		},
 		{
 			name: "DEAD to READY", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				check(t, sc.store.Kill(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Exhausted)))
-				return strings.TrimPrefix(must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))[0].ID, "0-")
+				check(t, sc.Store.Kill(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Exhausted)))
+				return strings.TrimPrefix(must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", 1))[0].ID, "0-")
 			},
 			step: func(sc *scene, id string) error {
-				return second(sc.store.Replay(sc.ctx, "s", []string{"0-" + id}))
+				return second(sc.Store.Replay(sc.Ctx, "s", []string{"0-" + id}))
 			},
 			want: "#dead:s=1, #failed:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
 		},
 		{
 			name: "DEAD to READY, all of them", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				check(t, sc.store.Kill(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Exhausted)))
+				check(t, sc.Store.Kill(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Exhausted)))
 				return ""
 			},
 			step: func(sc *scene, id string) error {
-				_, _, err := sc.store.ReplayAll(sc.ctx, subOf(id), goOn)
+				_, _, err := sc.Store.ReplayAll(sc.Ctx, subOf(id), goOn)
 				return err
 			},
 			want: "#dead:s=1, #failed:s=1, #received:a.b=1, #replayed:s=1, ch:s=1",
@@ -375,66 +276,66 @@ func arrows() []arrow {
 		{
 			name: "DEAD to purged", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				check(t, sc.store.Kill(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Exhausted)))
+				check(t, sc.Store.Kill(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Exhausted)))
 				return ""
 			},
 			step: func(sc *scene, id string) error {
-				_, _, err := sc.store.PurgeAllDead(sc.ctx, subOf(id), goOn)
+				_, _, err := sc.Store.PurgeAllDead(sc.Ctx, subOf(id), goOn)
 				return err
 			},
 			want: "#dead:s=1, #failed:s=1, #purged:s=1, #received:a.b=1",
 		},
 		{
 			name: "READY to purged", command: "evalsha",
-			before: func(t *testing.T, sc *scene) string { sc.ready(t); return "" },
-			step:   func(sc *scene, id string) error { _, _, err := sc.store.Purge(sc.ctx, subOf(id)); return err },
+			before: func(t *testing.T, sc *scene) string { sc.Ready(t); return "" },
+			step:   func(sc *scene, id string) error { _, _, err := sc.Store.Purge(sc.Ctx, subOf(id)); return err },
 			want:   "#purged:s=1, #received:a.b=1",
 		},
 		{
 			name: "BURIED to purged", command: "evalsha",
-			before: func(t *testing.T, sc *scene) string { sc.buried(t); return "" },
-			step:   func(sc *scene, id string) error { _, _, err := sc.store.Purge(sc.ctx, subOf(id)); return err },
+			before: func(t *testing.T, sc *scene) string { sc.Buried(t); return "" },
+			step:   func(sc *scene, id string) error { _, _, err := sc.Store.Purge(sc.Ctx, subOf(id)); return err },
 			want:   "#purged:s=1, #received:a.b=1",
 		},
 		{
 			name: "BURIED, retrying, to purged", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				check(t, sc.store.Retry(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Failed)))
+				check(t, sc.Store.Retry(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Failed)))
 				return ""
 			},
-			step: func(sc *scene, id string) error { _, _, err := sc.store.Purge(sc.ctx, subOf(id)); return err },
+			step: func(sc *scene, id string) error { _, _, err := sc.Store.Purge(sc.Ctx, subOf(id)); return err },
 			want: "#failed:s=1, #purged:s=1, #received:a.b=1",
 		},
 		{
 			name: "BURIED to purged, with the subscription", command: "evalsha",
-			before: func(t *testing.T, sc *scene) string { sc.buried(t); return "" },
-			step:   func(sc *scene, id string) error { return second(sc.store.Discard(sc.ctx, subOf(id), true)) },
+			before: func(t *testing.T, sc *scene) string { sc.Buried(t); return "" },
+			step:   func(sc *scene, id string) error { return second(sc.Store.Discard(sc.Ctx, subOf(id), true)) },
 			want:   "#received:a.b=1",
 		},
 		{
 			name: "BURIED owned by the dead to BURIED, retrying", command: "evalsha", before: buried,
 			step: func(sc *scene, id string) error {
-				_, _, err := sc.store.Kick(sc.ctx, channelS, ownerOf(id), 10)
+				_, _, err := sc.Store.Kick(sc.Ctx, channelS, ownerOf(id), 10)
 				return err
 			},
 			want: "#received:a.b=1, ch:s=1 ~buried:1, retry:s=1",
 		},
 		{
 			name: "BURIED given back", command: "evalsha", before: buried,
-			step: func(sc *scene, id string) error { return sc.store.Release(sc.ctx, channelS, []string{id}, true) },
+			step: func(sc *scene, id string) error { return sc.Store.Release(sc.Ctx, channelS, []string{id}, true) },
 			want: "#received:a.b=1, ch:s=1 ~buried:1, retry:s=1",
 		},
 		{
 			name: "UNROUTED to INCOMING", command: "evalsha", skip: 1, before: unrouted,
 			step: func(sc *scene, id string) error {
-				return second(sc.store.ReplayKept(sc.ctx, medispatcher.PlaceUnrouted, []string{"0-" + id}, keptRules()))
+				return second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceUnrouted, []string{"0-" + id}, keptRules()))
 			},
 			want: "#unrouted_replayed=1, incoming=1",
 		},
 		{
 			name: "UNROUTED to purged", command: "evalsha", before: unrouted,
 			step: func(sc *scene, id string) error {
-				return second(sc.store.PurgeKept(sc.ctx, medispatcher.PlaceUnrouted, []string{"0-" + id}))
+				return second(sc.Store.PurgeKept(sc.Ctx, medispatcher.PlaceUnrouted, []string{"0-" + id}))
 			},
 			want: "#unrouted_purged=1",
 		},
@@ -442,7 +343,7 @@ func arrows() []arrow {
 			name: "QUARANTINE to INCOMING", command: "evalsha", skip: 1,
 			before: quarantined("reason", "DECODERR body: is 3 bytes long", "source", "1700000000000-0", "topic", "a.b", "body", "xyz"),
 			step: func(sc *scene, id string) error {
-				return second(sc.store.ReplayKept(sc.ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
+				return second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
 			},
 			want: "#quarantine_replayed=1, incoming=1",
 		},
@@ -450,7 +351,7 @@ func arrows() []arrow {
 			name: "QUARANTINE to READY", command: "evalsha", skip: 1,
 			before: quarantined("reason", "REDISTFAIL medis:{0}:ch:s is not a stream", "source", "1700000000000-0", "topic", "a.b", "body", "xyz"),
 			step: func(sc *scene, id string) error {
-				return second(sc.store.ReplayKept(sc.ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
+				return second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
 			},
 			want: "#quarantine_replayed=1, ch:s=1",
 		},
@@ -458,7 +359,7 @@ func arrows() []arrow {
 			name: "QUARANTINE to INCOMING, an item of a recover list", command: "evalsha", skip: 1,
 			before: quarantined("reason", "RECOVFAILASSERT", "source", "medis:recover:l", "raw", `{"topic":"a.b","body":"xyz"}`),
 			step: func(sc *scene, id string) error {
-				return second(sc.store.ReplayKept(sc.ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
+				return second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
 			},
 			want: "#quarantine_replayed=1, #recovered=1, incoming=1, recovered:quarantine-0-ID=1",
 		},
@@ -466,7 +367,7 @@ func arrows() []arrow {
 			name: "QUARANTINE to INCOMING, an item of a recover list that is published already", command: "evalsha", skip: 2,
 			before: quarantined("reason", "RECOVFAILASSERT", "source", "medis:recover:l", "raw", `{"topic":"a.b","body":"xyz"}`),
 			step: func(sc *scene, id string) error {
-				return second(sc.store.ReplayKept(sc.ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
+				return second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
 			},
 			want: "#quarantine_replayed=1, #recovered=1, incoming=1, recovered:quarantine-0-ID=1",
 		},
@@ -475,9 +376,9 @@ func arrows() []arrow {
 			before: quarantined("reason", "DECODERR topic: is missing", "source", "1700000000000-0", "body", "xyz"),
 			step: func(sc *scene, id string) error {
 				if id == "0-1" {
-					return second(sc.store.PurgeKept(sc.ctx, medispatcher.PlaceQuarantine, []string{"0-0-1"}))
+					return second(sc.Store.PurgeKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-0-1"}))
 				}
-				_, _, err := sc.store.PurgeAllKept(sc.ctx, medispatcher.PlaceQuarantine, goOn)
+				_, _, err := sc.Store.PurgeAllKept(sc.Ctx, medispatcher.PlaceQuarantine, goOn)
 				return err
 			},
 			want: "#quarantine_purged=1",
@@ -485,40 +386,40 @@ func arrows() []arrow {
 		{
 			name: "BURIED, retrying, owned by nobody, to ~buried", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				id := sc.buried(t)
-				check(t, sc.store.Retry(sc.ctx, 0, settlement(id, medispatcher.Failed)))
-				check(t, sc.Client.XAck(sc.ctx, "medis:{0}:ch:s", "push", id).Err())
+				id := sc.Buried(t)
+				check(t, sc.Store.Retry(sc.Ctx, 0, settlement(id, medispatcher.Failed)))
+				check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:ch:s", "push", id).Err())
 				return id
 			},
-			step: func(sc *scene, id string) error { return second(sc.store.Unowned(sc.ctx, channelOf(id), false)) },
+			step: func(sc *scene, id string) error { return second(sc.Store.Unowned(sc.Ctx, channelOf(id), false)) },
 			want: "#failed:s=1, #received:a.b=1, #unowned:s=1, ch:s=1 ~buried:1, failures:s=1, retry:s=1",
 		},
 		{
 			name: "BURIED, owned by nobody, to ~buried", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				id := sc.buried(t)
-				check(t, sc.Client.XGroupDelConsumer(sc.ctx, "medis:{0}:ch:s", "push", "me").Err())
+				id := sc.Buried(t)
+				check(t, sc.Client.XGroupDelConsumer(sc.Ctx, "medis:{0}:ch:s", "push", "me").Err())
 				return id
 			},
-			step: func(sc *scene, id string) error { return second(sc.store.Unowned(sc.ctx, channelOf(id), false)) },
+			step: func(sc *scene, id string) error { return second(sc.Store.Unowned(sc.Ctx, channelOf(id), false)) },
 			want: "#received:a.b=1, #unowned:s=1, ch:s=1 ~buried:1, retry:s=1",
 		},
 		{
 			name: "INCOMING, owned by nobody, to mine", command: "evalsha",
 			before: func(t *testing.T, sc *scene) string {
-				id := sc.incoming(t, "topic", "a.b", "body", "x")
-				check(t, sc.Client.XAck(sc.ctx, "medis:{0}:incoming", "fanout", id).Err())
+				id := sc.Incoming(t, "topic", "a.b", "body", "x")
+				check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:incoming", "fanout", id).Err())
 				return id
 			},
 			step: func(sc *scene, id string) error {
-				return second(sc.store.UnownedIncoming(sc.ctx, 0, true, id == "0-1"))
+				return second(sc.Store.UnownedIncoming(sc.Ctx, 0, true, id == "0-1"))
 			},
 			want: "#unowned:~incoming=1, incoming=1 me:1",
 		},
 		{
 			name: "recover list to in hand", command: "evalsha", before: parked("one", "two"),
 			step: func(sc *scene, list string) error {
-				return second(streams.NewRecoverLists(sc.store).Take(sc.ctx, list, 10, 1000))
+				return second(streams.NewRecoverLists(sc.Store).Take(sc.Ctx, list, 10, 1000))
 			},
 			want: "recovering:{medis:recover:l}=2",
 		},
@@ -547,19 +448,19 @@ func arrows() []arrow {
 			name: "in hand dropped", command: "hdel",
 			before: func(t *testing.T, sc *scene) string {
 				list := parked("one", "two")(t, sc)
-				must[[]medispatcher.RecoverItem](t)(streams.NewRecoverLists(sc.store).Take(sc.ctx, list, 10, 1000))
+				must[[]medispatcher.RecoverItem](t)(streams.NewRecoverLists(sc.Store).Take(sc.Ctx, list, 10, 1000))
 				return list
 			},
 			step: func(sc *scene, list string) error {
-				lists := streams.NewRecoverLists(sc.store)
-				items, err := lists.Take(sc.ctx, list, 10, 1000)
+				lists := streams.NewRecoverLists(sc.Store)
+				items, err := lists.Take(sc.Ctx, list, 10, 1000)
 				tokens := []string{"unknown.1"}
 				for _, item := range items {
 					if item.Text == "one" {
 						tokens = append(tokens, item.Token)
 					}
 				}
-				return errors.Join(err, lists.Drop(sc.ctx, list, tokens))
+				return errors.Join(err, lists.Drop(sc.Ctx, list, tokens))
 			},
 			want: "recovering:{medis:recover:l}=1",
 		},
@@ -581,21 +482,21 @@ func quarantined(fields ...any) func(t *testing.T, sc *scene) string {
 
 func kept(t *testing.T, sc *scene, stream string, fields ...any) string {
 	t.Helper()
-	return must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: stream, Values: fields}).Result())
+	return must[string](t)(sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: stream, Values: fields}).Result())
 }
 
 // begun has an entry whose first copies are made, by "me" or by a dispatcher that is gone since.
 func begun(by string) func(t *testing.T, sc *scene) string {
 	return func(t *testing.T, sc *scene) string {
 		t.Helper()
-		id := sc.incoming(t, "topic", "a.b", "body", "x")
+		id := sc.Incoming(t, "topic", "a.b", "body", "x")
 		if by != "me" {
-			check(t, sc.Client.XClaimJustID(sc.ctx, &redis.XClaimArgs{Stream: "medis:{0}:incoming", Group: "fanout", Consumer: by, Messages: []string{id}}).Err())
+			check(t, sc.Client.XClaimJustID(sc.Ctx, &redis.XClaimArgs{Stream: "medis:{0}:incoming", Group: "fanout", Consumer: by, Messages: []string{id}}).Err())
 		}
 		first := sc.Open(t, sc.Config(by))
-		check(t, second(first.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}, More: true}})))
+		check(t, second(first.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}, More: true}})))
 		if by != "me" {
-			check(t, third(sc.store.KickIncoming(sc.ctx, 0, by, 10, true)))
+			check(t, third(sc.Store.KickIncoming(sc.Ctx, 0, by, 10, true)))
 		}
 		return id
 	}
@@ -605,7 +506,7 @@ func begun(by string) func(t *testing.T, sc *scene) string {
 func parked(items ...any) func(t *testing.T, sc *scene) string {
 	return func(t *testing.T, sc *scene) string {
 		t.Helper()
-		check(t, sc.Client.RPush(sc.ctx, "medis:recover:l", items...).Err())
+		check(t, sc.Client.RPush(sc.Ctx, "medis:recover:l", items...).Err())
 		return "medis:recover:l"
 	}
 }
@@ -614,7 +515,7 @@ func token(*testing.T, *scene) string { return "tok" }
 
 // writeOnce writes nothing for the entry that only loads the script.
 func writeOnce(sc *scene, o medispatcher.Once) error {
-	done, err := sc.store.WriteOnce(sc.ctx, 0, []medispatcher.Once{o}, time.Hour, o.Token == "0-1")
+	done, err := sc.Store.WriteOnce(sc.Ctx, 0, []medispatcher.Once{o}, time.Hour, o.Token == "0-1")
 	if err == nil {
 		err = done[0].Err
 	}
@@ -665,8 +566,8 @@ func TestState(t *testing.T) {
 						id = a.before(t, sc)
 					}
 					if fault != "" {
-						sc.faults.Next(fault, 1, a.command)
-						sc.faults.Skip(a.skip)
+						sc.Faults.Next(fault, 1, a.command)
+						sc.Faults.Skip(a.skip)
 						if err := a.step(sc, id); !errors.Is(err, streamstest.ErrInjected) {
 							t.Fatalf("the fault was not hit: %v", err)
 						}
@@ -675,7 +576,7 @@ func TestState(t *testing.T) {
 					if fault == streamstest.After && a.repair != nil {
 						check(t, a.repair(t, sc, id))
 					}
-					if got := strings.Replace(sc.state(t), "quarantine-0-"+id, "quarantine-0-ID", 1); got != a.want {
+					if got := strings.Replace(sc.State(t), "quarantine-0-"+id, "quarantine-0-ID", 1); got != a.want {
 						t.Errorf("state\n got  %s\n want %s", got, a.want)
 					}
 				})

@@ -44,10 +44,10 @@ func TestWindows(t *testing.T) {
 func TestSeries(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		sc.ready(t)
-		sc.ready(t)
+		sc.Ready(t)
+		sc.Ready(t)
 		fields := []string{"received:", "received:a.b", "received:c"}
-		series, at, err := sc.store.Series(sc.ctx, 'm', fields)
+		series, at, err := sc.Store.Series(sc.Ctx, 'm', fields)
 		check(t, err)
 		last := time.Unix(at, 0)
 		if len(series["received:"]) != 60 || at%60 != 0 || time.Since(last) > 2*time.Minute {
@@ -57,7 +57,7 @@ func TestSeries(t *testing.T) {
 		if m := series["received:a.b"]; m[59]+m[58] != 2 || m[0] != 0 || series["received:"][59] != m[59] || series["received:c"][59] != 0 {
 			t.Errorf("series %v", series)
 		}
-		topics, more, err := sc.store.Topics(sc.ctx)
+		topics, more, err := sc.Store.Topics(sc.Ctx)
 		check(t, err)
 		if fmt.Sprint(topics) != "[a.b]" || more {
 			t.Errorf("topics %v, more %v", topics, more)
@@ -69,13 +69,13 @@ func TestSeries(t *testing.T) {
 func TestCountsExpire(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		sc.ready(t)
-		keys := must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:stats:*").Result())
+		sc.Ready(t)
+		keys := must[[]string](t)(sc.Client.Keys(sc.Ctx, "medis:stats:*").Result())
 		kinds := ""
 		for _, key := range keys {
 			kind := strings.TrimPrefix(key, "medis:stats:{0}:")[:1]
 			kinds += kind
-			if ttl := sc.Client.TTL(sc.ctx, key).Val(); (ttl > 0) == (kind == "t") {
+			if ttl := sc.Client.TTL(sc.Ctx, key).Val(); (ttl > 0) == (kind == "t") {
 				t.Errorf("%s lives for %s", key, ttl)
 			}
 		}
@@ -90,34 +90,34 @@ func TestMadeUpTopics(t *testing.T) {
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
 	const most = 15_000                                                 // more than there is room for
-	must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 1, true)) // makes the group
+	must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)) // makes the group
 	for from := 0; from < most; from += 100 {
 		routings, pipe := make([]streams.Routing, 100), sc.Client.Pipeline()
 		for i := range routings {
 			topic := fmt.Sprintf("%s.t%d", strings.Repeat("x", 200), from+i)
 			id := fmt.Sprintf("1-%d", from+i+1)
-			pipe.Do(sc.ctx, "XADD", "medis:{0}:incoming", id, "topic", topic, "body", "x")
+			pipe.Do(sc.Ctx, "XADD", "medis:{0}:incoming", id, "topic", topic, "body", "x")
 			routings[i] = streams.Routing{EntryID: id, Message: message(topic), Subs: []string{"s"}}
 		}
-		check(t, second(pipe.Exec(sc.ctx)))
-		must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 100, false))
-		must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, routings))
-		check(t, sc.Client.Del(sc.ctx, "medis:{0}:ch:s").Err())
+		check(t, second(pipe.Exec(sc.Ctx)))
+		must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 100, false))
+		must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routings))
+		check(t, sc.Client.Del(sc.Ctx, "medis:{0}:ch:s").Err())
 	}
-	sc.ready(t) // of a topic that comes late
-	d := read(t, sc.store)[0]
-	must[int64](t)(sc.store.Delete(sc.ctx, 0, settlement(d.EntryID, medispatcher.Sent)))
+	sc.Ready(t) // of a topic that comes late
+	d := read(t, sc.Store)[0]
+	must[int64](t)(sc.Store.Delete(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Sent)))
 
 	var bytes int64
-	for _, key := range must[[]string](t)(sc.Client.Keys(sc.ctx, "medis:stats:*").Result()) {
-		n := must[int64](t)(sc.Client.MemoryUsage(sc.ctx, key, 0).Result())
+	for _, key := range must[[]string](t)(sc.Client.Keys(sc.Ctx, "medis:stats:*").Result()) {
+		n := must[int64](t)(sc.Client.MemoryUsage(sc.Ctx, key, 0).Result())
 		bytes += n
 		if most := int64(6 << 20); n > most {
 			t.Errorf("%s takes %d bytes, more than %d", key, n, most)
 		}
 	}
 	t.Logf("%d bytes in all", bytes)
-	counted := must[map[string]medispatcher.Windows](t)(sc.store.Windows(sc.ctx, []string{"received:", "received:~other", "sent:s"}))
+	counted := must[map[string]medispatcher.Windows](t)(sc.Store.Windows(sc.Ctx, []string{"received:", "received:~other", "sent:s"}))
 	if got := counted["received:"].Total; got != most+1 {
 		t.Errorf("%d received in all, want %d", got, most+1)
 	}
@@ -134,12 +134,12 @@ func TestMadeUpTopics(t *testing.T) {
 func TestRemovedSubscriptionLeavesTheTotals(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		must[int64](t)(sc.store.Delete(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Sent)))
-		check(t, sc.store.Retry(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Failed)))
+		must[int64](t)(sc.Store.Delete(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Sent)))
+		check(t, sc.Store.Retry(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Failed)))
 		for range 2 { // the second time nothing is left to count
-			must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", true))
+			must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", true))
 		}
-		h := must[map[string]string](t)(sc.Client.HGetAll(sc.ctx, "medis:stats:{0}:total").Result())
+		h := must[map[string]string](t)(sc.Client.HGetAll(sc.Ctx, "medis:stats:{0}:total").Result())
 		for name := range h {
 			if strings.HasSuffix(name, ":s") {
 				t.Errorf("%s is still there", name)

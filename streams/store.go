@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"context"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -56,3 +57,9 @@ func (s *Store) AddHook(h redis.Hook) { s.db.AddHook(h) }
 
 // ClockAhead is by how much the shared clock is ahead of Redis's.
 func (s *Store) ClockAhead() time.Duration { return s.db.ClockAhead() }
+
+// Ping asks Redis for a sign of life.
+func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
+
+// Probe asks Redis whether it takes writes.
+func (s *Store) Probe(ctx context.Context) error { return s.db.Probe(ctx) }

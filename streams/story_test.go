@@ -24,14 +24,14 @@ func TestStory(t *testing.T) {
 					m.ID = producer
 					fields = append(fields, "id", producer)
 				}
-				entry := sc.incoming(t, fields...)
+				entry := sc.Incoming(t, fields...)
 				id := "0-" + entry
 				if producer != "" {
 					id = m.WebhookID()
 				}
 				look := func() string {
 					t.Helper()
-					story := must[medispatcher.Story](t)(sc.store.Story(sc.ctx, id, []string{"none", "s"}))
+					story := must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, id, []string{"none", "s"}))
 					text := story.Topic
 					for _, p := range story.Places {
 						text += fmt.Sprintf(", %s %s %d", p.Subscription, p.State, p.Attempt)
@@ -61,20 +61,20 @@ func TestStory(t *testing.T) {
 				} else {
 					want("") // its id is remembered by the fan-out
 				}
-				must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: entry, Message: m, Subs: []string{"s"}}}))
+				must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Message: m, Subs: []string{"s"}}}))
 				want("a.b, s READY 0")
-				d := read(t, sc.store)[0]
+				d := read(t, sc.Store)[0]
 				want("a.b, s BURIED 1 at me")
-				check(t, sc.store.Retry(sc.ctx, 0, settlement(d.EntryID, medispatcher.Failed)))
+				check(t, sc.Store.Retry(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Failed)))
 				want("a.b, s BURIED 2 due status 500")
-				check(t, second(sc.store.Orphans(sc.ctx, channelS, true, false)))
-				due, _, err := sc.store.Due(sc.ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
+				check(t, second(sc.Store.Orphans(sc.Ctx, channelS, true, false)))
+				due, _, err := sc.Store.Due(sc.Ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
 				check(t, err)
 				exhausted := settlement(due[0].EntryID, medispatcher.Exhausted)
 				exhausted[0].Attempt = due[0].Attempt
-				check(t, sc.store.Kill(sc.ctx, 0, exhausted))
+				check(t, sc.Store.Kill(sc.Ctx, 0, exhausted))
 				want("a.b, s DEAD 0 status 500")
-				if _, err := sc.store.PurgeDead(sc.ctx, "s", []string{must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))[0].ID}); err != nil {
+				if _, err := sc.Store.PurgeDead(sc.Ctx, "s", []string{must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", 1))[0].ID}); err != nil {
 					t.Fatal(err)
 				}
 				want("")
@@ -87,20 +87,20 @@ func TestStory(t *testing.T) {
 func TestStoryOfManyEntries(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		entry := sc.incoming(t, "topic", "a.b", "body", "x")
+		entry := sc.Incoming(t, "topic", "a.b", "body", "x")
 		put := func(n int) {
 			for i := range n {
-				check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "y", "~src", fmt.Sprintf("7-%d", i)).Err())
+				check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "y", "~src", fmt.Sprintf("7-%d", i)).Err())
 			}
 		}
 		put(300)
-		must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: entry, Message: message("a.b"), Subs: []string{"s"}}}))
-		story := must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "0-"+entry, []string{"s"}))
+		must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Message: message("a.b"), Subs: []string{"s"}}}))
+		story := must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, "0-"+entry, []string{"s"}))
 		if len(story.Places) != 1 || story.Places[0].State != medispatcher.Ready {
 			t.Errorf("%+v", story)
 		}
 		put(2000)
-		story = must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "nobody-knows", []string{"s"}))
+		story = must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, "nobody-knows", []string{"s"}))
 		if len(story.Places) != 0 || story.Searched || !strings.Contains(story.NotFound(), "too long") {
 			t.Errorf("of an unknown one %+v", story)
 		}
@@ -112,23 +112,23 @@ func TestLooksReadNoBodies(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		meter := &streamstest.Meter{}
-		sc.store.AddHook(meter)
+		sc.Store.AddHook(meter)
 		oldest := func() (ms int64) {
 			t.Helper()
-			return must[[]medispatcher.ChannelStatus](t)(sc.store.ChannelStatus(sc.ctx, []string{"none", "s"}))[1].OldestMS
+			return must[[]medispatcher.ChannelStatus](t)(sc.Store.ChannelStatus(sc.Ctx, []string{"none", "s"}))[1].OldestMS
 		}
 		old := time.Now().Add(-time.Hour).UnixMilli()
-		check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", fmt.Sprint(old, "-0"), "topic", "a.b", "body", "x").Err())
+		check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", fmt.Sprint(old, "-0"), "topic", "a.b", "body", "x").Err())
 		if ms := oldest(); ms < 3_600_000 || ms > 4_000_000 {
 			t.Errorf("READY for %d ms, want an hour", ms)
 		}
 		if n, _ := meter.Most(); n != 1 {
 			t.Errorf("%d entries were read, want the one that tells the age", n)
 		}
-		read(t, sc.store)
+		read(t, sc.Store)
 		later := &streamstest.Meter{}
-		sc.store.AddHook(later)
-		check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "x").Err())
+		sc.Store.AddHook(later)
+		check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "x").Err())
 		if ms := oldest(); ms < 3_600_000 || ms > 4_000_000 {
 			t.Errorf("BURIED for %d ms, want an hour", ms)
 		}
@@ -147,12 +147,12 @@ func TestStoryOfLargeMessages(t *testing.T) {
 		subs := []string{"a", "b", "c"}
 		for _, sub := range subs {
 			for i := range each {
-				check(t, sc.Client.Do(sc.ctx, "XADD", "medis:{0}:ch:"+sub, "*", "topic", "a.b", "body", body, "id", fmt.Sprint(sub, i)).Err())
+				check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:"+sub, "*", "topic", "a.b", "body", body, "id", fmt.Sprint(sub, i)).Err())
 			}
 		}
 		meter := &streamstest.Meter{}
-		sc.store.AddHook(meter)
-		story := must[medispatcher.Story](t)(sc.store.Story(sc.ctx, "c59", subs))
+		sc.Store.AddHook(meter)
+		story := must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, "c59", subs))
 		if len(story.Places) != 1 || story.Places[0].Subscription != "c" || !story.Searched {
 			t.Errorf("%+v", story)
 		}

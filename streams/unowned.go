@@ -137,6 +137,20 @@ func (s *Store) unowned(ctx context.Context, k []string, group, owner, from stri
 	return found, nil
 }
 
+// CountUnowned counts, behind place, entries of a channel that nobody owns, or with no subscription
+// those of the incoming stream. It looks at UnownedLook entries, changes nothing and returns the
+// place to go on behind; "": it saw all.
+func (s *Store) CountUnowned(ctx context.Context, c medispatcher.Channel, place string) (found int, next string, err error) {
+	k, group := []string{s.keys.Incoming(c.Partition)}, rdb.GroupFanout
+	if c.Subscription != "" {
+		k, group = s.keys.Channels(c.Partition, []string{c.Subscription}), rdb.GroupPush
+	}
+	return s.unownedStep(ctx, append(s.countKeys(c.Partition), k...), place, group, "", "", 0, true)
+}
+
+// UnownedLook is the most entries that one step of CountUnowned looks at.
+const UnownedLook = kickBatch
+
 func (s *Store) unownedStep(ctx context.Context, k []string, place, group, owner, count string, due int64, dryRun bool) (found int, next string, err error) {
 	res, err := unownedScript.Run(ctx, s.db.Client, k, place, kickBatch, unownedBytes, group, owner, count, due, dryRun).Slice()
 	if err != nil {

@@ -22,7 +22,7 @@ func TestUnroutedIsWhole(t *testing.T) {
 		sc := newScene(t, env)
 		told := make(chan medispatcher.Message, 10)
 		w := &streams.FanoutWorker{
-			Store: sc.store, Registry: streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {}),
+			Store: sc.Store, Registry: streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {}),
 			MaxBody: 100, Log: slog.New(slog.DiscardHandler),
 			Events: streams.FanoutEvents{Unroutable: func(_ int, _ streams.Entry, m medispatcher.Message) { told <- m }},
 		}
@@ -30,7 +30,7 @@ func TestUnroutedIsWhole(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
 		xadd := func(values ...any) string {
-			return must[string](t)(sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: values}).Result())
+			return must[string](t)(sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: values}).Result())
 		}
 		first := xadd("topic", "nobody", "body", "one")
 		xadd("topic", "nobody", "body", "two", "id", "p1", "sender", "me", "key", "k", "type", "text/plain", "headers", `{"a":"b"}`, "time", "1700000000000", "other", "x")
@@ -39,7 +39,7 @@ func TestUnroutedIsWhole(t *testing.T) {
 		}
 		cancel()
 		check(t, <-done)
-		kept := sc.Client.XRange(sc.ctx, unroutedKey, "-", "+").Val()
+		kept := sc.Client.XRange(sc.Ctx, unroutedKey, "-", "+").Val()
 		if len(kept) != 2 {
 			t.Fatalf("%d are kept, want 2", len(kept))
 		}
@@ -60,8 +60,8 @@ func TestUnroutedMayComeAgain(t *testing.T) {
 		m := message("a.b")
 		m.ID = "p1"
 		route := func(subs ...string) streams.RoutedResult {
-			id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1")
-			return must[[]streams.Routed](t)(sc.store.Fanout(sc.ctx, 0, []streams.Routing{{EntryID: id, Message: m, Subs: subs}}))[0].Result
+			id := sc.Incoming(t, "topic", "a.b", "body", "x", "id", "p1")
+			return must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: m, Subs: subs}}))[0].Result
 		}
 		for i, step := range []struct {
 			subs []string
@@ -77,7 +77,7 @@ func TestUnroutedMayComeAgain(t *testing.T) {
 				t.Errorf("step %d: %s, want %s", i, got, step.want)
 			}
 		}
-		if n := sc.Client.XLen(sc.ctx, unroutedKey).Val(); n != 2 {
+		if n := sc.Client.XLen(sc.Ctx, unroutedKey).Val(); n != 2 {
 			t.Errorf("%d unrouted, want 2", n)
 		}
 	})
@@ -91,11 +91,11 @@ func TestKeptWithinBounds(t *testing.T) {
 			add       func(sc *scene, i, size int)
 		}{
 			{unroutedKey, "unrouted_lost", func(sc *scene, _, size int) {
-				id := sc.incoming(t, "topic", "a.b", "body", strings.Repeat("x", size))
+				id := sc.Incoming(t, "topic", "a.b", "body", strings.Repeat("x", size))
 				check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b")}))
 			}},
 			{"medis:{0}:quarantine", "quarantine_lost", func(sc *scene, _, size int) {
-				id := sc.incoming(t, "tropic", "a.b", "body", strings.Repeat("x", size))
+				id := sc.Incoming(t, "tropic", "a.b", "body", strings.Repeat("x", size))
 				check(t, fanout(sc, streams.Routing{EntryID: id, Reason: "DECODERR"}))
 			}},
 			{"medis:{0}:quarantine", "quarantine_lost", func(sc *scene, i, size int) {
@@ -107,18 +107,18 @@ func TestKeptWithinBounds(t *testing.T) {
 			cfg := env.Config("me")
 			cfg.Unrouted = streams.Bound{Entries: 5, Bytes: 4000}
 			cfg.Quarantine = cfg.Unrouted
-			sc.store = env.Open(t, cfg)
+			sc.Store = env.Open(t, cfg)
 			// kept counts the entries, and holds the size against the sum of what is there.
 			kept := func() int {
 				sum := 0
-				entries := sc.Client.XRange(sc.ctx, c.key, "-", "+").Val()
+				entries := sc.Client.XRange(sc.Ctx, c.key, "-", "+").Val()
 				for _, e := range entries {
 					for name, value := range e.Values {
 						sum += len(name) + len(value.(string))
 					}
 				}
 				want := map[string]string{"entries": fmt.Sprint(len(entries)), "bytes": fmt.Sprint(sum)}
-				if got := sc.Client.HGetAll(sc.ctx, c.key+":size").Val(); fmt.Sprint(got) != fmt.Sprint(want) {
+				if got := sc.Client.HGetAll(sc.Ctx, c.key+":size").Val(); fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Errorf("%s: its size is %v, want %v", c.key, got, want)
 				}
 				return len(entries)
@@ -135,12 +135,12 @@ func TestKeptWithinBounds(t *testing.T) {
 					t.Errorf("%s: %d are kept after a body of %d bytes, want %d", c.key, got, step.size, step.want)
 				}
 			}
-			lost := sc.Client.HGet(sc.ctx, "medis:stats:{0}:total", c.lost).Val()
+			lost := sc.Client.HGet(sc.Ctx, "medis:stats:{0}:total", c.lost).Val()
 			if lost != fmt.Sprint(added-kept()) {
 				t.Errorf("%s is %s, want %d", c.lost, lost, added-kept())
 			}
 			// By hand: what is gone is not counted for ever.
-			check(t, sc.Client.XTrimMaxLen(sc.ctx, c.key, 0).Err())
+			check(t, sc.Client.XTrimMaxLen(sc.Ctx, c.key, 0).Err())
 			c.add(sc, added, 10)
 			if got := kept(); got != 1 {
 				t.Errorf("%s: %d are kept, want 1", c.key, got)
@@ -152,20 +152,20 @@ func TestKeptWithinBounds(t *testing.T) {
 // TestFullRedisKeepsUnroutedWhole: out of memory leaves the entry, and its mark, as they were.
 func TestFullRedisKeepsUnroutedWhole(t *testing.T) {
 	sc := newScene(t, streamstest.Real(t))
-	id := sc.incoming(t, "topic", "a.b", "body", "x", "id", "p1")
+	id := sc.Incoming(t, "topic", "a.b", "body", "x", "id", "p1")
 	m := message("a.b")
 	m.ID = "p1"
-	before := sc.state(t)
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "1mb").Err())
+	before := sc.State(t)
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
 	if err := fanout(sc, streams.Routing{EntryID: id, Message: m}); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("fan-out: %v, want OOM", err)
 	}
-	if got := sc.state(t); got != before {
+	if got := sc.State(t); got != before {
 		t.Errorf("state\n got  %s\n want %s", got, before)
 	}
-	check(t, sc.Client.ConfigSet(sc.ctx, "maxmemory", "0").Err())
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "0").Err())
 	check(t, fanout(sc, streams.Routing{EntryID: id, Message: m}))
-	if got, want := sc.state(t), "#received:a.b=1, #unroutable:a.b=1, unrouted=1, unrouted:size=2"; got != want {
+	if got, want := sc.State(t), "#received:a.b=1, #unroutable:a.b=1, unrouted=1, unrouted:size=2"; got != want {
 		t.Errorf("state\n got  %s\n want %s", got, want)
 	}
 }

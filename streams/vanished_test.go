@@ -20,9 +20,9 @@ func TestVanished(t *testing.T) {
 	)
 	retrying := func(t *testing.T, sc *scene) string {
 		t.Helper()
-		failed := settlement(sc.buried(t), medispatcher.Failed)
+		failed := settlement(sc.Buried(t), medispatcher.Failed)
 		failed[0].Delay = 0
-		check(t, sc.store.Retry(sc.ctx, 0, failed))
+		check(t, sc.Store.Retry(sc.Ctx, 0, failed))
 		return failed[0].EntryID
 	}
 	due := func(t *testing.T, sc *scene) { t.Helper(); sc.due(t) }
@@ -47,71 +47,71 @@ func TestVanished(t *testing.T) {
 			want: "#failed:s=1, #received:a.b=1, #vanished:s=1", from: "s",
 		},
 		"XDEL in flight, the attempt fails": {
-			before: func(t *testing.T, sc *scene) string { return sc.buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
+			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				for _, id := range must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 1)) {
-					check(t, sc.store.Retry(sc.ctx, 0, settlement(id, medispatcher.Failed)))
+				for _, id := range must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1)) {
+					check(t, sc.Store.Retry(sc.Ctx, 0, settlement(id, medispatcher.Failed)))
 				}
 			},
 			want: "#failed:s=1, #received:a.b=1, #vanished:s=1", from: "s", real: true,
 		},
 		"XDEL in flight, the last attempt fails": {
-			before: func(t *testing.T, sc *scene) string { return sc.buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
+			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				for _, id := range must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 1)) {
-					check(t, sc.store.Kill(sc.ctx, 0, settlement(id, medispatcher.Exhausted)))
+				for _, id := range must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1)) {
+					check(t, sc.Store.Kill(sc.Ctx, 0, settlement(id, medispatcher.Exhausted)))
 				}
 			},
 			want: "#failed:s=1, #received:a.b=1, #vanished:s=1", from: "s", real: true,
 		},
 		"XDEL in flight, the dispatcher stops": {
-			before: func(t *testing.T, sc *scene) string { return sc.buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
+			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				check(t, sc.store.Release(sc.ctx, channelS, must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 1)), true))
+				check(t, sc.Store.Release(sc.Ctx, channelS, must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1)), true))
 			},
 			want: "#received:a.b=1, #vanished:s=1", from: "s", real: true,
 		},
 		"XDEL in flight, the dispatcher dies": {
-			before: func(t *testing.T, sc *scene) string { return sc.buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
+			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				_, _, err := sc.store.Kick(sc.ctx, channelS, "me", 10)
+				_, _, err := sc.Store.Kick(sc.Ctx, channelS, "me", 10)
 				check(t, err)
 			},
 			want: "#received:a.b=1, #vanished:s=1", from: "s", real: true,
 		},
 		"XADD with MAXLEN on incoming, read": {
-			before: func(t *testing.T, sc *scene) string { return sc.incoming(t, "topic", "a.b", "body", "x") },
+			before: func(t *testing.T, sc *scene) string { return sc.Incoming(t, "topic", "a.b", "body", "x") },
 			hand:   func(string) []any { return []any{"XTRIM", incoming, "MAXLEN", 0} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				for _, e := range must[[]streams.Entry](t)(sc.store.ReadIncoming(sc.ctx, 0, 10, true)) {
+				for _, e := range must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 10, true)) {
 					check(t, fanout(sc, streams.Routing{EntryID: e.ID, Reason: "DECODERR topic: is missing"}))
 				}
 			},
 			want: "#vanished:~incoming=1", from: "~incoming", real: true,
 		},
 		"XDEL of what a dead one had of incoming": {
-			before: func(t *testing.T, sc *scene) string { return sc.incoming(t, "topic", "a.b", "body", "x") },
+			before: func(t *testing.T, sc *scene) string { return sc.Incoming(t, "topic", "a.b", "body", "x") },
 			hand:   func(id string) []any { return []any{"XDEL", incoming, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				_, _, err := sc.store.KickIncoming(sc.ctx, 0, "me", 10, false)
+				_, _, err := sc.Store.KickIncoming(sc.Ctx, 0, "me", 10, false)
 				check(t, err)
 			},
 			want: "#vanished:~incoming=1", from: "~incoming", real: true,
 		},
 		"HDEL of a delayed one": {
 			before: func(t *testing.T, sc *scene) string {
-				id := sc.incoming(t, "topic", "a.b", "body", "x", "delay", "1")
+				id := sc.Incoming(t, "topic", "a.b", "body", "x", "delay", "1")
 				check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Due: time.Now().Add(-time.Second)}))
 				return id
 			},
 			hand:   func(id string) []any { return []any{"HDEL", "medis:{0}:delayed:body", id} },
-			notice: func(t *testing.T, sc *scene) { _, _, err := sc.store.ReleaseDelayed(sc.ctx, 0, 10); check(t, err) },
+			notice: func(t *testing.T, sc *scene) { _, _, err := sc.Store.ReleaseDelayed(sc.Ctx, 0, 10); check(t, err) },
 			want:   "#vanished:~delayed=1", from: "~delayed",
 		},
 	} {
@@ -122,19 +122,19 @@ func TestVanished(t *testing.T) {
 				}
 				sc := newScene(t, env)
 				id := c.before(t, sc)
-				check(t, sc.Client.Do(sc.ctx, c.hand(id)...).Err())
+				check(t, sc.Client.Do(sc.Ctx, c.hand(id)...).Err())
 				c.notice(t, sc)
-				if got := sc.state(t); got != c.want {
+				if got := sc.State(t); got != c.want {
 					t.Errorf("state\n got  %s\n want %s", got, c.want)
 				}
 				want := []streams.Vanished{{From: c.from, Count: 1, First: id, Last: id}}
-				if got := sc.store.TakeVanished(); fmt.Sprint(got) != fmt.Sprint(want) {
+				if got := sc.Store.TakeVanished(); fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Errorf("told %+v, want %+v", got, want)
 				}
-				if again := sc.store.TakeVanished(); len(again) > 0 {
+				if again := sc.Store.TakeVanished(); len(again) > 0 {
 					t.Errorf("told again: %+v", again)
 				}
-				bad := examine(t, sc.store)
+				bad := streamstest.Examine(t, sc.Store)
 				if !strings.Contains(bad["Messages/vanished"], "warning: taken out of Redis by hand within a day, and lost: 1 message, from "+c.from+" (1)") {
 					t.Errorf("the doctor: %v", bad)
 				}
@@ -147,19 +147,19 @@ func TestVanished(t *testing.T) {
 func TestNothingVanished(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		failed := settlement(sc.buried(t), medispatcher.Failed)
+		failed := settlement(sc.Buried(t), medispatcher.Failed)
 		failed[0].Delay = 0
-		check(t, sc.store.Retry(sc.ctx, 0, failed))
-		check(t, sc.Client.XGroupDestroy(sc.ctx, "medis:{0}:ch:s", "push").Err()) // READY again, with a due time
+		check(t, sc.Store.Retry(sc.Ctx, 0, failed))
+		check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:ch:s", "push").Err()) // READY again, with a due time
 		sc.due(t)
-		check(t, sc.store.Release(sc.ctx, channelS, []string{read(t, sc.store)[0].EntryID}, false))
-		_, _, err := sc.store.Purge(sc.ctx, "s")
+		check(t, sc.Store.Release(sc.Ctx, channelS, []string{read(t, sc.Store)[0].EntryID}, false))
+		_, _, err := sc.Store.Purge(sc.Ctx, "s")
 		check(t, err)
-		check(t, sc.store.Release(sc.ctx, channelS, []string{failed[0].EntryID}, false))
+		check(t, sc.Store.Release(sc.Ctx, channelS, []string{failed[0].EntryID}, false))
 		sc.due(t)
-		counts := must[map[string]int64](t)(sc.store.Counts(sc.ctx))
+		counts := must[map[string]int64](t)(sc.Store.Counts(sc.Ctx))
 		maps.DeleteFunc(counts, func(what string, _ int64) bool { return !strings.HasPrefix(what, "vanished") })
-		if len(counts) > 0 || len(sc.store.TakeVanished()) > 0 {
+		if len(counts) > 0 || len(sc.Store.TakeVanished()) > 0 {
 			t.Errorf("vanished: %v", counts)
 		}
 	})
@@ -171,13 +171,13 @@ func TestLedger(t *testing.T) {
 	env := streamstest.Real(t) // miniredis and Redis 6.2 do not count what was added to a stream
 	sc := newScene(t, env)
 	const channel, incoming = "medis:{0}:ch:s", "medis:{0}:incoming"
-	hand := func(args ...any) { t.Helper(); check(t, sc.Client.Do(sc.ctx, args...).Err()) }
+	hand := func(args ...any) { t.Helper(); check(t, sc.Client.Do(sc.Ctx, args...).Err()) }
 	found := func(want string) {
 		t.Helper()
-		check(t, sc.store.Ledger(sc.ctx, 0, []string{"s", "other"}))
-		check(t, sc.store.LedgerIncoming(sc.ctx, 0, false))
+		check(t, sc.Store.Ledger(sc.Ctx, 0, []string{"s", "other"}))
+		check(t, sc.Store.LedgerIncoming(sc.Ctx, 0, false))
 		got := ""
-		for _, v := range sc.store.TakeVanished() {
+		for _, v := range sc.Store.TakeVanished() {
 			got += fmt.Sprint(v.From, ":", v.Count, " ")
 		}
 		if strings.TrimSpace(got) != want {
@@ -186,82 +186,82 @@ func TestLedger(t *testing.T) {
 	}
 	counted := func(what string, want int64) {
 		t.Helper()
-		if counts := must[map[string]int64](t)(sc.store.Counts(sc.ctx)); counts[what] != want {
+		if counts := must[map[string]int64](t)(sc.Store.Counts(sc.Ctx)); counts[what] != want {
 			t.Errorf("%s is %d, want %d: %v", what, counts[what], want, counts)
 		}
 	}
 	sent := func() {
 		t.Helper()
-		for _, d := range read(t, sc.store) {
-			check(t, second(sc.store.Delete(sc.ctx, 0, settlement(d.EntryID, medispatcher.Sent))))
+		for _, d := range read(t, sc.Store) {
+			check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Sent))))
 		}
 	}
 	found("")
 	for range 2 {
-		sc.ready(t)
+		sc.Ready(t)
 	}
 	found("")
 	hand("DEL", channel)
 	found("s:2")
 	for range 10 {
-		sc.ready(t)
+		sc.Ready(t)
 	}
 	hand("XTRIM", channel, "MAXLEN", 4)
 	found("s:6")
 	found("")
-	read(t, sc.store)
-	ids := must[[]string](t)(sc.store.Mine(sc.ctx, channelS, 10))
+	read(t, sc.Store)
+	ids := must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 10))
 	hand("XDEL", channel, ids[0])
 	failed := settlement(ids[1], medispatcher.Failed)
 	failed[0].Delay = 0
-	check(t, sc.store.Retry(sc.ctx, 0, failed))
+	check(t, sc.Store.Retry(sc.Ctx, 0, failed))
 	hand("XDEL", channel, ids[1])
 	found("s:2")
-	check(t, sc.store.Kill(sc.ctx, 0, settlement(ids[0], medispatcher.Exhausted)))
+	check(t, sc.Store.Kill(sc.Ctx, 0, settlement(ids[0], medispatcher.Exhausted)))
 	sc.due(t)
 	found("") // both were told already
-	check(t, sc.store.Kill(sc.ctx, 0, settlement(ids[2], medispatcher.Exhausted)))
+	check(t, sc.Store.Kill(sc.Ctx, 0, settlement(ids[2], medispatcher.Exhausted)))
 	hand("XACK", channel, "push", ids[3])
-	check(t, second(sc.store.Delete(sc.ctx, 0, settlement(ids[3], medispatcher.Sent))))
+	check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(ids[3], medispatcher.Sent))))
 	found("")
-	must[int](t)(sc.store.Replay(sc.ctx, "s", []string{must[[]medispatcher.DeadLetter](t)(sc.store.DeadLetters(sc.ctx, "s", "", 1))[0].ID}))
+	must[int](t)(sc.Store.Replay(sc.Ctx, "s", []string{must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", 1))[0].ID}))
 	sent()
 	found("")
-	sc.ready(t)
-	_, _, err := sc.store.Purge(sc.ctx, "s")
+	sc.Ready(t)
+	_, _, err := sc.Store.Purge(sc.Ctx, "s")
 	check(t, err)
 	found("")
 	for range 3 {
-		sc.ready(t)
+		sc.Ready(t)
 	}
 	found("")
 	hand("DEL", channel)
 	found("s:3")
-	sc.ready(t)
+	sc.Ready(t)
 	sent()
 	found("")
-	sc.ready(t)
+	sc.Ready(t)
 	counted("vanished:s", 13)
 	hand("DEL", "medis:stats:{0}:total") // who deletes the counts took out no message
 	found("")
 	hand("DEL", channel)
-	sc.ready(t) // it is there anew before anybody looks
+	sc.Ready(t) // it is there anew before anybody looks
 	found("s:1")
 	sent()
 	found("")
-	must[medispatcher.ChannelStatus](t)(sc.store.Discard(sc.ctx, "s", true))
+	must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", true))
 	found("")
 
 	for range 5 {
-		check(t, second(sc.store.Publish(sc.ctx, medispatcher.Message{Topic: "a.b", Body: []byte("x")})))
+		check(t, second(sc.Store.Publish(sc.Ctx, medispatcher.Message{Topic: "a.b", Body: []byte("x")})))
 	}
 	hand("XADD", incoming, "MAXLEN", 2, "*", "topic", "a.b", "body", "x")
 	found("~incoming:4")
-	must[int64](t)(sc.store.Withdraw(sc.ctx, "a.b", time.UnixMilli(0)))
-	sc.ready(t)
+	must[int64](t)(sc.Store.Withdraw(sc.Ctx, "a.b", time.UnixMilli(0)))
+	sc.Ready(t)
 	found("")
 	counted("vanished:~incoming", 4)
 	hand("XTRIM", channel, "MAXLEN", 0)
-	check(t, sc.store.LedgerIncoming(sc.ctx, 0, true)) // others run that do not count: explained
+	check(t, sc.Store.LedgerIncoming(sc.Ctx, 0, true)) // others run that do not count: explained
 	found("s:1")
 }

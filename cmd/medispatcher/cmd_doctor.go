@@ -15,6 +15,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/doctor"
 )
 
 const (
@@ -24,8 +25,8 @@ const (
 )
 
 // levelMarks tell the levels apart without colour.
-var levelMarks = map[streams.Level]string{
-	streams.LevelOK: "✓", streams.LevelUnknown: "?", streams.LevelWarning: "!", streams.LevelProblem: "✗",
+var levelMarks = map[doctor.Level]string{
+	doctor.LevelOK: "✓", doctor.LevelUnknown: "?", doctor.LevelWarning: "!", doctor.LevelProblem: "✗",
 }
 
 // foundProblems is the failure of a doctor that has said everything already.
@@ -66,12 +67,12 @@ Exit 0 without a problem, 1 with one, 2 when the arguments or the -f file are wr
 }
 
 // examine makes every finding. Its error is of ctx: an examination that did not end says nothing.
-func (e *environment) examine(ctx context.Context, problems error) ([]streams.Finding, error) {
+func (e *environment) examine(ctx context.Context, problems error) ([]doctor.Finding, error) {
 	findings := e.examineConfig(problems)
 	store, err := e.openForDoctor()
 	if err != nil {
-		return append(findings, streams.Finding{
-			Area: streams.AreaRedis, Check: "reachable", Level: streams.LevelUnknown,
+		return append(findings, doctor.Finding{
+			Area: doctor.AreaRedis, Check: "reachable", Level: doctor.LevelUnknown,
 			Seen: "cannot be told: with this configuration there is no Redis to look at", Do: "correct the configuration first",
 		}), nil
 	}
@@ -81,7 +82,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorWithin)
 	defer cancel()
-	x, err := store.Examine(ctx, streams.Checkup{Rules: e.cfg.Rules()})
+	x, err := doctor.Examine(ctx, store, doctor.Checkup{Rules: e.cfg.Rules()})
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("the examination did not end within %s; see whether Redis is overloaded", medispatcher.ShortDuration(doctorWithin))
 	}
@@ -102,7 +103,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]streams.Fi
 }
 
 // examineParked looks at the other Redis, with the recover lists.
-func (e *environment) examineParked(ctx context.Context) ([]streams.Finding, error) {
+func (e *environment) examineParked(ctx context.Context) ([]doctor.Finding, error) {
 	store, err := streams.Open(e.cfg.ParkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
 	if err != nil {
 		return nil, nil // a finding of the configuration already
@@ -111,11 +112,11 @@ func (e *environment) examineParked(ctx context.Context) ([]streams.Finding, err
 	ping, cancel := context.WithTimeout(ctx, pingWithin)
 	defer cancel()
 	if err := store.Ping(ping); err != nil {
-		return []streams.Finding{{Area: streams.AreaRecover, Check: "reachable", Level: streams.LevelProblem,
+		return []doctor.Finding{{Area: doctor.AreaRecover, Check: "reachable", Level: doctor.LevelProblem,
 			Seen: strings.TrimPrefix(oneLine(err), "redis: "),
 			Do:   "see whether it runs and whether MEDIS_RECOVER_REDIS_URL is right; what producers parked there waits meanwhile"}}, ctx.Err()
 	}
-	return store.ExamineRecover(ctx)
+	return doctor.ExamineRecover(ctx, store)
 }
 
 // openForDoctor opens the store if the configuration is good enough for that.
@@ -127,7 +128,7 @@ func (e *environment) openForDoctor() (*streams.Store, error) {
 }
 
 // ping is a finding when Redis does not answer, which nothing else can be looked at after.
-func (e *environment) ping(ctx context.Context, store *streams.Store) (f streams.Finding, away bool) {
+func (e *environment) ping(ctx context.Context, store *streams.Store) (f doctor.Finding, away bool) {
 	ctx, cancel := context.WithTimeout(ctx, pingWithin)
 	defer cancel()
 	s := &state{environment: e, store: store}
@@ -136,50 +137,50 @@ func (e *environment) ping(ctx context.Context, store *streams.Store) (f streams
 		return f, false
 	}
 	seen, do, _ := strings.Cut(oneLine(err), "; ")
-	return streams.Finding{Area: streams.AreaRedis, Check: "reachable", Level: streams.LevelProblem, Seen: seen, Do: do}, true
+	return doctor.Finding{Area: doctor.AreaRedis, Check: "reachable", Level: doctor.LevelProblem, Seen: seen, Do: do}, true
 }
 
 // byLevel counts findings by level.
-func byLevel(findings []streams.Finding) map[streams.Level]int {
-	n := map[streams.Level]int{}
+func byLevel(findings []doctor.Finding) map[doctor.Level]int {
+	n := map[doctor.Level]int{}
 	for _, f := range findings {
 		n[f.Level]++
 	}
 	return n
 }
 
-func (e *environment) showFindings(findings []streams.Finding) error {
+func (e *environment) showFindings(findings []doctor.Finding) error {
 	n := byLevel(findings)
 	var err error
 	if e.json {
 		err = writeJSON(e.stdout, struct {
-			Problems int               `json:"problems"`
-			Warnings int               `json:"warnings"`
-			Unknown  int               `json:"unknown"`
-			Findings []streams.Finding `json:"findings"`
-		}{n[streams.LevelProblem], n[streams.LevelWarning], n[streams.LevelUnknown], findings}, "  ")
+			Problems int              `json:"problems"`
+			Warnings int              `json:"warnings"`
+			Unknown  int              `json:"unknown"`
+			Findings []doctor.Finding `json:"findings"`
+		}{n[doctor.LevelProblem], n[doctor.LevelWarning], n[doctor.LevelUnknown], findings}, "  ")
 	} else {
 		err = printFindings(e.stdout, findings, config.RedisAt(e.cfg.RedisURL), config.RedisAt(e.cfg.RecoverRedisURL))
 	}
-	if err == nil && n[streams.LevelProblem] > 0 {
+	if err == nil && n[doctor.LevelProblem] > 0 {
 		err = foundProblems{}
 	}
 	return err
 }
 
 // printFindings prints what was seen, and below each what to do, grouped by area.
-func printFindings(w io.Writer, findings []streams.Finding, redis, parked string) error {
+func printFindings(w io.Writer, findings []doctor.Finding, redis, parked string) error {
 	width := 0
 	for _, f := range findings {
 		width = max(width, len(f.Check))
 	}
 	var b strings.Builder
-	for _, area := range []string{areaConfiguration, streams.AreaRedis, streams.AreaRecover, streams.AreaDispatchers, streams.AreaSubscriptions, streams.AreaMessages} {
+	for _, area := range []string{areaConfiguration, doctor.AreaRedis, doctor.AreaRecover, doctor.AreaDispatchers, doctor.AreaSubscriptions, doctor.AreaMessages} {
 		title := area
-		if area == streams.AreaRedis {
+		if area == doctor.AreaRedis {
 			title += " at " + redis
 		}
-		if area == streams.AreaRecover {
+		if area == doctor.AreaRecover {
 			title += " at " + parked
 		}
 		for _, f := range findings {
@@ -200,8 +201,8 @@ func printFindings(w io.Writer, findings []streams.Finding, redis, parked string
 		}
 	}
 	n := byLevel(findings)
-	fmt.Fprintf(&b, "%s, %s", counted(int64(n[streams.LevelProblem]), "problem"), counted(int64(n[streams.LevelWarning]), "warning"))
-	if k := n[streams.LevelUnknown]; k > 0 {
+	fmt.Fprintf(&b, "%s, %s", counted(int64(n[doctor.LevelProblem]), "problem"), counted(int64(n[doctor.LevelWarning]), "warning"))
+	if k := n[doctor.LevelUnknown]; k > 0 {
 		fmt.Fprintf(&b, "; %s cannot be told", counted(int64(k), "check"))
 	}
 	b.WriteString("\n")

@@ -10,7 +10,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/doctor"
 )
 
 // findings runs doctor --json, and gives every finding but the good ones as "<area>/<check>" → text.
@@ -22,19 +22,19 @@ func (c *cli) findings(code int) map[string]string {
 	}
 	var out struct {
 		Problems, Warnings, Unknown int
-		Findings                    []streams.Finding
+		Findings                    []doctor.Finding
 	}
 	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
 		c.t.Fatalf("%v in %s", err, stdout)
 	}
 	bad := map[string]string{}
-	n := map[streams.Level]int{}
+	n := map[doctor.Level]int{}
 	for _, f := range out.Findings {
-		if n[f.Level]++; f.Level != streams.LevelOK {
+		if n[f.Level]++; f.Level != doctor.LevelOK {
 			bad[f.Area+"/"+f.Check] += string(f.Level) + ": " + f.Seen + " → " + f.Do + "\n"
 		}
 	}
-	if n[streams.LevelProblem] != out.Problems || n[streams.LevelWarning] != out.Warnings || n[streams.LevelUnknown] != out.Unknown {
+	if n[doctor.LevelProblem] != out.Problems || n[doctor.LevelWarning] != out.Warnings || n[doctor.LevelUnknown] != out.Unknown {
 		c.t.Errorf("counted %v, said %d, %d, %d", n, out.Problems, out.Warnings, out.Unknown)
 	}
 	return bad
@@ -144,8 +144,8 @@ func TestDoctorOfRecoverRedis(t *testing.T) {
 func TestDataLogFinding(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "data.log")
-	level := func(name string) streams.Level { return dataLogFinding(name).Level }
-	if f := dataLogFinding(file); f.Level != streams.LevelOK {
+	level := func(name string) doctor.Level { return dataLogFinding(name).Level }
+	if f := dataLogFinding(file); f.Level != doctor.LevelOK {
 		t.Errorf("%+v", f)
 	}
 	if _, err := os.Stat(file); err == nil {
@@ -154,9 +154,9 @@ func TestDataLogFinding(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]streams.Level{
-		"-": streams.LevelOK, file: streams.LevelOK, dir: streams.LevelProblem,
-		filepath.Join(dir, "no", "such"): streams.LevelProblem, filepath.Join(file, "x"): streams.LevelProblem,
+	for name, want := range map[string]doctor.Level{
+		"-": doctor.LevelOK, file: doctor.LevelOK, dir: doctor.LevelProblem,
+		filepath.Join(dir, "no", "such"): doctor.LevelProblem, filepath.Join(file, "x"): doctor.LevelProblem,
 	} {
 		if got := level(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
@@ -166,7 +166,7 @@ func TestDataLogFinding(t *testing.T) {
 		if err := os.Chmod(file, 0o400); err != nil {
 			t.Fatal(err)
 		}
-		if level(file) != streams.LevelProblem {
+		if level(file) != doctor.LevelProblem {
 			t.Error("a file that cannot be written is called good")
 		}
 	}
@@ -174,13 +174,13 @@ func TestDataLogFinding(t *testing.T) {
 
 func TestExamineAgainst(t *testing.T) {
 	e := &environment{cfg: config.Config{MaxBody: 3 << 20, ShutdownTimeout: 25 * time.Second}}
-	x := streams.Examination{MaxBulk: 2 << 20}
+	x := doctor.Examination{MaxBulk: 2 << 20}
 	list := e.examineAgainst(x)
-	if len(list) != 1 || list[0].Level != streams.LevelProblem {
+	if len(list) != 1 || list[0].Level != doctor.LevelProblem {
 		t.Fatalf("%+v", list)
 	}
 	contains(t, list[0].Seen, "MEDIS_MAX_BODY=3MiB is above Redis's proto-max-bulk-len, 2MiB")
-	x = streams.Examination{MaxBulk: 3 << 20, Slowest: medispatcher.Subscription{ID: "s", Timeout: medispatcher.Duration(25 * time.Second)}}
+	x = doctor.Examination{MaxBulk: 3 << 20, Slowest: medispatcher.Subscription{ID: "s", Timeout: medispatcher.Duration(25 * time.Second)}}
 	if list := e.examineAgainst(x); len(list) > 0 {
 		t.Errorf("%+v", list)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/doctor"
 )
 
 // ownFiles is what a dispatcher has open beside its requests and the reads of its fan-out: the connections
@@ -18,14 +18,14 @@ const raiseFiles = "raise the limit where dispatchers run (ulimit -n, LimitNOFIL
 	"without that attempts wait for one another, uncounted, when all subscriptions are busy"
 
 // filesFinding compares the limit of open files with what all subscriptions may need together.
-func filesFinding(atOnce, fanoutReads int) streams.Finding {
+func filesFinding(atOnce, fanoutReads int) doctor.Finding {
 	const check = "open files"
 	have, need := openFiles(), filesNeeded(atOnce, fanoutReads)
 	seen := fmt.Sprintf("the limit of this process is %d; a dispatcher needs %d when all subscriptions are busy (%d requests)", have, need, atOnce)
 	if have < need {
-		return configFinding(check, streams.LevelWarning, seen, raiseFiles)
+		return configFinding(check, doctor.LevelWarning, seen, raiseFiles)
 	}
-	return configFinding(check, streams.LevelOK, seen, "")
+	return configFinding(check, doctor.LevelOK, seen, "")
 }
 
 // checkFiles warns when the limit of open files becomes too low for the subscriptions. The runtime of Go has

@@ -7,16 +7,16 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/doctor"
 )
 
 // TestOpenFilesAreCompared: with what all subscriptions need together, and a dispatcher warns once.
 func TestOpenFilesAreCompared(t *testing.T) {
 	have := openFiles()
-	if f := filesFinding(1, 1); f.Level != streams.LevelOK {
+	if f := filesFinding(1, 1); f.Level != doctor.LevelOK {
 		t.Errorf("%+v", f)
 	}
-	if f := filesFinding(have, 1); f.Level != streams.LevelWarning || !strings.Contains(f.Do, "LimitNOFILE=") {
+	if f := filesFinding(have, 1); f.Level != doctor.LevelWarning || !strings.Contains(f.Do, "LimitNOFILE=") {
 		t.Errorf("%+v", f)
 	}
 	var log bytes.Buffer

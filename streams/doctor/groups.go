@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -21,7 +21,7 @@ type lostGroup struct {
 }
 
 // judgeGroups tells lost groups from those that were never made.
-func (d *doctor) judgeGroups(ctx context.Context) error {
+func (d *exam) judgeGroups(ctx context.Context) error {
 	var found []*lostGroup
 	for _, u := range d.units {
 		if u.noGroup && u.length > 0 && d.served(u) {
@@ -71,7 +71,7 @@ func (d *doctor) judgeGroups(ctx context.Context) error {
 
 // judgeDeleted finds channels of which somebody deleted entries by hand. It sees those that have
 // more pending than entries; others are noticed, and settled, when a dispatcher takes the entry.
-func (d *doctor) judgeDeleted(ctx context.Context) error {
+func (d *exam) judgeDeleted(ctx context.Context) error {
 	var places []string
 	var gone int64
 	look := func(key, group, name string) error {

@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"cmp"
@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineUnowned finds entries that a group has behind it and that are in nobody's pending list.
-func (d *doctor) examineUnowned(ctx context.Context) error {
+func (d *exam) examineUnowned(ctx context.Context) error {
 	var n int64
 	var in []string
-	look := func(k []string, group, name string, entries int64) error {
-		found, err := d.unownedIn(ctx, k, group, entries)
+	look := func(c medispatcher.Channel, name string, entries int64) error {
+		found, err := d.unownedIn(ctx, c, entries)
 		if n += found; found > 0 {
 			in = append(in, name)
 		}
@@ -23,7 +25,7 @@ func (d *doctor) examineUnowned(ctx context.Context) error {
 	}
 	for _, h := range d.heads {
 		if h.within && h.length > 0 && !h.noGroup {
-			if err := look([]string{d.keys.Incoming(h.p)}, rdb.GroupFanout, inPartition(kindIncoming, h.p), h.length); err != nil {
+			if err := look(medispatcher.Channel{Partition: h.p}, inPartition(kindIncoming, h.p), h.length); err != nil {
 				return err
 			}
 		}
@@ -32,7 +34,7 @@ func (d *doctor) examineUnowned(ctx context.Context) error {
 	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.pending, b.pending) })
 	for _, u := range units {
 		if u.length > 0 && !u.noGroup && d.served(u) {
-			if err := look(d.keys.Channels(u.p, []string{u.sub}), rdb.GroupPush, u.String(), u.length); err != nil {
+			if err := look(medispatcher.Channel{Partition: u.p, Subscription: u.sub}, u.String(), u.length); err != nil {
 				return err
 			}
 		}
@@ -47,14 +49,14 @@ func (d *doctor) examineUnowned(ctx context.Context) error {
 }
 
 // unownedIn counts them in one stream, as healing does, and changes nothing.
-func (d *doctor) unownedIn(ctx context.Context, k []string, group string, entries int64) (found int64, err error) {
+func (d *exam) unownedIn(ctx context.Context, c medispatcher.Channel, entries int64) (found int64, err error) {
 	done := 0
-	for place := "0-0"; place != ""; done += kickBatch {
-		if d.take(kickBatch, done) == 0 {
+	for place := "0-0"; place != ""; done += streams.UnownedLook {
+		if d.take(streams.UnownedLook, done) == 0 {
 			d.skipped += max(0, int(entries)-done)
 			return found, nil
 		}
-		n, next, err := d.unownedStep(ctx, append(d.countKeys(0), k...), place, group, "", "", 0, true)
+		n, next, err := d.store.CountUnowned(ctx, c, place)
 		found += int64(n)
 		if rdb.IsNoStream(err) || rdb.IsWrongType(err) {
 			return found, nil // it went meanwhile, or the types of keys tell
@@ -68,7 +70,7 @@ func (d *doctor) unownedIn(ctx context.Context, k []string, group string, entrie
 }
 
 // examineVanished tells what dispatchers found gone within a day.
-func (d *doctor) examineVanished(ctx context.Context) error {
+func (d *exam) examineVanished(ctx context.Context) error {
 	var fields []string
 	for p := range d.cfg.Partitions {
 		it := d.db.Client.HScan(ctx, d.keys.StatsTotal(p), 0, "vanished:?*", doctorPage).Iterator()
@@ -82,7 +84,7 @@ func (d *doctor) examineVanished(ctx context.Context) error {
 			return rdb.Failed("read what vanished", err)
 		}
 	}
-	windows, err := d.Windows(ctx, fields)
+	windows, err := d.store.Windows(ctx, fields)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -35,31 +35,17 @@ var settingsAsked = []string{
 	"proto-max-bulk-len", "maxmemory-policy", "cluster-require-full-coverage",
 }
 
-// eachMaster runs do for every master, at once.
-func (s *Store) eachMaster(ctx context.Context, do func(context.Context, *redis.Client)) error {
-	switch c := s.db.Client.(type) {
-	case *redis.ClusterClient:
-		return c.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-			do(ctx, c)
-			return nil
-		})
-	case *redis.Client:
-		do(ctx, c)
-		return nil
-	}
-	return fmt.Errorf("redis: unknown kind of client %T", s.db.Client)
-}
-
 // examineServers asks every master about itself.
-func (d *doctor) examineServers(ctx context.Context) error {
+func (d *exam) examineServers(ctx context.Context) error {
 	var mu sync.Mutex
 	var servers []*server
-	_, cluster := d.db.Client.(*redis.ClusterClient)
-	err := d.eachMaster(ctx, func(ctx context.Context, c *redis.Client) {
+	cluster := d.db.IsCluster()
+	err := d.db.EachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
 		n := askServer(ctx, c, cluster)
 		mu.Lock()
 		defer mu.Unlock()
 		servers = append(servers, n)
+		return nil
 	})
 	if err != nil {
 		return rdb.Failed("list the masters", err)
@@ -91,7 +77,7 @@ func (d *doctor) examineServers(ctx context.Context) error {
 }
 
 // judge puts masters of which the same is to be said into one finding.
-func (d *doctor) judge(servers []*server, check string, judge func(*server) verdict) {
+func (d *exam) judge(servers []*server, check string, judge func(*server) verdict) {
 	var order []verdict
 	which := map[verdict][]string{}
 	for _, n := range servers {
@@ -114,7 +100,7 @@ func (d *doctor) judge(servers []*server, check string, judge func(*server) verd
 }
 
 // gatherUnknown makes one finding of all that cannot be told for the same reason.
-func (d *doctor) gatherUnknown() {
+func (d *exam) gatherUnknown() {
 	var kept, unknown []Finding
 	for _, f := range d.x.Findings {
 		same := slices.IndexFunc(unknown, func(u Finding) bool { return u.Seen == f.Seen && u.Do == f.Do })

@@ -1,4 +1,4 @@
-package streams
+package rdb
 
 import (
 	"cmp"
@@ -9,29 +9,27 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // Ping asks Redis for a sign of life.
-func (s *Store) Ping(ctx context.Context) error {
-	return rdb.Failed("ping", s.db.Client.Ping(ctx).Err())
+func (db *DB) Ping(ctx context.Context) error {
+	return Failed("ping", db.Client.Ping(ctx).Err())
 }
 
 // Probe asks Redis whether it takes writes: a replica, a full Redis and one that cannot
 // save refuse them and answer a ping all the same. Nothing is written. In a cluster
 // the master of each partition and those of the subscriptions are asked, and the error
 // says which do not take any.
-func (s *Store) Probe(ctx context.Context) error {
-	cluster, ok := s.db.Client.(*redis.ClusterClient)
+func (db *DB) Probe(ctx context.Context) error {
+	cluster, ok := db.Client.(*redis.ClusterClient)
 	if !ok {
-		return rdb.Failed("probe", s.db.Client.LPushX(ctx, s.keys.Probe(0), "").Err()) // refused like any write; the key is never there
+		return Failed("probe", db.Client.LPushX(ctx, db.Keys.Probe(0), "").Err()) // refused like any write; the key is never there
 	}
-	asked, err := s.probes(ctx, cluster)
+	asked, err := db.probes(ctx, cluster)
 	if err != nil {
-		return rdb.Failed("probe", err)
+		return Failed("probe", err)
 	}
-	pipe := s.db.Client.Pipeline()
+	pipe := db.Client.Pipeline()
 	answers := make([]*redis.IntCmd, len(asked))
 	for i, a := range asked {
 		answers[i] = pipe.LPushX(ctx, a.key, "")
@@ -43,7 +41,7 @@ func (s *Store) Probe(ctx context.Context) error {
 			refusals = note(refusals, a, err)
 		}
 	}
-	return rdb.Failed("probe", joinRefusals(refusals))
+	return Failed("probe", joinRefusals(refusals))
 }
 
 // probed is a key of the slot that is asked for, and whose it is.
@@ -51,14 +49,14 @@ type probed struct {
 	key, what, master string
 }
 
-func (s *Store) probes(ctx context.Context, cluster *redis.ClusterClient) ([]probed, error) {
+func (db *DB) probes(ctx context.Context, cluster *redis.ClusterClient) ([]probed, error) {
 	asked := []probed{
-		{key: s.keys.ProbeOf(s.keys.Subscriptions()), what: "the subscriptions"},
-		{key: s.keys.ProbeOf(s.keys.Revision()), what: "the subscriptions' revision"},
-		{key: s.keys.ProbeOf(s.keys.Dispatchers()), what: "the heartbeats"},
+		{key: db.Keys.ProbeOf(db.Keys.Subscriptions()), what: "the subscriptions"},
+		{key: db.Keys.ProbeOf(db.Keys.Revision()), what: "the subscriptions' revision"},
+		{key: db.Keys.ProbeOf(db.Keys.Dispatchers()), what: "the heartbeats"},
 	}
-	for p := range s.cfg.Partitions {
-		asked = append(asked, probed{key: s.keys.Probe(p), what: strconv.Itoa(p)})
+	for p := range db.Config.Partitions {
+		asked = append(asked, probed{key: db.Keys.Probe(p), what: strconv.Itoa(p)})
 	}
 	for i := range asked {
 		master, err := cluster.MasterForKey(ctx, asked[i].key)
@@ -103,7 +101,7 @@ func joinRefusals(list []refusal) error {
 			if n > 1 {
 				name = "partitions "
 			}
-			what = append([]string{name + rdb.Some(r.partitions)}, what...)
+			what = append([]string{name + Some(r.partitions)}, what...)
 		}
 		err := fmt.Errorf("%s on %s: %w", strings.Join(what, ", "), r.master, r.err)
 		if all != nil {

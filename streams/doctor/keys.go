@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"cmp"
@@ -82,7 +82,7 @@ func placeOf(k rdb.Keys, key string) (at place, ok bool) {
 }
 
 // takeStock finds every key of ours and its type.
-func (d *doctor) takeStock(ctx context.Context) error {
+func (d *exam) takeStock(ctx context.Context) error {
 	found, err := d.scan(ctx)
 	if err != nil {
 		return err
@@ -121,12 +121,12 @@ func (d *doctor) takeStock(ctx context.Context) error {
 }
 
 // scan walks the keys of every master. Where that is refused or too long, the stock is not complete.
-func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
+func (d *exam) scan(ctx context.Context) (map[string]place, error) {
 	var mu sync.Mutex
 	found := map[string]place{}
 	var problem error
 	walked, cut := 0, false
-	err := d.eachMaster(ctx, func(ctx context.Context, c *redis.Client) {
+	err := d.db.EachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
 		cursor := uint64(0)
 		for round := 1; ; round++ {
 			names, next, err := c.Scan(ctx, cursor, d.cfg.Prefix+":*", doctorPage).Result()
@@ -141,7 +141,7 @@ func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
 			cut = cut || next != 0 && round == mostScans
 			mu.Unlock()
 			if cursor = next; err != nil || next == 0 || round == mostScans {
-				return
+				return nil
 			}
 		}
 	})
@@ -161,7 +161,7 @@ func (d *doctor) scan(ctx context.Context) (map[string]place, error) {
 }
 
 // addExpected names the keys that are there if all is well, for want of a list.
-func (d *doctor) addExpected(found map[string]place) {
+func (d *exam) addExpected(found map[string]place) {
 	add := func(key string) {
 		if at, ok := placeOf(d.keys, key); ok {
 			found[key] = at
@@ -186,7 +186,7 @@ func (d *doctor) addExpected(found map[string]place) {
 }
 
 // examineRecover looks at what producers parked.
-func (d *doctor) examineRecover(ctx context.Context) error {
+func (d *exam) examineRecover(ctx context.Context) error {
 	var lists []place
 	for _, at := range d.stock.places {
 		if at.kind == kindRecover {

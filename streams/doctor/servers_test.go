@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"errors"
@@ -64,7 +64,7 @@ func TestJudge(t *testing.T) {
 		{addr: "a:1", info: map[string]string{"role": "master"}}, {addr: "b:1", info: map[string]string{"role": "master"}},
 		{addr: "c:1", info: map[string]string{"role": "slave", "master_host": "b", "master_port": "1"}},
 	}
-	d := &doctor{}
+	d := &exam{}
 	d.judge(servers, "role", (*server).role)
 	d.judge(servers[:2], "role", (*server).role)
 	var got []string

@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -67,9 +68,12 @@ const (
 	mostScans = 5000
 )
 
-// doctor is one examination under way.
-type doctor struct {
-	*Store
+// exam is one examination under way.
+type exam struct {
+	store *streams.Store
+	db    *rdb.DB
+	keys  rdb.Keys
+	cfg   streams.Config
 	o     Checkup
 	x     Examination
 	stock inventory
@@ -91,8 +95,8 @@ type doctor struct {
 // Examine checks the Redis of this store and the state in it. It only reads, in small steps: it
 // is safe beside working dispatchers. What Redis does not tell, or not to this user, is a finding
 // of its own; the error is of ctx alone.
-func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
-	d := &doctor{Store: s, o: o, subs: map[string]bool{}, alive: map[string]bool{}, left: o.Most, router: medispatcher.NewRouter(nil)}
+func Examine(ctx context.Context, s *streams.Store, o Checkup) (Examination, error) {
+	d := &exam{store: s, db: s.DB(), keys: s.DB().Keys, cfg: s.DB().Config, o: o, subs: map[string]bool{}, alive: map[string]bool{}, left: o.Most, router: medispatcher.NewRouter(nil)}
 	if d.left == 0 {
 		d.left = mostEntries
 	}
@@ -118,8 +122,8 @@ func (s *Store) Examine(ctx context.Context, o Checkup) (Examination, error) {
 }
 
 // ExamineRecover is Examine of a Redis that holds the recover lists alone.
-func (s *Store) ExamineRecover(ctx context.Context) ([]Finding, error) {
-	d := &doctor{Store: s}
+func ExamineRecover(ctx context.Context, s *streams.Store) ([]Finding, error) {
+	d := &exam{store: s, db: s.DB(), keys: s.DB().Keys, cfg: s.DB().Config}
 	err := d.run(ctx, []step{
 		{AreaRedis, "masters", d.examineServers},
 		{AreaRedis, "writes", d.examineWrites},
@@ -139,7 +143,7 @@ type step struct {
 }
 
 // run takes the steps one after another. What one cannot find out is a finding of its own.
-func (d *doctor) run(ctx context.Context, steps []step) error {
+func (d *exam) run(ctx context.Context, steps []step) error {
 	for _, step := range steps {
 		if d.blind && step.area == AreaMessages {
 			continue // what was not seen must not look healthy
@@ -155,14 +159,14 @@ func (d *doctor) run(ctx context.Context, steps []step) error {
 	return nil
 }
 
-func (d *doctor) add(area, check string, level Level, seen, do string) {
+func (d *exam) add(area, check string, level Level, seen, do string) {
 	d.x.Findings = append(d.x.Findings, Finding{Area: area, Check: check, Level: level, Seen: seen, Do: do})
 }
 
-func (d *doctor) ok(area, check, seen string) { d.add(area, check, LevelOK, seen, "") }
+func (d *exam) ok(area, check, seen string) { d.add(area, check, LevelOK, seen, "") }
 
 // unknown notes what could not be found out.
-func (d *doctor) unknown(area, check string, err error) {
+func (d *exam) unknown(area, check string, err error) {
 	f := cannotTell(err)
 	d.add(area, check, LevelUnknown, f.seen, f.do)
 }

@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"cmp"
@@ -16,16 +16,16 @@ import (
 // both keys at one moment: meanwhile dispatchers work.
 
 // take asks for n of the entries that may still be compared; it gives a page at most.
-func (d *doctor) take(n, done int) int {
+func (d *exam) take(n, done int) int {
 	n = max(0, min(n, doctorPage, d.left, d.limit()/4-done))
 	d.left -= n
 	return n
 }
 
-func (d *doctor) limit() int { return cmp.Or(d.o.Most, mostEntries) }
+func (d *exam) limit() int { return cmp.Or(d.o.Most, mostEntries) }
 
 // note adds a finding about compared entries, with what was not compared.
-func (d *doctor) note(check string, level Level, seen, do string) {
+func (d *exam) note(check string, level Level, seen, do string) {
 	f := Finding{Area: AreaMessages, Check: check, Level: level, Seen: seen, Do: do}
 	if d.skipped > 0 {
 		f.Partial = true
@@ -39,7 +39,7 @@ func (d *doctor) note(check string, level Level, seen, do string) {
 const confirmChunk = 20
 
 // confirm counts the ids for which a second look, both keys at one moment, says the same.
-func (d *doctor) confirm(ctx context.Context, ids []string, look func(pipe redis.Pipeliner, id string) func() bool) (n int64, err error) {
+func (d *exam) confirm(ctx context.Context, ids []string, look func(pipe redis.Pipeliner, id string) func() bool) (n int64, err error) {
 	for chunk := range slices.Chunk(ids, confirmChunk) {
 		pipe := d.db.Client.TxPipeline()
 		still := make([]func() bool, len(chunk))

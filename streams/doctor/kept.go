@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 const keptTopicsLooked = 2000
 
 // examineKept tells of messages that reached no channel: how many, since when, and what they have in common.
-func (d *doctor) examineKept(ctx context.Context) error {
-	n, since, err := d.KeptSince(ctx, medispatcher.PlaceQuarantine)
+func (d *exam) examineKept(ctx context.Context) error {
+	n, since, err := d.store.KeptSince(ctx, medispatcher.PlaceQuarantine)
 	if err != nil {
 		return err
 	}
 	if n > 0 {
-		list, err := d.ListKept(ctx, medispatcher.PlaceQuarantine, medispatcher.KeptQuery{Newest: true, Limit: 1})
+		list, err := d.store.ListKept(ctx, medispatcher.PlaceQuarantine, medispatcher.KeptQuery{Newest: true, Limit: 1})
 		if err != nil {
 			return err
 		}
@@ -33,14 +33,14 @@ func (d *doctor) examineKept(ctx context.Context) error {
 	} else {
 		d.ok(AreaMessages, "quarantine", "every entry could be decoded")
 	}
-	if n, since, err = d.KeptSince(ctx, medispatcher.PlaceUnrouted); err != nil {
+	if n, since, err = d.store.KeptSince(ctx, medispatcher.PlaceUnrouted); err != nil {
 		return err
 	}
 	if n == 0 {
 		d.ok(AreaMessages, "unrouted", "every message was wanted by somebody")
 		return nil
 	}
-	topics, looked, err := d.KeptTopics(ctx, medispatcher.PlaceUnrouted, keptTopicsLooked)
+	topics, looked, err := d.store.KeptTopics(ctx, medispatcher.PlaceUnrouted, keptTopicsLooked)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (d *doctor) examineKept(ctx context.Context) error {
 func sinceText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // nameTopics lists the most frequent topics, and what becomes of each if it is replayed now.
-func (d *doctor) nameTopics(topics []medispatcher.TopicCount) string {
+func (d *exam) nameTopics(topics []medispatcher.TopicCount) string {
 	var names []string
 	for _, t := range topics[:min(len(topics), rdb.MostNamed)] {
 		about := fmt.Sprint(t.Count)

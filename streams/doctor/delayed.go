@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 )
 
 // examineDelayed compares the times of delayed messages with their bodies.
-func (d *doctor) examineDelayed(ctx context.Context) error {
+func (d *exam) examineDelayed(ctx context.Context) error {
 	var lost, stuck int64
 	var where int // a partition concerned, for the advice
 	for _, h := range d.heads {
@@ -46,7 +46,7 @@ func (d *doctor) examineDelayed(ctx context.Context) error {
 	return nil
 }
 
-func (d *doctor) withoutBody(ctx context.Context, h *head) (without int64, whole bool, err error) {
+func (d *exam) withoutBody(ctx context.Context, h *head) (without int64, whole bool, err error) {
 	delayed, bodies := d.keys.Delayed(h.p), d.keys.DelayedBody(h.p)
 	for done := 0; done < int(h.delayed); {
 		n := d.take(int(h.delayed)-done, done)

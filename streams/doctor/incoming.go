@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -25,7 +25,7 @@ type head struct {
 const fanoutLate = time.Minute
 
 // examineIncoming counts what waits for its fan-out.
-func (d *doctor) examineIncoming(ctx context.Context) error {
+func (d *exam) examineIncoming(ctx context.Context) error {
 	seen := map[int]bool{}
 	for p := range d.cfg.Partitions {
 		seen[p] = true
@@ -51,7 +51,7 @@ func (d *doctor) examineIncoming(ctx context.Context) error {
 	return nil
 }
 
-func (d *doctor) countHeads(ctx context.Context, chunk []*head) error {
+func (d *exam) countHeads(ctx context.Context, chunk []*head) error {
 	pipe := d.db.Client.Pipeline()
 	pending := make([]*redis.XPendingCmd, len(chunk))
 	first := make([]*redis.XMessageSliceCmd, len(chunk))
@@ -85,13 +85,13 @@ func (d *doctor) countHeads(ctx context.Context, chunk []*head) error {
 	return nil
 }
 
-func (d *doctor) judgeIncoming(now time.Time) {
+func (d *exam) judgeIncoming(now time.Time) {
 	var length int64
 	var oldest time.Duration
 	for _, h := range d.heads {
 		if h.within && h.length > 0 {
 			length += h.length
-			oldest = max(oldest, now.Sub(Entry{ID: h.first}.Time()))
+			oldest = max(oldest, now.Sub(rdb.EntryTime(h.first)))
 		}
 	}
 	switch seen := count(length, "message") + " before the fan-out"; {

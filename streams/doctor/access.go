@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 // examineAccess finds out what the user of the URL may do. Where it may ask (ACL DRYRUN, an
 // administrator's command), every command is tried dry; else three that change nothing.
-func (d *doctor) examineAccess(ctx context.Context) error {
+func (d *exam) examineAccess(ctx context.Context) error {
 	refused, asked, err := d.dryRun(ctx)
 	if err != nil {
 		return err
@@ -37,8 +37,8 @@ func (d *doctor) examineAccess(ctx context.Context) error {
 }
 
 // examineWrites finds out whether Redis takes writes now, whatever the reason why it may not.
-func (d *doctor) examineWrites(ctx context.Context) error {
-	err := d.Probe(ctx)
+func (d *exam) examineWrites(ctx context.Context) error {
+	err := d.db.Probe(ctx)
 	switch {
 	case err == nil:
 		d.ok(AreaRedis, "writes", "are accepted")
@@ -53,7 +53,7 @@ func (d *doctor) examineWrites(ctx context.Context) error {
 }
 
 // neededCommands are examples of everything a dispatcher, the commands and this examination do.
-func (d *doctor) neededCommands() [][]any {
+func (d *exam) neededCommands() [][]any {
 	in, ch, retry, hash := d.keys.Incoming(0), d.keys.Channel(0, "a"), d.keys.Retry(0, "a"), d.keys.Failures(0, "a")
 	list := d.cfg.Prefix + ":recover:a"
 	return [][]any{
@@ -73,7 +73,7 @@ func (d *doctor) neededCommands() [][]any {
 }
 
 // dryRun lists what Redis says the user may not do. asked is false where it does not say.
-func (d *doctor) dryRun(ctx context.Context) (refused []string, asked bool, err error) {
+func (d *exam) dryRun(ctx context.Context) (refused []string, asked bool, err error) {
 	me, err := d.db.Client.Do(ctx, "ACL", "WHOAMI").Text()
 	if err != nil {
 		return nil, false, ofServer(err)
@@ -103,7 +103,7 @@ func (d *doctor) dryRun(ctx context.Context) (refused []string, asked bool, err 
 
 // probe tries three commands that change nothing: a script that nobody has, a write to a key
 // that is never there, and a subscription that ends at once.
-func (d *doctor) probe(ctx context.Context) (refused []string, err error) {
+func (d *exam) probe(ctx context.Context) (refused []string, err error) {
 	none := strings.Repeat("0", 40)
 	sub := d.db.Client.Subscribe(ctx)
 	defer func() { _ = sub.Close() }()
@@ -116,7 +116,7 @@ func (d *doctor) probe(ctx context.Context) (refused []string, err error) {
 		err  error
 	}{
 		{"run scripts on keys of ours (EVALSHA)", d.db.Client.EvalSha(ctx, none, []string{d.keys.Incoming(0)}).Err()},
-		{"write to keys of ours (LPUSHX)", d.Probe(ctx)},
+		{"write to keys of ours (LPUSHX)", d.db.Probe(ctx)},
 		{"subscribe to " + d.keys.Control(), listen},
 	} {
 		switch {

@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 )
 
 // examineSubscriptions reads every stored document, a page at a time, and judges it as a dispatcher would.
-func (d *doctor) examineSubscriptions(ctx context.Context) error {
+func (d *exam) examineSubscriptions(ctx context.Context) error {
 	var usable []medispatcher.Subscription
 	var broken, cut []string
 	for cursor := uint64(0); ; {
@@ -64,24 +64,20 @@ func (d *doctor) examineSubscriptions(ctx context.Context) error {
 
 // examineRevision: a value that somebody wrote by hand is as good as any to dispatchers of this
 // version. Those of earlier ones take it for a number, and fan nothing out while it is none.
-func (d *doctor) examineRevision(ctx context.Context) error {
-	v, err := d.version(ctx)
+func (d *exam) examineRevision(ctx context.Context) error {
+	text, n, err := d.store.Revision(ctx)
 	if err != nil {
 		return err
 	}
-	switch v.revision {
-	case "", "0", wrongType: // the types of keys say more of the last
-		return nil
-	}
-	if v.number() == 0 {
-		d.add(AreaSubscriptions, "revision", LevelWarning, fmt.Sprintf("%s holds %.40q, which is no revision: dispatchers of earlier versions fan nothing out", d.keys.Revision(), v.revision),
+	if text != "" && text != "0" && n == 0 {
+		d.add(AreaSubscriptions, "revision", LevelWarning, fmt.Sprintf("%s holds %.40q, which is no revision: dispatchers of earlier versions fan nothing out", d.keys.Revision(), text),
 			"change any subscription, say with medispatcher sub set ID …: that writes it anew")
 	}
 	return nil
 }
 
 // judgeTwins: who gets the same topic at the same URL twice mostly meant to replace.
-func (d *doctor) judgeTwins(subs []medispatcher.Subscription) {
+func (d *exam) judgeTwins(subs []medispatcher.Subscription) {
 	type target struct{ topic, url string }
 	sharing := map[target][]string{}
 	for _, s := range subs {
@@ -107,7 +103,7 @@ func (d *doctor) judgeTwins(subs []medispatcher.Subscription) {
 }
 
 // judgeEnvironments: a dispatcher for which no URL of a subscription qualifies drops its messages.
-func (d *doctor) judgeEnvironments(subs []medispatcher.Subscription) {
+func (d *exam) judgeEnvironments(subs []medispatcher.Subscription) {
 	var lacking []string
 	for _, s := range subs {
 		tags := map[string]bool{}

@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 )
 
 // examineFailures finds failure records of messages that are gone.
-func (d *doctor) examineFailures(ctx context.Context) error {
+func (d *exam) examineFailures(ctx context.Context) error {
 	var stale int64
 	var in []string
 	example := ""
@@ -37,7 +37,7 @@ func (d *doctor) examineFailures(ctx context.Context) error {
 	return nil
 }
 
-func (d *doctor) staleRecords(ctx context.Context, u *unit) (stale int64, err error) {
+func (d *exam) staleRecords(ctx context.Context, u *unit) (stale int64, err error) {
 	ch, failures := d.keys.Channel(u.p, u.sub), d.keys.Failures(u.p, u.sub)
 	seen := map[string]bool{} // a scan may show a field twice
 	for cursor := uint64(0); ; {
@@ -78,7 +78,7 @@ func (d *doctor) staleRecords(ctx context.Context, u *unit) (stale int64, err er
 }
 
 // notPending are the ids that nobody owns.
-func (d *doctor) notPending(ctx context.Context, ch string, ids []string) (free []string, err error) {
+func (d *exam) notPending(ctx context.Context, ch string, ids []string) (free []string, err error) {
 	for chunk := range slices.Chunk(ids, doctorChunk) {
 		pipe := d.db.Client.Pipeline()
 		pending := make([]*redis.XPendingExtCmd, len(chunk))

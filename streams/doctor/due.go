@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 )
 
 // examineDueTimes compares what ~buried owns with the due times: an entry without one is never woken.
-func (d *doctor) examineDueTimes(ctx context.Context) error {
+func (d *exam) examineDueTimes(ctx context.Context) error {
 	var never, idle int64
 	var neverIn, idleIn []string
 	units := slices.Clone(d.units)
@@ -51,7 +51,7 @@ func (d *doctor) examineDueTimes(ctx context.Context) error {
 }
 
 // withoutDue counts entries of ~buried without a due time. whole is false when it ended at a cap.
-func (d *doctor) withoutDue(ctx context.Context, u *unit) (without int64, whole bool, err error) {
+func (d *exam) withoutDue(ctx context.Context, u *unit) (without int64, whole bool, err error) {
 	ch, retry := d.keys.Channel(u.p, u.sub), d.keys.Retry(u.p, u.sub)
 	total := int(u.owners[rdb.Buried])
 	from, done := "-", 0
@@ -90,7 +90,7 @@ func (d *doctor) withoutDue(ctx context.Context, u *unit) (without int64, whole 
 }
 
 // pendingOf is a page of what ~buried owns. It walks that consumer's own list: no IDLE, which scans all.
-func (d *doctor) pendingOf(ctx context.Context, ch, from string, n int) ([]string, error) {
+func (d *exam) pendingOf(ctx context.Context, ch, from string, n int) ([]string, error) {
 	page, err := d.db.Client.XPendingExt(ctx, &redis.XPendingExtArgs{
 		Stream: ch, Group: rdb.GroupPush, Start: from, End: "+", Count: int64(n), Consumer: rdb.Buried,
 	}).Result()
@@ -105,7 +105,7 @@ func (d *doctor) pendingOf(ctx context.Context, ch, from string, n int) ([]strin
 }
 
 // excessDue is how many more due times than entries of ~buried there are.
-func (d *doctor) excessDue(ctx context.Context, u *unit) (int64, error) {
+func (d *exam) excessDue(ctx context.Context, u *unit) (int64, error) {
 	if u.retrying == u.owners[rdb.Buried] {
 		return 0, nil
 	}

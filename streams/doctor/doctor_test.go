@@ -1,4 +1,4 @@
-package streams_test
+package doctor_test
 
 import (
 	"context"
@@ -12,64 +12,33 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/doctor"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// examine gives the findings by "<area>/<check>", several joined; ok ones are left out.
-func examine(t *testing.T, store *streams.Store) map[string]string {
-	t.Helper()
-	return bad(t, must[streams.Examination](t)(store.Examine(t.Context(), streams.Checkup{Rules: streamstest.Rules()})))
-}
-
-func bad(t *testing.T, x streams.Examination) map[string]string {
-	t.Helper()
-	bad, blind := map[string]string{}, false
-	for _, f := range x.Findings {
-		if f.Seen == "" || f.Level != streams.LevelOK && f.Level != streams.LevelUnknown && f.Do == "" {
-			t.Errorf("says too little: %+v", f)
-		}
-		if f.Level == streams.LevelUnknown && f.Check == "keys" {
-			blind = true
-		}
-		if f.Level == streams.LevelOK && blind && f.Area == streams.AreaMessages {
-			t.Errorf("called good without a look: %+v", f)
-		}
-		if f.Level != streams.LevelOK {
-			bad[f.Area+"/"+f.Check] += fmt.Sprintf("%s: %s\n", f.Level, f.Seen)
-		}
-	}
-	return bad
-}
-
 // seed is the state of a busy, healthy system: a dispatcher "me" with one message of "s" in
 // flight, one that waits for its next attempt, one unread, one delayed, one dead.
-func seed(t *testing.T, env *streamstest.Env) *scene {
+func seed(t *testing.T, env *streamstest.Env) *streamstest.Scene {
 	t.Helper()
-	sc := newScene(t, env)
-	registry := streams.NewRegistry(sc.store, streamstest.Rules(), func(string, string) {})
-	put(t, registry, "s", `{"topic":"a.b","urls":["http://h/"]}`)
-	check(t, sc.store.Heartbeat(sc.ctx, medispatcher.Dispatcher{ID: "me", Version: "1", Started: time.Now().Add(-time.Second), DeadAfter: time.Minute}))
-	one := sc.buried(t)
-	check(t, sc.store.Retry(sc.ctx, 0, settlement(one, medispatcher.Failed)))
-	two := sc.buried(t)
-	check(t, sc.store.Kill(sc.ctx, 0, settlement(two, medispatcher.Exhausted)))
-	sc.buried(t)
-	sc.ready(t)
-	id := sc.incoming(t, "topic", "a.b", "body", "x", "delay", "1h")
-	check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Due: time.Now().Add(time.Hour)}))
+	sc := streamstest.NewScene(t, env)
+	registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
+	streamstest.Put(t, registry, "s", `{"topic":"a.b","urls":["http://h/"]}`)
+	streamstest.Check(t, sc.Store.Heartbeat(sc.Ctx, medispatcher.Dispatcher{ID: "me", Version: "1", Started: time.Now().Add(-time.Second), DeadAfter: time.Minute}))
+	one := sc.Buried(t)
+	streamstest.Check(t, sc.Store.Retry(sc.Ctx, 0, streamstest.Settlement(one, medispatcher.Failed)))
+	two := sc.Buried(t)
+	streamstest.Check(t, sc.Store.Kill(sc.Ctx, 0, streamstest.Settlement(two, medispatcher.Exhausted)))
+	sc.Buried(t)
+	sc.Ready(t)
+	id := sc.Incoming(t, "topic", "a.b", "body", "x", "delay", "1h")
+	streamstest.Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: streamstest.Message("a.b"), Due: time.Now().Add(time.Hour)}}))
 	return sc
-}
-
-func put(t *testing.T, registry *streams.Registry, id, doc string) {
-	t.Helper()
-	_, _, _, err := registry.Put(t.Context(), id, []byte(doc), "")
-	check(t, err)
 }
 
 // stateOnly leaves out the server: the tests' servers keep nothing on disk, and miniredis tells little.
 func stateOnly(bad map[string]string) map[string]string {
 	for name := range bad {
-		if strings.HasPrefix(name, streams.AreaRedis) {
+		if strings.HasPrefix(name, doctor.AreaRedis) {
 			delete(bad, name)
 		}
 	}
@@ -78,15 +47,15 @@ func stateOnly(bad map[string]string) map[string]string {
 
 func TestDoctorFindsNothingWrong(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		if bad := stateOnly(examine(t, env.Open(t, env.Config("doctor")))); len(bad) > 0 {
+		if bad := stateOnly(streamstest.Examine(t, env.Open(t, env.Config("doctor")))); len(bad) > 0 {
 			t.Errorf("an empty Redis: %v", bad)
 		}
 		sc := seed(t, env)
-		before := sc.state(t)
-		if bad := stateOnly(examine(t, sc.store)); len(bad) > 0 {
+		before := sc.State(t)
+		if bad := stateOnly(streamstest.Examine(t, sc.Store)); len(bad) > 0 {
 			t.Errorf("a healthy system: %v", bad)
 		}
-		if after := sc.state(t); after != before {
+		if after := sc.State(t); after != before {
 			t.Errorf("it changed the state from\n%s\nto\n%s", before, after)
 		}
 	})
@@ -94,70 +63,79 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 
 // Each fault is the only thing that is found, on a system that is otherwise healthy.
 func TestDoctorFindsFaults(t *testing.T) {
-	add := func(key string) func(t *testing.T, sc *scene) {
-		return func(t *testing.T, sc *scene) {
-			check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: key, Values: []any{"topic", "a.b", "body", "x"}}).Err())
+	add := func(key string) func(t *testing.T, sc *streamstest.Scene) {
+		return func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: key, Values: []any{"topic", "a.b", "body", "x"}}).Err())
 		}
 	}
-	set := func(key string) func(t *testing.T, sc *scene) {
-		return func(t *testing.T, sc *scene) { check(t, sc.Client.Set(sc.ctx, key, "x", 0).Err()) }
-	}
-	doc := func(id, doc string) func(t *testing.T, sc *scene) {
-		return func(t *testing.T, sc *scene) {
-			check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions", id, doc).Err())
+	set := func(key string) func(t *testing.T, sc *streamstest.Scene) {
+		return func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.Set(sc.Ctx, key, "x", 0).Err())
 		}
 	}
-	beat := func(id, version string, started time.Time, at time.Duration) func(t *testing.T, sc *scene) {
-		return func(t *testing.T, sc *scene) {
+	doc := func(id, doc string) func(t *testing.T, sc *streamstest.Scene) {
+		return func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", id, doc).Err())
+		}
+	}
+	beat := func(id, version string, started time.Time, at time.Duration) func(t *testing.T, sc *streamstest.Scene) {
+		return func(t *testing.T, sc *streamstest.Scene) {
 			other := sc.Open(t, sc.Config(id))
-			check(t, other.Heartbeat(sc.ctx, medispatcher.Dispatcher{ID: id, Version: version, Started: started, DeadAfter: time.Minute}))
-			check(t, sc.Client.ZAdd(sc.ctx, "medis:dispatchers", redis.Z{Score: float64(time.Now().Add(at).UnixMilli()), Member: id}).Err())
+			streamstest.Check(t, other.Heartbeat(sc.Ctx, medispatcher.Dispatcher{ID: id, Version: version, Started: started, DeadAfter: time.Minute}))
+			streamstest.Check(t, sc.Client.ZAdd(sc.Ctx, "medis:dispatchers", redis.Z{Score: float64(time.Now().Add(at).UnixMilli()), Member: id}).Err())
 		}
 	}
 	for name, c := range map[string]struct {
-		fault       func(t *testing.T, sc *scene)
+		fault       func(t *testing.T, sc *streamstest.Scene)
 		where, want string
 	}{
 		"channel of a wrong type":    {set("medis:{0}:ch:t"), "Messages/key types", "problem: medis:{0}:ch:t (a string, should be a stream)"},
 		"recover list of wrong type": {set("medis:recover:x"), "Messages/key types", "medis:recover:x (a string, should be a list)"},
 		"dead letters of wrong type": {set("medis:{0}:dead:s2"), "Messages/key types", "medis:{0}:dead:s2"},
-		"revision of a wrong type": {func(t *testing.T, sc *scene) {
-			check(t, sc.Client.Del(sc.ctx, "medis:subscriptions:rev").Err())
-			check(t, sc.Client.HSet(sc.ctx, "medis:subscriptions:rev", "a", "b").Err())
+		"revision of a wrong type": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:subscriptions:rev").Err())
+			streamstest.Check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions:rev", "a", "b").Err())
 		}, "Messages/key types", "medis:subscriptions:rev (a hash, should be a string)"},
-		"a revision that is none":    {set("medis:subscriptions:rev"), "Subscriptions/revision", `medis:subscriptions:rev holds "x"`},
-		"recover list":               {func(t *testing.T, sc *scene) { check(t, sc.Client.RPush(sc.ctx, "medis:recover:x", "1", "2").Err()) }, "Messages/recover lists", "medis:recover:x (2)"},
-		"quarantine":                 {add("medis:{0}:quarantine"), "Messages/quarantine", "1 entry could not be decoded or copied, the oldest since "},
-		"unrouted":                   {add("medis:{0}:unrouted"), "Messages/unrouted", "no subscription wanted 1 message, the oldest kept since "},
-		"orphan channel":             {add("medis:{0}:ch:gone"), "Messages/orphans", "warning: 1 message of no subscription: gone"},
-		"orphan dead letters":        {add("medis:{0}:dead:gone"), "Messages/orphans", "1 dead letter of no subscription: gone"},
-		"partition out of reach":     {add("medis:{2}:ch:s"), "Messages/partitions", "problem: in partitions from 1 up, where nobody looks (MEDIS_PARTITIONS=1): 1 message"},
-		"incoming out of reach":      {add("medis:{7}:incoming"), "Messages/partitions", "1 message"},
-		"entry of a dead dispatcher": {func(t *testing.T, sc *scene) { add("medis:{0}:ch:s")(t, sc); read(t, sc.Open(t, sc.Config("ghost"))) }, "Messages/owners", "(ghost) and not settled: 2 messages, in s"},
-		"fan-out of a dead one": {func(t *testing.T, sc *scene) {
+		"a revision that is none": {set("medis:subscriptions:rev"), "Subscriptions/revision", `medis:subscriptions:rev holds "x"`},
+		"recover list": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.RPush(sc.Ctx, "medis:recover:x", "1", "2").Err())
+		}, "Messages/recover lists", "medis:recover:x (2)"},
+		"quarantine":             {add("medis:{0}:quarantine"), "Messages/quarantine", "1 entry could not be decoded or copied, the oldest since "},
+		"unrouted":               {add("medis:{0}:unrouted"), "Messages/unrouted", "no subscription wanted 1 message, the oldest kept since "},
+		"orphan channel":         {add("medis:{0}:ch:gone"), "Messages/orphans", "warning: 1 message of no subscription: gone"},
+		"orphan dead letters":    {add("medis:{0}:dead:gone"), "Messages/orphans", "1 dead letter of no subscription: gone"},
+		"partition out of reach": {add("medis:{2}:ch:s"), "Messages/partitions", "problem: in partitions from 1 up, where nobody looks (MEDIS_PARTITIONS=1): 1 message"},
+		"incoming out of reach":  {add("medis:{7}:incoming"), "Messages/partitions", "1 message"},
+		"entry of a dead dispatcher": {func(t *testing.T, sc *streamstest.Scene) {
+			add("medis:{0}:ch:s")(t, sc)
+			streamstest.Read(t, sc.Open(t, sc.Config("ghost")))
+		}, "Messages/owners", "(ghost) and not settled: 2 messages, in s"},
+		"fan-out of a dead one": {func(t *testing.T, sc *streamstest.Scene) {
 			add("medis:{0}:incoming")(t, sc)
-			must[[]streams.Entry](t)(sc.Open(t, sc.Config("ghost")).ReadIncoming(sc.ctx, 0, 1, false))
+			streamstest.Must[[]streams.Entry](t)(sc.Open(t, sc.Config("ghost")).ReadIncoming(sc.Ctx, 0, 1, false))
 		}, "Messages/owners", "(ghost) and not settled: 1 message, in incoming"},
-		"no due time": {func(t *testing.T, sc *scene) { check(t, sc.Client.Del(sc.ctx, "medis:{0}:retry:s").Err()) }, "Messages/due times", "problem: 1 entry of ~buried have no due time"},
-		"due time of no entry": {func(t *testing.T, sc *scene) {
-			check(t, sc.Client.ZAdd(sc.ctx, "medis:{0}:retry:s", redis.Z{Score: 9e15, Member: "1-1"}).Err())
+		"no due time": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:{0}:retry:s").Err())
+		}, "Messages/due times", "problem: 1 entry of ~buried have no due time"},
+		"due time of no entry": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.ZAdd(sc.Ctx, "medis:{0}:retry:s", redis.Z{Score: 9e15, Member: "1-1"}).Err())
 		}, "Messages/idle due times", "warning: 1 due time of no waiting entry: s"},
-		"failure record of no entry": {func(t *testing.T, sc *scene) {
-			check(t, sc.Client.HSet(sc.ctx, "medis:{0}:failures:s", "1-1", "{}").Err())
+		"failure record of no entry": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.HSet(sc.Ctx, "medis:{0}:failures:s", "1-1", "{}").Err())
 		}, "Messages/failure records", "1 failure record of no message: s"},
-		"delayed without a body": {func(t *testing.T, sc *scene) {
-			check(t, sc.Client.ZAdd(sc.ctx, "medis:{0}:delayed", redis.Z{Score: 9e15, Member: "1-1"}).Err())
+		"delayed without a body": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.ZAdd(sc.Ctx, "medis:{0}:delayed", redis.Z{Score: 9e15, Member: "1-1"}).Err())
 		}, "Messages/delayed", "problem: 1 delayed message without a body"},
-		"delayed without a time": {func(t *testing.T, sc *scene) {
-			check(t, sc.Client.HSet(sc.ctx, "medis:{0}:delayed:body", "1-1", "x").Err())
+		"delayed without a time": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.HSet(sc.Ctx, "medis:{0}:delayed:body", "1-1", "x").Err())
 		}, "Messages/delayed", "problem: 1 delayed message without a time"},
-		"incoming group lost": {func(t *testing.T, sc *scene) {
-			sc.incoming(t, "topic", "a", "body", "x")
-			check(t, sc.Client.XGroupDestroy(sc.ctx, "medis:{0}:incoming", "fanout").Err())
+		"incoming group lost": {func(t *testing.T, sc *streamstest.Scene) {
+			sc.Incoming(t, "topic", "a", "body", "x")
+			streamstest.Check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:incoming", "fanout").Err())
 		}, "Messages/groups", "problem: lost, with entries in the stream: incoming"},
-		"incoming is late": {func(t *testing.T, sc *scene) {
-			check(t, sc.Client.Del(sc.ctx, "medis:{0}:incoming").Err())
-			check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", ID: "1-1", Values: []any{"a", "b"}}).Err())
+		"incoming is late": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:{0}:incoming").Err())
+			streamstest.Check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", ID: "1-1", Values: []any{"a", "b"}}).Err())
 		}, "Messages/incoming", "although 1 dispatcher runs"},
 		"unusable document":           {doc("bad", "{"), "Subscriptions/documents", "problem: unusable"},
 		"over a maximum":              {doc("big", `{"topic":"c","urls":["http://h/"],"concurrency":9999}`), "Subscriptions/maximums", "big (concurrency 9999 is over the maximum; 1500 is used)"},
@@ -168,10 +146,12 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"heartbeat in the future":     {beat("x", "1", time.Time{}, time.Hour), "Dispatchers/heartbeats", "in the future"},
 		"versions differ":             {beat("x", "2", time.Time{}, 0), "Dispatchers/versions", "they differ: 1 (1), 2 (1)"},
 		"dispatcher's clock is ahead": {beat("x", "1", time.Now().Add(time.Hour), 0), "Dispatchers/clocks", "ahead of Redis's: x (at least"},
-		"log that is not written": {func(t *testing.T, sc *scene) {
-			check(t, sc.Open(t, sc.Config("x")).Heartbeat(sc.ctx, medispatcher.Dispatcher{ID: "x", Version: "1", DeadAfter: time.Minute, LogProblem: "DATA log: full"}))
+		"log that is not written": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Open(t, sc.Config("x")).Heartbeat(sc.Ctx, medispatcher.Dispatcher{ID: "x", Version: "1", DeadAfter: time.Minute, LogProblem: "DATA log: full"}))
 		}, "Dispatchers/logs", "problem: cannot be written, and their lines are lost: x (DATA log: full)"},
-		"none runs": {func(t *testing.T, sc *scene) { check(t, sc.Client.Del(sc.ctx, "medis:dispatchers").Err()) }, "Dispatchers/running", "none, and something waits: 3 messages"},
+		"none runs": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:dispatchers").Err())
+		}, "Dispatchers/running", "none, and something waits: 3 messages"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -180,7 +160,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 				}
 				sc := seed(t, env)
 				c.fault(t, sc)
-				bad := stateOnly(examine(t, sc.store))
+				bad := stateOnly(streamstest.Examine(t, sc.Store))
 				if !strings.Contains(bad[c.where], c.want) {
 					t.Errorf("%s is %q, want in it %q", c.where, bad[c.where], c.want)
 				}
@@ -201,8 +181,8 @@ func TestDoctorFindsFaults(t *testing.T) {
 func TestDoctorFindsLostGroup(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
-		check(t, sc.Client.XGroupDestroy(sc.ctx, "medis:{0}:ch:s", "push").Err())
-		if bad := examine(t, sc.store); !strings.Contains(bad["Messages/groups"], "problem: lost, with entries in the stream: s") {
+		streamstest.Check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:ch:s", "push").Err())
+		if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/groups"], "problem: lost, with entries in the stream: s") {
 			t.Error(bad)
 		}
 	})
@@ -212,9 +192,9 @@ func TestDoctorFindsLostGroup(t *testing.T) {
 func TestDoctorOfRecreatedGroup(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
-		check(t, sc.Client.XGroupDestroy(sc.ctx, "medis:{0}:ch:s", "push").Err())
-		check(t, sc.Client.XGroupCreate(sc.ctx, "medis:{0}:ch:s", "push", "0").Err())
-		bad := stateOnly(examine(t, sc.store))
+		streamstest.Check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:ch:s", "push").Err())
+		streamstest.Check(t, sc.Client.XGroupCreate(sc.Ctx, "medis:{0}:ch:s", "push", "0").Err())
+		bad := stateOnly(streamstest.Examine(t, sc.Store))
 		if delete(bad, "Messages/idle due times"); len(bad) > 0 {
 			t.Error(bad)
 		}
@@ -225,9 +205,9 @@ func TestDoctorOfRecreatedGroup(t *testing.T) {
 func TestDoctorOfUnreadChannel(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
-		put(t, streams.NewRegistry(sc.store, streamstest.Rules(), nil), "s2", `{"topic":"c","urls":["http://h2/"]}`)
-		check(t, sc.Client.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:s2", Values: []any{"topic", "c"}}).Err())
-		if bad := stateOnly(examine(t, sc.store)); len(bad) > 0 {
+		streamstest.Put(t, streams.NewRegistry(sc.Store, streamstest.Rules(), nil), "s2", `{"topic":"c","urls":["http://h2/"]}`)
+		streamstest.Check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:s2", Values: []any{"topic", "c"}}).Err())
+		if bad := stateOnly(streamstest.Examine(t, sc.Store)); len(bad) > 0 {
 			t.Error(bad)
 		}
 	})
@@ -236,8 +216,8 @@ func TestDoctorOfUnreadChannel(t *testing.T) {
 func TestDoctorFindsEntriesDeletedByHand(t *testing.T) {
 	env := streamstest.Real(t) // miniredis takes them off the pending list as well
 	sc := seed(t, env)
-	check(t, sc.Client.XTrimMaxLen(sc.ctx, "medis:{0}:ch:s", 1).Err())
-	if bad := examine(t, sc.store); !strings.Contains(bad["Messages/deleted by hand"], "at least 1 entry pending and not in the stream any more: s") {
+	streamstest.Check(t, sc.Client.XTrimMaxLen(sc.Ctx, "medis:{0}:ch:s", 1).Err())
+	if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/deleted by hand"], "at least 1 entry pending and not in the stream any more: s") {
 		t.Error(bad)
 	}
 }
@@ -247,13 +227,13 @@ func TestDoctorSaysWhatItDidNotLookAt(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
 		for range 20 {
-			check(t, sc.store.Retry(sc.ctx, 0, settlement(sc.buried(t), medispatcher.Failed)))
+			streamstest.Check(t, sc.Store.Retry(sc.Ctx, 0, streamstest.Settlement(sc.Buried(t), medispatcher.Failed)))
 		}
-		x := must[streams.Examination](t)(sc.store.Examine(sc.ctx, streams.Checkup{Rules: streamstest.Rules(), Most: 8}))
+		x := streamstest.Must[doctor.Examination](t)(doctor.Examine(sc.Ctx, sc.Store, doctor.Checkup{Rules: streamstest.Rules(), Most: 8}))
 		for _, f := range x.Findings {
 			if f.Check == "due times" {
 				// A quarter of 8 may be compared in one channel; 21 wait, the first of seed's among them.
-				if !f.Partial || f.Level != streams.LevelOK || !strings.Contains(f.Seen, "more were not looked at") {
+				if !f.Partial || f.Level != doctor.LevelOK || !strings.Contains(f.Seen, "more were not looked at") {
 					t.Errorf("%+v", f)
 				}
 				return
@@ -269,12 +249,12 @@ func TestDoctorOfServers(t *testing.T) {
 	conf := func(pairs ...string) {
 		t.Helper()
 		for i := 0; i < len(pairs); i += 2 {
-			check(t, env.Client.ConfigSet(t.Context(), pairs[i], pairs[i+1]).Err())
+			streamstest.Check(t, env.Client.ConfigSet(t.Context(), pairs[i], pairs[i+1]).Err())
 		}
 	}
 	at := func(where, want string) {
 		t.Helper()
-		if bad := examine(t, store); !strings.Contains(bad[where], want) || want == "" && bad[where] != "" {
+		if bad := streamstest.Examine(t, store); !strings.Contains(bad[where], want) || want == "" && bad[where] != "" {
 			t.Errorf("%s is %q, want %q", where, bad[where], want)
 		}
 	}
@@ -284,7 +264,7 @@ func TestDoctorOfServers(t *testing.T) {
 	conf("appendonly", "yes", "appendfsync", "no")
 	at("Redis/persistence", "warning: AOF, appendfsync no")
 	conf("appendfsync", "everysec")
-	if bad := examine(t, store); len(bad) > 0 {
+	if bad := streamstest.Examine(t, store); len(bad) > 0 {
 		t.Errorf("a good Redis: %v", bad)
 	}
 	conf("maxmemory-policy", "volatile-lru")
@@ -298,7 +278,7 @@ func TestDoctorOfServers(t *testing.T) {
 	conf("timeout", "0", "min-replicas-to-write", "1")
 	at("Redis/replicas", "problem: min-replicas-to-write is 1 and 0 replicas keep up")
 	conf("min-replicas-to-write", "0")
-	check(t, env.Client.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
+	streamstest.Check(t, env.Client.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
 	at("Redis/role", "problem: it is a replica of 127.0.0.1:1")
 	at("Redis/writes", "problem: are refused: READONLY")
 }
@@ -310,10 +290,10 @@ func TestDoctorOfRestrictedUser(t *testing.T) {
 	as := func(user string, rules ...any) map[string]string {
 		t.Helper()
 		args := append([]any{"ACL", "SETUSER", user, "on", ">pw", "resetkeys", "resetchannels"}, rules...)
-		check(t, env.Client.Do(t.Context(), args...).Err())
+		streamstest.Check(t, env.Client.Do(t.Context(), args...).Err())
 		cfg := env.Config("doctor")
 		cfg.URL = strings.Replace(cfg.URL, "://", "://"+user+":pw@", 1)
-		return examine(t, env.Open(t, cfg))
+		return streamstest.Examine(t, env.Open(t, cfg))
 	}
 	// The line of docs/OPERATIONS.md.
 	documented := []any{"~medis:*", "&medis:control", "+@all", "-@admin", "-@dangerous", "+info"}
@@ -373,19 +353,19 @@ func TestDoctorIsBounded(t *testing.T) {
 	const subs, waiting = 10_000, 20_000
 	pipe := env.Client.Pipeline()
 	for i := range subs {
-		pipe.HSet(sc.ctx, "medis:subscriptions", fmt.Sprint("n", i), fmt.Sprintf(`{"topic":"t%d","urls":["http://h/"]}`, i))
-		pipe.XGroupCreateMkStream(sc.ctx, fmt.Sprint("medis:{0}:ch:n", i), "push", "0")
+		pipe.HSet(sc.Ctx, "medis:subscriptions", fmt.Sprint("n", i), fmt.Sprintf(`{"topic":"t%d","urls":["http://h/"]}`, i))
+		pipe.XGroupCreateMkStream(sc.Ctx, fmt.Sprint("medis:{0}:ch:n", i), "push", "0")
 	}
 	for range waiting {
-		pipe.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:n0", Values: []any{"topic", "t0"}})
+		pipe.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:n0", Values: []any{"topic", "t0"}})
 	}
-	pipe.XReadGroup(sc.ctx, &redis.XReadGroupArgs{Group: "push", Consumer: "~buried", Count: waiting, Streams: []string{"medis:{0}:ch:n0", ">"}})
-	must[[]redis.Cmder](t)(pipe.Exec(sc.ctx))
+	pipe.XReadGroup(sc.Ctx, &redis.XReadGroupArgs{Group: "push", Consumer: "~buried", Count: waiting, Streams: []string{"medis:{0}:ch:n0", ">"}})
+	streamstest.Must[[]redis.Cmder](t)(pipe.Exec(sc.Ctx))
 	c := &counter{names: map[string]int{}}
 	store := env.Open(t, env.Config("doctor"))
 	store.AddHook(c)
-	check(t, env.Client.ConfigSet(sc.ctx, "slowlog-log-slower-than", "-1").Err())
-	bad := stateOnly(examine(t, store))
+	streamstest.Check(t, env.Client.ConfigSet(sc.Ctx, "slowlog-log-slower-than", "-1").Err())
+	bad := stateOnly(streamstest.Examine(t, store))
 	if len(bad) != 1 || !strings.Contains(bad["Messages/due times"], "20000 entries of ~buried have no due time, so nothing wakes them: n0") {
 		t.Errorf("found %v", bad)
 	}
@@ -401,4 +381,27 @@ func TestDoctorIsBounded(t *testing.T) {
 			t.Errorf("%s is not among the commands that only read", name)
 		}
 	}
+}
+
+// TestDoctorFindsWhatNobodyOwns: it says so, changes nothing, and is content after healing.
+func TestDoctorFindsWhatNobodyOwns(t *testing.T) {
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := seed(t, env)
+		streamstest.Check(t, sc.Client.XGroupDelConsumer(sc.Ctx, "medis:{0}:ch:s", "push", "~buried").Err())
+		id := sc.Incoming(t, "topic", "a.b", "body", "x")
+		streamstest.Check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:incoming", "fanout", id).Err())
+		before := sc.State(t)
+		const want = "problem: 2 messages that nobody owns and nothing would deliver: incoming, s"
+		if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/unowned"], want) {
+			t.Errorf("%v", bad)
+		}
+		if after := sc.State(t); after != before {
+			t.Errorf("it changed something:\n%s\n%s", before, after)
+		}
+		streamstest.Must[int](t)(sc.Store.Unowned(sc.Ctx, streamstest.ChannelS, false))
+		streamstest.Must[int](t)(sc.Store.UnownedIncoming(sc.Ctx, 0, true, false))
+		if bad := stateOnly(streamstest.Examine(t, sc.Store)); len(bad) > 0 {
+			t.Error(bad)
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 )
 
 // examineDispatchers reads who runs, the latest heard first.
-func (d *doctor) examineDispatchers(ctx context.Context) error {
+func (d *exam) examineDispatchers(ctx context.Context) error {
 	beats, err := d.db.Client.ZRevRangeWithScores(ctx, d.keys.Dispatchers(), 0, doctorPage-1).Result()
 	if err != nil {
 		return rdb.Failed("list dispatchers", err)
@@ -56,7 +56,7 @@ func (d *doctor) examineDispatchers(ctx context.Context) error {
 	return nil
 }
 
-func (d *doctor) judgeHeartbeats(now time.Time) {
+func (d *exam) judgeHeartbeats(now time.Time) {
 	var dead, late, ahead, early []string
 	for _, p := range d.people {
 		age := now.Sub(p.Heartbeat)
@@ -95,7 +95,7 @@ func (d *doctor) judgeHeartbeats(now time.Time) {
 	}
 }
 
-func (d *doctor) judgeVersions() {
+func (d *exam) judgeVersions() {
 	running := map[string]int{}
 	for _, p := range d.people {
 		if p.Alive {
@@ -113,7 +113,7 @@ func (d *doctor) judgeVersions() {
 }
 
 // judgeLogs finds logs that are not written.
-func (d *doctor) judgeLogs() {
+func (d *exam) judgeLogs() {
 	var list []string
 	for _, p := range d.people {
 		if p.Alive && p.LogProblem != "" {
@@ -127,7 +127,7 @@ func (d *doctor) judgeLogs() {
 }
 
 // examineRunning comes last, when it is known whether anything waits.
-func (d *doctor) examineRunning(context.Context) error {
+func (d *exam) examineRunning(context.Context) error {
 	if !d.heard {
 		return nil // said already
 	}

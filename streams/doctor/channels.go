@@ -1,4 +1,4 @@
-package streams
+package doctor
 
 import (
 	"cmp"
@@ -25,7 +25,7 @@ type unit struct {
 }
 
 // served reports whether dispatchers look after it.
-func (d *doctor) served(u *unit) bool { return u.within && (d.subs[u.sub] || !d.known) }
+func (d *exam) served(u *unit) bool { return u.within && (d.subs[u.sub] || !d.known) }
 
 func (u *unit) empty() bool { return u.length+u.dead == 0 }
 
@@ -50,7 +50,7 @@ func inPartition(what string, p int) string {
 }
 
 // examineChannels counts what is in every channel whose keys are there.
-func (d *doctor) examineChannels(ctx context.Context) error {
+func (d *exam) examineChannels(ctx context.Context) error {
 	units := map[medispatcher.Channel]*unit{}
 	for _, at := range d.stock.places {
 		switch at.kind {
@@ -76,7 +76,7 @@ func (d *doctor) examineChannels(ctx context.Context) error {
 	return d.judgeDeleted(ctx)
 }
 
-func (d *doctor) countUnits(ctx context.Context, chunk []*unit) error {
+func (d *exam) countUnits(ctx context.Context, chunk []*unit) error {
 	pipe := d.db.Client.Pipeline()
 	pending := make([]*redis.XPendingCmd, len(chunk))
 	counts := make([][4]*redis.IntCmd, len(chunk))
@@ -110,7 +110,7 @@ func (d *doctor) countUnits(ctx context.Context, chunk []*unit) error {
 }
 
 // judgePartitions: somebody lowered MEDIS_PARTITIONS, and nobody looks there any more.
-func (d *doctor) judgePartitions() {
+func (d *exam) judgePartitions() {
 	highest, stranded, dead := -1, int64(0), int64(0)
 	for _, u := range d.units {
 		if !u.within && !u.empty() {
@@ -131,7 +131,7 @@ func (d *doctor) judgePartitions() {
 }
 
 // judgeOrphans finds channels of no subscription.
-func (d *doctor) judgeOrphans() {
+func (d *exam) judgeOrphans() {
 	if !d.known {
 		return // without the list of subscriptions everything would look like one
 	}
@@ -164,7 +164,7 @@ func (d *doctor) judgeOrphans() {
 }
 
 // judgeOwners finds what consumers own that are no living dispatchers.
-func (d *doctor) judgeOwners() {
+func (d *exam) judgeOwners() {
 	if !d.heard {
 		return // everybody would look dead
 	}
