@@ -48,7 +48,7 @@ func TestKeptAPI(t *testing.T) {
 		{name: "replay all", q: request{method: "POST", path: "/api/v1/unrouted/replay"}, status: 200, says: []string{`{"replayed":3,"remaining":0}`}},
 		{name: "replay, a list of none", q: request{method: "POST", path: "/api/v1/unrouted/replay", body: `{"ids":[]}`}, status: 422, says: []string{`"location":"ids"`, "name messages"}},
 		{name: "replay, bad id", q: request{method: "POST", path: "/api/v1/unrouted/replay", body: `{"ids":["0-2-0","x"]}`}, status: 422, says: []string{`"location":"ids[1]"`}},
-		{name: "replay, Redis away", q: request{method: "POST", path: "/api/v1/unrouted/replay"}, broken: "replaykept", status: 503, says: []string{"3 messages are replayed, not all", "Retry-After: 1"}},
+		{name: "replay, Redis away", q: request{method: "POST", path: "/api/v1/unrouted/replay"}, broken: "replaykept", status: 503, says: []string{"3 messages were replayed, not all of them", "Retry-After: 1"}},
 		{name: "purge some", q: request{method: "DELETE", path: "/api/v1/unrouted?id=0-1-0&id=0-9-9"}, status: 200, says: []string{`{"purged":1,"remaining":0,"missing":1}`}},
 		{name: "purge, empty id", q: request{method: "DELETE", path: "/api/v1/unrouted?id="}, status: 422, says: []string{`"location":"id"`}},
 		{name: "purge all", q: request{method: "DELETE", path: "/api/v1/quarantine"}, status: 200, says: []string{`{"purged":1,"remaining":0}`}},

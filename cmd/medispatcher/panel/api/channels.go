@@ -56,7 +56,7 @@ func (a *api) purge(ctx context.Context, in *idInput) (*purgedOutput, error) {
 	}
 	ready, buried, err := a.Store.Purge(ctx, in.ID)
 	if err != nil {
-		return nil, unavailable(fmt.Sprintf("%d READY and %d BURIED messages are purged, not all", ready, buried), err)
+		return nil, unavailable(fmt.Sprintf("%d READY and %d BURIED messages were purged, not all of them", ready, buried), err)
 	}
 	a.Log.Info("channel purged", "subscription", in.ID, "by", medispatcher.Actor(ctx), "ready", ready, "buried", buried)
 	return &purgedOutput{purged{ready, buried}}, nil
@@ -70,7 +70,7 @@ func (a *api) kick(ctx context.Context, in *idInput) (*kickedOutput, error) {
 	}
 	n, err := a.Kicker.Kick(ctx, in.ID)
 	if err != nil {
-		return nil, unavailable(fmt.Sprintf("%d messages are kicked, not all", n), err)
+		return nil, unavailable(fmt.Sprintf("%d messages were kicked, not all of them", n), err)
 	}
 	return &kickedOutput{kicked{n}}, nil
 }

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -11,7 +9,6 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
-	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 const (
@@ -92,7 +89,7 @@ func (a *api) listDead(ctx context.Context, in *deadInput) (*letterPageOutput, e
 		// One more than fits tells whether there is a next page.
 		letters, err := a.Store.DeadLetters(ctx, in.ID, after, min(deadChunk, in.Limit+1-len(page.Letters)))
 		if err != nil {
-			return nil, deadFailed(err, "after")
+			return nil, badID(err, "after")
 		}
 		for _, l := range letters {
 			if n := len(page.Letters); n == in.Limit || n > 0 && size+len(l.Message.Body) > deadPageBytes {
@@ -114,19 +111,8 @@ func (a *api) getDead(ctx context.Context, in *letterInput) (*letterOutput, erro
 		return nil, err
 	}
 	l, err := a.Store.DeadLetter(ctx, in.ID, in.Letter)
-	if errors.Is(err, medispatcher.ErrNotFound) {
-		return nil, problem.New(http.StatusNotFound, fmt.Sprintf("%v; it was replayed or purged, or never there; GET %s/subscriptions/%s/dead lists those that there are", err, Prefix, in.ID))
-	}
 	if err != nil {
-		return nil, deadFailed(err, "letter")
+		return nil, gone(err, "letter", "or was never there", "/subscriptions/"+in.ID+"/dead")
 	}
 	return &letterOutput{operate.Show(l)}, nil
-}
-
-// deadFailed is failed for errors of dead letters: field is where the request named one.
-func deadFailed(err error, field string) error {
-	if f, ok := errors.AsType[medispatcher.FieldError](err); ok {
-		return invalid(medispatcher.Problems{{Field: field, Problem: f.Problem}})
-	}
-	return failed(err)
 }

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -11,7 +9,6 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
-	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 // Kept are the messages that reached no channel. An id in a list that cannot be one is among medispatcher.Problems
@@ -101,7 +98,7 @@ func (a *api) listKept(ctx context.Context, place medispatcher.KeptPlace, in *ke
 	// One more than fits tells whether there is a next page.
 	list, err := a.Kept.ListKept(ctx, place, medispatcher.KeptQuery{After: in.After, Newest: in.Order == "newest", Limit: in.Limit + 1})
 	if err != nil {
-		return nil, deadFailed(err, "after")
+		return nil, badID(err, "after")
 	}
 	page := keptPage{Messages: []operate.Kept{}}
 	for i, k := range list {
@@ -116,11 +113,8 @@ func (a *api) listKept(ctx context.Context, place medispatcher.KeptPlace, in *ke
 
 func (a *api) getKept(ctx context.Context, place medispatcher.KeptPlace, id string) (*keptOutput, error) {
 	k, err := a.Kept.ReadKept(ctx, place, id)
-	if errors.Is(err, medispatcher.ErrNotFound) {
-		return nil, problem.New(http.StatusNotFound, fmt.Sprintf("%v; it was replayed or purged, or made room for newer ones; GET %s/%s lists those that there are", err, Prefix, place))
-	}
 	if err != nil {
-		return nil, deadFailed(err, "message")
+		return nil, gone(err, "message", "or made room for newer ones", "/"+string(place))
 	}
 	return &keptOutput{operate.ShowKept(k)}, nil
 }

@@ -1,0 +1,146 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
+)
+
+// What the three places have in common, in which messages wait for an operator: the dead letters of a subscription, the
+// unrouted messages and the quarantine. A request replays or purges those that it names, or all.
+
+// changeFor is how long one request works on all of them; what is left then is for the next request.
+const changeFor = answerTimeout / 2
+
+// aboutChange ends the description of every such operation.
+const aboutChange = " One request works for a limited time. remaining is how many it has left: repeat the request until it is 0. " +
+	"missing is how many of the ids were not there."
+
+// change is one such request, and the two ways to do it.
+type change struct {
+	done, what string   // replayed, dead letters: for the log and for what failed half-way
+	where      []any    // for the log
+	ids        []string // none: all of them
+	parameter  string   // where the request named them; empty: in the body
+	some       func(ctx context.Context, ids []string) (outcome, error)
+	all        func(ctx context.Context, more func(done, all int64) bool) (outcome, error)
+}
+
+// outcome is how many messages a change came to. Messages that arrived after the request began do not count.
+type outcome struct{ done, left, missing, refused int64 }
+
+// counted makes an outcome of a step that tells only how many of the ids it found.
+func counted(step func(ctx context.Context, ids []string) (int, error)) func(context.Context, []string) (outcome, error) {
+	return func(ctx context.Context, ids []string) (outcome, error) {
+		n, err := step(ctx, ids)
+		slices.Sort(ids)
+		return outcome{done: int64(n), missing: int64(len(slices.Compact(ids)) - n)}, err
+	}
+}
+
+// measured makes an outcome of a step that tells how many it did and left.
+func measured(step func(context.Context, func(done, all int64) bool) (done, left int64, err error)) func(context.Context, func(done, all int64) bool) (outcome, error) {
+	return func(ctx context.Context, more func(done, all int64) bool) (outcome, error) {
+		done, left, err := step(ctx, more)
+		return outcome{done: done, left: left}, err
+	}
+}
+
+// do does it, and logs who asked for it.
+func (a *api) do(ctx context.Context, c change) (out outcome, err error) {
+	if len(c.ids) > 0 {
+		out, err = c.some(ctx, c.ids)
+	} else {
+		until := time.Now().Add(changeFor)
+		out, err = c.all(ctx, func(int64, int64) bool { return time.Now().Before(until) })
+	}
+	if problems, bad := errors.AsType[medispatcher.Problems](err); bad {
+		for i := range problems {
+			problems[i].Field = cmp.Or(c.parameter, problems[i].Field)
+		}
+		return out, invalid(problems)
+	}
+	if err != nil {
+		return out, unavailable(fmt.Sprintf("%d %s were %s, not all of them", out.done, c.what, c.done), err)
+	}
+	about := append(c.where, "by", medispatcher.Actor(ctx), "count", out.done, "remaining", out.left)
+	if out.refused > 0 {
+		about = append(about, "refused", out.refused)
+	}
+	a.Log.Info(c.what+" "+c.done, about...)
+	return out, nil
+}
+
+// IDs is the parameter that names messages. It is exported because huma reads no fields of an embedded type that is not.
+type IDs struct {
+	Named []string `query:"id,explode" doc:"Only the one with this id; may be repeated. Without it: all of them."`
+}
+
+// Resolve is called by huma before the handler. huma takes an empty ?id= for none, and none
+// are all of them: a script whose variable is empty would purge everything.
+func (in *IDs) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	in.Named = u.Query()["id"]
+	return nil
+}
+
+// readIDs reads {"ids":[…]} of what, or nothing.
+func readIDs(q *request, what string) ([]string, error) {
+	raw, err := q.document()
+	if err != nil || len(bytes.TrimSpace(raw)) == 0 {
+		return nil, err
+	}
+	var body struct {
+		IDs []string `json:"ids"`
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	err = d.Decode(&body)
+	if err == nil && d.More() {
+		err = errors.New("something follows it")
+	}
+	if err != nil {
+		return nil, invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"ids":["0-1700000000000-0"]}, nor empty: %v`, err)}})
+	}
+	if body.IDs != nil && len(body.IDs) == 0 {
+		return nil, invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})
+	}
+	return body.IDs, nil
+}
+
+// idsBody is {"ids":[…]}, which may be left out.
+func idsBody(example string) *huma.RequestBody {
+	return &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {
+		Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
+			"ids": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
+		}},
+		Example: map[string]any{"ids": []string{example}},
+	}}}
+}
+
+// badID is failed for errors of an id, which stands in the parameter field of the request.
+func badID(err error, field string) error {
+	if f, ok := errors.AsType[medispatcher.FieldError](err); ok {
+		return invalid(medispatcher.Problems{{Field: field, Problem: f.Problem}})
+	}
+	return failed(err)
+}
+
+// gone is badID that says why a message may not be there: it was replayed, purged, or as why says. list is where others are.
+func gone(err error, field, why, list string) error {
+	if errors.Is(err, medispatcher.ErrNotFound) {
+		return problem.New(http.StatusNotFound, fmt.Sprintf("%v; it was replayed, purged, %s; GET %s%s lists what is there", err, why, Prefix, list))
+	}
+	return badID(err, field)
+}
