@@ -29,8 +29,7 @@ func survivePanics(log *slog.Logger, next http.Handler) http.Handler {
 			if answer.begun {
 				panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
 			}
-			problem.Write(answer, problem.New(http.StatusInternalServerError,
-				"a mistake of medispatcher, not of the request; its log says more, please report it"))
+			problem.Write(answer, problem.Internal())
 		}()
 		next.ServeHTTP(answer, r)
 	})

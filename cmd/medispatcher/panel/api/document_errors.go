@@ -24,7 +24,7 @@ var errorAnswers = map[string]errorAnswer{
 	"413": {"The body is over the limit; nothing was done", "the body is larger than 1048576 bytes, the limit that MEDIS_MAX_BODY sets"},
 	"422": {"The request is wrong; errors names each field, location, and what it should be", "concurrency: must be at most 1500"},
 	"429": {"Too many wrong tokens from this address; the right one is always let through", "too many wrong tokens came from this address; send the value of MEDIS_ADMIN_TOKEN, or wait"},
-	"500": {"A mistake of medispatcher, not of the request; its log says more", "a mistake of medispatcher, not of the request; its log says more, please report it"},
+	"500": {"A bug in medispatcher, not in the request; its log says more", problem.Internal().Detail},
 	"503": {"Redis does not answer, or refuses", "Redis does not answer or refuses: dial tcp 10.0.0.5:6379: connect: connection refused; repeat the request"},
 
 	"404 get-message":         {"Nothing is known of this message", `nothing is known of message "order-42-created": every subscription has it, it was purged, or it never was; MEDIS_HISTORY keeps what happens to messages`},

@@ -69,7 +69,7 @@ func (a *api) do(ctx context.Context, c change) (out outcome, err error) {
 		for i := range problems {
 			problems[i].Field = cmp.Or(c.parameter, problems[i].Field)
 		}
-		return out, invalid(problems)
+		return out, problem.Invalid(problems)
 	}
 	if err != nil {
 		return out, unavailable(fmt.Sprintf("%d %s were %s, not all of them", out.done, c.what, c.done), err)
@@ -111,10 +111,10 @@ func readIDs(q *request, what string) ([]string, error) {
 		err = errors.New("something follows it")
 	}
 	if err != nil {
-		return nil, invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"ids":["0-1700000000000-0"]}, nor empty: %v`, err)}})
+		return nil, problem.Invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"ids":["0-1700000000000-0"]}, nor empty: %v`, err)}})
 	}
 	if body.IDs != nil && len(body.IDs) == 0 {
-		return nil, invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})
+		return nil, problem.Invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})
 	}
 	return body.IDs, nil
 }
@@ -132,7 +132,7 @@ func idsBody(example string) *huma.RequestBody {
 // badID is failed for errors of an id, which stands in the parameter field of the request.
 func badID(err error, field string) error {
 	if f, ok := errors.AsType[medispatcher.FieldError](err); ok {
-		return invalid(medispatcher.Problems{{Field: field, Problem: f.Problem}})
+		return problem.Invalid(medispatcher.Problems{{Field: field, Problem: f.Problem}})
 	}
 	return failed(err)
 }

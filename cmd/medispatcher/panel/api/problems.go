@@ -12,15 +12,6 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
-// invalid is the problem document of a mistake in what the client wrote.
-func invalid(problems medispatcher.Problems) *huma.ErrorModel {
-	p := problem.New(http.StatusUnprocessableEntity, strings.ReplaceAll(problems.Error(), "\n", "; "))
-	for _, f := range problems {
-		p.Errors = append(p.Errors, &huma.ErrorDetail{Location: f.Field, Message: f.Problem})
-	}
-	return p
-}
-
 // unavailable says that Redis is away or refuses. what has not happened comes first.
 func unavailable(what string, err error) error {
 	detail := fmt.Sprintf("%s: %v; repeat the request", what, err)
@@ -32,7 +23,7 @@ func failed(err error) error {
 	var problems medispatcher.Problems
 	switch {
 	case errors.As(err, &problems):
-		return invalid(problems)
+		return problem.Invalid(problems)
 	case errors.Is(err, medispatcher.ErrNotFound):
 		return problem.New(http.StatusNotFound, err.Error()+"; GET "+Prefix+"/subscriptions lists those that there are")
 	case errors.Is(err, medispatcher.ErrPrecondition):
@@ -44,20 +35,25 @@ func failed(err error) error {
 	}
 }
 
-// nameFields rewrites what huma says of a wrong parameter: its detail names no field,
-// and its locations name them in another way than those of a document.
+// nameFields rewrites what huma says of wrong parameters: its detail names no field, and its
+// locations name them in another way than those of a document.
 func nameFields(_ huma.Context, _ string, v any) (any, error) {
 	p, is := v.(*huma.ErrorModel)
-	if !is || p.Detail != "validation failed" {
+	if !is {
 		return v, nil
 	}
-	lines := make([]string, len(p.Errors))
-	for i, e := range p.Errors {
+	var problems medispatcher.Problems
+	parameters := false
+	for _, e := range p.Errors {
 		for _, in := range []string{"query.", "header.", "path."} {
-			e.Location = strings.TrimPrefix(e.Location, in)
+			if name, cut := strings.CutPrefix(e.Location, in); cut {
+				e.Location, parameters = name, true
+			}
 		}
-		lines[i] = e.Location + ": " + e.Message
+		problems = append(problems, medispatcher.FieldError{Field: e.Location, Problem: e.Message})
 	}
-	p.Detail = strings.Join(lines, "; ")
+	if parameters {
+		p.Detail = problem.Line(problems)
+	}
 	return p, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 // forwardPrefix begins the request headers that become headers of the message.
@@ -76,7 +77,7 @@ func (a *api) publish(ctx context.Context, in *publishInput) (*publishOutput, er
 		problems = append(problems, more...)
 	}
 	if len(problems) > 0 {
-		return nil, invalid(sayWhere(problems))
+		return nil, problem.Invalid(sayWhere(problems))
 	}
 	id, err := a.Store.Publish(ctx, m)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -81,11 +80,11 @@ func (a *api) subscriptionRoutes() {
 
 func (a *api) get(ctx context.Context, in *idInput) (*subscriptionOutput, error) {
 	sub, rev, err := a.Registry.Get(ctx, in.ID)
-	if _, bad := errors.AsType[medispatcher.Problems](err); bad {
+	if problems, bad := errors.AsType[medispatcher.Problems](err); bad {
 		// Nothing is wrong with the request: somebody wrote the hash by hand.
 		a.Log.Error("the stored document of a subscription is unusable", "subscription", in.ID, "error", err)
 		return nil, problem.New(http.StatusInternalServerError, fmt.Sprintf("the stored document of subscription %q is unusable, PUT it anew: %s",
-			in.ID, strings.ReplaceAll(err.Error(), "\n", "; ")))
+			in.ID, problem.Line(problems)))
 	}
 	if err != nil {
 		return nil, failed(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 type listInput struct {
@@ -37,7 +38,7 @@ func (a *api) listRoute(path string) {
 func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	if in.Topic != "" {
 		if err := medispatcher.CheckPattern(in.Topic); err != nil {
-			return nil, invalid(medispatcher.Problems{{Field: "topic", Problem: err.Error()}})
+			return nil, problem.Invalid(medispatcher.Problems{{Field: "topic", Problem: err.Error()}})
 		}
 	}
 	subs, _, err := a.Registry.Subscriptions(ctx)

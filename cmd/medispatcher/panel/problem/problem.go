@@ -5,8 +5,11 @@ package problem
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher"
 )
 
 // RetryAfter is the number of seconds after which a refused request may be repeated.
@@ -15,6 +18,30 @@ const RetryAfter = "1"
 // New makes a problem document.
 func New(status int, detail string) *huma.ErrorModel {
 	return &huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail}
+}
+
+// Internal is the problem document of a bug: what went wrong is for the log alone.
+func Internal() *huma.ErrorModel {
+	return New(http.StatusInternalServerError, "this is a bug in medispatcher, not in the request; its log says more, please report it")
+}
+
+// Invalid is the problem document of mistakes in what the client wrote.
+func Invalid(problems medispatcher.Problems) *huma.ErrorModel {
+	p := New(http.StatusUnprocessableEntity, "")
+	for _, f := range problems {
+		p.Errors = append(p.Errors, &huma.ErrorDetail{Location: f.Field, Message: f.Problem})
+	}
+	p.Detail = Line(problems)
+	return p
+}
+
+// Line is problems in one line.
+func Line(problems medispatcher.Problems) string {
+	lines := make([]string, len(problems))
+	for i, f := range problems {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "; ")
 }
 
 // Write answers with a problem document outside of huma's operations.

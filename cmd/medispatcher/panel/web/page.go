@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"embed"
-	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -68,7 +67,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name, t
 	}
 	var b bytes.Buffer
 	if err := views()[name].ExecuteTemplate(&b, "page", v); err != nil {
-		return fmt.Errorf("page %s: %w", name, err)
+		return &templateError{name, err}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 const (
@@ -49,7 +50,7 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 	problems, unusable := errors.AsType[medispatcher.Problems](err)
 	switch {
 	case unusable: // its messages are there, and putting it anew repairs it
-		d.Unusable = problems.Error()
+		d.Unusable = problem.Line(problems)
 		sub = p.cfg.Rules.Defaults
 		sub.ID = id
 	case err != nil:

@@ -3,8 +3,8 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
@@ -16,6 +16,15 @@ type trouble struct {
 	Retry         bool // it may go away by itself
 }
 
+// templateError says that a page could not be made of what was read for it.
+type templateError struct {
+	page  string
+	cause error
+}
+
+func (e *templateError) Error() string { return fmt.Sprintf("page %s: %v", e.page, e.cause) }
+func (e *templateError) Unwrap() error { return e.cause }
+
 // fail shows why there is no page.
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, t := http.StatusServiceUnavailable, trouble{
@@ -23,20 +32,23 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var problems medispatcher.Problems
 	var field medispatcher.FieldError
+	var template *templateError
 	switch {
 	case errors.Is(err, medispatcher.ErrNotFound):
-		status, t = http.StatusNotFound, trouble{Heading: "Not there", Text: err.Error()}
-	case errors.As(err, &problems), errors.As(err, &field):
+		status, t = http.StatusNotFound, trouble{Heading: "Not found", Text: err.Error()}
+	case errors.As(err, &problems):
+		status, t = http.StatusUnprocessableEntity, trouble{Heading: "That cannot be shown", Text: problem.Line(problems)}
+	case errors.As(err, &field):
 		status, t = http.StatusUnprocessableEntity, trouble{Heading: "That cannot be shown", Text: err.Error()}
 	case errors.Is(err, context.Canceled):
 		return // the browser went on
-	case strings.HasPrefix(err.Error(), "page "):
+	case errors.As(err, &template):
+		status, t = http.StatusInternalServerError, trouble{Heading: "Internal error", Text: "This is a bug in medispatcher. Its log says more. Please report it."}
 		p.log.Error("a page cannot be made", "path", r.URL.Path, "error", err)
-		status, t = http.StatusInternalServerError, trouble{Heading: "A mistake of medispatcher", Text: "Its log says more; please report it."}
 	}
 	if err := p.show(w, r, status, "trouble", t.Heading, t); err != nil {
 		p.log.Error("a page cannot be made", "path", r.URL.Path, "error", err)
-		problem.Write(w, problem.New(http.StatusInternalServerError, "a mistake of medispatcher, not of the request; its log says more, please report it"))
+		problem.Write(w, problem.Internal())
 	}
 }
 
