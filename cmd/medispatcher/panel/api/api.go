@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -187,9 +188,16 @@ type documentOutput struct {
 	Body        []byte
 }
 
-// documentRoute serves the OpenAPI document. It is the last to be registered.
+// documentRoute serves the OpenAPI document, which is made when it is first asked for: every
+// operation is registered by then.
 func (a *api) documentRoute() {
-	var doc []byte
+	doc := sync.OnceValue(func() []byte {
+		raw, err := json.Marshal(a.huma.OpenAPI())
+		if err != nil {
+			panic(err) // made of literals: the tests would see it
+		}
+		return raw
+	})
 	route(a, huma.Operation{
 		OperationID: "get-openapi", Method: http.MethodGet, Path: "/openapi.json",
 		Summary: "This document", Tags: []string{tagStatus},
@@ -198,10 +206,6 @@ func (a *api) documentRoute() {
 			Content:     map[string]*huma.MediaType{"application/openapi+json": {Schema: &huma.Schema{Type: huma.TypeObject}}},
 		}},
 	}, nil, func(context.Context, *struct{}) (*documentOutput, error) {
-		return &documentOutput{ContentType: "application/openapi+json", Body: doc}, nil
+		return &documentOutput{ContentType: "application/openapi+json", Body: doc()}, nil
 	})
-	var err error
-	if doc, err = json.Marshal(a.huma.OpenAPI()); err != nil {
-		panic(err) // made of literals: the tests would see it
-	}
 }

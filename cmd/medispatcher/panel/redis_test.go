@@ -18,6 +18,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/amender"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/paneltest"
 	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
@@ -50,7 +51,7 @@ type keptBook struct{ *streams.Store }
 
 var keptRules = streams.KeptRules{
 	MaxBody: 1000, DecodeItem: rescue.DecodeItem,
-	Wanted: func(topic string) bool { return len(anyTopic().Route(topic)) > 0 }, Exists: func(string) bool { return true },
+	Wanted: func(topic string) bool { return len(paneltest.AnyTopic().Route(topic)) > 0 }, Exists: func(string) bool { return true },
 }
 
 func (b keptBook) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (medispatcher.KeptDone, error) {
@@ -59,11 +60,6 @@ func (b keptBook) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, 
 
 func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (medispatcher.KeptDone, error) {
 	return b.Store.ReplayAllKept(ctx, place, keptRules, more)
-}
-
-// anyTopic is the subscriptions in force where somebody wants every topic.
-func anyTopic() *medispatcher.Router {
-	return medispatcher.NewRouter([]medispatcher.Subscription{{ID: "all", Topic: ">"}})
 }
 
 var (
@@ -110,36 +106,36 @@ func TestOnRealStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
-	server := httptest.NewServer(panel.New(panel.Config{MaxBody: 1000, Rules: rules}, panel.Deps{
-		Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Kept: keptBook{store}, Router: anyTopic, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
+	reg := registry{streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
+	server := httptest.NewServer(panel.New(panel.Config{MaxBody: 1000, Rules: paneltest.Rules}, panel.Deps{
+		Registry: reg, Store: store, Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	c := client{t: t, url: server.URL}
 
 	// A subscription comes to be, and changes.
-	h, _ := c.do(201, "PUT", subs+"/billing", `{"topic":"order.*","urls":["http://127.0.0.1:1/"],"secret":"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}`)
+	h, _ := c.do(201, "PUT", paneltest.Subs+"/billing", `{"topic":"order.*","urls":["http://127.0.0.1:1/"],"secret":"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}`)
 	first := h.Get("ETag")
-	h, body := c.do(200, "GET", subs+"/billing", "")
+	h, body := c.do(200, "GET", paneltest.Subs+"/billing", "")
 	if h.Get("ETag") != first || !strings.Contains(body, medispatcher.SecretMask) {
 		t.Errorf("%v %s", h, body)
 	}
-	c.do(200, "PUT", subs+"/billing", body) // what was answered can be written back
-	if h, _ = c.do(200, "GET", subs+"/billing", ""); h.Get("ETag") == first {
+	c.do(200, "PUT", paneltest.Subs+"/billing", body) // what was answered can be written back
+	if h, _ = c.do(200, "GET", paneltest.Subs+"/billing", ""); h.Get("ETag") == first {
 		t.Error("every field was written, and the revision is the same")
 	}
-	c.do(412, "PATCH", subs+"/billing", `{"concurrency":9}`, "If-Match", first)
-	_, body = c.do(200, "PATCH", subs+"/billing", `{"concurrency":9}`, "If-Match", h.Get("ETag"))
+	c.do(412, "PATCH", paneltest.Subs+"/billing", `{"concurrency":9}`, "If-Match", first)
+	_, body = c.do(200, "PATCH", paneltest.Subs+"/billing", `{"concurrency":9}`, "If-Match", h.Get("ETag"))
 	if !strings.Contains(body, `"concurrency":9`) {
 		t.Error(body)
 	}
-	c.do(200, "POST", subs+"/billing/pause", "")
+	c.do(200, "POST", paneltest.Subs+"/billing/pause", "")
 	if sub, _, err := reg.Get(t.Context(), "billing"); err != nil || sub.Secret != "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz" || !sub.Paused {
 		t.Errorf("%+v %v", sub, err)
 	}
 
-	_, body = c.do(200, "GET", subs+"/billing/history", "")
+	_, body = c.do(200, "GET", paneltest.Subs+"/billing/history", "")
 	if !strings.Contains(body, `"by":"api 127.0.0.1"`) || !strings.Contains(body, `"concurrency":{"from":8,"to":9}`) || !strings.Contains(body, `"paused":{"from":false,"to":true}`) {
 		t.Error(body)
 	}
@@ -170,16 +166,16 @@ func TestOnRealStore(t *testing.T) {
 	if s := st.Subscriptions[0]; s.State != "paused" || s.Ready != 1 || s.Topic != "order.*" {
 		t.Errorf("%+v", s)
 	}
-	if _, body = c.do(200, "GET", subs+"?topic=order.created", ""); !strings.Contains(body, `"id":"billing"`) {
+	if _, body = c.do(200, "GET", paneltest.Subs+"?topic=order.created", ""); !strings.Contains(body, `"id":"billing"`) {
 		t.Error(body)
 	}
 
 	// It goes only with its messages.
-	if _, body = c.do(409, "DELETE", subs+"/billing", ""); !strings.Contains(body, "1 READY") {
+	if _, body = c.do(409, "DELETE", paneltest.Subs+"/billing", ""); !strings.Contains(body, "1 READY") {
 		t.Error(body)
 	}
-	c.do(204, "DELETE", subs+"/billing?purge=true", "")
-	c.do(404, "GET", subs+"/billing", "")
+	c.do(204, "DELETE", paneltest.Subs+"/billing?purge=true", "")
+	c.do(404, "GET", paneltest.Subs+"/billing", "")
 	if mr.Exists("medis:{0}:ch:billing") {
 		t.Error("its channel is left")
 	}
@@ -195,7 +191,7 @@ func TestOnRealStore(t *testing.T) {
 	if h.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	c.do(503, "GET", subs, "")
+	c.do(503, "GET", paneltest.Subs, "")
 	c.do(503, "GET", "/api/v1/status", "")
 	c.do(503, "GET", "/readyz", "")
 	c.do(200, "GET", "/healthz", "")
@@ -207,16 +203,16 @@ func TestOperating(t *testing.T) {
 		cfg := env.Config("d1")
 		cfg.Partitions = 2
 		store := env.Open(t, cfg)
-		reg := registry{streams.NewRegistry(store, rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
-		server := httptest.NewServer(panel.New(panel.Config{Rules: rules}, panel.Deps{
-			Registry: reg, Store: store, Kicker: kicker{store}, Alerts: newFake(), Kept: keptBook{store}, Router: anyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		reg := registry{streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
+		server := httptest.NewServer(panel.New(panel.Config{Rules: paneltest.Rules}, panel.Deps{
+			Registry: reg, Store: store, Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 		}))
 		t.Cleanup(server.Close)
 		t.Cleanup(http.DefaultClient.CloseIdleConnections)
 		c := client{t: t, url: server.URL}
 		says := func(want string, status int, method, path, body string) {
 			t.Helper()
-			if _, got := c.do(status, method, subs+path, body); got != want {
+			if _, got := c.do(status, method, paneltest.Subs+path, body); got != want {
 				t.Errorf("%s %s: %s, want %s", method, path, got, want)
 			}
 		}
@@ -233,7 +229,7 @@ func TestOperating(t *testing.T) {
 		}
 		channel := medispatcher.Channel{Subscription: "billing"}
 		wants := []medispatcher.Want{{Channel: channel, Max: 2}}
-		c.do(201, "PUT", subs+"/billing", `{"topic":"order.*","urls":["http://127.0.0.1:1/"]}`)
+		c.do(201, "PUT", paneltest.Subs+"/billing", `{"topic":"order.*","urls":["http://127.0.0.1:1/"]}`)
 
 		// Kick: what waits an hour is due now.
 		fill("medis:{0}:ch:billing", 3)
@@ -267,31 +263,31 @@ func TestOperating(t *testing.T) {
 		dead := func(p, i int) string {
 			return fmt.Sprintf("%d-%s", p, ids[fmt.Sprintf("medis:{%d}:dead:billing", p)][i])
 		}
-		_, page := c.do(200, "GET", subs+"/billing/dead?limit=2", "")
+		_, page := c.do(200, "GET", paneltest.Subs+"/billing/dead?limit=2", "")
 		if !strings.Contains(page, `"next":"`+dead(0, 1)+`"`) || !strings.Contains(page, `"body_base64":"/w=="`) {
 			t.Error(page)
 		}
-		_, page = c.do(200, "GET", subs+"/billing/dead?limit=3&after="+dead(0, 1), "")
+		_, page = c.do(200, "GET", paneltest.Subs+"/billing/dead?limit=3&after="+dead(0, 1), "")
 		if strings.Count(page, `"died"`) != 3 || strings.Contains(page, `"next"`) || !strings.Contains(page, dead(1, 1)) {
 			t.Error(page)
 		}
-		c.do(200, "GET", subs+"/billing/dead/"+dead(1, 0), "")
+		c.do(200, "GET", paneltest.Subs+"/billing/dead/"+dead(1, 0), "")
 		says(`{"replayed":1,"remaining":0,"missing":1}`+"\n", 200, "POST", "/billing/dead/replay", `{"ids":["`+dead(0, 0)+`","0-1-1"]}`)
 		says(`{"purged":1,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead?id="+dead(1, 0), "")
-		c.do(404, "GET", subs+"/billing/dead/"+dead(1, 0), "")
-		c.do(422, "POST", subs+"/billing/dead/replay", `{"ids":["2-1-1"]}`) // there is no such partition
+		c.do(404, "GET", paneltest.Subs+"/billing/dead/"+dead(1, 0), "")
+		c.do(422, "POST", paneltest.Subs+"/billing/dead/replay", `{"ids":["2-1-1"]}`) // there is no such partition
 		says(`{"replayed":3,"remaining":0}`+"\n", 200, "POST", "/billing/dead/replay", "")
 		fill("medis:{1}:dead:billing", 2)
 		says(`{"purged":2,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead", "")
 
 		// What was removed and left something behind can be looked at, and emptied.
 		fill("medis:{1}:dead:billing", 1)
-		c.do(204, "DELETE", subs+"/billing?purge=true", "")
-		c.do(404, "POST", subs+"/billing/purge", "")
+		c.do(204, "DELETE", paneltest.Subs+"/billing?purge=true", "")
+		c.do(404, "POST", paneltest.Subs+"/billing/purge", "")
 		fill("medis:{0}:dead:billing", 1)
-		c.do(200, "GET", subs+"/billing/dead", "")
+		c.do(200, "GET", paneltest.Subs+"/billing/dead", "")
 		says(`{"purged":1,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead", "")
-		c.do(404, "GET", subs+"/billing/dead", "")
+		c.do(404, "GET", paneltest.Subs+"/billing/dead", "")
 		counts, err := store.Windows(t.Context(), []string{"purged:", "replayed:"}) // its own counts went with it
 		if err != nil || counts["purged:"].Total != 7+1+2+(4+1)+1 || counts["replayed:"].Total != 4 {
 			t.Errorf("counts %v, %v", counts, err)

@@ -1,0 +1,96 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/paneltest"
+)
+
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	rev := medispatcher.Rev([]byte(paneltest.New("billing").Docs["billing"]))
+	doc := `{"topic":"a.b","urls":["http://h/"]}`
+	check(t, nil, []routeTest{
+		{name: "list", q: request{Method: "GET", Path: subs}, status: 200, says: []string{`"id":"billing"`, "whsec_********", "user:********@h"}},
+		{name: "list, Redis away", q: request{Method: "GET", Path: subs}, broken: "list", status: 503, says: []string{"Retry-After: 1"}},
+		{name: "list, bad limit", q: request{Method: "GET", Path: subs + "?limit=0"}, status: 422, says: []string{`"location":"limit"`, "limit: expected number"}},
+		{name: "list, limit no number", q: request{Method: "GET", Path: subs + "?limit=x"}, status: 422, says: []string{"limit: invalid integer"}},
+		{name: "list, bad topic", q: request{Method: "GET", Path: subs + "?topic=a..b"}, status: 422, says: []string{`"location":"topic"`}},
+		{name: "get", q: request{Method: "GET", Path: subs + "/billing"}, status: 200, says: []string{"whsec_********", "user:********@h", `"timeout":"5s"`, `ETag: "` + rev + `"`}},
+		{name: "get, none", q: request{Method: "GET", Path: subs + "/none"}, status: 404, says: []string{"none", "lists"}},
+		{name: "get, unusable", q: request{Method: "GET", Path: subs + "/billing"}, broken: "get", err: medispatcher.Problems{{Field: "urls", Problem: "holds 0 URLs"}}, status: 500, says: []string{"PUT it anew", "urls: holds 0 URLs"}},
+		{name: "get, Redis away", q: request{Method: "GET", Path: subs + "/billing"}, broken: "get", status: 503},
+		{name: "put new", q: request{Method: "PUT", Path: subs + "/new", Body: doc}, status: 201, says: []string{`"id":"new"`, "ETag: "}, steps: "put new"},
+		{name: "put over", q: request{Method: "PUT", Path: subs + "/billing", Body: doc}, status: 200, steps: "put billing"},
+		{name: "put, unknown field", q: request{Method: "PUT", Path: subs + "/new", Body: `{"topic":"a","urls":["http://h/"],"colour":1}`}, status: 422, says: []string{`"location":"colour"`, "colour: is not a field"}},
+		{name: "put, over the maximum", q: request{Method: "PUT", Path: subs + "/new", Body: `{"topic":"a","urls":["http://h/"],"concurrency":1501,"timeout":"1h"}`}, status: 422, says: []string{`"location":"concurrency"`, `"location":"timeout"`, `"detail":"concurrency: `}},
+		{name: "put, nested field", q: request{Method: "PUT", Path: subs + "/new", Body: `{"topic":"a","urls":["ftp://h/"],"drop":{"action":"eat"}}`}, status: 422, says: []string{`"location":"drop.action"`, `"location":"urls[0]"`}},
+		{name: "put, no JSON", q: request{Method: "PUT", Path: subs + "/new", Body: "x=1"}, status: 422, says: []string{`"location":"body"`}},
+		{name: "put, nothing", q: request{Method: "PUT", Path: subs + "/new"}, status: 422, says: []string{`"location":"body"`}},
+		{name: "put, too large", q: request{Method: "PUT", Path: subs + "/new", Body: strings.Repeat(" ", 64<<10) + doc}, status: 413, says: []string{"65536 bytes"}},
+		{name: "put, bad id", q: request{Method: "PUT", Path: subs + "/.hidden", Body: doc}, status: 422, says: []string{`"location":"id"`}},
+		{name: "put, If-Match", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", `"` + rev + `"`}}, status: 200, steps: "put billing"},
+		{name: "put, If-Match unquoted", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", rev}}, status: 200, steps: "put billing"},
+		{name: "put, If-Match of several", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", `"old", "` + rev + `"`}}, status: 200, steps: "put billing"},
+		{name: "put, If-Match *", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", "*"}}, status: 200, steps: "put billing"},
+		{name: "put, If-Match * on none", q: request{Method: "PUT", Path: subs + "/new", Body: doc, Header: []string{"If-Match", "*"}}, status: 412},
+		{name: "put, If-Match stale", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", `"old"`}}, status: 412, says: []string{"read it again"}},
+		{name: "put, If-Match several stale", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", `"old"`, "If-Match", `"older"`}}, status: 412},
+		{name: "put, If-Match empty", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", `""`}}, status: 412},
+		{name: "put, If-Match a star in quotes", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", `"*"`}}, status: 412},
+		{name: "put, If-Match weak", q: request{Method: "PUT", Path: subs + "/billing", Body: doc, Header: []string{"If-Match", `W/"` + rev + `"`}}, status: 412},
+		{name: "put, overtaken", q: request{Method: "PUT", Path: subs + "/billing", Body: doc}, broken: "put", err: fmt.Errorf("x: %w", medispatcher.ErrConflict), status: 409},
+		{name: "put, Redis away", q: request{Method: "PUT", Path: subs + "/billing", Body: doc}, broken: "put", status: 503, says: []string{"connection refused", "Retry-After: 1"}},
+		{name: "patch", q: request{Method: "PATCH", Path: subs + "/billing", Body: `{"concurrency":32}`}, status: 200, says: []string{`"concurrency":32`, "ETag: "}, steps: "patch billing"},
+		{name: "patch, field named", q: request{Method: "PATCH", Path: subs + "/billing", Body: `{"concurrency":0}`}, status: 422, says: []string{"concurrency: 0 is outside 1 to 1500"}},
+		{name: "patch, none", q: request{Method: "PATCH", Path: subs + "/none", Body: `{}`}, status: 404},
+		{name: "patch, stale", q: request{Method: "PATCH", Path: subs + "/billing", Body: `{}`, Header: []string{"If-Match", `"old"`}}, status: 412},
+		{name: "patch, too large", q: request{Method: "PATCH", Path: subs + "/billing", Body: strings.Repeat(" ", 64<<10+1)}, status: 413},
+		{name: "patch, Redis away", q: request{Method: "PATCH", Path: subs + "/billing", Body: `{}`}, broken: "patch", status: 503},
+		{name: "pause", q: request{Method: "POST", Path: subs + "/billing/pause"}, status: 200, says: []string{`"paused":true`}, steps: "patch billing"},
+		{name: "resume", q: request{Method: "POST", Path: subs + "/billing/resume"}, status: 200, says: []string{`"paused":false`}, steps: "patch billing"},
+		{name: "pause, none", q: request{Method: "POST", Path: subs + "/none/pause"}, status: 404},
+		{name: "pause, stale", q: request{Method: "POST", Path: subs + "/billing/pause", Header: []string{"If-Match", `"old"`}}, status: 412},
+	})
+}
+
+func TestListPages(t *testing.T) {
+	f := paneltest.New("c", "a", "e", "b", "d")
+	f.Docs["d"] = `{"topic":"other.topic","urls":["http://h/"]}`
+	h := paneltest.Handler(f, panel.Config{})
+	var ids []string
+	path, pages := subs+"?limit=2", 0
+	for next := "start"; next != ""; pages++ {
+		var page struct {
+			Subscriptions []struct{ ID string }
+			Next          string
+		}
+		w := paneltest.Do(t, h, request{Method: "GET", Path: path})
+		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range page.Subscriptions {
+			ids = append(ids, s.ID)
+		}
+		next = page.Next
+		path = subs + "?limit=2&after=" + next
+	}
+	if pages != 3 || !slices.Equal(ids, []string{"a", "b", "c", "d", "e"}) {
+		t.Errorf("%d pages: %v", pages, ids)
+	}
+	for query, want := range map[string]int{
+		"?topic=order.created": 4, "?topic=order.*": 4, "?topic=other.topic": 1, "?topic=other.*": 0, "?after=e": 0, "": 5,
+	} {
+		w := paneltest.Do(t, h, request{Method: "GET", Path: subs + query})
+		if got := strings.Count(w.Body.String(), `"id":`); got != want || !strings.HasPrefix(w.Body.String(), `{"subscriptions":[`) ||
+			strings.Contains(w.Body.String(), `"next"`) {
+			t.Errorf("%s: %d, want %d: %s", query, got, want, w.Body)
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package web_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/paneltest"
+)
+
+// TestAlertsPages: what fires is named on the overview, on its subscription's page and on the page of alerts, which
+// has the last notices as well.
+func TestAlertsPages(t *testing.T) {
+	f := paneltest.New("billing", "stock")
+	alert := medispatcher.Alert{Rule: medispatcher.RuleBacklog, Subscription: "billing", Line: "[ALERT] backlog billing: 7012 messages are READY"}
+	f.Firing = medispatcher.Alerts{
+		Firing: []medispatcher.Firing{{Since: time.Now().Add(-time.Minute), Notices: 2, Alert: alert}}, FiringCount: 3,
+		Last: []medispatcher.Notice{{ID: 2, Kind: medispatcher.NoticeAlert, At: time.Now(), Outcome: "not sent: refused", Alert: alert}, {ID: 1, Kind: medispatcher.NoticeRecovered, At: time.Now(), Alert: alert}},
+	}
+	pages := map[string][]string{
+		"/":                      {"3 alerts fire: backlog.", `href="/alerts"`},
+		"/subscriptions/billing": {"Alert: backlog billing: 7012 messages are READY."},
+		"/alerts":                {"backlog billing: 7012", "1 min 0 s ago", "And 2 more", "recovered", "not sent: refused", "under way", `data-url="/api/v1/alerts/test"`},
+	}
+	h := paneltest.Handler(f, panel.Config{Rules: paneltest.Rules})
+	for path, want := range pages {
+		page := paneltest.Get(t, h, path).Body.String()
+		for _, text := range want {
+			if !strings.Contains(page, text) {
+				t.Errorf("%s: no %q", path, text)
+			}
+		}
+	}
+	if page := paneltest.Get(t, h, "/subscriptions/stock").Body.String(); strings.Contains(page, "7012") {
+		t.Error("an alert of another subscription")
+	}
+	quiet := paneltest.Handler(paneltest.New(), panel.Config{Rules: paneltest.Rules})
+	if page := paneltest.Get(t, quiet, "/alerts").Body.String(); !strings.Contains(page, "Nothing fires") || !strings.Contains(page, "None was sent") {
+		t.Error("nothing fires:", page)
+	}
+	if page := paneltest.Get(t, quiet, "/").Body.String(); strings.Contains(page, "alert") && strings.Contains(page, "fire") {
+		t.Error("an alert on the overview:", page)
+	}
+	f.Broken, f.Err = "alerts", errors.New("redis: gone")
+	for path := range pages {
+		if w := paneltest.Get(t, paneltest.Handler(f, panel.Config{Rules: paneltest.Rules}), path); w.Code != 503 {
+			t.Errorf("%s while Redis is away: %d", path, w.Code)
+		}
+	}
+}
