@@ -1,0 +1,89 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// tokenScheme names the security scheme in the document.
+const tokenScheme = "token"
+
+// Tags of the operations.
+const (
+	tagMessages      = "messages"
+	tagSubscriptions = "subscriptions"
+	tagDead          = "dead letters"
+	tagKept          = "kept messages"
+	tagStatus        = "status"
+	tagAlerts        = "alerts"
+	tagHealth        = "health"
+)
+
+// A list of an answer is never null: it is empty.
+func init() { huma.DefaultArrayNullable = false }
+
+func humaConfig(version string) huma.Config {
+	c := huma.DefaultConfig("medispatcher", version)
+	// Its docs page loads scripts from a CDN, its hooks add $schema to every answer,
+	// and it renders the document lazily without a lock: documentRoute serves that.
+	c.DocsPath, c.SchemasPath, c.OpenAPIPath, c.CreateHooks = "", "", "", nil
+	// A mistyped ?delay= would otherwise publish at once.
+	c.RejectUnknownQueryParameters = true
+	c.Transformers = []huma.Transformer{nameFields}
+	c.Info.Description = "Publish messages, manage subscriptions, see what is waiting. " +
+		"Every error is a problem document (RFC 9457) whose detail says what to do."
+	c.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
+	c.Tags = []*huma.Tag{
+		{Name: tagMessages, Description: "Publishing"},
+		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
+		{Name: tagDead, Description: "Messages whose attempts are exhausted, kept whole"},
+		{Name: tagKept, Description: "Messages that reached no channel: nobody wanted them, or they could not be decoded"},
+		{Name: tagStatus, Description: "What is waiting, and who works on it"},
+		{Name: tagAlerts, Description: "What fires, and the last notices"},
+		{Name: tagHealth, Description: "For probes; open to everybody"},
+	}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{tokenScheme: {
+		Type: "http", Scheme: "bearer",
+		Description: "The value of MEDIS_ADMIN_TOKEN. Where that is not set, no token is asked for.",
+	}}
+	return c
+}
+
+// ok documents the answer of an operation by an example.
+func ok(status, description string, example any) map[string]*huma.Response {
+	return map[string]*huma.Response{status: {
+		Description: description,
+		Content:     map[string]*huma.MediaType{"application/json": {Example: example}},
+	}}
+}
+
+type documentOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+// documentRoute serves the OpenAPI document, which is made when it is first asked for: every
+// operation is registered by then.
+func (a *api) documentRoute() {
+	doc := sync.OnceValue(func() []byte {
+		raw, err := json.Marshal(a.huma.OpenAPI())
+		if err != nil {
+			panic(err) // made of literals: the tests would see it
+		}
+		return raw
+	})
+	route(a, huma.Operation{
+		OperationID: "get-openapi", Method: http.MethodGet, Path: "/openapi.json",
+		Summary: "This document", Tags: []string{tagStatus},
+		Responses: map[string]*huma.Response{"200": {
+			Description: "An OpenAPI 3.1 document",
+			Content:     map[string]*huma.MediaType{"application/openapi+json": {Schema: &huma.Schema{Type: huma.TypeObject}}},
+		}},
+	}, nil, func(context.Context, *struct{}) (*documentOutput, error) {
+		return &documentOutput{ContentType: "application/openapi+json", Body: doc()}, nil
+	})
+}
