@@ -29,14 +29,14 @@ func TestOperator(t *testing.T) {
 	b.shows(`.field[data-name=topic] .error`, "level")
 	b.shows("[data-summary]", "2 fields are wrong")
 	b.do("mended", fill("#f-topic", "order.*"), fill("#f-concurrency", "1"), fill("#f-max_retries", "0"), click("main [type=submit]"))
-	b.shows("#notice", "billing is made")
+	b.shows("#notice", "billing is created")
 	b.shows("h1", "billing")
 
 	// A message travels.
 	b.open(p.url + "/publish?topic=order.created")
 	b.shows("#watch", "billing")
 	b.do("publish", fill("#p-body", `{"order":42}`), click("#publish [type=submit]"))
-	b.shows("#sent", "Settled: every one")
+	b.shows("#sent", "Settled: the subscription")
 	b.shows("#watch", "(+1)")
 	if got := w.took(); len(got) != 1 || got[0] != `{"order":42}` {
 		t.Errorf("the worker got %q", got)
@@ -79,7 +79,7 @@ func TestOperator(t *testing.T) {
 
 	// Nobody is told of alerts yet: trying the receivers says so.
 	b.open(p.url + "/alerts")
-	b.shows("#firing", "Nothing fires")
+	b.shows("#firing", "No alert is firing")
 	b.do("a test alert", click("[data-yes=Send]"), click("#ask-yes"))
 	b.shows("#notice", "there are no receivers: set MEDIS_ALERT_URLS")
 	b.open(p.url + "/subscriptions/billing")

@@ -27,7 +27,7 @@ func (p *pages) alertsPage(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, http.StatusOK, "alerts", "Alerts", alertsData{all, all.FiringCount - len(all.Firing)})
 }
 
-// alertText is what an alert says, without the words that say that it is one.
+// alertText is the text of an alert without the prefix that marks it as one.
 func alertText(a medispatcher.Alert) string {
 	_, text, said := strings.Cut(a.Line, "] ")
 	if !said {
@@ -36,7 +36,7 @@ func alertText(a medispatcher.Alert) string {
 	return shortText(text)
 }
 
-// firingFindings names what fires for a subscription, but for its breaker, of which its page says more.
+// firingFindings names the alerts of a subscription, except that of its breaker: the page says more of that.
 func (p *pages) firingFindings(ctx context.Context, id string) ([]finding, error) {
 	all, err := p.alerts.get(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *pages) firingFindings(ctx context.Context, id string) ([]finding, error
 	return out, nil
 }
 
-// firingFinding is one word about all that fires.
+// firingFinding sums up all firing alerts in one line.
 func (p *pages) firingFinding(ctx context.Context) ([]finding, error) {
 	all, err := p.alerts.get(ctx)
 	if err != nil || all.FiringCount == 0 {
@@ -68,9 +68,9 @@ func (p *pages) firingFinding(ctx context.Context) ([]finding, error) {
 		}
 	}
 	slices.Sort(rules)
-	verb := " fire: "
+	verb := " are firing: "
 	if all.FiringCount == 1 {
-		verb = " fires: "
+		verb = " is firing: "
 	}
 	return []finding{{Level: "bad", Text: plural(all.FiringCount, "alert") + verb + strings.Join(rules, ", ") + ".",
 		Do: "The oldest since " + utc(oldest) + ".", Link: "/alerts", LinkText: "Alerts"}}, nil

@@ -21,7 +21,7 @@ func TestAlertsPages(t *testing.T) {
 		Last: []medispatcher.Notice{{ID: 2, Kind: medispatcher.NoticeAlert, At: time.Now(), Outcome: "not sent: refused", Alert: alert}, {ID: 1, Kind: medispatcher.NoticeRecovered, At: time.Now(), Alert: alert}},
 	}
 	pages := map[string][]string{
-		"/":                      {"3 alerts fire: backlog.", `href="/alerts"`},
+		"/":                      {"3 alerts are firing: backlog.", `href="/alerts"`},
 		"/subscriptions/billing": {"Alert: backlog billing: 7012 messages are READY."},
 		"/alerts":                {"backlog billing: 7012", "1 min 0 s ago", "And 2 more", "recovered", "not sent: refused", "under way", `data-url="/api/v1/alerts/test"`},
 	}
@@ -38,10 +38,10 @@ func TestAlertsPages(t *testing.T) {
 		t.Error("an alert of another subscription")
 	}
 	quiet := paneltest.Handler(paneltest.New(), panel.Config{Rules: paneltest.Rules})
-	if page := paneltest.Get(t, quiet, "/alerts").Body.String(); !strings.Contains(page, "Nothing fires") || !strings.Contains(page, "None was sent") {
+	if page := paneltest.Get(t, quiet, "/alerts").Body.String(); !strings.Contains(page, "No alert is firing") || !strings.Contains(page, "No notice was sent") {
 		t.Error("nothing fires:", page)
 	}
-	if page := paneltest.Get(t, quiet, "/").Body.String(); strings.Contains(page, "alert") && strings.Contains(page, "fire") {
+	if page := paneltest.Get(t, quiet, "/").Body.String(); strings.Contains(page, "alert") && strings.Contains(page, "firing") {
 		t.Error("an alert on the overview:", page)
 	}
 	f.Broken, f.Err = "alerts", errors.New("redis: gone")

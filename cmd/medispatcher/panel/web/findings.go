@@ -43,52 +43,53 @@ func (p *pages) findings(d *overviewData) []finding {
 		out = append(out, f)
 	}
 	if err := p.ready(); err != nil {
-		add("bad", "This dispatcher cannot work: "+err.Error()+".", "It goes on by itself when that is over; its log says more.")
+		add("bad", "This dispatcher cannot work: "+err.Error()+".", "It resumes by itself once that is over. Its log says more.")
 	}
 	for _, one := range d.Dispatchers {
 		if one.Alive && one.LogProblem != "" {
 			add("bad", fmt.Sprintf("Dispatcher %s cannot write a log: %s.", shortText(one.ID), one.LogProblem),
-				"Deliveries go on. Mend the disk, or what reads the log; no restart is needed.", "#dispatchers", "Dispatchers")
+				"Deliveries continue. Repair the disk, or whatever reads the log. No restart is needed.", "#dispatchers", "Dispatchers")
 		}
 		if !one.Alive {
 			add("bad", fmt.Sprintf("Dispatcher %s has been silent for %s.", shortText(one.ID), words(time.Since(one.Heartbeat))),
-				"The others give back what it had. If it does not come back, start another.", "#dispatchers", "Dispatchers")
+				"The others give back what it held. If it does not come back, start another one.", "#dispatchers", "Dispatchers")
 		} else if one.Short != "" {
 			add("bad", fmt.Sprintf("The machine of dispatcher %s is short of %s.", shortText(one.ID), one.Short),
-				"Its attempts wait, uncounted, and fewer are made at once. Its log says what to raise.", "#dispatchers", "Dispatchers")
+				"It makes fewer attempts at once. The others wait and do not count as failed. Its log says which limit to raise.", "#dispatchers", "Dispatchers")
 		}
 	}
 	if d.Incoming.OldestMS > incomingSlow.Milliseconds() {
-		add("bad", fmt.Sprintf("%s wait for their fan-out, the oldest for %s.", plural(d.Incoming.Ready+d.Incoming.Buried, "incoming message"), ageOf(d.Incoming.OldestMS)),
-			"Producers are quicker than the dispatchers: start another one, and see how busy Redis is.")
+		add("bad", fmt.Sprintf("Waiting for fan-out: %s, the oldest for %s.", plural(d.Incoming.Ready+d.Incoming.Buried, "incoming message"), ageOf(d.Incoming.OldestMS)),
+			"Producers publish faster than the dispatchers route. Start another dispatcher, and check how busy Redis is.")
 	}
 	t := d.Totals
 	if t.Held > 0 {
-		add("bad", fmt.Sprintf("The breaker of %s is open: its worker fails every attempt.", plural(t.Held, "subscription")),
+		add("bad", fmt.Sprintf("The breaker of %s is open: every attempt fails.", plural(t.Held, "subscription")),
 			"Nothing is lost: messages wait, and a probe goes out every five seconds. Repair the worker.", listLink("breaker_open"), "Show them")
 	}
 	if t.Dead > 0 {
-		add("warn", plural(t.Dead, "dead letter")+" of messages whose attempts are exhausted.",
-			"Repair their worker, then replay them, or purge them.", "/dead", "Dead letters")
+		add("warn", plural(t.Dead, "dead letter")+": attempts exhausted.",
+			"Repair the worker, then replay them, or purge them.", "/dead", "Dead letters")
 	}
 	if t.Retrying > 0 {
 		add("warn", plural(t.Retrying, "message")+" failed and will be tried again.", "See why below.", listLink("retrying"), "Show them")
 	}
 	if d.Incoming.Quarantine > 0 {
-		add("warn", quarantined(d.Incoming.Quarantine), "Each tells why; replay or purge them.", "/quarantine", "Quarantine")
+		add("warn", quarantined(d.Incoming.Quarantine), "Each entry says why. Replay or purge them.", "/quarantine", "Quarantine")
 	}
 	if n := d.Incoming.Unrouted; n > 0 {
 		text := plural(n, "message") + " that no subscription wanted."
-		add("warn", text, "A topic may be mistyped, or a subscription missing. Then replay them, or purge them.", "/unrouted", "Unrouted messages")
+		add("warn", text, "A topic may be mistyped, or a subscription missing. Correct that, then replay them, or purge them.", "/unrouted", "Unrouted messages")
 	}
 	if n := d.Sums.Vanished.Day; n > 0 {
-		add("warn", vanished(n), "Somebody typed XDEL, XTRIM or DEL, or a producer trims. The dispatchers' logs and medispatcher doctor say where.")
+		add("warn", vanished(n), "Somebody typed XDEL, XTRIM or DEL, or a producer trims the stream. The dispatchers' logs and medispatcher doctor say where.")
 	}
 	if n := d.Sums.Unowned.Day; n > 0 {
-		add("note", plural(n, "message")+" lost their owner to a command typed by hand within a day, and were given back.", "Nothing is lost. XACK and XGROUP are for dispatchers alone.")
+		add("note", "Commands typed by hand took "+plural(n, "message")+" from the dispatchers in the last day.",
+			"Nothing is lost: the dispatchers found what had no owner and deliver it. Leave XACK and XGROUP to them.")
 	}
 	if t.Paused > 0 {
-		add("note", plural(t.Paused, "subscription")+" paused.", "Their messages wait until somebody resumes them.", listLink(medispatcher.Paused), "Show them")
+		add("note", plural(t.Paused, "paused subscription")+".", "Their messages wait until somebody resumes them.", listLink(medispatcher.Paused), "Show them")
 	}
 	return out
 }
@@ -102,9 +103,9 @@ func quarantined(n int64) string {
 
 func vanished(n int64) string {
 	if n == 1 {
-		return "1 message was taken out of Redis by hand within a day, and is lost."
+		return "1 message was removed from Redis by hand in the last day and is lost."
 	}
-	return number(n) + " messages were taken out of Redis by hand within a day, and are lost."
+	return number(n) + " messages were removed from Redis by hand in the last day and are lost."
 }
 
 // listLink is the list of subscriptions of one state.

@@ -46,7 +46,7 @@ func (p *pages) signInWith(w http.ResponseWriter, r *http.Request) error {
 	if !p.token.Right(token) {
 		p.log.Warn("a wrong token at the sign-in", "from", r.RemoteAddr)
 		return p.show(w, r, http.StatusUnauthorized, "signin", "Sign in",
-			signInData{next, "That is not the token. It is the value of MEDIS_ADMIN_TOKEN of this dispatcher."})
+			signInData{next, "That is not the token. Enter the value of MEDIS_ADMIN_TOKEN of this dispatcher."})
 	}
 	p.token.Begin(w, r)
 	http.Redirect(w, r, next, http.StatusSeeOther)

@@ -124,7 +124,7 @@ func subscriptionFindings(d *subscriptionData) []finding {
 	var out []finding
 	if d.Unusable != "" {
 		out = append(out, finding{Level: "bad", Text: "Its stored document is unusable: " + d.Unusable + ".",
-			Do: "Dispatchers go on with the last good one they knew. Fill in the form below and save it."})
+			Do: "Dispatchers keep to the last valid one that they read. Fill in the form below and save it."})
 	}
 	switch {
 	case c.State == medispatcher.BreakerOpen:
@@ -136,7 +136,7 @@ func subscriptionFindings(d *subscriptionData) []finding {
 		}
 		out = append(out, finding{Level: "bad",
 			Text: fmt.Sprintf("Its worker has failed every attempt for %s: %s back its messages.", words(time.Since(since)), holders(len(c.HeldBy))),
-			Do:   "Nothing is lost: messages wait, and a probe goes out every five seconds. Repair the worker, and delivery goes on by itself."})
+			Do:   "Nothing is lost: messages wait, and a probe goes out every five seconds. Repair the worker; delivery then resumes by itself."})
 	case c.State == medispatcher.Paused:
 		out = append(out, finding{Level: "note", Text: fmt.Sprintf("Paused: nothing is pushed. %s.", waits(c.Ready+c.Buried)),
 			Do: "Resume it when its worker is ready. The history below says who paused it."})
@@ -144,14 +144,14 @@ func subscriptionFindings(d *subscriptionData) []finding {
 		out = append(out, finding{Level: "bad", Text: "No dispatcher is alive.", Do: "Start one: medispatcher serve."})
 	case c.Retrying > 0:
 		out = append(out, finding{Level: "warn", Text: plural(c.Retrying, "message") + " failed and will be tried again.",
-			Do: "See the last errors below. When the worker is repaired, kick: they are then tried at once."})
+			Do: "See the last errors below. Once the worker is repaired, kick them to try them at once."})
 	case late(c):
 		out = append(out, finding{Level: "warn", Text: fmt.Sprintf("%s, the oldest for %s.", waits(c.Ready), ageOf(c.OldestMS)),
-			Do: "They come quicker than the worker takes them: raise concurrency, lower interval, or add worker URLs."})
+			Do: "They arrive faster than the worker takes them: raise concurrency, lower interval, or add worker URLs."})
 	}
 	if c.Dead > 0 {
 		out = append(out, finding{Level: "warn", Text: plural(c.Dead, "dead letter") + ": attempts exhausted.",
-			Do: "When the worker is repaired, replay them.", Link: deadLink(c.ID), LinkText: "Dead letters"})
+			Do: "Once the worker is repaired, replay them.", Link: deadLink(c.ID), LinkText: "Dead letters"})
 	}
 	return out
 }

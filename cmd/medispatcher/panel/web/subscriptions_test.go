@@ -52,7 +52,7 @@ func TestList(t *testing.T) {
 		"/subscriptions?sort=ready&dir=desc":         {"1–50 of 10,000", ">9,999</td>", `aria-sort="descending"`},
 		"/subscriptions?state=dead":                  {"1–10 of 10 found"},
 		"/":                                          {"49,995,000", "10 dead letters", "And 2 more"},
-		"/subscriptions?q=none":                      {"None of 10,000 subscriptions is like that"},
+		"/subscriptions?q=none":                      {"None of 10,000 subscriptions matches"},
 		"/subscriptions?sort=nothing&state=<&page=x": {"1–50 of 10,000"},
 	} {
 		page := paneltest.Get(t, h, path).Body.String()

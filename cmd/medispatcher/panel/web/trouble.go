@@ -28,7 +28,7 @@ func (e *templateError) Unwrap() error { return e.cause }
 // fail shows why there is no page.
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, t := http.StatusServiceUnavailable, trouble{
-		Heading: "Redis does not answer or refuses", Text: err.Error(), Retry: true,
+		Heading: "Redis does not answer, or refuses", Text: err.Error(), Retry: true,
 	}
 	var problems medispatcher.Problems
 	var field medispatcher.FieldError
@@ -54,7 +54,7 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // nowhere is the page of a path that there is not.
 func (p *pages) nowhere(w http.ResponseWriter, r *http.Request) {
-	t := trouble{Heading: "There is no such page", Text: r.URL.Path}
+	t := trouble{Heading: "No such page", Text: r.URL.Path}
 	if err := p.show(w, r, http.StatusNotFound, "trouble", t.Heading, t); err != nil {
 		p.log.Error("a page cannot be made", "path", r.URL.Path, "error", err)
 	}

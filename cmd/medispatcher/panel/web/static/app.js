@@ -1,4 +1,4 @@
-// What every page does: it updates itself, asks before it changes something, and tells what came of it.
+// What every page does: it updates itself, asks before it changes something, and says how that went.
 import { chart } from './chart.js';
 import { story } from './story.js';
 import { forms } from './form.js';
@@ -34,7 +34,7 @@ async function update() {
       if (here) {
         if (r.ok) location.reload();
       } else if (!r.ok || wrong) {
-        throw new Error(wrong ? wrong.dataset.trouble : `The dispatcher answers ${r.status}.`);
+        throw new Error(wrong ? wrong.dataset.trouble : `The dispatcher answered ${r.status}.`);
       } else {
         for (const part of document.querySelectorAll('[data-live]')) {
           const fresh = page.getElementById(part.id);
@@ -142,7 +142,7 @@ function ask({ title, text, yes, danger, word }) {
 const selected = () => [...document.querySelectorAll('[data-letter]:checked')].map((b) => b.dataset.letter);
 const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
 
-// outcome says in words what an answer of the API says.
+// outcome puts an answer of the API into words.
 function outcome(a, done, what) {
   const parts = [];
   if (a.ready !== undefined && a.buried !== undefined) parts.push(`${a.ready.toLocaleString('en')} READY and ${a.buried.toLocaleString('en')} BURIED messages.`);
@@ -151,7 +151,7 @@ function outcome(a, done, what) {
   if (a.unwanted) parts.push(`No subscription wants ${a.unwanted.toLocaleString('en')} of them now: they are kept as unrouted.`);
   if (a.refused) parts.push(`${count(a.refused, what)} stay${a.refused === 1 ? 's' : ''}: ${a.refusals[0].problem}.`);
   for (const r of a.receivers || []) parts.push(`${r.receiver}: ${r.sent ? 'has it' : r.error}.`);
-  if (a.missing) parts.push(`${count(a.missing, what)} of them ${a.missing === 1 ? 'was' : 'were'} not there any more.`);
+  if (a.missing) parts.push(`${count(a.missing, what)} ${a.missing === 1 ? 'was' : 'were'} no longer there.`);
   return [done, ...parts].join(' ');
 }
 
@@ -193,7 +193,7 @@ async function act(button) {
       break;
     }
   } catch (e) {
-    say(e instanceof TypeError ? 'The dispatcher cannot be reached; nobody knows whether it was done. Look, then try again.' : e.message, true);
+    say(e instanceof TypeError ? 'The dispatcher cannot be reached, so it is unknown whether this was done. Check, then try again.' : e.message, true);
   } finally {
     button.disabled = false;
     button.removeAttribute('aria-busy');
@@ -218,7 +218,7 @@ document.addEventListener('change', (e) => {
 });
 document.addEventListener('updated', select);
 
-// A word of the page before, which went here when it was done.
+// A notice that the page before left, because it came here when it was done.
 const told = sessionStorage.getItem('notice');
 if (told) {
   sessionStorage.removeItem('notice');

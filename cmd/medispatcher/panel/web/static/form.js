@@ -60,7 +60,7 @@ export function showProblems(form, errors, detail) {
     const item = el('li', {}, field ? el('a', { href: `#${field.querySelector('input, select, textarea').id}` }, text) : text);
     list.append(item);
   }
-  summary.replaceChildren(el('strong', {}, errors.length ? `Not saved: ${errors.length === 1 ? 'one field is' : `${errors.length} fields are`} wrong.` : detail), list);
+  summary.replaceChildren(el('strong', {}, errors.length ? `${errors.length === 1 ? 'One field is' : `${errors.length} fields are`} wrong.` : detail), list);
   summary.hidden = false;
   summary.focus();
 }
@@ -88,7 +88,7 @@ export function forms() {
   form.addEventListener('reset', () => setTimeout(() => { showProblems(form, []); mark(); }));
   addEventListener('beforeunload', (e) => { if (changed().length && !form.dataset.leaving) e.preventDefault(); });
 
-  // take makes what was written the state that changes are told from.
+  // take makes what was written the state that later changes are compared with.
   function take(now, tag) {
     doc = now;
     etag = tag;
@@ -149,11 +149,11 @@ export function forms() {
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(id)) problems.unshift({ location: 'id', message: id ? 'must start with a letter or digit and hold at most 64 of A-Z a-z 0-9 . _ -' : 'is empty; give a value' });
     }
     if (problems.length) return showProblems(form, problems);
-    if (!fresh && Object.keys(patch).length === 0) return say('Nothing is changed.');
+    if (!fresh && Object.keys(patch).length === 0) return say('You have not changed anything.');
     button.disabled = true;
     const url = `/api/v1/subscriptions/${encodeURIComponent(id)}`;
     try {
-      if (fresh && (await fetch(url)).ok) return showProblems(form, [{ location: 'id', message: 'is taken: there is a subscription with this id' }]);
+      if (fresh && (await fetch(url)).ok) return showProblems(form, [{ location: 'id', message: 'is taken by another subscription' }]);
       const whole = fresh || 'whole' in form.dataset;
       const r = await fetch(url, {
         method: whole ? 'PUT' : 'PATCH', body: JSON.stringify(patch),
@@ -167,7 +167,7 @@ export function forms() {
       const now = await r.json();
       if (fresh) {
         form.dataset.leaving = '1';
-        sessionStorage.setItem('notice', `${id} is made. Messages of its topic reach it from now on.`);
+        sessionStorage.setItem('notice', `${id} is created. From now on it gets the messages of its topic.`);
         return location.assign(`/subscriptions/${encodeURIComponent(id)}`);
       }
       const names = Object.keys(patch).join(', ');
@@ -175,7 +175,7 @@ export function forms() {
       settle();
       say(`Saved: ${names}. In force within a second.`);
     } catch (err) {
-      showProblems(form, [], err instanceof TypeError ? 'Nobody knows whether it was saved: the dispatcher cannot be reached. Your input is still here; save again.' : `Not saved: ${err.message}`);
+      showProblems(form, [], err instanceof TypeError ? 'It is unknown whether this was saved: the dispatcher cannot be reached. Your input is still here; save again.' : `Not saved: ${err.message}`);
     } finally {
       button.disabled = false;
     }
@@ -200,11 +200,11 @@ export function forms() {
     const part = (title, list) => (list.length ? [el('p', {}, title), el('ul', {}, ...list.map((t) => el('li', {}, t)))] : []);
     summary.replaceChildren(
       el('strong', {}, 'Not saved: somebody else changed this subscription meanwhile.'),
-      ...part('They changed, and that stays:', theirs),
-      ...part('They changed what you change, too:', clash),
-      el('p', {}, clash.length ? 'Save again to put your values in the place of theirs, or undo your changes and reload.' : 'Your input is still here: save again to add it to theirs.'));
+      ...part('They changed these, and their values stay:', theirs),
+      ...part('They changed these as well as you:', clash),
+      el('p', {}, clash.length ? 'Save again to replace their values with yours, or undo your changes and reload.' : 'Your input is still here. Save again to add it to theirs.'));
     summary.hidden = false;
     summary.focus();
   }
-  if (fields.some((f) => f.dataset.field === 'secret' && f.value === MASK)) tell(document.getElementById('f-secret-help'), 'The mask stands for the secret that is set; leave it to keep it. A new one signs beside the old one for a while. Empty: not signed.');
+  if (fields.some((f) => f.dataset.field === 'secret' && f.value === MASK)) tell(document.getElementById('f-secret-help'), 'The mask stands for the current secret; leave it to keep that secret. A new secret signs beside the old one for a while. Empty: pushes are not signed.');
 }

@@ -1,5 +1,5 @@
-// morph makes one element like another and keeps every node that stays: focus, selection, what is
-// scrolled or opened, and ticked boxes survive an update. Rows are known by their data-key.
+// morph makes one element like another and keeps every node that can stay, so that focus, selection, scroll positions,
+// opened parts and ticked boxes survive an update. Rows are recognized by their data-key.
 export function morph(from, to) {
   for (const { name, value } of [...to.attributes]) if (from.getAttribute(name) !== value && !own(from, name)) from.setAttribute(name, value);
   for (const { name } of [...from.attributes]) if (!to.hasAttribute(name) && !own(from, name)) from.removeAttribute(name);

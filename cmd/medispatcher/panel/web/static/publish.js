@@ -65,18 +65,18 @@ export function publishing({ update, setAddress }) {
         const told = await storyOf(id, story);
         const subs = Object.keys(totals()).length;
         if (told === 'kept') {
-          tell(state, 'It reached no subscription and is kept: replay it when its cause is mended.');
+          tell(state, 'It reached no subscription and is kept. Replay it once the cause is removed.');
           break;
         }
         if (told === 'gone' || told === 'settled') {
           if (told === 'gone') story.replaceChildren();
-          tell(state, subs ? `Settled: every one of the ${subs === 1 ? 'subscription' : `${subs} subscriptions`} that wanted it has it.` : 'No subscription wants this topic.');
+          tell(state, subs === 1 ? 'Settled: the subscription that wanted it has it.' : subs ? `Settled: all ${subs} subscriptions that wanted it have it.` : 'No subscription wants this topic.');
           break;
         }
         await new Promise((done) => setTimeout(done, 500 + 100 * Math.min(i, 20)));
       }
     } catch (err) {
-      showProblems(form, [], err instanceof TypeError ? 'Nobody knows whether it was published: the dispatcher cannot be reached, or a header is none.' : `Not published: ${err.message}`);
+      showProblems(form, [], err instanceof TypeError ? 'It is unknown whether this was published: the dispatcher cannot be reached, or a header is not valid.' : `Not published: ${err.message}`);
     } finally {
       button.disabled = false;
     }

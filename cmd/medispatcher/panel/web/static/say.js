@@ -1,7 +1,7 @@
 // visible shows by its code what does not print or changes the direction of text, as the server does.
 export const visible = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
 
-// say tells the operator what came of something, where screen readers hear it.
+// say tells the operator how something went, where screen readers hear it.
 export function say(text, bad = false) {
   const notice = document.getElementById('notice');
   if (!notice) return;
@@ -12,19 +12,19 @@ export function say(text, bad = false) {
   notice.scrollIntoView({ block: 'nearest' });
 }
 
-// tell changes a text only when it is another: what does not change is not announced.
+// tell changes a text only where it differs: a text that stays the same is not announced again.
 export function tell(el, text) {
   if (el && el.textContent !== text) el.textContent = text;
 }
 
-// problemOf reads a problem document, or makes one of an answer that is none.
+// problemOf reads a problem document, or makes one when the answer is something else.
 export async function problemOf(response) {
   const p = await response.json().catch(() => null);
-  return p && p.detail ? p : { status: response.status, detail: `The dispatcher answers ${response.status} ${response.statusText}.` };
+  return p && p.detail ? p : { status: response.status, detail: `The dispatcher answered ${response.status} ${response.statusText}.` };
 }
 
 export async function problemText(response) {
-  if (response.status === 401) return 'You are signed out: sign in again.';
+  if (response.status === 401) return 'You are signed out. Sign in again.';
   return (await problemOf(response)).detail;
 }
 

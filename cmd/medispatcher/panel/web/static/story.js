@@ -2,7 +2,7 @@
 import { el } from './say.js';
 
 const clock = (t) => el('time', { datetime: t, title: t }, new Date(t).toLocaleTimeString('en-GB'));
-const PLACES = { INCOMING: 'before its fan-out', DELAYED: 'put off', READY: 'waits to be read', BURIED: 'read, not settled', DEAD: 'given up: a dead letter', UNROUTED: 'kept', QUARANTINE: 'kept' };
+const PLACES = { INCOMING: 'before its fan-out', DELAYED: 'not due yet', READY: 'waits to be read', BURIED: 'read, not settled', DEAD: 'attempts exhausted', UNROUTED: 'kept', QUARANTINE: 'kept' };
 
 function placeItem(p) {
   const about = [];
@@ -27,8 +27,8 @@ function eventItem(e) {
   return el('li', {}, clock(e.time), el('span', { class: 'break' }, el('strong', {}, e.what), about.length ? ` ${about.join(', ')}` : ''));
 }
 
-// storyOf fills a place with where a message is and what happened to it. It answers gone when nothing
-// is known of it, kept when it reached no channel, settled when it is nowhere in Redis any more, unknown when nobody can tell, else open.
+// storyOf fills an element with where a message is and what happened to it. It returns gone when nothing is known of the
+// message, kept when it reached no channel, settled when it has left Redis, unknown when the dispatcher cannot say, else open.
 export async function storyOf(id, place) {
   const r = await fetch(`/api/v1/messages/${encodeURIComponent(id)}`, { cache: 'no-store' }).catch(() => null);
   if (r && r.status === 404) return 'gone';
@@ -37,7 +37,7 @@ export async function storyOf(id, place) {
   const places = s.places || [], events = s.events || [];
   const list = (title, items) => (items.length ? [el('h3', {}, title), el('ol', { class: 'history' }, ...items)] : []);
   place.replaceChildren(...list('Where it is', places.slice(0, 50).map(placeItem)), ...list('What happened', events.map(eventItem)),
-    ...(s.searched === false ? [el('p', { class: 'help' }, 'Some streams are too long to be searched whole: it may be elsewhere, too.')] : []));
+    ...(s.searched === false ? [el('p', { class: 'help' }, 'Some streams are too long to search in full: it may be in others as well.')] : []));
   if (places.length && places.every((p) => p.kept)) return 'kept';
   return places.length || s.searched === false ? 'open' : 'settled';
 }
@@ -59,7 +59,7 @@ export async function story() {
     const found = find.querySelector('[data-found]');
     const inner = el('div');
     const told = await storyOf(find.elements.id.value.trim(), inner);
-    if (told === 'gone') inner.replaceChildren(el('p', {}, 'Nothing is known of it: every subscription has it, it was purged, or it never was. MEDIS_HISTORY keeps what happens to messages.'));
+    if (told === 'gone') inner.replaceChildren(el('p', {}, 'Nothing is known of it: every subscription has it, it was purged, or it never existed. Set MEDIS_HISTORY to record what happens to messages.'));
     if (told === 'unknown') inner.replaceChildren(el('p', { class: 'error' }, 'The dispatcher does not answer. Try again.'));
     found.replaceChildren(inner);
   });
