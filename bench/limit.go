@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
 // measureLimit posts as many messages by a bare net/http client loop with no queue.
 func measureLimit(ctx context.Context, o options) (f figures, err error) {
-	recv, err := startReceiver(ctx)
+	p := o.plan()
+	l := load{Plan: p, Run: p.NewRun(), Began: time.Now()}
+	recv, err := startReceiver(ctx, l)
 	if err != nil {
 		return f, err
 	}
@@ -23,7 +27,7 @@ func measureLimit(ctx context.Context, o options) (f figures, err error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: workers, MaxIdleConns: workers}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	payload := body(o.size)
+	url, payload := recv.url+"/"+l.Run.IDs()[0], loadtest.Body(l.Run.Run, 0, 0, o.size) // only the first is counted, and nobody looks
 	total := o.messages * o.subscribers
 	jobs := make(chan struct{}, total)
 	for range total {
@@ -35,7 +39,7 @@ func measureLimit(ctx context.Context, o options) (f figures, err error) {
 	for range workers {
 		g.Go(func() error {
 			for range jobs {
-				if err := post(ctx, client, "http://"+recv.addr+"/", payload); err != nil {
+				if err := post(ctx, client, url, payload); err != nil {
 					return err
 				}
 			}
@@ -63,7 +67,7 @@ func post(ctx context.Context, client *http.Client, url string, payload []byte) 
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusNoContent {
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return nil

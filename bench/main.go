@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -33,8 +34,8 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "receive" {
-		receive()
+	if len(os.Args) == 4 && os.Args[1] == "receive" {
+		exitOn(receive(os.Args[2], os.Args[3]))
 		return
 	}
 	var o options
@@ -47,9 +48,17 @@ func main() {
 	flag.DurationVar(&o.latencyFor, "latency", 5*time.Second, "how long latency is measured; 0: not")
 	flag.StringVar(&o.dispatcher, "dispatcher", "", "medispatcher binary; built when empty")
 	flag.Parse()
+	if o.size < loadtest.MinBody {
+		fmt.Fprintf(os.Stderr, "bench: -size %d: give %d or more\n", o.size, loadtest.MinBody)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	exitOn(run(ctx, o))
+}
+
+func exitOn(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -74,7 +83,7 @@ func run(ctx context.Context, o options) (err error) {
 		if err != nil {
 			return err
 		}
-		r, err := measureDispatcher(ctx, o, dir, false)
+		r, err := measureDispatcher(ctx, o, dir, o.plan())
 		if err != nil {
 			return err
 		}
@@ -85,13 +94,20 @@ func run(ctx context.Context, o options) (err error) {
 	fmt.Printf("median   limit %6.0f/s   medispatcher %6.0f/s   ratio %.2f (%.2f to %.2f)\n",
 		median(limits), median(rates), median(ratios), slices.Min(ratios), slices.Max(ratios))
 	if o.latencyFor > 0 {
-		r, err := measureDispatcher(ctx, o, dir, true)
+		slow := o.plan()
+		slow.Rate, slow.Messages = o.rate, int(float64(o.rate)*o.latencyFor.Seconds())
+		r, err := measureDispatcher(ctx, o, dir, slow)
 		if err != nil {
 			return err
 		}
 		fmt.Printf("latency  at %d deliveries/s: p50 %.2f ms, p99 %.2f ms (publish to arrival)\n", o.rate*o.subscribers, r.p50, r.p99)
 	}
 	return nil
+}
+
+// plan is what is sent as fast as it can be.
+func (o options) plan() loadtest.Plan {
+	return loadtest.Plan{Messages: o.messages, Subscribers: o.subscribers, Concurrency: o.concurrency, Size: o.size, Wait: 15 * time.Second}
 }
 
 func median(v []float64) float64 {
@@ -105,7 +121,7 @@ type figures struct {
 
 // measureDispatcher publishes everything to a running dispatcher and takes the time
 // from the first XADD to the last arrival.
-func measureDispatcher(ctx context.Context, o options, dir string, latency bool) (f figures, err error) {
+func measureDispatcher(ctx context.Context, o options, dir string, p loadtest.Plan) (f figures, err error) {
 	redisAddr := freeAddr()
 	_, port, _ := net.SplitHostPort(redisAddr)
 	data, err := os.MkdirTemp(dir, "redis")
@@ -118,7 +134,8 @@ func measureDispatcher(ctx context.Context, o options, dir string, latency bool)
 		return f, err
 	}
 	defer func() { redis.stop() }()
-	recv, err := startReceiver(ctx)
+	l := load{Plan: p, Run: p.NewRun(), Began: time.Now()}
+	recv, err := startReceiver(ctx, l)
 	if err != nil {
 		return f, err
 	}
@@ -128,18 +145,15 @@ func measureDispatcher(ctx context.Context, o options, dir string, latency bool)
 		return f, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	registry := streams.NewRegistry(store, medispatcher.Rules{
+	rules := medispatcher.Rules{
 		MaxConcurrency: 10_000, MaxRetryConcurrency: 100, MaxTimeout: time.Minute,
 		Defaults: medispatcher.Subscription{
-			RetryConcurrency: 2, Timeout: medispatcher.Duration(5 * time.Second), Encoding: "json",
-			Drop: medispatcher.DropPolicy{Action: "keep"}, Alert: medispatcher.DefaultAlert(),
+			Timeout: medispatcher.Duration(5 * time.Second), Encoding: medispatcher.EncodingJSON,
+			Drop: medispatcher.DropPolicy{Action: medispatcher.DropKeep}, Alert: medispatcher.DefaultAlert(),
 		},
-	}, nil)
-	for i := range o.subscribers {
-		doc := fmt.Sprintf(`{"topic":"bench.one","urls":["http://%s/%d"],"concurrency":%d}`, recv.addr, i, o.concurrency)
-		if _, _, _, err := registry.Put(ctx, fmt.Sprintf("s%d", i), []byte(doc), ""); err != nil {
-			return f, err
-		}
+	}
+	if err := loadtest.Subscribe(ctx, streams.NewRegistry(store, rules, nil), rules, l.Run, l.Plan, recv.url); err != nil {
+		return f, err
 	}
 	cmd := exec.CommandContext(ctx, o.dispatcher, "serve")
 	cmd.Env = append(os.Environ(), "MEDIS_REDIS_URL=redis://"+redisAddr, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json")
@@ -149,64 +163,20 @@ func measureDispatcher(ctx context.Context, o options, dir string, latency bool)
 	}
 	defer func() { disp.stop() }()
 
-	total := o.messages
-	began := time.Now()
-	if latency {
-		total = int(float64(o.rate) * o.latencyFor.Seconds())
-		err = publishSlowly(ctx, store, o, total)
-	} else {
-		err = publishAll(ctx, store, o)
+	began := time.Since(l.Began)
+	publisher := loadtest.Publisher{Plan: l.Plan, Run: l.Run, Store: store, Began: l.Began}
+	if err := publisher.Publish(ctx); err != nil {
+		return f, err
 	}
+	total := l.Plan.Messages * l.Plan.Subscribers
+	got, err := recv.wait(ctx, int64(total))
 	if err != nil {
 		return f, err
 	}
-	stats, err := recv.wait(ctx, total*o.subscribers)
-	if err != nil {
-		return f, err
-	}
-	f.rate = float64(total*o.subscribers) / stats.Last.Sub(began).Seconds()
-	f.p50, f.p99 = stats.P50, stats.P99
+	f.rate = float64(total) / (got.Last - began).Seconds()
+	f.p50, f.p99 = got.Latency.P50, got.Latency.P99
 	f.cpu, f.receiverCPU, f.redisCPU = disp.stop(), recv.stop(), redis.stop()
 	return f, nil
-}
-
-func publishAll(ctx context.Context, store *streams.Store, o options) error {
-	batch := make([]medispatcher.Message, 0, 100)
-	for i := range o.messages {
-		batch = append(batch, medispatcher.Message{Topic: "bench.one", Body: body(o.size)})
-		if len(batch) == cap(batch) || i == o.messages-1 {
-			if _, err := store.PublishAll(ctx, batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	return nil
-}
-
-func publishSlowly(ctx context.Context, store *streams.Store, o options, total int) error {
-	tick := time.NewTicker(time.Second / time.Duration(o.rate))
-	defer tick.Stop()
-	for range total {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		if _, err := store.Publish(ctx, medispatcher.Message{Topic: "bench.one", Body: body(o.size)}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// body begins with the time it was made, which the receiver reads.
-func body(size int) []byte {
-	b := fmt.Appendf(make([]byte, 0, size), "%020d", time.Now().UnixNano())
-	for len(b) < size {
-		b = append(b, 'x')
-	}
-	return b
 }
 
 // process is a child that said it is ready.

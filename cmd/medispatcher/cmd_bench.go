@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
 // benchFlags are what the user asks for.
@@ -80,7 +81,15 @@ Exit code 1: messages are missing. Messages that came twice are only counted.`,
 	return cmd
 }
 
-// Limits of a load test: what it keeps in memory, and in Redis, shall be small.
+// plan is the load test that the flags describe.
+func (f *benchFlags) plan() loadtest.Plan {
+	return loadtest.Plan{
+		Messages: f.messages, Subscribers: f.subscribers, Concurrency: f.concurrency, Size: int(f.size),
+		Rate: f.rate, Delay: f.delay, Fail: f.fail, Wait: f.wait,
+	}
+}
+
+// Limits of a load test keep small what it holds in memory and in Redis.
 const (
 	benchMaxSubscribers = 500
 	benchMaxDeliveries  = 1_000_000_000 // a bit each
@@ -119,8 +128,8 @@ func (f *benchFlags) check(cfg *config.Config, flags *pflag.FlagSet) error {
 	}
 	if err := f.size.UnmarshalText([]byte(f.sizeText)); err != nil {
 		wrong("--size %v", err)
-	} else if f.size < benchMinBody || f.size > cfg.MaxBody {
-		wrong("--size %s: give %d (what tells messages apart) to %s (MEDIS_MAX_BODY)", f.sizeText, benchMinBody, cfg.MaxBody)
+	} else if f.size < config.Size(loadtest.MinBody) || f.size > cfg.MaxBody {
+		wrong("--size %s: give %d (what tells messages apart) to %s (MEDIS_MAX_BODY)", f.sizeText, loadtest.MinBody, cfg.MaxBody)
 	}
 	if f.delay < 0 || f.delay >= cfg.MaxTimeout {
 		wrong("--delay %s: give 0s to less than %s (MEDIS_MAX_TIMEOUT), which a worker has to answer", f.delay, cfg.MaxTimeout)

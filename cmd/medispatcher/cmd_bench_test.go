@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
@@ -68,7 +68,7 @@ func TestBench(t *testing.T) {
 }
 
 // measured runs a load test that must work.
-func measured(t *testing.T, env []string, args ...string) (r benchReport) {
+func measured(t *testing.T, env []string, args ...string) (r loadtest.Report) {
 	t.Helper()
 	code, out, stderr := runWith(t, nil, env, append([]string{"bench", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &r); code != exitOK || err != nil {
@@ -216,65 +216,5 @@ func TestBenchClean(t *testing.T) {
 	if len(incoming) != 1 || !c.redis.Exists("medis:{0}:ch:bench-mine") || !c.redis.Exists("medis:{0}:ch:bench-0123456789ab-2") ||
 		c.redis.Exists("medis:{0}:ch:bench-0123456789ab-1") || c.redis.Exists("medis:{0}:ch:bench-0123456789ab-3") {
 		t.Errorf("incoming %v, keys %q", incoming, c.redis.Keys())
-	}
-}
-
-func TestBenchBody(t *testing.T) {
-	const run = "0123456789ab"
-	for _, size := range []config.Size{benchMinBody, benchMinBody + 1, 1000} {
-		b := benchBody(run, 41, 5*time.Second, int(size))
-		n, at, ok := readBenchBody(b[:benchHead], run)
-		if !json.Valid(b) || len(b) != int(size) || n != 41 || at != 5*time.Second || !ok {
-			t.Errorf("%d: %d %v %v of %s", size, n, at, ok, b)
-		}
-		if _, _, ok := readBenchBody(b[:benchHead], "ba9876543210"); ok {
-			t.Error("the message of another run is taken")
-		}
-	}
-}
-
-func TestBenchReceiverCountsDuplicates(t *testing.T) {
-	run := medispatcher.BenchRun{Run: "0123456789ab", Subscriptions: 2}
-	r := newBenchReceiver(run, benchFlags{messages: 100, subscribers: 2})
-	post := func(path, body string) int {
-		w := httptest.NewRecorder()
-		r.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
-		return w.Code
-	}
-	body := func(n int) string { return string(benchBody(run.Run, n, 0, 200)) }
-	for _, id := range run.IDs() {
-		for _, n := range []int{0, 99, 99} {
-			if code := post("/below/"+id, body(n)); code != http.StatusNoContent {
-				t.Error(code)
-			}
-		}
-	}
-	for path, b := range map[string]string{"/bench-x-1": body(1), "/" + run.IDs()[0]: "short", "/" + run.IDs()[1]: body(5000)} {
-		if code := post(path, b); code != http.StatusNotFound {
-			t.Errorf("%s: %d", path, code)
-		}
-	}
-	if got := r.count(); got.arrived != 4 || got.duplicates != 2 || got.failed != 0 {
-		t.Errorf("%+v", got)
-	}
-}
-
-func TestBenchLatencies(t *testing.T) {
-	var l latencies
-	if l.quantile(0.5) != 0 {
-		t.Error("of nothing")
-	}
-	for i := range 10_000 {
-		l.add(time.Duration(i+1) * 100 * time.Microsecond)
-	}
-	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond, 0.9: 900 * time.Millisecond, 0.99: 990 * time.Millisecond} {
-		if got := l.quantile(q); got < want || got > want+want/60 {
-			t.Errorf("p%v is %v, want %v", 100*q, got, want)
-		}
-	}
-	l.add(1000 * time.Hour)
-	l.add(-time.Second)
-	if l.longest != 1000*time.Hour || l.quantile(1) != l.longest {
-		t.Error(l.longest)
 	}
 }

@@ -1,9 +1,17 @@
-package main
+package loadtest
 
 import (
 	"math/bits"
 	"time"
 )
+
+// Latency is the time from publishing a message to the arrival of the attempt that was accepted, in ms.
+type Latency struct {
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
 
 // latencies counts durations to within 1/64, in memory that does not grow with their number.
 type latencies struct {
@@ -13,7 +21,7 @@ type latencies struct {
 }
 
 const (
-	// Microseconds below 2*latencySteps have a bucket each; above, each doubling has latencySteps.
+	// Each microsecond below 2*latencySteps has a bucket. Above that each doubling has latencySteps.
 	latencySteps   = 64
 	latencyBits    = 40 // 12 days
 	latencyBuckets = (latencyBits - 6 + 1) * latencySteps
@@ -27,7 +35,7 @@ func (l *latencies) add(d time.Duration) {
 	l.longest = max(l.longest, d)
 }
 
-// quantile is the time that a part q of the durations did not exceed.
+// quantile is a duration that a part q of them did not exceed.
 func (l *latencies) quantile(q float64) time.Duration {
 	rank, seen := int64(q*float64(l.n)), int64(0)
 	for i, c := range l.counts {
@@ -37,4 +45,9 @@ func (l *latencies) quantile(q float64) time.Duration {
 		}
 	}
 	return l.longest
+}
+
+func (l *latencies) summary() Latency {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return Latency{ms(l.quantile(0.5)), ms(l.quantile(0.9)), ms(l.quantile(0.99)), ms(l.longest)}
 }

@@ -97,7 +97,7 @@ func (b *bench) remote() (hosts []string) {
 		return nil
 	}
 	for _, d := range b.others {
-		if d.Host != b.run.Host {
+		if d.Host != b.Run.Host {
 			hosts = append(hosts, clean(d.Host))
 		}
 	}
