@@ -27,24 +27,12 @@ at most, and gives back the rest. A second one quits at once.`,
 	}
 }
 
-func (a *app) devCommand() *cobra.Command {
-	var demo bool
-	cmd := &cobra.Command{
-		Use:     "dev",
-		GroupID: groupRun,
-		Short:   "Run everything on this machine, with an embedded Redis",
-		Long: `Run a dispatcher, a sample receiver and an embedded in-memory Redis that redis-cli
-can talk to. Nothing survives a restart. MEDIS_REDIS_URL is not used.
-
-The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LISTEN
-(127.0.0.1:6380).`,
-		Example: `  medispatcher dev --demo
-  redis-cli -p 6380 XADD 'medis:{0}:incoming' '*' topic demo.hello body '"hi"'`,
-		Args: noArgs,
-		RunE: a.lasting(config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
-			return dev(ctx, env, demo)
-		}),
+// serve runs a dispatcher until ctx ends.
+func serve(ctx context.Context, env *environment) error {
+	d, err := newDaemon(ctx, env)
+	if err != nil {
+		return err
 	}
-	cmd.Flags().BoolVar(&demo, "demo", false, "add a sample subscription and a trickle of messages")
-	return cmd
+	defer d.onHangup()()
+	return d.run(ctx)
 }

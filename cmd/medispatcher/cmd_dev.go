@@ -8,10 +8,33 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
+
+func (a *app) devCommand() *cobra.Command {
+	var demo bool
+	cmd := &cobra.Command{
+		Use:     "dev",
+		GroupID: groupRun,
+		Short:   "Run everything on this machine, with an embedded Redis",
+		Long: `Run a dispatcher, a sample receiver and an embedded in-memory Redis that redis-cli
+can talk to. Nothing survives a restart. MEDIS_REDIS_URL is not used.
+
+The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LISTEN
+(127.0.0.1:6380).`,
+		Example: `  medispatcher dev --demo
+  redis-cli -p 6380 XADD 'medis:{0}:incoming' '*' topic demo.hello body '"hi"'`,
+		Args: noArgs,
+		RunE: a.lasting(config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
+			return dev(ctx, env, demo)
+		}),
+	}
+	cmd.Flags().BoolVar(&demo, "demo", false, "add a sample subscription and a trickle of messages")
+	return cmd
+}
 
 // devHistory is how many messages have a story in development.
 const devHistory = 1000
