@@ -12,147 +12,125 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-// keptTexts are what differs between the commands of the two places.
-type keptTexts struct {
-	short, long, replay, purge string
+func (a *app) unroutedCommand() *cobra.Command {
+	t := keptTexts(medispatcher.PlaceUnrouted)
+	t.short = "Look at messages that nobody wanted, replay or purge them"
+	t.long = `Look at unrouted messages: no subscription wanted their topic when they came. They are kept
+whole, the newest MEDIS_UNROUTED_MAXLEN of them. Replaying them routes them as if they came now:
+to the subscriptions there are by then. What still nobody wants comes back.`
+	t.replayed = `Send unrouted messages through the fan-out again, with their id and time kept. Without IDs,
+all that are there when it starts; what still nobody wants comes back. It may be interrupted and
+repeated: each message is moved in one step.`
+	t.purge = "Throw unrouted messages away for good, all of them or some"
+	t.none = func(string) string { return "no unrouted messages" }
+	t.header = t.header[:5] // the reason is the same for all
+	return a.placeCommand(t)
 }
 
-var keptHelp = map[medispatcher.KeptPlace]keptTexts{
-	medispatcher.PlaceUnrouted: {
-		short: "Look at messages that nobody wanted, replay or purge them",
-		long: `Look at unrouted messages: no subscription wanted their topic when they came. They are kept
-whole, the newest MEDIS_UNROUTED_MAXLEN of them. Replaying them routes them as if they came now:
-to the subscriptions there are by then. What still nobody wants comes back.`,
-		replay: `Send unrouted messages through the fan-out again, with their id and time kept. Without IDs,
-all that are there when it starts; what still nobody wants comes back. It may be interrupted and
-repeated: each message is moved in one step.`,
-		purge: "Throw unrouted messages away for good, all of them or some",
-	},
-	medispatcher.PlaceQuarantine: {
-		short: "Look at entries that could not be decoded, replay or purge them",
-		long: `Look at the quarantine: entries of the incoming stream that could not be decoded or were too
+func (a *app) quarantineCommand() *cobra.Command {
+	t := keptTexts(medispatcher.PlaceQuarantine)
+	t.short = "Look at entries that could not be decoded, replay or purge them"
+	t.long = `Look at the quarantine: entries of the incoming stream that could not be decoded or were too
 large, copies for a channel whose key is no stream, and items of recover lists that are no messages.
 Each is kept as it came, with the reason. Replay them once the reason is gone: MEDIS_MAX_BODY
-raised, the foreign key deleted.`,
-		replay: `Try quarantined entries again, with their id and time kept. Without IDs, all that are there
+raised, the foreign key deleted.`
+	t.replayed = `Try quarantined entries again, with their id and time kept. Without IDs, all that are there
 when it starts. A copy for one subscription goes to its channel alone. What would come back at
 once is refused and stays, with the reason. It may be interrupted and repeated: no entry is lost
-or published twice.`,
-		purge: "Throw quarantined entries away for good, all of them or some",
-	},
+or published twice.`
+	t.purge = "Throw quarantined entries away for good, all of them or some"
+	t.none = func(string) string { return "the quarantine is empty" }
+	return a.placeCommand(t)
 }
 
-func (a *app) keptCommand(place medispatcher.KeptPlace) *cobra.Command {
-	name := string(place)
-	cmd := &cobra.Command{
-		Use:                   name + " COMMAND",
-		DisableFlagsInUseLine: true,
-		GroupID:               groupOperate,
-		Short:                 keptHelp[place].short,
-		Long:                  keptHelp[place].long,
-		Example: fmt.Sprintf(`  medispatcher %[1]s ls
-  medispatcher %[1]s show 0-1700000000000-0
-  medispatcher %[1]s replay            all of them
-  medispatcher %[1]s purge 0-1700000000000-0`, name),
-		Args: noSuchCommand,
-		RunE: needsCommand,
+// keptTexts are those that both commands share.
+func keptTexts(name medispatcher.KeptPlace) *placeTexts {
+	return &placeTexts{
+		name: string(name), what: "message",
+		list: "List them without their bodies, the oldest first", listJSON: "print one JSON object a line", newest: true,
+		show:   "Show one whole, as JSON",
+		replay: "Try them again, all of them or some",
+		header: []string{"ID", "KEPT SINCE", "TOPIC", "MESSAGE", ">BYTES", "REASON"},
+		all:    func(string) string { return fmt.Sprintf("Throw away all messages in %s?", name) },
+		where:  func(string) string { return string(name) },
+		open:   func(s *state, _ string) (place, error) { return keptMessages{s, name}, nil },
 	}
-	cmd.AddCommand(a.keptListCommand(place), a.keptShowCommand(place), a.keptReplayCommand(place), a.keptPurgeCommand(place))
-	return cmd
 }
 
-func (a *app) keptListCommand(place medispatcher.KeptPlace) *cobra.Command {
-	var limit int
-	var newest bool
-	cmd := &cobra.Command{
-		Use:   "ls",
-		Short: "List them without their bodies, the oldest first",
-		Args:  noArgs,
-		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
-			return s.listKept(ctx, place, newest, limit)
-		}),
-	}
-	a.jsonFlag(cmd, "print one JSON object a line")
-	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many; 0 for all")
-	cmd.Flags().BoolVar(&newest, "newest", false, "the newest first")
-	return cmd
+// keptMessages are those of the quarantine, or the unrouted.
+type keptMessages struct {
+	*state
+	name medispatcher.KeptPlace
 }
 
-func (s *state) listKept(ctx context.Context, place medispatcher.KeptPlace, newest bool, limit int) error {
-	t := table{header: []string{"ID", "KEPT SINCE", "TOPIC", "MESSAGE", ">BYTES", "REASON"}}
-	if place == medispatcher.PlaceUnrouted {
-		t.header = t.header[:5]
-	}
-	more, n := false, 0
-	err := s.eachKept(ctx, place, newest, func(k medispatcher.Kept) (bool, error) {
-		if limit > 0 && n == limit {
-			more = true
-			return false, nil
+func (p keptMessages) list(ctx context.Context, after string, newest bool) ([]waiting, error) {
+	kept, err := p.store.ListKept(ctx, p.name, medispatcher.KeptQuery{After: after, Newest: newest, Limit: pageSize})
+	list := make([]waiting, len(kept))
+	for i, k := range kept {
+		row := []string{k.ID, k.At.Format(time.DateTime), orDash(shorten(k.Message.Topic)), orDash(shorten(k.Message.ID)), strconv.FormatInt(k.Bytes, 10)}
+		if p.name == medispatcher.PlaceQuarantine {
+			row = append(row, shorten(k.Reason))
 		}
-		n++
-		if s.json {
-			return true, writeJSON(s.stdout, operate.ListKept(k), "")
+		list[i] = waiting{k.ID, row, operate.ListKept(k)}
+	}
+	return list, err
+}
+
+func (p keptMessages) show(ctx context.Context, id string) (any, error) {
+	k, err := p.store.ReadKept(ctx, p.name, id)
+	return operate.ShowKept(k), err
+}
+
+// replay decides by the subscriptions that are stored now.
+func (p keptMessages) replay(ctx context.Context, ids []string, more progressFunc) (outcome, error) {
+	subs, err := p.registry.Latest(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	if p.name == medispatcher.PlaceUnrouted {
+		if err := p.warnUnwanted(ctx, subs.Router, ids); err != nil {
+			return outcome{}, err
 		}
-		row := []string{k.ID, k.At.Format(time.DateTime), orDash(shorten(k.Message.Topic)), orDash(shorten(k.Message.ID)), strconv.FormatInt(k.Bytes, 10), shorten(k.Reason)}
-		t.add(row[:len(t.header)]...)
-		return true, nil
-	})
-	if err != nil || s.json {
-		return keptError(err)
 	}
-	if n == 0 {
-		_, _ = fmt.Fprintln(s.stderr, noneKept[place])
-		return nil
+	var done medispatcher.KeptDone
+	if len(ids) > 0 {
+		done, err = p.store.ReplayKept(ctx, p.name, ids, p.cfg.KeptRules(subs))
+	} else {
+		done, err = p.store.ReplayAllKept(ctx, p.name, p.cfg.KeptRules(subs), more)
 	}
-	if err := t.write(s.stdout); err != nil {
+	about := map[string]any{"replayed": done.Replayed, "unwanted": done.Unwanted, "missing": done.Missing, "refused": done.Refused}
+	if done.Refused > 0 {
+		about["refusals"] = done.Refusals
+	}
+	return outcome{done.Replayed, done.Missing, done.Refused, done.Refusals, about}, err
+}
+
+func (p keptMessages) purge(ctx context.Context, ids []string, more progressFunc) (outcome, error) {
+	return someOrAll("purged", ids, more,
+		func(ids []string) (int, error) { return p.store.PurgeKept(ctx, p.name, ids) },
+		func(more progressFunc) (done, left int64, err error) { return p.store.PurgeAllKept(ctx, p.name, more) })
+}
+
+// unwantedLooked bounds the messages that are looked at before all are replayed.
+const unwantedLooked = 20_000
+
+// warnUnwanted says how many of the messages that are to be replayed will come back.
+func (p keptMessages) warnUnwanted(ctx context.Context, router *medispatcher.Router, ids []string) error {
+	topics, looked, err := p.store.KeptTopics(ctx, p.name, unwantedLooked, ids...)
+	if err != nil {
 		return err
 	}
-	if more {
-		_, _ = fmt.Fprintf(s.stderr, "and more; --limit 0 lists all\n")
+	var unwanted []medispatcher.TopicCount
+	back := int64(0)
+	for _, t := range topics {
+		if len(router.Route(t.Topic)) == 0 {
+			unwanted = append(unwanted, t)
+			back += t.Count
+		}
+	}
+	if back > 0 {
+		_, _ = fmt.Fprintf(p.stderr, "medispatcher: no subscription wants %d of %s, which will come back: %s\n",
+			back, counted(int64(looked), "message"), clean(operate.NameTopics(router, unwanted)))
 	}
 	return nil
 }
-
-var noneKept = map[medispatcher.KeptPlace]string{
-	medispatcher.PlaceUnrouted: "no unrouted messages", medispatcher.PlaceQuarantine: "the quarantine is empty",
-}
-
-// eachKept calls do for each kept message until it says stop.
-func (s *state) eachKept(ctx context.Context, place medispatcher.KeptPlace, newest bool, do func(medispatcher.Kept) (more bool, err error)) error {
-	for after := ""; ; {
-		page, cancel := context.WithTimeout(ctx, stepWithin)
-		list, err := s.store.ListKept(page, place, medispatcher.KeptQuery{After: after, Newest: newest, Limit: deadPage})
-		cancel()
-		if err != nil {
-			return err
-		}
-		for _, k := range list {
-			if more, err := do(k); err != nil || !more {
-				return err
-			}
-		}
-		if len(list) < deadPage {
-			return nil
-		}
-		after = list[len(list)-1].ID
-	}
-}
-
-func (a *app) keptShowCommand(place medispatcher.KeptPlace) *cobra.Command {
-	return a.jsonFlag(&cobra.Command{
-		Use:   "show ID",
-		Short: "Show one whole, as JSON",
-		Args:  exactly("ID"),
-		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			ctx, cancel := context.WithTimeout(ctx, stepWithin)
-			defer cancel()
-			k, err := s.store.ReadKept(ctx, place, args[0])
-			if err != nil {
-				return keptError(err)
-			}
-			return writeJSON(s.stdout, operate.ShowKept(k), "  ")
-		}),
-	}, "print JSON, as it does in any case")
-}
-
-func keptError(err error) error { return deadError(err) }

@@ -114,3 +114,12 @@ func number(n int) string {
 	}
 	return strconv.Itoa(n)
 }
+
+// shorten keeps a line of a table readable.
+func shorten(text string) string {
+	const most = 60
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}

@@ -166,16 +166,3 @@ func (s *state) publishOne(ctx context.Context, m medispatcher.Message, w *wishe
 	w.published(ctx, m.Topic)
 	return err
 }
-
-// interruptible is a reader that fails when ctx ends: a read of a terminal or of
-// a pipe cannot be interrupted itself.
-func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
-	out, in := io.Pipe()
-	stop := context.AfterFunc(ctx, func() { _ = out.CloseWithError(context.Cause(ctx)) })
-	go func() {
-		defer stop()
-		_, err := io.Copy(in, r)
-		_ = in.CloseWithError(err)
-	}()
-	return out
-}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
@@ -111,7 +110,7 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.devCommand(), a.receiveCommand(),
 		a.publishCommand(), a.subCommand(),
 		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(),
-		a.keptCommand(medispatcher.PlaceUnrouted), a.keptCommand(medispatcher.PlaceQuarantine), a.purgeCommand(), a.recoverCommand(),
+		a.unroutedCommand(), a.quarantineCommand(), a.purgeCommand(), a.recoverCommand(),
 		a.alertCommand(), a.doctorCommand(), a.benchCommand(), a.configCommand(),
 	)
 	root.InitDefaultHelpFlag()

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher"
+)
+
+type progressFunc = func(done, all int64) bool
+
+// outcome is what became of messages that were to be replayed or purged.
+type outcome struct {
+	done, missing, refused int64
+	refusals               []medispatcher.KeptRefusal
+	json                   any
+}
+
+func (a *app) placeReplayCommand(t *placeTexts) *cobra.Command {
+	return a.jsonFlag(&cobra.Command{
+		Use:   t.use("replay", "[ID…]"),
+		Short: t.replay,
+		Long:  t.replayed,
+		Args:  t.some(),
+		RunE: a.withPlace(t, func(ctx context.Context, s *state, p place, scope string, ids []string) error {
+			return s.changePlace(ctx, t, scope, "replayed", ids, p.replay)
+		}),
+	}, "print JSON")
+}
+
+func (a *app) placePurgeCommand(t *placeTexts) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   t.use("purge", "[ID…]"),
+		Short: t.purge,
+		Args:  t.some(),
+		RunE: a.withPlace(t, func(ctx context.Context, s *state, p place, scope string, ids []string) error {
+			if len(ids) == 0 && !yes {
+				if err := s.confirm(ctx, t.all(scope)); err != nil {
+					return err
+				}
+			}
+			return s.changePlace(ctx, t, scope, "purged", ids, p.purge)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return a.jsonFlag(cmd, "print JSON")
+}
+
+// changePlace replays or purges, and tells what became of it.
+func (s *state) changePlace(ctx context.Context, t *placeTexts, scope, done string, ids []string,
+	do func(context.Context, []string, progressFunc) (outcome, error),
+) error {
+	bar := &lazyBar{s: s, what: done}
+	o, err := do(ctx, ids, bar.set)
+	bar.finish()
+	switch {
+	case err != nil && o.done == 0 && len(ids) > 0:
+		return usageOr(err)
+	case err != nil:
+		return fmt.Errorf("%d %s before it stopped; repeat it to go on: %w", o.done, done, s.explain(err))
+	}
+	if err := s.tell(o.json, "%s: %s %s", t.where(scope), counted(o.done, t.what), done); err != nil {
+		return err
+	}
+	for _, r := range o.refusals {
+		_, _ = fmt.Fprintf(s.stderr, "medispatcher: %s: %s\n", r.ID, clean(r.Problem))
+	}
+	switch {
+	case o.refused > 0:
+		return fmt.Errorf("%s not %s and kept; medispatcher %s show ID shows one whole", counted(o.refused, t.what), done, t.name)
+	case o.missing > 0:
+		return fmt.Errorf("%s not there any more", counted(o.missing, t.what))
+	}
+	return nil
+}
+
+// someOrAll is the outcome of one thing done to the messages named, or to all.
+func someOrAll(done string, ids []string, more progressFunc,
+	some func(ids []string) (int, error), all func(progressFunc) (done, left int64, err error),
+) (outcome, error) {
+	if len(ids) > 0 {
+		n, err := some(ids)
+		missing := len(ids) - n
+		return outcome{done: int64(n), missing: int64(missing), json: map[string]int{done: n, "missing": missing}}, err
+	}
+	n, _, err := all(more)
+	return outcome{done: n, json: map[string]int64{done: n}}, err
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) placeListCommand(t *placeTexts) *cobra.Command {
+	var limit int
+	var newest bool
+	args := noArgs
+	if t.scope != "" {
+		args = exactly(t.scope)
+	}
+	cmd := &cobra.Command{
+		Use:   t.use("ls", ""),
+		Short: t.list,
+		Args:  args,
+		RunE: a.withPlace(t, func(ctx context.Context, s *state, p place, scope string, _ []string) error {
+			return s.listPlace(ctx, t, p, scope, newest, limit)
+		}),
+	}
+	a.jsonFlag(cmd, t.listJSON)
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many; 0 for all")
+	if t.newest {
+		cmd.Flags().BoolVar(&newest, "newest", false, "the newest first")
+	}
+	return cmd
+}
+
+func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope string, newest bool, limit int) error {
+	rows := table{header: t.header}
+	more, n := false, 0
+	err := eachWaiting(ctx, p, newest, func(w waiting) (bool, error) {
+		if limit > 0 && n == limit {
+			more = true
+			return false, nil
+		}
+		n++
+		if s.json {
+			return true, writeJSON(s.stdout, w.json, "")
+		}
+		rows.add(w.row...)
+		return true, nil
+	})
+	if err != nil || s.json {
+		return usageOr(err)
+	}
+	if n == 0 {
+		_, _ = fmt.Fprintln(s.stderr, t.none(scope))
+		return nil
+	}
+	if err := rows.write(s.stdout); err != nil {
+		return err
+	}
+	if more {
+		_, _ = fmt.Fprintf(s.stderr, "and more; --limit 0 lists all\n")
+	}
+	return nil
+}
+
+// eachWaiting calls do for each message until it says stop.
+func eachWaiting(ctx context.Context, p place, newest bool, do func(waiting) (more bool, err error)) error {
+	for after := ""; ; {
+		page, cancel := context.WithTimeout(ctx, stepWithin)
+		list, err := p.list(page, after, newest)
+		cancel()
+		if err != nil {
+			return err
+		}
+		for _, w := range list {
+			if more, err := do(w); err != nil || !more {
+				return err
+			}
+		}
+		if len(list) < pageSize {
+			return nil
+		}
+		after = list[len(list)-1].id
+	}
+}
+
+func (a *app) placeShowCommand(t *placeTexts) *cobra.Command {
+	args := exactly("ID")
+	if t.scope != "" {
+		args = exactly(t.scope, "ID")
+	}
+	return a.jsonFlag(&cobra.Command{
+		Use:   t.use("show", "ID"),
+		Short: t.show,
+		Args:  args,
+		RunE: a.withPlace(t, func(ctx context.Context, s *state, p place, _ string, args []string) error {
+			ctx, cancel := context.WithTimeout(ctx, stepWithin)
+			defer cancel()
+			message, err := p.show(ctx, args[0])
+			if err != nil {
+				return usageOr(err)
+			}
+			return writeJSON(s.stdout, message, "  ")
+		}),
+	}, "print JSON, as it does in any case")
+}
