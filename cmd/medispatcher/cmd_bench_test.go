@@ -22,7 +22,7 @@ func leftOver(t *testing.T, env *streamstest.Env) (keys []string) {
 	for _, k := range env.Client.Keys(t.Context(), "*").Val() {
 		switch {
 		case strings.HasPrefix(k, "medis:stats:"), strings.HasPrefix(k, "medis:changes:"), strings.HasPrefix(k, "medis:alerts:"),
-			strings.HasPrefix(k, "medis:dispatcher"), strings.HasPrefix(k, "medis:written:"), k == "medis:subscriptions:rev":
+			strings.HasPrefix(k, "medis:dispatcher"), strings.HasPrefix(k, "medis:clock:"), strings.HasPrefix(k, "medis:written:"), k == "medis:subscriptions:rev":
 		case k == "medis:{0}:incoming" && env.Client.XLen(t.Context(), k).Val() == 0:
 		default:
 			keys = append(keys, k)
@@ -34,7 +34,9 @@ func leftOver(t *testing.T, env *streamstest.Env) (keys []string) {
 // TestBench: a load test with a dispatcher of its own, with failures, and with the
 // dispatcher of somebody else; nothing of it is left, and a catch-all gets nothing of it.
 func TestBench(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, redis *streamstest.Env) {
+		t.Parallel()
 		env := []string{"MEDIS_REDIS_URL=" + redis.URL}
 		r := measured(t, env, "--messages", "300", "--subscribers", "2", "--fail", "20", "--size", "1KiB")
 		if !r.Own || len(r.Dispatchers) > 0 || r.Messages != 300 || r.Deliveries != 600 || r.Missing != 0 || r.Failed == 0 || r.Interrupted {
@@ -78,6 +80,7 @@ func measured(t *testing.T, env []string, args ...string) (r loadtest.Report) {
 }
 
 func TestBenchFlags(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	for args, want := range map[string]string{
 		"--messages 0":                         "--messages 0: give 1 to 1000000000",
@@ -109,6 +112,7 @@ func TestBenchFlags(t *testing.T) {
 
 // TestBenchMissing: what did not arrive is said, where it is, and why that may be.
 func TestBenchMissing(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
 	defer down.Close()
@@ -133,7 +137,9 @@ func TestBenchMissing(t *testing.T) {
 
 // TestBenchInterrupted: Ctrl-C in the middle leaves nothing, and says what was measured so far.
 func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, redis *streamstest.Env) {
+		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var out, stderr lockedBuffer
@@ -173,6 +179,7 @@ func TestBenchInterrupted(t *testing.T) {
 
 // TestBenchClean: what a killed run left is removed, and nothing else is touched.
 func TestBenchClean(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	contains(t, c.ok("bench", "--clean"), "nothing to clean")
 	store, err := streams.Open(streams.Config{URL: "redis://" + c.redis.Addr(), Prefix: "medis", Partitions: 1, ID: "t"})

@@ -13,6 +13,7 @@ import (
 
 // TestJSON: every command that ends by itself prints JSON where --json is given, and nothing else.
 func TestJSON(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t, "MEDIS_HISTORY=10")
 	log := filepath.Join(t.TempDir(), "data.log")
 	if err := os.WriteFile(log, []byte(`{"code":"SENT","time":"2026-01-01T00:00:00Z"}`+"\nanother program\n"), 0o600); err != nil {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestStats(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	contains(t, c.ok("stats"), "nothing was received yet")
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/")

@@ -28,6 +28,7 @@ func bury(t *testing.T, r *miniredis.Miniredis, n int) (ids []string) {
 }
 
 func TestDeadLetters(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	ids := bury(t, c.redis, 3)
 	out := c.ok("dead", "ls", "s")
@@ -55,6 +56,7 @@ func TestDeadLetters(t *testing.T) {
 }
 
 func TestDeadLettersInBulk(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	bury(t, c.redis, 450)
 	contains(t, c.ok("dead", "replay", "s"), "s: 450 dead letters replayed")

@@ -5,6 +5,7 @@ import (
 )
 
 func TestPurge(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.fails(exitFailed, "", []string{"purge", "s", "--yes"}, `subscription "s": not found; medispatcher sub ls lists`)
 	c.fails(exitUsage, "", []string{"purge", "a b"}, "must start with a letter or digit")

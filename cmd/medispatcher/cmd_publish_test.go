@@ -58,6 +58,7 @@ func same(t *testing.T, got, want map[string]string) {
 }
 
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	c := newPublisher(t)
 	id := strings.TrimSpace(c.ok("publish", "order.created", `{"order":42}`))
 	if !strings.HasPrefix(id, "0-") {
@@ -67,6 +68,7 @@ func TestPublish(t *testing.T) {
 }
 
 func TestPublishAllFields(t *testing.T) {
+	t.Parallel()
 	c := newPublisher(t)
 	out := c.ok("publish", "a.b", "hi", "--id", "order-42", "--sender", "shop", "--key", "k", "--type", "text/plain",
 		"--delay", "1m30s", "--header", "X-A: b: c", "--header", "traceparent:00-1")
@@ -80,6 +82,7 @@ func TestPublishAllFields(t *testing.T) {
 }
 
 func TestPublishFromStdin(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"publish", "a", "-"}, {"publish", "a"}} {
 		c := newPublisher(t)
 		if code, _, stderr := c.run("line 1\nline 2\x00\n", args...); code != exitOK || stderr != "" {
@@ -93,6 +96,7 @@ func TestPublishFromStdin(t *testing.T) {
 }
 
 func TestPublishPartition(t *testing.T) {
+	t.Parallel()
 	c := newPublisher(t, "MEDIS_PARTITIONS=8", "MEDIS_KEY_PREFIX=p")
 	c.ok("publish", "a", "1", "--key", "k")
 	c.ok("publish", "a", "2", "--key", "k")
@@ -107,6 +111,7 @@ func TestPublishPartition(t *testing.T) {
 }
 
 func TestPublishRefuses(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args  []string
 		stdin string
@@ -137,6 +142,7 @@ func TestPublishRefuses(t *testing.T) {
 }
 
 func TestPublishLines(t *testing.T) {
+	t.Parallel()
 	c := newPublisher(t)
 	in := `{"topic":"a.b","body":"text","id":"1","sender":"s","key":"k","type":"text/plain","headers":{"X":"y"},"time":1700000000000,"delay":"2s"}
 {"body":{"order": 42}}
@@ -159,6 +165,7 @@ func TestPublishLines(t *testing.T) {
 }
 
 func TestPublishBadLines(t *testing.T) {
+	t.Parallel()
 	c := newPublisher(t, "MEDIS_MAX_BODY=100B")
 	lines := []struct{ line, want string }{
 		{`{"topic":"a","body":1}`, ""},
@@ -200,6 +207,7 @@ func TestPublishBadLines(t *testing.T) {
 
 // Lines are published while stdin is open, and a Redis that goes away stops it with the number.
 func TestPublishLinesStopsWithoutRedis(t *testing.T) {
+	t.Parallel()
 	c := newPublisher(t)
 	stdin, feed := io.Pipe()
 	printed, out := io.Pipe()

@@ -94,7 +94,9 @@ func (c *cli) recover(code int, args ...string) string {
 // TestRecoverTwiceDeliversOnce: what nobody wanted, what was dropped, and what a channel could
 // not take, each to those alone who did not get it.
 func TestRecoverTwiceDeliversOnce(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		file := filepath.Join(t.TempDir(), "data.log")
 		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file}
 		cli := &cli{t: t, env: vars}
@@ -148,6 +150,7 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 }
 
 func TestRecoverRefuses(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	dir := t.TempDir()
 	c.fails(exitUsage, "", []string{"recover"}, "FILE is missing")
@@ -168,6 +171,7 @@ func TestRecoverRefuses(t *testing.T) {
 
 // TestRecoverManyProblems: a file that is wrong from end to end does not flood the terminal.
 func TestRecoverManyProblems(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	line := `{"code":"RECOVFAILBACK","time":"2026-01-02T03:04:05Z","partition":0,"token":"t.%d","message":{"topic":"a..b","body":"x"}}` + "\n"
 	var text strings.Builder
@@ -183,6 +187,7 @@ func TestRecoverManyProblems(t *testing.T) {
 
 // TestRecoverBatches: more lines than one step writes, of both partitions.
 func TestRecoverBatches(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t, "MEDIS_PARTITIONS=2")
 	var text strings.Builder
 	for i := range 450 {
@@ -200,6 +205,7 @@ func TestRecoverBatches(t *testing.T) {
 
 // TestRecoverStopsOutOfMemory: it says where, and goes on there when it is run again.
 func TestRecoverStopsOutOfMemory(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	c := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
 	if err := env.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {

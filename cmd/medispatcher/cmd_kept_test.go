@@ -31,6 +31,7 @@ func (c *cli) says(code int, args []string, want ...string) string {
 }
 
 func TestUnrouted(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.says(exitOK, []string{"unrouted", "ls"}, "no unrouted messages")
 	c.ok("sub", "put", "s", "--topic", "order.created", "--url", "http://w/")
@@ -74,6 +75,7 @@ func TestUnrouted(t *testing.T) {
 }
 
 func TestQuarantine(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.says(exitOK, []string{"quarantine", "ls"}, "the quarantine is empty")
 	bad := c.keepAway(medispatcher.PlaceQuarantine, "reason", "DECODERR topic: is \x1bmissing", "source", "1700000000000-0", "tropic", "a.b", "body", "\x1b[31m")
@@ -94,6 +96,7 @@ func TestQuarantine(t *testing.T) {
 
 // TestStatusTellsOfKept: a status that is green while messages wait for an operator is a lie.
 func TestStatusTellsOfKept(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	if out := c.ok("status"); strings.Contains(out, "!") {
 		t.Errorf("nothing is kept: %s", out)
@@ -106,6 +109,7 @@ func TestStatusTellsOfKept(t *testing.T) {
 
 // TestStoryOfKept tells where a kept message is, why, and what to do.
 func TestStoryOfKept(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	id := c.keepAway(medispatcher.PlaceUnrouted, "time", "1", "topic", "a.b", "body", "x", "~src", "1700000000000-5")
 	contains(t, c.ok("message", "0-1700000000000-5"), "UNROUTED", "kept for", "no subscription wanted the topic", "medispatcher unrouted replay "+id)
@@ -116,6 +120,7 @@ func TestStoryOfKept(t *testing.T) {
 
 // TestPublishWarns: the id is printed and the exit code 0 in any case.
 func TestPublishWarns(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.ok("sub", "put", "s", "--topic", "order.created", "--url", "http://w/")
 	contains(t, c.says(exitOK, []string{"publish", "order.craeted", "x"}, "no subscription wants the topic order.craeted now; did you mean order.created?"), "0-")

@@ -3,6 +3,7 @@ package main
 import "testing"
 
 func TestMessage(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/")
 	id := c.ok("publish", "order.created", "1")[:len("0-1700000000000-0")]

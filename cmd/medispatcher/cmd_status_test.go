@@ -30,6 +30,7 @@ func (c *cli) beat(id string, held ...medispatcher.Breaker) {
 }
 
 func TestStatusTables(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	contains(t, c.ok("status"), "INCOMING", "1 partition ", "no subscriptions; add one", "no dispatcher runs; start one")
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/", "--paused")
@@ -57,6 +58,7 @@ func TestStatusTables(t *testing.T) {
 }
 
 func TestStatusBreakers(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	for _, id := range []string{"billing", "audit", "paused"} {
 		c.ok("sub", "put", id, "--topic", "a", "--url", "http://h/")
@@ -82,6 +84,7 @@ func TestStatusBreakers(t *testing.T) {
 }
 
 func TestStatusJSON(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	contains(t, c.ok("status", "--json"), `"subscriptions": []`, `"dispatchers": []`)
 	c.ok("sub", "put", "billing", "--topic", ">", "--url", "http://h/")
@@ -101,6 +104,7 @@ func TestStatusJSON(t *testing.T) {
 
 // --watch repeats until it is interrupted, which is a good end.
 func TestStatusWatch(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -124,6 +128,7 @@ func TestStatusWatch(t *testing.T) {
 
 // A Redis that goes away while it is watched is reported, and watched for.
 func TestStatusWatchGoesOn(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -146,6 +151,7 @@ func TestStatusWatchGoesOn(t *testing.T) {
 }
 
 func TestPaint(t *testing.T) {
+	t.Parallel()
 	var out lockedBuffer
 	s := &state{environment: &environment{stdout: &out}}
 	if err := s.paint("a\nb\n", true); err != nil || !strings.HasPrefix(out.String(), "\x1b[H") || !strings.HasSuffix(out.String(), "b\x1b[K\n\x1b[J") {
@@ -155,6 +161,7 @@ func TestPaint(t *testing.T) {
 
 // Every command that needs Redis says where it is looked for and what to do.
 func TestRedisAway(t *testing.T) {
+	t.Parallel()
 	env := []string{deadRedis(t)}
 	host := strings.TrimPrefix(env[0], "MEDIS_REDIS_URL=redis://:hush@")
 	for _, args := range [][]string{
@@ -172,6 +179,7 @@ func TestRedisAway(t *testing.T) {
 }
 
 func TestRedisRefuses(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.redis.RequireAuth("right")
 	c.fails(exitFailed, "", []string{"status"}, "NOAUTH")
@@ -196,6 +204,7 @@ func TestRedisRefuses(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"plain ü 日": "plain ü 日", "\x1b[31m": `\x1b[31m`, "a\nb": `a\x0ab`, "\u009b": `\u009b`, "\u202e": `\u202e`, "\xff": `\xff`, "\U000e0001": `\ue0001`,
 	} {
@@ -217,6 +226,7 @@ func TestClean(t *testing.T) {
 }
 
 func TestAge(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[time.Duration]string{
 		0: "-", 159 * time.Millisecond: "159ms", 2340 * time.Millisecond: "2.3s", 125 * time.Second: "2m05s", 3*time.Hour + 7*time.Minute: "3h07m", 80 * time.Hour: "3d",
 	} {
@@ -232,6 +242,7 @@ func TestAge(t *testing.T) {
 }
 
 func TestLogFormats(t *testing.T) {
+	t.Parallel()
 	for format, want := range map[string]string{"auto": `{"time":`, "json": `"msg":"hi"`, "text": "msg=hi", "tint": "WRN hi"} {
 		var b strings.Builder
 		log := newLogger(&b, format, "warn", true)
@@ -245,6 +256,7 @@ func TestLogFormats(t *testing.T) {
 
 // A stdin that never ends does not hold up an interrupt.
 func TestPublishInterrupted(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	stdin, feed := io.Pipe()
 	defer func() { _ = feed.Close() }()

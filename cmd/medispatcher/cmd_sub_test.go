@@ -24,6 +24,7 @@ func (c *cli) stored(id string) string { return c.redis.HGet("medis:subscription
 
 // Every field can be given on the command line, and every flag reaches its field.
 func TestSubPutFlags(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	out := c.ok("sub", "put", "billing", "--topic", "order.>", "--url", "http://u:hush@h/x?a=1,2", "--url", "[T_ENV:PUB]https://h/y",
 		"--paused", "--concurrency", "32", "--retry-concurrency", "3", "--interval", "5ms", "--timeout", "7s", "--max-retries", "4",
@@ -50,6 +51,7 @@ func TestSubPutFlags(t *testing.T) {
 
 // subFields has every field of a subscription, so that the command line has.
 func TestSubFieldsAreComplete(t *testing.T) {
+	t.Parallel()
 	var walk func(prefix string, typ reflect.Type)
 	walk = func(prefix string, typ reflect.Type) {
 		for field := range typ.Fields() {
@@ -69,6 +71,7 @@ func TestSubFieldsAreComplete(t *testing.T) {
 }
 
 func TestSubPutFile(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	doc := `{"topic":"a","urls":["http://u:hush@h/"],"secret":"` + secret + `","alert":{"urls":["telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?chats=@x"]}}`
 	if out := c.ok("sub", "put", "x", "--file", writeFile(t, "x.json", doc)); out != "x: created, a to http://u:********@h/\n" {
@@ -99,6 +102,7 @@ func TestSubPutFile(t *testing.T) {
 }
 
 func TestSubSet(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/", "--secret", secret, "--header", "X-Old: 1", "--timeout", "9s")
 	out := c.ok("sub", "set", "x", "concurrency=32", "interval=5ms", "topic=12", "urls=http://a/, http://b/", "paused=true",
@@ -127,6 +131,7 @@ func TestSubSet(t *testing.T) {
 
 // Every wrong field is named, all at once, and nothing is stored.
 func TestSubWrongFields(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t, "MEDIS_DENY_CIDRS=10.0.0.0/8")
 	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/")
 	before := c.stored("x")
@@ -192,6 +197,7 @@ func TestSubWrongFields(t *testing.T) {
 }
 
 func TestSubPauseResume(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/")
 	if out := c.ok("sub", "pause", "x"); out != "x: paused\n" || !c.get("x").Paused {
@@ -203,6 +209,7 @@ func TestSubPauseResume(t *testing.T) {
 }
 
 func TestSubNotFound(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	for _, args := range [][]string{{"get", "x"}, {"set", "x", "paused=true"}, {"pause", "x"}, {"resume", "x"}, {"rm", "x"}, {"rm", "x", "--purge"}} {
 		c.fails(exitFailed, "", append([]string{"sub"}, args...), `subscription "x": not found; medispatcher sub ls lists the subscriptions`)
@@ -211,6 +218,7 @@ func TestSubNotFound(t *testing.T) {
 }
 
 func TestSubList(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	code, out, stderr := c.run("", "sub", "ls")
 	if code != exitOK || !strings.HasPrefix(out, "ID") || !strings.Contains(stderr, "no subscriptions yet; add one") {
@@ -240,6 +248,7 @@ billing  order.*  active           16  http://u:********@h/ http://i/
 }
 
 func TestSubRemove(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	put := func() { c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/") }
 	fill := func(key string) {
@@ -272,6 +281,7 @@ func TestSubRemove(t *testing.T) {
 }
 
 func TestSubHistory(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t)
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/")
 	c.ok("sub", "set", "billing", "concurrency=32")
