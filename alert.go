@@ -2,23 +2,12 @@ package medispatcher
 
 import "time"
 
-// The rules of alerts. Those named with a subscription fire for each one alone.
+// Rules that other packages than alert know by name; all rules are in its table.
 const (
-	RuleFailures        = "failures"         // of a subscription: failed attempts within a window
-	RuleMessageFailures = "message_failures" // of a subscription: one message failed again and again
-	RuleBacklog         = "backlog"          // of a subscription: messages that are READY or retrying
-	RuleBreaker         = "breaker"          // of a subscription: a dispatcher stopped asking its worker
-	RuleGone            = "gone"             // of a subscription: paused, for its worker answered 410
-	RuleIncoming        = "incoming"         // messages before their fan-out, or the age of the oldest
-	RuleTotalBacklog    = "total_backlog"    // messages in all channels together
-	RuleDispatcherLost  = "dispatcher_lost"  // a dispatcher died
-	RuleMemory          = "memory"           // of Redis, as a share of its limit
-	RuleUnrouted        = "unrouted"         // messages came that no subscription wants
-	RuleQuarantine      = "quarantine"       // entries came that cannot be decoded or copied
-	RuleLogLost         = "log_lost"         // a dispatcher cannot write a log
-	RuleTest            = "test"             // somebody tries the receivers
-
-	RuleShortage = "dispatcher_shortage" // the machine of a dispatcher lacks something for its attempts
+	RuleMessageFailures = "message_failures"
+	RuleBacklog         = "backlog"
+	RuleBreaker         = "breaker"
+	RuleDispatcherLost  = "dispatcher_lost"
 )
 
 // Alert is what a rule found. Value and Threshold are what it compares: messages, failures,

@@ -386,7 +386,7 @@ func TestLogLost(t *testing.T) {
 		if want := "[ALERT] log_lost: a cannot write a log: DATA log: no space left on device; 1 line lost so far"; all.Last[0].Line != want {
 			t.Errorf("%s\nwant\n%s", all.Last[0].Line, want)
 		}
-		other := medispatcher.Alert{Rule: medispatcher.RuleLogLost, Value: 1}
+		other := medispatcher.Alert{Rule: ruleLogLost, Value: 1}
 		if _, _, err := sc.ledger.As("b").RaiseAlert(t.Context(), other, 3*time.Minute, []string{"b"}, false); err != nil {
 			t.Fatal(err)
 		}

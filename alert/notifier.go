@@ -254,7 +254,7 @@ func (n *Notifier) Test(ctx context.Context, subscription, env, host string) []m
 	now := time.Now()
 	notice := medispatcher.Notice{
 		Kind: medispatcher.NoticeAlert, Since: now, At: now,
-		Alert: medispatcher.Alert{Rule: medispatcher.RuleTest, Subscription: subscription, Env: env, Host: host},
+		Alert: medispatcher.Alert{Rule: ruleTest, Subscription: subscription, Env: env, Host: host},
 	}
 	notice.OwnReceivers = len(n.cfg.Subscriptions()[subscription].Alert.URLs) > 0
 	text := n.cfg.Texts.Text(&notice)

@@ -86,7 +86,7 @@ func (o *office) all() []string {
 
 func (o *office) raise(sub string) medispatcher.Alert {
 	o.t.Helper()
-	a := medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: sub}
+	a := medispatcher.Alert{Rule: ruleGone, Subscription: sub}
 	a.Line = o.n.cfg.Texts.Line(&medispatcher.Notice{Kind: medispatcher.NoticeAlert, Alert: a})
 	if _, _, err := o.ledger.RaiseAlert(o.t.Context(), a, time.Hour, nil, false); err != nil {
 		o.t.Fatal(err)

@@ -1,7 +1,6 @@
 package alert
 
 import (
-	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -14,9 +13,6 @@ import (
 
 	"github.com/solate/medispatcher"
 )
-
-//go:embed built_in.tmpl
-var builtIn string
 
 // maxLine bounds the first line of a text, which becomes the subject of a mail, in bytes.
 const maxLine = 400
@@ -40,8 +36,23 @@ var funcs = template.FuncMap{
 	"plain": plain,
 }
 
+// shared are the built-in templates that belong to no rule: "footer" ends every text, "drain" stands in some.
+const shared = `
+{{define "footer"}}Since:       {{.Since.UTC.Format "2006-01-02 15:04:05"}} UTC{{if .Reminder}}: it goes on{{end}}
+Found by:    {{plain .Host}}{{if .Env}}, environment {{.Env}}{{end}}
+{{if and .Subscription (not .OwnReceivers)}}{{.Subscription}} has no receivers of its own (alert.urls), so the default ones have this.
+{{end}}{{end}}
+{{define "drain"}}{{if .Drain}}they take {{span .Drain}} at the present rate{{else}}they are never done at the present rate{{end}}{{end}}`
+
+// parseBuiltIn makes the templates of all rules: RULE, RULE.recovered and RULE.more.
 func parseBuiltIn() *template.Template {
-	return template.Must(template.New("built-in").Funcs(funcs).Parse(builtIn))
+	t := template.Must(template.New("shared").Funcs(funcs).Parse(shared))
+	for _, r := range Rules {
+		template.Must(t.New(r.Name).Parse(r.Title))
+		template.Must(t.New(r.Name + ".recovered").Parse(r.Recovered))
+		template.Must(t.New(r.Name + ".more").Parse(r.More))
+	}
+	return t
 }
 
 // LoadTexts reads templates that replace built-in ones of the same name: from a file, or from every file
@@ -96,7 +107,7 @@ func (t *Texts) replace(file string) error {
 		case name == file: // what stands outside of every definition
 		case t.builtIn.Lookup(name) == nil && !strings.HasPrefix(name, "_"):
 			errs = append(errs, fmt.Errorf("%s: defines %q, which is used nowhere: name it after a rule, %s or %s, or _%s if other templates use it",
-				file, name, strings.Join(Rules, ", "), "footer", name))
+				file, name, strings.Join(names(), ", "), "footer", name))
 		default:
 			if _, err := t.own.AddParseTree(name, d.Tree); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", file, err))
@@ -106,17 +117,10 @@ func (t *Texts) replace(file string) error {
 	return errors.Join(errs...)
 }
 
-// Rules are the names of all rules, the test of receivers included.
-var Rules = []string{
-	medispatcher.RuleFailures, medispatcher.RuleMessageFailures, medispatcher.RuleBacklog, medispatcher.RuleBreaker, medispatcher.RuleGone,
-	medispatcher.RuleIncoming, medispatcher.RuleTotalBacklog, medispatcher.RuleDispatcherLost, medispatcher.RuleMemory,
-	medispatcher.RuleUnrouted, medispatcher.RuleQuarantine, medispatcher.RuleShortage, medispatcher.RuleLogLost, medispatcher.RuleTest,
-}
-
 // try runs every template once: a field that does not exist is better found now than in the night.
 func (t *Texts) try() error {
 	var errs []error
-	for _, rule := range Rules {
+	for _, rule := range names() {
 		for _, kind := range []string{medispatcher.NoticeAlert, medispatcher.NoticeRecovered} {
 			n := medispatcher.Notice{Kind: kind, Alert: medispatcher.Alert{Rule: rule, Subscription: "s"}}
 			for _, part := range parts(&n) {

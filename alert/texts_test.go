@@ -23,7 +23,7 @@ func writeTemplates(t *testing.T, files map[string]string) string {
 
 var gone = medispatcher.Notice{
 	Kind: medispatcher.NoticeAlert, At: time.Unix(1_700_000_100, 0), Since: time.Unix(1_700_000_000, 0),
-	Alert: medispatcher.Alert{Rule: medispatcher.RuleGone, Subscription: "s", Host: "host-1"},
+	Alert: medispatcher.Alert{Rule: ruleGone, Subscription: "s", Host: "host-1"},
 }
 
 func TestBuiltInTexts(t *testing.T) {
@@ -47,7 +47,7 @@ s has no receivers of its own (alert.urls), so the default ones have this.
 	if got := own.Text(&over); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
-	for _, rule := range Rules {
+	for _, rule := range names() {
 		n := gone
 		n.Rule = rule
 		if text := own.Text(&n); !strings.HasPrefix(text, "[ALERT] "+rule+" s: ") || strings.Contains(text, "<no value>") || strings.Contains(text, "\n\n\n") {

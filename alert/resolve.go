@@ -1,0 +1,93 @@
+package alert
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// calmFor is how long an alert has to be calm before it is over.
+const calmFor = 10 * time.Second
+
+// apply brings the ledger in line with what a round found: it raises, reminds and resolves.
+func (r *round) apply(ctx context.Context, findings []finding) error {
+	for i := range findings {
+		f := &findings[i]
+		key := f.alert.Key()
+		firing := r.firing[key]
+		if f.level != calm {
+			delete(r.calm, key)
+		}
+		var err error
+		switch {
+		case r.noticed(f):
+			err = r.raise(ctx, f.alert)
+		case firing == nil:
+		case f.level == off:
+			_, err = r.store.ResolveAlert(ctx, f.alert, true)
+		case f.level == calm && r.calmLongEnough(key):
+			err = r.resolve(ctx, f.alert)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) calmLongEnough(key string) bool {
+	since, known := r.calm[key]
+	if !known {
+		r.calm[key] = r.now
+		return false
+	}
+	return r.now.Sub(since) >= calmFor
+}
+
+// unwanted finds alerts that fire and that nobody wants to hear of any more. They end without a notice.
+func (r *round) unwanted() []finding {
+	var findings []finding
+	for _, f := range r.firing {
+		if f.Subscription == "" {
+			continue
+		}
+		if sub, known := r.subs[f.Subscription]; !known || !ruleNamed(f.Rule).wantedBy(&sub) {
+			findings = append(findings, finding{alert: f.Alert, level: off})
+		}
+	}
+	return findings
+}
+
+func (r *round) raise(ctx context.Context, a medispatcher.Alert) error {
+	r.complete(&a, medispatcher.NoticeAlert)
+	queued, dropped, err := r.store.RaiseAlert(ctx, a, r.every(&a), nil, false)
+	tell(r.cfg.Log, &a, queued, dropped, r.cfg.Wake)
+	return err
+}
+
+func (r *round) resolve(ctx context.Context, a medispatcher.Alert) error {
+	r.complete(&a, medispatcher.NoticeRecovered)
+	delete(r.calm, a.Key())
+	queued, err := r.store.ResolveAlert(ctx, a, false)
+	tell(r.cfg.Log, &a, queued, false, r.cfg.Wake)
+	return err
+}
+
+// complete adds what every alert says.
+func (r *round) complete(a *medispatcher.Alert, kind string) {
+	a.Env, a.Host = r.cfg.Env, r.cfg.Host
+	a.OwnReceivers = len(r.subs[a.Subscription].Alert.URLs) > 0
+	a.Line = r.cfg.Texts.Line(&medispatcher.Notice{Kind: kind, Alert: *a})
+}
+
+// tell wakes who sends notices, or logs one that nobody will send.
+func tell(log *slog.Logger, a *medispatcher.Alert, queued, dropped bool, wake func()) {
+	switch {
+	case dropped:
+		log.Error("alert not sent: too many notices wait", "rule", a.Rule, "subscription", a.Subscription, "text", a.Line)
+	case queued && wake != nil:
+		wake()
+	}
+}

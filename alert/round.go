@@ -1,0 +1,140 @@
+package alert
+
+import (
+	"context"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// round is one evaluation of all rules. What several of them look at is read once.
+type round struct {
+	*Monitor
+	now  time.Time // by the clock that all dispatchers share
+	subs map[string]medispatcher.Subscription
+	ids  []string // of the subscriptions that are looked at
+
+	incoming    *medispatcher.IncomingStatus // see readIncoming
+	dispatchers []medispatcher.Dispatcher    // see readDispatchers
+	kept        map[keptCount]int64          // see readKept
+}
+
+// newRound chooses the subscriptions to look at and measures their channels.
+func (m *Monitor) newRound(ctx context.Context, now time.Time) (*round, error) {
+	r := &round{Monitor: m, now: now, subs: m.cfg.Subscriptions()}
+	for _, id := range m.cfg.Active() {
+		m.watched.stir(id, now)
+	}
+	for _, f := range m.firing {
+		if f.Subscription != "" {
+			m.watched.stir(f.Subscription, now)
+		}
+	}
+	r.ids = m.watched.next(now, r.subs)
+	lengths, err := m.store.Lengths(ctx, r.ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range r.ids {
+		m.watched.measured(id, now, lengths[i])
+	}
+	return r, nil
+}
+
+// evaluate finds out where every rule stands.
+func (r *round) evaluate(ctx context.Context) ([]finding, error) {
+	var findings []finding
+	for i := range r.rules {
+		rule := &r.rules[i]
+		if rule.check == nil {
+			continue
+		}
+		found, err := rule.check(ctx, r, rule)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, found...)
+	}
+	caused, err := r.checkCauses(ctx)
+	return append(append(findings, caused...), r.unwanted()...), err
+}
+
+// every is the time between two notices of an alert.
+func (r *round) every(a *medispatcher.Alert) time.Duration {
+	return every(a, r.subs, r.cfg.Thresholds.Every)
+}
+
+func every(a *medispatcher.Alert, subs map[string]medispatcher.Subscription, whole time.Duration) time.Duration {
+	if a.Subscription == "" {
+		return whole
+	}
+	return time.Duration(subs[a.Subscription].Alert.Every)
+}
+
+// due reports whether an alert that fires gets another notice now.
+func (r *round) due(f *medispatcher.Firing) bool { return r.now.Sub(f.Last) >= r.every(&f.Alert) }
+
+// noticed reports whether a finding becomes an alert or a reminder.
+func (r *round) noticed(f *finding) bool {
+	firing := r.firing[f.alert.Key()]
+	if firing == nil {
+		return f.level == fires
+	}
+	return f.level >= still && r.due(firing)
+}
+
+func (r *round) readIncoming(ctx context.Context) (medispatcher.IncomingStatus, error) {
+	if r.incoming == nil {
+		in, err := r.store.IncomingStatus(ctx)
+		if err != nil {
+			return in, err
+		}
+		r.incoming = &in
+	}
+	return *r.incoming, nil
+}
+
+func (r *round) readDispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
+	var err error
+	if r.dispatchers == nil {
+		r.dispatchers, err = r.store.Dispatchers(ctx)
+	}
+	return r.dispatchers, err
+}
+
+// keptCount names a count of messages that reached no channel.
+type keptCount string
+
+const (
+	countUnrouted   keptCount = "unroutable:"
+	countQuarantine keptCount = "quarantined"
+)
+
+// readKept counts the messages that reached no channel within the window of the rules.
+func (r *round) readKept(ctx context.Context) (map[keptCount]int64, error) {
+	if r.kept == nil {
+		n, err := r.store.CountedSums(ctx, r.cfg.Thresholds.Window, string(countUnrouted), string(countQuarantine))
+		if err != nil {
+			return nil, err
+		}
+		r.kept = map[keptCount]int64{countUnrouted: n[0], countQuarantine: n[1]}
+	}
+	return r.kept, nil
+}
+
+// lastMinute is a count of all subscriptions together, such as "sent", over the last minute.
+func (r *round) lastMinute(ctx context.Context, what string) (int64, error) {
+	n, err := r.store.CountedWithin(ctx, what, time.Minute, []string{""}) // which is counted under no name
+	if err != nil {
+		return 0, err
+	}
+	return n[0], nil
+}
+
+// drain is how long n messages take at the rate of the last minute; 0: for ever.
+func drain(n, sentPerMinute int64, growing bool) medispatcher.Duration {
+	if sentPerMinute <= 0 || growing {
+		return 0
+	}
+	return medispatcher.Duration(max(time.Second, (time.Duration(n) * time.Minute / time.Duration(sentPerMinute)).Round(time.Second)))
+}
