@@ -17,10 +17,6 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/email/smtp"
 )
 
-func insecure() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}
-}
-
 // mail sends to the one recipient of an smtp:// URL, which the library reads. It does not send
 // itself: its connection has no deadline and passes the guard, and a QUIT that fails behind a mail
 // that was accepted is an error there, which sends the mail again. id makes a repeated mail one for those

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/chat/telegram"
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/email/smtp"
@@ -83,9 +82,4 @@ func titled(scheme string) bool {
 		return true
 	}
 	return false
-}
-
-// backoff is how long a notice waits after a try that failed: 5 s, doubling to 2 min.
-func backoff(tries int) time.Duration {
-	return min(5*time.Second<<min(tries-1, 10), 2*time.Minute)
 }

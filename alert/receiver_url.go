@@ -1,0 +1,86 @@
+package alert
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/router"
+	"github.com/nicholas-fedor/shoutrrr/pkg/services/chat/matrix"
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+)
+
+const maxURL = 2048 // bytes
+
+// nextURL finds where a list goes on with another URL. A comma alone does not: URLs hold commas.
+var nextURL = regexp.MustCompile(`[\s]+,?\s*|,\s*([A-Za-z][A-Za-z0-9+.-]*://)`)
+
+// SplitURLs takes a list of receivers apart. They are separated by spaces, or by a comma behind
+// which a scheme follows: smtp://h/?to=a@x,b@x,slack://… are two.
+func SplitURLs(list string) []string {
+	var urls []string
+	add := func(s string) {
+		if s = strings.Trim(s, " \t\r\n,"); s != "" {
+			urls = append(urls, s)
+		}
+	}
+	from := 0
+	for _, m := range nextURL.FindAllStringSubmatchIndex(list, -1) {
+		add(list[from:m[0]])
+		from = m[1]
+		if m[2] >= 0 {
+			from = m[2]
+		}
+	}
+	add(list[from:])
+	return urls
+}
+
+// CheckURL says what is wrong with the URL of a receiver. Nobody is connected to. The error never
+// holds what may be secret.
+func CheckURL(rawURL string) error {
+	if len(rawURL) > maxURL {
+		return fmt.Errorf("is longer than %d bytes", maxURL)
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme == "" {
+		return errors.New("is not a URL; write smtp://…, slack://…, teams://…, telegram://…, discord://…, generic+https://… or another one that docs/ALERTS.md names, with / ? # % and spaces in passwords and tokens as %2F %3F %23 %25 %20")
+	}
+	if u.Scheme == "http" || u.Scheme == "https" {
+		return fmt.Errorf("begins with %s://; write generic+%s://… for a webhook", u.Scheme, u.Scheme)
+	}
+	if u.Scheme == matrix.Scheme { // to make one ready logs in
+		return safe((&matrix.Config{}).SetURL(u), rawURL)
+	}
+	_, err = service(u)
+	return safe(err, rawURL)
+}
+
+// service is what the library sends through for a URL.
+func service(u *url.URL) (types.Service, error) {
+	scheme, custom, _ := strings.Cut(strings.ToLower(u.Scheme), "+")
+	if scheme == "logger" {
+		return nil, errors.New("goes nowhere: a log line is written of every alert anyhow")
+	}
+	var lib router.ServiceRouter
+	svc, err := lib.NewService(scheme)
+	if err != nil {
+		known := lib.ListServices()
+		known = slices.DeleteFunc(known, func(s string) bool { return s == "logger" })
+		slices.Sort(known)
+		return nil, fmt.Errorf("has an unknown scheme; there are %s", strings.Join(known, ", "))
+	}
+	if custom != "" {
+		from, ok := svc.(types.CustomURLService)
+		if !ok {
+			return nil, fmt.Errorf("has +%s behind the scheme, which %s does not take", custom, scheme)
+		}
+		if u, err = from.GetConfigURLFromCustom(u); err != nil {
+			return nil, err
+		}
+	}
+	return svc, svc.Initialize(u, nil)
+}
