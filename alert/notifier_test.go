@@ -273,7 +273,7 @@ func TestTestNotice(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%+v", got)
 		}
-		if got := o.n.Test(t.Context(), "own", "", ""); len(got) != 1 || !strings.HasSuffix(o.all()[2], "slack://own [ALERT] test own: somebody tries whether alerts arrive here") {
+		if got := o.n.Test(t.Context(), "own", "", ""); len(got) != 1 || !strings.HasSuffix(o.all()[2], "slack://own [ALERT] test own: this is a test; nothing is wrong") {
 			t.Errorf("%+v %v", got, o.all())
 		}
 	})

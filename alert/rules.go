@@ -6,48 +6,52 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Names of rules that no code outside of this package knows.
+// The rules that code in this package alone knows by name.
 const (
 	ruleGone    = "gone"
 	ruleLogLost = "log_lost"
 	ruleTest    = "test"
 )
 
-// Rules are all rules, in the order of docs/ALERTS.md.
+// Rules are all rules, in the order of docs/ALERTS.md. In each text the title says what is wrong, and the
+// first line below it what to do.
 var Rules = []Rule{
 	{
 		Name: "failures", About: aSubscription,
-		FiresWhen:  "so many attempts failed within `window`",
+		FiresWhen:  "this many attempts failed within `window`",
 		Threshold:  "`alert.failures`, `alert.window`",
 		Prometheus: "MedispatcherFailing",
-		Title:      "{{.Value}} failed attempts within {{span .Window}} (alert at {{.Threshold}})",
-		Recovered:  "{{.Value}} failed attempts within {{span .Window}}",
-		wanted:     func(s *medispatcher.Subscription) bool { return s.Alert.Failures > 0 },
-		check:      checkFailures,
+		Title:      "{{.Value}} attempts failed within {{span .Window}} (alert at {{.Threshold}})",
+		Recovered:  "{{.Value}} attempts failed within {{span .Window}}",
+		More: `Check the worker. Failed messages are tried again; the dead ones: medispatcher dead ls {{.Subscription}}
+`,
+		wanted: func(s *medispatcher.Subscription) bool { return s.Alert.Failures > 0 },
+		check:  checkFailures,
 	},
 	{
 		Name: medispatcher.RuleMessageFailures, About: aSubscription,
-		FiresWhen: "one message failed so many times; the text names it, its last error and the time until it is dead",
+		FiresWhen: "one message failed this many times. The text names the message, its last error and when it will be dead",
 		Threshold: "`alert.message_failures`",
-		Title:     "message {{plain .Message}} failed {{.Value}} times (alert at {{.Threshold}}): {{if .DeadAt.IsZero}}it is dead{{else}}it is dead in {{until .DeadAt .At}} at the earliest{{end}}",
-		Recovered: "no message fails that often any more: each was delivered, is dead or was purged",
-		More: `Message:     {{plain .Message}} of topic {{plain .Topic}}
+		Title:     "message {{plain .Message}} failed {{.Value}} times (alert at {{.Threshold}}) and {{if .DeadAt.IsZero}}is dead{{else}}will be dead in {{until .DeadAt .At}} at the earliest{{end}}",
+		Recovered: "no message fails that often now: each was delivered, is dead or was purged",
+		More: `Check what the worker does with this message. Once it is dead: medispatcher dead ls {{.Subscription}}
+Message:     {{plain .Message}} of topic {{plain .Topic}}
 Last error:  {{plain .LastError}}
 Worker:      {{plain .Target}}
-{{if gt .Messages 1}}Failing so often, this one included: {{if ge .Messages 100}}100 or more{{else}}{{.Messages}}{{end}}
-{{end}}Look at it:  medispatcher dead ls {{.Subscription}}, once it is dead
-`,
+{{if gt .Messages 1}}Messages that fail this often: {{if ge .Messages 100}}100 or more{{else}}{{.Messages}}{{end}}
+{{end}}`,
 		wanted: func(s *medispatcher.Subscription) bool { return s.Alert.MessageFailures > 0 },
 		causes: byMessages,
 	},
 	{
 		Name: medispatcher.RuleBacklog, About: aSubscription,
-		FiresWhen:  "READY, or waiting for a retry, at or above it; not while it is paused",
+		FiresWhen:  "this many messages are READY, or this many wait for a retry. Not while the subscription is paused",
 		Threshold:  "`alert.backlog`",
 		Prometheus: "MedispatcherChannelBacklog",
 		Title:      `{{if ge .Ready .Retrying}}{{.Ready}} messages are READY{{else}}{{.Retrying}} messages wait for a retry{{end}} (alert at {{.Threshold}}), the oldest for {{span .Oldest}}; {{template "drain" .}}`,
 		Recovered:  "{{.Ready}} messages are READY, {{.Retrying}} wait for a retry",
-		More: `READY:       {{.Ready}}
+		More: `Check the worker. If it can do more at once: medispatcher sub set {{.Subscription}} concurrency=N
+READY:       {{.Ready}}
 BURIED:      {{.Buried}}, {{.Retrying}} of them wait for a retry
 Delivered:   {{.SentPerMin}} in the last minute
 `,
@@ -58,113 +62,115 @@ Delivered:   {{.SentPerMin}} in the last minute
 		Name: medispatcher.RuleBreaker, About: aSubscription,
 		FiresWhen:  "a dispatcher's breaker opened: the worker fails every message",
 		Prometheus: "MedispatcherBreakerOpen",
-		Title:      "its worker fails every message: nothing is pushed but a probe now and then",
+		Title:      "its worker fails every message, so messages wait",
 		Recovered:  "its worker is back",
-		More: `Seen by:     {{.Dispatcher}}
-Messages wait; none is lost, and none of their attempts is used up.
+		More: `Repair the worker. Delivery goes on by itself once a probe succeeds. No message is lost, and none uses up its attempts.
+Seen by:     {{.Dispatcher}}
 `,
 		causes: byDispatchers,
 	},
 	{
 		Name: ruleGone, About: aSubscription,
-		FiresWhen: "it was paused because its worker answered 410",
+		FiresWhen: "the subscription was paused because its worker answered 410",
 		Title:     "paused: its worker answered 410 Gone",
 		Recovered: "resumed",
-		More: `Messages wait until it is resumed: medispatcher sub resume {{.Subscription}}
+		More: `Messages wait until you resume it: medispatcher sub resume {{.Subscription}}
 `,
 		check: checkGone,
 	},
 	{
 		Name: "incoming", About: theWhole,
-		FiresWhen:  "messages before their fan-out, or the age of the oldest",
+		FiresWhen:  "this many messages wait for their fan-out, or the oldest waits this long",
 		Threshold:  "`MEDIS_ALERT_INCOMING`, `MEDIS_ALERT_INCOMING_AGE`",
 		Prometheus: "MedispatcherIncomingBacklog",
 		Title:      `{{.Value}} messages wait for their fan-out{{if .Threshold}} (alert at {{.Threshold}}){{end}}, the oldest for {{span .Oldest}}{{if .OldestLimit}} (alert at {{span .OldestLimit}}){{end}}; {{template "drain" .}}`,
 		Recovered:  "{{.Value}} messages wait for their fan-out",
-		More: `Taken:       {{.SentPerMin}} in the last minute
-Does a dispatcher run? medispatcher status tells.
+		More: `Check that a dispatcher runs: medispatcher status
+Taken:       {{.SentPerMin}} in the last minute
 `,
 		check: checkIncoming,
 	},
 	{
 		Name: "total_backlog", About: theWhole,
-		FiresWhen: "messages in all channels that are not paused, in flight or not",
+		FiresWhen: "all channels together hold this many messages, in flight or not. Paused subscriptions do not count",
 		Threshold: "`MEDIS_ALERT_TOTAL_BACKLOG`",
-		Title:     `{{.Value}} messages are in all channels together (alert at {{.Threshold}}); {{template "drain" .}}`,
-		Recovered: "{{.Value}} messages are in all channels together",
-		More: `Delivered:   {{.SentPerMin}} in the last minute
+		Title:     `all channels together hold {{.Value}} messages (alert at {{.Threshold}}); {{template "drain" .}}`,
+		Recovered: "all channels together hold {{.Value}} messages",
+		More: `See which subscriptions are behind: medispatcher status
+Delivered:   {{.SentPerMin}} in the last minute
 `,
 		check: checkTotalBacklog,
 	},
 	{
 		Name: medispatcher.RuleDispatcherLost, About: aDispatcher,
-		FiresWhen: "a dispatcher died; one that was stopped did not",
+		FiresWhen: "a dispatcher died. One that was stopped did not",
 		Threshold: "`MEDIS_ALERT_DISPATCHER_LOST`",
 		Title:     "{{.Dispatcher}} on {{plain .LostHost}} is dead; {{.Alive}} still run{{if eq .Alive 1}}s{{end}}",
-		Recovered: "{{.Alive}} dispatchers run",
-		More: `What it had in flight is given back and goes out again.
+		Recovered: "{{.Alive}} dispatcher{{if ne .Alive 1}}s{{end}} run{{if eq .Alive 1}}s{{end}}",
+		More: `Start it again if nothing else does. What it had in flight is given back and goes out again.
 `,
 		check: checkLost,
 	},
 	{
 		Name: "unrouted", About: theWhole,
-		FiresWhen:  "so many messages within the window that no subscription wants; the text names the newest topic",
+		FiresWhen:  "no subscription wanted this many messages within the window. The text names the newest topic",
 		Threshold:  "`MEDIS_ALERT_UNROUTED`, `MEDIS_ALERT_WINDOW`",
 		Prometheus: "MedispatcherUnrouted",
-		Title:      "{{.Value}} message{{if ne .Value 1}}s{{end}} within {{span .Window}} that no subscription wants (alert at {{.Threshold}}){{if .Topic}}, the last of topic {{plain .Topic}}{{end}}",
-		Recovered:  "no message came within {{span .Window}} that no subscription wants; {{.Messages}} are kept",
-		More: `Kept:        {{.Messages}}, until they are replayed or purged, or newer ones push them out
+		Title:      "{{.Value}} unrouted message{{if ne .Value 1}}s{{end}} within {{span .Window}} (alert at {{.Threshold}}){{if .Topic}}, the last of topic {{plain .Topic}}{{end}}",
+		Recovered:  "{{.Value}} unrouted message{{if ne .Value 1}}s{{end}} within {{span .Window}}; {{.Messages}} are kept",
+		More: `Put the missing subscription, or correct the topic in the producer. Then: medispatcher unrouted replay
 Look at it:  medispatcher unrouted ls --newest
-A topic may be mistyped, or a subscription missing: medispatcher sub ls. Then medispatcher unrouted replay.
+Kept:        {{.Messages}}, each until it is replayed or purged, or newer ones push it out
 `,
 		check: checkUnrouted,
 	},
 	{
 		Name: "quarantine", About: theWhole,
-		FiresWhen:  "so many entries within the window that cannot be decoded or copied; the text has the newest reason",
+		FiresWhen:  "this many entries within the window could not be decoded or copied. The text holds the newest reason",
 		Threshold:  "`MEDIS_ALERT_QUARANTINE`, `MEDIS_ALERT_WINDOW`",
 		Prometheus: "MedispatcherQuarantine",
-		Title:      "{{.Value}} entr{{if eq .Value 1}}y{{else}}ies{{end}} within {{span .Window}} that cannot be decoded or copied (alert at {{.Threshold}}){{if .LastError}}, the last: {{plain .LastError}}{{end}}",
-		Recovered:  "no entry came within {{span .Window}} that cannot be decoded or copied; {{.Messages}} are kept",
-		More: `Kept:        {{.Messages}}, until they are replayed or purged, or newer ones push them out
+		Title:      "{{.Value}} entr{{if eq .Value 1}}y{{else}}ies{{end}} quarantined within {{span .Window}} (alert at {{.Threshold}}){{if .LastError}}, the last: {{plain .LastError}}{{end}}",
+		Recovered:  "{{.Value}} entr{{if eq .Value 1}}y{{else}}ies{{end}} quarantined within {{span .Window}}; {{.Messages}} are kept",
+		More: `Repair the producer that wrote them. They are not delivered.
 Look at it:  medispatcher quarantine ls --newest
+Kept:        {{.Messages}}, each until it is replayed or purged, or newer ones push it out
 `,
 		check: checkQuarantine,
 	},
 	{
 		Name: "memory", About: theWhole,
-		FiresWhen: "Redis uses this share of its `maxmemory`; without one the rule is off. Of a cluster, the fullest master",
+		FiresWhen: "Redis uses this share of its `maxmemory`, in percent. Without a `maxmemory` the rule is off. Of a cluster, the fullest master counts",
 		Threshold: "`MEDIS_ALERT_MEMORY`",
 		Title:     "Redis uses {{.Value}} % of its memory (alert at {{.Threshold}} %): {{bytes .MemoryUsed}} of {{bytes .MemoryLimit}}",
 		Recovered: "Redis uses {{.Value}} % of its memory: {{bytes .MemoryUsed}} of {{bytes .MemoryLimit}}",
-		More: `At 100 % it takes no messages: raise maxmemory, or deliver or purge what waits.
+		More: `Raise maxmemory, or deliver or purge what waits. At 100 % Redis takes no messages.
 `,
 		check: checkMemory,
 	},
 	{
 		Name: "dispatcher_shortage", About: aDispatcher,
-		FiresWhen: "the machine of a dispatcher is short of file descriptors, local ports or memory, so its attempts wait; over a minute after it last was",
-		Title:     "the machine of {{plain .Dispatcher}} is short of {{plain .Short}}{{if gt .Value 1}}, and {{.Value}} dispatchers in all are short of something{{end}}: attempts wait, uncounted",
+		FiresWhen: "the machine of a dispatcher is short of file descriptors, local ports or memory, so its attempts wait. It ends a minute after the last shortage",
+		Title:     "the machine of {{plain .Dispatcher}} is short of {{plain .Short}}, so attempts wait{{if gt .Value 1}}; {{.Value}} dispatchers are short of something{{end}}",
 		Recovered: "no dispatcher is short of anything",
-		More: `No worker is to blame. The log of that dispatcher says what to raise; medispatcher doctor
-compares the limit of open files with the concurrency.
+		More: `The log of that dispatcher says what to raise. The workers are not to blame, and no message uses up its attempts.
+Look at it:  medispatcher doctor compares the limit of open files with the concurrency
 `,
 		check: checkShortage,
 	},
 	{
 		Name: ruleLogLost, About: aDispatcher,
-		FiresWhen:  "a dispatcher cannot write its log or its DATA log, or lost lines of one; the text says which, why and how many. Cannot be switched off",
+		FiresWhen:  "a dispatcher cannot write its log or its DATA log, or lost lines of one. The text says which, why and how many. This rule cannot be switched off",
 		Prometheus: "MedispatcherLogLost",
 		Title:      "{{.Dispatcher}} cannot write a log: {{plain .LastError}}; {{.Value}} line{{if ne .Value 1}}s{{end}} lost so far",
 		Recovered:  "every dispatcher writes its logs again",
-		More: `Deliveries go on. Mend the disk, or what reads the log: no restart is needed. A message of which the line would have been the only copy is a dead letter.
+		More: `Repair the disk, or what reads the log; no restart is needed. Delivery goes on. A message whose only copy the lost line would have been is a dead letter.
 `,
 		causes: byDispatchers,
 	},
 	{
 		Name: ruleTest, About: theWhole,
-		FiresWhen: "somebody tries the receivers: `medispatcher alert test`",
-		Title:     "somebody tries whether alerts arrive here",
+		FiresWhen: "somebody tries the receivers with `medispatcher alert test` or on the page of alerts",
+		Title:     "this is a test; nothing is wrong",
 	},
 }
 

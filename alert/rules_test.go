@@ -25,8 +25,8 @@ func TestRulesAreWhole(t *testing.T) {
 			t.Errorf("%q is no name, or that of two rules", r.Name)
 		}
 		seen[r.Name] = true
-		if r.About == "" || r.FiresWhen == "" || r.Title == "" || r.Name != ruleTest && r.Recovered == "" {
-			t.Errorf("%s: its row has no About, FiresWhen, Title or Recovered", r.Name)
+		if r.About == "" || r.FiresWhen == "" || r.Title == "" || r.Name != ruleTest && (r.Recovered == "" || r.More == "") {
+			t.Errorf("%s: its row has no About, FiresWhen, Title, Recovered or More", r.Name)
 		}
 		if (r.check == nil) == (r.causes == noCauses) && r.Name != ruleTest {
 			t.Errorf("%s: either a check ends it, or its causes do", r.Name)

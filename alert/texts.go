@@ -37,11 +37,11 @@ var funcs = template.FuncMap{
 
 // shared are the built-in templates that belong to no rule: "footer" ends every text, "drain" stands in some.
 const shared = `
-{{define "footer"}}Since:       {{.Since.UTC.Format "2006-01-02 15:04:05"}} UTC{{if .Reminder}}: it goes on{{end}}
+{{define "footer"}}Since:       {{.Since.UTC.Format "2006-01-02 15:04:05"}} UTC{{if .Reminder}}, and it still fires{{end}}
 Found by:    {{plain .Host}}{{if .Env}}, environment {{.Env}}{{end}}
-{{if and .Subscription (not .OwnReceivers)}}{{.Subscription}} has no receivers of its own (alert.urls), so the default ones have this.
+{{if and .Subscription (not .OwnReceivers)}}{{.Subscription}} has no receivers of its own (alert.urls), so this went to the default ones.
 {{end}}{{end}}
-{{define "drain"}}{{if .Drain}}they take {{span .Drain}} at the present rate{{else}}they are never done at the present rate{{end}}{{end}}`
+{{define "drain"}}{{if .Drain}}they take {{span .Drain}} at the present rate{{else}}at the present rate they never drain{{end}}{{end}}`
 
 // parseBuiltIn makes the templates of all rules: RULE, RULE.recovered and RULE.more.
 func parseBuiltIn() *template.Template {

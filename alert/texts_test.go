@@ -33,10 +33,10 @@ func TestBuiltInTexts(t *testing.T) {
 	}
 	want := `[ALERT] gone s: paused: its worker answered 410 Gone
 
-Messages wait until it is resumed: medispatcher sub resume s
+Messages wait until you resume it: medispatcher sub resume s
 Since:       2023-11-14 22:13:20 UTC
 Found by:    host-1
-s has no receivers of its own (alert.urls), so the default ones have this.
+s has no receivers of its own (alert.urls), so this went to the default ones.
 `
 	if got := own.Text(&gone); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
@@ -66,7 +66,7 @@ func TestTemplatesAreReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := own.Text(&gone); got != "[ALERT] gone s: angehalten!\n\nMessages wait until it is resumed: medispatcher sub resume s\nRechner host-1\n" {
+	if got := own.Text(&gone); got != "[ALERT] gone s: angehalten!\n\nMessages wait until you resume it: medispatcher sub resume s\nRechner host-1\n" {
 		t.Error(got)
 	}
 	if own, err = LoadTexts(filepath.Join(dir, "foot.tmpl")); err != nil || !strings.HasSuffix(own.Text(&gone), "Rechner host-1\n") {

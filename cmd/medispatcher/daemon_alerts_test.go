@@ -76,7 +76,7 @@ func TestAlertsOfTwoDispatchers(t *testing.T) {
 			xadd(t, env, "topic", "a", "body", "x")
 			xadd(t, env, "topic", "b", "body", "x")
 		}
-		const line = "[ALERT] failures s: 4 failed attempts within 3s (alert at 3)"
+		const line = "[ALERT] failures s: 4 attempts failed within 3s (alert at 3)"
 		sent := func(mails []alerttest.Mail, word string) int {
 			n := 0
 			for _, m := range mails {
@@ -224,7 +224,7 @@ func TestAlertCommands(t *testing.T) {
 		t.Errorf("printed %q", out)
 	}
 	contains(t, c.ok("alert", "test"), "RECEIVER", "smtp://"+box.Addr+"/********-", "  sent\n")
-	if mails := box.Mails(); len(mails) != 1 || mails[0].Subject != "[ALERT] test: somebody tries whether alerts arrive here" {
+	if mails := box.Mails(); len(mails) != 1 || mails[0].Subject != "[ALERT] test: this is a test; nothing is wrong" {
 		t.Errorf("%+v", mails)
 	}
 	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/", "--alert-url", box.URL("nobody@example.com,ops@example.com"))
