@@ -6,8 +6,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// checkCauses finds out which alerts go on that have no value to look at: messages that fail, breakers
-// that are open, logs that are lost.
+// checkCauses decides about alerts that have no value to compare: each goes on while it has a cause, such
+// as a message that fails, or a dispatcher whose breaker is open.
 func (r *round) checkCauses(ctx context.Context) ([]finding, error) {
 	var alerts []medispatcher.Alert
 	for _, firing := range r.firing {
@@ -36,7 +36,7 @@ func (r *round) checkCauses(ctx context.Context) ([]finding, error) {
 	return findings, nil
 }
 
-// checkGone finds out whether a subscription that was paused is resumed. Events raise it.
+// checkGone decides whether a subscription that a 410 paused is resumed. Events raises the alert.
 func checkGone(_ context.Context, r *round, rule *Rule) ([]finding, error) {
 	var findings []finding
 	for _, firing := range r.firing {

@@ -7,8 +7,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// checkFailures counts the failed attempts of each subscription within its window: a round trip for
-// each window there is.
+// checkFailures counts the failed attempts of each subscription within its window. It takes one round trip
+// for each length of window.
 func checkFailures(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	windows := map[medispatcher.Duration][]string{}
 	for _, id := range r.ids {
@@ -32,8 +32,8 @@ func checkFailures(ctx context.Context, r *round, rule *Rule) ([]finding, error)
 	return findings, nil
 }
 
-// checkBacklog looks at what is READY or waits for a retry. Only full channels are counted: where the
-// whole channel is shorter than the threshold, so are those two.
+// checkBacklog compares the messages that are READY, or those that wait for a retry. It counts them only in
+// a channel whose length comes near the threshold: neither number can exceed the length.
 func checkBacklog(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	var wanted, full []string
 	for _, id := range r.ids {
@@ -71,7 +71,7 @@ func checkBacklog(ctx context.Context, r *round, rule *Rule) ([]finding, error) 
 	return findings, r.addDrain(ctx, findings)
 }
 
-// addDrain adds the time to drain to the findings that become a notice, in one round trip.
+// addDrain fills in the time to drain of the findings that become a notice, in one round trip.
 func (r *round) addDrain(ctx context.Context, findings []finding) error {
 	var ids []string
 	var alerts []*medispatcher.Alert
@@ -90,7 +90,7 @@ func (r *round) addDrain(ctx context.Context, findings []finding) error {
 	return nil
 }
 
-// checkTotalBacklog looks at all channels together.
+// checkTotalBacklog compares the length of all channels together.
 func checkTotalBacklog(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	sum, threshold := r.watched.sum(r.subs), r.cfg.Thresholds.TotalBacklog
 	f := finding{medispatcher.Alert{Rule: rule.Name, Value: sum, Threshold: threshold}, levelOf(sum, threshold)}

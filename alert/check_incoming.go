@@ -7,7 +7,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// checkIncoming looks at the messages before their fan-out: how many there are, and how old the oldest is.
+// checkIncoming compares the number of messages before their fan-out, and the age of the oldest.
 func checkIncoming(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	th := r.cfg.Thresholds
 	f := finding{alert: medispatcher.Alert{Rule: rule.Name, Threshold: th.Incoming}}
@@ -41,8 +41,8 @@ func checkQuarantine(ctx context.Context, r *round, rule *Rule) ([]finding, erro
 	return r.checkKept(ctx, rule, countQuarantine, r.cfg.Thresholds.Quarantine, medispatcher.PlaceQuarantine)
 }
 
-// checkKept looks at messages that reach no channel: what came lately, not what is kept. What an
-// operator leaves there on purpose alerts nobody again.
+// checkKept compares how many messages were unrouted or quarantined within the window, not how many are
+// kept: an operator may keep some on purpose.
 func (r *round) checkKept(ctx context.Context, rule *Rule, what keptCount, threshold int64, place medispatcher.KeptPlace) ([]finding, error) {
 	f := finding{alert: medispatcher.Alert{Rule: rule.Name, Threshold: threshold}}
 	f.alert.Window = medispatcher.Duration(r.cfg.Thresholds.Window)
@@ -60,7 +60,7 @@ func (r *round) checkKept(ctx context.Context, rule *Rule, what keptCount, thres
 	return []finding{f}, err
 }
 
-// describeKept adds how many messages are kept in a place, and what the newest is like.
+// describeKept fills in how many messages a place keeps, and the topic and reason of the newest.
 func (r *round) describeKept(ctx context.Context, place medispatcher.KeptPlace, a *medispatcher.Alert) error {
 	in, err := r.readIncoming(ctx)
 	if err != nil {

@@ -7,11 +7,11 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// lossRemembered: so long after a dispatcher was lost, fewer of them are the new normal.
+// lossRemembered is when the loss of a dispatcher is over even if nobody starts another.
 const lossRemembered = 15 * time.Minute
 
-// checkMemory looks at the share of its memory that Redis uses. A Redis that somebody else runs may
-// refuse to tell it, which must not stop the other rules.
+// checkMemory compares the share of its memory that Redis uses. A managed Redis may refuse to tell it,
+// which must not stop the other rules.
 func checkMemory(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	threshold := r.cfg.Thresholds.Memory
 	f := finding{alert: medispatcher.Alert{Rule: rule.Name, Threshold: threshold}}
@@ -21,21 +21,21 @@ func checkMemory(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	used, limit, err := r.store.Memory(ctx)
 	if err != nil {
 		if !r.blind {
-			r.cfg.Log.Warn("Redis does not tell its memory, so the rule of it is not evaluated", "error", err)
+			r.cfg.Log.Warn("cannot read how much memory Redis uses, so the alert rule memory is not evaluated", "error", err)
 		}
 		r.blind = true
 		return nil, nil
 	}
 	r.blind = false
-	if limit > 0 { // without one there is no share of it
+	if limit > 0 { // 0: Redis has no limit
 		f.alert.Value, f.alert.MemoryUsed, f.alert.MemoryLimit = used*100/limit, used, limit
 		f.level = levelOf(f.alert.Value, threshold)
 	}
 	return []finding{f}, nil
 }
 
-// checkLost finds out whether the loss of a dispatcher is over: as many run as did before, or it is so
-// long ago that nobody means to start another. Events raise it.
+// checkLost decides whether the loss of a dispatcher is over: as many run as before, or it was long ago.
+// Events raises the alert.
 func checkLost(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	f := finding{alert: medispatcher.Alert{Rule: rule.Name}}
 	firing := r.firing[f.alert.Key()]
@@ -59,7 +59,7 @@ func checkLost(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	return []finding{f}, nil
 }
 
-// checkShortage counts the dispatchers whose machine lacks something, and names one.
+// checkShortage counts the dispatchers whose machine is short of something, and names one.
 func checkShortage(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	all, err := r.readDispatchers(ctx)
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 )
 
-// own makes a service that brings its own client send through the network.
+// own makes a service that has its own HTTP client use the network.
 func (n *Network) own(svc types.Service) {
 	through := func(c *http.Client) *http.Client {
-		if t, ok := c.Transport.(*http.Transport); ok && t != nil { // with its TLS settings
+		if t, ok := c.Transport.(*http.Transport); ok && t != nil { // keeps the TLS settings
 			t.DialContext, t.Proxy, t.DisableKeepAlives = n.Dial, http.ProxyFromEnvironment, true
 		}
 		return c
@@ -35,8 +35,8 @@ func (n *Network) own(svc types.Service) {
 	}
 }
 
-// once sends one request: a service that repeats its own for minutes would hold up the receivers'
-// results, and send twice what is repeated here.
+// once sends one request and fails all others. The discord service repeats its own request for minutes; it
+// must not, because the Notifier does.
 type once struct{ before error }
 
 func (o *once) Do(r *http.Request) (*http.Response, error) {
@@ -49,5 +49,5 @@ func (o *once) Do(r *http.Request) (*http.Response, error) {
 		o.before = fmt.Errorf("status %s", resp.Status)
 		return resp, nil
 	}
-	return nil, errors.New(err.Error()) // without its type, by which it would be repeated
+	return nil, errors.New(err.Error()) // without the type that makes the service repeat it
 }

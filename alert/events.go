@@ -9,10 +9,10 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// maxCauses bounds the failing messages of a subscription that are told at once.
+// maxCauses bounds the failing messages of a subscription between two writes.
 const maxCauses = 100
 
-// EventsConfig says on whose behalf Events speak. All but Wake is required.
+// EventsConfig is what Events needs. Every field but Wake is required.
 type EventsConfig struct {
 	ID, Env, Host  string // of this dispatcher
 	DispatcherLost bool   // whether that rule is on
@@ -23,28 +23,28 @@ type EventsConfig struct {
 	Wake           func()
 }
 
-// Events raises alerts for what this dispatcher sees happen. MessageFailed,
-// Breaker and LogLost do not block: they note, and Run writes. What is noted is one line for each subscription and rule, so a Redis
-// that is away, or a flood, costs no more memory than that.
+// Events raises alerts for what this dispatcher sees happen. MessageFailed, Breaker and LogLost do not
+// block: they note the event, and Run writes it. There is at most one note for each subscription and rule,
+// so neither a flood of events nor a Redis that is away takes more memory than that.
 type Events struct {
 	cfg   EventsConfig
 	store Store
 
 	mu      sync.Mutex
-	failing map[string]*failing // by subscription
-	raised  map[string]medispatcher.Alert
-	open    map[string]medispatcher.Alert // that this dispatcher keeps firing: its open breakers, its logs
-	closed  map[string]medispatcher.Alert // that the ledger has to hear the end of
-	held    time.Time
+	failing map[string]*failing           // by subscription; to be raised
+	raised  map[string]medispatcher.Alert // by key, as the next two; to be raised
+	open    map[string]medispatcher.Alert // this dispatcher is a cause of them: open breakers, lost logs
+	closed  map[string]medispatcher.Alert // it is a cause no more, which is to be written
+	held    time.Time                     // when it last repeated that it is a cause
 }
 
-// failing are the messages of a subscription that fail too often.
+// failing notes the messages of a subscription that fail too often.
 type failing struct {
 	alert  medispatcher.Alert
 	causes map[string]bool
 }
 
-// NewEvents makes one that has seen nothing.
+// NewEvents makes an Events without notes.
 func NewEvents(cfg EventsConfig, store Store) *Events {
 	return &Events{
 		cfg: cfg, store: store, failing: map[string]*failing{}, raised: map[string]medispatcher.Alert{},
@@ -52,8 +52,8 @@ func NewEvents(cfg EventsConfig, store Store) *Events {
 	}
 }
 
-// MessageFailed notes that a message failed as often as its subscription wants to hear of. cause names
-// the message; deadAt is when it will be dead at the earliest, zero when it is.
+// MessageFailed notes that the failures of a message reached the threshold of its subscription. cause names
+// the message for the store. deadAt is when the message will be dead at the earliest; zero: it is dead.
 func (e *Events) MessageFailed(sub *medispatcher.Subscription, m *medispatcher.Message, f *medispatcher.Failure, cause string, deadAt time.Time) {
 	a := medispatcher.Alert{
 		Rule: medispatcher.RuleMessageFailures, Subscription: sub.ID, Value: int64(f.Attempts), Threshold: int64(sub.Alert.MessageFailures),
@@ -79,15 +79,15 @@ func (e *Events) Breaker(sub string, open bool) {
 	e.goesOn(medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: sub, Value: 1, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID}}, open)
 }
 
-// LogLost notes that this dispatcher cannot write a log, for a reason, and has lost so many lines
-// so far; or that it can again.
+// LogLost notes that this dispatcher cannot write a log and why, with the number of lines lost so far; or,
+// with lost false, that it writes its logs again.
 func (e *Events) LogLost(lines int64, why string, lost bool) {
 	e.goesOn(medispatcher.Alert{
 		Rule: ruleLogLost, Value: lines, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID, LastError: cut(why, 512)},
 	}, lost)
 }
 
-// goesOn notes that this dispatcher is, or is no longer, a cause of an alert.
+// goesOn notes that this dispatcher is a cause of an alert, or no longer is.
 func (e *Events) goesOn(a medispatcher.Alert, open bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,8 +101,8 @@ func (e *Events) goesOn(a medispatcher.Alert, open bool) {
 	e.closed[a.Key()] = a
 }
 
-// Gone tells that a subscription, which is given as its worker was asked, is to be paused because that
-// answered 410. What the ledger does not take is noted, and told later.
+// Gone raises the alert that a subscription is paused because its worker answered 410. sub is the
+// subscription as it was when the worker was asked. If the store fails, Run tries again.
 func (e *Events) Gone(ctx context.Context, sub *medispatcher.Subscription) {
 	a := medispatcher.Alert{Rule: ruleGone, Subscription: sub.ID, Value: 1}
 	if !ruleNamed(a.Rule).wantedBy(sub) || e.raise(ctx, a, time.Duration(sub.Alert.Every), nil, false) == nil {
@@ -113,8 +113,8 @@ func (e *Events) Gone(ctx context.Context, sub *medispatcher.Subscription) {
 	e.raised[a.Key()] = a
 }
 
-// Lost tells that a dispatcher died, of alive others. It is told before the dead one is taken off
-// the list, by everybody who finds it there; the ledger takes it once.
+// Lost raises the alert that dispatcher d died; alive is how many others run. Every dispatcher that finds
+// d dead calls it before d is removed from the list; the store makes one alert of these calls.
 func (e *Events) Lost(ctx context.Context, d medispatcher.Dispatcher, alive int) error {
 	if !e.cfg.DispatcherLost {
 		return nil

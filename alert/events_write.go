@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// noteEvery is how often what happened is written: many failures of a subscription are one line.
+	// noteEvery is how often notes are written. Many failures of a subscription within it are one note.
 	noteEvery = 500 * time.Millisecond
-	// holdEvery repeats that a breaker is open, or a log lost; who is silent for long holds none.
+	// holdEvery is how often a dispatcher repeats that it is a cause. The store forgets a cause that is
+	// silent for long, as of a dispatcher that died.
 	holdEvery = 3 * time.Second
 )
 
@@ -25,7 +26,7 @@ func (e *Events) raise(ctx context.Context, a medispatcher.Alert, every time.Dur
 	return err
 }
 
-// Run writes what was noted, until ctx ends; the rest is written then.
+// Run writes notes until ctx ends, and then the rest of them.
 func (e *Events) Run(ctx context.Context) error {
 	tick := time.NewTicker(noteEvery)
 	defer tick.Stop()
@@ -44,7 +45,7 @@ func (e *Events) Run(ctx context.Context) error {
 	}
 }
 
-// write tells the ledger. What it does not take is told again, unless there is news of it by then.
+// write writes all notes to the store. What fails is noted again, unless there is a newer note by then.
 func (e *Events) write(ctx context.Context) {
 	e.mu.Lock()
 	messages, raised, closed := e.failing, e.raised, e.closed
@@ -57,7 +58,7 @@ func (e *Events) write(ctx context.Context) {
 		}
 	}
 	for key, a := range raised {
-		sub := subs[a.Subscription] // whether somebody wants to hear of it is as of now
+		sub := subs[a.Subscription] // as it is now, not as it was when the event was noted
 		wanted := a.Subscription == "" || ruleNamed(a.Rule).wantedBy(&sub)
 		if !wanted || e.raise(ctx, a, every(&a, subs, e.cfg.Every), e.causesOf(&a), false) == nil {
 			delete(raised, key)
@@ -79,10 +80,10 @@ func (e *Events) causesOf(a *medispatcher.Alert) []string {
 	return nil
 }
 
-// held reports whether an alert of a rule fires for as long as a dispatcher says so.
+// held reports whether dispatchers are the causes of a rule's alerts.
 func held(rule string) bool { return ruleNamed(rule).causes == byDispatchers }
 
-// again notes what could not be written, where nothing newer is noted.
+// again notes again what could not be written, where there is no newer note.
 func (e *Events) again(messages map[string]*failing, raised, closed map[string]medispatcher.Alert) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -104,7 +105,7 @@ func (e *Events) again(messages map[string]*failing, raised, closed map[string]m
 	}
 }
 
-// hold says again what goes on, all in one round trip.
+// hold repeats that this dispatcher is a cause of its open alerts, in one round trip.
 func (e *Events) hold(ctx context.Context) {
 	e.mu.Lock()
 	if len(e.open) == 0 || time.Since(e.held) < holdEvery {
@@ -116,18 +117,18 @@ func (e *Events) hold(ctx context.Context) {
 	e.mu.Unlock()
 	unknown, err := e.store.HoldCause(ctx, alerts, e.cfg.ID)
 	if err != nil {
-		return // the next round holds them
+		return // the next write tries again
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, a := range unknown {
-		if now, open := e.open[a.Key()]; open { // or else it ended meanwhile
+		if now, open := e.open[a.Key()]; open { // not if it ended meanwhile
 			e.raised[a.Key()] = now
 		}
 	}
 }
 
-// leave tells what is left to tell when this dispatcher stops: it is the cause of nothing any more.
+// leave ends all causes of this dispatcher, which stops, and writes what is left.
 func (e *Events) leave(ctx context.Context) {
 	e.mu.Lock()
 	maps.Copy(e.closed, e.open)

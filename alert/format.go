@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// span is a duration as a person would say it.
+// span writes a duration with the precision that a reader needs.
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -31,7 +31,7 @@ func span(d time.Duration) string {
 	return s
 }
 
-// bytes is a size as a person would say it.
+// bytes writes a size in bytes with one digit behind the point.
 func bytes(n int64) string {
 	const unit = 1024
 	if n < unit {
@@ -45,8 +45,8 @@ func bytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", v, "KMGTPE"[exp])
 }
 
-// plain keeps what producers and workers wrote on one line, without control characters: a text
-// becomes the header of a mail.
+// plain puts what producers and workers wrote on one line, without control characters: it may go into the
+// header of a mail.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -56,7 +56,7 @@ func plain(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-// cut shortens text to so many bytes.
+// cut shortens text to at most so many bytes, and an ellipsis.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -17,10 +17,10 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/email/smtp"
 )
 
-// mail sends to the one recipient of an smtp:// URL, which the library reads. It does not send
-// itself: its connection has no deadline and passes the guard, and a QUIT that fails behind a mail
-// that was accepted is an error there, which sends the mail again. id makes a repeated mail one for those
-// who tell mails apart.
+// mail sends to the one recipient of an smtp:// URL. The library parses the URL, but does not send: its
+// connection has no deadline and does not go through Network, and it takes a QUIT that fails for a failure of
+// the mail, although the server has accepted it. id becomes the Message-ID, so that a mail program can tell
+// a repeated mail from a new one.
 func (n *Network) mail(ctx context.Context, rawURL, id, title, text string) error {
 	c, err := mailConfig(rawURL)
 	if err != nil {
@@ -33,7 +33,7 @@ func (n *Network) mail(ctx context.Context, rawURL, id, title, text string) erro
 	defer func() { _ = client.Close() }()
 	if c.Auth != smtp.AuthTypes.None {
 		if err := client.Auth(mailAuth(c)); err != nil {
-			return fmt.Errorf("logging in: %w", err)
+			return fmt.Errorf("the login failed: %w", err)
 		}
 	}
 	to := c.ToAddresses[0]
@@ -53,11 +53,11 @@ func (n *Network) mail(ctx context.Context, rawURL, id, title, text string) erro
 	if err := w.Close(); err != nil {
 		return fmt.Errorf("the mail is refused: %w", err)
 	}
-	_ = client.Quit() // it is accepted
+	_ = client.Quit() // the mail is accepted, whatever QUIT returns
 	return nil
 }
 
-// mailConfig reads the URL of a mail.
+// mailConfig parses an smtp:// URL.
 func mailConfig(rawURL string) (*smtp.Config, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -70,13 +70,13 @@ func mailConfig(rawURL string) (*smtp.Config, error) {
 	svc.Config.FixEmailTags()
 	for _, address := range append([]string{svc.Config.FromAddress, svc.Config.FromName}, svc.Config.ToAddresses...) {
 		if plain(address) != address {
-			return nil, errors.New("a control character stands in an address")
+			return nil, errors.New("an address holds a control character")
 		}
 	}
 	return svc.Config, nil
 }
 
-// connect opens a session: with TLS from the start, or as soon as the server offers it.
+// connect opens a session, with TLS from the start or by STARTTLS if the server offers it.
 func (n *Network) connect(ctx context.Context, c *smtp.Config) (*gosmtp.Client, error) {
 	settings := &tls.Config{ServerName: c.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.SkipTLSVerify} //nolint:gosec // the operator's choice
 	conn, err := n.Dial(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))))

@@ -10,25 +10,25 @@ import (
 
 const (
 	roundEvery = time.Second
-	// leadFor outlives a few rounds: who leads goes on leading.
+	// leadFor is a few rounds long, so that the leader keeps its lead.
 	leadFor = 5 * time.Second
-	// roundWithin ends a round before another dispatcher leads.
+	// roundWithin ends a round before another dispatcher can take the lead.
 	roundWithin = 4 * time.Second
-	// forgetEvery is how often the ledger is tidied.
+	// forgetEvery is how often old entries are removed from the store.
 	forgetEvery = 10 * time.Minute
 )
 
-// MonitorConfig says what a Monitor looks at. All but Wake is required.
+// MonitorConfig is what a Monitor needs. Every field but Wake is required.
 type MonitorConfig struct {
 	Env, Host  string // of this dispatcher
 	Thresholds Thresholds
 	Texts      *Texts
 	Log        *slog.Logger
-	// Subscriptions is every subscription, as it is in force now.
+	// Subscriptions returns all subscriptions as they are now.
 	Subscriptions func() map[string]medispatcher.Subscription
-	// Active lists the subscriptions that had something to do since the last call.
+	// Active returns the subscriptions that had something to do since the last call.
 	Active func() []string
-	// Wake says that there is a notice to be sent. It must not block.
+	// Wake is called when there is a notice to send. It must not block.
 	Wake func()
 }
 
@@ -41,16 +41,16 @@ type Monitor struct {
 	leads           bool
 	revision        int64
 	firing          map[string]*medispatcher.Firing
-	calm            map[string]time.Time // when an alert that fires was first found calm
+	calm            map[string]time.Time // by key of an alert that fires: since when it is calm
 	watched         watchlist
 	total           trend // of all channels together
 	trendOfIncoming trend
 	tidied          time.Time
-	failing         bool // the last round failed, and that was told
-	blind           bool // the memory could not be read, and that was told
+	failing         bool // the last round failed, and the log says so
+	blind           bool // Redis did not tell its memory, and the log says so
 }
 
-// NewMonitor makes a monitor that leads nothing yet.
+// NewMonitor makes a monitor. It does not lead yet.
 func NewMonitor(cfg MonitorConfig, store Store) *Monitor {
 	return &Monitor{
 		cfg: cfg, store: store, rules: Rules, firing: map[string]*medispatcher.Firing{},
@@ -58,7 +58,7 @@ func NewMonitor(cfg MonitorConfig, store Store) *Monitor {
 	}
 }
 
-// Run evaluates the rules once a second until ctx ends, and then lets another dispatcher do it.
+// Run evaluates the rules once a second until ctx ends. Then it gives up the lead.
 func (m *Monitor) Run(ctx context.Context) error {
 	tick := time.NewTicker(roundEvery)
 	defer tick.Stop()
@@ -70,7 +70,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 			}
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			_ = m.store.UnleadAlerts(last) // or else the lease ends
+			_ = m.store.UnleadAlerts(last) // if it fails, the lease expires
 			return nil
 		case <-tick.C:
 		}
@@ -83,7 +83,7 @@ func (m *Monitor) tick(ctx context.Context) {
 	defer cancel()
 	err := m.Round(ctx)
 	if err != nil && !m.failing && ctx.Err() == nil {
-		m.cfg.Log.Warn("the rules of alerts could not be evaluated; the next round tries again", "error", err)
+		m.cfg.Log.Warn("cannot evaluate the alert rules; the next round tries again", "error", err)
 	}
 	m.failing = err != nil
 }
@@ -92,11 +92,11 @@ func (m *Monitor) tick(ctx context.Context) {
 func (m *Monitor) Round(ctx context.Context) error {
 	leads, now, revision, err := m.store.LeadAlerts(ctx, leadFor)
 	if err != nil || !leads {
-		m.leads = false // who lost Redis, or the lead, knows nothing
+		m.leads = false // what this dispatcher knows may be out of date when it leads again
 		return err
 	}
 	if !m.leads {
-		m.cfg.Log.Debug("this dispatcher evaluates the rules of alerts")
+		m.cfg.Log.Debug("this dispatcher evaluates the alert rules")
 		clear(m.calm)
 		m.leads, m.revision = true, -1
 	}

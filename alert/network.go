@@ -14,35 +14,35 @@ import (
 )
 
 const (
-	// sendWithin bounds one attempt to send to one receiver, connecting and answering included.
+	// sendWithin bounds one send to one receiver, from connecting to its answer.
 	sendWithin = 10 * time.Second
 	dialWithin = 5 * time.Second
-	// maxAnswer bounds what a receiver may say on one connection, in bytes.
+	// maxAnswer bounds the bytes that are read from one connection.
 	maxAnswer = 1 << 20
 )
 
-// errDenied is what a receiver at a denied address fails with.
+// errDenied is the error of a receiver at a denied address.
 var errDenied = errors.New("denied address (MEDIS_DENY_CIDRS and link-local addresses)")
 
-// Network connects to receivers: not to denied addresses, not for longer than a send may take, and not
-// for more than an answer holds. The zero Network denies nothing.
+// Network connects to receivers. It refuses denied addresses, ends a connection when a send has taken too
+// long, and bounds what is read. The zero Network denies nothing.
 //
-// The notification library takes no context and sends through http.DefaultTransport. So the
-// program has to put Transport there, once, before anything runs; nothing else of it sends through
-// that. (Pushes have a transport of their own.)
+// The notification library takes no context and sends through http.DefaultTransport. So the program must set
+// that to Transport, once, before anything runs. Nothing else in the program may send through it; pushes
+// have their own client.
 type Network struct {
 	denied atomic.Pointer[func(netip.Addr) bool]
 	within atomic.Int64                               // one send, in ns; 0: sendWithin
 	refuse atomic.Pointer[func(address string) error] // in tests: instead of connecting
 }
 
-// limit is the time that one send may take.
+// limit is how long one send may take.
 func (n *Network) limit() time.Duration { return cmp.Or(time.Duration(n.within.Load()), sendWithin) }
 
-// Deny says which addresses are denied, from now on.
+// Deny sets which addresses are denied from now on.
 func (n *Network) Deny(denied func(netip.Addr) bool) { n.denied.Store(&denied) }
 
-// Dial connects to a receiver. The connection ends by itself when a send has to be over.
+// Dial connects to a receiver. The connection has a deadline, by which the send must be over.
 func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if refuse := n.refuse.Load(); refuse != nil {
 		return nil, (*refuse)(address)
@@ -56,7 +56,7 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 	return &briefConn{Conn: c, left: maxAnswer}, nil
 }
 
-// control sees the address that a name was resolved to, so that no name leads past it.
+// control checks the address that a name was resolved to, so that no name leads to a denied one.
 func (n *Network) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	denied := n.denied.Load()
 	if denied == nil {
@@ -69,7 +69,7 @@ func (n *Network) control(_ context.Context, _, address string, _ syscall.RawCon
 	return nil
 }
 
-// briefConn is a connection to somebody who has little to say.
+// briefConn is a connection that reads a bounded number of bytes.
 type briefConn struct {
 	net.Conn
 	left int64
@@ -84,8 +84,8 @@ func (c *briefConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Transport is for http.DefaultTransport. Each request has a connection of its own: alerts are few,
-// and a connection that is kept would outlive its deadline.
+// Transport is for http.DefaultTransport. It keeps no connection for the next request: alerts are few, and
+// the deadline of the connection would have passed.
 func (n *Network) Transport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,

@@ -13,30 +13,30 @@ import (
 )
 
 const (
-	// claimFor is longer than a try takes: a notice that is claimed twice would be sent twice.
+	// claimFor is longer than a try takes. A lease that ends during a try has the notice sent twice.
 	claimFor = 3 * sendWithin
-	// lookEvery finds notices that other dispatchers made, or died with.
+	// lookEvery is how often the outbox is read, for notices of other dispatchers, dead ones among them.
 	lookEvery = time.Second
-	// maxNotices are sent at once by a dispatcher.
+	// maxNotices is how many notices a dispatcher sends at once.
 	maxNotices = 16
-	// stopWithin bounds what is under way when the dispatcher stops.
+	// stopWithin is how long tries under way may go on when the dispatcher stops.
 	stopWithin = 3 * time.Second
 	stepWithin = 5 * time.Second
 )
 
-// Outbox is the notices that are not sent yet. All dispatchers share it.
+// Outbox holds the notices that are not sent yet. All dispatchers share it; package streams implements it.
 type Outbox interface {
-	// ClaimNotices takes some for the time of a lease.
+	// ClaimNotices leases some notices to this dispatcher.
 	ClaimNotices(ctx context.Context, limit int, lease time.Duration) ([]medispatcher.Notice, error)
-	// MarkNotice notes that a receiver has one.
+	// MarkNotice writes that a receiver has a notice.
 	MarkNotice(ctx context.Context, id int64, receiver string) error
-	// SettleNotice ends one; unsent: nobody has it.
+	// SettleNotice removes a notice. unsent: no receiver has it. mine: this dispatcher held its lease.
 	SettleNotice(ctx context.Context, n *medispatcher.Notice, outcome string, unsent bool) (mine bool, err error)
-	// PostponeNotice gives one back; uncounted: it was not tried.
+	// PostponeNotice ends the lease of a notice, to be claimed again after delay. uncounted: this was no try.
 	PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error
 }
 
-// NotifierConfig says to whom a Notifier sends. All is required but URLs.
+// NotifierConfig is what a Notifier needs. Every field but URLs is required.
 type NotifierConfig struct {
 	URLs          []string // default receivers
 	Subscriptions func() map[string]medispatcher.Subscription
@@ -45,30 +45,30 @@ type NotifierConfig struct {
 	Log           *slog.Logger
 }
 
-// Notifier sends notices. Every dispatcher has one; each notice is taken by one of them.
+// Notifier sends notices. Every dispatcher has one; one of them sends each notice.
 type Notifier struct {
 	cfg    NotifierConfig
 	outbox Outbox
 	wake   chan struct{}
 	slots  chan struct{}
 	counts Counters
-	abroad sync.WaitGroup
-	// deliver sends to one receiver; it is the network's, and in tests another one.
+	tries  sync.WaitGroup
+	// deliver sends to one receiver: Network.send, but in tests.
 	deliver func(ctx context.Context, r receiver, id, title, text string, ended func()) error
 
 	mu      sync.Mutex
-	sending map[string]int       // sends under way, by receiver
-	rests   map[string]time.Time // receivers that failed, until when they rest
+	sending map[string]int       // by receiver: sends under way
+	rests   map[string]time.Time // by receiver that failed: until when it rests
 }
 
-// Counters count what a dispatcher's notices came to, since its start.
+// Counters count what a dispatcher sent since its start.
 type Counters struct {
-	Sent   atomic.Int64 // to one receiver
-	Failed atomic.Int64 // tries at one receiver
-	Unsent atomic.Int64 // notices that were given up, or had no receiver
+	Sent   atomic.Int64 // sends to one receiver that succeeded
+	Failed atomic.Int64 // sends to one receiver that failed
+	Unsent atomic.Int64 // notices that were given up or had no receiver
 }
 
-// NewNotifier makes a notifier that sends nothing until Run.
+// NewNotifier makes a notifier. It sends nothing until Run.
 func NewNotifier(cfg NotifierConfig, outbox Outbox) *Notifier {
 	return &Notifier{
 		cfg: cfg, outbox: outbox, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxNotices),
@@ -76,7 +76,7 @@ func NewNotifier(cfg NotifierConfig, outbox Outbox) *Notifier {
 	}
 }
 
-// Wake says that there may be a notice. It does not block.
+// Wake makes the notifier read the outbox now. It does not block.
 func (n *Notifier) Wake() {
 	select {
 	case n.wake <- struct{}{}:
@@ -87,8 +87,8 @@ func (n *Notifier) Wake() {
 // Counters are the notifier's own.
 func (n *Notifier) Counters() *Counters { return &n.counts }
 
-// Run sends until ctx ends. What is under way then has a moment to end; the rest is left to the
-// other dispatchers.
+// Run sends notices until ctx ends. Tries under way then have a moment to end; what they leave, the other
+// dispatchers send.
 func (n *Notifier) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -99,7 +99,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			timer := time.AfterFunc(stopWithin, stop)
 			defer timer.Stop()
-			n.abroad.Wait()
+			n.tries.Wait()
 			return nil
 		case <-tick.C:
 		case <-n.wake:
@@ -108,7 +108,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 }
 
-// look takes as many notices as can be sent now.
+// look claims as many notices as can be sent now, and sends them.
 func (n *Notifier) look(ctx, work context.Context) {
 	free := cap(n.slots) - len(n.slots)
 	if free == 0 {
@@ -122,14 +122,14 @@ func (n *Notifier) look(ctx, work context.Context) {
 	}
 	for i := range notices {
 		n.slots <- struct{}{}
-		n.abroad.Go(func() {
+		n.tries.Go(func() {
 			defer func() { <-n.slots; n.Wake() }()
 			n.handle(work, &notices[i])
 		})
 	}
 }
 
-// to are the receivers of a notice.
+// to lists who receives the notices of a subscription ("" for the whole).
 func (n *Notifier) to(subscription string) []receiver {
 	if urls := n.cfg.Subscriptions()[subscription].Alert.URLs; len(urls) > 0 {
 		return receivers(urls)
@@ -137,8 +137,8 @@ func (n *Notifier) to(subscription string) []receiver {
 	return receivers(n.cfg.URLs)
 }
 
-// Test sends a notice to the receivers in force, of a subscription or the default ones, at once and
-// once, and says what became of it at each. None: there are no receivers.
+// Test sends one notice to the receivers of a subscription ("" for the default ones) and reports the result
+// of each. It does not try again. The report is empty where there are no receivers.
 func (n *Notifier) Test(ctx context.Context, subscription, env, host string) []medispatcher.Receipt {
 	now := time.Now()
 	notice := medispatcher.Notice{

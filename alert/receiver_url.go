@@ -15,11 +15,11 @@ import (
 
 const maxURL = 2048 // bytes
 
-// nextURL finds where a list goes on with another URL. A comma alone does not: URLs hold commas.
+// nextURL finds the separators in a list of URLs. A comma alone is none: URLs hold commas.
 var nextURL = regexp.MustCompile(`[\s]+,?\s*|,\s*([A-Za-z][A-Za-z0-9+.-]*://)`)
 
-// SplitURLs takes a list of receivers apart. They are separated by spaces, or by a comma behind
-// which a scheme follows: smtp://h/?to=a@x,b@x,slack://… are two.
+// SplitURLs splits a list of receivers. White space separates URLs, and so does a comma that a scheme
+// follows: smtp://h/?to=a@x,b@x,slack://… are two.
 func SplitURLs(list string) []string {
 	var urls []string
 	add := func(s string) {
@@ -39,8 +39,8 @@ func SplitURLs(list string) []string {
 	return urls
 }
 
-// CheckURL says what is wrong with the URL of a receiver. Nobody is connected to. The error never
-// holds what may be secret.
+// CheckURL reports what is wrong with the URL of a receiver, without connecting to it. The error holds no
+// secret.
 func CheckURL(rawURL string) error {
 	if len(rawURL) > maxURL {
 		return fmt.Errorf("is longer than %d bytes", maxURL)
@@ -52,18 +52,18 @@ func CheckURL(rawURL string) error {
 	if u.Scheme == "http" || u.Scheme == "https" {
 		return fmt.Errorf("begins with %s://; write generic+%s://… for a webhook", u.Scheme, u.Scheme)
 	}
-	if u.Scheme == matrix.Scheme { // to make one ready logs in
+	if u.Scheme == matrix.Scheme { // initializing this service would log in
 		return safe((&matrix.Config{}).SetURL(u), rawURL)
 	}
 	_, err = service(u)
 	return safe(err, rawURL)
 }
 
-// service is what the library sends through for a URL.
+// service makes the library's service for a URL.
 func service(u *url.URL) (types.Service, error) {
 	scheme, custom, _ := strings.Cut(strings.ToLower(u.Scheme), "+")
 	if scheme == "logger" {
-		return nil, errors.New("goes nowhere: a log line is written of every alert anyhow")
+		return nil, errors.New("sends nothing; every alert is a log line anyway")
 	}
 	var lib router.ServiceRouter
 	svc, err := lib.NewService(scheme)
@@ -76,7 +76,7 @@ func service(u *url.URL) (types.Service, error) {
 	if custom != "" {
 		from, ok := svc.(types.CustomURLService)
 		if !ok {
-			return nil, fmt.Errorf("has +%s behind the scheme, which %s does not take", custom, scheme)
+			return nil, fmt.Errorf("has +%s after the scheme, which %s does not take", custom, scheme)
 		}
 		if u, err = from.GetConfigURLFromCustom(u); err != nil {
 			return nil, err

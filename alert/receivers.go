@@ -13,19 +13,20 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-const maxReceivers = 64 // of one notice, people counted one by one
+// maxReceivers bounds the receivers of one notice. Each person that a URL names is one.
+const maxReceivers = 64
 
-// receiver is one address that a notice goes to and has its own result.
+// receiver is one address that a notice goes to. Each has its own result.
 type receiver struct {
 	url  string
-	name string // tells receivers apart where no secret may stand
+	name string // a hash of url, for Redis
 }
 
-// show is the receiver as it may be shown.
+// show is the receiver without its secrets.
 func (r receiver) show() string { return medispatcher.MaskAlertURL(r.url) }
 
-// receivers are those of a list of URLs. A mail or a Telegram message to several people are several, so that
-// one who cannot be reached does not repeat it for the others.
+// receivers lists the receivers that URLs name. A mail or a Telegram message to several people is split, so
+// that the others do not get it again if one of them cannot be reached.
 func receivers(urls []string) []receiver {
 	var list []receiver
 	for _, raw := range urls {
@@ -40,7 +41,7 @@ func receivers(urls []string) []receiver {
 	return list
 }
 
-// apart makes a URL for each of the people that a URL names.
+// apart splits a URL that names several people into one URL for each.
 func apart(rawURL string) []string {
 	u, err := url.Parse(rawURL)
 	if err != nil {

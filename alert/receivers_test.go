@@ -122,12 +122,12 @@ func TestCheckURL(t *testing.T) {
 		"smtp://u:hush%hush@h/":                    "is not a URL",
 		"https://h/hushhush":                       "write generic+https://…",
 		"slak://hushhush":                          "unknown scheme; there are bark, discord, generic",
-		"logger://hushhush":                        "goes nowhere",
+		"logger://hushhush":                        "sends nothing",
 		"slack://hushhush":                         "invalid",
 		"smtp://u:hushhush@h/":                     "from",
 		"smtp://u:hushhush@h/?from=a@b":            "to",
 		"telegram://hushhush@telegram":             "token",
-		"slack+https://hushhush":                   "has +https behind the scheme",
+		"slack+https://hushhush":                   "has +https after the scheme",
 		"matrix://h?rooms=a&nope=hushhush":         "nope",
 		"generic://" + strings.Repeat("hush", 600): "longer than 2048 bytes",
 	} {
@@ -166,7 +166,7 @@ func TestSafe(t *testing.T) {
 		`Post "https://user:p%2Fw@h.example:8443/a/verysecret?token=x": dial tcp 1.2.3.4:8443: connection refused`: `Post "https://h.example:8443/********": dial tcp 1.2.3.4:8443: connection refused`,
 		"server says verysecret and other secret and other+secret and p/w, method POST":                            "server says ******** and ******** and ******** and ********, method POST",
 		"slack://token/x\r\nand more": "********  and more",
-		" ":                           "it failed",
+		" ":                           "it failed without a reason",
 	} {
 		if got := safe(errors.New(in), raw).Error(); got != want {
 			t.Errorf("%q\n got  %q\n want %q", in, got, want)

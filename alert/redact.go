@@ -10,17 +10,17 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// maxReason bounds what is kept of an error of a receiver, in bytes.
+// maxReason bounds the text of a receiver's error, in bytes.
 const maxReason = 300
 
-// anyURL finds URLs in a text: those that a service makes of its configuration hold its secrets.
+// anyURL finds URLs in a text. Those that the library builds hold secrets.
 var anyURL = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*)://[^\s"'<>]*`)
 
-// harmless are values of parameters that are words, too.
+// harmless are values of parameters that are no secrets, and that an error text may hold as words.
 var harmless = []string{"", "yes", "no", "true", "false", "json", "post", "get", "put", "auto", "none", "plain", "html", "markdown", "login", "status", "error", "token", "webhook", "channel"}
 
-// safe is an error about a receiver that may be shown, nil for none. What the library says quotes
-// URLs, tokens and what a server answered, so every part of the receiver's URL is taken out of it.
+// safe makes an error of a receiver fit to be shown; nil stays nil. The library quotes URLs, tokens and
+// answers of servers, so every part of the receiver's URL is masked in the text.
 func safe(err error, rawURL string) error {
 	if err == nil {
 		return nil
@@ -37,13 +37,12 @@ func safe(err error, rawURL string) error {
 	}
 	text = strings.TrimSpace(plain(text))
 	if text == "" {
-		text = "it failed"
+		text = "it failed without a reason"
 	}
 	return errors.New(cut(text, maxReason))
 }
 
-// secrets are the parts of a URL that must not be shown, the longest first, in every way in which they
-// may be written.
+// secrets lists the parts of a URL that must not be shown, the longest first, in each way of escaping them.
 func secrets(rawURL string) []string {
 	var list []string
 	add := func(least int, parts ...string) {
@@ -76,7 +75,7 @@ func secrets(rawURL string) []string {
 	return list
 }
 
-// hostIsHost: elsewhere a token stands there.
+// hostIsHost reports whether the host of a URL names a machine. In other schemes a token stands there.
 func hostIsHost(scheme string) bool {
 	scheme, _, _ = strings.Cut(scheme, "+")
 	return slices.Contains([]string{"smtp", "generic", "gotify", "matrix", "mattermost", "ntfy", "rocketchat", "signal", "zulip", "bark", "lark"}, scheme)

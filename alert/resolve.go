@@ -8,10 +8,11 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// calmFor is how long an alert has to be calm before it is over.
+// calmFor is how long a value must stay calm before its alert is over.
 const calmFor = 10 * time.Second
 
-// apply brings the ledger in line with what a round found: it raises, reminds and resolves.
+// apply decides what becomes of each finding: it raises an alert, reminds of it, resolves it, or ends it
+// without a notice where nobody wants it any more.
 func (r *round) apply(ctx context.Context, findings []finding) error {
 	for i := range findings {
 		f := &findings[i]
@@ -46,7 +47,7 @@ func (r *round) calmLongEnough(key string) bool {
 	return r.now.Sub(since) >= calmFor
 }
 
-// unwanted finds alerts that fire and that nobody wants to hear of any more. They end without a notice.
+// unwanted lists alerts that fire although their subscription is gone or does not want them now.
 func (r *round) unwanted() []finding {
 	var findings []finding
 	for _, f := range r.firing {
@@ -75,18 +76,18 @@ func (r *round) resolve(ctx context.Context, a medispatcher.Alert) error {
 	return err
 }
 
-// complete adds what every alert says.
+// complete fills in what every alert has.
 func (r *round) complete(a *medispatcher.Alert, kind string) {
 	a.Env, a.Host = r.cfg.Env, r.cfg.Host
 	a.OwnReceivers = len(r.subs[a.Subscription].Alert.URLs) > 0
 	a.Line = r.cfg.Texts.Line(&medispatcher.Notice{Kind: kind, Alert: *a})
 }
 
-// tell wakes who sends notices, or logs one that nobody will send.
+// tell wakes the Notifier for a new notice, or logs a notice that will not be sent.
 func tell(log *slog.Logger, a *medispatcher.Alert, queued, dropped bool, wake func()) {
 	switch {
 	case dropped:
-		log.Error("alert not sent: too many notices wait", "rule", a.Rule, "subscription", a.Subscription, "text", a.Line)
+		log.Error("alert not sent: too many notices wait to be sent", "rule", a.Rule, "subscription", a.Subscription, "text", a.Line)
 	case queued && wake != nil:
 		wake()
 	}

@@ -2,7 +2,7 @@ package alert
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -14,15 +14,19 @@ import (
 )
 
 const (
-	// maxTries at a notice take about seven minutes, and longer where each hangs.
+	// maxTries is how often a notice is tried: for about seven minutes, longer if the receiver hangs.
 	maxTries = 8
-	// maxAtOnce sends go to one receiver at once: one that hangs must not take all there are.
+	// maxAtOnce is how many sends go to one receiver at once. One that hangs must not hold them all.
 	maxAtOnce = 2
-	// restFor is how long a receiver that failed is not asked again.
+	// restFor is how long nothing is sent to a receiver that failed.
 	restFor = 5 * time.Second
 )
 
-// handle makes one try at a notice, and says what became of it.
+// errResting is why a notice is not sent to a receiver that hangs or failed just now.
+var errResting = errors.New("it failed or was slow just now, so nothing is sent to it for a moment")
+
+// handle tries once to send a notice, and decides what becomes of it: it is settled as sent, tried again
+// later, or given up. A notice that is given up is an ERROR line with the whole text.
 func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 	to := n.to(notice.Subscription)
 	log := n.cfg.Log.With("rule", notice.Rule, "subscription", notice.Subscription, "notice", notice.ID)
@@ -30,7 +34,7 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 	title, _, _ := strings.Cut(text, "\n")
 	if len(to) == 0 {
 		n.counts.Unsent.Add(1)
-		log.Warn("alert without receivers: set MEDIS_ALERT_URLS, or alert.urls of the subscription", "text", title)
+		log.Warn("alert has no receivers; set MEDIS_ALERT_URLS, or alert.urls of the subscription", "text", title)
 		n.settle(ctx, log, notice, "no receivers", true)
 		return
 	}
@@ -53,7 +57,8 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 	}
 }
 
-// try sends a notice to everybody who does not have it, and lists who failed and why.
+// try sends a notice to each receiver that does not have it. failed lists those that failed and why; have
+// counts those that have the notice now.
 func (n *Notifier) try(ctx context.Context, notice *medispatcher.Notice, to []receiver, title, text string) (failed []string, have int) {
 	results := make([]error, len(to))
 	var sends sync.WaitGroup
@@ -66,7 +71,7 @@ func (n *Notifier) try(ctx context.Context, notice *medispatcher.Notice, to []re
 			if results[i] == nil {
 				step, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepWithin)
 				defer cancel()
-				_ = n.outbox.MarkNotice(step, notice.ID, r.name) // or else it may come twice
+				_ = n.outbox.MarkNotice(step, notice.ID, r.name) // if it fails, the receiver may get the notice twice
 			}
 		})
 	}
@@ -81,12 +86,12 @@ func (n *Notifier) try(ctx context.Context, notice *medispatcher.Notice, to []re
 	return failed, have
 }
 
-// send sends to a receiver, unless that hangs or has just failed.
+// send sends to a receiver, unless that hangs or failed just now.
 func (n *Notifier) send(ctx context.Context, r receiver, id, title, text string) error {
 	n.mu.Lock()
 	if rest := time.Until(n.rests[r.name]); rest > 0 || n.sending[r.name] >= maxAtOnce {
 		n.mu.Unlock()
-		return fmt.Errorf("it failed or was slow just now, and rests for a moment")
+		return errResting
 	}
 	n.sending[r.name]++
 	n.mu.Unlock()
@@ -113,7 +118,7 @@ func (n *Notifier) settle(ctx context.Context, log *slog.Logger, notice *medispa
 	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepWithin)
 	defer cancel()
 	if _, err := n.outbox.SettleNotice(step, notice, outcome, unsent); err != nil {
-		log.Warn("what became of an alert could not be noted; it may be sent again", "error", err)
+		log.Warn("cannot write that an alert is settled; it may be sent again", "error", err)
 	}
 }
 
@@ -121,11 +126,11 @@ func (n *Notifier) postpone(ctx context.Context, log *slog.Logger, notice *medis
 	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepWithin)
 	defer cancel()
 	if err := n.outbox.PostponeNotice(step, notice.ID, delay, uncounted); err != nil {
-		log.Warn("an alert could not be put off; it is tried again when its lease ends", "error", err)
+		log.Warn("cannot postpone an alert; it is tried again when its lease ends", "error", err)
 	}
 }
 
-// backoff is how long a notice waits after a try that failed: 5 s, doubling to 2 min.
+// backoff is how long a notice waits after so many tries: 5 s, doubling up to 2 min.
 func backoff(tries int) time.Duration {
 	return min(5*time.Second<<min(tries-1, 10), 2*time.Minute)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// round is one evaluation of all rules. What several of them look at is read once.
+// round is one evaluation of all rules. What several rules look at is read once.
 type round struct {
 	*Monitor
 	now  time.Time // by the clock that all dispatchers share
@@ -41,7 +41,7 @@ func (m *Monitor) newRound(ctx context.Context, now time.Time) (*round, error) {
 	return r, nil
 }
 
-// evaluate finds out where every rule stands.
+// evaluate applies every rule of the table. It changes nothing.
 func (r *round) evaluate(ctx context.Context) ([]finding, error) {
 	var findings []finding
 	for i := range r.rules {
@@ -59,7 +59,7 @@ func (r *round) evaluate(ctx context.Context) ([]finding, error) {
 	return append(append(findings, caused...), r.unwanted()...), err
 }
 
-// every is the time between two notices of an alert.
+// every is the least time between two notices of an alert.
 func (r *round) every(a *medispatcher.Alert) time.Duration {
 	return every(a, r.subs, r.cfg.Thresholds.Every)
 }
@@ -71,7 +71,7 @@ func every(a *medispatcher.Alert, subs map[string]medispatcher.Subscription, who
 	return time.Duration(subs[a.Subscription].Alert.Every)
 }
 
-// due reports whether an alert that fires gets another notice now.
+// due reports whether it is time for another notice of an alert that fires.
 func (r *round) due(f *medispatcher.Firing) bool { return r.now.Sub(f.Last) >= r.every(&f.Alert) }
 
 // noticed reports whether a finding becomes an alert or a reminder.
@@ -122,16 +122,16 @@ func (r *round) readKept(ctx context.Context) (map[keptCount]int64, error) {
 	return r.kept, nil
 }
 
-// lastMinute is a count of all subscriptions together, such as "sent", over the last minute.
+// lastMinute sums a count such as "sent" over all subscriptions and the last minute.
 func (r *round) lastMinute(ctx context.Context, what string) (int64, error) {
-	n, err := r.store.CountedWithin(ctx, what, time.Minute, []string{""}) // which is counted under no name
+	n, err := r.store.CountedWithin(ctx, what, time.Minute, []string{""}) // the sum of all is counted under the empty id
 	if err != nil {
 		return 0, err
 	}
 	return n[0], nil
 }
 
-// drain is how long n messages take at the rate of the last minute; 0: for ever.
+// drain is how long n messages take at the rate of the last minute; 0: they never drain.
 func drain(n, sentPerMinute int64, growing bool) medispatcher.Duration {
 	if sentPerMinute <= 0 || growing {
 		return 0

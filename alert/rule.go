@@ -6,33 +6,34 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Rule is a row of the table Rules. Whatever differs between two rules stands there: the texts, the
-// list in docs/ALERTS.md and what the Monitor does follow from it.
+// Rule is a row of the table Rules. It holds whatever differs between two rules: the texts, the table in
+// docs/ALERTS.md and the work of the Monitor follow from it.
 type Rule struct {
 	// Name is the rule in the API, in the first line of a text and in the label of
 	// medispatcher_alerts_firing.
 	Name  string
 	About About
 
-	// FiresWhen and Threshold are its row in docs/ALERTS.md. Threshold names the fields of a
-	// subscription or the variables that set it; empty: nothing does.
+	// FiresWhen and Threshold are Markdown for docs/ALERTS.md. Threshold names the subscription's fields or
+	// the variables that set the threshold; empty: it is fixed.
 	FiresWhen, Threshold string
-	// Prometheus is the rule in deploy/prometheus that finds the same, if there is one.
+	// Prometheus names the rule in deploy/prometheus that finds the same, if there is one.
 	Prometheus string
 
-	// Title is the first line of an alert behind the colon, Recovered the same once it is over, More
-	// the lines below Title. All three are templates.
+	// Title follows the colon in the first line of an alert, Recovered does so once the alert is over.
+	// More is the text below Title. All three are templates.
 	Title, Recovered, More string
 
-	// wanted reports whether a subscription whose alerts are enabled wants this rule; nil: each does.
+	// wanted reports whether a subscription with enabled alerts wants this rule; nil: all of them do.
 	wanted func(*medispatcher.Subscription) bool
-	// check evaluates the rule in a round of the Monitor; nil: Events raise it, and its causes end it.
+	// check evaluates the rule in a round of the Monitor; nil: Events raises the alert, and it is over
+	// when it has no cause left.
 	check func(ctx context.Context, r *round, rule *Rule) ([]finding, error)
-	// causes keep an alert firing that has no value to look at.
+	// causes keep an alert firing that has no value to compare.
 	causes causes
 }
 
-// About is what one alert of a rule is about. Each subscription has alerts of its own.
+// About says what an alert of the rule is about. Each subscription has alerts of its own.
 type About string
 
 const (
@@ -41,17 +42,17 @@ const (
 	theWhole      About = "the whole"
 )
 
-// causes are what the ledger counts of an alert: it is over when none is left.
+// causes says what the store counts for an alert, which is over when the count is 0.
 type causes int
 
 const (
 	noCauses      causes = iota
-	byMessages           // each until it is delivered, dead or purged
-	byDispatchers        // each for as long as it says so
+	byMessages           // each counts until it is delivered, dead or purged
+	byDispatchers        // each counts as long as it repeats that it is a cause
 )
 
-// ruleNamed is a row of the table. Of a name that only another version of medispatcher knows nothing
-// is known but that.
+// ruleNamed finds a row. A dispatcher of another version may have raised an alert of a rule that this one
+// does not have: then the row holds the name alone.
 func ruleNamed(name string) *Rule {
 	for i := range Rules {
 		if Rules[i].Name == name {
@@ -61,7 +62,7 @@ func ruleNamed(name string) *Rule {
 	return &Rule{Name: name}
 }
 
-// names are those of all rules.
+// names lists the names of all rules.
 func names() []string {
 	list := make([]string, len(Rules))
 	for i := range Rules {
@@ -70,12 +71,12 @@ func names() []string {
 	return list
 }
 
-// wantedBy reports whether a subscription wants to hear of the rule.
+// wantedBy reports whether a subscription wants alerts of the rule.
 func (r *Rule) wantedBy(sub *medispatcher.Subscription) bool {
 	return sub.Alert.Enabled && (r.wanted == nil || r.wanted(sub))
 }
 
-// finding is what a round says of one alert.
+// finding is the result of a round for one alert.
 type finding struct {
 	alert medispatcher.Alert
 	level level
@@ -85,14 +86,14 @@ type finding struct {
 type level int
 
 const (
-	off   level = iota // nobody wants to know: switched off, paused, removed
-	calm               // over, if it stays so
-	still              // over only if it did not fire
+	off   level = iota // switched off, paused or removed: an alert ends without a notice
+	calm               // an alert is over if the value stays here
+	still              // an alert that fires goes on; one that does not fire stays so
 	fires
 )
 
-// calmShare: a rule is over when its value is at most so many percent of the threshold, and stayed
-// there for calmFor. Between that and the threshold a value may tremble as it likes.
+// calmShare is the percentage of the threshold at or below which a value is calm. A value that moves
+// between it and the threshold neither raises an alert nor ends one.
 const calmShare = 80
 
 // levelOf compares a value with a threshold.

@@ -174,15 +174,15 @@ Look at it:  medispatcher doctor compares the limit of open files with the concu
 	},
 }
 
-// Thresholds are those of the rules that are about no subscription; 0 switches a rule off.
+// Thresholds holds the thresholds of the rules that are not about a subscription; 0 switches a rule off.
 type Thresholds struct {
 	Incoming       int64         // messages before their fan-out
 	IncomingAge    time.Duration // age of the oldest of them
 	TotalBacklog   int64         // messages in all channels
-	Memory         int64         // percent of the limit of Redis
+	Memory         int64         // percent of maxmemory
 	DispatcherLost bool
-	Unrouted       int64 // messages within Window that no subscription wants
-	Quarantine     int64 // entries within Window that cannot be decoded or copied
+	Unrouted       int64 // messages within Window that no subscription wanted
+	Quarantine     int64 // entries within Window that could not be decoded or copied
 	Window         time.Duration
-	Every          time.Duration // between two notices of one of these rules
+	Every          time.Duration // least time between two notices of an alert
 }

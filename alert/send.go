@@ -15,12 +15,12 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// errSlow is what a receiver fails with that does not answer in time.
+// errSlow is the error of a receiver that does not answer in time.
 var errSlow = errors.New("it did not answer in time")
 
-// send sends a text to one receiver, and returns when it has it, refused it or took too long. What takes
-// too long ends by itself soon after: every connection has a deadline. ended is called then, always. The
-// error holds no secret.
+// send sends a text to one receiver. It returns when the receiver has the text, refused it or took too long.
+// The library cannot be interrupted, so a send that took too long goes on until the deadline of its
+// connection. ended is called when the send has really ended, always. The error holds no secret.
 func (n *Network) send(ctx context.Context, r receiver, id, title, text string, ended func()) error {
 	result := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(ctx, n.limit())
@@ -28,9 +28,9 @@ func (n *Network) send(ctx context.Context, r receiver, id, title, text string, 
 	go func() {
 		defer ended()
 		defer func() {
-			if v := recover(); v != nil { // zulip's does where nobody answers; an alert must not stop a dispatcher
-				_ = medispatcher.Recovered(v) // counted; what it says may hold a secret
-				result <- errors.New("it cannot be reached, or the notification library failed inside")
+			if v := recover(); v != nil { // the library panics for zulip:// where nobody answers
+				_ = medispatcher.Recovered(v) // counted, not shown: the text may hold a secret
+				result <- errors.New("it cannot be reached, or the notification library panicked")
 			}
 		}()
 		result <- n.deliver(ctx, r, id, title, text)
@@ -67,7 +67,7 @@ func (n *Network) deliver(ctx context.Context, r receiver, id, title, text strin
 	n.own(svc)
 	params := types.Params{}
 	if titled(u.Scheme) {
-		// The title is the first line; what has both would show it twice.
+		// The first line of the text is the title, and would be shown twice.
 		params.SetTitle(title)
 		_, text, _ = strings.Cut(text, "\n")
 		text = strings.TrimLeft(text, "\n")
@@ -75,7 +75,7 @@ func (n *Network) deliver(ctx context.Context, r receiver, id, title, text strin
 	return svc.Send(text, &params)
 }
 
-// titled: services that show a title above the text.
+// titled reports whether a service shows a title above the text.
 func titled(scheme string) bool {
 	switch strings.ToLower(scheme) {
 	case "gotify", "join", "ntfy", "pushbullet", "pushover", "bark", "opsgenie":

@@ -14,12 +14,13 @@ import (
 
 const (
 	telegramAPI = "https://api.telegram.org"
-	// telegramText is the longest text that it takes, in UTF-16 units; bytes are never fewer.
+	// telegramText is the longest text that Telegram takes, in UTF-16 units. A text has at least as many
+	// bytes.
 	telegramText = 4096
 )
 
-// telegram sends to the one chat of a telegram:// URL, which the library reads. It does not send
-// itself: where Telegram cannot be reached it says that all is well.
+// telegram sends to the one chat of a telegram:// URL. The library parses the URL, but does not send: it
+// reports success where Telegram cannot be reached.
 func (n *Network) telegram(ctx context.Context, client *http.Client, api, rawURL, text string) error {
 	u, err := url.Parse(rawURL)
 	if err != nil {

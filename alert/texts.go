@@ -13,16 +13,16 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// maxLine bounds the first line of a text, which becomes the subject of a mail, in bytes.
+// maxLine bounds the first line of a text, in bytes. It becomes the subject of a mail.
 const maxLine = 400
 
 // Texts makes the texts of notices from templates.
 type Texts struct {
-	own     *template.Template // the operator's over the built-in ones
+	own     *template.Template // the built-in ones, replaced by the operator's where there are any
 	builtIn *template.Template
 }
 
-// data is what a template sees: all fields of the notice, and these.
+// data is what a template sees: the fields of the notice, and these two.
 type data struct {
 	medispatcher.Notice
 	Reminder, Recovered bool
@@ -35,7 +35,7 @@ var funcs = template.FuncMap{
 	"plain": plain,
 }
 
-// shared are the built-in templates that belong to no rule: "footer" ends every text, "drain" stands in some.
+// shared holds the built-in templates that belong to no rule: "footer" ends every text, some use "drain".
 const shared = `
 {{define "footer"}}Since:       {{.Since.UTC.Format "2006-01-02 15:04:05"}} UTC{{if .Reminder}}, and it still fires{{end}}
 Found by:    {{plain .Host}}{{if .Env}}, environment {{.Env}}{{end}}
@@ -43,7 +43,7 @@ Found by:    {{plain .Host}}{{if .Env}}, environment {{.Env}}{{end}}
 {{end}}{{end}}
 {{define "drain"}}{{if .Drain}}they take {{span .Drain}} at the present rate{{else}}at the present rate they never drain{{end}}{{end}}`
 
-// parseBuiltIn makes the templates of all rules: RULE, RULE.recovered and RULE.more.
+// parseBuiltIn makes the templates RULE, RULE.recovered and RULE.more of each rule.
 func parseBuiltIn() *template.Template {
 	t := template.Must(template.New("shared").Funcs(funcs).Parse(shared))
 	for _, r := range Rules {
@@ -54,8 +54,8 @@ func parseBuiltIn() *template.Template {
 	return t
 }
 
-// LoadTexts reads templates that replace built-in ones of the same name: from a file, or from every file
-// *.tmpl of a directory; "" replaces none. Its errors name file and line.
+// LoadTexts reads templates that replace the built-in ones of the same name. path is a file, or a directory
+// of files *.tmpl; "" replaces none. Errors name the file and the line.
 func LoadTexts(path string) (*Texts, error) {
 	t := &Texts{builtIn: parseBuiltIn(), own: parseBuiltIn()}
 	if path == "" {
@@ -90,7 +90,7 @@ func pathCause(err error) error {
 	return err
 }
 
-// replace puts the definitions of a file over those there are.
+// replace replaces templates by the definitions in a file.
 func (t *Texts) replace(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -98,15 +98,15 @@ func (t *Texts) replace(file string) error {
 	}
 	parsed, err := template.New(file).Funcs(funcs).Parse(string(text))
 	if err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "template: "))
+		return err
 	}
 	var errs []error
 	for _, d := range parsed.Templates() {
 		switch name := d.Name(); {
-		case name == file: // what stands outside of every definition
+		case name == file: // the text outside of all definitions
 		case t.builtIn.Lookup(name) == nil && !strings.HasPrefix(name, "_"):
-			errs = append(errs, fmt.Errorf("%s: defines %q, which is used nowhere: name it after a rule, %s or %s, or _%s if other templates use it",
-				file, name, strings.Join(names(), ", "), "footer", name))
+			errs = append(errs, fmt.Errorf("%s: defines %q, which nothing uses; name it after a rule (%s), or footer, or _%s if other templates use it",
+				file, name, strings.Join(names(), ", "), name))
 		default:
 			if _, err := t.own.AddParseTree(name, d.Tree); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", file, err))
@@ -116,7 +116,7 @@ func (t *Texts) replace(file string) error {
 	return errors.Join(errs...)
 }
 
-// try runs every template once: a field that does not exist is better found now than in the night.
+// try executes every template once, so that a field that does not exist stops the start, not an alert.
 func (t *Texts) try() error {
 	var errs []error
 	for _, rule := range names() {
@@ -124,7 +124,7 @@ func (t *Texts) try() error {
 			n := medispatcher.Notice{Kind: kind, Alert: medispatcher.Alert{Rule: rule, Subscription: "s"}}
 			for _, part := range parts(&n) {
 				if _, err := run(t.own, part, &n); err != nil {
-					errs = append(errs, errors.New(strings.TrimPrefix(err.Error(), "template: ")))
+					errs = append(errs, err)
 				}
 			}
 		}
@@ -132,7 +132,7 @@ func (t *Texts) try() error {
 	return errors.Join(slices.CompactFunc(errs, func(a, b error) bool { return a.Error() == b.Error() })...)
 }
 
-// parts are the templates of a notice: of its first line, and those below.
+// parts names the templates of a notice: the one of its first line, and those of the lines below.
 func parts(n *medispatcher.Notice) []string {
 	if n.Kind == medispatcher.NoticeRecovered {
 		return []string{n.Rule + ".recovered", "footer"}
@@ -146,7 +146,7 @@ func run(t *template.Template, name string, n *medispatcher.Notice) (string, err
 	return b.String(), err
 }
 
-// part is one template's text. If the operator's fails on these data, it is the built-in one's.
+// part executes one template: the operator's or, if that fails on this notice, the built-in one.
 func (t *Texts) part(name string, n *medispatcher.Notice) string {
 	text, err := run(t.own, name, n)
 	if err != nil {
@@ -158,7 +158,7 @@ func (t *Texts) part(name string, n *medispatcher.Notice) string {
 	return text
 }
 
-// Line is the first line of a text: [ALERT] or [RECOVERED], the rule, the subscription, and what it found.
+// Line is the first line of a text, such as "[ALERT] backlog billing: 7012 messages are READY".
 func (t *Texts) Line(n *medispatcher.Notice) string {
 	if n.At.IsZero() {
 		at := *n

@@ -81,7 +81,7 @@ func TestWrongTemplates(t *testing.T) {
 		"b.tmpl": `{{define "gonne"}}x{{end}}`,
 	})
 	_, err := LoadTexts(dir)
-	for _, want := range []string{"a.tmpl:2", `b.tmpl: defines "gonne", which is used nowhere`} {
+	for _, want := range []string{"a.tmpl:2", `b.tmpl: defines "gonne", which nothing uses`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}

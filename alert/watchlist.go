@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// watchFor is how long a subscription is looked at after it had something to do. Sweeps find
-	// every channel that is not empty within it.
+	// watchFor is how long a subscription is looked at after it had something to do. A sweep reaches
+	// every channel that is not empty within this time.
 	watchFor = 15 * time.Second
-	// maxWatched bounds the subscriptions of one round. Where more had something to do, those
-	// come first that were not looked at for longest.
+	// maxWatched bounds the subscriptions of one round. If more had something to do, those that were
+	// not looked at for the longest time come first.
 	maxWatched = 2000
-	// trendOver is the time over which a backlog is said to grow.
+	// trendOver is the time over which counts are compared to tell whether a backlog grows.
 	trendOver = 10 * time.Second
 )
 
@@ -25,7 +25,7 @@ type watchlist map[string]*watched
 type watched struct {
 	id            string
 	until, looked time.Time
-	length        int64 // of the channel, when it was looked at
+	length        int64 // of the channel, when it was last looked at
 	trend         trend
 }
 
@@ -37,7 +37,7 @@ func (l watchlist) stir(id string, now time.Time) {
 	l[id].until = now.Add(watchFor)
 }
 
-// next removes the subscriptions that were removed or idle for long, and chooses those of this round.
+// next forgets subscriptions that were removed or are idle, and chooses those of this round.
 func (l watchlist) next(now time.Time, subs map[string]medispatcher.Subscription) []string {
 	chosen := make([]*watched, 0, len(l))
 	for id, w := range l {
@@ -71,8 +71,8 @@ func (l watchlist) grows(id string) bool {
 	return w != nil && w.length > w.trend.older
 }
 
-// sum is the messages in all channels that are not paused. A channel that was not looked at in this
-// round counts with its last known length.
+// sum counts the messages in all channels that are not paused. A channel that this round did not look
+// at counts with its last known length.
 func (l watchlist) sum(subs map[string]medispatcher.Subscription) int64 {
 	var sum int64
 	for id, w := range l {
@@ -83,7 +83,7 @@ func (l watchlist) sum(subs map[string]medispatcher.Subscription) int64 {
 	return sum
 }
 
-// trend remembers a count, to tell whether it grows.
+// trend remembers earlier values of a count, to tell whether it grows.
 type trend struct {
 	at            time.Time
 	before, older int64

@@ -1,4 +1,4 @@
-// Package alerttest gives tests somebody to send alerts to.
+// Package alerttest gives tests a mail server to send alerts to. It imports the standard library alone.
 package alerttest
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Mail is one that a Mailbox took.
+// Mail is a mail that a Mailbox accepted.
 type Mail struct {
 	From, To, Subject, ID, Text string
 }
@@ -22,15 +22,15 @@ type Mail struct {
 // Mailbox is an SMTP server on the loopback.
 type Mailbox struct {
 	Addr string
-	// Refuse, when set, says what to answer to a recipient instead of taking mail for him.
+	// Refuse, if set, returns the reply that refuses a recipient, or "" to accept it.
 	Refuse func(to string) string
-	// Auth is the one line of AUTH PLAIN that is let in; empty: there is no AUTH.
+	// Auth is the credential that AUTH PLAIN accepts, in base64; empty: AUTH is not offered.
 	Auth string
-	// Quit is the answer to QUIT; empty: 221.
+	// Quit is the reply to QUIT; empty: 221.
 	Quit string
-	// Connected, when set, is called with each connection; false ends it.
+	// Connected, if set, is called for each connection; false closes it.
 	Connected func() bool
-	// Silent makes it accept connections and say nothing.
+	// Silent makes it accept connections and send nothing.
 	Silent bool
 
 	mu    sync.Mutex
@@ -40,7 +40,7 @@ type Mailbox struct {
 	done  sync.WaitGroup
 }
 
-// NewMailbox starts one that ends with the test. set, which may be nil, says how it behaves.
+// NewMailbox starts a mailbox that ends with the test. set, which may be nil, sets its fields.
 func NewMailbox(t testing.TB, set func(m *Mailbox)) *Mailbox {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it ends with the test
@@ -75,12 +75,12 @@ func NewMailbox(t testing.TB, set func(m *Mailbox)) *Mailbox {
 	return m
 }
 
-// URL is a receiver's for mail to some people, joined by commas.
+// URL is the receiver URL for mail to some people, whose addresses are joined by commas.
 func (m *Mailbox) URL(to string) string {
 	return "smtp://" + m.Addr + "/?from=medispatcher@example.com&to=" + to
 }
 
-// Mails are those that came so far.
+// Mails returns the mails so far.
 func (m *Mailbox) Mails() []Mail {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,10 +129,10 @@ func (m *Mailbox) serve(c net.Conn) {
 			say("250 mailbox")
 		case strings.HasPrefix(line, "AUTH"):
 			if line != "AUTH PLAIN "+m.Auth {
-				say("535 no " + line)
+				say("535 refused: " + line)
 				continue
 			}
-			say("235 come in")
+			say("235 accepted")
 		case verb == "MAIL FROM":
 			got = Mail{From: strings.Trim(strings.Fields(rest)[0], "<>")}
 			say("250 ok")
@@ -146,11 +146,11 @@ func (m *Mailbox) serve(c net.Conn) {
 			}
 			say("250 ok")
 		case line == "DATA":
-			say("354 go on")
+			say("354 send the mail")
 			if !m.take(r, got) {
 				return
 			}
-			say("250 taken")
+			say("250 accepted")
 		case line == "QUIT":
 			if m.Quit != "" {
 				say(m.Quit)
@@ -164,7 +164,7 @@ func (m *Mailbox) serve(c net.Conn) {
 	}
 }
 
-// take reads a mail up to the line with a dot.
+// take reads a mail up to the line that holds only a dot.
 func (m *Mailbox) take(r *bufio.Reader, got Mail) bool {
 	var raw strings.Builder
 	for {
