@@ -34,6 +34,7 @@ func sendTo(t *testing.T, n *Network, raw, title string) error {
 }
 
 func TestMail(t *testing.T) {
+	t.Parallel()
 	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) {
 		m.Auth = base64.StdEncoding.EncodeToString([]byte("\x00user\x00hushhush"))
 	})
@@ -56,6 +57,7 @@ func TestMail(t *testing.T) {
 
 // TestMailIsSentOnce: what comes behind the acceptance of a mail is no failure of it.
 func TestMailIsSentOnce(t *testing.T) {
+	t.Parallel()
 	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) {
 		m.Quit = "554 I do not let you go"
 		m.Refuse = func(to string) string {
@@ -95,6 +97,7 @@ func TestReceiverThatHangs(t *testing.T) {
 }
 
 func TestReceiverThatTalksForEver(t *testing.T) {
+	t.Parallel()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for range 64 {
 			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
@@ -107,6 +110,7 @@ func TestReceiverThatTalksForEver(t *testing.T) {
 }
 
 func TestWebhook(t *testing.T) {
+	t.Parallel()
 	var got string
 	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body := new(strings.Builder)
@@ -124,6 +128,7 @@ func TestWebhook(t *testing.T) {
 
 // TestTelegram: what it answers is what is told; the library tells nothing of a network that is down.
 func TestTelegram(t *testing.T) {
+	t.Parallel()
 	status, got := http.StatusOK, ""
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := make([]byte, 8192)

@@ -113,6 +113,7 @@ const tenRounds = calmFor + 2*time.Second
 // TestRules: each rule that looks at a number fires at its threshold and not before, reminds once in every
 // while it lasts, recovers at 80 % held for a while, and does not flap around either.
 func TestRules(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		key       string
 		threshold int64
@@ -133,6 +134,7 @@ func TestRules(t *testing.T) {
 		}},
 	} {
 		t.Run(c.key, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				sc := start(t, thresholds())
 				told := func(kind string, n int64) string { return fmt.Sprintf("%s %s %d", kind, c.key, n) }
@@ -166,6 +168,7 @@ func TestRules(t *testing.T) {
 
 // TestEveryHoldsAcrossRecoveries: what fires again within every is not told, nor is its end.
 func TestEveryHoldsAcrossRecoveries(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.failed(200)
@@ -182,6 +185,7 @@ func TestEveryHoldsAcrossRecoveries(t *testing.T) {
 }
 
 func TestAgeOfIncoming(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		old := func(d time.Duration) {
@@ -198,6 +202,7 @@ func TestAgeOfIncoming(t *testing.T) {
 
 // TestSwitchingOff ends an alert without a word: somebody did it, and knows.
 func TestSwitchingOff(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(sc *scene){
 		"enabled":   func(sc *scene) { sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Enabled = false }) },
 		"threshold": func(sc *scene) { sc.change("s", func(s *medispatcher.Subscription) { s.Alert.Backlog = 0 }) },
@@ -209,6 +214,7 @@ func TestSwitchingOff(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				sc := start(t, thresholds())
 				sc.channel(6000, 0)
@@ -226,6 +232,7 @@ func TestSwitchingOff(t *testing.T) {
 
 // TestThresholdsAreLive: a change counts in the next round.
 func TestThresholdsAreLive(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.channel(400, 0)
@@ -242,6 +249,7 @@ func TestThresholdsAreLive(t *testing.T) {
 
 // TestQuietSubscriptionsAreNotLookedAt: nothing walks idle channels.
 func TestQuietSubscriptionsAreNotLookedAt(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.change("idle", func(*medispatcher.Subscription) {})
@@ -256,6 +264,7 @@ func TestQuietSubscriptionsAreNotLookedAt(t *testing.T) {
 
 // TestRoundIsBounded: where more are active than a round looks at, each has its turn.
 func TestRoundIsBounded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, Thresholds{Every: time.Minute})
 		var all, want []string
@@ -275,6 +284,7 @@ func TestRoundIsBounded(t *testing.T) {
 
 // TestBacklogText: the time to drain stands beside the count, and is honest.
 func TestBacklogText(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		line := func() string {
@@ -298,6 +308,7 @@ func TestBacklogText(t *testing.T) {
 }
 
 func TestMessageThatFailsAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sub := sc.subs["s"]
@@ -343,6 +354,7 @@ func TestMessageThatFailsAgainAndAgain(t *testing.T) {
 }
 
 func TestBreaker(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.events.Breaker("s", true)
@@ -364,6 +376,7 @@ func TestBreaker(t *testing.T) {
 }
 
 func TestGone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		asked := sc.subs["s"]
@@ -378,6 +391,7 @@ func TestGone(t *testing.T) {
 // TestLogLost: the alert belongs to no subscription, is held for as long as the log is not written, and ends with the
 // last dispatcher that cannot write one.
 func TestLogLost(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.events.LogLost(1, "DATA log: no space left on device", true)
@@ -402,6 +416,7 @@ func TestLogLost(t *testing.T) {
 }
 
 func TestDispatcherLost(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		alive := func(ids ...string) {
@@ -437,6 +452,7 @@ func TestDispatcherLost(t *testing.T) {
 
 // TestDispatcherShortage: it fires while the machine of a dispatcher that lives lacks something.
 func TestDispatcherShortage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		short := func(list ...medispatcher.Dispatcher) {
@@ -457,6 +473,7 @@ func TestDispatcherShortage(t *testing.T) {
 
 // TestTwoMonitors: one evaluates; when it stops, the other does, and nothing is told twice.
 func TestTwoMonitors(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.after(2 * time.Second) // this one leads
@@ -487,6 +504,7 @@ func TestTwoMonitors(t *testing.T) {
 
 // TestRedisIsAway: who lost Redis evaluates nothing, says so once, and goes on when it is back.
 func TestRedisIsAway(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.ledger.Set(func(l *streamstest.Ledger) { l.Err = errors.New("redis is away") })
@@ -502,6 +520,7 @@ func TestRedisIsAway(t *testing.T) {
 
 // TestMemoryIsNotTold: what Redis refuses to tell stops no other rule.
 func TestMemoryIsNotTold(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.ledger.Set(func(l *streamstest.Ledger) { l.Blind = errors.New("NOPERM") })
@@ -516,6 +535,7 @@ func TestMemoryIsNotTold(t *testing.T) {
 // TestKeptRules: what nobody wants, and what cannot be decoded, is told when it comes, and is over when nothing came for long
 // enough, whatever is kept.
 func TestKeptRules(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, Thresholds{Unrouted: 2, Quarantine: 1, Window: 3 * time.Minute, Every: time.Hour})
 		sc.ledger.Set(func(l *streamstest.Ledger) {

@@ -118,6 +118,7 @@ func (o *office) outcomes(want ...string) {
 const line = "[ALERT] gone s: paused: its worker answered 410 Gone"
 
 func TestReceiversInForce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := openOffice(t, "a", streamstest.NewLedger(), "slack://default")
 		o.raise("own")
@@ -130,6 +131,7 @@ func TestReceiversInForce(t *testing.T) {
 
 // TestWithoutReceivers an alert is a line of the log, and in the list.
 func TestWithoutReceivers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := openOffice(t, "a", streamstest.NewLedger())
 		o.raise("s")
@@ -143,6 +145,7 @@ func TestWithoutReceivers(t *testing.T) {
 
 // TestOneReceiverFails: it alone is tried again, within bounds, and in the end the text is in the log.
 func TestOneReceiverFails(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := openOffice(t, "a", streamstest.NewLedger(), "slack://works", "slack://hushhush")
 		o.fail = func(_ context.Context, url string) error {
@@ -173,6 +176,7 @@ func TestOneReceiverFails(t *testing.T) {
 
 // TestReceiverComesBack: the alert arrives, and then its recovery.
 func TestReceiverComesBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := openOffice(t, "a", streamstest.NewLedger(), "slack://x")
 		o.fail = func(context.Context, string) error { return errors.New("no") }
@@ -190,6 +194,7 @@ func TestReceiverComesBack(t *testing.T) {
 
 // TestHangingReceiverHoldsUpNobody: neither other receivers nor, for long, the dispatcher's end.
 func TestHangingReceiverHoldsUpNobody(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := openOffice(t, "a", streamstest.NewLedger(), "slack://hangs")
 		o.fail = func(ctx context.Context, url string) error {
@@ -235,6 +240,7 @@ func TestHangingReceiverHoldsUpNobody(t *testing.T) {
 
 // TestTwoNotifiers: each notice is sent by one of them; who dies with one leaves it to the other.
 func TestTwoNotifiers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ledger := streamstest.NewLedger()
 		a, b := openOffice(t, "a", ledger, "slack://x"), openOffice(t, "b", ledger, "slack://x")
@@ -260,6 +266,7 @@ func TestTwoNotifiers(t *testing.T) {
 }
 
 func TestTestNotice(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := openOffice(t, "a", streamstest.NewLedger(), "slack://x", "slack://hushhush")
 		o.fail = func(_ context.Context, url string) error {

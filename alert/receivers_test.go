@@ -12,6 +12,7 @@ import (
 )
 
 func TestSplitURLs(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string][]string{
 		"":                                   nil,
 		" , ":                                nil,
@@ -116,6 +117,7 @@ func TestDeniedAddresses(t *testing.T) {
 }
 
 func TestCheckURL(t *testing.T) {
+	t.Parallel()
 	for raw, want := range map[string]string{
 		"":                                         "is not a URL",
 		"hushhush":                                 "is not a URL",
@@ -139,6 +141,7 @@ func TestCheckURL(t *testing.T) {
 }
 
 func TestPeopleAreReceivers(t *testing.T) {
+	t.Parallel()
 	list := receivers([]string{
 		"smtp://h/?from=a@x&to=b@x,c@x&subject=x,y", "smtp://h/?from=a@x&to=b@x&subject=x,y",
 		"telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?channels=@a,@b", "slack://a,b",
@@ -161,6 +164,7 @@ func TestPeopleAreReceivers(t *testing.T) {
 }
 
 func TestSafe(t *testing.T) {
+	t.Parallel()
 	const raw = "generic+https://user:p%2Fw@h.example:8443/a/verysecret?token=other%20secret&method=POST"
 	for in, want := range map[string]string{
 		`Post "https://user:p%2Fw@h.example:8443/a/verysecret?token=x": dial tcp 1.2.3.4:8443: connection refused`: `Post "https://h.example:8443/********": dial tcp 1.2.3.4:8443: connection refused`,
@@ -181,6 +185,7 @@ func TestSafe(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	var sum time.Duration
 	for n := 1; n < maxTries; n++ {
 		sum += backoff(n)

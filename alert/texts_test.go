@@ -27,6 +27,7 @@ var gone = medispatcher.Notice{
 }
 
 func TestBuiltInTexts(t *testing.T) {
+	t.Parallel()
 	own := texts(t)
 	if err := own.try(); err != nil {
 		t.Fatal(err)
@@ -57,6 +58,7 @@ s has no receivers of its own (alert.urls), so this went to the default ones.
 }
 
 func TestTemplatesAreReplaced(t *testing.T) {
+	t.Parallel()
 	dir := writeTemplates(t, map[string]string{
 		"de.tmpl":   `{{define "gone"}}angehalten{{template "_end"}}{{end}}{{define "_end"}}!{{end}}`,
 		"foot.tmpl": `{{define "footer"}}Rechner {{.Host}}{{end}}`,
@@ -76,6 +78,7 @@ func TestTemplatesAreReplaced(t *testing.T) {
 
 // TestWrongTemplates are found before anything runs, each with its file and line.
 func TestWrongTemplates(t *testing.T) {
+	t.Parallel()
 	dir := writeTemplates(t, map[string]string{
 		"a.tmpl": "\n{{define \"gone\"}}{{.Host}",
 		"b.tmpl": `{{define "gonne"}}x{{end}}`,
@@ -99,6 +102,7 @@ func TestWrongTemplates(t *testing.T) {
 
 // TestTemplateThatFailsLater: what fails on the data of the night is replaced by the built-in text.
 func TestTemplateThatFailsLater(t *testing.T) {
+	t.Parallel()
 	own, err := LoadTexts(writeTemplates(t, map[string]string{
 		"a.tmpl": `{{define "gone"}}{{if .Host}}{{index .Host 99}}{{end}}{{end}}`,
 	}))
@@ -112,6 +116,7 @@ func TestTemplateThatFailsLater(t *testing.T) {
 
 // TestHostileText: what producers and workers wrote stays on its line.
 func TestHostileText(t *testing.T) {
+	t.Parallel()
 	n := gone
 	n.Rule = medispatcher.RuleMessageFailures
 	n.Message, n.LastError, n.Topic = "id\r\nBcc: all@example.com", "\x1b[31m\xff\u202e", strings.Repeat("x", 1000)
@@ -126,6 +131,7 @@ func TestHostileText(t *testing.T) {
 }
 
 func TestSpan(t *testing.T) {
+	t.Parallel()
 	for d, want := range map[time.Duration]string{
 		-1: "0s", 0: "0s", 1500 * time.Microsecond: "2ms", 90 * time.Second: "1m30s", 2 * time.Hour: "2h", 2*time.Hour + 29*time.Second: "2h",
 		3 * time.Minute: "3m", 30*time.Hour + 40*time.Second: "30h1m", 100 * time.Hour: "4d",

@@ -69,6 +69,7 @@ func write(t *testing.T, log *DataLog, l Line) {
 }
 
 func TestLineHoldsTheWholeMessage(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{`{"order":42}`, "", "two\r\nlines\u2028\x00 <&>", "é\U0001F600", "\xff\xfe\n\x00", "almost UTF-8 \xc3"} {
 		log, path := open(t)
 		m := medispatcher.Message{
@@ -102,6 +103,7 @@ func TestLineHoldsTheWholeMessage(t *testing.T) {
 
 // TestNames: people read the log with tools of their own.
 func TestNames(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name string
 		line Line
@@ -137,6 +139,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestRawFields(t *testing.T) {
+	t.Parallel()
 	var l Line
 	l.SetRaw(map[string]string{"topic": "a..b", "body": "\xff", "n\xffme": "x", "": "é"})
 	if want := map[string]string{"topic": "a..b", "": "é"}; !reflect.DeepEqual(l.Raw, want) {
@@ -157,6 +160,7 @@ func TestRawFields(t *testing.T) {
 }
 
 func TestLinesOfManyWritersStayWhole(t *testing.T) {
+	t.Parallel()
 	first, path := open(t)
 	second, err := OpenDataLog(path) // as another process would
 	if err != nil {
@@ -191,6 +195,7 @@ func TestLinesOfManyWritersStayWhole(t *testing.T) {
 }
 
 func TestFileIsPrivateAndAppendedTo(t *testing.T) {
+	t.Parallel()
 	log, path := open(t)
 	write(t, log, Line{Code: Sent})
 	if err := log.Close(); err != nil {
@@ -215,6 +220,7 @@ func TestFileIsPrivateAndAppendedTo(t *testing.T) {
 }
 
 func TestPathThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(dir, "missing", "data.log"), ""} {
 		_, err := OpenDataLog(path)
@@ -225,6 +231,7 @@ func TestPathThatCannotBeWritten(t *testing.T) {
 }
 
 func TestStdoutStaysOpen(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "stdout")
 	stdout, err := os.Create(out)
 	if err != nil {

@@ -38,6 +38,7 @@ func readAll(t testing.TB, text string, maxBody int64) (lines []Line, said []str
 }
 
 func TestReader(t *testing.T) {
+	t.Parallel()
 	const whole = `{"code":"SENT","time":"2026-01-02T03:04:05Z","partition":0,"message":{"topic":"a","body":"x"}}`
 	for text, want := range map[string]string{
 		whole:                                          "SENT",
@@ -69,6 +70,7 @@ func TestReader(t *testing.T) {
 }
 
 func TestReaderCountsLines(t *testing.T) {
+	t.Parallel()
 	r := NewReader(strings.NewReader("x\n\n\ny\n"), 10)
 	_, _ = r.Next()
 	_, _ = r.Next()
@@ -90,6 +92,7 @@ func (r *slowReader) Read(p []byte) (int, error) {
 }
 
 func TestReaderTellsErrors(t *testing.T) {
+	t.Parallel()
 	r := NewReader(&slowReader{"x\ny"}, 10)
 	if _, err := r.Next(); !errors.Is(err, ErrForeign) {
 		t.Error(err)
@@ -101,6 +104,7 @@ func TestReaderTellsErrors(t *testing.T) {
 
 // TestOnceToken: what tells the same of the same message is one.
 func TestOnceToken(t *testing.T) {
+	t.Parallel()
 	at := time.Unix(1, 0).UTC()
 	m := &Message{Topic: "a", ID: "0-1-0", Generated: true}
 	base := Line{Code: DroppedMessage, Time: at, Subscription: "s", Entry: "1-0", Message: m}

@@ -19,6 +19,7 @@ func planner() *Planner {
 }
 
 func TestPlan(t *testing.T) {
+	t.Parallel()
 	const at = `"time":"1970-01-12T13:45:00Z"` // 100 s before now
 	const generated = `"message":{"topic":"a.b","body":"x","id":"1-5-0","generated":true}`
 	for _, tc := range []struct{ line, want string }{
@@ -96,6 +97,7 @@ func inWordsOf(p Plan) string {
 
 // TestPlanIsStable: a message without key and id goes to one partition, however often it is tried.
 func TestPlanIsStable(t *testing.T) {
+	t.Parallel()
 	seen := map[int]bool{}
 	for i := range 50 {
 		l := Line{Code: RecoverFailBack, Token: fmt.Sprintf("t.%d", i), Message: MessageOf(&medispatcher.Message{Topic: "a"})}

@@ -15,6 +15,7 @@ func entries(lines []Line) (out []string) {
 }
 
 func TestFileThatIsRotated(t *testing.T) {
+	t.Parallel()
 	log, path := open(t)
 	write(t, log, Line{Code: Sent, Entry: "1"})
 	if err := os.Rename(path, path+".1"); err != nil {
@@ -45,6 +46,7 @@ func TestFileThatIsRotated(t *testing.T) {
 
 // TestRotationThatFails: nothing is written into a file that nobody looks at any more, and the operator hears of it.
 func TestRotationThatFails(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "d")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -74,6 +76,7 @@ func TestRotationThatFails(t *testing.T) {
 
 // TestLineAfterATornOne: the process before was killed inside a line.
 func TestLineAfterATornOne(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "data.log")
 	if err := os.WriteFile(path, []byte(`{"code":"SENT","ti`), 0o600); err != nil {
 		t.Fatal(err)
@@ -92,6 +95,7 @@ func TestLineAfterATornOne(t *testing.T) {
 }
 
 func TestStdoutIsNotReopened(t *testing.T) {
+	t.Parallel()
 	if err := Stdout(&strings.Builder{}).Reopen(); err != nil {
 		t.Error(err)
 	}

@@ -221,7 +221,9 @@ func item(body string, more ...string) string {
 // calls. The next one leaves every message in the incoming stream, and the rest in the
 // quarantine, once each.
 func TestWatcherCrashes(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		for _, step := range []string{"take before", "take after", "publish before", "publish after", "drop before", "drop after"} {
 			for call := 1; call <= 3; call++ {
 				t.Run(fmt.Sprintf("%s, call %d", step, call), func(t *testing.T) {
@@ -268,7 +270,9 @@ func TestWatcherCrashes(t *testing.T) {
 
 // TestTwoWatchers work on the same lists and two Redis.
 func TestTwoWatchers(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		s := newScene(t, env, streamstest.Mini(t))
 		want := map[string]bool{}
 		for i := range 300 {
@@ -298,7 +302,9 @@ func TestTwoWatchers(t *testing.T) {
 
 // TestWatcherGarbage: what does not decode is kept whole, told once, and holds up nothing.
 func TestWatcherGarbage(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		s := newScene(t, env, env)
 		if err := env.Client.Set(t.Context(), "medis:recover:string", "x", 0).Err(); err != nil {
 			t.Fatal(err)
@@ -364,7 +370,9 @@ func TestWatcherGarbage(t *testing.T) {
 // TestWatcherWithoutMain: while the main Redis refuses messages, little is in hand, each message is in the
 // DATA log once, and nothing more is taken; then everything goes on.
 func TestWatcherWithoutMain(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		s := newScene(t, env, streamstest.Mini(t))
 		for p := range 2 {
 			if err := env.Client.Set(t.Context(), fmt.Sprintf("medis:{%d}:incoming", p), "not a stream", 0).Err(); err != nil {
@@ -396,6 +404,7 @@ func TestWatcherWithoutMain(t *testing.T) {
 
 // TestWatcherTakesNothingInVain: a main Redis that takes no writes leaves the list whole.
 func TestWatcherTakesNothingInVain(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, streamstest.Mini(t), streamstest.Mini(t))
 	s.push("medis:recover:x", item("x"))
 	probes := 0
@@ -415,6 +424,7 @@ func TestWatcherTakesNothingInVain(t *testing.T) {
 
 // TestWatcherFairness: a list that cannot be moved, and a long one, do not hold up others.
 func TestWatcherFairness(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, streamstest.Mini(t), streamstest.Mini(t))
 	for i := range 200 {
 		s.push("medis:recover:a-long", item(fmt.Sprint(i)))
