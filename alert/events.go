@@ -14,13 +14,12 @@ const maxCauses = 100
 
 // EventsConfig is what Events needs. Every field but Wake is required.
 type EventsConfig struct {
-	ID, Env, Host  string // of this dispatcher
-	DispatcherLost bool   // whether that rule is on
-	Every          time.Duration
-	Texts          *Texts
-	Log            *slog.Logger
-	Subscriptions  func() map[string]medispatcher.Subscription
-	Wake           func()
+	ID, Env, Host string // of this dispatcher
+	Thresholds    Thresholds
+	Texts         *Texts
+	Log           *slog.Logger
+	Subscriptions func() map[string]medispatcher.Subscription
+	Wake          func()
 }
 
 // Events raises alerts for what this dispatcher sees happen. MessageFailed, Breaker and LogLost do not
@@ -116,12 +115,12 @@ func (e *Events) Gone(ctx context.Context, sub *medispatcher.Subscription) {
 // Lost raises the alert that dispatcher d died; alive is how many others run. Every dispatcher that finds
 // d dead calls it before d is removed from the list; the store makes one alert of these calls.
 func (e *Events) Lost(ctx context.Context, d medispatcher.Dispatcher, alive int) error {
-	if !e.cfg.DispatcherLost {
+	if !e.cfg.Thresholds.DispatcherLost {
 		return nil
 	}
 	a := medispatcher.Alert{
 		Rule: medispatcher.RuleDispatcherLost, Value: 1, Threshold: int64(alive) + 1,
 		AlertFacts: medispatcher.AlertFacts{Dispatcher: d.ID, LostHost: d.Host, Alive: int64(alive)},
 	}
-	return e.raise(ctx, a, e.cfg.Every, []string{d.ID}, true)
+	return e.raise(ctx, a, e.cfg.Thresholds.Every, []string{d.ID}, true)
 }

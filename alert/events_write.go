@@ -60,7 +60,7 @@ func (e *Events) write(ctx context.Context) {
 	for key, a := range raised {
 		sub := subs[a.Subscription] // as it is now, not as it was when the event was noted
 		wanted := a.Subscription == "" || ruleNamed(a.Rule).wantedBy(&sub)
-		if !wanted || e.raise(ctx, a, every(&a, subs, e.cfg.Every), e.causesOf(&a), false) == nil {
+		if !wanted || e.raise(ctx, a, every(&a, subs, e.cfg.Thresholds.Every), e.causesOf(&a), false) == nil {
 			delete(raised, key)
 		}
 	}

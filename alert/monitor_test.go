@@ -64,7 +64,7 @@ func start(t *testing.T, th Thresholds) *scene {
 		},
 	}, sc.ledger)
 	sc.events = NewEvents(EventsConfig{
-		ID: "a", Env: "PUB", Host: "host-1", DispatcherLost: true, Every: th.Every, Texts: texts(t), Log: log, Subscriptions: subs,
+		ID: "a", Env: "PUB", Host: "host-1", Thresholds: th, Texts: texts(t), Log: log, Subscriptions: subs,
 	}, sc.ledger)
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup

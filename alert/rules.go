@@ -174,15 +174,17 @@ Look at it:  medispatcher doctor compares the limit of open files with the concu
 	},
 }
 
-// Thresholds holds the thresholds of the rules that are not about a subscription; 0 switches a rule off.
+// Thresholds is the part of the configuration that the rules need. 0 switches a rule off. The tags are those
+// of Config in cmd/internal/config, which holds these fields; Window and Every are also the defaults of a
+// subscription.
 type Thresholds struct {
-	Incoming       int64         // messages before their fan-out
-	IncomingAge    time.Duration // age of the oldest of them
-	TotalBacklog   int64         // messages in all channels
-	Memory         int64         // percent of maxmemory
-	DispatcherLost bool
-	Unrouted       int64 // messages within Window that no subscription wanted
-	Quarantine     int64 // entries within Window that could not be decoded or copied
-	Window         time.Duration
-	Every          time.Duration // least time between two notices of an alert
+	Window         time.Duration `env:"MEDIS_ALERT_WINDOW" envDefault:"3m" min:"1s" max:"24h" doc:"The window in which failed attempts, unrouted messages and quarantined entries are counted."`
+	Every          time.Duration `env:"MEDIS_ALERT_EVERY" envDefault:"3m" min:"1s" max:"168h" doc:"Least time between two notices of a rule and subscription."`
+	Incoming       int64         `env:"MEDIS_ALERT_INCOMING" envDefault:"5000" min:"0" max:"1000000000" doc:"Messages before their fan-out that raise an alert; 0: no alert."`
+	IncomingAge    time.Duration `env:"MEDIS_ALERT_INCOMING_AGE" envDefault:"1m" min:"0s" max:"24h" doc:"Age of the oldest message before its fan-out that raises an alert; 0s: no alert."`
+	TotalBacklog   int64         `env:"MEDIS_ALERT_TOTAL_BACKLOG" envDefault:"50000" min:"0" max:"1000000000" doc:"Messages in all channels together that raise an alert; 0: no alert."`
+	Memory         int64         `env:"MEDIS_ALERT_MEMORY" envDefault:"80" min:"0" max:"100" doc:"Percent of its maxmemory that Redis uses and that raise an alert; 0: no alert. Without a maxmemory there is none either."`
+	Unrouted       int64         `env:"MEDIS_ALERT_UNROUTED" envDefault:"1" min:"0" max:"1000000000" doc:"Unrouted messages within MEDIS_ALERT_WINDOW that raise an alert; 0: no alert."`
+	Quarantine     int64         `env:"MEDIS_ALERT_QUARANTINE" envDefault:"1" min:"0" max:"1000000000" doc:"Entries quarantined within MEDIS_ALERT_WINDOW that raise an alert; 0: no alert."`
+	DispatcherLost bool          `env:"MEDIS_ALERT_DISPATCHER_LOST" envDefault:"true" doc:"Whether a dispatcher that died raises an alert."`
 }

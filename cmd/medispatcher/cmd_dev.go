@@ -54,7 +54,7 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	if env.cfg.History == 0 {
 		env.cfg.History = devHistory
 	}
-	env.cfg.AlertMemory = 0 // it has no limit and does not tell what it uses
+	env.cfg.Thresholds.Memory = 0 // it has no limit and does not tell what it uses
 	d, err := newDaemon(ctx, env)
 	if err != nil {
 		return err

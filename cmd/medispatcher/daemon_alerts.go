@@ -54,11 +54,11 @@ func (d *daemon) addAlerts(env *environment) error {
 	}
 	d.alerts.notifier = notifier
 	d.alerts.monitor = alert.NewMonitor(alert.MonitorConfig{
-		Env: d.cfg.Env, Host: d.info.Host, Thresholds: d.cfg.AlertThresholds(), Texts: texts, Log: d.log,
+		Env: d.cfg.Env, Host: d.info.Host, Thresholds: d.cfg.Thresholds, Texts: texts, Log: d.log,
 		Subscriptions: subs, Active: d.scheduler.Stirred, Wake: notifier.Wake,
 	}, d.store)
 	d.alerts.events = alert.NewEvents(alert.EventsConfig{
-		ID: d.info.ID, Env: d.cfg.Env, Host: d.info.Host, DispatcherLost: d.cfg.AlertDispatcherLost, Every: d.cfg.AlertEvery,
+		ID: d.info.ID, Env: d.cfg.Env, Host: d.info.Host, Thresholds: d.cfg.Thresholds,
 		Texts: texts, Log: d.log, Subscriptions: subs, Wake: notifier.Wake,
 	}, d.store)
 	return nil

@@ -23,17 +23,8 @@ func (r Receivers) String() string { return strings.Join(r, " ") }
 // everybody can see that the default ones are used.
 func (c *Config) alertPolicy() medispatcher.AlertPolicy {
 	return medispatcher.AlertPolicy{
-		Enabled: c.AlertEnabled, URLs: []string{}, Window: medispatcher.Duration(c.AlertWindow), Failures: c.AlertFailures,
-		MessageFailures: c.AlertMsgFailures, Backlog: c.AlertBacklog, Every: medispatcher.Duration(c.AlertEvery),
-	}
-}
-
-// AlertThresholds are the thresholds of the rules that concern no single subscription.
-func (c *Config) AlertThresholds() alert.Thresholds {
-	return alert.Thresholds{
-		Incoming: c.AlertIncoming, IncomingAge: c.AlertIncomingAge, TotalBacklog: c.AlertTotalBacklog,
-		Memory: c.AlertMemory, DispatcherLost: c.AlertDispatcherLost, Every: c.AlertEvery,
-		Unrouted: c.AlertUnrouted, Quarantine: c.AlertQuarantine, Window: c.AlertWindow,
+		Enabled: c.AlertEnabled, URLs: []string{}, Window: medispatcher.Duration(c.Thresholds.Window), Failures: c.AlertFailures,
+		MessageFailures: c.AlertMsgFailures, Backlog: c.AlertBacklog, Every: medispatcher.Duration(c.Thresholds.Every),
 	}
 }
 

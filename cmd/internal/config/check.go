@@ -64,7 +64,7 @@ type checker struct {
 func (c *checker) values() {
 	fields := reflect.ValueOf(c.cfg).Elem()
 	for _, v := range variables() {
-		if c.bad[v.name] || !v.within(fields.Field(v.index).Interface()) {
+		if c.bad[v.name] || !v.within(fields.FieldByIndex(v.index).Interface()) {
 			c.report(v, "give "+v.want())
 		}
 	}

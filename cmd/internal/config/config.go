@@ -71,21 +71,13 @@ type Config struct {
 	DeadAfter       time.Duration `env:"MEDIS_DEAD_AFTER" envDefault:"10s" min:"30ms" max:"1h" doc:"Silence after which others take over a dispatcher's messages; at least three heartbeats."`
 	DenyCIDRs       []string      `env:"MEDIS_DENY_CIDRS" doc:"Addresses and prefixes that no push may go to, joined by commas: 10.0.0.0/8,::1. Link-local and cloud metadata addresses are always denied."`
 
-	AlertURLs           Receivers     `env:"MEDIS_ALERT_URLS" secret:"receivers" doc:"Receivers of alerts of subscriptions that name none, and of those that belong to no subscription: smtp://, slack://, teams://, telegram://, discord://, generic+https:// and others, see ALERTS.md. Separated by spaces, or by commas behind which a scheme follows."`
-	AlertTemplates      string        `env:"MEDIS_ALERT_TEMPLATES" doc:"File, or directory of files *.tmpl, with templates that replace the built-in texts of alerts."`
-	AlertEnabled        bool          `env:"MEDIS_ALERT_ENABLED" envDefault:"true" doc:"Whether a subscription that does not say alerts at all."`
-	AlertWindow         time.Duration `env:"MEDIS_ALERT_WINDOW" envDefault:"3m" min:"1s" max:"24h" doc:"Time in which the failures of a subscription are counted."`
-	AlertFailures       int           `env:"MEDIS_ALERT_FAILURES" envDefault:"120" min:"0" max:"1000000000" doc:"Failed attempts of a subscription within the window that raise an alert; 0 none."`
-	AlertMsgFailures    int           `env:"MEDIS_ALERT_MESSAGE_FAILURES" envDefault:"7" min:"0" max:"10000" doc:"Failed attempts of one message that raise an alert; 0 none."`
-	AlertBacklog        int           `env:"MEDIS_ALERT_BACKLOG" envDefault:"5000" min:"0" max:"1000000000" doc:"Messages of a subscription, READY or waiting for a retry, that raise an alert; 0 none."`
-	AlertEvery          time.Duration `env:"MEDIS_ALERT_EVERY" envDefault:"3m" min:"1s" max:"168h" doc:"One notice of a rule and subscription within this time at most."`
-	AlertIncoming       int64         `env:"MEDIS_ALERT_INCOMING" envDefault:"5000" min:"0" max:"1000000000" doc:"Messages before their fan-out that raise an alert; 0 none."`
-	AlertIncomingAge    time.Duration `env:"MEDIS_ALERT_INCOMING_AGE" envDefault:"1m" min:"0s" max:"24h" doc:"Age of the oldest message before its fan-out that raises an alert; 0s none."`
-	AlertTotalBacklog   int64         `env:"MEDIS_ALERT_TOTAL_BACKLOG" envDefault:"50000" min:"0" max:"1000000000" doc:"Messages in the channels of all subscriptions together that raise an alert; 0 none."`
-	AlertMemory         int64         `env:"MEDIS_ALERT_MEMORY" envDefault:"80" min:"0" max:"100" doc:"Percent of its maxmemory that Redis uses and that raise an alert; 0 none. A Redis without maxmemory raises none."`
-	AlertUnrouted       int64         `env:"MEDIS_ALERT_UNROUTED" envDefault:"1" min:"0" max:"1000000000" doc:"Messages within MEDIS_ALERT_WINDOW that no subscription wants and that raise an alert; 0 none."`
-	AlertQuarantine     int64         `env:"MEDIS_ALERT_QUARANTINE" envDefault:"1" min:"0" max:"1000000000" doc:"Entries within MEDIS_ALERT_WINDOW that cannot be decoded or copied and that raise an alert; 0 none."`
-	AlertDispatcherLost bool          `env:"MEDIS_ALERT_DISPATCHER_LOST" envDefault:"true" doc:"Whether a dispatcher that died raises an alert."`
+	AlertURLs        Receivers `env:"MEDIS_ALERT_URLS" secret:"receivers" doc:"Receivers of alerts of subscriptions that name none, and of those that belong to no subscription: smtp://, slack://, teams://, telegram://, discord://, generic+https:// and others, see ALERTS.md. Separated by spaces, or by commas behind which a scheme follows."`
+	AlertTemplates   string    `env:"MEDIS_ALERT_TEMPLATES" doc:"File, or directory of files *.tmpl, with templates that replace the built-in texts of alerts."`
+	AlertEnabled     bool      `env:"MEDIS_ALERT_ENABLED" envDefault:"true" doc:"Whether a subscription that does not say alerts at all."`
+	AlertFailures    int       `env:"MEDIS_ALERT_FAILURES" envDefault:"120" min:"0" max:"1000000000" doc:"Failed attempts of a subscription within the window that raise an alert; 0 none."`
+	AlertMsgFailures int       `env:"MEDIS_ALERT_MESSAGE_FAILURES" envDefault:"7" min:"0" max:"10000" doc:"Failed attempts of one message that raise an alert; 0 none."`
+	AlertBacklog     int       `env:"MEDIS_ALERT_BACKLOG" envDefault:"5000" min:"0" max:"1000000000" doc:"Messages of a subscription, READY or waiting for a retry, that raise an alert; 0 none."`
+	alert.Thresholds
 }
 
 // Streams is the configuration of package streams. id is the name of the consumer, which only a dispatcher uses.

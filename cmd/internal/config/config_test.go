@@ -145,7 +145,7 @@ func TestTags(t *testing.T) {
 		if v.name == "MEDIS_PARTITIONS" && v.max != strconv.Itoa(MaxPartitions) {
 			t.Errorf("MEDIS_PARTITIONS may be %s, MaxPartitions is %d", v.max, MaxPartitions)
 		}
-		if !v.within(reflect.ValueOf(cfg).Field(v.index).Interface()) {
+		if !v.within(reflect.ValueOf(cfg).FieldByIndex(v.index).Interface()) {
 			t.Errorf("the default of %s is not allowed", v.name)
 		}
 	}

@@ -22,7 +22,7 @@ func (s *Settings) List(cfg *Config) []Line {
 	var list []Line
 	fields := reflect.ValueOf(cfg).Elem()
 	for _, v := range variables() {
-		value := format(fields.Field(v.index).Interface())
+		value := format(fields.FieldByIndex(v.index).Interface())
 		if s.unparsed[v.name] {
 			value = s.values[v.name]
 		}

@@ -13,22 +13,24 @@ type variable struct {
 	name, def, doc, secret string
 	min, max               string
 	oneof                  []string
-	index                  int // of the field
+	index                  []int // of the field
 	kind                   reflect.Type
 }
 
 func variables() []variable {
-	t := reflect.TypeFor[Config]()
-	vars := make([]variable, t.NumField())
-	for i := range vars {
-		f := t.Field(i)
-		vars[i] = variable{
+	var vars []variable
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if f.Anonymous { // its fields are visible too
+			continue
+		}
+		v := variable{
 			name: f.Tag.Get("env"), def: f.Tag.Get("envDefault"), doc: f.Tag.Get("doc"), secret: f.Tag.Get("secret"),
-			min: f.Tag.Get("min"), max: f.Tag.Get("max"), index: i, kind: f.Type,
+			min: f.Tag.Get("min"), max: f.Tag.Get("max"), index: f.Index, kind: f.Type,
 		}
 		if list := f.Tag.Get("oneof"); list != "" {
-			vars[i].oneof = strings.Split(list, ",")
+			v.oneof = strings.Split(list, ",")
 		}
+		vars = append(vars, v)
 	}
 	return vars
 }
