@@ -2,9 +2,7 @@ package recover
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -13,12 +11,6 @@ import (
 const (
 	// lookEvery is the time between two looks for lists that hold something.
 	lookEvery = time.Second
-	// A batch is what is in hand of a list at most: what one step moves, and what
-	// waits in hand while the main Redis is away.
-	batchItems = 128
-	batchBytes = 4 << 20
-	// keepTokens is how long a Redis may be away between publishing and dropping.
-	keepTokens = 7 * 24 * time.Hour
 	// warnEvery spaces the warnings about one key.
 	warnEvery = time.Minute
 )
@@ -171,150 +163,4 @@ func (w *Watcher) wrongType(l medispatcher.RecoverList) {
 	}
 	w.warned[l.Name] = time.Now()
 	w.Log.Warn("not a recover list: its key must hold a list; rename it or delete it", "list", l.Name, "type", l.Type)
-}
-
-// batch moves what is in hand of a list, and takes a batch first when that is nothing. With
-// an error something stays in hand.
-func (w *Watcher) batch(ctx context.Context, list string, at *place) (moved int, err error) {
-	items, err := w.Lists.Take(ctx, list, batchItems, batchBytes)
-	if err != nil || len(items) == 0 {
-		return 0, err
-	}
-	at.keepTold(items)
-	groups := map[int][]decided{}
-	for _, item := range items {
-		d := w.decide(list, item)
-		groups[d.partition] = append(groups[d.partition], d)
-	}
-	var safe []string
-	var errs []error
-	for p, group := range groups {
-		tokens, err := w.publish(ctx, p, group, at)
-		safe = append(safe, tokens...)
-		errs = append(errs, err)
-	}
-	if len(safe) > 0 {
-		errs = append(errs, w.Lists.Drop(ctx, list, safe))
-	}
-	return len(safe), errors.Join(errs...)
-}
-
-// keepTold forgets the tokens that are not in hand any more.
-func (at *place) keepTold(items []medispatcher.RecoverItem) {
-	told := map[string]bool{}
-	for _, item := range items {
-		if at.told[item.Token] {
-			told[item.Token] = true
-		}
-	}
-	at.told = told
-}
-
-// decided is an item and what is to become of it.
-type decided struct {
-	once      medispatcher.Once
-	partition int
-	line      Line // for the DATA log: with once.Reason that it is in the quarantine, else that it is not published
-}
-
-// decide is a function of the item alone: whoever decides again comes to the same.
-func (w *Watcher) decide(list string, item medispatcher.RecoverItem) decided {
-	m, err := w.decode(list, item)
-	d := decided{
-		once: medispatcher.Once{Token: item.Token, Message: m},
-		line: Line{Code: RecoverFailBack, Source: list, Token: item.Token},
-	}
-	if err == nil {
-		d.partition = partitionOf(&m, item.Token, w.Partitions)
-		d.line.Partition, d.line.Message = d.partition, MessageOf(&m)
-		return d
-	}
-	d.line.Code = RecoverFailAssert
-	if _, bad := errors.AsType[SyntaxError](err); bad {
-		d.line.Code = RecoverFailDecode
-	}
-	d.line.Error = shorten(oneLine(err))
-	if m.Key != "" || m.ID != "" {
-		d.partition = medispatcher.Partition(m.Key, m.ID, w.Partitions)
-	}
-	d.line.Partition = d.partition
-	d.line.SetRaw(map[string]string{rawItem: item.Text})
-	d.once.Raw, d.once.Source, d.once.Reason = item.Text, list, string(d.line.Code)+" "+d.line.Error
-	return d
-}
-
-// decode reads an item. One that makes it panic is refused, or else it would stop one dispatcher after another.
-func (w *Watcher) decode(list string, item medispatcher.RecoverItem) (m medispatcher.Message, err error) {
-	p := medispatcher.Guard(func() { m, err = decodeItem([]byte(item.Text), w.MaxBody) })
-	if p == nil {
-		return m, err
-	}
-	w.Log.Error("medispatcher panicked at a recover item, which is a defect of ours: please report it",
-		"list", list, "panic", p.Error(), "stack", string(p.Stack))
-	return medispatcher.Message{}, p
-}
-
-// decodeItem is DecodeItem, but in tests.
-var decodeItem = DecodeItem
-
-// shorten keeps a reason, which may quote what somebody wrote, readable.
-func shorten(text string) string {
-	const most = 1 << 10
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
-}
-
-// publish writes items to their partition, and returns the tokens of those that are safe there.
-func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place) (safe []string, err error) {
-	list := make([]medispatcher.Once, len(group))
-	for i := range group {
-		list[i] = group[i].once
-	}
-	done, err := w.Main.WriteOnce(ctx, p, list, keepTokens, false)
-	if ctx.Err() != nil {
-		return nil, ctx.Err() // nobody knows; the next watcher finds them in hand
-	}
-	errs := []error{err}
-	said := map[string]bool{}
-	refused, reason := 0, ""
-	for i := range group {
-		d, failure := &group[i], err
-		if err == nil {
-			failure = done[i].Err
-		}
-		switch {
-		case failure != nil:
-			if d.once.Reason == "" {
-				d.line.Error = oneLine(failure)
-				w.tell(d.line, at)
-			}
-			if text := failure.Error(); err == nil && !said[text] { // the same of each, mostly
-				said[text] = true
-				errs = append(errs, failure)
-			}
-			continue
-		case d.once.Reason != "":
-			if refused++; refused == 1 {
-				reason = d.once.Reason
-			}
-			w.tell(d.line, at)
-		case done[i].Result == medispatcher.OnceWritten:
-			at.moved++
-		}
-		safe = append(safe, d.once.Token)
-	}
-	if refused > 0 {
-		w.Log.Warn("recover items quarantined", "list", group[0].line.Source, "partition", p, "count", refused, "first_reason", reason)
-	}
-	return safe, errors.Join(errs...)
-}
-
-// tell writes a line to the DATA log, once for an item.
-func (w *Watcher) tell(l Line, at *place) {
-	if !at.told[l.Token] {
-		at.told[l.Token] = true
-		w.Keep(l)
-	}
 }
