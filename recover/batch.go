@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// A batch is what is in hand of a list at most: what one step moves, and what
-	// waits in hand while the main Redis is away.
+	// A batch is all that is in hand of a list at a time: what one step moves, and what waits while the
+	// main Redis is away.
 	batchItems = 128
 	batchBytes = 4 << 20
-	// keepTokens is how long a Redis may be away between publishing and dropping.
+	// keepTokens is how long a watcher may take from publishing to dropping without publishing twice.
 	keepTokens = 7 * 24 * time.Hour
 )
 
-// batch moves what is in hand of a list, and takes a batch first when that is nothing. With
-// an error something stays in hand.
+// batch moves the items in hand of a list; if there are none, it first takes some. With an error, items stay
+// in hand.
 func (w *Watcher) batch(ctx context.Context, list string, at *place) (moved int, err error) {
 	items, err := w.Lists.Take(ctx, list, batchItems, batchBytes)
 	if err != nil || len(items) == 0 {
@@ -44,7 +44,7 @@ func (w *Watcher) batch(ctx context.Context, list string, at *place) (moved int,
 	return len(safe), errors.Join(errs...)
 }
 
-// keepTold forgets the tokens that are not in hand any more.
+// keepTold forgets the tokens that are not in hand now.
 func (at *place) keepTold(items []medispatcher.RecoverItem) {
 	told := map[string]bool{}
 	for _, item := range items {
@@ -55,14 +55,14 @@ func (at *place) keepTold(items []medispatcher.RecoverItem) {
 	at.told = told
 }
 
-// decided is an item and what is to become of it.
+// decided is an item and what becomes of it.
 type decided struct {
 	once      medispatcher.Once
 	partition int
-	line      Line // for the DATA log: with once.Reason that it is in the quarantine, else that it is not published
+	line      Line // for the DATA log: that the item is in the quarantine, if once.Reason is set; else that it could not be published
 }
 
-// decide is a function of the item alone: whoever decides again comes to the same.
+// decide depends on the item alone, so that a repetition decides the same.
 func (w *Watcher) decide(list string, item medispatcher.RecoverItem) decided {
 	m, err := w.decode(list, item)
 	d := decided{
@@ -88,7 +88,7 @@ func (w *Watcher) decide(list string, item medispatcher.RecoverItem) decided {
 	return d
 }
 
-// decode reads an item. One that makes it panic is refused, or else it would stop one dispatcher after another.
+// decode reads an item. An item that makes it panic is refused; otherwise it would stop every dispatcher.
 func (w *Watcher) decode(list string, item medispatcher.RecoverItem) (m medispatcher.Message, err error) {
 	p := medispatcher.Guard(func() { m, err = decodeItem([]byte(item.Text), w.MaxBody) })
 	if p == nil {
@@ -99,10 +99,10 @@ func (w *Watcher) decode(list string, item medispatcher.RecoverItem) (m medispat
 	return medispatcher.Message{}, p
 }
 
-// decodeItem is DecodeItem, but in tests.
+// decodeItem is DecodeItem, except in tests.
 var decodeItem = DecodeItem
 
-// shorten keeps a reason, which may quote what somebody wrote, readable.
+// shorten cuts a reason, which may quote a long item.
 func shorten(text string) string {
 	const most = 1 << 10
 	if len(text) <= most {
@@ -111,7 +111,7 @@ func shorten(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// publish writes items to their partition, and returns the tokens of those that are safe there.
+// publish writes items to their partition. It returns the tokens of those that are safe there.
 func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place) (safe []string, err error) {
 	list := make([]medispatcher.Once, len(group))
 	for i := range group {
@@ -119,7 +119,7 @@ func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place
 	}
 	done, err := w.Main.WriteOnce(ctx, p, list, keepTokens, false)
 	if ctx.Err() != nil {
-		return nil, ctx.Err() // nobody knows; the next watcher finds them in hand
+		return nil, ctx.Err() // the outcome is unknown; the next watcher finds them in hand
 	}
 	errs := []error{err}
 	said := map[string]bool{}
@@ -135,7 +135,7 @@ func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place
 				d.line.Error = oneLine(failure)
 				w.tell(d.line, at)
 			}
-			if text := failure.Error(); err == nil && !said[text] { // the same of each, mostly
+			if text := failure.Error(); err == nil && !said[text] { // mostly all have the same one
 				said[text] = true
 				errs = append(errs, failure)
 			}
@@ -156,7 +156,7 @@ func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place
 	return safe, errors.Join(errs...)
 }
 
-// tell writes a line to the DATA log, once for an item.
+// tell writes the line of an item to the DATA log, once.
 func (w *Watcher) tell(l Line, at *place) {
 	if !at.told[l.Token] {
 		at.told[l.Token] = true

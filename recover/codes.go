@@ -5,48 +5,47 @@ import (
 	"slices"
 )
 
-// Code says why a line stands in the DATA log; docs/OPERATIONS.md tells what to do about each.
+// Code says why a line is in the DATA log. docs/OPERATIONS.md says what to do about each.
 type Code string
 
-// The codes, and what has become of the message.
+// The codes, each with what became of the message.
 const (
-	// DecodeError says: an entry of the incoming stream cannot be decoded, or is too large. It is
-	// in the quarantine, and its fields are in the line.
+	// DecodeError: an incoming entry cannot be decoded or is too large. It is in the quarantine, and
+	// the line holds its fields.
 	DecodeError Code = "DECODERR"
-	// RedistributeFail says: a channel could not take its copy, because its key is not a stream.
-	// The copy is in the quarantine; the other channels have theirs.
+	// RedistributeFail: a channel could not take its copy, because its key is not a stream. The copy is
+	// in the quarantine; the other channels have theirs.
 	RedistributeFail Code = "REDISTFAIL"
-	// Unroutable says: no subscription wants the topic. The message is kept among the unrouted ones.
+	// Unroutable: no subscription wants the topic. The message is kept in the unrouted stream.
 	Unroutable Code = "UNROUTABLE"
-	// DroppedMessage says: attempts are exhausted and the drop policy says log, or no URL of the
-	// subscription is for this environment. The line is all there is of the message, which becomes a
-	// dead letter if it cannot be written.
+	// DroppedMessage: the attempts are exhausted and the drop policy says log, or no URL of the
+	// subscription is for this environment. The line is the only copy of the message; if it cannot be
+	// written, the message becomes a dead letter.
 	DroppedMessage Code = "DROPPED"
-	// DeleteFail says: a message was delivered and Redis could not be told. It will be delivered
-	// again, if it is still there.
+	// DeleteFail: a message was delivered, but Redis did not take the acknowledgement. If Redis still has
+	// the message, it will be delivered again.
 	DeleteFail Code = "DELFAIL"
-	// KickFail says: what a dead dispatcher owned cannot be given back, and stays in its channel
-	// where nobody delivers it; or a message failed and its channel is gone, and the line may be
-	// all there is of it.
+	// KickFail: a message that a dead dispatcher owned cannot be given back, so it stays in its channel
+	// and nobody delivers it. Or a message failed whose channel is gone; then the line may be its only copy.
 	KickFail Code = "KICKFAIL"
-	// RecoverFailBack says: an item of a recover list was taken and could not be published. It
-	// stays in hand and is tried again.
+	// RecoverFailBack: an item was taken from a recover list and could not be published. It stays in
+	// hand, and the watcher tries again.
 	RecoverFailBack Code = "RECOVFAILBACK"
-	// RecoverFailDecode says: an item of a recover list is not JSON. It is in the quarantine.
+	// RecoverFailDecode: an item of a recover list is not JSON. It is in the quarantine.
 	RecoverFailDecode Code = "RECOVFAILDECODE"
-	// RecoverFailAssert says: an item of a recover list is JSON, and not a message that can be
-	// published. It is in the quarantine.
+	// RecoverFailAssert: an item of a recover list is JSON, but no message that can be published. It is
+	// in the quarantine.
 	RecoverFailAssert Code = "RECOVFAILASSERT"
-	// Sent says: a message was delivered at the first attempt. Written with MEDIS_SENT_LOG alone.
+	// Sent: a message was delivered at its first attempt. Only with MEDIS_SENT_LOG.
 	Sent Code = "SENT"
-	// Resent says: a message was delivered at a later attempt. Written with MEDIS_SENT_LOG alone.
+	// Resent: a message was delivered at a later attempt. Only with MEDIS_SENT_LOG.
 	Resent Code = "RESENT"
 )
 
-// Codes are all of them, sorted.
+// Codes lists all codes, sorted.
 func Codes() []Code { return slices.Sorted(maps.Keys(codes)) }
 
-// codes are all of them: a line with another one is not ours.
+// codes holds all codes. A line with another one is not from a DATA log.
 var codes = map[Code]bool{
 	DecodeError: true, RedistributeFail: true, Unroutable: true, DroppedMessage: true, DeleteFail: true, KickFail: true,
 	RecoverFailBack: true, RecoverFailDecode: true, RecoverFailAssert: true, Sent: true, Resent: true,

@@ -7,15 +7,15 @@ import (
 	"io"
 )
 
-// Errors of Reader.Next that concern one line; the next call goes on.
+// Errors of Reader.Next that are about one line. The next call goes on behind it.
 var (
-	// ErrForeign: the line is not of a DATA log, as where stdout has other writers.
+	// ErrForeign: the line is not from a DATA log. Other programs may write to the same stdout.
 	ErrForeign = errors.New("is not a line of a DATA log")
-	// ErrTorn: the line begins like one of a DATA log and is damaged.
-	ErrTorn = errors.New("is damaged: its writer was stopped, the disk was full, or another program wrote into it")
+	// ErrTorn: the line begins like one of a DATA log, but is damaged.
+	ErrTorn = errors.New("is damaged: its writer was killed, the disk was full, or another program wrote into it")
 )
 
-// lineStart begins every line that DataLog writes.
+// lineStart is how every line begins.
 var lineStart = []byte(`{"code":"`)
 
 // Reader reads a DATA log.
@@ -24,7 +24,7 @@ type Reader struct {
 	n     int
 }
 
-// NewReader reads a DATA log of messages whose bodies have at most maxBody bytes.
+// NewReader makes a Reader of a DATA log whose messages have at most maxBody bytes of body.
 func NewReader(r io.Reader, maxBody int64) *Reader {
 	return &Reader{lines: NewLines(r, 2*LongestJSON(maxBody))}
 }
@@ -32,9 +32,8 @@ func NewReader(r io.Reader, maxBody int64) *Reader {
 // N is the number of the line that Next returned last.
 func (r *Reader) N() int { return r.n }
 
-// Next returns the next line. What stands before it on its line is left out: many a log
-// collector puts a time or a name there. The error is ErrForeign, ErrTorn, ErrLongLine or of the reader: io.EOF at
-// the end.
+// Next returns the next line. It skips text before the JSON object: log collectors put a time or a name
+// there. The error is ErrForeign, ErrTorn or ErrLongLine, or that of the reader, io.EOF at the end.
 func (r *Reader) Next() (Line, error) {
 	for {
 		text, err := r.lines.Next()
@@ -67,7 +66,7 @@ func decodeLine(text []byte) (Line, error) {
 	return Line{}, ErrForeign
 }
 
-// ours reports whether text goes on with a code, or with the beginning of one where it ends early.
+// ours reports whether text begins with a code, or is the beginning of one because the line was cut.
 func ours(text []byte) bool {
 	code, _, whole := bytes.Cut(text, []byte(`"`))
 	if whole {

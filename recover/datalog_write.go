@@ -11,30 +11,30 @@ import (
 	"time"
 )
 
-// DataLog is the file of a DATA log, or stdout. Whoever writes to it may wait for a disk or a reader
-// that hangs; nothing waits for the lock but that. It is safe for concurrent use.
+// DataLog writes a DATA log to a file or to stdout. It is safe for concurrent use. A write may block as long
+// as a disk hangs, or the reader of a pipe.
 type DataLog struct {
-	path string // empty: w is not ours to open and close
+	path string // empty: w is stdout, which is neither opened nor closed here
 
 	mu   sync.Mutex
 	w    io.Writer   // nil: the file could not be opened yet
 	f    *os.File    // nil: w is no file
 	info os.FileInfo // of f
-	// torn: the file does not end with a line break. The next line begins on a line of its own.
+	// torn: the file does not end with a line break, so the next line has to begin with one.
 	torn bool
 }
 
-// openWithin bounds what a start waits for a file system that hangs.
+// openWithin bounds how long a start waits for a file system that hangs.
 const openWithin = 5 * time.Second
 
-// Stdout is a DATA log that goes to stdout, which stays open.
+// Stdout makes a DATA log that writes to stdout.
 func Stdout(stdout io.Writer) *DataLog {
 	f, _ := stdout.(*os.File)
 	return &DataLog{w: stdout, f: f}
 }
 
-// OpenDataLog opens a file that is appended to. A FIFO that nobody reads
-// yet is opened by the first line that is written when somebody does.
+// OpenDataLog opens a file to append to. If it is a FIFO without a reader, it is opened by the first line
+// that is written when there is one.
 func OpenDataLog(path string) (*DataLog, error) {
 	d := &DataLog{path: path}
 	opened := make(chan error, 1)
@@ -53,11 +53,11 @@ func OpenDataLog(path string) (*DataLog, error) {
 	return d, nil
 }
 
-// errNoReader is what the system says of a FIFO that nobody reads. Without O_NONBLOCK opening one would wait
-// for a reader, for ever.
+// errNoReader is the error of opening a FIFO without a reader. Without O_NONBLOCK, opening it would block
+// until there is one.
 const errNoReader = syscall.ENXIO
 
-// open opens the file anew, and closes the one before.
+// open opens the file at the path, and closes the one before.
 func (d *DataLog) open() error {
 	f, err := os.OpenFile(d.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // messages may be confidential
 	if err != nil {
@@ -68,15 +68,15 @@ func (d *DataLog) open() error {
 		return errors.Join(err, f.Close())
 	}
 	if d.f != nil {
-		_ = d.f.Close() // every line is written already
+		_ = d.f.Close() // all its lines are written
 	}
-	d.w, d.f, d.info, d.torn = f, f, info, endsInALine(d.path, info.Size())
+	d.w, d.f, d.info, d.torn = f, f, info, endsTorn(d.path, info.Size())
 	return nil
 }
 
-// endsInALine reports whether a file does not end with a line break: whoever wrote it before was
-// stopped, or the disk was full.
-func endsInALine(path string, size int64) bool {
+// endsTorn reports whether a file does not end with a line break: its writer was killed, or the disk was
+// full.
+func endsTorn(path string, size int64) bool {
 	if size == 0 {
 		return false
 	}
@@ -90,7 +90,7 @@ func endsInALine(path string, size int64) bool {
 	return err == nil && last[0] != '\n'
 }
 
-// Encode makes the text of a line, with its line break. Its time is set.
+// Encode makes the text of a line, with a line break. It sets the time.
 func Encode(l Line) ([]byte, error) {
 	l.Time = time.Now().UTC()
 	text, err := json.Marshal(l)
@@ -100,8 +100,8 @@ func Encode(l Line) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// Append writes the text of a line; n is how much of it was written. A file that was renamed or removed is made anew, so
-// that logrotate needs neither copytruncate nor a signal; while it cannot be made nothing is written.
+// Append writes the text of a line; n bytes of it were written. A file that was renamed or removed is created
+// again, so that logrotate needs neither copytruncate nor a signal. Until that works, nothing is written.
 func (d *DataLog) Append(text []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -119,7 +119,7 @@ func (d *DataLog) Append(text []byte) (n int, err error) {
 	return n, err
 }
 
-// Sync puts what was written on the disk. What has none, as a pipe, is left alone.
+// Sync flushes a file to the disk. For a pipe it does nothing.
 func (d *DataLog) Sync() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,8 +132,8 @@ func (d *DataLog) Sync() error {
 	return d.f.Sync()
 }
 
-// follow opens the file anew if it is not the one at its path any more. It costs a
-// microsecond, a fraction of the write.
+// follow opens the file again if it is not the one at the path any more. It takes a microsecond, a fraction
+// of the write.
 func (d *DataLog) follow() error {
 	if d.path == "" {
 		return nil
@@ -146,7 +146,7 @@ func (d *DataLog) follow() error {
 	return d.open()
 }
 
-// Reopen makes the file anew now if it was renamed or removed, without waiting for a line.
+// Reopen creates the file again if it was renamed or removed, without waiting for the next line.
 func (d *DataLog) Reopen() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +18,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// SyntaxError says why a text is not JSON at all.
+// SyntaxError reports why a text is not JSON at all.
 type SyntaxError string
 
 func (e SyntaxError) Error() string { return string(e) }
@@ -34,8 +37,8 @@ type given struct {
 	Delay      json.RawMessage   `json:"delay"`
 }
 
-// DecodeNDJSON lays a line of NDJSON, as a person writes it for `publish --ndjson`, over m: a body may be
-// any JSON, and a field that a message does not have is a mistake. The message is not checked.
+// DecodeNDJSON reads a line of NDJSON that a person wrote for `publish --ndjson`. Its fields replace those
+// of m. The body may be any JSON; an unknown field is an error. The message is not checked.
 func DecodeNDJSON(line []byte, m *medispatcher.Message) error {
 	var g given
 	if err := g.decode(line, true); err != nil {
@@ -44,10 +47,9 @@ func DecodeNDJSON(line []byte, m *medispatcher.Message) error {
 	return g.lay(m, false)
 }
 
-// DecodeItem reads an item of a recover list. The body is a JSON string or base64; as in
-// an incoming entry, fields that a message does not have are ignored. The error is a
-// SyntaxError where the item is not JSON. Beside any other, m has the key and
-// the id if those can be read.
+// DecodeItem reads an item of a recover list, and checks the message. The body is a JSON string or base64;
+// unknown fields are ignored, as in an incoming entry. The error is a SyntaxError if the item is not JSON.
+// With any other error, m holds the key and the id if those can be read.
 func DecodeItem(item []byte, maxBody int64) (m medispatcher.Message, err error) {
 	if longest := LongestJSON(maxBody); int64(len(item)) > longest {
 		return m, fmt.Errorf("is %d bytes long; a message within MEDIS_MAX_BODY takes at most %d", len(item), longest)
@@ -67,8 +69,8 @@ func DecodeItem(item []byte, maxBody int64) (m medispatcher.Message, err error) 
 	return m, err
 }
 
-// LongestJSON is how long a message in JSON can be, in bytes: JSON may take six for one, and
-// the fields beside the body need room.
+// LongestJSON bounds the length of a message in JSON, in bytes. JSON may write one byte as six, and the
+// fields beside the body need room.
 func LongestJSON(maxBody int64) int64 { return 6*maxBody + 256<<10 }
 
 func checkBody(m *medispatcher.Message, maxBody int64) error {
@@ -78,14 +80,12 @@ func checkBody(m *medispatcher.Message, maxBody int64) error {
 	return nil
 }
 
+// decode reads one JSON object. known: an unknown field is an error.
 func (g *given) decode(text []byte, known bool) error {
 	if !utf8.Valid(text) {
 		return SyntaxError("is not UTF-8; put such bytes into body_base64")
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
-	if known {
-		dec.DisallowUnknownFields()
-	}
 	err := dec.Decode(g)
 	if err != nil {
 		err = inWords(err)
@@ -96,10 +96,37 @@ func (g *given) decode(text []byte, known bool) error {
 	if _, end := dec.Token(); !errors.Is(end, io.EOF) {
 		return SyntaxError("has more than one JSON object; write one a line")
 	}
+	if !known {
+		return err
+	}
+	if name := unknownField(text); name != "" {
+		return fmt.Errorf("%q is not a field of a message; the fields are %s", name, strings.Join(givenFields(), ", "))
+	}
 	return err
 }
 
-// lay lays what is given over m.
+// unknownField is a field of a JSON object that a message does not have; "": there is none.
+func unknownField(text []byte) string {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(text, &fields) // what is no object has no fields
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.ContainsFunc(givenFields(), func(known string) bool { return strings.EqualFold(known, name) }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// givenFields names the fields of a message, as in the tags of given.
+func givenFields() []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[given]()) {
+		names = append(names, f.Tag.Get("json"))
+	}
+	return names
+}
+
+// lay sets the fields of m that are given. stringBody: a body that is not a JSON string is an error.
 func (g *given) lay(m *medispatcher.Message, stringBody bool) error {
 	m.ID = g.ID
 	for _, f := range []struct {
@@ -143,7 +170,7 @@ func (g *given) body(isString bool) ([]byte, error) {
 		}
 		return body, nil
 	case g.Body == nil:
-		return nil, errors.New(`body: is missing; give "body" or "body_base64", an empty one if there is nothing to say`)
+		return nil, errors.New(`body: is missing; give "body" or "body_base64", which may be empty`)
 	case g.Body[0] == '"':
 		var text string
 		err := json.Unmarshal(g.Body, &text)
@@ -163,7 +190,7 @@ func scalar(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// inWords says in a producer's words what encoding/json says in Go's.
+// inWords puts an error of encoding/json into the words of a producer.
 func inWords(err error) error {
 	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if kind.Field == "" {
@@ -174,9 +201,6 @@ func inWords(err error) error {
 			want = "an object of strings"
 		}
 		return fmt.Errorf("%s: is not %s, but a JSON %s", kind.Field, want, kind.Value)
-	}
-	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fmt.Errorf("%s is not a field of a message; the fields are topic, body, body_base64, id, sender, key, type, headers, time, delay", field)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return SyntaxError("is not JSON: it ends too early")

@@ -1,4 +1,10 @@
-// Package recover keeps what an operator may need to recover by hand, the DATA log, and
-// reads it back; and it watches the lists where producers park what they cannot publish. Import it
-// under the name rescue, because its own name hides the builtin.
+// Package recover keeps messages that an operator or a producer has to bring back, and brings them back.
+//
+// It has two parts. The DATA log holds, one JSON object a line, every message that could not go its way:
+// datalog_write.go writes it, datalog_read.go reads it, and plan.go decides what recovering a line means.
+// The Watcher moves what producers parked in the recover lists (medis:recover:*), because they could not
+// publish it, to the incoming streams: watcher.go is its loop, batch.go the steps of one batch.
+//
+// It imports root alone. Redis is behind Lists and Publisher, which package streams implements. Import the
+// package as rescue: its own name hides the builtin recover.
 package recover

@@ -13,8 +13,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Line is one line of the DATA log. A message stands in it whole: its body as a string, or
-// in base64 when it is not UTF-8. What could not be decoded stands in Raw.
+// Line is one line of the DATA log. It holds a whole message, whose body is a string, or base64 if it is not
+// UTF-8. What could not be decoded is in Raw.
 type Line struct {
 	Code         Code              `json:"code"`
 	Time         time.Time         `json:"time"`
@@ -22,21 +22,21 @@ type Line struct {
 	Subscription string            `json:"subscription,omitempty"`
 	Attempt      int               `json:"attempt,omitempty"`
 	Partition    int               `json:"partition"`
-	Entry        string            `json:"entry,omitempty"`  // id in its stream
-	Source       string            `json:"source,omitempty"` // recover list
-	Token        string            `json:"token,omitempty"`  // of an item of a recover list
+	Entry        string            `json:"entry,omitempty"`  // its id in the stream
+	Source       string            `json:"source,omitempty"` // the recover list of an item
+	Token        string            `json:"token,omitempty"`  // of the item
 	Message      *Message          `json:"message,omitempty"`
-	Raw          map[string]string `json:"raw,omitempty"`        // fields that are UTF-8
-	RawBase64    map[string]string `json:"raw_base64,omitempty"` // the others, names too
+	Raw          map[string]string `json:"raw,omitempty"`        // fields whose name and value are UTF-8
+	RawBase64    map[string]string `json:"raw_base64,omitempty"` // the other fields, names in base64 too
 }
 
 // rawItem is the field of Raw that holds an item of a recover list.
 const rawItem = "raw"
 
-// Message is a message in JSON, by the names of the fields of an incoming entry.
+// Message is a message in JSON. Its fields have the names of those of an incoming entry.
 type Message struct {
 	ID         string            `json:"id,omitempty"`
-	Generated  bool              `json:"generated,omitempty"` // the id was made from the entry's
+	Generated  bool              `json:"generated,omitempty"` // medispatcher made the id from the entry's
 	Topic      string            `json:"topic"`
 	Body       *string           `json:"body,omitempty"`
 	BodyBase64 []byte            `json:"body_base64,omitempty"`
@@ -48,7 +48,7 @@ type Message struct {
 	Delay      int64             `json:"delay,omitempty"` // ms
 }
 
-// MessageOf is m in JSON.
+// MessageOf puts m into its JSON form.
 func MessageOf(m *medispatcher.Message) *Message {
 	j := &Message{
 		ID: m.ID, Generated: m.Generated, Topic: m.Topic, Sender: m.Sender, Key: m.Key, Type: m.Type,
@@ -66,7 +66,7 @@ func MessageOf(m *medispatcher.Message) *Message {
 	return j
 }
 
-// Restore is the message that MessageOf was given. Nothing in it is checked.
+// Restore undoes MessageOf. It checks nothing.
 func (j *Message) Restore() medispatcher.Message {
 	m := medispatcher.Message{
 		ID: j.ID, Generated: j.Generated, Topic: j.Topic, Sender: j.Sender, Key: j.Key, Type: j.Type,
@@ -81,7 +81,7 @@ func (j *Message) Restore() medispatcher.Message {
 	return m
 }
 
-// SetRaw keeps fields that could not be decoded.
+// SetRaw stores the fields of an entry that could not be decoded.
 func (l *Line) SetRaw(fields map[string]string) {
 	for name, value := range fields {
 		if utf8.ValidString(name) && utf8.ValidString(value) {
@@ -98,7 +98,7 @@ func (l *Line) SetRaw(fields map[string]string) {
 	}
 }
 
-// Fields are the fields that SetRaw was given.
+// Fields returns the fields that SetRaw stored.
 func (l *Line) Fields() (map[string]string, error) {
 	fields := make(map[string]string, len(l.Raw)+len(l.RawBase64))
 	maps.Copy(fields, l.Raw)
@@ -116,11 +116,11 @@ func (l *Line) Fields() (map[string]string, error) {
 	return fields, nil
 }
 
-// OnceToken makes recovering a line twice one recovery. It is the same for two lines that tell the
-// same of the same message, as after a lost reply.
+// OnceToken identifies what recovering the line would publish, so that recovering it twice publishes it once.
+// Two lines about the same event of the same message have the same token: a lost reply may cause such.
 func (l *Line) OnceToken() string {
 	if l.Code == RecoverFailBack && l.Token != "" {
-		return l.Token // the watcher's: who of the two comes first publishes
+		return l.Token // the watcher has the same token: it or the operator publishes, whoever is first
 	}
 	same := Line{Code: l.Code, Token: l.Token}
 	if l.Token == "" {

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// ErrLongLine says that a line is longer than the limit. It was read over, and nothing of it is kept.
+// ErrLongLine reports that a line is longer than the limit. Lines skipped it.
 var ErrLongLine = errors.New("is longer than MEDIS_MAX_BODY allows")
 
 // Lines reads lines of bounded length.
@@ -16,17 +16,17 @@ type Lines struct {
 	buf     []byte
 }
 
-// NewLines reads lines of at most longest bytes, line breaks included.
+// NewLines makes a Lines for lines of at most longest bytes, line breaks included.
 func NewLines(r io.Reader, longest int64) *Lines {
 	return &Lines{r: bufio.NewReaderSize(r, 64<<10), longest: longest}
 }
 
-// Next returns the next line with its line break, if it has one. It is good until the next
-// call. The error is ErrLongLine, after which it goes on, or of the reader: io.EOF at the end.
+// Next returns the next line, with its line break if it has one. The slice is valid until the next call. The
+// error is ErrLongLine, after which the next call goes on, or that of the reader, io.EOF at the end.
 func (l *Lines) Next() ([]byte, error) {
 	l.buf = l.buf[:0]
 	if cap(l.buf) > 1<<20 {
-		l.buf = nil // one long line shall not stay
+		l.buf = nil // do not hold the memory of one long line
 	}
 	long := false
 	for {

@@ -11,20 +11,20 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Plan is what recovering a line comes to. One of Once, Nothing and Problem holds.
+// Plan says what recovering a line means. One of Once, Nothing and Problem is set.
 type Plan struct {
-	Once      *medispatcher.Once // to be written to Partition
+	Once      *medispatcher.Once // what to write to Partition
 	Partition int
 	Nothing   string // why there is nothing to do
 	Problem   string // why it cannot be done, and what to do
 }
 
-// Planner decides what recovering a line comes to. It changes nothing.
+// Planner decides what recovering a line means. It changes nothing.
 type Planner struct {
 	Partitions int
 	MaxBody    int64                   // bytes
 	Exists     func(sub string) bool   // whether there is such a subscription
-	Wanted     func(topic string) bool // whether any subscription wants a topic
+	Wanted     func(topic string) bool // whether a subscription wants a topic
 	Now        func() time.Time
 }
 
@@ -36,7 +36,7 @@ func (p *Planner) Plan(l *Line) Plan {
 	case Sent, Resent:
 		return Plan{Nothing: "it was delivered"}
 	case DeleteFail:
-		return Plan{Nothing: "it was delivered; if Redis still has it, it will be delivered again by itself"}
+		return Plan{Nothing: "it was delivered; if Redis still has it, medispatcher delivers it again by itself"}
 	case DecodeError:
 		m, err = p.decodeEntry(l)
 	case RecoverFailDecode, RecoverFailAssert:
@@ -46,7 +46,7 @@ func (p *Planner) Plan(l *Line) Plan {
 	case RecoverFailBack, Unroutable:
 		if m, err = p.whole(l); err == nil && l.Code == Unroutable {
 			if !p.Wanted(m.Topic) {
-				return Plan{Problem: fmt.Sprintf("still no subscription wants the topic %s; put one, and recover the file again", m.Topic)}
+				return Plan{Problem: fmt.Sprintf("still no subscription wants the topic %s; put one, then recover the file again", m.Topic)}
 			}
 			m = anew(m)
 		}
@@ -59,7 +59,7 @@ func (p *Planner) Plan(l *Line) Plan {
 	return Plan{Once: &medispatcher.Once{Token: token, Message: m, Again: l.Code == Unroutable}, Partition: partitionOf(&m, token, p.Partitions)}
 }
 
-// anew takes the id that was made from an entry off a message that gets a new entry.
+// anew removes an id that was made from the old entry: the message gets a new entry.
 func anew(m medispatcher.Message) medispatcher.Message {
 	if m.Generated {
 		m.ID, m.Generated = "", false
@@ -67,7 +67,7 @@ func anew(m medispatcher.Message) medispatcher.Message {
 	return m
 }
 
-// whole is the message of a line, checked: somebody may have edited the file.
+// whole is the message of a line. It is checked, because somebody may have edited the file.
 func (p *Planner) whole(l *Line) (medispatcher.Message, error) {
 	if l.Message == nil {
 		return medispatcher.Message{}, errors.New("has no message")
@@ -79,7 +79,7 @@ func (p *Planner) whole(l *Line) (medispatcher.Message, error) {
 	return m, checkBody(&m, p.MaxBody)
 }
 
-// rest is what is left of a delay that began at a time.
+// rest is what is left of a delay that began at that time.
 func (p *Planner) rest(delay time.Duration, at time.Time) time.Duration {
 	return max(0, delay-max(0, p.Now().Sub(at)))
 }
@@ -97,7 +97,7 @@ func (p *Planner) decodeEntry(l *Line) (medispatcher.Message, error) {
 	}
 	m, err := medispatcher.DecodeEntry(fields, at)
 	if err != nil {
-		return m, fmt.Errorf("still cannot be decoded: %w; publish it anew as it should be, and leave this line", err)
+		return m, fmt.Errorf("still cannot be decoded: %w; publish a corrected message, and ignore this line", err)
 	}
 	m.Delay = p.rest(m.Delay, at)
 	return m, checkBody(&m, p.MaxBody)
@@ -110,7 +110,7 @@ func (p *Planner) decodeItem(l *Line) (medispatcher.Message, error) {
 	}
 	m, err := DecodeItem([]byte(fields[rawItem]), p.MaxBody)
 	if err != nil {
-		return m, fmt.Errorf("still cannot be decoded: %s; publish it anew as it should be, and leave this line", oneLine(err))
+		return m, fmt.Errorf("still cannot be decoded: %s; publish a corrected message, and ignore this line", oneLine(err))
 	}
 	if m.Time.IsZero() {
 		m.Time = l.Time
@@ -121,7 +121,7 @@ func (p *Planner) decodeItem(l *Line) (medispatcher.Message, error) {
 
 var entryID = regexp.MustCompile(`^[0-9]{1,20}-[0-9]{1,20}$`)
 
-// toChannel puts a message back where it was: others of its topic have theirs.
+// toChannel plans to put a message back into its one channel: the other subscriptions have their copies.
 func (p *Planner) toChannel(l *Line) Plan {
 	m, err := p.whole(l)
 	switch {
@@ -132,9 +132,9 @@ func (p *Planner) toChannel(l *Line) Plan {
 	case medispatcher.CheckSubscriptionID(l.Subscription) != nil:
 		return Plan{Problem: fmt.Sprintf("%q is not the id of a subscription", l.Subscription)}
 	case !p.Exists(l.Subscription):
-		return Plan{Problem: fmt.Sprintf("there is no subscription %s any more; put it and recover the file again, or publish the message to its topic anew", l.Subscription)}
+		return Plan{Problem: fmt.Sprintf("the subscription %s is gone; put it and recover the file again, or publish the message again", l.Subscription)}
 	case l.Partition < 0 || l.Partition >= p.Partitions:
-		return Plan{Problem: fmt.Sprintf("partition %d is not one of the %d that MEDIS_PARTITIONS says", l.Partition, p.Partitions)}
+		return Plan{Problem: fmt.Sprintf("partition %d is not one of the %d of MEDIS_PARTITIONS", l.Partition, p.Partitions)}
 	}
 	m.Delay = 0
 	once := &medispatcher.Once{Token: l.OnceToken(), Message: m, Subscription: l.Subscription}
@@ -149,8 +149,8 @@ func (p *Planner) toChannel(l *Line) Plan {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// partitionOf is the partition of a message. One without key and id may go to any: the token
-// chooses, so that every repetition goes to the same.
+// partitionOf is the partition of a message. One without a key and id may go to any: its token chooses, so
+// that every repetition goes to the same one.
 func partitionOf(m *medispatcher.Message, token string, partitions int) int {
 	if m.Key == "" && m.ID == "" {
 		return medispatcher.Partition("", token, partitions)

@@ -42,7 +42,7 @@ func TestPlan(t *testing.T) {
 		{`{"code":"UNROUTABLE",` + at + `,"message":{"topic":"c","body":"x","id":"p"}}`, "problem: still no subscription wants the topic c"},
 		{`{"code":"REDISTFAIL",` + at + `,"subscription":"s","partition":1,` + generated + `}`, "channel s of 1 a.b x id 1-5-0"},
 		{`{"code":"DROPPED",` + at + `,"subscription":"s","partition":1,` + generated + `}`, "channel s of 1 a.b x id 1-5-0"},
-		{`{"code":"DROPPED",` + at + `,"subscription":"gone",` + generated + `}`, "problem: there is no subscription gone any more"},
+		{`{"code":"DROPPED",` + at + `,"subscription":"gone",` + generated + `}`, "problem: the subscription gone is gone"},
 		{`{"code":"DROPPED",` + at + `,"subscription":"!",` + generated + `}`, `problem: "!" is not the id`},
 		{`{"code":"DROPPED",` + at + `,"subscription":"s","message":{"topic":"a","body":"x"}}`, "problem: its message has no id"},
 		{`{"code":"DROPPED",` + at + `,"subscription":"s","partition":2,` + generated + `}`, "problem: partition 2 is not one of the 2"},

@@ -9,34 +9,34 @@ import (
 )
 
 const (
-	// lookEvery is the time between two looks for lists that hold something.
+	// lookEvery is how often the watcher looks for lists that hold something.
 	lookEvery = time.Second
-	// warnEvery spaces the warnings about one key.
+	// warnEvery is the time between two warnings about one key.
 	warnEvery = time.Minute
 )
 
-// Lists is the Redis with the recover lists; package streams has the real one.
+// Lists is the Redis with the recover lists; package streams implements it.
 type Lists interface {
-	// Find names the lists that hold items or have some in hand.
+	// Find returns the lists that hold items or have items in hand.
 	Find(ctx context.Context) ([]medispatcher.RecoverList, error)
-	// Take returns what is in hand of a list, in order, having taken a batch if that was nothing.
+	// Take returns the items in hand of a list, in order. If there are none, it first takes a batch.
 	Take(ctx context.Context, list string, count int, bytes int64) ([]medispatcher.RecoverItem, error)
-	// Drop forgets items in hand.
+	// Drop removes items from what is in hand.
 	Drop(ctx context.Context, list string, tokens []string) error
 }
 
-// Publisher is the main Redis; package streams has the real one.
+// Publisher is the main Redis; package streams implements it.
 type Publisher interface {
-	// Probe asks whether it takes writes.
+	// Probe returns an error unless Redis takes writes.
 	Probe(ctx context.Context) error
-	// WriteOnce writes to a partition what was not written before under its token.
+	// WriteOnce writes messages to a partition, except those whose token was written before.
 	WriteOnce(ctx context.Context, p int, list []medispatcher.Once, keep time.Duration, dryRun bool) ([]medispatcher.OnceDone, error)
 }
 
-// Watcher moves what producers parked in recover lists to the incoming stream. An item goes
-// from its list into a hash beside it (take), from there to the main Redis under a token
-// (publish), and then out of the hash (drop). Each step may be repeated, by anybody: a crash between
-// two of them leaves the item in the hash, where every watcher sees it.
+// Watcher moves what producers parked in recover lists to the incoming streams. An item goes from its list
+// into a hash beside it (take), from there to the main Redis under a token (publish), and then out of the
+// hash (drop). An item in the hash is in hand. Any watcher may repeat any step: a crash between two of them
+// leaves the item in hand, where every watcher sees it.
 type Watcher struct {
 	Lists      Lists
 	Main       Publisher
@@ -46,18 +46,18 @@ type Watcher struct {
 	Log        *slog.Logger
 
 	at     map[string]*place
-	warned map[string]time.Time // key → when its type was last complained of
+	warned map[string]time.Time // by key: when its wrong type was last logged
 }
 
-// place is what the watcher remembers of a list.
+// place is what the watcher remembers about a list.
 type place struct {
 	back  medispatcher.Backoff
-	until time.Time       // not touched before
+	until time.Time       // the list waits until then
 	told  map[string]bool // tokens in hand whose failure is in the DATA log
-	moved int             // messages since it last was empty
+	moved int             // messages since the list was empty
 }
 
-// Run works until ctx ends. It may end between any two steps.
+// Run moves items until ctx ends. It may stop between any two steps.
 func (w *Watcher) Run(ctx context.Context) error {
 	w.at, w.warned = map[string]*place{}, map[string]time.Time{}
 	var back medispatcher.Backoff
@@ -65,13 +65,13 @@ func (w *Watcher) Run(ctx context.Context) error {
 		lists, err := w.Lists.Find(ctx)
 		if err != nil {
 			if back.Failures() == 0 && ctx.Err() == nil {
-				w.Log.Warn("recover lists wait", "error", err)
+				w.Log.Warn("cannot look for recover lists; trying again", "error", err)
 			}
 			back.Wait(ctx)
 			continue
 		}
 		if back.Failures() > 0 {
-			w.Log.Info("recover lists are looked at again")
+			w.Log.Info("recover lists are found again")
 			back.Reset()
 		}
 		w.forget(lists)
@@ -85,7 +85,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	return nil
 }
 
-// forget drops what is remembered of lists that are empty.
+// forget removes what is remembered about lists that are empty now.
 func (w *Watcher) forget(lists []medispatcher.RecoverList) {
 	there := make(map[string]bool, len(lists))
 	for _, l := range lists {
@@ -111,11 +111,11 @@ func (w *Watcher) report(list string, at *place) {
 	}
 }
 
-// round moves a batch of each list, so that a long one does not keep the others waiting. It
-// reports whether any of them may hold more.
+// round moves one batch of each list, so that a long list does not make the others wait. more: one of them
+// may hold more items.
 func (w *Watcher) round(ctx context.Context, lists []medispatcher.RecoverList) (more bool) {
 	if len(lists) == 0 || w.Main.Probe(ctx) != nil {
-		return false // nothing is taken that cannot be published; readiness tells about the main Redis
+		return false // do not take what cannot be published; readiness reports the main Redis
 	}
 	for _, l := range lists {
 		if ctx.Err() != nil {
@@ -141,12 +141,12 @@ func (w *Watcher) round(ctx context.Context, lists []medispatcher.RecoverList) (
 			return false
 		case err != nil:
 			if at.back.Failures() == 0 {
-				w.Log.Warn("a recover list waits", "list", l.Name, "error", err)
+				w.Log.Warn("cannot move the items of a recover list; trying again", "list", l.Name, "error", err)
 			}
 			at.until = time.Now().Add(at.back.Next())
 			continue
 		case at.back.Failures() > 0:
-			w.Log.Info("a recover list goes on", "list", l.Name)
+			w.Log.Info("the items of a recover list move again", "list", l.Name)
 			at.back.Reset()
 		}
 		if n == 0 {
@@ -162,5 +162,5 @@ func (w *Watcher) wrongType(l medispatcher.RecoverList) {
 		return
 	}
 	w.warned[l.Name] = time.Now()
-	w.Log.Warn("not a recover list: its key must hold a list; rename it or delete it", "list", l.Name, "type", l.Type)
+	w.Log.Warn("this key is named like a recover list but holds no list; rename it or delete it", "list", l.Name, "type", l.Type)
 }

@@ -358,7 +358,7 @@ func TestWatcherGarbage(t *testing.T) {
 			}
 		}
 		s.await("a warning", func() bool { return strings.Contains(s.logged(), "medis:recover:string") })
-		if n := strings.Count(s.logged(), "not a recover list"); n != 1 {
+		if n := strings.Count(s.logged(), "named like a recover list"); n != 1 {
 			t.Errorf("%d warnings about the wrong key", n)
 		}
 		if n := env.Client.HGet(t.Context(), "medis:stats:{0}:total", "recovered").Val(); n == "" {
@@ -452,7 +452,7 @@ func TestWatcherFairness(t *testing.T) {
 	if at > 6 {
 		t.Errorf("the short list came behind %d messages of the long one", at)
 	}
-	if n := strings.Count(s.logged(), "a recover list waits"); n != 1 {
+	if n := strings.Count(s.logged(), "cannot move the items of a recover list"); n != 1 {
 		t.Errorf("%d warnings about the one that is stuck", n)
 	}
 }
