@@ -20,7 +20,7 @@ func mustParse(raw string) *url.URL {
 	return u
 }
 
-// sendTo sends one text and waits until the send has ended.
+// sendTo sends a text and waits until the send has ended, also after a timeout.
 func sendTo(t *testing.T, n *Network, raw, title string) error {
 	t.Helper()
 	ended := make(chan struct{})
@@ -55,7 +55,7 @@ func TestMail(t *testing.T) {
 	}
 }
 
-// TestMailIsSentOnce: what comes behind the acceptance of a mail is no failure of it.
+// TestMailIsSentOnce: once a mail is accepted, a failing QUIT does not make it fail.
 func TestMailIsSentOnce(t *testing.T) {
 	t.Parallel()
 	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) {
@@ -75,7 +75,7 @@ func TestMailIsSentOnce(t *testing.T) {
 	}
 }
 
-// TestReceiverThatHangs: a send is over after its time, and so is what it left behind.
+// TestReceiverThatHangs: a send ends after its time, and so does what it started.
 func TestReceiverThatHangs(t *testing.T) {
 	network.within.Store(int64(200 * time.Millisecond))
 	defer network.within.Store(0)
@@ -126,7 +126,7 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// TestTelegram: what it answers is what is told; the library tells nothing of a network that is down.
+// TestTelegram: the error holds Telegram's answer, and a network that is down is an error.
 func TestTelegram(t *testing.T) {
 	t.Parallel()
 	status, got := http.StatusOK, ""

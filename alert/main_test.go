@@ -7,7 +7,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// network is the way to receivers of all tests here: as the program does, it is set once.
+// network connects to the receivers of all tests in this package. As in the program, it is set once.
 var network = &Network{}
 
 func TestMain(m *testing.M) {

@@ -17,7 +17,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// scene is a monitor that leads, over a ledger in memory and a fake clock.
+// scene is a monitor that leads, with a store in memory and the fake clock of synctest.
 type scene struct {
 	t       *testing.T
 	ledger  *streamstest.Ledger
@@ -44,7 +44,7 @@ func texts(t *testing.T) *Texts {
 	return texts
 }
 
-// start makes a scene with the subscription s, whose channel has something in it, and with th.
+// start makes a scene with the thresholds th and the subscription s, which is always active.
 func start(t *testing.T, th Thresholds) *scene {
 	t.Helper()
 	sc := &scene{t: t, ledger: streamstest.NewLedger(), logs: &strings.Builder{}, subs: map[string]medispatcher.Subscription{}}
@@ -75,7 +75,7 @@ func start(t *testing.T, th Thresholds) *scene {
 	return sc
 }
 
-// change edits a subscription, with the documented defaults at first.
+// change edits a subscription, or adds one with the default alert policy.
 func (sc *scene) change(id string, edit func(s *medispatcher.Subscription)) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -87,7 +87,7 @@ func (sc *scene) change(id string, edit func(s *medispatcher.Subscription)) {
 	sc.subs[id] = s
 }
 
-// after lets time pass and then checks what was told so far.
+// after lets time pass and then checks all notices so far.
 func (sc *scene) after(d time.Duration, want ...string) {
 	sc.t.Helper()
 	time.Sleep(d)
@@ -107,11 +107,11 @@ func (sc *scene) channel(ready, retrying int64) {
 	})
 }
 
-// tenRounds is long enough for a value that is calm to be believed.
+// tenRounds is long enough for a calm value to end an alert.
 const tenRounds = calmFor + 2*time.Second
 
-// TestRules: each rule that looks at a number fires at its threshold and not before, reminds once in every
-// while it lasts, recovers at 80 % held for a while, and does not flap around either.
+// TestRules: each rule that compares a number fires at its threshold and not before, reminds once in each
+// every, recovers when the number stays at 80 %, and does not flap around either limit.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -143,7 +143,7 @@ func TestRules(t *testing.T) {
 				c.set(sc, c.threshold)
 				fired := told("alert", c.threshold)
 				sc.after(2*time.Second, fired)
-				// It trembles around its threshold, and goes below 80 % for a moment.
+				// The value moves around its threshold, and goes below 80 % for a moment.
 				for i := range int64(20) {
 					c.set(sc, c.threshold-1+i%2)
 					sc.after(2*time.Second, fired)
@@ -166,7 +166,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestEveryHoldsAcrossRecoveries: what fires again within every is not told, nor is its end.
+// TestEveryHoldsAcrossRecoveries: an alert that fires again within every makes no notice, nor does its end.
 func TestEveryHoldsAcrossRecoveries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestAgeOfIncoming(t *testing.T) {
 	})
 }
 
-// TestSwitchingOff ends an alert without a word: somebody did it, and knows.
+// TestSwitchingOff: an alert that somebody switches off ends without a notice.
 func TestSwitchingOff(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(sc *scene){
@@ -230,7 +230,7 @@ func TestSwitchingOff(t *testing.T) {
 	}
 }
 
-// TestThresholdsAreLive: a change counts in the next round.
+// TestThresholdsAreLive: a changed threshold holds in the next round.
 func TestThresholdsAreLive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -247,7 +247,7 @@ func TestThresholdsAreLive(t *testing.T) {
 	})
 }
 
-// TestQuietSubscriptionsAreNotLookedAt: nothing walks idle channels.
+// TestQuietSubscriptionsAreNotLookedAt: a round reads no idle channels.
 func TestQuietSubscriptionsAreNotLookedAt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -262,7 +262,7 @@ func TestQuietSubscriptionsAreNotLookedAt(t *testing.T) {
 	})
 }
 
-// TestRoundIsBounded: where more are active than a round looks at, each has its turn.
+// TestRoundIsBounded: if more subscriptions are active than a round looks at, they take turns.
 func TestRoundIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -282,7 +282,7 @@ func TestRoundIsBounded(t *testing.T) {
 	})
 }
 
-// TestBacklogText: the time to drain stands beside the count, and is honest.
+// TestBacklogText: the text holds the count and the time to drain.
 func TestBacklogText(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestBreaker(t *testing.T) {
 		sc := start(t, thresholds())
 		sc.events.Breaker("s", true)
 		sc.after(time.Second, "alert breaker:s 1")
-		// Another dispatcher's opens, and that one dies.
+		// The breaker of another dispatcher opens, and that dispatcher dies.
 		_, _, err := sc.ledger.As("b").RaiseAlert(t.Context(), medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: "s", Value: 1}, 3*time.Minute, []string{"b"}, false)
 		if err != nil {
 			t.Fatal(err)
@@ -388,8 +388,8 @@ func TestGone(t *testing.T) {
 	})
 }
 
-// TestLogLost: the alert belongs to no subscription, is held for as long as the log is not written, and ends with the
-// last dispatcher that cannot write one.
+// TestLogLost: the alert is about no subscription. It goes on while a dispatcher cannot write a log, and ends
+// with the last one that could not.
 func TestLogLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -450,7 +450,7 @@ func TestDispatcherLost(t *testing.T) {
 	})
 }
 
-// TestDispatcherShortage: it fires while the machine of a dispatcher that lives lacks something.
+// TestDispatcherShortage: the rule fires while the machine of a living dispatcher is short of something.
 func TestDispatcherShortage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -471,7 +471,7 @@ func TestDispatcherShortage(t *testing.T) {
 	})
 }
 
-// TestTwoMonitors: one evaluates; when it stops, the other does, and nothing is told twice.
+// TestTwoMonitors: one monitor evaluates the rules. When it stops, the other does, and no notice is repeated.
 func TestTwoMonitors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -502,7 +502,7 @@ func TestTwoMonitors(t *testing.T) {
 	})
 }
 
-// TestRedisIsAway: who lost Redis evaluates nothing, says so once, and goes on when it is back.
+// TestRedisIsAway: without Redis a monitor evaluates nothing and logs that once. It goes on when Redis is back.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -518,7 +518,7 @@ func TestRedisIsAway(t *testing.T) {
 	})
 }
 
-// TestMemoryIsNotTold: what Redis refuses to tell stops no other rule.
+// TestMemoryIsNotTold: the other rules work when Redis refuses to tell its memory.
 func TestMemoryIsNotTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -532,8 +532,8 @@ func TestMemoryIsNotTold(t *testing.T) {
 	})
 }
 
-// TestKeptRules: what nobody wants, and what cannot be decoded, is told when it comes, and is over when nothing came for long
-// enough, whatever is kept.
+// TestKeptRules: unrouted and quarantined messages alert when they come. The alert is over when none came for
+// the window, however many are kept.
 func TestKeptRules(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// office is a notifier over a ledger in memory, whose sends are noted instead of made.
+// office is a notifier with a store in memory. It records sends instead of making them.
 type office struct {
 	t      *testing.T
 	ledger *streamstest.Ledger
@@ -76,7 +76,7 @@ func (o *office) add(ids ...string) {
 	}
 }
 
-// all is what was sent once nothing goes on at this moment.
+// all waits until every goroutine is idle, and returns what was sent.
 func (o *office) all() []string {
 	synctest.Wait()
 	o.mu.Lock()
@@ -94,7 +94,7 @@ func (o *office) raise(sub string) medispatcher.Alert {
 	return a
 }
 
-// after lets time pass and checks what was sent so far.
+// after lets time pass and then checks all sends so far.
 func (o *office) after(d time.Duration, want ...string) {
 	o.t.Helper()
 	time.Sleep(d)
@@ -129,7 +129,7 @@ func TestReceiversInForce(t *testing.T) {
 	})
 }
 
-// TestWithoutReceivers an alert is a line of the log, and in the list.
+// TestWithoutReceivers: an alert without receivers is a line of the log, and in the list.
 func TestWithoutReceivers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestWithoutReceivers(t *testing.T) {
 	})
 }
 
-// TestOneReceiverFails: it alone is tried again, within bounds, and in the end the text is in the log.
+// TestOneReceiverFails: only the receiver that fails is tried again. When it is given up, the log has the text.
 func TestOneReceiverFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestOneReceiverFails(t *testing.T) {
 	})
 }
 
-// TestReceiverComesBack: the alert arrives, and then its recovery.
+// TestReceiverComesBack: the receiver gets the alert, then the recovery.
 func TestReceiverComesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestReceiverComesBack(t *testing.T) {
 	})
 }
 
-// TestHangingReceiverHoldsUpNobody: neither other receivers nor, for long, the dispatcher's end.
+// TestHangingReceiverHoldsUpNobody: other receivers do not wait for one that hangs, and the dispatcher stops in time.
 func TestHangingReceiverHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestHangingReceiverHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// TestTwoNotifiers: each notice is sent by one of them; who dies with one leaves it to the other.
+// TestTwoNotifiers: one of them sends each notice. If one dies with a notice, another sends it.
 func TestTwoNotifiers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -253,7 +253,7 @@ func TestTwoNotifiers(t *testing.T) {
 		if n := len(a.all()) + len(b.all()); n != 40 {
 			t.Errorf("%d sent", n)
 		}
-		// A third one takes a notice and is never heard of again.
+		// A third one claims a notice and dies.
 		a.raise("s")
 		if n, _ := ledger.As("c").ClaimNotices(t.Context(), 10, claimFor); len(n) != 1 {
 			t.Fatal("not claimed")

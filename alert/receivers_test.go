@@ -21,7 +21,7 @@ func TestSplitURLs(t *testing.T) {
 		"smtp://h/?to=a@x,b@x,slack://a/b/c": {"smtp://h/?to=a@x,b@x", "slack://a/b/c"},
 		"slack://a/b/c, generic+https://h/?a=1,2  discord://t@i\n": {"slack://a/b/c", "generic+https://h/?a=1,2", "discord://t@i"},
 		"slack://a/b/c ,\tntfy://h/t,":                             {"slack://a/b/c", "ntfy://h/t"},
-		// A comma and a URL inside of one has to be written %2C.
+		// A comma before a URL within a URL must be written %2C.
 		"generic://h/?u=a%2Chttp://x": {"generic://h/?u=a%2Chttp://x"},
 	} {
 		if got := SplitURLs(in); !slices.Equal(got, want) {
@@ -30,7 +30,7 @@ func TestSplitURLs(t *testing.T) {
 	}
 }
 
-// samples are URLs of every service, by the forms that the library documents. hush stands wherever a secret does.
+// samples holds a URL of every service, in the forms that the library documents. Every secret holds "hush".
 var samples = []string{
 	"smtp://user:hushhush@127.0.0.1:1/?from=a@example.com&to=b@example.com",
 	"bark://hushhush@127.0.0.1:1",
@@ -61,9 +61,9 @@ var samples = []string{
 	"zulip://bot%40example.com:hushhush@zulip.example.com?stream=hushhush&topic=hushhush",
 }
 
-// TestEveryServiceIsGuardedAndTellsOfFailure: whatever the library does inside, each request goes through the
-// network, which refuses it here; each refusal comes back as an error; and neither it nor the mask of
-// the URL holds a secret. A new version of the library that does otherwise fails here.
+// TestEveryServiceIsGuardedAndTellsOfFailure: each request of each service goes through network, which refuses
+// it here. Each refusal comes back as an error. Neither the error nor the masked URL holds a secret. This test
+// fails if a new version of the library does otherwise.
 func TestEveryServiceIsGuardedAndTellsOfFailure(t *testing.T) {
 	refuse := func(string) error { return errDenied }
 	network.refuse.Store(&refuse)
@@ -105,7 +105,7 @@ func showsSecret(text string) bool {
 	return strings.Contains(text, "hush") || strings.Contains(text, "deadbeef") || strings.Contains(text, "v2esyij")
 }
 
-// TestDeniedAddresses: a name that leads to a denied address is refused as the address is.
+// TestDeniedAddresses: a name that resolves to a denied address is refused like the address.
 func TestDeniedAddresses(t *testing.T) {
 	network.Deny(func(a netip.Addr) bool { return a.Unmap().IsLoopback() })
 	defer network.Deny(func(netip.Addr) bool { return false })

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table of rules in docs/ALERTS.md anew")
 
-// TestRulesAreWhole: each row of the table says all that the texts, the docs and the metric are made from.
+// TestRulesAreWhole: each row holds all that the texts, the docs and the metric need, and what it names exists.
 func TestRulesAreWhole(t *testing.T) {
 	t.Parallel()
 	prometheus := read(t, "../deploy/prometheus/medispatcher.rules.yml")
@@ -46,7 +46,7 @@ func TestRulesAreWhole(t *testing.T) {
 	}
 }
 
-// policyFields are the names of the fields of AlertPolicy in JSON.
+// policyFields lists the JSON names of the fields of AlertPolicy.
 func policyFields() (names []string) {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[medispatcher.AlertPolicy]()) {
 		names = append(names, f.Tag.Get("json"))
@@ -63,7 +63,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// TestRulesInDocs holds the table of docs/ALERTS.md to the rules.
+// TestRulesInDocs: the table in docs/ALERTS.md is the one that the rules make.
 func TestRulesInDocs(t *testing.T) {
 	t.Parallel()
 	const file = "../docs/ALERTS.md"

@@ -76,7 +76,7 @@ func TestTemplatesAreReplaced(t *testing.T) {
 	}
 }
 
-// TestWrongTemplates are found before anything runs, each with its file and line.
+// TestWrongTemplates: an error names the file and the line of each wrong template.
 func TestWrongTemplates(t *testing.T) {
 	t.Parallel()
 	dir := writeTemplates(t, map[string]string{
@@ -100,7 +100,7 @@ func TestWrongTemplates(t *testing.T) {
 	}
 }
 
-// TestTemplateThatFailsLater: what fails on the data of the night is replaced by the built-in text.
+// TestTemplateThatFailsLater: the built-in text replaces a template that fails on a notice.
 func TestTemplateThatFailsLater(t *testing.T) {
 	t.Parallel()
 	own, err := LoadTexts(writeTemplates(t, map[string]string{
@@ -114,7 +114,7 @@ func TestTemplateThatFailsLater(t *testing.T) {
 	}
 }
 
-// TestHostileText: what producers and workers wrote stays on its line.
+// TestHostileText: what producers and workers wrote cannot add a line.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
 	n := gone

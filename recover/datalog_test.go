@@ -17,7 +17,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// open opens a DATA log in a directory of the test.
+// open opens a DATA log in a temporary directory.
 func open(t *testing.T) (log *DataLog, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "data.log")
@@ -101,7 +101,7 @@ func TestLineHoldsTheWholeMessage(t *testing.T) {
 	}
 }
 
-// TestNames: people read the log with tools of their own.
+// TestNames: the names in the log stay as they are, because people read it with their own tools.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

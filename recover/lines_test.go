@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// readAll reads a DATA log, with what Next says of each line in words.
+// readAll reads a DATA log, and describes each line or its error.
 func readAll(t testing.TB, text string, maxBody int64) (lines []Line, said []string) {
 	t.Helper()
 	r := NewReader(strings.NewReader(text), maxBody)
@@ -79,7 +79,7 @@ func TestReaderCountsLines(t *testing.T) {
 	}
 }
 
-// slowReader gives one byte a read, and fails at the end.
+// slowReader returns one byte at a time, and an error at the end.
 type slowReader struct{ text string }
 
 func (r *slowReader) Read(p []byte) (int, error) {
@@ -102,7 +102,7 @@ func TestReaderTellsErrors(t *testing.T) {
 	}
 }
 
-// TestOnceToken: what tells the same of the same message is one.
+// TestOnceToken: two lines about the same event of the same message have one token.
 func TestOnceToken(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1, 0).UTC()
@@ -141,7 +141,7 @@ func TestOnceToken(t *testing.T) {
 	}
 }
 
-// FuzzLine: whatever DataLog wrote the Reader reads, beside whatever else is in the file.
+// FuzzLine: the Reader reads every line that DataLog wrote, whatever else is in the file.
 func FuzzLine(f *testing.F) {
 	f.Add("a.b", []byte("body"), "id", "k", "err", "name", "value", int64(5), "noise")
 	f.Add("", []byte("\xff\x00"), "", "\u2028", "\xff", "\xfe", "<&>", int64(-1), `{"code":"`)
@@ -195,7 +195,7 @@ func put(t testing.TB, log *DataLog, l Line) {
 	}
 }
 
-// FuzzReader: a file may hold anything.
+// FuzzReader: the Reader survives any file.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte(`{"code":"SENT","time":"2026-01-02T03:04:05Z"}` + "\n{"))
 	f.Add([]byte(`{"code":"REDISTFAIL","time":"2026-01-02T03:04:05Z","subscription":"s","message":{"topic":"a","id":"x","body":""}}`))
@@ -222,7 +222,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzDecodeItem: what decodes is a message that can be published, and is in the item as it is in the message.
+// FuzzDecodeItem: an item that decodes is a message that can be published, and nothing of it is changed.
 func FuzzDecodeItem(f *testing.F) {
 	for _, s := range []string{
 		`{"topic":"a","body":"x"}`, `{"topic":"a","body_base64":"/wA=","headers":{"a":"b"},"time":"5","delay":"1s"}`,

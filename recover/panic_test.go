@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// TestPanicAtAnItem: an item that makes the decoder panic goes to the quarantine, whole.
+// TestPanicAtAnItem: an item that makes the decoder panic goes to the quarantine as it is.
 func TestPanicAtAnItem(t *testing.T) {
 	was := decodeItem
 	t.Cleanup(func() { decodeItem = was })

@@ -95,7 +95,7 @@ func inWordsOf(p Plan) string {
 	return out
 }
 
-// TestPlanIsStable: a message without key and id goes to one partition, however often it is tried.
+// TestPlanIsStable: every try puts a message without key and id into the same partition.
 func TestPlanIsStable(t *testing.T) {
 	t.Parallel()
 	seen := map[int]bool{}

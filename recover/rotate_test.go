@@ -44,7 +44,7 @@ func TestFileThatIsRotated(t *testing.T) {
 	}
 }
 
-// TestRotationThatFails: nothing is written into a file that nobody looks at any more, and the operator hears of it.
+// TestRotationThatFails: while the file cannot be created, a write is an error, and nothing goes into the old file.
 func TestRotationThatFails(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "d")
@@ -74,7 +74,7 @@ func TestRotationThatFails(t *testing.T) {
 	}
 }
 
-// TestLineAfterATornOne: the process before was killed inside a line.
+// TestLineAfterATornOne: an earlier process was killed while it wrote a line.
 func TestLineAfterATornOne(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "data.log")

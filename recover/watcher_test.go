@@ -44,7 +44,7 @@ func newScene(t *testing.T, main, parked *streamstest.Env) *scene {
 	return s
 }
 
-// Write takes what is logged.
+// Write receives the log.
 func (s *scene) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +136,7 @@ func (s *scene) drained() bool {
 	return len(s.parked.Client.Keys(s.t.Context(), "medis:recover*").Val()) == 0
 }
 
-// bodies are those of the incoming streams, raw those of the quarantines.
+// arrived returns the bodies in the incoming streams, and the raw entries in the quarantines.
 func (s *scene) arrived() (bodies, raw []string) {
 	for p := range s.partitions {
 		for _, e := range s.main.Client.XRange(s.t.Context(), fmt.Sprintf("medis:{%d}:incoming", p), "-", "+").Val() {
@@ -217,9 +217,8 @@ func item(body string, more ...string) string {
 	return `{"topic":"a.b","body":"` + body + `"` + strings.Join(more, "") + `}`
 }
 
-// TestWatcherCrashes: the watcher dies before and after each step, at each of its first
-// calls. The next one leaves every message in the incoming stream, and the rest in the
-// quarantine, once each.
+// TestWatcherCrashes: the watcher dies before and after each step, at its first, second and third call. The next
+// watcher leaves each message once in an incoming stream, and each bad item once in a quarantine.
 func TestWatcherCrashes(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -268,7 +267,7 @@ func TestWatcherCrashes(t *testing.T) {
 	})
 }
 
-// TestTwoWatchers work on the same lists and two Redis.
+// TestTwoWatchers: two watchers move the same lists from one Redis to another.
 func TestTwoWatchers(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -300,7 +299,7 @@ func TestTwoWatchers(t *testing.T) {
 	})
 }
 
-// TestWatcherGarbage: what does not decode is kept whole, told once, and holds up nothing.
+// TestWatcherGarbage: an item that cannot be decoded is kept whole, logged once, and does not hold up others.
 func TestWatcherGarbage(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -367,8 +366,8 @@ func TestWatcherGarbage(t *testing.T) {
 	})
 }
 
-// TestWatcherWithoutMain: while the main Redis refuses messages, little is in hand, each message is in the
-// DATA log once, and nothing more is taken; then everything goes on.
+// TestWatcherWithoutMain: while the main Redis refuses messages, one batch is in hand, each of its messages is in
+// the DATA log once, and nothing more is taken. Then all messages move.
 func TestWatcherWithoutMain(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -402,7 +401,7 @@ func TestWatcherWithoutMain(t *testing.T) {
 	})
 }
 
-// TestWatcherTakesNothingInVain: a main Redis that takes no writes leaves the list whole.
+// TestWatcherTakesNothingInVain: nothing is taken from a list while the main Redis takes no writes.
 func TestWatcherTakesNothingInVain(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, streamstest.Mini(t), streamstest.Mini(t))
@@ -422,7 +421,7 @@ func TestWatcherTakesNothingInVain(t *testing.T) {
 	s.await("drained", s.drained)
 }
 
-// TestWatcherFairness: a list that cannot be moved, and a long one, do not hold up others.
+// TestWatcherFairness: neither a list that cannot be moved nor a long one holds up others.
 func TestWatcherFairness(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, streamstest.Mini(t), streamstest.Mini(t))
@@ -430,7 +429,7 @@ func TestWatcherFairness(t *testing.T) {
 		s.push("medis:recover:a-long", item(fmt.Sprint(i)))
 	}
 	s.push("medis:recover:b-stuck", item("x"))
-	// Its items in hand are no hash.
+	// The key of its items in hand is not a hash, so it cannot be moved.
 	if err := s.parked.Client.Set(t.Context(), "medis:recovering:{medis:recover:b-stuck}", "x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
