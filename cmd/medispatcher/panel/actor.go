@@ -7,7 +7,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// nameActor notes who sends a request, for the history of changes.
+// nameActor notes who sent a request, for the history of changes.
 func nameActor(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)

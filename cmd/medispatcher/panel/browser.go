@@ -10,19 +10,19 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
-// refuseCrossSite keeps web pages elsewhere from changing things through the browser
-// of somebody who can reach a dispatcher that asks for no token.
+// refuseCrossSite keeps pages of other sites from changing things through the browser of
+// somebody who can reach a dispatcher without a token.
 func refuseCrossSite(next http.Handler) http.Handler {
 	p := http.NewCrossOriginProtection()
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		problem.Write(w, problem.New(http.StatusForbidden, "a browser sent this from a page of another site; only pages of this dispatcher may"))
+		problem.Write(w, problem.New(http.StatusForbidden, "a browser sent this from a page of another site; only pages of this dispatcher may send it"))
 	}))
 	return p.Handler(next)
 }
 
-// refuseOtherNames keeps web pages elsewhere from reading what a dispatcher without a token
-// shows: a page can let its own name point to 127.0.0.1, and is then of the same site. The
-// configuration lets only loopback addresses go without a token, so no other name is right.
+// refuseOtherNames keeps pages of other sites from reading from a dispatcher without a token (DNS
+// rebinding): such a page points its own name at 127.0.0.1, and is then of the same site. Without a
+// token the configuration allows only loopback addresses, so no other name is legitimate.
 func refuseOtherNames(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isLocal(r.Host) || r.URL.Path == api.HealthPath || r.URL.Path == api.ReadyPath {
@@ -30,7 +30,7 @@ func refuseOtherNames(next http.Handler) http.Handler {
 			return
 		}
 		problem.Write(w, problem.New(http.StatusMisdirectedRequest,
-			"without MEDIS_ADMIN_TOKEN this dispatcher answers to localhost and loopback addresses alone; use one of them, or set a token"))
+			"without MEDIS_ADMIN_TOKEN this dispatcher answers only to localhost and loopback addresses; use one of them, or set a token"))
 	})
 }
 
@@ -46,17 +46,17 @@ func isLocal(hostport string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == ""
 }
 
-// policy lets a page load what this dispatcher serves, and nothing else: no script or style
-// that stands in a page, whoever wrote it there, is obeyed.
+// policy lets a page load only what this dispatcher serves. Scripts and styles inside a page are
+// ignored, whoever wrote them there.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// secure sets the headers that keep browsers from mischief.
+// secure sets the headers that limit what a browser does with a page.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
-		// Other sites learn nothing. no-referrer would also take the Origin off our own forms, by
-		// which requests of other sites are told apart where a browser says nothing else.
+		// Other sites learn nothing. no-referrer would also remove the Origin from our own forms, and
+		// for some browsers the Origin is all that tells our forms from those of other sites.
 		w.Header().Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})

@@ -7,7 +7,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
-// problemMux makes problem documents of what the mux says in plain text: 404 and 405.
+// problemMux answers with problem documents where the mux would answer in plain text: 404 and 405.
 type problemMux struct {
 	mux     *http.ServeMux
 	nowhere http.HandlerFunc // the page for 404
@@ -20,7 +20,7 @@ func (m problemMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if pattern != "" {
-		// Everything is JSON: a client that asks for something else gets it, too.
+		// The API answers in JSON whatever a client accepts.
 		r.Header.Del("Accept")
 		m.mux.ServeHTTP(w, r)
 		return
@@ -30,13 +30,13 @@ func (m problemMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if said.status == http.StatusMethodNotAllowed {
 		allow := said.header.Get("Allow")
 		w.Header().Set("Allow", allow)
-		problem.Write(w, problem.New(said.status, fmt.Sprintf("%s is not possible here; use %s", r.Method, allow)))
+		problem.Write(w, problem.New(said.status, fmt.Sprintf("%s is not allowed here; use %s", r.Method, allow)))
 		return
 	}
 	problem.Write(w, problem.New(http.StatusNotFound, "there is nothing at this path; GET /openapi.json lists every route"))
 }
 
-// verdict keeps what a handler answers, without its text.
+// verdict keeps the status and the headers of an answer, not its body.
 type verdict struct {
 	header http.Header
 	status int

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/paneltest"
 )
 
-// TestNowhere: what no route answers is a problem document all the same.
+// TestNowhere: a request that no route answers gets a problem document.
 func TestNowhere(t *testing.T) {
 	t.Parallel()
 	const subs = paneltest.Subs

@@ -1,10 +1,10 @@
-// Package panel is the HTTP side of a dispatcher. It joins its three rooms behind one handler: api, the JSON API with its
-// OpenAPI document and the health routes; web, the pages; auth, who may use them. What both rooms need to answer an error
-// is in problem.
+// Package panel is the HTTP side of a dispatcher. It puts its rooms behind one handler and checks each request before it
+// reaches them. The rooms are api, the JSON API with its OpenAPI document and the health routes; web, the pages; auth, who
+// may use both; and problem, how all of them refuse a request.
 //
-// Neither room knows the other, and none knows Redis: each declares what it needs as small interfaces. What an operator
-// can do is in operate, which the command line uses as well; what a message or a subscription may hold is decided by the
-// domain. So all three say the same about a mistake.
+// api and web do not import each other, and none of the packages imports Redis: each declares the small interfaces it needs.
+// What an operator can do is in operate, which the command line uses as well. The domain decides what a message or a
+// subscription may hold. So the API, the pages and the command line say the same about a mistake.
 package panel
 
 import (
@@ -22,7 +22,7 @@ const defaultMaxBody = 1 << 20
 
 // Config is what the operator decides about the API and the pages.
 type Config struct {
-	Token   string             // MEDIS_ADMIN_TOKEN; empty: nobody is asked for one
+	Token   string             // MEDIS_ADMIN_TOKEN; empty: none is needed
 	MaxBody int64              // MEDIS_MAX_BODY, in bytes; 0: 1 MiB
 	Version string             // of the program, shown in the OpenAPI document
 	Rules   medispatcher.Rules // whose defaults and maxima the OpenAPI document and the form show
@@ -47,10 +47,10 @@ type Deps struct {
 	Kicker   api.Kicker
 	Alerts   api.Alerts
 	Kept     api.Kept
-	// Router is the subscriptions in force, as this dispatcher knows them: it must answer at once.
+	// Router returns the subscriptions in force, as this dispatcher knows them, without delay.
 	Router  func() *medispatcher.Router
-	Metrics http.Handler // of /metrics; nil: there is none
-	Ready   func() error // why this dispatcher cannot work now; it must answer at once
+	Metrics http.Handler // for /metrics; nil: no such route
+	Ready   func() error // says without delay why this dispatcher cannot work now
 	Log     *slog.Logger
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // survivePanics answers 500 instead of cutting the connection, and sets the headers of
-// every answer. What went wrong is for the log alone.
+// every answer. Only the log says what went wrong.
 func survivePanics(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -27,7 +27,7 @@ func survivePanics(log *slog.Logger, next http.Handler) http.Handler {
 			p := medispatcher.Recovered(cause)
 			log.Error("panic while answering a request", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(cause), "stack", string(p.Stack))
 			if answer.begun {
-				panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
+				panic(http.ErrAbortHandler) // cuts the connection: a partial answer must not look complete
 			}
 			problem.Write(answer, problem.Internal())
 		}()

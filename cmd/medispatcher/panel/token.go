@@ -12,9 +12,9 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/web"
 )
 
-// requireToken lets pass who carries the token or a session made with it. Everybody may see the health
-// routes, the sign-in page and what it looks like. The right token passes however many wrong ones came from
-// its address: a producer must not be shut out by another one behind the same proxy that has an old token.
+// requireToken passes requests with the token or with a session made from it. The health routes, the sign-in
+// page and the static files are open to everybody. The right token always passes, however many wrong ones came
+// from its address: a producer with an old token must not shut out another one behind the same proxy.
 func requireToken(token *auth.Token, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		right, given := token.Bearer(r)
@@ -52,8 +52,8 @@ func isOpen(path string) bool {
 	return path == api.HealthPath || path == api.ReadyPath || path == web.SignInPath || strings.HasPrefix(path, web.StaticPath)
 }
 
-// wantsPage reports whether a browser asks for something to show, which gets pages where
-// programs get problem documents.
+// wantsPage reports whether a browser asks for something to show: it gets a page where a
+// program gets a problem document.
 func wantsPage(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
 		!strings.HasPrefix(r.URL.Path, api.Prefix+"/") && strings.Contains(r.Header.Get("Accept"), "text/html")

@@ -41,7 +41,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestWrongTokens: who has a wrong token is slowed down, who has the right one is not, from the same address.
+// TestWrongTokens: a client with a wrong token is slowed down, one with the right token is not, from the same address.
 func TestWrongTokens(t *testing.T) {
 	const token = "the-right-token-of-it"
 	var log strings.Builder

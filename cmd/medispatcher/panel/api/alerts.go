@@ -21,11 +21,11 @@ type Alerts interface {
 type alertsOutput struct{ Body medispatcher.Alerts }
 
 type testInput struct {
-	Subscription string `query:"subscription" doc:"Whose receivers to try; without it the default ones" example:"billing"`
+	Subscription string `query:"subscription" doc:"Whose receivers to test; without it the default ones" example:"billing"`
 }
 
 type receipts struct {
-	Receivers []medispatcher.Receipt `json:"receivers" doc:"What became of the notice at each, their URLs masked"`
+	Receivers []medispatcher.Receipt `json:"receivers" doc:"How each took the notice; their URLs are masked"`
 }
 
 type testOutput struct{ Body receipts }
@@ -43,8 +43,8 @@ func (a *api) alertRoutes() {
 	}
 	route(a, huma.Operation{
 		OperationID: "get-alerts", Method: http.MethodGet, Path: Prefix + "/alerts",
-		Summary: "What fires, and the last hundred notices", Tags: []string{tagAlerts},
-		Description: "firing holds a thousand at most, the newest first; firing_count counts all. An outcome is sent, no receivers, or not sent and why; " +
+		Summary: "Firing alerts and the last hundred notices", Tags: []string{tagAlerts},
+		Description: "firing holds at most a thousand, newest first; firing_count counts all. An outcome is sent, no receivers, or not sent and why; " +
 			"it is absent while a notice is under way. waiting counts those.",
 		Errors: []int{http.StatusServiceUnavailable},
 		Responses: ok("200", "The alerts", map[string]any{
@@ -55,10 +55,10 @@ func (a *api) alertRoutes() {
 	}, nil, a.listAlerts)
 	route(a, huma.Operation{
 		OperationID: "test-alert", Method: http.MethodPost, Path: Prefix + "/alerts/test",
-		Summary: "Try the receivers of alerts", Tags: []string{tagAlerts},
-		Description: "Sends one notice at once, and once, and answers when each receiver has it, refused it or took ten seconds.",
+		Summary: "Test the receivers of alerts", Tags: []string{tagAlerts},
+		Description: "Sends one notice at once, without retries. Answers when each receiver has taken it, refused it, or not answered for ten seconds.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
-		Responses: ok("200", "What became of it; a receiver that failed does not make this an error", receipts{[]medispatcher.Receipt{
+		Responses: ok("200", "How each receiver took it; a receiver that failed does not make this an error", receipts{[]medispatcher.Receipt{
 			{Receiver: "smtp://mail.example:587/********-90bc", Sent: true},
 			{Receiver: "slack://********-3f2a", Error: "status 403 Forbidden"},
 		}}),

@@ -30,7 +30,7 @@ type Config struct {
 	MaxBody    int64  // of a message, in bytes
 	Version    string // of the program, shown in the OpenAPI document
 	Rules      medispatcher.Rules
-	NeedsToken bool // the document says so; whoever calls the API has checked it
+	NeedsToken bool // so the document says; the token is checked before a request gets here
 }
 
 // Registry is the subscriptions. Its errors are medispatcher.Problems, ErrNotFound,
@@ -61,8 +61,8 @@ type Deps struct {
 	Kicker   Kicker
 	Alerts   Alerts
 	Kept     Kept
-	Router   func() *medispatcher.Router // of the subscriptions in force; it must answer at once
-	Ready    func() error                // why this dispatcher cannot work now; it must answer at once
+	Router   func() *medispatcher.Router // the subscriptions in force, without delay
+	Ready    func() error                // says without delay why this dispatcher cannot work now
 	Log      *slog.Logger
 }
 
@@ -117,15 +117,15 @@ func openRoute[I, O any](a *api, op huma.Operation, body *huma.RequestBody, hand
 		}
 		describeErrors(registered)
 		if body != nil {
-			// Only now: huma would read and check the bodies of operations that it knows to
-			// have one, and both its limit and its messages are not the ones promised.
+			// Set only now: huma would read and check the body of an operation that it knows to
+			// have one, with another limit and other messages than those promised.
 			registered.RequestBody = body
 		}
 	}
 }
 
-// detached is the context of a change that has several steps: a client that hangs up
-// must not leave it half done. It keeps the time limit alone.
+// detached is the context of a change that has several steps, so that a client that hangs up does
+// not leave it half done. Only the time limit stays.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 }

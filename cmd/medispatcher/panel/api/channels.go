@@ -10,8 +10,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Kicker makes what waits in a subscription's channel due now, and gives back what dead
-// dispatchers left in it. It returns the number of messages, also with an error.
+// Kicker makes the retries of a subscription due now, and gives back what crashed dispatchers
+// left in its channel. It returns the number of messages, also with an error.
 type Kicker interface {
 	Kick(ctx context.Context, id string) (int, error)
 }
@@ -34,16 +34,16 @@ func (a *api) channelRoutes() {
 	errs := []int{http.StatusNotFound, http.StatusServiceUnavailable}
 	route(a, huma.Operation{
 		OperationID: "purge-subscription", Method: http.MethodPost, Path: path + "/purge",
-		Summary: "Throw away the messages of a subscription", Tags: []string{tagSubscriptions},
-		Description: "READY and BURIED ones, for good; dead letters stay. A request that is under way ends as it may. " +
+		Summary: "Purge the messages of a subscription", Tags: []string{tagSubscriptions},
+		Description: "Removes READY and BURIED messages for good; dead letters stay. Requests in flight are finished. " +
 			"Also empties what is left of a subscription that was removed.",
-		Errors: errs, Responses: ok("200", "What was thrown away", purged{Ready: 120, Buried: 8}),
+		Errors: errs, Responses: ok("200", "How many were removed", purged{Ready: 120, Buried: 8}),
 	}, nil, a.purge)
 	route(a, huma.Operation{
 		OperationID: "kick-subscription", Method: http.MethodPost, Path: path + "/kick",
-		Summary: "Try what waits for its next attempt again now", Tags: []string{tagSubscriptions},
-		Description: "Messages that wait for their next attempt become due, and what dead dispatchers left is given back. " +
-			"What a living dispatcher has in flight is not touched. A paused subscription, and an open breaker, hold them all the same.",
+		Summary: "Retry now what waits for its next attempt", Tags: []string{tagSubscriptions},
+		Description: "Messages that wait for their next attempt become due, and what crashed dispatchers left is given back. " +
+			"What a living dispatcher has in flight is not touched. A paused subscription or an open breaker still holds them back.",
 		Errors: errs, Responses: ok("200", "How many", kicked{Kicked: 12}),
 	}, nil, a.kick)
 }

@@ -14,12 +14,12 @@ import (
 const (
 	// deadChunk is how many dead letters are read at once.
 	deadChunk = 10
-	// deadPageBytes ends a page early: each letter may be as large as a message may be.
+	// deadPageBytes ends a page early: each letter may be as large as a message.
 	deadPageBytes = 4 << 20
 )
 
-// DeadLetters are the messages whose attempts are exhausted. An id in a list that cannot be one is among
-// medispatcher.Problems of "ids[…]".
+// DeadLetters are the messages whose attempts are exhausted. Replay and PurgeDead report malformed ids as
+// medispatcher.Problems, each with the field "ids[…]".
 type DeadLetters interface {
 	operate.DeadLetters
 	Replay(ctx context.Context, id string, letters []string) (int, error)
@@ -30,8 +30,8 @@ type DeadLetters interface {
 
 type deadInput struct {
 	ID    string `path:"id" doc:"The subscription's id" example:"billing"`
-	After string `query:"after" doc:"Only letters behind this one: the next of the page before"`
-	Limit int    `query:"limit" doc:"Letters in the answer; it may hold fewer when they are large" default:"50" minimum:"1" maximum:"200"`
+	After string `query:"after" doc:"Only letters after this one: the next of the previous page"`
+	Limit int    `query:"limit" doc:"Most letters in the answer; it holds fewer when they are large" default:"50" minimum:"1" maximum:"200"`
 }
 
 type letterInput struct {
@@ -54,7 +54,7 @@ func (a *api) deadRoutes() {
 	route(a, huma.Operation{
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: path,
 		Summary: "List dead letters", Tags: []string{tagDead},
-		Description: "The oldest first, partition by partition. The message's body is a string, or body_base64 when it is not UTF-8.",
+		Description: "Oldest first, partition by partition. The message's body is a string, or body_base64 when it is not UTF-8.",
 		Errors:      errs, Responses: ok("200", "Dead letters; next is absent on the last page",
 			letterPage{[]operate.Letter{exampleLetter}, exampleLetter.ID}),
 	}, nil, a.listDead)
@@ -86,7 +86,7 @@ func (a *api) listDead(ctx context.Context, in *deadInput) (*letterPageOutput, e
 	page := letterPage{Letters: []operate.Letter{}}
 	after, size := in.After, 0
 	for {
-		// One more than fits tells whether there is a next page.
+		// Whether there is a next page is known from one more letter than fits.
 		letters, err := a.Store.DeadLetters(ctx, in.ID, after, min(deadChunk, in.Limit+1-len(page.Letters)))
 		if err != nil {
 			return nil, badID(err, "after")

@@ -18,11 +18,11 @@ type purgeDeadInput struct {
 	IDs
 }
 
-// deadChange is what became of dead letters. A purge of kept messages answers with it as well.
+// deadChange is the answer to a change of dead letters and to a purge of kept messages.
 type deadChange struct {
 	Replayed  *int64 `json:"replayed,omitempty"`
 	Purged    *int64 `json:"purged,omitempty"`
-	Remaining int64  `json:"remaining"`         // not come to in time
+	Remaining int64  `json:"remaining"`         // not reached in time
 	Missing   int64  `json:"missing,omitempty"` // ids that were not there
 }
 
@@ -37,16 +37,16 @@ func (a *api) deadChangeRoutes(path string) {
 	errs := []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	route(a, huma.Operation{
 		OperationID: "replay-dead-letters", Method: http.MethodPost, Path: path + "/replay",
-		Summary: "Deliver dead letters again", Tags: []string{tagDead}, MaxBodyBytes: maxDocument,
-		Description: "READY again: attempt 1, the same webhook-id, the record cleared. Without a body, or without ids, " +
-			"all that there were when the request began." + aboutChange,
+		Summary: "Replay dead letters", Tags: []string{tagDead}, MaxBodyBytes: maxDocument,
+		Description: "They become READY again: attempt 1, the same webhook-id, the failure record cleared. Without a body, or without ids, " +
+			"it replays all that existed when the request began." + aboutChange,
 		Errors:    append(slices.Clone(errs), http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge),
 		Responses: ok("200", "How many", deadChange{Replayed: &n}),
 	}, idsBody(exampleLetter.ID), a.replayDead)
 	route(a, huma.Operation{
 		OperationID: "purge-dead-letters", Method: http.MethodDelete, Path: path,
-		Summary: "Throw dead letters away", Tags: []string{tagDead},
-		Description: "For good: those named by ?id=, or all that there were when the request began." + aboutChange,
+		Summary: "Purge dead letters", Tags: []string{tagDead},
+		Description: "Removes for good those named by ?id=, or all that existed when the request began." + aboutChange,
 		Errors:      errs, Responses: ok("200", "How many", deadChange{Purged: &n}),
 	}, nil, a.purgeDead)
 }

@@ -23,15 +23,15 @@ const (
 	tagHealth        = "health"
 )
 
-// A list of an answer is never null: it is empty.
+// An empty list in an answer is [], never null.
 func init() { huma.DefaultArrayNullable = false }
 
 func humaConfig(version string) huma.Config {
 	c := huma.DefaultConfig("medispatcher", version)
-	// Its docs page loads scripts from a CDN, its hooks add $schema to every answer,
-	// and it renders the document lazily without a lock: documentRoute serves that.
+	// huma's docs page loads scripts from a CDN, its hooks add $schema to every answer, and it
+	// renders the document lazily without a lock: documentRoute serves the document instead.
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath, c.CreateHooks = "", "", "", nil
-	// A mistyped ?delay= would otherwise publish at once.
+	// A mistyped ?delay= would otherwise be ignored, and the message published at once.
 	c.RejectUnknownQueryParameters = true
 	c.Transformers = []huma.Transformer{nameFields}
 	c.Info.Description = "Publish messages, manage subscriptions, see what is waiting. " +
@@ -39,16 +39,16 @@ func humaConfig(version string) huma.Config {
 	c.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	c.Tags = []*huma.Tag{
 		{Name: tagMessages, Description: "Publishing"},
-		{Name: tagSubscriptions, Description: "Who wants a topic and how to push to them"},
-		{Name: tagDead, Description: "Messages whose attempts are exhausted, kept whole"},
+		{Name: tagSubscriptions, Description: "Who wants a topic, and how to push to them"},
+		{Name: tagDead, Description: "Messages whose attempts are exhausted; they are kept whole"},
 		{Name: tagKept, Description: "Messages that reached no channel: nobody wanted them, or they could not be decoded"},
-		{Name: tagStatus, Description: "What is waiting, and who works on it"},
-		{Name: tagAlerts, Description: "What fires, and the last notices"},
-		{Name: tagHealth, Description: "For probes; open to everybody"},
+		{Name: tagStatus, Description: "What is waiting, and the dispatchers"},
+		{Name: tagAlerts, Description: "Firing alerts and the last notices"},
+		{Name: tagHealth, Description: "For probes; they need no token"},
 	}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{tokenScheme: {
 		Type: "http", Scheme: "bearer",
-		Description: "The value of MEDIS_ADMIN_TOKEN. Where that is not set, no token is asked for.",
+		Description: "The value of MEDIS_ADMIN_TOKEN. Where that is not set, no token is needed.",
 	}}
 	return c
 }
@@ -66,7 +66,7 @@ type documentOutput struct {
 	Body        []byte
 }
 
-// documentRoute serves the OpenAPI document, which is made when it is first asked for: every
+// documentRoute serves the OpenAPI document. It is made when it is first asked for, because every
 // operation is registered by then.
 func (a *api) documentRoute() {
 	doc := sync.OnceValue(func() []byte {

@@ -25,11 +25,11 @@ func (a *api) healthRoutes() {
 		"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}, Example: "ok"}}}}
 	openRoute(a, huma.Operation{
 		OperationID: "get-health", Method: http.MethodGet, Path: HealthPath,
-		Summary: "Whether the process lives", Tags: []string{tagHealth}, Responses: text,
+		Summary: "Whether the process is alive", Tags: []string{tagHealth}, Responses: text,
 	}, nil, func(context.Context, *struct{}) (*healthOutput, error) { return alive, nil })
 	openRoute(a, huma.Operation{
 		OperationID: "get-readiness", Method: http.MethodGet, Path: ReadyPath,
-		Summary: "Whether it can work: Redis answers and it is not stopping", Tags: []string{tagHealth},
+		Summary: "Whether it can work: Redis answers, and it is not stopping", Tags: []string{tagHealth},
 		Errors: []int{http.StatusServiceUnavailable}, Responses: map[string]*huma.Response{"200": text["200"]},
 	}, nil, func(context.Context, *struct{}) (*healthOutput, error) {
 		if err := a.Ready(); err != nil {

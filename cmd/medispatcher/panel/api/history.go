@@ -11,8 +11,8 @@ import (
 
 // HistoryPage is exported because huma reads no fields of an embedded type that is not.
 type HistoryPage struct {
-	Before string `query:"before" doc:"Only changes before this one: the next of the page before"`
-	Limit  int    `query:"limit" doc:"Changes in the answer" default:"100" minimum:"1" maximum:"1000"`
+	Before string `query:"before" doc:"Only changes before this one: the next of the previous page"`
+	Limit  int    `query:"limit" doc:"Most changes in the answer" default:"100" minimum:"1" maximum:"1000"`
 }
 
 type historyInput struct {
@@ -21,21 +21,21 @@ type historyInput struct {
 }
 
 type changeList struct {
-	Changes []medispatcher.Change `json:"changes" doc:"The latest first, secrets masked"`
-	Next    string                `json:"next,omitempty" doc:"Give it as ?before= for the next page; absent on the last one"`
+	Changes []medispatcher.Change `json:"changes" doc:"Latest first, secrets masked"`
+	Next    string                `json:"next,omitempty" doc:"Pass it as ?before= for the next page; absent on the last page"`
 }
 
 type historyOutput struct{ Body changeList }
 
 func (a *api) historyRoutes() {
-	example := ok("200", "Changes, the latest first", map[string]any{"changes": []any{map[string]any{
+	example := ok("200", "Changes, latest first", map[string]any{"changes": []any{map[string]any{
 		"id": "1767225600000-0", "time": "2026-01-01T00:00:00Z", "subscription": "billing", "by": "api 10.0.0.7", "what": medispatcher.Changed,
 		"fields": map[string]any{"concurrency": map[string]any{"from": 8, "to": 32}},
 	}}})
 	route(a, huma.Operation{
 		OperationID: "get-subscription-history", Method: http.MethodGet, Path: Prefix + "/subscriptions/{id}/history",
-		Summary: "Who changed a subscription, and what and when", Tags: []string{tagSubscriptions},
-		Description: "The last changes of all subscriptions together are kept, some ten thousand.",
+		Summary: "Who changed a subscription, what, and when", Tags: []string{tagSubscriptions},
+		Description: "About ten thousand changes are kept, of all subscriptions together.",
 		Errors:      []int{http.StatusServiceUnavailable}, Responses: example,
 	}, nil, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
 		return a.history(ctx, in.ID, in.HistoryPage)

@@ -11,8 +11,8 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-// Kept are the messages that reached no channel. An id in a list that cannot be one is among medispatcher.Problems
-// of "ids[…]".
+// Kept are the messages that reached no channel. ReplayKept and PurgeKept report malformed ids as medispatcher.Problems,
+// each with the field "ids[…]".
 type Kept interface {
 	operate.KeptMessages
 	ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (medispatcher.KeptDone, error)
@@ -22,9 +22,9 @@ type Kept interface {
 }
 
 type keptInput struct {
-	After string `query:"after" doc:"Only messages behind this one: the next of the page before"`
-	Order string `query:"order" doc:"Which come first" enum:"oldest,newest" default:"oldest"`
-	Limit int    `query:"limit" doc:"Messages in the answer" default:"50" minimum:"1" maximum:"200"`
+	After string `query:"after" doc:"Only messages after this one: the next of the previous page"`
+	Order string `query:"order" doc:"Which are listed first" enum:"oldest,newest" default:"oldest"`
+	Limit int    `query:"limit" doc:"Most messages in the answer" default:"50" minimum:"1" maximum:"200"`
 }
 
 type keptOneInput struct {
@@ -33,21 +33,21 @@ type keptOneInput struct {
 
 type keptPage struct {
 	Messages []operate.Kept `json:"messages"`
-	Next     string         `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
+	Next     string         `json:"next,omitempty" doc:"Pass it as ?after= for the next page; absent on the last page"`
 }
 
 type keptPageOutput struct{ Body keptPage }
 
 type keptOutput struct{ Body operate.Kept }
 
-// keptDocs are what the document says of a place.
+// keptDocs is what the document says of each place.
 var keptDocs = map[medispatcher.KeptPlace]struct {
 	what, where, describe, replay string
 	example                       medispatcher.Kept
 }{
 	medispatcher.PlaceUnrouted: {
-		what: "unrouted messages", where: "No subscription wanted their topic when they came.",
-		replay: "They go through the fan-out again, with their id and time kept. unwanted is how many of them no subscription wants now: they come back.",
+		what: "unrouted messages", where: "No subscription wanted their topics when they arrived.",
+		replay: "They go through the fan-out again and keep their ids and times. unwanted is how many of them no subscription wants now: they come back.",
 		example: medispatcher.Kept{
 			ID: "0-1767225600000-0", At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Bytes: 87,
 			Message: medispatcher.Message{
@@ -57,9 +57,9 @@ var keptDocs = map[medispatcher.KeptPlace]struct {
 		},
 	},
 	medispatcher.PlaceQuarantine: {
-		what: "quarantined entries", where: "They could not be decoded, or a channel could not take its copy; reason tells which.",
-		replay: "They are decoded again, with their id and time kept; a copy for one subscription goes to its channel alone. " +
-			"What would come back at once stays, and is among the refusals. unwanted is how many no subscription wants now: they become unrouted.",
+		what: "quarantined entries", where: "They could not be decoded, or a channel could not take its copy; reason says which.",
+		replay: "They are decoded again and keep their ids and times; a copy for one subscription goes only to its channel. " +
+			"What would come back at once stays and is listed in refusals. unwanted is how many no subscription wants now: they become unrouted.",
 		example: medispatcher.Kept{
 			ID: "0-1767225600000-0", At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Bytes: 112,
 			Reason: "DECODERR topic: is missing: give a dotted name such as order.created", Source: "1767225599998-0",
@@ -82,7 +82,7 @@ func (a *api) keptRoutesOf(place medispatcher.KeptPlace) {
 	route(a, huma.Operation{
 		OperationID: "list-" + string(place), Method: http.MethodGet, Path: path,
 		Summary: "List " + doc.what, Tags: []string{tagKept},
-		Description: doc.where + " Without their bodies, in the order in which they came, over all partitions.",
+		Description: doc.where + " Listed without their bodies, in the order of arrival, over all partitions.",
 		Errors:      errs, Responses: ok("200", "Messages; next is absent on the last page", keptPage{[]operate.Kept{operate.ListKept(doc.example)}, doc.example.ID}),
 	}, nil, func(ctx context.Context, in *keptInput) (*keptPageOutput, error) { return a.listKept(ctx, place, in) })
 	route(a, huma.Operation{
@@ -95,7 +95,7 @@ func (a *api) keptRoutesOf(place medispatcher.KeptPlace) {
 }
 
 func (a *api) listKept(ctx context.Context, place medispatcher.KeptPlace, in *keptInput) (*keptPageOutput, error) {
-	// One more than fits tells whether there is a next page.
+	// Whether there is a next page is known from one more message than fits.
 	list, err := a.Kept.ListKept(ctx, place, medispatcher.KeptQuery{After: in.After, Newest: in.Order == "newest", Limit: in.Limit + 1})
 	if err != nil {
 		return nil, badID(err, "after")

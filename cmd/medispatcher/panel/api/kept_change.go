@@ -14,14 +14,14 @@ type replayKeptInput struct{ request }
 
 type purgeKeptInput struct{ IDs }
 
-// keptReplay is what became of kept messages that were replayed.
+// keptReplay is the answer to a replay of kept messages.
 type keptReplay struct {
 	Replayed  int64                      `json:"replayed"`
-	Unwanted  int64                      `json:"unwanted,omitempty" doc:"Of those replayed: no subscription wants them now"`
-	Remaining int64                      `json:"remaining" doc:"Not come to in time"`
+	Unwanted  int64                      `json:"unwanted,omitempty" doc:"Of those replayed: how many no subscription wants now"`
+	Remaining int64                      `json:"remaining" doc:"Not reached in time"`
 	Missing   int64                      `json:"missing,omitempty" doc:"Ids that were not there"`
-	Refused   int64                      `json:"refused,omitempty" doc:"Kept still, because they would come back at once"`
-	Refusals  []medispatcher.KeptRefusal `json:"refusals,omitempty" doc:"The first of those refused, with the reason and what to do"`
+	Refused   int64                      `json:"refused,omitempty" doc:"Still kept, because they would come back at once"`
+	Refusals  []medispatcher.KeptRefusal `json:"refusals,omitempty" doc:"The first of those refused, each with the reason and what to do"`
 }
 
 type keptReplayOutput struct{ Body keptReplay }
@@ -37,8 +37,8 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 	}
 	route(a, huma.Operation{
 		OperationID: "replay-" + string(place), Method: http.MethodPost, Path: path + "/replay",
-		Summary: "Try " + doc.what + " again", Tags: []string{tagKept}, MaxBodyBytes: maxDocument,
-		Description: doc.replay + " Without a body, or without ids, all that there were when the request began." + aboutChange,
+		Summary: "Replay " + doc.what, Tags: []string{tagKept}, MaxBodyBytes: maxDocument,
+		Description: doc.replay + " Without a body, or without ids, it replays all that existed when the request began." + aboutChange,
 		Errors:      append(slices.Clone(errs), http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge),
 		Responses:   ok("200", "How many", replayed),
 	}, idsBody(doc.example.ID), func(ctx context.Context, in *replayKeptInput) (*keptReplayOutput, error) {
@@ -47,8 +47,8 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 	n := int64(450)
 	route(a, huma.Operation{
 		OperationID: "purge-" + string(place), Method: http.MethodDelete, Path: path,
-		Summary: "Throw " + doc.what + " away", Tags: []string{tagKept},
-		Description: "For good: those named by ?id=, or all that there were when the request began." + aboutChange,
+		Summary: "Purge " + doc.what, Tags: []string{tagKept},
+		Description: "Removes for good those named by ?id=, or all that existed when the request began." + aboutChange,
 		Errors:      errs, Responses: ok("200", "How many", deadChange{Purged: &n}),
 	}, nil, func(ctx context.Context, in *purgeKeptInput) (*deadChangeOutput, error) {
 		return a.purgeKept(ctx, place, in)

@@ -12,7 +12,7 @@ import (
 )
 
 type storyInput struct {
-	ID string `path:"id" doc:"The id that publishing answered, or what webhook-id carried" example:"0-1767225600000-0"`
+	ID string `path:"id" doc:"The id that publishing returned, or that webhook-id carried" example:"0-1767225600000-0"`
 }
 
 type storyOutput struct{ Body medispatcher.Story }
@@ -21,10 +21,10 @@ func (a *api) storyRoutes() {
 	route(a, huma.Operation{
 		OperationID: "get-message", Method: http.MethodGet, Path: Prefix + "/messages/{id}",
 		Summary: "Where a message is, and what happened to it", Tags: []string{tagMessages},
-		Description: "What is settled is gone from Redis: of delivered messages only what MEDIS_HISTORY keeps is known. " +
-			"A message that nothing is known of is 404.",
+		Description: "A settled message is gone from Redis: what is known of it is what MEDIS_HISTORY keeps. " +
+			"404 when nothing is known of the message.",
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable},
-		Responses: ok("200", "Where it is in Redis, and its history", map[string]any{
+		Responses: ok("200", "Where it is in Redis, and what happened to it", map[string]any{
 			"id": "0-1767225600000-0", "topic": "order.created", "searched": true,
 			"places": []any{map[string]any{"state": medispatcher.Buried, "subscription": "billing", "partition": 0, "entry": "1767225600003-0",
 				"attempt": 3, "due": "2026-01-01T00:01:30Z", "failure": map[string]any{"attempts": 2, "first_error": "status 500", "last_error": "status 503",

@@ -17,10 +17,10 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
-// What the three places have in common, in which messages wait for an operator: the dead letters of a subscription, the
-// unrouted messages and the quarantine. A request replays or purges those that it names, or all.
+// Messages wait for an operator in three places: the dead letters of a subscription, the unrouted messages and the
+// quarantine. This file is what the three have in common: a request replays or purges the messages that it names, or all.
 
-// changeFor is how long one request works on all of them; what is left then is for the next request.
+// changeFor is how long one request works on all messages of a place. The next request takes what is left.
 const changeFor = answerTimeout / 2
 
 // aboutChange ends the description of every such operation.
@@ -40,7 +40,7 @@ type change struct {
 // outcome is how many messages a change came to. Messages that arrived after the request began do not count.
 type outcome struct{ done, left, missing, refused int64 }
 
-// counted makes an outcome of a step that tells only how many of the ids it found.
+// counted turns a step that returns only how many of the ids it found into one that returns an outcome.
 func counted(step func(ctx context.Context, ids []string) (int, error)) func(context.Context, []string) (outcome, error) {
 	return func(ctx context.Context, ids []string) (outcome, error) {
 		n, err := step(ctx, ids)
@@ -49,7 +49,7 @@ func counted(step func(ctx context.Context, ids []string) (int, error)) func(con
 	}
 }
 
-// measured makes an outcome of a step that tells how many it did and left.
+// measured does the same for a step that returns how many it did and left.
 func measured(step func(context.Context, func(done, all int64) bool) (done, left int64, err error)) func(context.Context, func(done, all int64) bool) (outcome, error) {
 	return func(ctx context.Context, more func(done, all int64) bool) (outcome, error) {
 		done, left, err := step(ctx, more)
@@ -84,18 +84,18 @@ func (a *api) do(ctx context.Context, c change) (out outcome, err error) {
 
 // IDs is the parameter that names messages. It is exported because huma reads no fields of an embedded type that is not.
 type IDs struct {
-	Named []string `query:"id,explode" doc:"Only the one with this id; may be repeated. Without it: all of them."`
+	Named []string `query:"id,explode" doc:"Only the one with this id; may be repeated. All of them when absent."`
 }
 
-// Resolve is called by huma before the handler. huma takes an empty ?id= for none, and none
-// are all of them: a script whose variable is empty would purge everything.
+// Resolve is called by huma before the handler. huma reads an empty ?id= as no id, which means all of
+// them: a script whose variable is empty would purge everything.
 func (in *IDs) Resolve(ctx huma.Context) []error {
 	u := ctx.URL()
 	in.Named = u.Query()["id"]
 	return nil
 }
 
-// readIDs reads {"ids":[…]} of what, or nothing.
+// readIDs reads a body {"ids":[…]}, or an empty one: no ids. what is what they name.
 func readIDs(q *request, what string) ([]string, error) {
 	raw, err := q.document()
 	if err != nil || len(bytes.TrimSpace(raw)) == 0 {
@@ -129,7 +129,7 @@ func idsBody(example string) *huma.RequestBody {
 	}}}
 }
 
-// badID is failed for errors of an id, which stands in the parameter field of the request.
+// badID is failed for errors that may concern an id, which the request gave in the parameter field.
 func badID(err error, field string) error {
 	if f, ok := errors.AsType[medispatcher.FieldError](err); ok {
 		return problem.Invalid(medispatcher.Problems{{Field: field, Problem: f.Problem}})
@@ -137,7 +137,7 @@ func badID(err error, field string) error {
 	return failed(err)
 }
 
-// gone is badID that says why a message may not be there: it was replayed, purged, or as why says. list is where others are.
+// gone is badID for one message that may not be there. why adds a reason, list is the path of the messages that are there.
 func gone(err error, field, why, list string) error {
 	if errors.Is(err, medispatcher.ErrNotFound) {
 		return problem.New(http.StatusNotFound, fmt.Sprintf("%v; it was replayed, purged, %s; GET %s%s lists what is there", err, why, Prefix, list))

@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
-// unavailable says that Redis is away or refuses. what has not happened comes first.
+// unavailable says that Redis is away or refuses; what says what was not done.
 func unavailable(what string, err error) error {
 	detail := fmt.Sprintf("%s: %v; repeat the request", what, err)
 	return huma.ErrorWithHeaders(problem.New(http.StatusServiceUnavailable, detail), http.Header{"Retry-After": {problem.RetryAfter}})
@@ -25,18 +25,18 @@ func failed(err error) error {
 	case errors.As(err, &problems):
 		return problem.Invalid(problems)
 	case errors.Is(err, medispatcher.ErrNotFound):
-		return problem.New(http.StatusNotFound, err.Error()+"; GET "+Prefix+"/subscriptions lists those that there are")
+		return problem.New(http.StatusNotFound, err.Error()+"; GET "+Prefix+"/subscriptions lists the existing ones")
 	case errors.Is(err, medispatcher.ErrPrecondition):
 		return problem.New(http.StatusPreconditionFailed, err.Error())
 	case errors.Is(err, medispatcher.ErrConflict):
 		return problem.New(http.StatusConflict, err.Error()+"; repeat the request")
 	default:
-		return unavailable("Redis does not answer or refuses", err)
+		return unavailable("Redis does not answer, or refuses", err)
 	}
 }
 
 // nameFields rewrites what huma says of wrong parameters: its detail names no field, and its
-// locations name them in another way than those of a document.
+// locations begin with where the parameter stands.
 func nameFields(_ huma.Context, _ string, v any) (any, error) {
 	p, is := v.(*huma.ErrorModel)
 	if !is {

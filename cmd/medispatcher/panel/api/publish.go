@@ -24,15 +24,15 @@ type publishInput struct {
 	Delay          string `query:"delay" doc:"Route the message after this time: a Go duration such as 1m30s, or milliseconds" example:"1m30s"`
 	IdempotencyKey string `header:"Idempotency-Key" doc:"The message's id. A second message with the same id within MEDIS_DEDUPE_WINDOW is not delivered." example:"order-42-created"`
 	ContentType    string `header:"Content-Type" hidden:"true"` // OpenAPI shows it with the body
-	Sender         string `header:"medis-sender" doc:"Who publishes; forwarded" example:"shop"`
+	Sender         string `header:"medis-sender" doc:"Who publishes it; forwarded" example:"shop"`
 	Key            string `header:"medis-key" doc:"Chooses the partition. A repeated id must carry the same key." example:"customer-7"`
 	Traceparent    string `header:"traceparent" doc:"Forwarded. So is every medis-header-NAME header, as NAME." example:"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"`
 	Tracestate     string `header:"tracestate" doc:"Forwarded"`
 }
 
 type published struct {
-	ID      string `json:"id" doc:"The message's id, the same that webhook-id is made of" example:"0-1767225600000-0"`
-	Warning string `json:"warning,omitempty" doc:"No subscription wants the topic now. The message is accepted all the same, and kept among the unrouted ones." example:"no subscription wants the topic order.craeted now; did you mean order.created?"`
+	ID      string `json:"id" doc:"The message's id, from which webhook-id is made" example:"0-1767225600000-0"`
+	Warning string `json:"warning,omitempty" doc:"No subscription wants the topic now. The message is still accepted, and kept among the unrouted ones." example:"no subscription wants the topic order.craeted now; did you mean order.created?"`
 }
 
 type publishOutput struct{ Body published }
@@ -42,7 +42,7 @@ func (a *api) publishRoutes() {
 		OperationID: "publish-message", Method: http.MethodPost, Path: Prefix + "/topics/{topic}/messages",
 		Summary: "Publish a message", Tags: []string{tagMessages},
 		Description: "The body's bytes reach every subscription of the topic unchanged. 202 means that Redis has the message. " +
-			"After a 503 repeat the request; with an Idempotency-Key a repetition is not delivered twice.",
+			"After a 503 repeat the request; with an Idempotency-Key it is not delivered twice.",
 		DefaultStatus: http.StatusAccepted, MaxBodyBytes: a.MaxBody,
 		Errors:    []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
 		Responses: ok("202", "Accepted", published{ID: "order-42-created"}),
@@ -86,7 +86,7 @@ func (a *api) publish(ctx context.Context, in *publishInput) (*publishOutput, er
 	return &publishOutput{published{id, operate.Unwanted(a.Router(), m.Topic)}}, nil
 }
 
-// forwarded collects the message's own headers, by lower-case name: HTTP has no case in them.
+// forwarded collects the message's own headers by their names in lower case: HTTP ignores case.
 func forwarded(header http.Header) (map[string]string, error) {
 	var out map[string]string
 	for name, values := range header {
@@ -96,11 +96,11 @@ func forwarded(header http.Header) (map[string]string, error) {
 		}
 		own = strings.ToLower(own)
 		if !prefixed && header.Get(forwardPrefix+name) != "" {
-			continue // what is said of the message goes before what a tracer adds to the request
+			continue // the header of the message overrides the one that a tracer added to the request
 		}
 		value := strings.Join(values, ", ")
 		if !utf8.ValidString(value) {
-			// It would have to be altered to be kept as JSON.
+			// JSON could not hold it unaltered.
 			return nil, fmt.Errorf("the value of %s is not UTF-8", name)
 		}
 		if out == nil {
@@ -111,7 +111,7 @@ func forwarded(header http.Header) (map[string]string, error) {
 	return out, nil
 }
 
-// sayWhere tells in which header of the request a field of the message stands.
+// sayWhere adds to each problem which header of the request it is in.
 func sayWhere(problems medispatcher.Problems) medispatcher.Problems {
 	headers := map[string]string{"id": "Idempotency-Key", "sender": "medis-sender", "key": "medis-key", "type": "Content-Type"}
 	for i, p := range problems {

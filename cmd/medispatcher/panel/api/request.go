@@ -18,7 +18,7 @@ import (
 const maxDocument = 64 << 10
 
 // request is embedded in the input of operations that need more of the request than
-// huma gives: a body with an honest limit, all headers.
+// huma gives: the body, read up to an exact limit, and all headers.
 type request struct {
 	header http.Header
 	body   []byte
@@ -35,8 +35,8 @@ func (q *request) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// readBody reads a body of at most limit bytes. More than that is not read: it is
-// refused by its announced length, or else where it passes the limit.
+// readBody reads a body of at most limit bytes. A longer one is refused by its announced length,
+// or else as soon as it passes the limit.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
@@ -49,7 +49,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return b.Bytes(), err
 }
 
-// read returns the body. limited says who sets the limit.
+// read returns the body, or a problem document. limited says who sets the limit.
 func (q *request) read(limited string) ([]byte, error) {
 	if q.err == nil {
 		return q.body, nil
@@ -60,7 +60,7 @@ func (q *request) read(limited string) ([]byte, error) {
 	case errors.As(q.err, &tooLarge):
 		p = problem.New(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes, %s", tooLarge.Limit, limited))
 	case errors.Is(q.err, os.ErrDeadlineExceeded):
-		p = problem.New(http.StatusRequestTimeout, "the body came too slowly; repeat the request")
+		p = problem.New(http.StatusRequestTimeout, "the body arrived too slowly; repeat the request")
 	}
 	// What is left of the body is not read, so the connection cannot be used again.
 	return nil, huma.ErrorWithHeaders(p, http.Header{"Connection": {"close"}})
@@ -71,9 +71,8 @@ func (q *request) document() ([]byte, error) {
 	return q.read("the limit of a JSON document")
 }
 
-// ifMatch reads the If-Match header: the revisions of which one must hold, none when
-// there is no condition. A weak or empty one never holds (RFC 9110), so it is left out;
-// given is then still true.
+// ifMatch reads the If-Match header: the revisions of which one must hold. given is whether there
+// is a condition. A weak or empty tag never holds (RFC 9110), so it is left out of the revisions.
 func (q *request) ifMatch() (revisions []string, given bool) {
 	for _, line := range q.header.Values("If-Match") {
 		for tag := range strings.SplitSeq(line, ",") {

@@ -11,22 +11,22 @@ import (
 
 // Statistics are counts over time.
 type Statistics interface {
-	// SubscriptionSeries is of all of them with an empty id; step is second, minute or hour.
+	// SubscriptionSeries counts all subscriptions when id is empty; step is second, minute or hour.
 	SubscriptionSeries(ctx context.Context, id, step string) (medispatcher.Series, error)
 	Topics(ctx context.Context) (topics []string, more bool, err error)
 }
 
 type statsInput struct {
-	After string `query:"after" doc:"Only subscriptions behind this id: the next of the page before"`
-	Limit int    `query:"limit" doc:"Subscriptions in the answer" default:"1000" minimum:"1" maximum:"1000"`
+	After string `query:"after" doc:"Only subscriptions after this id: the next of the previous page"`
+	Limit int    `query:"limit" doc:"Most subscriptions in the answer" default:"1000" minimum:"1" maximum:"1000"`
 }
 
 type statsPage struct {
 	Sums          medispatcher.StatsSums           `json:"sums" doc:"Over all topics and subscriptions"`
-	Topics        []medispatcher.TopicStats        `json:"topics" doc:"Sorted; on the first page alone, and at most a thousand"`
-	MoreTopics    bool                             `json:"more_topics,omitempty" doc:"There are others that are not listed"`
+	Topics        []medispatcher.TopicStats        `json:"topics" doc:"Sorted; only on the first page, and at most a thousand"`
+	MoreTopics    bool                             `json:"more_topics,omitempty" doc:"There are more topics than are listed"`
 	Subscriptions []medispatcher.SubscriptionStats `json:"subscriptions" doc:"Sorted by id"`
-	Next          string                           `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
+	Next          string                           `json:"next,omitempty" doc:"Pass it as ?after= for the next page; absent on the last page"`
 }
 
 type statsOutput struct{ Body statsPage }
@@ -36,7 +36,7 @@ type subscriptionStatsOutput struct {
 }
 
 type seriesInput struct {
-	Subscription string `query:"subscription" doc:"A subscription's id; none: all of them together, and what was received" example:"billing"`
+	Subscription string `query:"subscription" doc:"A subscription's id; when absent, all of them together and what was received" example:"billing"`
 	Step         string `query:"step" doc:"Time between two values: the last 60 seconds, 60 minutes or 24 hours" enum:"second,minute,hour" default:"minute"`
 }
 
@@ -54,7 +54,7 @@ func (a *api) statsRoutes() {
 	route(a, huma.Operation{
 		OperationID: "get-stats", Method: http.MethodGet, Path: Prefix + "/stats",
 		Summary: "What was received and sent, and how long it took", Tags: []string{tagStatus},
-		Description: "Counted by all dispatchers together: in the last full second, the last ten, the last minute, hour and day, and in all. " +
+		Description: "Over all dispatchers: in the last full second, the last ten seconds, the last minute, hour and day, and in all. " +
 			"failed counts attempts, retried those that were not the first. latency is from publishing to delivery and took the wait for an " +
 			"answer, in ms, of the last five minutes.",
 		Errors: errs, Responses: ok("200", "Statistics", statsPage{
@@ -66,7 +66,7 @@ func (a *api) statsRoutes() {
 	route(a, huma.Operation{
 		OperationID: "get-stats-series", Method: http.MethodGet, Path: Prefix + "/stats/series",
 		Summary: "Counts over time", Tags: []string{tagStatus},
-		Description: "The oldest value first. end is the unix time at which the time of the last value begins; that minute or hour is under way still.",
+		Description: "Oldest value first. end is the unix time at which the interval of the last value begins; that interval is not over yet.",
 		Errors:      append([]int{http.StatusNotFound}, errs...),
 		Responses: ok("200", "One value for each second, minute or hour", medispatcher.Series{
 			Step: 60, End: 1767225600, Counts: map[string][]int64{"sent": {1180, 1190}, "failed": {0, 3}, "retried": {0, 3}, "dead": {0, 0}},
@@ -74,7 +74,7 @@ func (a *api) statsRoutes() {
 	}, nil, a.series)
 	route(a, huma.Operation{
 		OperationID: "get-subscription-stats", Method: http.MethodGet, Path: Prefix + "/subscriptions/{id}/stats",
-		Summary: "What became of a subscription's messages, and how long it took", Tags: []string{tagStatus},
+		Summary: "What happened to a subscription's messages, and how long it took", Tags: []string{tagStatus},
 		Errors:    []int{http.StatusNotFound, http.StatusServiceUnavailable},
 		Responses: ok("200", "Statistics of one subscription", one),
 	}, nil, a.subscriptionStats)

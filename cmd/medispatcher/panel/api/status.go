@@ -13,7 +13,7 @@ import (
 type statusOutput struct{ Body medispatcher.Status }
 
 type dispatcherList struct {
-	Dispatchers []medispatcher.Dispatcher `json:"dispatchers" doc:"Sorted by id; those without a fresh heartbeat are not alive"`
+	Dispatchers []medispatcher.Dispatcher `json:"dispatchers" doc:"Sorted by id; one without a recent heartbeat is not alive"`
 }
 
 type dispatchersOutput struct{ Body dispatcherList }
@@ -29,7 +29,7 @@ func (a *api) statusRoutes() {
 		OperationID: "get-status", Method: http.MethodGet, Path: Prefix + "/status",
 		Summary: "What is waiting where", Tags: []string{tagStatus},
 		Description: "Counts over all partitions. buried includes retrying; oldest_ms is the age of the oldest message that is not settled. " +
-			"state is active, paused or breaker_open: held_by then names the dispatchers that hold the messages back, because the worker fails all of them.",
+			"state is active, paused or breaker_open: held_by then names the dispatchers that hold the messages back because every attempt fails.",
 		Errors: []int{http.StatusServiceUnavailable},
 		Responses: ok("200", "The state of the whole system", map[string]any{
 			"incoming": map[string]any{"ready": 3, "buried": 0, "delayed": 1, "quarantine": 0, "unrouted": 2, "oldest_ms": 12},
@@ -41,7 +41,7 @@ func (a *api) statusRoutes() {
 	}, nil, a.status)
 	route(a, huma.Operation{
 		OperationID: "list-dispatchers", Method: http.MethodGet, Path: Prefix + "/dispatchers",
-		Summary: "Who works on this Redis", Tags: []string{tagStatus},
+		Summary: "The dispatchers on this Redis", Tags: []string{tagStatus},
 		Errors:    []int{http.StatusServiceUnavailable},
 		Responses: ok("200", "The dispatchers", map[string]any{"dispatchers": []any{dispatcher}}),
 	}, nil, a.dispatchers)

@@ -40,14 +40,14 @@ func (a *api) subscriptionRoutes() {
 	}, nil, a.get)
 
 	written := ok("200", "The subscription as it is now", exampleSubscription)
-	written["201"] = &huma.Response{Description: "The subscription was made", Content: map[string]*huma.MediaType{
+	written["201"] = &huma.Response{Description: "The subscription was created", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: refSubscription, Example: exampleSubscription}}}
 	changes := []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict, http.StatusPreconditionFailed,
 		http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable}
 	route(a, huma.Operation{
 		OperationID: "put-subscription", Method: http.MethodPut, Path: path + "/{id}",
-		Summary: "Make or replace a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
-		Description: "Fields that are left out take their defaults. The masked secret keeps the secret. " +
+		Summary: "Create or replace a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
+		Description: "Fields that are left out take their defaults. Writing the masked secret keeps the secret. " +
 			"Every dispatcher follows within a second.",
 		Errors: changes, Responses: written,
 	}, jsonBody("application/json", refSubscription, exampleDocument), a.put)
@@ -55,7 +55,7 @@ func (a *api) subscriptionRoutes() {
 	route(a, huma.Operation{
 		OperationID: "patch-subscription", Method: http.MethodPatch, Path: path + "/{id}",
 		Summary: "Change fields of a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
-		Description: "A merge patch (RFC 7396): null gives a field its default again.",
+		Description: "A merge patch (RFC 7396): null resets a field to its default.",
 		Errors:      changes, Responses: ok("200", "The subscription as it is now", exampleSubscription),
 	}, jsonBody("application/merge-patch+json", refPatch, map[string]any{"concurrency": 32, "interval": "5ms"}), a.patch)
 	a.removeRoute(path + "/{id}")
@@ -81,7 +81,7 @@ func (a *api) subscriptionRoutes() {
 func (a *api) get(ctx context.Context, in *idInput) (*subscriptionOutput, error) {
 	sub, rev, err := a.Registry.Get(ctx, in.ID)
 	if problems, bad := errors.AsType[medispatcher.Problems](err); bad {
-		// Nothing is wrong with the request: somebody wrote the hash by hand.
+		// The request is right: somebody wrote the hash by hand.
 		a.Log.Error("the stored document of a subscription is unusable", "subscription", in.ID, "error", err)
 		return nil, problem.New(http.StatusInternalServerError, fmt.Sprintf("the stored document of subscription %q is unusable, PUT it anew: %s",
 			in.ID, problem.Line(problems)))
@@ -139,9 +139,8 @@ func (a *api) merge(ctx context.Context, in *changeInput, patch []byte) (*subscr
 	return shown(http.StatusOK, sub, rev), nil
 }
 
-// precondition makes the one revision that the registry compares of an If-Match header,
-// "" when there is none. Of several it takes the one that holds now; the registry still
-// compares it when it writes.
+// precondition is the one revision that the registry compares, taken from an If-Match header; "" when
+// there is none. Of several it takes the one that holds now; the registry compares it again when it writes.
 func (a *api) precondition(ctx context.Context, q *request, id string) (string, error) {
 	revisions, given := q.ifMatch()
 	switch {

@@ -14,13 +14,13 @@ import (
 
 type listInput struct {
 	Topic string `query:"topic" doc:"Only subscriptions that want this topic, or whose pattern is exactly this" example:"order.created"`
-	After string `query:"after" doc:"Only ids behind this one: the next of the page before"`
-	Limit int    `query:"limit" doc:"Subscriptions in the answer" default:"1000" minimum:"1" maximum:"1000"`
+	After string `query:"after" doc:"Only ids after this one: the next of the previous page"`
+	Limit int    `query:"limit" doc:"Most subscriptions in the answer" default:"1000" minimum:"1" maximum:"1000"`
 }
 
 type subscriptionList struct {
 	Subscriptions []medispatcher.Subscription `json:"subscriptions" doc:"Sorted by id, secrets masked"`
-	Next          string                      `json:"next,omitempty" doc:"Give it as ?after= for the next page; absent on the last one"`
+	Next          string                      `json:"next,omitempty" doc:"Pass it as ?after= for the next page; absent on the last page"`
 }
 
 type listOutput struct{ Body subscriptionList }

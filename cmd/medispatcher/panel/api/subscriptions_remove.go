@@ -15,7 +15,7 @@ type removeInput struct {
 	request
 	ID      string `path:"id" doc:"The subscription's id" example:"billing"`
 	IfMatch string `header:"If-Match" doc:"The ETag that the subscription must have, in quotes"`
-	Purge   bool   `query:"purge" doc:"Discard its messages and dead letters"`
+	Purge   bool   `query:"purge" doc:"Discard its messages and dead letters as well"`
 }
 
 func (a *api) removeRoute(path string) {
@@ -23,7 +23,7 @@ func (a *api) removeRoute(path string) {
 		OperationID: "delete-subscription", Method: http.MethodDelete, Path: path,
 		Summary: "Remove a subscription", Tags: []string{tagSubscriptions},
 		Description: "Refused while its channel holds messages or it has dead letters, unless ?purge=true. " +
-			"What arrives while it is being removed is kept, and told by a 409.",
+			"Messages that arrive while it is being removed are kept, and the answer is 409.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, nil, a.remove)
 }
@@ -53,7 +53,7 @@ func (a *api) remove(ctx context.Context, in *removeInput) (*struct{}, error) {
 	return nil, problem.New(http.StatusConflict, err.Error()+"; wait until they are settled, or repeat with ?purge=true to discard them")
 }
 
-// known says, by a problem document, that there is nothing of a subscription.
+// known returns a problem document when there is no such subscription and nothing left of one.
 func (a *api) known(ctx context.Context, id string) error {
 	if err := operate.Known(ctx, a.Registry, a.Store, id); err != nil {
 		return failed(err)

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Each address may try so many wrong tokens at once, and one a second after that.
+// An address may try guessBurst wrong tokens at once, and one a second after that.
 const (
 	guessBurst = 10
-	// guessKept bounds the addresses that are remembered; who has many addresses may guess
-	// more, and has 64 bits before them all the same.
+	// guessKept bounds the addresses that are remembered. Whoever has many addresses can guess
+	// more often, but a token is long enough to withstand that.
 	guessKept = 1000
 )
 
-// Guesses limits how often an address may try to sign in, or be wrong about the token.
+// Guesses limits how often an address may try to sign in, or send a wrong token.
 type Guesses struct {
 	mu   sync.Mutex
 	from map[string]*rate.Limiter

@@ -14,13 +14,13 @@ import (
 const (
 	// CookieName is the name of the cookie that holds a session.
 	CookieName = "medis_session"
-	// sessionLife is a working day: who looks at the panel at night has just signed in.
+	// sessionLife is a long working day.
 	sessionLife = 12 * time.Hour
 	nonceSize   = 16
 )
 
-// A session is kept nowhere: a cookie holds when it ends and a nonce, authenticated with the
-// token as the key. So any dispatcher with the same token takes it, a restart ends none, and a
+// No session is stored: its cookie holds when it ends and a nonce, authenticated with the token as
+// the key. So every dispatcher with the same token accepts it, a restart ends no session, and a
 // changed token ends all.
 
 // begin makes the value of a cookie.
@@ -49,8 +49,8 @@ func (t *Token) valid(value string, now time.Time) bool {
 	return hmac.Equal(mac, t.mac(said)) && now.Unix() < int64(binary.BigEndian.Uint64(said))
 }
 
-// Session reports whether a request carries a valid session. A change must say, as every
-// browser does, which page it comes from: refuseCrossSite has looked at what it says.
+// Session reports whether a request carries a valid session. A change must name its origin, as
+// every browser does, because the origin is checked elsewhere and a missing one would pass.
 func (t *Token) Session(r *http.Request) bool {
 	c, err := r.Cookie(CookieName)
 	if err != nil || !t.valid(c.Value, time.Now()) {
@@ -63,7 +63,7 @@ func (t *Token) Session(r *http.Request) bool {
 // Begin answers with the cookie of a new session.
 func (t *Token) Begin(w http.ResponseWriter, r *http.Request) { setCookie(w, r, t.begin(time.Now())) }
 
-// End answers with what makes the browser forget its session.
+// End makes the browser forget its session.
 func End(w http.ResponseWriter, r *http.Request) { setCookie(w, r, "") }
 
 func setCookie(w http.ResponseWriter, r *http.Request, value string) {

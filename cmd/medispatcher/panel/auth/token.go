@@ -1,5 +1,5 @@
-// Package auth is who may use the panel and the API: the admin token, the sessions of browsers that were made with it, and
-// a limit on guessing. It imports nothing else of this module.
+// Package auth decides who may use the panel and the API: by the admin token, or by a browser session made from it. It limits
+// how fast an address can guess. It imports nothing else of this module.
 package auth
 
 import (
@@ -9,21 +9,22 @@ import (
 	"strings"
 )
 
-// Token is the admin token, and what was made with it.
+// Token is the admin token, which checks requests and makes sessions.
 type Token struct {
 	SignIn Guesses // at the sign-in page
-	Wrong  Guesses // of bearer tokens: they shut nobody out of the sign-in
+	Wrong  Guesses // with a bearer token; counted apart, so that they shut nobody out of the sign-in
 
 	secret string
 	digest [sha256.Size]byte // of the secret
 }
 
-// New makes the token of a secret, which is not empty.
+// New makes a token from a secret, which must not be empty.
 func New(secret string) *Token {
 	return &Token{secret: secret, digest: sha256.Sum256([]byte(secret))}
 }
 
-// Right compares digests, so that the time taken tells nothing of the token, its length included.
+// Right reports whether given is the token. It compares digests, so that the time it takes reveals nothing, not even
+// the length.
 func (t *Token) Right(given string) bool {
 	got := sha256.Sum256([]byte(given))
 	return subtle.ConstantTimeCompare(got[:], t.digest[:]) == 1

@@ -20,12 +20,12 @@ func New(status int, detail string) *huma.ErrorModel {
 	return &huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail}
 }
 
-// Internal is the problem document of a bug: what went wrong is for the log alone.
+// Internal is the problem document of a bug. Only the log says what went wrong.
 func Internal() *huma.ErrorModel {
 	return New(http.StatusInternalServerError, "this is a bug in medispatcher, not in the request; its log says more, please report it")
 }
 
-// Invalid is the problem document of mistakes in what the client wrote.
+// Invalid is the problem document of mistakes in a request.
 func Invalid(problems medispatcher.Problems) *huma.ErrorModel {
 	p := New(http.StatusUnprocessableEntity, "")
 	for _, f := range problems {

@@ -9,15 +9,14 @@ import (
 )
 
 const (
-	// cachedFresh is how long what was read for one page is good for another.
+	// cachedFresh is how long a result read for one page is used for others.
 	cachedFresh = 2 * time.Second
-	// cachedCost bounds what looking costs: it is read again only after ten times as long as
-	// the last reading took.
+	// cachedCost bounds the load: the next read starts only after ten times as long as the last one took.
 	cachedCost = 10
 )
 
-// cached is what is read once for everybody who looks: of ten thousand subscriptions the
-// state takes twenty scripts.
+// cached is read once for all who look at pages: the state of ten thousand subscriptions takes
+// twenty scripts.
 type cached[T any] struct {
 	read  func(context.Context) (T, error)
 	group singleflight.Group
@@ -27,7 +26,7 @@ type cached[T any] struct {
 	until time.Time
 }
 
-// get returns it, a few seconds old at most. Its lists are shared: do not change them.
+// get returns a value that is at most a few seconds old. Callers share its lists and must not change them.
 func (s *cached[T]) get(ctx context.Context) (T, error) {
 	s.mu.Lock()
 	last, until := s.last, s.until
@@ -35,7 +34,7 @@ func (s *cached[T]) get(ctx context.Context) (T, error) {
 	if time.Now().Before(until) {
 		return last, nil
 	}
-	// Who began it may go away; the others still want it.
+	// Others still want the result when the browser that started the read has gone.
 	got := s.group.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageTimeout)
 		defer cancel()

@@ -12,8 +12,8 @@ type deadData struct {
 	More  int
 }
 
-// deadListed is how many subscriptions with dead letters are listed; the list of subscriptions
-// has the others.
+// deadListed is how many subscriptions with dead letters are listed here. The list of subscriptions
+// has all of them.
 const deadListed = 200
 
 func (p *pages) dead(w http.ResponseWriter, r *http.Request) error {

@@ -35,7 +35,7 @@ func (p *pages) readLetter(r *http.Request) (medispatcher.DeadLetter, error) {
 	return p.store.DeadLetter(r.Context(), r.PathValue("id"), r.PathValue("letter"))
 }
 
-// letterBody hands a body out byte by byte, as a file that no browser shows.
+// letterBody answers with the body, unchanged, as a file to download.
 func (p *pages) letterBody(w http.ResponseWriter, r *http.Request) error {
 	l, err := p.readLetter(r)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 
 const (
 	lettersPage  = 50
-	lettersChunk = 10 // are read at once
-	// lettersLooked bounds what one page looks at when it searches: bodies come along.
+	lettersChunk = 10 // read at once
+	// lettersLooked bounds how many letters one search reads, because it reads their bodies as well.
 	lettersLooked = 2000
 	lettersFor    = 2 * time.Second
 )
@@ -67,8 +67,8 @@ func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, http.StatusOK, "deadletters", d.Title, d)
 }
 
-// findLetters fills a page. It stops when the page is full, or when it has looked for long
-// enough; more tells that there may be others behind last.
+// findLetters fills a page. It stops when the page is full or the search took too long; more then
+// says that there may be others after last.
 func (p *pages) findLetters(ctx context.Context, d *lettersData) (last string, more bool, err error) {
 	deadline := time.Now().Add(lettersFor)
 	last = d.After
@@ -105,8 +105,8 @@ func rowOf(l *medispatcher.DeadLetter) letterRow {
 	return r
 }
 
-// letterMatches reports whether a search finds a letter: by its ids, its topic, its last error
-// or where it went to.
+// letterMatches reports whether a search finds a letter by its ids, topic, key, sender, last error
+// or target.
 func letterMatches(l *medispatcher.DeadLetter, q string) bool {
 	if q == "" {
 		return true

@@ -10,11 +10,11 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// incomingSlow is the age at which a message before its fan-out is worth a word: it takes
+// incomingSlow is the age at which a message that waits for fan-out is reported. Fan-out takes
 // milliseconds.
 const incomingSlow = 10 * time.Second
 
-// finding is something that an operator should know, and what to do about it.
+// finding is something an operator should know, and what to do about it.
 type finding struct {
 	Level    string // bad, warn or note
 	Text     string

@@ -11,15 +11,15 @@ import (
 // keptRow is a kept message in a list.
 type keptRow struct {
 	medispatcher.Kept
-	Wanted int    // by so many subscriptions now
-	Near   string // topic that was probably meant, when nobody wants this one
-	Known  bool   // there is a topic
+	Wanted int    // by how many subscriptions now
+	Near   string // the topic that was probably meant, when no subscription wants this one
+	Known  bool   // its topic is one
 }
 
 type keptData struct {
 	place
 	paging
-	Unrouted bool // or the quarantine
+	Unrouted bool // else it is the quarantine
 	Rows     []keptRow
 }
 

@@ -13,7 +13,7 @@ type keptOneData struct {
 	keptRow
 	place
 	Unrouted bool
-	Fields   []header // of a quarantined one, but for body and raw
+	Fields   []header // of a quarantined one, without body and raw
 	Whole    bool     // there is a body, or a raw item
 }
 
@@ -45,7 +45,7 @@ func (p *pages) keptOne(at medispatcher.KeptPlace) func(http.ResponseWriter, *ht
 // fieldsShown bounds the fields of an entry that are shown.
 const fieldsShown = 100
 
-// keptBody is the body of a kept message, or the item that is none.
+// keptBody is the body of a kept message; of an item of a recover list that could not be decoded, the item.
 func keptBody(k medispatcher.Kept) (body []byte, there bool) {
 	if k.Fields == nil {
 		return k.Message.Body, true
@@ -58,7 +58,7 @@ func keptBody(k medispatcher.Kept) (body []byte, there bool) {
 	return nil, false
 }
 
-// keptFile hands a body out byte by byte, as a file that no browser shows.
+// keptFile answers with the body, unchanged, as a file to download.
 func (p *pages) keptFile(at medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		k, err := p.kept.ReadKept(r.Context(), at, r.PathValue("message"))

@@ -11,7 +11,7 @@ import (
 
 type header struct{ Name, Value string }
 
-// messageData is a message as a page shows it whole.
+// messageData is a message as its own page shows it.
 type messageData struct {
 	Message  medispatcher.Message
 	File     string // link to the body as a file
@@ -34,7 +34,7 @@ func messageOf(m medispatcher.Message, file string) messageData {
 	return d
 }
 
-// writeFile answers with a file that no browser shows.
+// writeFile answers with a file that no browser displays.
 func writeFile(w http.ResponseWriter, name string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// waitingLong is the age at which a message in a channel is worth one.
+	// waitingLong is the age at which a message in a channel is reported.
 	waitingLong = time.Minute
 	// attentionShown is how many subscriptions the overview names.
 	attentionShown = 8
@@ -74,13 +74,13 @@ func sum(list []medispatcher.ChannelStatus) totals {
 	return t
 }
 
-// late reports whether messages of a subscription that is pushed to wait for long.
+// late reports whether messages wait too long for a subscription that is not paused.
 func late(c *medispatcher.ChannelStatus) bool {
 	return c.State != medispatcher.Paused && c.Ready > 0 && c.OldestMS > waitingLong.Milliseconds()
 }
 
-// urgency orders what needs attention: a worker that is down, then messages that are given up,
-// then those that fail, then those that wait.
+// urgency orders subscriptions that need attention: those with an open breaker, with dead letters,
+// with retries, with waiting messages.
 func urgency(c *medispatcher.ChannelStatus) int64 {
 	const much = 1 << 50
 	switch {

@@ -19,16 +19,15 @@ import (
 var templateFiles embed.FS
 
 const (
-	// liveHeader is sent by a page that asks for what changed: it needs only the parts that
-	// are marked data-live.
+	// liveHeader is sent by a page that updates itself: it needs only the parts that are marked data-live.
 	liveHeader = "Medis-Live"
 )
 
-// sharedTemplates are parts of several pages.
+// sharedTemplates define the parts that several pages use.
 var sharedTemplates = []string{"form.html", "message.html", "page.html", "places.html"}
 
-// views are the pages' templates by the names of their files, without .html, each together with
-// those that are shared.
+// views are the templates of the pages by the names of their files, without .html. Each includes the
+// shared ones.
 var views = sync.OnceValue(func() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(viewFuncs).ParseFS(templateFiles, sharedTemplates...))
 	views := map[string]*template.Template{}
@@ -45,20 +44,20 @@ var views = sync.OnceValue(func() map[string]*template.Template {
 	return views
 })
 
-// view is what every template gets.
+// view is what a template gets.
 type view struct {
-	Name    string // of the template, which is the page's
+	Name    string // of the template
 	Title   string
-	Page    string // its path, to the second slash
+	Page    string // its path up to the second slash
 	Static  string // where the static files are
 	Version string
-	Signed  bool // there is a session that can be ended
-	Live    bool // only the parts that change are wanted
+	Signed  bool // there is a session to end
+	Live    bool // only the parts that change are needed
 	Now     time.Time
 	Data    any
 }
 
-// show renders a page. Nothing is sent before all of it is made.
+// show renders a page and sends it when all of it is made.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) error {
 	_, cookieErr := r.Cookie(auth.CookieName)
 	v := view{

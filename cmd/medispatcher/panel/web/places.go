@@ -6,16 +6,16 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// place is one of the three where messages wait for an operator: the dead letters of a subscription, the unrouted messages
-// and the quarantine. The buttons of places.html replay what waits there, or purge it.
+// place is one of the three in which messages wait for an operator: the dead letters of a subscription, the unrouted
+// messages and the quarantine. The buttons of places.html replay or purge what waits there.
 type place struct {
 	Title  string // of its list
 	Link   string // of its list; the API has the same path
 	What   string // one of them: dead letter
-	Of     string // whose they are: of billing; empty: everybody's
-	Word   string // its name on the command line, to type before all of them are purged
-	Replay string // what a replay does
-	Count  int64  // how many wait there; 0 on the page of one
+	Of     string // of billing; empty when they belong to no subscription
+	Word   string // what the operator types to purge all of them: the subscription, or the place as commands name it
+	Replay string // what a replay does, for the question before it
+	Count  int64  // how many wait there; unset on the page of one
 	One    string // the id of the one that the page shows
 }
 
@@ -41,13 +41,13 @@ func keptMessages(at medispatcher.KeptPlace) place {
 	return p
 }
 
-// paging leads through a list of which a page is read after an id.
+// paging links the pages of a list. A page starts after the id that ended the one before.
 type paging struct {
-	First string // link to the first page; empty on that page
-	Next  string // link to the page behind; empty on the last one
+	First string // empty on the first page
+	Next  string // empty on the last page
 }
 
-// pagingOf makes the links of a page that was asked for by query. next is the id of its last row; empty: there is no more.
+// pagingOf makes the links of a page that query asked for. next is the id of its last row, or empty on the last page.
 func pagingOf(list string, query url.Values, next string) (p paging) {
 	if query.Get("after") != "" {
 		query.Del("after")

@@ -9,13 +9,13 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-// watchShown is how many subscriptions of a topic the page to publish shows.
+// watchShown is how many subscriptions of a topic the page shows.
 const watchShown = 20
 
 type publishData struct {
 	Topic    string
 	Wrong    string // what is wrong with the topic
-	Near     string // the topic that was probably meant, when nobody wants this one
+	Near     string // the topic that was probably meant, when no subscription wants this one
 	MaxBody  int64
 	Rows     []row
 	More     int

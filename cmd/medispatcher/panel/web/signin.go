@@ -59,7 +59,7 @@ func (p *pages) signOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// localPath is where to go on after the sign-in: a path of this panel, never another site.
+// localPath is where the browser goes after the sign-in: a path of this panel, never another site.
 func localPath(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(next, "/") ||

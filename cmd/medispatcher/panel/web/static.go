@@ -17,8 +17,8 @@ var staticFiles embed.FS
 
 const StaticPath = "/static/"
 
-// static serves the style sheet, the scripts and the icon under a path that changes with
-// their content, so that a browser keeps them until there are new ones.
+// static serves the style sheet, the scripts and the icon. Their path changes with their content, so
+// that a browser caches them until there are new ones.
 type static struct {
 	hash  string
 	files fs.FS
@@ -46,7 +46,7 @@ var embedded = sync.OnceValue(func() *static {
 	return &static{hex.EncodeToString(h.Sum(nil)[:6]), files, http.FileServerFS(files)}
 })
 
-// base is where the files are, with a slash behind.
+// base is the path of the files, with a slash at its end.
 func (s *static) base() string { return StaticPath + s.hash + "/" }
 
 func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -55,8 +55,8 @@ func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, problem.New(http.StatusNotFound, "there is no such file"))
 		return
 	}
-	// While dispatchers of two versions run behind one address, a page of one may get files of
-	// the other: better than none, but not to be kept.
+	// While dispatchers of two versions run behind one address, a page of one may get files from the
+	// other. That is better than no files, but a browser must not cache them.
 	if hash == s.hash {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}

@@ -34,7 +34,7 @@ type subscriptionData struct {
 	InFlight int64
 }
 
-// change is one of the history as a page shows it.
+// change is an entry of the history as the page shows it.
 type change struct {
 	medispatcher.Change
 	Lines []string
@@ -49,7 +49,7 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 	d := subscriptionData{Rev: rev}
 	problems, unusable := errors.AsType[medispatcher.Problems](err)
 	switch {
-	case unusable: // its messages are there, and putting it anew repairs it
+	case unusable: // its messages are still there, and saving the form repairs it
 		d.Unusable = problem.Line(problems)
 		sub = p.cfg.Rules.Defaults
 		sub.ID = id
@@ -80,7 +80,7 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.Findings = worstFirst(append(subscriptionFindings(&d), firing...))
-	if r.Header.Get(liveHeader) == "" { // neither changes under somebody who looks at it
+	if r.Header.Get(liveHeader) == "" { // the form and the history do not update themselves
 		d.Groups = p.fields(&d.Sub)
 		changes, err := p.store.Changes(ctx, id, "", changesShown)
 		if err != nil {
@@ -93,7 +93,7 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, http.StatusOK, "subscription", id, d)
 }
 
-// changeLines says what changed, a field a line: concurrency: 8 → 32.
+// changeLines says what changed, one field per line: concurrency: 8 → 32.
 func changeLines(c medispatcher.Change) []string {
 	if c.What != medispatcher.Changed {
 		return nil
@@ -175,7 +175,7 @@ func waits(n int64) string {
 
 func deadLink(id string) string { return "/subscriptions/" + url.PathEscape(id) + "/dead" }
 
-// one is a subscription as the overview of it needs it.
+// one is the state of one subscription, and the dispatchers.
 func (p *pages) one(ctx context.Context, sub medispatcher.Subscription) (medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
 	list, dispatchers, err := operate.Channels(ctx, p.store, []medispatcher.Subscription{sub})
 	if err != nil || len(list) == 0 {

@@ -26,7 +26,7 @@ func (r row) Waits() int64 { return r.Ready + r.Buried }
 type listData struct {
 	listQuery
 	Rows     []row
-	Found    int // that the search and the filter let pass
+	Found    int // by the search and the filter
 	All      int // subscriptions
 	From, To int // numbers of the rows
 	Pages    int
@@ -34,7 +34,7 @@ type listData struct {
 	Columns  []column
 }
 
-// column is a head of the table.
+// column is a column of the table.
 type column struct{ Key, Label, Class, Help string }
 
 var listColumns = []column{

@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// States that the list can be filtered by, beside those of medispatcher.ChannelStatus.
+// Filters beside the states of medispatcher.ChannelStatus.
 const (
 	filterRetrying = "retrying"
 	filterDead     = "dead"
@@ -24,7 +24,7 @@ var stateFilters = []option{
 	{filterRetrying, "with retrying messages"}, {filterDead, "with dead letters"}, {filterWaiting, "with waiting messages"},
 }
 
-// listQuery is what somebody wants to see of the list.
+// listQuery is which part of the list a request asks for.
 type listQuery struct {
 	Q, State, Sort string
 	Desc           bool
@@ -45,7 +45,7 @@ func readListQuery(q url.Values) listQuery {
 	return l
 }
 
-// link is the address of the list with something changed.
+// link is the address of this part of the list.
 func (l listQuery) link() string {
 	v := url.Values{}
 	for name, value := range map[string]string{"q": l.Q, "state": l.State} {
@@ -78,7 +78,7 @@ func (l listQuery) PageLink(page int) string {
 func (l listQuery) Before() int { return l.Page - 1 }
 func (l listQuery) After() int  { return l.Page + 1 }
 
-// SortLink is the address of the list sorted by a column; numbers begin with the greatest.
+// SortLink is the address of the list sorted by a column; numbers start with the greatest.
 func (l listQuery) SortLink(key string) string {
 	if key == l.Sort {
 		l.Desc = !l.Desc
@@ -100,7 +100,7 @@ func (l listQuery) AriaSort(key string) string {
 	return "ascending"
 }
 
-// needsCounts reports whether the counts of every subscription are needed to answer it.
+// needsCounts reports whether answering it takes the counts of every subscription.
 func (l listQuery) needsCounts() bool {
 	return l.Sort != "id" || l.State != "" && l.State != medispatcher.Paused
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/show"
 )
 
-// viewFuncs are what templates say things with.
+// viewFuncs are the functions of the templates.
 var viewFuncs = template.FuncMap{
 	"n": func(v any) string { return number(reflect.ValueOf(v).Int()) }, "ms": millis, "age": ageOf, "ago": ago, "since": func(t time.Time) string { return words(time.Since(t)) }, "until": until, "text": shortText, "utc": utc,
 	"state": stateWord, "join": strings.Join, "json": jsonText, "long": func(n int) int64 { return int64(n) },
@@ -57,8 +57,8 @@ func millis(ms float64) string {
 	return words(time.Duration(ms * float64(time.Millisecond)))
 }
 
-// words is a duration in words: 3 s, 2 min 5 s, 4 h 10 min, 3 days. Seconds are whole: it is
-// shown anew every few.
+// words is a duration in words: 3 s, 2 min 5 s, 4 h 10 min, 3 days. Whole seconds are enough: a page
+// updates every two.
 func words(d time.Duration) string {
 	s := int64(d.Round(time.Second) / time.Second)
 	switch {
@@ -88,7 +88,7 @@ func ago(t time.Time) string {
 	switch d := time.Since(t); {
 	case t.IsZero():
 		return "never"
-	case d < 2*time.Second: // clocks differ a little
+	case d < 2*time.Second: // clocks differ slightly
 		return "just now"
 	default:
 		return words(d) + " ago"
@@ -104,11 +104,11 @@ func until(t time.Time) string {
 
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// shownText is how much of a topic, an id or an error is shown in a line, in characters.
+// shownText is how many characters of a topic, an id or an error a line shows.
 const shownText = 300
 
-// shortText makes what others wrote safe to look at, and keeps it short: what does not print, and
-// what changes the direction of text, is shown by its code.
+// shortText makes what others wrote short and safe to look at. Characters that do not print or that
+// change the direction of text are shown by their codes.
 func shortText(s string) string {
 	cut := false
 	if len(s) > 4*shownText { // do not clean a megabyte to show a line
@@ -127,10 +127,10 @@ func shortText(s string) string {
 	return string(r)
 }
 
-// shownBody is how much of a body a page shows, in bytes.
+// shownBody is how many bytes of a body a page shows.
 const shownBody = 16 << 10
 
-// bodyText shows a body, line by line, at most shownBody bytes of it. JSON is indented.
+// bodyText is the text of a body, at most shownBody bytes of it. JSON is indented.
 func bodyText(body []byte) (text string, cut, indented bool) {
 	if len(body) <= 4*shownBody {
 		if out, ok := indent(body); ok {
@@ -161,7 +161,7 @@ func bodyText(body []byte) (text string, cut, indented bool) {
 	return b.String(), cut, indented
 }
 
-// indent lays JSON out in lines; a number or a string alone stays as it is.
+// indent indents a JSON object or array.
 func indent(body []byte) ([]byte, bool) {
 	if start := bytes.TrimSpace(body); len(start) == 0 || start[0] != '{' && start[0] != '[' {
 		return nil, false
@@ -173,7 +173,7 @@ func indent(body []byte) ([]byte, bool) {
 	return b.Bytes(), true
 }
 
-// stateWord is the state of a subscription as people say it.
+// stateWord is the state of a subscription in words.
 func stateWord(state string) string {
 	switch state {
 	case medispatcher.BreakerOpen:

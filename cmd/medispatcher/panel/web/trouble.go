@@ -10,13 +10,13 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
-// trouble is shown in place of a page.
+// trouble is shown instead of a page.
 type trouble struct {
 	Heading, Text string
-	Retry         bool // it may go away by itself
+	Retry         bool // the page tries again by itself
 }
 
-// templateError says that a page could not be made of what was read for it.
+// templateError is a page that could not be rendered: a bug.
 type templateError struct {
 	page  string
 	cause error
@@ -25,7 +25,7 @@ type templateError struct {
 func (e *templateError) Error() string { return fmt.Sprintf("page %s: %v", e.page, e.cause) }
 func (e *templateError) Unwrap() error { return e.cause }
 
-// fail shows why there is no page.
+// fail shows the page that says why.
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, t := http.StatusServiceUnavailable, trouble{
 		Heading: "Redis does not answer, or refuses", Text: err.Error(), Retry: true,
@@ -41,7 +41,7 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &field):
 		status, t = http.StatusUnprocessableEntity, trouble{Heading: "That cannot be shown", Text: err.Error()}
 	case errors.Is(err, context.Canceled):
-		return // the browser went on
+		return // the browser is gone
 	case errors.As(err, &template):
 		status, t = http.StatusInternalServerError, trouble{Heading: "Internal error", Text: "This is a bug in medispatcher. Its log says more. Please report it."}
 		p.log.Error("a page cannot be made", "path", r.URL.Path, "error", err)
@@ -52,7 +52,7 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// nowhere is the page of a path that there is not.
+// nowhere is the page for an unknown path.
 func (p *pages) nowhere(w http.ResponseWriter, r *http.Request) {
 	t := trouble{Heading: "No such page", Text: r.URL.Path}
 	if err := p.show(w, r, http.StatusNotFound, "trouble", t.Heading, t); err != nil {

@@ -1,8 +1,8 @@
 // Package web is the pages that people see in a browser: html/template, a style sheet and a little JavaScript, all
 // embedded. A page is two files of one name, its handler and its template; page.go and page.html are what all share.
 //
-// Pages read by the same steps as the API; what they change, their JavaScript changes through the API. The package
-// imports the domain, operate, show, auth and problem, and neither the API nor Redis.
+// Pages read through operate, as the API does. Their JavaScript makes changes through the API. The package imports the
+// domain, operate, show, auth and problem, and neither package api nor Redis.
 package web
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 )
 
-const pageTimeout = 5 * time.Second // bounds the work on a page: pages ask again by themselves
+const pageTimeout = 5 * time.Second // bounds the work on a page; pages reload by themselves
 
 // Config is what the operator decides about the pages.
 type Config struct {
@@ -36,7 +36,7 @@ type Store interface {
 	operate.Counts
 	operate.Records
 	operate.DeadLetters
-	// Failing are messages that failed and are tried again, the last failures first.
+	// Failing lists messages that failed and will be tried again, latest failures first.
 	Failing(ctx context.Context, id string, limit int) ([]medispatcher.Failing, error)
 }
 
@@ -51,10 +51,10 @@ type Deps struct {
 	Store    Store
 	Kept     operate.KeptMessages
 	Alerts   Alerts
-	Router   func() *medispatcher.Router // of the subscriptions in force; it must answer at once
-	Ready    func() error                // why this dispatcher cannot work now; it must answer at once
+	Router   func() *medispatcher.Router // the subscriptions in force, without delay
+	Ready    func() error                // says without delay why this dispatcher cannot work now
 	Log      *slog.Logger
-	Token    *auth.Token // nil: nobody is asked for one
+	Token    *auth.Token // nil: none is needed
 }
 
 // pages holds what the pages share.
@@ -66,13 +66,13 @@ type pages struct {
 	router   func() *medispatcher.Router
 	ready    func() error
 	log      *slog.Logger
-	token    *auth.Token // nil: nobody is asked for one
+	token    *auth.Token // nil: none is needed
 	static   *static
 	state    cached[medispatcher.Status]
 	alerts   cached[medispatcher.Alerts]
 }
 
-// Register registers the pages on mux. It returns the page of a path that there is not.
+// Register registers the pages on mux. It returns the page for unknown paths.
 func Register(mux *http.ServeMux, cfg Config, deps Deps) (nowhere http.HandlerFunc) {
 	p := &pages{
 		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, router: deps.Router, ready: deps.Ready, log: deps.Log, token: deps.Token, static: embedded(),
