@@ -10,8 +10,10 @@ import (
 )
 
 const (
+	// HealthPath answers whether the process is alive, without a token.
 	HealthPath = "/healthz"
-	ReadyPath  = "/readyz"
+	// ReadyPath answers whether it can work, without a token.
+	ReadyPath = "/readyz"
 )
 
 type healthOutput struct {

@@ -73,5 +73,5 @@ func (p *pages) firingFinding(ctx context.Context) ([]finding, error) {
 		verb = " is firing: "
 	}
 	return []finding{{Level: "bad", Text: plural(all.FiringCount, "alert") + verb + strings.Join(rules, ", ") + ".",
-		Do: "The oldest since " + utc(oldest) + ".", Link: "/alerts", LinkText: "Alerts"}}, nil
+		Do: "Oldest since " + utc(oldest) + ".", Link: "/alerts", LinkText: "Alerts"}}, nil
 }

@@ -89,7 +89,7 @@ func (p *pages) findings(d *overviewData) []finding {
 			"Nothing is lost: the dispatchers found what had no owner and deliver it. Leave XACK and XGROUP to them.")
 	}
 	if t.Paused > 0 {
-		add("note", plural(t.Paused, "paused subscription")+".", "Their messages wait until somebody resumes them.", listLink(medispatcher.Paused), "Show them")
+		add("note", plural(t.Paused, "paused subscription")+".", "Messages wait until somebody resumes delivery.", listLink(medispatcher.Paused), "Show them")
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	// SignInPath is where a browser without a session is sent.
 	SignInPath  = "/signin"
 	signOutPath = "/signout"
 	// maxForm bounds the sign-in form, in bytes.

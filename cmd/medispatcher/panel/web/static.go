@@ -15,6 +15,7 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
+// StaticPath begins the path of every static file.
 const StaticPath = "/static/"
 
 // static serves the style sheet, the scripts and the icon. Their path changes with their content, so

@@ -49,7 +49,7 @@ export async function story() {
     const inner = el('div');
     await storyOf(place.dataset.story, inner);
     if (inner.textContent) {
-      place.replaceChildren(el('h2', {}, 'The message elsewhere'), inner);
+      place.replaceChildren(el('h2', {}, 'What is known of the message'), inner);
       place.hidden = false;
     }
   }
