@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -123,7 +124,7 @@ func (w *world) drain() {
 	w.t.Helper()
 	var left string
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); pause(10 * time.Millisecond) {
-		channels, err := w.store.ChannelStatus(w.t.Context(), w.subs)
+		channels, err := report.New(w.store).ChannelStatus(w.t.Context(), w.subs)
 		left = fmt.Sprintf("%+v %v", channels, err)
 		empty := err == nil
 		for _, c := range channels {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -170,7 +171,7 @@ func TestMemory(t *testing.T) {
 // waiting counts the messages of subscriptions that are not delivered yet, and the dead ones.
 func (w *world) waiting(subs []string) (left, dead int64) {
 	w.t.Helper()
-	channels, err := w.store.ChannelStatus(w.t.Context(), subs)
+	channels, err := report.New(w.store).ChannelStatus(w.t.Context(), subs)
 	if err != nil {
 		w.t.Fatal(err)
 	}

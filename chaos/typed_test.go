@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher/streams/doctor"
+	"github.com/solate/medispatcher/streams/report"
 )
 
 // stream is one of the world's streams with its group.
@@ -95,7 +96,7 @@ func TestTypedCommandsThatTakeOwnership(t *testing.T) {
 // counted sums what the dispatchers counted under names that begin so.
 func (w *world) counted(t *testing.T, prefix string) (n int) {
 	t.Helper()
-	counts, err := w.store.Counts(t.Context())
+	counts, err := report.New(w.store).Counts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -223,11 +224,11 @@ func (w *world) await(within time.Duration) {
 
 // left describes what is still under way in Redis; empty for nothing.
 func (w *world) left(doomed int) string {
-	channels, err := w.store.ChannelStatus(w.t.Context(), w.subs)
+	channels, err := report.New(w.store).ChannelStatus(w.t.Context(), w.subs)
 	if err != nil {
 		return err.Error()
 	}
-	incoming, err := w.store.IncomingStatus(w.t.Context())
+	incoming, err := report.New(w.store).IncomingStatus(w.t.Context())
 	if err != nil {
 		return err.Error()
 	}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -44,41 +43,11 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 		}
 		for _, stream := range res {
 			for _, m := range stream.Messages {
-				deliveries = append(deliveries, delivery(wants[i].Channel, m.ID, 1, m.Values))
+				deliveries = append(deliveries, entry.Delivery(wants[i].Channel, m.ID, 1, m.Values))
 			}
 		}
 	}
 	return deliveries, errors.Join(errs...)
-}
-
-// delivery reads the fields of a channel's entry, which only Fanout writes.
-func delivery(c medispatcher.Channel, entryID string, attempt int, values map[string]any) (d medispatcher.Delivery) {
-	d = medispatcher.Delivery{Channel: c, EntryID: entryID, Attempt: attempt}
-	defer func() {
-		if v := recover(); v != nil { // its attempts fail, so that it does not stop one dispatcher after another
-			d.Broken = medispatcher.Recovered(v)
-		}
-	}()
-	get := func(name string) string {
-		v, _ := values[name].(string)
-		return v
-	}
-	m := &d.Message
-	m.ID, m.Topic, m.Sender, m.Key, m.Type = get("id"), get("topic"), get("sender"), get("key"), get("type")
-	m.Body = medispatcher.BodyOf(get("body"))
-	if m.ID == "" {
-		m.ID, m.Generated = rdb.GeneratedID(c.Partition, get("~src")), true
-	}
-	if m.Type == "" {
-		m.Type = medispatcher.DefaultType
-	}
-	if h := get("headers"); h != "" {
-		m.Headers = decodeHeaders(h)
-	}
-	if ms, err := strconv.ParseInt(get("time"), 10, 64); err == nil {
-		m.Time = time.UnixMilli(ms)
-	}
-	return d
 }
 
 // Delete settles deliveries for good, whoever owns their entries by now: a message

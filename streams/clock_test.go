@@ -9,6 +9,8 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/ledger"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -235,7 +237,7 @@ func TestAlertLeaseAcrossAStep(t *testing.T) {
 		beats(t, a, b)
 		leads := func(s *streams.Store) bool {
 			t.Helper()
-			leads, _, _, err := s.LeadAlerts(t.Context(), 100*time.Millisecond)
+			leads, _, _, err := ledger.New(s.DB()).LeadAlerts(t.Context(), 100*time.Millisecond)
 			check(t, err)
 			return leads
 		}
@@ -296,8 +298,8 @@ func TestCountsAcrossAStep(t *testing.T) {
 			env.SetClock(t, step)
 			beat(t, sc.Store)
 			quarantine()
-			w := must[map[string]medispatcher.Windows](t)(sc.Store.Windows(t.Context(), []string{"quarantined"}))["quarantined"]
-			series, at, err := sc.Store.Series(t.Context(), 'm', []string{"quarantined"})
+			w := must[map[string]medispatcher.Windows](t)(report.New(sc.Store).Windows(t.Context(), []string{"quarantined"}))["quarantined"]
+			series, at, err := report.New(sc.Store).Series(t.Context(), 'm', []string{"quarantined"})
 			check(t, err)
 			sum := int64(0)
 			for _, n := range series["quarantined"] {

@@ -6,6 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -78,7 +79,7 @@ func (s *Store) kill(ctx context.Context, p int, exhausted []medispatcher.Settle
 	k, argv := s.countKeys(p), []any{s.cfg.ID, s.cfg.DeadMaxLen}
 	for i := range exhausted {
 		e := &exhausted[i]
-		record, err := encodeFailure(e.Failure)
+		record, err := entry.EncodeFailure(e.Failure)
 		if err != nil {
 			return err
 		}

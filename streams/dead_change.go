@@ -59,7 +59,7 @@ return {counted(), moved}
 // Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
 // record. It returns how many were there, and tells the dispatchers. DEAD → READY.
 func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachID(ids, s.splitDeadID, func(p int, entryIDs []string) (int64, error) {
+	return s.eachID(ids, s.deadID, func(p int, entryIDs []string) (int64, error) {
 		var done int64
 		for len(entryIDs) > 0 {
 			argv := []any{}
@@ -128,7 +128,7 @@ const trimBatch = 10_000
 
 // PurgeDead removes dead letters for good and returns how many were there.
 func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
-	return s.eachID(ids, s.splitDeadID, func(p int, entryIDs []string) (int64, error) {
+	return s.eachID(ids, s.deadID, func(p int, entryIDs []string) (int64, error) {
 		argv := []any{}
 		for _, id := range entryIDs {
 			argv = append(argv, id)

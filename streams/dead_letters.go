@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -21,7 +21,7 @@ const deadBatch = 100
 func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) ([]medispatcher.DeadLetter, error) {
 	from, start := 0, "-"
 	if after != "" {
-		p, entryID, err := s.splitDeadID(after)
+		p, entryID, err := rdb.SplitID(s.cfg.Partitions, after)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +43,7 @@ func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) (
 
 // DeadLetter returns one dead letter; ErrNotFound when it is not there.
 func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.DeadLetter, error) {
-	p, entryID, err := s.splitDeadID(id)
+	p, entryID, err := rdb.SplitID(s.cfg.Partitions, id)
 	if err != nil {
 		return medispatcher.DeadLetter{}, err
 	}
@@ -59,9 +59,9 @@ func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.De
 
 func deadLetter(c medispatcher.Channel, e redis.XMessage) medispatcher.DeadLetter {
 	l := medispatcher.DeadLetter{ID: strconv.Itoa(c.Partition) + "-" + e.ID, Died: Entry{ID: e.ID}.Time()}
-	l.Message = delivery(c, e.ID, 0, e.Values).Message
+	l.Message = entry.Delivery(c, e.ID, 0, e.Values).Message
 	if record, _ := e.Values["failure"].(string); record != "" {
-		l.Failure = decodeFailure(record)
+		l.Failure = entry.DecodeFailure(record)
 	}
 	return l
 }
@@ -96,15 +96,6 @@ func (s *Store) eachID(ids []string, split func(id string) (p int, entryID strin
 	return total, nil
 }
 
-// splitDeadID reads "<partition>-<entry id>".
-func (s *Store) splitDeadID(id string) (p int, entryID string, err error) {
-	head, entryID, _ := strings.Cut(id, "-")
-	p, err = strconv.Atoi(head)
-	ms, seq, ok := strings.Cut(entryID, "-")
-	_, errMS := strconv.ParseUint(ms, 10, 64)
-	_, errSeq := strconv.ParseUint(seq, 10, 64)
-	if err != nil || !ok || errMS != nil || errSeq != nil || p < 0 || p >= s.cfg.Partitions {
-		return 0, "", medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a dead letter, such as 0-1700000000000-0", id)}
-	}
-	return p, entryID, nil
+func (s *Store) deadID(id string) (p int, entryID string, err error) {
+	return rdb.SplitID(s.cfg.Partitions, id)
 }

@@ -81,7 +81,7 @@ func (s *Store) incomingArgs(p, count int, from string, block time.Duration) *re
 func (s *Store) incomingEntries(ctx context.Context, p int, read *redis.XStreamSliceCmd) ([]Entry, error) {
 	res, err := read.Result()
 	if rdb.IsNoGroup(err) {
-		_ = s.LedgerIncoming(ctx, p, false) // from its beginning; else the next look begins it
+		_ = s.AuditIncoming(ctx, p, false) // from its beginning; else the next look begins it
 		return nil, s.createGroup(ctx, s.keys.Incoming(p), rdb.GroupFanout)
 	}
 	if err != nil || len(res) == 0 {

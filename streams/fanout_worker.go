@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -24,9 +25,6 @@ const (
 	// finishWithin bounds the steps after the end was asked for.
 	finishWithin = 2 * time.Second
 )
-
-// released is the field of an entry whose id was taken when it came first.
-const released = "~released"
 
 // FanoutEvents is told what the fan-out did. Its functions must not block.
 type FanoutEvents struct {
@@ -211,7 +209,7 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 		}
 	}()
 	m, err := medispatcher.DecodeEntry(e.Fields, e.Time())
-	r = Routing{EntryID: e.ID, Message: m, Released: e.Fields[released] != ""}
+	r = Routing{EntryID: e.ID, Message: m, Released: e.Fields[entry.Released] != ""}
 	switch {
 	case err != nil:
 		r.Reason = "DECODERR " + err.Error()

@@ -15,7 +15,7 @@ func FuzzDeadID(f *testing.F) {
 	}
 	s := &Store{cfg: rdb.Config{Partitions: 2}}
 	f.Fuzz(func(t *testing.T, id string) {
-		p, entryID, err := s.splitDeadID(id)
+		p, entryID, err := rdb.SplitID(s.cfg.Partitions, id)
 		if err == nil && (p < 0 || p > 1 || !strings.HasSuffix(id, "-"+entryID) || strings.Trim(entryID, "-0123456789") != "") {
 			t.Errorf("%q is partition %d, entry %q", id, p, entryID)
 		}

@@ -2,11 +2,11 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -26,7 +26,7 @@ func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message)
 	partitions := make([]int, len(messages))
 	for i, m := range messages {
 		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
-		cmds[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.Incoming(partitions[i]), Values: entryValues(m)})
+		cmds[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.Incoming(partitions[i]), Values: entry.Values(m)})
 	}
 	_, err := pipe.Exec(ctx)
 	ids := make([]string, len(messages))
@@ -40,27 +40,4 @@ func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message)
 		}
 	}
 	return ids, rdb.Failed("publish", err)
-}
-
-func entryValues(m medispatcher.Message) []any {
-	values := []any{"topic", m.Topic, "body", m.Body}
-	for _, f := range []struct{ name, value string }{{"id", m.ID}, {"sender", m.Sender}, {"key", m.Key}, {"type", m.Type}} {
-		if f.value != "" {
-			values = append(values, f.name, f.value)
-		}
-	}
-	if len(m.Headers) > 0 {
-		headers, err := json.Marshal(m.Headers)
-		if err != nil {
-			panic(err) // a map of strings
-		}
-		values = append(values, "headers", headers)
-	}
-	if !m.Time.IsZero() {
-		values = append(values, "time", m.Time.UnixMilli())
-	}
-	if m.Delay > 0 {
-		values = append(values, "delay", m.Delay.Milliseconds())
-	}
-	return values
 }

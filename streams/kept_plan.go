@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 )
 
 // planKept decides where a kept message goes, or why it stays and what to do.
@@ -44,7 +45,7 @@ func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *k
 		if packed := unpacked(raw); packed != nil {
 			m.own = false
 			fields = fieldMap(packed)
-			for _, name := range append(slices.Clone(medispatcher.EntryFields), "~src", released) {
+			for _, name := range append(slices.Clone(medispatcher.EntryFields), "~src", entry.Released) {
 				if value, there := fields[name]; there {
 					m.add = append(m.add, name, value)
 				}

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -155,7 +156,7 @@ func keptMessage(p int, source string, fields map[string]string) medispatcher.Me
 	if fields["~src"] == "" && isEntryID(source) {
 		values["~src"] = source
 	}
-	m := delivery(medispatcher.Channel{Partition: p}, "", 0, values).Message
+	m := entry.Delivery(medispatcher.Channel{Partition: p}, "", 0, values).Message
 	if m.Generated && values["~src"] == nil {
 		m.ID, m.Generated = "", false
 	}
@@ -235,7 +236,7 @@ func fieldMap(fields []string) map[string]string {
 
 // splitKeptID reads "<partition>-<entry id>".
 func (s *Store) splitKeptID(place medispatcher.KeptPlace, id string) (p int, entry string, err error) {
-	p, entry, err = s.splitDeadID(id)
+	p, entry, err = rdb.SplitID(s.cfg.Partitions, id)
 	if err != nil {
 		err = medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a message in %s, such as 0-1700000000000-0", id, place)}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/amender"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 )
 
 // drain lets every dispatcher die and an honest one finish what they left, without
@@ -144,12 +145,12 @@ func (w *world) checkEnds(z *dispatcher) {
 		good := c.where == placeDead || c.where == placeDeleted && c.end != ""
 		w.require(good, "%s is lost: %s", c.name(), c.place)
 	}
-	counts, err := z.store.Counts(w.ctx)
+	counts, err := report.New(z.store).Counts(w.ctx)
 	w.ok(err)
 	want := maps.Clone(w.counts)
 	maps.DeleteFunc(want, func(what string, _ int64) bool { return strings.HasSuffix(what, ":") }) // sums
 	w.require(maps.Equal(counts, want), "counts are %v; they should be %v", counts, want)
-	status, err := z.store.ChannelStatus(w.ctx, modelIDs)
+	status, err := report.New(z.store).ChannelStatus(w.ctx, modelIDs)
 	w.ok(err)
 	for _, st := range status {
 		w.require(st.Ready == 0 && st.Buried == 0 && st.Retrying == 0, "status %+v; nothing should be left", st)

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -99,27 +100,17 @@ func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fie
 	switch {
 	case o.Reason != "" && o.Subscription != "": // as fanout.lua writes it, so that replaying finds the channel
 		reason := "REDISTFAIL " + s.keys.Channel(p, o.Subscription) + " " + o.Reason
-		return s.keys.Quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, channelValues(p, o.Message)...)
+		return s.keys.Quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, entry.ChannelValues(p, o.Message)...)
 	case o.Reason != "":
 		return s.keys.Quarantine(p), "quarantined", []any{"reason", o.Reason, "source", o.Source, "raw", o.Raw}
 	case o.Subscription != "":
-		return s.keys.Channel(p, o.Subscription), "recovered:" + o.Subscription, channelValues(p, o.Message)
+		return s.keys.Channel(p, o.Subscription), "recovered:" + o.Subscription, entry.ChannelValues(p, o.Message)
 	}
-	fields = entryValues(o.Message)
+	fields = entry.Values(o.Message)
 	if o.Again {
-		fields = append(fields, released, "1")
+		fields = append(fields, entry.Released, "1")
 	}
 	return s.keys.Incoming(p), "recovered", fields
-}
-
-// channelValues are the fields of a channel's entry, as fanout.lua writes them.
-func channelValues(p int, m medispatcher.Message) []any {
-	if !m.Generated {
-		return entryValues(m)
-	}
-	src := strings.TrimPrefix(m.ID, rdb.GeneratedID(p, ""))
-	m.ID = ""
-	return append(entryValues(m), "~src", src)
 }
 
 // keyList is the KEYS of a script, each named by its number.

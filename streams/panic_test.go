@@ -8,6 +8,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -49,7 +50,7 @@ func TestPanicIsNoFailureOfTheSubscriber(t *testing.T) {
 		if err := s.Kill(t.Context(), 0, []medispatcher.Settlement{failed(2, medispatcher.Exhausted, true)}); err != nil {
 			t.Fatal(err)
 		}
-		counts, err := s.Counts(t.Context())
+		counts, err := report.New(s).Counts(t.Context())
 		if err != nil || counts["panicked:s"] != 2 || counts["failed:s"] != 1 || counts["dead:s"] != 1 {
 			t.Errorf("%v, %v", counts, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -62,7 +63,7 @@ func (s *Store) pendingMessages(ctx context.Context, c medispatcher.Channel, lis
 	var deliveries []medispatcher.Delivery
 	for i, e := range list {
 		for _, m := range cmds[i].Val() {
-			deliveries = append(deliveries, delivery(c, m.ID, max(1, int(e.RetryCount)), m.Values))
+			deliveries = append(deliveries, entry.Delivery(c, m.ID, max(1, int(e.RetryCount)), m.Values))
 		}
 	}
 	return deliveries, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -56,7 +57,7 @@ func TestPurge(t *testing.T) {
 		if n := sc.Client.XLen(sc.Ctx, "medis:{0}:dead:s").Val(); n != 2 {
 			t.Errorf("%d dead letters are left, want 2", n)
 		}
-		if n := must[map[string]int64](t)(sc.Store.Counts(sc.Ctx))["purged:s"]; n != 8 {
+		if n := must[map[string]int64](t)(report.New(sc.Store).Counts(sc.Ctx))["purged:s"]; n != 8 {
 			t.Errorf("%d counted, want 8", n)
 		}
 	})

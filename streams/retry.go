@@ -2,13 +2,13 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -54,7 +54,7 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 	argv := []any{s.cfg.ID, s.db.Now().UnixMilli()}
 	for i := range failures {
 		f := &failures[i]
-		record, err := encodeFailure(f.Failure)
+		record, err := entry.EncodeFailure(f.Failure)
 		if err != nil {
 			return err
 		}
@@ -64,14 +64,6 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 	vanished, err := retryScript.Run(ctx, s.db.Client, k, argv...).Result()
 	s.noteVanished(p, vanished)
 	return rdb.Failed("bury", err)
-}
-
-func encodeFailure(f *medispatcher.Failure) (string, error) {
-	if f == nil {
-		return "", nil
-	}
-	record, err := json.Marshal(f)
-	return string(record), err
 }
 
 // settleKeys are the counts and the three keys of each subscription among done,
@@ -176,23 +168,9 @@ func dueDelivery(c medispatcher.Channel, raw any) medispatcher.Delivery {
 		name, _ := fields[i].(string)
 		values[name] = fields[i+1]
 	}
-	d := delivery(c, id, max(1, attempt), values)
+	d := entry.Delivery(c, id, max(1, attempt), values)
 	if record, _ := parts[2].(string); record != "" {
-		d.Failure = decodeFailure(record)
+		d.Failure = entry.DecodeFailure(record)
 	}
 	return d
-}
-
-func decodeFailure(record string) *medispatcher.Failure {
-	var f medispatcher.Failure
-	if json.Unmarshal([]byte(record), &f) != nil {
-		return nil // damaged by hand: the message matters more than its record
-	}
-	return &f
-}
-
-func decodeHeaders(s string) map[string]string {
-	var h map[string]string
-	_ = json.Unmarshal([]byte(s), &h) // Fanout let only good ones pass
-	return h
 }

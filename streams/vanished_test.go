@@ -9,6 +9,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -157,7 +158,7 @@ func TestNothingVanished(t *testing.T) {
 		check(t, err)
 		check(t, sc.Store.Release(sc.Ctx, channelS, []string{failed[0].EntryID}, false))
 		sc.due(t)
-		counts := must[map[string]int64](t)(sc.Store.Counts(sc.Ctx))
+		counts := must[map[string]int64](t)(report.New(sc.Store).Counts(sc.Ctx))
 		maps.DeleteFunc(counts, func(what string, _ int64) bool { return !strings.HasPrefix(what, "vanished") })
 		if len(counts) > 0 || len(sc.Store.TakeVanished()) > 0 {
 			t.Errorf("vanished: %v", counts)
@@ -174,8 +175,8 @@ func TestLedger(t *testing.T) {
 	hand := func(args ...any) { t.Helper(); check(t, sc.Client.Do(sc.Ctx, args...).Err()) }
 	found := func(want string) {
 		t.Helper()
-		check(t, sc.Store.Ledger(sc.Ctx, 0, []string{"s", "other"}))
-		check(t, sc.Store.LedgerIncoming(sc.Ctx, 0, false))
+		check(t, sc.Store.AuditChannels(sc.Ctx, 0, []string{"s", "other"}))
+		check(t, sc.Store.AuditIncoming(sc.Ctx, 0, false))
 		got := ""
 		for _, v := range sc.Store.TakeVanished() {
 			got += fmt.Sprint(v.From, ":", v.Count, " ")
@@ -186,7 +187,7 @@ func TestLedger(t *testing.T) {
 	}
 	counted := func(what string, want int64) {
 		t.Helper()
-		if counts := must[map[string]int64](t)(sc.Store.Counts(sc.Ctx)); counts[what] != want {
+		if counts := must[map[string]int64](t)(report.New(sc.Store).Counts(sc.Ctx)); counts[what] != want {
 			t.Errorf("%s is %d, want %d: %v", what, counts[what], want, counts)
 		}
 	}
@@ -262,6 +263,6 @@ func TestLedger(t *testing.T) {
 	found("")
 	counted("vanished:~incoming", 4)
 	hand("XTRIM", channel, "MAXLEN", 0)
-	check(t, sc.Store.LedgerIncoming(sc.Ctx, 0, true)) // others run that do not count: explained
+	check(t, sc.Store.AuditIncoming(sc.Ctx, 0, true)) // others run that do not count: explained
 	found("s:1")
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/streams/doctor"
 )
 
@@ -82,7 +82,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]doctor.Fin
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorWithin)
 	defer cancel()
-	x, err := doctor.Examine(ctx, store, doctor.Checkup{Rules: e.cfg.Rules()})
+	x, err := doctor.Examine(ctx, store.Store, doctor.Checkup{Rules: e.cfg.Rules()})
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("the examination did not end within %s; see whether Redis is overloaded", medispatcher.ShortDuration(doctorWithin))
 	}
@@ -104,7 +104,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]doctor.Fin
 
 // examineParked looks at the other Redis, with the recover lists.
 func (e *environment) examineParked(ctx context.Context) ([]doctor.Finding, error) {
-	store, err := streams.Open(e.cfg.ParkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
+	store, err := joined.Open(e.cfg.ParkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
 	if err != nil {
 		return nil, nil // a finding of the configuration already
 	}
@@ -116,19 +116,19 @@ func (e *environment) examineParked(ctx context.Context) ([]doctor.Finding, erro
 			Seen: strings.TrimPrefix(oneLine(err), "redis: "),
 			Do:   "see whether it runs and whether MEDIS_RECOVER_REDIS_URL is right; what producers parked there waits meanwhile"}}, ctx.Err()
 	}
-	return doctor.ExamineRecover(ctx, store)
+	return doctor.ExamineRecover(ctx, store.Store)
 }
 
 // openForDoctor opens the store if the configuration is good enough for that.
-func (e *environment) openForDoctor() (*streams.Store, error) {
+func (e *environment) openForDoctor() (*joined.Store, error) {
 	if e.cfg.Partitions > config.MaxPartitions {
 		return nil, fmt.Errorf("MEDIS_PARTITIONS is %d", e.cfg.Partitions)
 	}
-	return streams.Open(e.cfg.Streams("doctor-" + strconv.Itoa(os.Getpid())))
+	return joined.Open(e.cfg.Streams("doctor-" + strconv.Itoa(os.Getpid())))
 }
 
 // ping is a finding when Redis does not answer, which nothing else can be looked at after.
-func (e *environment) ping(ctx context.Context, store *streams.Store) (f doctor.Finding, away bool) {
+func (e *environment) ping(ctx context.Context, store *joined.Store) (f doctor.Finding, away bool) {
 	ctx, cancel := context.WithTimeout(ctx, pingWithin)
 	defer cancel()
 	s := &state{environment: e, store: store}

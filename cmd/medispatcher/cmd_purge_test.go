@@ -1,8 +1,6 @@
 package main
 
-import (
-	"testing"
-)
+import "testing"
 
 func TestPurge(t *testing.T) {
 	t.Parallel()

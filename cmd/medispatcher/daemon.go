@@ -17,6 +17,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 	"github.com/solate/medispatcher/push"
@@ -27,7 +28,7 @@ import (
 var (
 	_ push.Reader    = (*streams.Store)(nil)
 	_ push.Settler   = (*streams.Store)(nil)
-	_ panel.Store    = (*streams.Store)(nil)
+	_ panel.Store    = (*joined.Store)(nil)
 	_ panel.Registry = registry{}
 )
 
@@ -52,7 +53,7 @@ type daemon struct {
 	log       *slog.Logger
 	info      medispatcher.Dispatcher
 	listener  net.Listener
-	store     *streams.Store
+	store     *joined.Store
 	registry  *streams.Registry
 	transport *http1.Transport
 	scheduler *push.Scheduler
@@ -103,7 +104,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	}
 	storeConfig := cfg.Streams(d.info.ID)
 	storeConfig.Readers = cfg.FanoutWorkers
-	if d.store, err = streams.Open(storeConfig); err != nil {
+	if d.store, err = joined.Open(storeConfig); err != nil {
 		d.endData()
 		return nil, errors.Join(err, d.listener.Close())
 	}
@@ -111,7 +112,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		d.endData()
 		return nil, errors.Join(err, d.listener.Close(), d.store.Close())
 	}
-	d.registry = streams.NewRegistry(d.store, cfg.Rules(), func(id, problem string) {
+	d.registry = streams.NewRegistry(d.store.Store, cfg.Rules(), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
 	d.transport = http1.New(http1.Options{
@@ -136,7 +137,7 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	}
 	d.scheduler = push.New(pushing, d.store, d.store)
 	d.metrics = newMetrics(d)
-	d.ringer = &streams.Ringer{Store: d.store, Alone: func() bool { return d.peers.Load() == 0 }}
+	d.ringer = &streams.Ringer{Store: d.store.Store, Alone: func() bool { return d.peers.Load() == 0 }}
 	for range cfg.Partitions {
 		d.wakes = append(d.wakes, make(chan time.Time, 64))
 	}
@@ -226,7 +227,7 @@ func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
 		afterBeat(w.Run)
 	}
 	for p := range d.cfg.Partitions {
-		w := &streams.DelayWorker{Store: d.store, Partition: p, Log: d.log, Wake: d.wakes[p]}
+		w := &streams.DelayWorker{Store: d.store.Store, Partition: p, Log: d.log, Wake: d.wakes[p]}
 		afterBeat(w.Run)
 	}
 	afterBeat(d.scheduler.Run)
@@ -237,7 +238,7 @@ func (d *daemon) addFanouts() {
 	for p := range d.cfg.Partitions {
 		for range d.cfg.FanoutWorkers {
 			d.fanouts = append(d.fanouts, &streams.FanoutWorker{
-				Store: d.store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log,
+				Store: d.store.Store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log,
 				Events: streams.FanoutEvents{
 					Ready: d.rang, Delayed: d.delayed, Quarantined: d.quarantined, CopyFailed: d.copyFailed,
 					Unroutable: d.unroutable, Routed: d.routed,
@@ -260,7 +261,7 @@ func (d *daemon) close() error {
 func (d *daemon) handler() http.Handler {
 	return panel.New(panel.Config{
 		Token: d.cfg.AdminToken, MaxBody: int64(d.cfg.MaxBody), Version: d.info.Version, Rules: d.cfg.Rules(),
-	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Alerts: alertBook{d}, Kept: keptBook{d.store, d},
+	}, panel.Deps{Registry: registry{d.registry}, Store: d.store, Kicker: kicker{d}, Alerts: alertBook{d}, Kept: keptBook{d.store.Store, d},
 		Router: func() *medispatcher.Router { return d.registry.Snapshot().Router }, Ready: d.ready.check, Metrics: d.metrics.handler(), Log: d.log})
 }
 

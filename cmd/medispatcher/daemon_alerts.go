@@ -9,13 +9,15 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/ledger"
 )
 
 var (
-	_ alert.Store  = (*streams.Store)(nil)
-	_ alert.Outbox = (*streams.Store)(nil)
+	_ alert.Store  = (*joined.Store)(nil)
+	_ alert.Outbox = (*joined.Store)(nil)
 )
 
 // receiversNetwork is the way to the receivers of alerts. The library that sends to them uses
@@ -81,7 +83,7 @@ func (d *daemon) failed(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	if s.Outcome == medispatcher.Failed {
 		deadAt = time.Now().Add(s.Delay + push.TimeLeft(sub, s.Attempt))
 	}
-	d.alerts.events.MessageFailed(sub, &m.Message, s.Failure, streams.MessageCause(m.Partition, m.EntryID), deadAt)
+	d.alerts.events.MessageFailed(sub, &m.Message, s.Failure, ledger.MessageCause(m.Partition, m.EntryID), deadAt)
 }
 
 // lost: a dispatcher is dead, and not yet off the list.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 )
 
 const (
@@ -22,11 +23,11 @@ const (
 // part in the steps: what a crash takes away is missing in a message's story, and nowhere else.
 type journal struct {
 	mu      sync.Mutex
-	waiting []streams.JournalEntry
+	waiting []report.Recorded
 	missing int // that found no room
 }
 
-func (j *journal) add(e streams.JournalEntry) {
+func (j *journal) add(e report.Recorded) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.waiting) >= maxJournal {
@@ -36,7 +37,7 @@ func (j *journal) add(e streams.JournalEntry) {
 	j.waiting = append(j.waiting, e)
 }
 
-func (j *journal) take() (entries []streams.JournalEntry, missing int) {
+func (j *journal) take() (entries []report.Recorded, missing int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	entries, missing = j.waiting, j.missing
@@ -53,7 +54,7 @@ func (d *daemon) noteRouted(p int, m *medispatcher.Message, r streams.Routed, su
 	if r.Result == streams.RoutedCopied {
 		e.Subscriptions = subs
 	}
-	d.journal.add(streams.JournalEntry{Partition: p, ID: m.ID, Event: e})
+	d.journal.add(report.Recorded{Partition: p, ID: m.ID, Event: e})
 }
 
 // noteAttempt keeps how an attempt ended.
@@ -68,7 +69,7 @@ func (d *daemon) noteAttempt(m *medispatcher.Delivery, s *medispatcher.Settlemen
 	if s.Failure != nil {
 		e.Error = s.Failure.LastError
 	}
-	d.journal.add(streams.JournalEntry{Partition: m.Partition, ID: m.Message.ID, Event: e})
+	d.journal.add(report.Recorded{Partition: m.Partition, ID: m.Message.ID, Event: e})
 }
 
 // writeJournal hands it to Redis until ctx ends.
@@ -84,7 +85,7 @@ func (d *daemon) writeJournal(ctx context.Context) error {
 		entries, missing := d.journal.take()
 		for len(entries) > 0 {
 			n := min(len(entries), journalBatch)
-			if err := d.store.Journal(ctx, d.cfg.History, entries[:n]); err != nil {
+			if err := d.store.RecordEvents(ctx, d.cfg.History, entries[:n]); err != nil {
 				missing += len(entries)
 				break
 			}

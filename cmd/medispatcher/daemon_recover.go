@@ -19,13 +19,13 @@ var (
 // openParked is the Redis with the recover lists.
 func (d *daemon) openParked() (*streams.Store, error) {
 	if !d.cfg.ParkedElsewhere() {
-		return d.store, nil
+		return d.store.Store, nil
 	}
 	return streams.Open(d.cfg.ParkedStreams(d.info.ID))
 }
 
 func (d *daemon) closeParked() error {
-	if d.parked == d.store {
+	if d.parked == d.store.Store {
 		return nil
 	}
 	return d.parked.Close()
@@ -34,7 +34,7 @@ func (d *daemon) closeParked() error {
 // watchRecoverLists publishes what producers parked, until ctx ends.
 func (d *daemon) watchRecoverLists(ctx context.Context) error {
 	log := d.log
-	if d.parked != d.store {
+	if d.parked != d.store.Store {
 		log = log.With("recover_redis", config.RedisAt(d.cfg.RecoverRedisURL))
 	}
 	w := &rescue.Watcher{

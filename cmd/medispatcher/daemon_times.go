@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 // a crash or a lost reply takes away is not worth a command for each push.
 type times struct {
 	mu   sync.Mutex
-	subs map[string]*streams.Times
+	subs map[string]*report.Times
 }
 
 // note takes an attempt that ended.
@@ -36,9 +36,9 @@ func (t *times) note(d *medispatcher.Delivery, s *medispatcher.Settlement, now t
 			return
 		}
 		if t.subs == nil {
-			t.subs = map[string]*streams.Times{}
+			t.subs = map[string]*report.Times{}
 		}
-		h = &streams.Times{}
+		h = &report.Times{}
 		t.subs[d.Subscription] = h
 	}
 	h.Took[medispatcher.TimeBucket(s.Took)]++
@@ -47,7 +47,7 @@ func (t *times) note(d *medispatcher.Delivery, s *medispatcher.Settlement, now t
 	}
 }
 
-func (t *times) take() map[string]*streams.Times {
+func (t *times) take() map[string]*report.Times {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	taken := t.subs

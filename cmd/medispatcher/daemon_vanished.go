@@ -30,7 +30,7 @@ func (d *daemon) lookForVanished(ctx context.Context, all []medispatcher.Dispatc
 	mixed := slices.ContainsFunc(all, func(o medispatcher.Dispatcher) bool { return o.Alive && o.Version != d.info.Version })
 	var errs []error
 	for p := range d.cfg.Partitions {
-		errs = append(errs, d.store.LedgerIncoming(ctx, p, mixed), d.store.Ledger(ctx, p, d.registry.Snapshot().IDs()))
+		errs = append(errs, d.store.AuditIncoming(ctx, p, mixed), d.store.AuditChannels(ctx, p, d.registry.Snapshot().IDs()))
 	}
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
 		d.log.Warn("what commands typed by hand took out cannot be told now", "error", err)
@@ -41,7 +41,7 @@ func (d *daemon) lookForVanished(ctx context.Context, all []medispatcher.Dispatc
 // beginLedgers has the accounts of new subscriptions begin before their messages come.
 func (d *daemon) beginLedgers(ctx context.Context, subs []string) {
 	for p := range d.cfg.Partitions {
-		if d.store.Ledger(ctx, p, subs) != nil {
+		if d.store.AuditChannels(ctx, p, subs) != nil {
 			return // the next look begins them
 		}
 	}

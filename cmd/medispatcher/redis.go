@@ -13,6 +13,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -26,7 +27,7 @@ const (
 // state is the state in Redis, as the commands that look after it see it.
 type state struct {
 	*environment
-	store    *streams.Store
+	store    *joined.Store
 	registry *streams.Registry
 }
 
@@ -40,13 +41,13 @@ func (a *app) withState(do func(ctx context.Context, s *state, args []string) er
 // withState finds out first whether Redis is there, so that nothing is half done when it is
 // not, and closes what it opened.
 func (e *environment) withState(ctx context.Context, do func(ctx context.Context, s *state) error) error {
-	store, err := streams.Open(e.cfg.Streams("cli-" + strconv.Itoa(os.Getpid())))
+	store, err := joined.Open(e.cfg.Streams("cli-" + strconv.Itoa(os.Getpid())))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }()
 	s := &state{environment: e, store: store}
-	s.registry = streams.NewRegistry(store, e.cfg.Rules(), func(id, problem string) {
+	s.registry = streams.NewRegistry(store.Store, e.cfg.Rules(), func(id, problem string) {
 		e.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
 	ping, cancel := context.WithTimeout(ctx, pingWithin)

@@ -10,6 +10,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/internal/rdb"
+	"github.com/solate/medispatcher/streams/report"
 )
 
 // examineUnowned finds entries that a group has behind it and that are in nobody's pending list.
@@ -84,7 +85,7 @@ func (d *exam) examineVanished(ctx context.Context) error {
 			return rdb.Failed("read what vanished", err)
 		}
 	}
-	windows, err := d.store.Windows(ctx, fields)
+	windows, err := report.New(d.store).Windows(ctx, fields)
 	if err != nil {
 		return err
 	}

@@ -16,10 +16,10 @@ import (
 type Ledger struct {
 	ID string // of the dispatcher that uses it
 
-	*ledger
+	*alertState
 }
 
-type ledger struct {
+type alertState struct {
 	mu       sync.Mutex
 	leader   string
 	until    time.Time
@@ -55,7 +55,7 @@ type waiting struct {
 
 // NewLedger makes an empty one. As makes another dispatcher's view of it.
 func NewLedger() *Ledger {
-	return &Ledger{"a", &ledger{
+	return &Ledger{"a", &alertState{
 		firing: map[string]*medispatcher.Firing{}, last: map[string]int64{}, sent: map[string]time.Time{}, seen: map[string]bool{},
 		causes: map[string]map[string]time.Time{}, outbox: map[int64]*waiting{}, outcomes: map[int64]string{},
 		Channels: map[string]medispatcher.ChannelStatus{}, Counted: map[string]int64{}, Failing: map[string]bool{},
@@ -64,7 +64,7 @@ func NewLedger() *Ledger {
 }
 
 // As is the ledger as another dispatcher uses it.
-func (l *Ledger) As(id string) *Ledger { return &Ledger{id, l.ledger} }
+func (l *Ledger) As(id string) *Ledger { return &Ledger{id, l.alertState} }
 
 // Flush loses everything but what tests set.
 func (l *Ledger) Flush() {
@@ -112,7 +112,7 @@ func (l *Ledger) UnleadAlerts(context.Context) error {
 // ForgetNotices is Store.ForgetNotices.
 func (l *Ledger) ForgetNotices(context.Context, time.Time) error { return nil }
 
-func (l *ledger) notice(kind string, since time.Time, after int64, a medispatcher.Alert) int64 {
+func (l *alertState) notice(kind string, since time.Time, after int64, a medispatcher.Alert) int64 {
 	l.counter++
 	n := medispatcher.Notice{ID: l.counter, Kind: kind, Since: since, At: time.Now(), Alert: a}
 	l.history = append([]medispatcher.Notice{n}, l.history...)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 )
 
 // Scene is one dispatcher "me" on an empty Redis.
@@ -158,7 +159,7 @@ func (sc *Scene) State(t *testing.T) string {
 			out[name] = "set"
 		}
 	}
-	for what, n := range Must[map[string]int64](t)(sc.Store.Counts(sc.Ctx)) {
+	for what, n := range Must[map[string]int64](t)(report.New(sc.Store).Counts(sc.Ctx)) {
 		out["#"+what] = fmt.Sprint(n)
 	}
 	var lines []string

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -17,13 +18,13 @@ type Test struct {
 	Receiver  *Receiver
 	Publisher *Publisher
 
-	store    *streams.Store
+	store    *joined.Store
 	registry *streams.Registry
 	began    time.Time
 }
 
 // New is a test that did nothing yet.
-func New(p Plan, store *streams.Store, registry *streams.Registry) *Test {
+func New(p Plan, store *joined.Store, registry *streams.Registry) *Test {
 	t := &Test{Plan: p, Run: p.NewRun(), store: store, registry: registry, began: time.Now()}
 	t.Receiver = NewReceiver(t.Run, p, t.began)
 	t.Publisher = &Publisher{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/streams"
 )
@@ -33,7 +34,7 @@ type Removed struct {
 // A message that came to a channel after its removal, or found no subscription, would be logged
 // by dispatchers, one by one. So Remove first pauses the subscriptions, withdraws what is not
 // fanned out and waits for the pushes under way.
-func Remove(ctx context.Context, store *streams.Store, registry *streams.Registry, run medispatcher.BenchRun) (removed Removed, err error) {
+func Remove(ctx context.Context, store *joined.Store, registry *streams.Registry, run medispatcher.BenchRun) (removed Removed, err error) {
 	ctx, cancel := context.WithTimeout(ctx, removeWithin)
 	defer cancel()
 	removed.Run = run.Run
@@ -76,7 +77,7 @@ func Remove(ctx context.Context, store *streams.Store, registry *streams.Registr
 }
 
 // awaitSettled waits, for a while, until no push of these subscriptions is under way.
-func awaitSettled(ctx context.Context, store *streams.Store, ids []string) error {
+func awaitSettled(ctx context.Context, store *joined.Store, ids []string) error {
 	for until := time.Now().Add(settleWithin); time.Now().Before(until); {
 		channels, err := store.ChannelStatus(ctx, ids)
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/paneltest"
 	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -42,8 +43,8 @@ func (r registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscriptio
 type kicker struct{ *streams.Store }
 
 func (k kicker) Kick(ctx context.Context, id string) (int, error) {
-	report, err := amender.Run(ctx, k.Store, amender.Options{Partitions: k.Partitions(), Subs: []string{id}, Force: true})
-	return report.Kicked(), err
+	done, err := amender.Run(ctx, k.Store, amender.Options{Partitions: k.Partitions(), Subs: []string{id}, Force: true})
+	return done.Kicked(), err
 }
 
 // keptBook replays by the rules of a dispatcher whose subscriptions want everything.
@@ -64,7 +65,7 @@ func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlac
 
 var (
 	_ panel.Registry = registry{}
-	_ panel.Store    = (*streams.Store)(nil)
+	_ panel.Store    = (*streamstest.All)(nil)
 )
 
 // client talks to a panel on a real Store.
@@ -108,7 +109,7 @@ func TestOnRealStore(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	reg := registry{streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
 	server := httptest.NewServer(panel.New(panel.Config{MaxBody: 1000, Rules: paneltest.Rules}, panel.Deps{
-		Registry: reg, Store: store, Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
+		Registry: reg, Store: streamstest.AllOf(store), Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
@@ -205,7 +206,7 @@ func TestOperating(t *testing.T) {
 		store := env.Open(t, cfg)
 		reg := registry{streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
 		server := httptest.NewServer(panel.New(panel.Config{Rules: paneltest.Rules}, panel.Deps{
-			Registry: reg, Store: store, Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+			Registry: reg, Store: streamstest.AllOf(store), Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 		}))
 		t.Cleanup(server.Close)
 		t.Cleanup(http.DefaultClient.CloseIdleConnections)
@@ -288,7 +289,7 @@ func TestOperating(t *testing.T) {
 		c.do(200, "GET", paneltest.Subs+"/billing/dead", "")
 		says(`{"purged":1,"remaining":0}`+"\n", 200, "DELETE", "/billing/dead", "")
 		c.do(404, "GET", paneltest.Subs+"/billing/dead", "")
-		counts, err := store.Windows(t.Context(), []string{"purged:", "replayed:"}) // its own counts went with it
+		counts, err := report.New(store).Windows(t.Context(), []string{"purged:", "replayed:"}) // its own counts went with it
 		if err != nil || counts["purged:"].Total != 7+1+2+(4+1)+1 || counts["replayed:"].Total != 4 {
 			t.Errorf("counts %v, %v", counts, err)
 		}

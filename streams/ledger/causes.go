@@ -1,4 +1,4 @@
-package streams
+package ledger
 
 import (
 	"context"
@@ -22,19 +22,19 @@ func MessageCause(p int, entryID string) string { return strconv.Itoa(p) + " " +
 // AlertCauses counts what keeps alerts firing, by key, and forgets what does not any more: messages
 // that failed some seconds ago and have no failure record now, for they were delivered, died or were
 // purged, and dispatchers that did not say it again for some time.
-func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (map[string]int64, error) {
+func (l *Ledger) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (map[string]int64, error) {
 	left := make(map[string]int64, len(alerts))
 	if len(alerts) == 0 {
 		return left, nil
 	}
-	shared, err := s.db.SharedNow(ctx)
+	shared, err := l.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	pipe := s.db.Client.Pipeline()
+	pipe := l.db.Client.Pipeline()
 	lists := make([]*redis.ZSliceCmd, len(alerts))
 	for i := range alerts {
-		lists[i] = pipe.ZRangeWithScores(ctx, s.keys.Alerts("causes:"+alerts[i].Key()), 0, -1)
+		lists[i] = pipe.ZRangeWithScores(ctx, l.keys.Alerts("causes:"+alerts[i].Key()), 0, -1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, rdb.Failed("read the causes of alerts", err)
@@ -46,7 +46,7 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 	}
 	var doubts []doubt
 	gone := map[string][]any{}
-	pipe = s.db.Client.Pipeline()
+	pipe = l.db.Client.Pipeline()
 	for i := range alerts {
 		key := alerts[i].Key()
 		for _, z := range lists[i].Val() {
@@ -60,7 +60,7 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 			case age > float64(causeSettle.Milliseconds()):
 				p, entry, _ := strings.Cut(cause, " ")
 				partition, _ := strconv.Atoi(p)
-				doubts = append(doubts, doubt{key, cause, pipe.HExists(ctx, s.keys.Failures(partition, alerts[i].Subscription), entry)})
+				doubts = append(doubts, doubt{key, cause, pipe.HExists(ctx, l.keys.Failures(partition, alerts[i].Subscription), entry)})
 			}
 		}
 	}
@@ -74,16 +74,16 @@ func (s *Store) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (m
 			}
 		}
 	}
-	return left, s.dropCauses(ctx, gone, left)
+	return left, l.dropCauses(ctx, gone, left)
 }
 
-func (s *Store) dropCauses(ctx context.Context, gone map[string][]any, left map[string]int64) error {
+func (l *Ledger) dropCauses(ctx context.Context, gone map[string][]any, left map[string]int64) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	pipe := s.db.Client.Pipeline()
+	pipe := l.db.Client.Pipeline()
 	for key, causes := range gone {
-		pipe.ZRem(ctx, s.keys.Alerts("causes:"+key), causes...)
+		pipe.ZRem(ctx, l.keys.Alerts("causes:"+key), causes...)
 		left[key] -= int64(len(causes))
 	}
 	_, err := pipe.Exec(ctx)
@@ -109,17 +109,17 @@ return out
 
 // HoldCause says again that this process's cause keeps alerts firing, and lists those that do not know
 // of it, for they ended or Redis lost them: they are to be raised again.
-func (s *Store) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cause string) (unknown []medispatcher.Alert, err error) {
-	now, err := s.db.SharedNow(ctx)
+func (l *Ledger) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cause string) (unknown []medispatcher.Alert, err error) {
+	now, err := l.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for chunk := range slices.Chunk(alerts, rdb.SweepChunk) {
 		k := make([]string, len(chunk))
 		for i := range chunk {
-			k[i] = s.keys.Alerts("causes:" + chunk[i].Key())
+			k[i] = l.keys.Alerts("causes:" + chunk[i].Key())
 		}
-		known, err := holdScript.Run(ctx, s.db.Client, k, cause, now.UnixMilli()).Int64Slice()
+		known, err := holdScript.Run(ctx, l.db.Client, k, cause, now.UnixMilli()).Int64Slice()
 		if err != nil {
 			return nil, rdb.Failed("hold alerts", err)
 		}
@@ -133,6 +133,6 @@ func (s *Store) HoldCause(ctx context.Context, alerts []medispatcher.Alert, caus
 }
 
 // EndCause says that a cause keeps an alert firing no longer.
-func (s *Store) EndCause(ctx context.Context, a medispatcher.Alert, cause string) error {
-	return rdb.Failed("end the cause of an alert", s.db.Client.ZRem(ctx, s.keys.Alerts("causes:"+a.Key()), cause).Err())
+func (l *Ledger) EndCause(ctx context.Context, a medispatcher.Alert, cause string) error {
+	return rdb.Failed("end the cause of an alert", l.db.Client.ZRem(ctx, l.keys.Alerts("causes:"+a.Key()), cause).Err())
 }

@@ -1,4 +1,4 @@
-package streams
+package report
 
 import (
 	"context"
@@ -20,9 +20,9 @@ const statsChunk = 1000
 // Windows sums counts over all partitions: for each field, such as "sent:billing", what was
 // counted in the last second, 10 s, minute, hour and day, and in all. The second is the
 // last full one; the hour and the day include the minute and the hour that are under way.
-func (s *Store) Windows(ctx context.Context, fields []string) (map[string]medispatcher.Windows, error) {
+func (r *Report) Windows(ctx context.Context, fields []string) (map[string]medispatcher.Windows, error) {
 	sums := make(map[string]medispatcher.Windows, len(fields))
-	now, err := s.unixTime(ctx)
+	now, err := r.unixTime(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (s *Store) Windows(ctx context.Context, fields []string) (map[string]medisp
 		buckets = append(buckets, bucket{'h', now/3600 - age, age})
 	}
 	buckets = append(buckets, bucket{kind: 't'})
-	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
+	err = r.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
 		w := sums[field]
 		switch b.kind {
 		case 's':
@@ -61,8 +61,8 @@ func (s *Store) Windows(ctx context.Context, fields []string) (map[string]medisp
 // hours ('h', 24), over all partitions, the oldest first; the last minute and hour are those under
 // way. at is the unix time at which the last one begins,
 // by the clock of Redis; the buckets are by the shared one, which never repeats a second.
-func (s *Store) Series(ctx context.Context, kind byte, fields []string) (series map[string][]int64, at int64, err error) {
-	now, err := s.unixTime(ctx)
+func (r *Report) Series(ctx context.Context, kind byte, fields []string) (series map[string][]int64, at int64, err error) {
+	now, err := r.unixTime(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -81,12 +81,12 @@ func (s *Store) Series(ctx context.Context, kind byte, fields []string) (series 
 	for age := range n {
 		buckets = append(buckets, bucket{kind, last - age, age})
 	}
-	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, v int64) { series[field][n-1-b.age] += v })
-	return series, last*size - int64(s.db.ClockAhead()/time.Second), err
+	err = r.eachCount(ctx, buckets, fields, func(b bucket, field string, v int64) { series[field][n-1-b.age] += v })
+	return series, last*size - int64(r.db.ClockAhead()/time.Second), err
 }
 
-func (s *Store) unixTime(ctx context.Context) (int64, error) {
-	now, err := s.db.SharedNow(ctx)
+func (r *Report) unixTime(ctx context.Context) (int64, error) {
+	now, err := r.db.SharedNow(ctx)
 	return now.Unix(), err
 }
 
@@ -107,22 +107,22 @@ func countsKey(k rdb.Keys, p int, b bucket) string {
 
 // eachCount hands on every count that is not zero. Most buckets of a quiet system are not
 // there, and are not asked.
-func (s *Store) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
-	for p := range s.cfg.Partitions {
-		pipe := s.db.Client.Pipeline()
+func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
+	for p := range r.cfg.Partitions {
+		pipe := r.db.Client.Pipeline()
 		exist := make([]*redis.IntCmd, len(buckets))
 		for i, b := range buckets {
-			exist[i] = pipe.Exists(ctx, countsKey(s.keys, p, b))
+			exist[i] = pipe.Exists(ctx, countsKey(r.keys, p, b))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return rdb.Failed("read counts", err)
 		}
 		for chunk := range slices.Chunk(fields, statsChunk) {
-			pipe := s.db.Client.Pipeline()
+			pipe := r.db.Client.Pipeline()
 			cmds := make([]*redis.SliceCmd, len(buckets))
 			for i, b := range buckets {
 				if exist[i].Val() > 0 {
-					cmds[i] = pipe.HMGet(ctx, countsKey(s.keys, p, b), chunk...)
+					cmds[i] = pipe.HMGet(ctx, countsKey(r.keys, p, b), chunk...)
 				}
 			}
 			if _, err := pipe.Exec(ctx); err != nil {
@@ -145,10 +145,10 @@ func (s *Store) eachCount(ctx context.Context, buckets []bucket, fields []string
 }
 
 // Counts returns the totals of everything counted so far, "<what>:<name>" → n, over all partitions.
-func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
+func (r *Report) Counts(ctx context.Context) (map[string]int64, error) {
 	sums := map[string]int64{}
-	for p := range s.cfg.Partitions {
-		h, err := s.db.Client.HGetAll(ctx, s.keys.StatsTotal(p)).Result()
+	for p := range r.cfg.Partitions {
+		h, err := r.db.Client.HGetAll(ctx, r.keys.StatsTotal(p)).Result()
 		if err != nil {
 			return nil, rdb.Failed("read counts", err)
 		}
@@ -166,10 +166,10 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 const maxTopics = 1000
 
 // Topics lists topics that messages were received of, sorted; more tells that there are others.
-func (s *Store) Topics(ctx context.Context) (topics []string, more bool, err error) {
+func (r *Report) Topics(ctx context.Context) (topics []string, more bool, err error) {
 	known := map[string]bool{}
-	for p := range s.cfg.Partitions {
-		it := s.db.Client.HScan(ctx, s.keys.StatsTotal(p), 0, "received:?*", 1000).Iterator()
+	for p := range r.cfg.Partitions {
+		it := r.db.Client.HScan(ctx, r.keys.StatsTotal(p), 0, "received:?*", 1000).Iterator()
 		for it.Next(ctx) {
 			known[strings.TrimPrefix(it.Val(), "received:")] = true
 			it.Next(ctx) // its value

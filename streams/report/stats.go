@@ -1,4 +1,4 @@
-package streams
+package report
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // Stats are the statistics of subscriptions and topics, in the order given, and the sums over all.
-func (s *Store) Stats(ctx context.Context, subs, topics []string) (medispatcher.Stats, error) {
+func (r *Report) Stats(ctx context.Context, subs, topics []string) (medispatcher.Stats, error) {
 	st := medispatcher.Stats{
 		Topics:        make([]medispatcher.TopicStats, len(topics)),
 		Subscriptions: make([]medispatcher.SubscriptionStats, len(subs)),
@@ -36,18 +36,18 @@ func (s *Store) Stats(ctx context.Context, subs, topics []string) (medispatcher.
 	for field := range into {
 		fields = append(fields, field)
 	}
-	windows, err := s.Windows(ctx, fields)
+	windows, err := r.Windows(ctx, fields)
 	if err != nil {
 		return st, err
 	}
 	for field, w := range windows {
 		*into[field] = w
 	}
-	now, err := s.unixTime(ctx)
+	now, err := r.unixTime(ctx)
 	if err != nil {
 		return st, err
 	}
-	return st, s.readTimes(ctx, now, st.Subscriptions)
+	return st, r.readTimes(ctx, now, st.Subscriptions)
 }
 
 // seriesSteps are what a series can be asked in.
@@ -58,7 +58,7 @@ var seriesSteps = map[string]struct {
 
 // SubscriptionSeries is what became of a subscription's messages over time, of all of them with an
 // empty id: the counts "sent", "failed", "retried" and "dead", and of all "received". step is second, minute or hour.
-func (s *Store) SubscriptionSeries(ctx context.Context, id, step string) (medispatcher.Series, error) {
+func (r *Report) SubscriptionSeries(ctx context.Context, id, step string) (medispatcher.Series, error) {
 	by, ok := seriesSteps[step]
 	if !ok {
 		return medispatcher.Series{}, medispatcher.FieldError{Field: "step", Problem: strconv.Quote(step) + " is not one of second, minute, hour"}
@@ -71,7 +71,7 @@ func (s *Store) SubscriptionSeries(ctx context.Context, id, step string) (medisp
 	for i, name := range names {
 		fields[i] = name + ":" + id
 	}
-	counts, end, err := s.Series(ctx, by.kind, fields)
+	counts, end, err := r.Series(ctx, by.kind, fields)
 	if err != nil {
 		return medispatcher.Series{}, err
 	}

@@ -1,4 +1,4 @@
-package streams_test
+package report_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -18,9 +19,9 @@ func TestWindows(t *testing.T) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2
 		store := env.Open(t, cfg)
-		now := must[time.Time](t)(env.Client.Time(t.Context()).Result()).Unix()
+		now := streamstest.Must[time.Time](t)(env.Client.Time(t.Context()).Result()).Unix()
 		put := func(p int, kind string, at int64, n int) {
-			check(t, env.Client.HSet(t.Context(), fmt.Sprintf("medis:stats:{%d}:%s%d", p, kind, at), "sent:s", n).Err())
+			streamstest.Check(t, env.Client.HSet(t.Context(), fmt.Sprintf("medis:stats:{%d}:%s%d", p, kind, at), "sent:s", n).Err())
 		}
 		// Each a few buckets from its edge: the clock goes on while this runs.
 		for p := range 2 {
@@ -31,9 +32,9 @@ func TestWindows(t *testing.T) {
 			put(p, "m", now/60-62, 1000)
 			put(p, "h", now/3600-12, 1000)
 			put(p, "h", now/3600-26, 1000)
-			check(t, env.Client.HSet(t.Context(), fmt.Sprintf("medis:stats:{%d}:total", p), "sent:s", 5000).Err())
+			streamstest.Check(t, env.Client.HSet(t.Context(), fmt.Sprintf("medis:stats:{%d}:total", p), "sent:s", 5000).Err())
 		}
-		got := must[map[string]medispatcher.Windows](t)(store.Windows(t.Context(), []string{"sent:s", "failed:s"}))
+		got := streamstest.Must[map[string]medispatcher.Windows](t)(report.New(store).Windows(t.Context(), []string{"sent:s", "failed:s"}))
 		want := medispatcher.Windows{TenSeconds: 2, Minute: 22, Hour: 200, Day: 2000, Total: 10000}
 		if got["sent:s"] != want || got["failed:s"] != (medispatcher.Windows{}) {
 			t.Errorf("windows\n got  %+v\n want %+v", got, want)
@@ -43,12 +44,12 @@ func TestWindows(t *testing.T) {
 
 func TestSeries(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		sc := newScene(t, env)
+		sc := streamstest.NewScene(t, env)
 		sc.Ready(t)
 		sc.Ready(t)
 		fields := []string{"received:", "received:a.b", "received:c"}
-		series, at, err := sc.Store.Series(sc.Ctx, 'm', fields)
-		check(t, err)
+		series, at, err := report.New(sc.Store).Series(sc.Ctx, 'm', fields)
+		streamstest.Check(t, err)
 		last := time.Unix(at, 0)
 		if len(series["received:"]) != 60 || at%60 != 0 || time.Since(last) > 2*time.Minute {
 			t.Errorf("%d minutes up to %s", len(series["received:"]), last)
@@ -57,8 +58,8 @@ func TestSeries(t *testing.T) {
 		if m := series["received:a.b"]; m[59]+m[58] != 2 || m[0] != 0 || series["received:"][59] != m[59] || series["received:c"][59] != 0 {
 			t.Errorf("series %v", series)
 		}
-		topics, more, err := sc.Store.Topics(sc.Ctx)
-		check(t, err)
+		topics, more, err := report.New(sc.Store).Topics(sc.Ctx)
+		streamstest.Check(t, err)
 		if fmt.Sprint(topics) != "[a.b]" || more {
 			t.Errorf("topics %v, more %v", topics, more)
 		}
@@ -68,9 +69,9 @@ func TestSeries(t *testing.T) {
 // TestCountsExpire: a step leaves nothing that stays for ever but the totals.
 func TestCountsExpire(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		sc := newScene(t, env)
+		sc := streamstest.NewScene(t, env)
 		sc.Ready(t)
-		keys := must[[]string](t)(sc.Client.Keys(sc.Ctx, "medis:stats:*").Result())
+		keys := streamstest.Must[[]string](t)(sc.Client.Keys(sc.Ctx, "medis:stats:*").Result())
 		kinds := ""
 		for _, key := range keys {
 			kind := strings.TrimPrefix(key, "medis:stats:{0}:")[:1]
@@ -88,36 +89,38 @@ func TestCountsExpire(t *testing.T) {
 // TestMadeUpTopics: producers that make up topics fill neither Redis nor the room of subscriptions.
 func TestMadeUpTopics(t *testing.T) {
 	env := streamstest.Real(t)
-	sc := newScene(t, env)
-	const most = 15_000                                                 // more than there is room for
-	must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)) // makes the group
+	sc := streamstest.NewScene(t, env)
+	const most = 15_000                                                             // more than there is room for
+	streamstest.Must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)) // makes the group
 	for from := 0; from < most; from += 100 {
 		routings, pipe := make([]streams.Routing, 100), sc.Client.Pipeline()
 		for i := range routings {
 			topic := fmt.Sprintf("%s.t%d", strings.Repeat("x", 200), from+i)
 			id := fmt.Sprintf("1-%d", from+i+1)
 			pipe.Do(sc.Ctx, "XADD", "medis:{0}:incoming", id, "topic", topic, "body", "x")
-			routings[i] = streams.Routing{EntryID: id, Message: message(topic), Subs: []string{"s"}}
+			routings[i] = streams.Routing{EntryID: id, Message: streamstest.Message(topic), Subs: []string{"s"}}
 		}
-		check(t, second(pipe.Exec(sc.Ctx)))
-		must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 100, false))
-		must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routings))
-		check(t, sc.Client.Del(sc.Ctx, "medis:{0}:ch:s").Err())
+		if _, err := pipe.Exec(sc.Ctx); err != nil {
+			t.Fatal(err)
+		}
+		streamstest.Must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 100, false))
+		streamstest.Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routings))
+		streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:{0}:ch:s").Err())
 	}
 	sc.Ready(t) // of a topic that comes late
-	d := read(t, sc.Store)[0]
-	must[int64](t)(sc.Store.Delete(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Sent)))
+	d := streamstest.Read(t, sc.Store)[0]
+	streamstest.Must[int64](t)(sc.Store.Delete(sc.Ctx, 0, streamstest.Settlement(d.EntryID, medispatcher.Sent)))
 
 	var bytes int64
-	for _, key := range must[[]string](t)(sc.Client.Keys(sc.Ctx, "medis:stats:*").Result()) {
-		n := must[int64](t)(sc.Client.MemoryUsage(sc.Ctx, key, 0).Result())
+	for _, key := range streamstest.Must[[]string](t)(sc.Client.Keys(sc.Ctx, "medis:stats:*").Result()) {
+		n := streamstest.Must[int64](t)(sc.Client.MemoryUsage(sc.Ctx, key, 0).Result())
 		bytes += n
 		if most := int64(6 << 20); n > most {
 			t.Errorf("%s takes %d bytes, more than %d", key, n, most)
 		}
 	}
 	t.Logf("%d bytes in all", bytes)
-	counted := must[map[string]medispatcher.Windows](t)(sc.Store.Windows(sc.Ctx, []string{"received:", "received:~other", "sent:s"}))
+	counted := streamstest.Must[map[string]medispatcher.Windows](t)(report.New(sc.Store).Windows(sc.Ctx, []string{"received:", "received:~other", "sent:s"}))
 	if got := counted["received:"].Total; got != most+1 {
 		t.Errorf("%d received in all, want %d", got, most+1)
 	}
@@ -133,13 +136,13 @@ func TestMadeUpTopics(t *testing.T) {
 // TestRemovedSubscriptionLeavesTheTotals, and is part of the sums.
 func TestRemovedSubscriptionLeavesTheTotals(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		sc := newScene(t, env)
-		must[int64](t)(sc.Store.Delete(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Sent)))
-		check(t, sc.Store.Retry(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Failed)))
+		sc := streamstest.NewScene(t, env)
+		streamstest.Must[int64](t)(sc.Store.Delete(sc.Ctx, 0, streamstest.Settlement(sc.Buried(t), medispatcher.Sent)))
+		streamstest.Check(t, sc.Store.Retry(sc.Ctx, 0, streamstest.Settlement(sc.Buried(t), medispatcher.Failed)))
 		for range 2 { // the second time nothing is left to count
-			must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", true))
+			streamstest.Must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", true))
 		}
-		h := must[map[string]string](t)(sc.Client.HGetAll(sc.Ctx, "medis:stats:{0}:total").Result())
+		h := streamstest.Must[map[string]string](t)(sc.Client.HGetAll(sc.Ctx, "medis:stats:{0}:total").Result())
 		for name := range h {
 			if strings.HasSuffix(name, ":s") {
 				t.Errorf("%s is still there", name)

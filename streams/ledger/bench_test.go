@@ -1,4 +1,4 @@
-package streams_test
+package ledger_test
 
 import (
 	"fmt"
@@ -81,7 +81,7 @@ func BenchmarkAlertRound(b *testing.B) {
 				Host: "h", Texts: texts, Log: slog.New(slog.DiscardHandler), Active: func() []string { return ids[:active] },
 				Thresholds:    alert.Thresholds{Incoming: 5000, IncomingAge: time.Minute, TotalBacklog: 1_000_000, Memory: 80, DispatcherLost: true, Every: time.Minute},
 				Subscriptions: func() map[string]medispatcher.Subscription { return subs },
-			}, store)
+			}, streamstest.AllOf(store))
 			commands, usec := worked(b, env)
 			for b.Loop() {
 				if err := m.Round(b.Context()); err != nil {

@@ -1,32 +1,32 @@
-package streams_test
+package report_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 func TestTimes(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		store := env.Open(t, env.Config("me"))
-		times := func(latency, took time.Duration, n int64) *streams.Times {
-			var h streams.Times
+		times := func(latency, took time.Duration, n int64) *report.Times {
+			var h report.Times
 			h.Latency[medispatcher.TimeBucket(latency)] = n
 			h.Took[medispatcher.TimeBucket(took)] = n
 			return &h
 		}
-		check(t, store.AddTimes(t.Context(), map[string]*streams.Times{"a": times(time.Second, time.Millisecond, 9), "b": times(time.Minute, time.Second, 1)}))
-		check(t, store.AddTimes(t.Context(), map[string]*streams.Times{"a": times(time.Second, time.Millisecond, 1)}))
+		streamstest.Check(t, report.New(store).AddTimes(t.Context(), map[string]*report.Times{"a": times(time.Second, time.Millisecond, 9), "b": times(time.Minute, time.Second, 1)}))
+		streamstest.Check(t, report.New(store).AddTimes(t.Context(), map[string]*report.Times{"a": times(time.Second, time.Millisecond, 1)}))
 		// More subscriptions than one command asks for.
 		subs := []string{"a"}
 		for range 20 {
 			subs = append(subs, "none")
 		}
 		subs = append(subs, "b")
-		st := must[medispatcher.Stats](t)(store.Stats(t.Context(), subs, nil))
+		st := streamstest.Must[medispatcher.Stats](t)(report.New(store).Stats(t.Context(), subs, nil))
 		a, none, b := st.Subscriptions[0], st.Subscriptions[1], st.Subscriptions[21]
 		if a.ID != "a" || a.Latency.Count != 10 || a.Latency.P50 < 800 || a.Latency.P50 > 1200 || a.Took.P99 > 1.2 {
 			t.Errorf("a %+v", a)

@@ -1,4 +1,4 @@
-package streams
+package report
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -16,13 +17,13 @@ const failingLooked = 200
 
 // Failing lists up to limit messages of a subscription that failed and are tried again, those
 // that failed last first. Of very many it looks at those alone that are due soonest.
-func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatcher.Failing, error) {
-	if err := s.db.Hear(ctx); err != nil {
+func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispatcher.Failing, error) {
+	if err := r.db.Hear(ctx); err != nil {
 		return nil, err
 	}
 	var list []medispatcher.Failing
-	for p := range s.cfg.Partitions {
-		due, err := s.db.Client.ZRangeWithScores(ctx, s.keys.Retry(p, sub), 0, failingLooked-1).Result()
+	for p := range r.cfg.Partitions {
+		due, err := r.db.Client.ZRangeWithScores(ctx, r.keys.Retry(p, sub), 0, failingLooked-1).Result()
 		if err != nil {
 			return nil, rdb.Failed("list failing messages of "+sub, err)
 		}
@@ -33,39 +34,39 @@ func (s *Store) Failing(ctx context.Context, sub string, limit int) ([]medispatc
 		for i, d := range due {
 			ids[i], _ = d.Member.(string)
 		}
-		records, err := s.db.Client.HMGet(ctx, s.keys.Failures(p, sub), ids...).Result()
+		records, err := r.db.Client.HMGet(ctx, r.keys.Failures(p, sub), ids...).Result()
 		if err != nil {
 			return nil, rdb.Failed("list failing messages of "+sub, err)
 		}
-		for i, r := range records {
-			record, has := r.(string)
+		for i, v := range records {
+			record, has := v.(string)
 			if !has {
 				continue // given back, not failed
 			}
-			if f := decodeFailure(record); f != nil {
-				list = append(list, medispatcher.Failing{Partition: p, Entry: ids[i], Due: s.db.ShownDue(due[i].Score), Failure: f})
+			if f := entry.DecodeFailure(record); f != nil {
+				list = append(list, medispatcher.Failing{Partition: p, Entry: ids[i], Due: r.db.ShownDue(due[i].Score), Failure: f})
 			}
 		}
 	}
 	slices.SortStableFunc(list, func(x, y medispatcher.Failing) int { return y.Failure.LastAt.Compare(x.Failure.LastAt) })
 	list = list[:min(len(list), limit)]
-	return list, s.nameFailing(ctx, sub, list)
+	return list, r.nameFailing(ctx, sub, list)
 }
 
 // nameFailing notes which messages the entries are. One that is gone stays without a name.
-func (s *Store) nameFailing(ctx context.Context, sub string, list []medispatcher.Failing) error {
+func (r *Report) nameFailing(ctx context.Context, sub string, list []medispatcher.Failing) error {
 	for chunk := range slices.Chunk(list, rdb.BodiesChunk) {
-		pipe := s.db.Client.Pipeline()
+		pipe := r.db.Client.Pipeline()
 		cmds := make([]*redis.XMessageSliceCmd, len(chunk))
 		for i, f := range chunk {
-			cmds[i] = pipe.XRangeN(ctx, s.keys.Channel(f.Partition, sub), f.Entry, f.Entry, 1)
+			cmds[i] = pipe.XRangeN(ctx, r.keys.Channel(f.Partition, sub), f.Entry, f.Entry, 1)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return rdb.Failed("read failing messages of "+sub, err)
 		}
 		for i, cmd := range cmds {
 			for _, e := range cmd.Val() {
-				m := delivery(medispatcher.Channel{Partition: chunk[i].Partition}, e.ID, 0, e.Values).Message
+				m := entry.Delivery(medispatcher.Channel{Partition: chunk[i].Partition}, e.ID, 0, e.Values).Message
 				chunk[i].ID, chunk[i].Topic = m.ID, m.Topic
 			}
 		}

@@ -1,6 +1,7 @@
-package streams
+package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -31,26 +33,30 @@ func (t trail) from() string {
 // Story finds where a message is, among the incoming entries, the delayed and the kept ones, and the
 // channels and dead letters of subscriptions, and what was kept of its history. id is the
 // one its producer gave, "<partition>-<entry id>", or what the webhook-id header carried.
-func (s *Store) Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error) {
+func (r *Report) Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error) {
 	story := medispatcher.Story{ID: id, Places: []medispatcher.Place{}, Events: []medispatcher.Event{}, Searched: true}
-	if err := s.db.Hear(ctx); err != nil {
+	if err := r.db.Hear(ctx); err != nil {
 		return story, err
 	}
-	trails, err := s.trails(ctx, id)
+	trails, err := r.trails(ctx, id)
 	if err != nil {
 		return story, err
 	}
 	for _, t := range trails {
-		if err := s.findBeforeFanout(ctx, t, &story); err != nil {
+		if err := r.findBeforeFanout(ctx, t, &story); err != nil {
 			return story, err
 		}
-		if err := s.findKept(ctx, t, &story); err != nil {
+		kept, err := r.kept.FindKept(ctx, streams.KeptSearch{Partition: t.p, ID: t.id, Entry: t.entry, From: t.from()})
+		if err != nil {
 			return story, err
 		}
-		if err := s.findCopies(ctx, t, subs, &story); err != nil {
+		story.Places = append(story.Places, kept.Places...)
+		story.Topic = cmp.Or(kept.Topic, story.Topic)
+		story.Searched = story.Searched && kept.Whole
+		if err := r.findCopies(ctx, t, subs, &story); err != nil {
 			return story, err
 		}
-		if err := s.readJournal(ctx, t, &story); err != nil {
+		if err := r.readEvents(ctx, t, &story); err != nil {
 			return story, err
 		}
 	}
@@ -59,21 +65,21 @@ func (s *Store) Story(ctx context.Context, id string, subs []string) (medispatch
 
 // trails are where a message may have begun. A producer's id tells the partition only
 // when it had no key; while it is remembered, it tells the entry.
-func (s *Store) trails(ctx context.Context, id string) ([]trail, error) {
-	if p, entry, err := s.splitDeadID(id); err == nil {
+func (r *Report) trails(ctx context.Context, id string) ([]trail, error) {
+	if p, entry, err := rdb.SplitID(r.cfg.Partitions, id); err == nil {
 		return []trail{{entry: entry, p: p}}, nil
 	}
 	ids := []string{id}
 	if plain, err := url.PathUnescape(id); err == nil && plain != id {
 		ids = append(ids, plain) // as webhook-id carries it
 	}
-	pipe := s.db.Client.Pipeline()
+	pipe := r.db.Client.Pipeline()
 	var trails []trail
 	var seen []*redis.StringCmd
 	for _, id := range ids {
-		for p := range s.cfg.Partitions {
+		for p := range r.cfg.Partitions {
 			trails = append(trails, trail{id: id, p: p})
-			seen = append(seen, pipe.Get(ctx, s.keys.Seen(p, id)))
+			seen = append(seen, pipe.Get(ctx, r.keys.Seen(p, id)))
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
@@ -91,13 +97,13 @@ func (s *Store) trails(ctx context.Context, id string) ([]trail, error) {
 	return trails, nil
 }
 
-func (s *Store) findBeforeFanout(ctx context.Context, t trail, story *medispatcher.Story) error {
+func (r *Report) findBeforeFanout(ctx context.Context, t trail, story *medispatcher.Story) error {
 	if t.entry == "" {
 		return nil
 	}
-	pipe := s.db.Client.Pipeline()
-	entry := pipe.XRangeN(ctx, s.keys.Incoming(t.p), t.entry, t.entry, 1)
-	due := pipe.ZScore(ctx, s.keys.Delayed(t.p), t.entry)
+	pipe := r.db.Client.Pipeline()
+	entry := pipe.XRangeN(ctx, r.keys.Incoming(t.p), t.entry, t.entry, 1)
+	due := pipe.ZScore(ctx, r.keys.Delayed(t.p), t.entry)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !rdb.IsWrongType(err) {
 		return rdb.Failed("look for a message", err)
 	}
@@ -106,7 +112,7 @@ func (s *Store) findBeforeFanout(ctx context.Context, t trail, story *medispatch
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Incoming, Partition: t.p, Entry: e.ID})
 	}
 	if due.Err() == nil {
-		at := s.db.ShownDue(due.Val())
+		at := r.db.ShownDue(due.Val())
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Delayed, Partition: t.p, Entry: t.entry, Due: &at})
 	}
 	return nil

@@ -1,4 +1,4 @@
-package streams
+package report
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -23,10 +24,10 @@ const (
 
 // searcher looks for the copies of one message.
 type searcher struct {
-	store *Store
-	trail trail
-	story *medispatcher.Story
-	left  int // bytes that may still be read
+	report *Report
+	trail  trail
+	story  *medispatcher.Story
+	left   int // bytes that may still be read
 }
 
 // search is one stream under search.
@@ -39,8 +40,8 @@ type search struct {
 }
 
 // findCopies looks for a message in the channels and the dead letters of subscriptions.
-func (s *Store) findCopies(ctx context.Context, t trail, subs []string, story *medispatcher.Story) error {
-	x := &searcher{store: s, trail: t, story: story, left: searchBytes}
+func (r *Report) findCopies(ctx context.Context, t trail, subs []string, story *medispatcher.Story) error {
+	x := &searcher{report: r, trail: t, story: story, left: searchBytes}
 	for chunk := range slices.Chunk(subs, searchStreams) {
 		queue, err := x.filled(ctx, chunk)
 		for len(queue) > 0 && err == nil {
@@ -55,7 +56,7 @@ func (s *Store) findCopies(ctx context.Context, t trail, subs []string, story *m
 
 // filled lists the streams of subscriptions that hold anything.
 func (x *searcher) filled(ctx context.Context, subs []string) ([]*search, error) {
-	k, p := x.store.keys, x.trail.p
+	k, p := x.report.keys, x.trail.p
 	var all []*search
 	for _, sub := range subs {
 		place := medispatcher.Place{State: medispatcher.Ready, Subscription: sub, Partition: p}
@@ -63,7 +64,7 @@ func (x *searcher) filled(ctx context.Context, subs []string) ([]*search, error)
 		place.State = medispatcher.Dead
 		all = append(all, &search{place: place, stream: k.Dead(p, sub), from: x.trail.from()})
 	}
-	pipe := x.store.db.Client.Pipeline()
+	pipe := x.report.db.Client.Pipeline()
 	lengths := make([]*redis.IntCmd, len(all))
 	for i, f := range all {
 		lengths[i] = pipe.XLen(ctx, f.stream)
@@ -86,7 +87,7 @@ func (x *searcher) round(ctx context.Context, queue []*search) ([]*search, error
 		x.story.Searched = false
 		return nil, nil
 	}
-	pipe := x.store.db.Client.Pipeline()
+	pipe := x.report.db.Client.Pipeline()
 	var counts []int
 	var cmds []*redis.XMessageSliceCmd
 	entries, bytes := rdb.BodiesChunk, searchRoundBytes
@@ -159,25 +160,25 @@ func (t trail) isCopy(e redis.XMessage) bool {
 
 // found notes the place of a copy, unless it went on meanwhile.
 func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
-	k, p := x.store.keys, f.place
-	pipe := x.store.db.Client.TxPipeline()
-	entry := pipe.XRangeN(ctx, f.stream, entryID, entryID, 1)
+	k, p := x.report.keys, f.place
+	pipe := x.report.db.Client.TxPipeline()
+	copied := pipe.XRangeN(ctx, f.stream, entryID, entryID, 1)
 	pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: f.stream, Group: rdb.GroupPush, Start: entryID, End: entryID, Count: 1})
 	due := pipe.ZScore(ctx, k.Retry(p.Partition, p.Subscription), entryID)
 	record := pipe.HGet(ctx, k.Failures(p.Partition, p.Subscription), entryID)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !rdb.IsNoGroup(err) {
 		return err
 	}
-	if len(entry.Val()) == 0 {
+	if len(copied.Val()) == 0 {
 		return nil
 	}
 	p.Entry = entryID
-	fields := entry.Val()[0].Values
+	fields := copied.Val()[0].Values
 	x.story.Topic, _ = fields["topic"].(string)
 	failure, dead := fields["failure"].(string)
 	if p.State == medispatcher.Dead {
 		if dead {
-			p.Failure = decodeFailure(failure)
+			p.Failure = entry.DecodeFailure(failure)
 		}
 		x.story.Places = append(x.story.Places, p)
 		return nil
@@ -189,11 +190,11 @@ func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 		}
 	}
 	if due.Err() == nil {
-		at := x.store.db.ShownDue(due.Val())
+		at := x.report.db.ShownDue(due.Val())
 		p.Due = &at
 	}
 	if record.Err() == nil {
-		p.Failure = decodeFailure(record.Val())
+		p.Failure = entry.DecodeFailure(record.Val())
 	}
 	x.story.Places = append(x.story.Places, p)
 	return nil

@@ -1,4 +1,4 @@
-package streams
+package ledger
 
 import (
 	"context"
@@ -47,12 +47,12 @@ return out
 const afterPause = time.Second
 
 // ClaimNotices takes up to limit notices that wait to be sent, for the time of a lease.
-func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration) ([]medispatcher.Notice, error) {
-	now, err := s.db.SharedNow(ctx)
+func (l *Ledger) ClaimNotices(ctx context.Context, limit int, lease time.Duration) ([]medispatcher.Notice, error) {
+	now, err := l.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	res, err := claimScript.Run(ctx, s.db.Client, s.outboxKeys(), s.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds(), now.UnixMilli()).Slice()
+	res, err := claimScript.Run(ctx, l.db.Client, l.outboxKeys(), l.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds(), now.UnixMilli()).Slice()
 	if err != nil {
 		return nil, rdb.Failed("claim notices", err)
 	}
@@ -67,12 +67,12 @@ func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration
 		n, ok := readNotice(id, text)
 		if !ok { // written by somebody else: nothing can be sent
 			n.ID, _ = strconv.ParseInt(id, 10, 64)
-			if _, err := s.SettleNotice(ctx, &n, "not sent: unreadable", false); err != nil {
+			if _, err := l.SettleNotice(ctx, &n, "not sent: unreadable", false); err != nil {
 				return list, err
 			}
 			continue
 		}
-		n.Since, n.At, n.Tries = s.db.ShownTime(n.Since), s.db.ShownTime(n.At), rdb.ToInt(row[2])
+		n.Since, n.At, n.Tries = l.db.ShownTime(n.Since), l.db.ShownTime(n.At), rdb.ToInt(row[2])
 		if done, _ := row[3].(string); done != "" {
 			n.Done = strings.Split(done, ",")
 		}
@@ -81,10 +81,10 @@ func (s *Store) ClaimNotices(ctx context.Context, limit int, lease time.Duration
 	return list, nil
 }
 
-func (s *Store) outboxKeys(more ...string) []string {
-	k := []string{s.keys.Alerts("outbox"), s.keys.Alerts("due"), s.keys.Alerts("claims")}
+func (l *Ledger) outboxKeys(more ...string) []string {
+	k := []string{l.keys.Alerts("outbox"), l.keys.Alerts("due"), l.keys.Alerts("claims")}
 	for _, name := range more {
-		k = append(k, s.keys.Alerts(name))
+		k = append(k, l.keys.Alerts(name))
 	}
 	return k
 }
@@ -103,8 +103,8 @@ return 1
 
 // MarkNotice notes that a receiver has a notice that this process took, so that no repetition
 // goes there. receiver is a name without commas and spaces.
-func (s *Store) MarkNotice(ctx context.Context, id int64, receiver string) error {
-	return rdb.Failed("mark a notice", markScript.Run(ctx, s.db.Client, []string{s.keys.Alerts("claims")}, s.cfg.ID, id, receiver).Err())
+func (l *Ledger) MarkNotice(ctx context.Context, id int64, receiver string) error {
+	return rdb.Failed("mark a notice", markScript.Run(ctx, l.db.Client, []string{l.keys.Alerts("claims")}, l.cfg.ID, id, receiver).Err())
 }
 
 // settleScript ends a notice.
@@ -135,9 +135,9 @@ return 1
 `)
 
 // SettleNotice ends a notice that this process took. unsent says that no receiver has it.
-func (s *Store) SettleNotice(ctx context.Context, n *medispatcher.Notice, outcome string, unsent bool) (mine bool, err error) {
-	k := s.outboxKeys("outcomes", "history", "firing")
-	mine, err = settleScript.Run(ctx, s.db.Client, k, s.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
+func (l *Ledger) SettleNotice(ctx context.Context, n *medispatcher.Notice, outcome string, unsent bool) (mine bool, err error) {
+	k := l.outboxKeys("outcomes", "history", "firing")
+	mine, err = settleScript.Run(ctx, l.db.Client, k, l.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
 	return mine, rdb.Failed("settle a notice", err)
 }
 
@@ -157,11 +157,11 @@ return 1
 
 // PostponeNotice gives a notice that this process took back, to be taken by anyone after a time.
 // uncounted says that it was not tried.
-func (s *Store) PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error {
-	now, err := s.db.SharedNow(ctx)
+func (l *Ledger) PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error {
+	now, err := l.db.SharedNow(ctx)
 	if err != nil {
 		return err
 	}
-	k := []string{s.keys.Alerts("due"), s.keys.Alerts("claims")}
-	return rdb.Failed("put a notice off", postponeScript.Run(ctx, s.db.Client, k, s.cfg.ID, id, delay.Milliseconds(), uncounted, now.UnixMilli()).Err())
+	k := []string{l.keys.Alerts("due"), l.keys.Alerts("claims")}
+	return rdb.Failed("put a notice off", postponeScript.Run(ctx, l.db.Client, k, l.cfg.ID, id, delay.Milliseconds(), uncounted, now.UnixMilli()).Err())
 }

@@ -1,4 +1,4 @@
-package streams
+package report
 
 import (
 	"bufio"
@@ -15,15 +15,15 @@ import (
 
 // Lengths counts the messages in the channels of subscriptions, over all partitions, in the order of
 // subs: a fraction of what ChannelStatus costs.
-func (s *Store) Lengths(ctx context.Context, subs []string) ([]int64, error) {
+func (r *Report) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 	sums := make([]int64, len(subs))
-	for p := range s.cfg.Partitions {
+	for p := range r.cfg.Partitions {
 		for from := 0; from < len(subs); from += rdb.SweepChunk {
 			chunk := subs[from:min(from+rdb.SweepChunk, len(subs))]
-			pipe := s.db.Client.Pipeline()
+			pipe := r.db.Client.Pipeline()
 			lengths := make([]*redis.IntCmd, len(chunk))
 			for i, sub := range chunk {
-				lengths[i] = pipe.XLen(ctx, s.keys.Channel(p, sub))
+				lengths[i] = pipe.XLen(ctx, r.keys.Channel(p, sub))
 			}
 			if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
 				return nil, rdb.Failed("measure channels", err)
@@ -39,7 +39,7 @@ func (s *Store) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 // CountedWithin sums counts such as "failed" of subscriptions over a window that ends now, in the order of
 // subs. Its far edge lies inside a second for windows up to a minute, inside a minute up to an hour and
 // inside an hour above that; of that bucket, the share is taken that lies within the window.
-func (s *Store) CountedWithin(ctx context.Context, what string, window time.Duration, subs []string) ([]int64, error) {
+func (r *Report) CountedWithin(ctx context.Context, what string, window time.Duration, subs []string) ([]int64, error) {
 	if len(subs) == 0 {
 		return nil, nil
 	}
@@ -47,16 +47,16 @@ func (s *Store) CountedWithin(ctx context.Context, what string, window time.Dura
 	for i, sub := range subs {
 		fields[i] = what + ":" + sub
 	}
-	return s.countedWithin(ctx, window, fields)
+	return r.countedWithin(ctx, window, fields)
 }
 
 // CountedSums is CountedWithin for counts of no subscription, such as "unroutable:", of whatever topics, or "quarantined".
-func (s *Store) CountedSums(ctx context.Context, window time.Duration, what ...string) ([]int64, error) {
-	return s.countedWithin(ctx, window, what)
+func (r *Report) CountedSums(ctx context.Context, window time.Duration, what ...string) ([]int64, error) {
+	return r.countedWithin(ctx, window, what)
 }
 
-func (s *Store) countedWithin(ctx context.Context, window time.Duration, fields []string) ([]int64, error) {
-	now, err := s.db.SharedNow(ctx)
+func (r *Report) countedWithin(ctx context.Context, window time.Duration, fields []string) ([]int64, error) {
+	now, err := r.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (s *Store) countedWithin(ctx context.Context, window time.Duration, fields 
 	}
 	sums, edges := make([]int64, len(fields)), make([]int64, len(fields))
 	oldest := int64(len(buckets) - 1)
-	err = s.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
+	err = r.eachCount(ctx, buckets, fields, func(b bucket, field string, n int64) {
 		if b.age == oldest {
 			edges[place[field]] += n
 			return
@@ -100,7 +100,7 @@ func windowBuckets(now time.Time, window time.Duration) (buckets []bucket, share
 }
 
 // Memory is what Redis uses and may use, in bytes, of the fullest master of a cluster. limit 0: it has none.
-func (s *Store) Memory(ctx context.Context) (used, limit int64, err error) {
+func (r *Report) Memory(ctx context.Context) (used, limit int64, err error) {
 	look := func(ctx context.Context, c redis.Cmdable) (int64, int64, error) {
 		info, err := c.Info(ctx, "memory").Result()
 		if err != nil {
@@ -108,9 +108,9 @@ func (s *Store) Memory(ctx context.Context) (used, limit int64, err error) {
 		}
 		return infoNumber(info, "used_memory"), infoNumber(info, "maxmemory"), nil
 	}
-	cluster, ok := s.db.Client.(*redis.ClusterClient)
+	cluster, ok := r.db.Client.(*redis.ClusterClient)
 	if !ok {
-		return look(ctx, s.db.Client)
+		return look(ctx, r.db.Client)
 	}
 	var mu sync.Mutex
 	err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {

@@ -1,4 +1,4 @@
-package streams
+package report
 
 import (
 	"context"
@@ -12,20 +12,20 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// JournalEntry is an event of a message.
-type JournalEntry struct {
+// Recorded is an event of a message, to be kept.
+type Recorded struct {
 	Partition int
 	ID        string // the message's
 	Event     medispatcher.Event
 }
 
-// journalScript appends events to what is kept of messages, and forgets the messages that
+// eventsScript appends events to what is kept of messages, and forgets the messages that
 // had none for the longest time.
 //
-// KEYS journal, journal ids. ARGV messages kept, longest record in bytes, now in µs, then for each event: message id, event.
+// KEYS events, ids of messages. ARGV messages kept, longest record in bytes, now in µs, then for each event: message id, event.
 //
 // A repetition writes its events twice: they are there to be looked at.
-var journalScript = redis.NewScript(`
+var eventsScript = redis.NewScript(`
 for i = 4, #ARGV, 2 do
   local had = redis.call('HGET', KEYS[1], ARGV[i]) or ''
   if #had < tonumber(ARGV[2]) then
@@ -41,11 +41,11 @@ if over > 0 then
 end
 `)
 
-// maxJournalRecord bounds what is kept of one message, in bytes.
-const maxJournalRecord = 16 << 10
+// maxRecord bounds what is kept of one message, in bytes.
+const maxRecord = 16 << 10
 
-// Journal keeps events of messages, for keep messages of each partition.
-func (s *Store) Journal(ctx context.Context, keep int, entries []JournalEntry) error {
+// RecordEvents keeps events of messages, for keep messages of each partition.
+func (r *Report) RecordEvents(ctx context.Context, keep int, entries []Recorded) error {
 	byPartition := map[int][]any{}
 	for _, e := range entries {
 		event, err := json.Marshal(e.Event)
@@ -56,21 +56,21 @@ func (s *Store) Journal(ctx context.Context, keep int, entries []JournalEntry) e
 	}
 	var errs []error
 	for p, argv := range byPartition {
-		k := []string{s.keys.Part(p, "journal"), s.keys.Part(p, "journal:ids")}
-		argv = append([]any{keep, maxJournalRecord, s.db.Now().UnixMicro()}, argv...)
-		if err := journalScript.Run(ctx, s.db.Client, k, argv...).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		k := []string{r.keys.Part(p, "journal"), r.keys.Part(p, "journal:ids")}
+		argv = append([]any{keep, maxRecord, r.db.Now().UnixMicro()}, argv...)
+		if err := eventsScript.Run(ctx, r.db.Client, k, argv...).Err(); err != nil && !errors.Is(err, redis.Nil) {
 			errs = append(errs, rdb.Failed("keep the history of messages", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Store) readJournal(ctx context.Context, t trail, story *medispatcher.Story) error {
+func (r *Report) readEvents(ctx context.Context, t trail, story *medispatcher.Story) error {
 	id := t.id
 	if id == "" {
 		id = rdb.GeneratedID(t.p, t.entry)
 	}
-	lines, err := s.db.Client.HGet(ctx, s.keys.Part(t.p, "journal"), id).Result()
+	lines, err := r.db.Client.HGet(ctx, r.keys.Part(t.p, "journal"), id).Result()
 	if err != nil {
 		return rdb.Failed("read the history of a message", err)
 	}

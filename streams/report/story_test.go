@@ -1,4 +1,4 @@
-package streams_test
+package report_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -16,10 +17,10 @@ func TestStory(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for _, producer := range []string{"", "order 42.7"} {
 			t.Run("id "+producer, func(t *testing.T) {
-				check(t, env.Client.FlushAll(t.Context()).Err())
-				sc := newScene(t, env)
+				streamstest.Check(t, env.Client.FlushAll(t.Context()).Err())
+				sc := streamstest.NewScene(t, env)
 				fields := []any{"topic", "a.b", "body", "x"}
-				m := message("a.b")
+				m := streamstest.Message("a.b")
 				if producer != "" {
 					m.ID = producer
 					fields = append(fields, "id", producer)
@@ -31,7 +32,7 @@ func TestStory(t *testing.T) {
 				}
 				look := func() string {
 					t.Helper()
-					story := must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, id, []string{"none", "s"}))
+					story := streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, id, []string{"none", "s"}))
 					text := story.Topic
 					for _, p := range story.Places {
 						text += fmt.Sprintf(", %s %s %d", p.Subscription, p.State, p.Attempt)
@@ -61,20 +62,22 @@ func TestStory(t *testing.T) {
 				} else {
 					want("") // its id is remembered by the fan-out
 				}
-				must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Message: m, Subs: []string{"s"}}}))
+				streamstest.Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Message: m, Subs: []string{"s"}}}))
 				want("a.b, s READY 0")
-				d := read(t, sc.Store)[0]
+				d := streamstest.Read(t, sc.Store)[0]
 				want("a.b, s BURIED 1 at me")
-				check(t, sc.Store.Retry(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Failed)))
+				streamstest.Check(t, sc.Store.Retry(sc.Ctx, 0, streamstest.Settlement(d.EntryID, medispatcher.Failed)))
 				want("a.b, s BURIED 2 due status 500")
-				check(t, second(sc.Store.Orphans(sc.Ctx, channelS, true, false)))
-				due, _, err := sc.Store.Due(sc.Ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 1}})
-				check(t, err)
-				exhausted := settlement(due[0].EntryID, medispatcher.Exhausted)
+				if _, err := sc.Store.Orphans(sc.Ctx, streamstest.ChannelS, true, false); err != nil {
+					t.Fatal(err)
+				}
+				due, _, err := sc.Store.Due(sc.Ctx, 0, []medispatcher.Want{{Channel: streamstest.ChannelS, Max: 1}})
+				streamstest.Check(t, err)
+				exhausted := streamstest.Settlement(due[0].EntryID, medispatcher.Exhausted)
 				exhausted[0].Attempt = due[0].Attempt
-				check(t, sc.Store.Kill(sc.Ctx, 0, exhausted))
+				streamstest.Check(t, sc.Store.Kill(sc.Ctx, 0, exhausted))
 				want("a.b, s DEAD 0 status 500")
-				if _, err := sc.Store.PurgeDead(sc.Ctx, "s", []string{must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", 1))[0].ID}); err != nil {
+				if _, err := sc.Store.PurgeDead(sc.Ctx, "s", []string{streamstest.Must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", 1))[0].ID}); err != nil {
 					t.Fatal(err)
 				}
 				want("")
@@ -86,21 +89,21 @@ func TestStory(t *testing.T) {
 // TestStoryOfManyEntries looks from where the message should be, and so far only.
 func TestStoryOfManyEntries(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		sc := newScene(t, env)
+		sc := streamstest.NewScene(t, env)
 		entry := sc.Incoming(t, "topic", "a.b", "body", "x")
 		put := func(n int) {
 			for i := range n {
-				check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "y", "~src", fmt.Sprintf("7-%d", i)).Err())
+				streamstest.Check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "y", "~src", fmt.Sprintf("7-%d", i)).Err())
 			}
 		}
 		put(300)
-		must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Message: message("a.b"), Subs: []string{"s"}}}))
-		story := must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, "0-"+entry, []string{"s"}))
+		streamstest.Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Message: streamstest.Message("a.b"), Subs: []string{"s"}}}))
+		story := streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, "0-"+entry, []string{"s"}))
 		if len(story.Places) != 1 || story.Places[0].State != medispatcher.Ready {
 			t.Errorf("%+v", story)
 		}
 		put(2000)
-		story = must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, "nobody-knows", []string{"s"}))
+		story = streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, "nobody-knows", []string{"s"}))
 		if len(story.Places) != 0 || story.Searched || !strings.Contains(story.NotFound(), "too long") {
 			t.Errorf("of an unknown one %+v", story)
 		}
@@ -110,25 +113,25 @@ func TestStoryOfManyEntries(t *testing.T) {
 // TestLooksReadNoBodies: what is looked at every second costs the same whatever the messages weigh.
 func TestLooksReadNoBodies(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		sc := newScene(t, env)
+		sc := streamstest.NewScene(t, env)
 		meter := &streamstest.Meter{}
 		sc.Store.AddHook(meter)
 		oldest := func() (ms int64) {
 			t.Helper()
-			return must[[]medispatcher.ChannelStatus](t)(sc.Store.ChannelStatus(sc.Ctx, []string{"none", "s"}))[1].OldestMS
+			return streamstest.Must[[]medispatcher.ChannelStatus](t)(report.New(sc.Store).ChannelStatus(sc.Ctx, []string{"none", "s"}))[1].OldestMS
 		}
 		old := time.Now().Add(-time.Hour).UnixMilli()
-		check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", fmt.Sprint(old, "-0"), "topic", "a.b", "body", "x").Err())
+		streamstest.Check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", fmt.Sprint(old, "-0"), "topic", "a.b", "body", "x").Err())
 		if ms := oldest(); ms < 3_600_000 || ms > 4_000_000 {
 			t.Errorf("READY for %d ms, want an hour", ms)
 		}
 		if n, _ := meter.Most(); n != 1 {
 			t.Errorf("%d entries were read, want the one that tells the age", n)
 		}
-		read(t, sc.Store)
+		streamstest.Read(t, sc.Store)
 		later := &streamstest.Meter{}
 		sc.Store.AddHook(later)
-		check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "x").Err())
+		streamstest.Check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "x").Err())
 		if ms := oldest(); ms < 3_600_000 || ms > 4_000_000 {
 			t.Errorf("BURIED for %d ms, want an hour", ms)
 		}
@@ -141,18 +144,18 @@ func TestLooksReadNoBodies(t *testing.T) {
 // TestStoryOfLargeMessages: no body passes through Lua, and no round trip asks for more than a few of them.
 func TestStoryOfLargeMessages(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		sc := newScene(t, env)
+		sc := streamstest.NewScene(t, env)
 		const size, each = 256 << 10, 60
 		body := strings.Repeat("x", size)
 		subs := []string{"a", "b", "c"}
 		for _, sub := range subs {
 			for i := range each {
-				check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:"+sub, "*", "topic", "a.b", "body", body, "id", fmt.Sprint(sub, i)).Err())
+				streamstest.Check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:"+sub, "*", "topic", "a.b", "body", body, "id", fmt.Sprint(sub, i)).Err())
 			}
 		}
 		meter := &streamstest.Meter{}
 		sc.Store.AddHook(meter)
-		story := must[medispatcher.Story](t)(sc.Store.Story(sc.Ctx, "c59", subs))
+		story := streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, "c59", subs))
 		if len(story.Places) != 1 || story.Places[0].Subscription != "c" || !story.Searched {
 			t.Errorf("%+v", story)
 		}
@@ -170,7 +173,7 @@ func TestJournal(t *testing.T) {
 		store := env.Open(t, env.Config("me"))
 		note := func(id, what string) {
 			t.Helper()
-			check(t, store.Journal(t.Context(), 2, []streams.JournalEntry{{ID: id, Event: medispatcher.Event{Time: time.Now(), What: what}}}))
+			streamstest.Check(t, report.New(store).RecordEvents(t.Context(), 2, []report.Recorded{{ID: id, Event: medispatcher.Event{Time: time.Now(), What: what}}}))
 		}
 		note("0-1-0", "copied")
 		note("b", "copied")
@@ -178,7 +181,7 @@ func TestJournal(t *testing.T) {
 		note("c", "copied") // b goes
 		events := func(id string) string {
 			text := ""
-			for _, e := range must[medispatcher.Story](t)(store.Story(t.Context(), id, nil)).Events {
+			for _, e := range streamstest.Must[medispatcher.Story](t)(report.New(store).Story(t.Context(), id, nil)).Events {
 				text += e.What + " "
 			}
 			return text

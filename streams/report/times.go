@@ -1,4 +1,4 @@
-package streams
+package report
 
 import (
 	"context"
@@ -36,12 +36,12 @@ func timeField(kind string, bucket int, sub string) string {
 
 // AddTimes adds to the histograms of this minute, while they have room. What a lost reply hides may be added
 // twice by a repetition, so it is not to be repeated: these are figures to look at.
-func (s *Store) AddTimes(ctx context.Context, times map[string]*Times) error {
-	key := s.keys.Latency(s.db.Now().Unix() / 60)
-	if n, err := s.db.Client.HLen(ctx, key).Result(); err != nil || n > timesRoom {
+func (r *Report) AddTimes(ctx context.Context, times map[string]*Times) error {
+	key := r.keys.Latency(r.db.Now().Unix() / 60)
+	if n, err := r.db.Client.HLen(ctx, key).Result(); err != nil || n > timesRoom {
 		return rdb.Failed("add times", err)
 	}
-	pipe := s.db.Client.Pipeline()
+	pipe := r.db.Client.Pipeline()
 	for sub, t := range times {
 		for kind, counts := range t.kinds() {
 			for b, n := range counts {
@@ -57,11 +57,11 @@ func (s *Store) AddTimes(ctx context.Context, times map[string]*Times) error {
 }
 
 // readTimes puts the quantiles of the last minutes into stats.
-func (s *Store) readTimes(ctx context.Context, now int64, stats []medispatcher.SubscriptionStats) error {
-	pipe := s.db.Client.Pipeline()
+func (r *Report) readTimes(ctx context.Context, now int64, stats []medispatcher.SubscriptionStats) error {
+	pipe := r.db.Client.Pipeline()
 	exist := make([]*redis.IntCmd, latencyMinutes)
 	for age := range exist {
-		exist[age] = pipe.Exists(ctx, s.keys.Latency(now/60-int64(age)))
+		exist[age] = pipe.Exists(ctx, r.keys.Latency(now/60-int64(age)))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return rdb.Failed("read times", err)
@@ -80,11 +80,11 @@ func (s *Store) readTimes(ctx context.Context, now int64, stats []medispatcher.S
 			}
 		}
 		sums := make([]int64, len(fields))
-		pipe := s.db.Client.Pipeline()
+		pipe := r.db.Client.Pipeline()
 		var cmds []*redis.SliceCmd
 		for age := range exist {
 			if exist[age].Val() > 0 {
-				cmds = append(cmds, pipe.HMGet(ctx, s.keys.Latency(now/60-int64(age)), fields...))
+				cmds = append(cmds, pipe.HMGet(ctx, r.keys.Latency(now/60-int64(age)), fields...))
 			}
 		}
 		if _, err := pipe.Exec(ctx); err != nil {

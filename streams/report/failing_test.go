@@ -1,10 +1,11 @@
-package streams_test
+package report_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -12,8 +13,8 @@ import (
 // were only given back are not.
 func TestFailing(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		sc := newScene(t, env)
-		if got := must[[]medispatcher.Failing](t)(sc.Store.Failing(sc.Ctx, "s", 10)); len(got) != 0 {
+		sc := streamstest.NewScene(t, env)
+		if got := streamstest.Must[[]medispatcher.Failing](t)(report.New(sc.Store).Failing(sc.Ctx, "s", 10)); len(got) != 0 {
 			t.Errorf("nothing failed: %+v", got)
 		}
 		at := time.Now().Truncate(time.Second)
@@ -22,11 +23,11 @@ func TestFailing(t *testing.T) {
 			id := sc.Buried(t)
 			ids = append(ids, id)
 			failure := &medispatcher.Failure{Attempts: i + 1, FirstError: "first", LastError: "status 503: <b>", FirstAt: at.Add(-time.Hour), LastAt: at.Add(-age), Target: "http://h/"}
-			check(t, sc.Store.Retry(sc.Ctx, 0, []medispatcher.Settlement{{Channel: channelS, EntryID: id, Outcome: medispatcher.Failed, Attempt: 1, Delay: time.Hour, Failure: failure}}))
+			streamstest.Check(t, sc.Store.Retry(sc.Ctx, 0, []medispatcher.Settlement{{Channel: streamstest.ChannelS, EntryID: id, Outcome: medispatcher.Failed, Attempt: 1, Delay: time.Hour, Failure: failure}}))
 		}
-		check(t, sc.Store.Release(sc.Ctx, channelS, []string{sc.Buried(t)}, false))
+		streamstest.Check(t, sc.Store.Release(sc.Ctx, streamstest.ChannelS, []string{sc.Buried(t)}, false))
 
-		got := must[[]medispatcher.Failing](t)(sc.Store.Failing(sc.Ctx, "s", 2))
+		got := streamstest.Must[[]medispatcher.Failing](t)(report.New(sc.Store).Failing(sc.Ctx, "s", 2))
 		if len(got) != 2 || got[0].Entry != ids[1] || got[1].Entry != ids[2] {
 			t.Fatalf("%+v", got)
 		}
@@ -35,8 +36,8 @@ func TestFailing(t *testing.T) {
 			t.Errorf("%+v %+v", f, f.Failure)
 		}
 		// One is settled while it is read: its record may be gone, or its entry.
-		check(t, env.Client.XDel(sc.Ctx, "medis:{0}:ch:s", ids[1]).Err())
-		if got := must[[]medispatcher.Failing](t)(sc.Store.Failing(sc.Ctx, "s", 1)); len(got) != 1 || got[0].ID != "" {
+		streamstest.Check(t, env.Client.XDel(sc.Ctx, "medis:{0}:ch:s", ids[1]).Err())
+		if got := streamstest.Must[[]medispatcher.Failing](t)(report.New(sc.Store).Failing(sc.Ctx, "s", 1)); len(got) != 1 || got[0].ID != "" {
 			t.Errorf("%+v", got)
 		}
 	})

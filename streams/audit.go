@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// ledgerScript finds out whether more left a stream than our steps took. Unread entries that somebody trimmed or
+// auditScript finds out whether more left a stream than our steps took. Unread entries that somebody trimmed or
 // deleted are met by no step; but Redis 7 counts what was ever added to a stream, and we count what we settle.
 //
 // KEYS 1–4 counts, 5 stream.
@@ -23,7 +23,7 @@ import (
 // vanishedLua). XINFO copies the first and the last entry; where those are large, a stream is looked at when it is empty.
 //
 // Safe to repeat: what was counted is explained. It writes only where something changed.
-var ledgerScript = redis.NewScript(countLua + vanishedLua + `
+var auditScript = redis.NewScript(countLua + vanishedLua + `
 local key, place, total = KEYS[5], ARGV[1], KEYS[4]
 local field, settled = '~ledger:' .. place, tonumber(redis.call('HGET', total, 'vanished:' .. place) or 0)
 for i = 3, #ARGV do settled = settled + (redis.call('HGET', total, ARGV[i]) or 0) end
@@ -67,26 +67,26 @@ if now ~= account then redis.call('HSET', total, field, now) end
 return places
 `)
 
-// ledgerSize is the mean size of entries, in bytes, up to which a stream is asked for its history while it holds any.
-const ledgerSize = 64 << 10
+// auditSize is the mean size of entries, in bytes, up to which a stream is asked for its history while it holds any.
+const auditSize = 64 << 10
 
-// Ledger notes what left channels of one partition without a step of ours since it last looked; TakeVanished has it. A channel
+// AuditChannels notes what left channels of one partition without a step of ours since it last looked; TakeVanished has it. A channel
 // that is not there yet is one from which nothing left.
-func (s *Store) Ledger(ctx context.Context, p int, subs []string) error {
+func (s *Store) AuditChannels(ctx context.Context, p int, subs []string) error {
 	var errs []error
-	for chunk := range slices.Chunk(subs, ledgerChunk) {
+	for chunk := range slices.Chunk(subs, auditChunk) {
 		pipe := s.db.Client.Pipeline()
 		cmds := make([]*redis.Cmd, len(chunk))
 		for i, sub := range chunk {
-			k, argv := s.channelLedger(p, sub)
-			cmds[i] = ledgerScript.EvalSha(ctx, pipe, k, argv...)
+			k, argv := s.channelAudit(p, sub)
+			cmds[i] = auditScript.EvalSha(ctx, pipe, k, argv...)
 		}
 		_, _ = pipe.Exec(ctx) // each command has its own error
 		for i, cmd := range cmds {
 			vanished, err := cmd.Result()
 			if redis.HasErrorPrefix(err, "NOSCRIPT") {
-				k, argv := s.channelLedger(p, chunk[i])
-				vanished, err = ledgerScript.Run(ctx, s.db.Client, k, argv...).Result()
+				k, argv := s.channelAudit(p, chunk[i])
+				vanished, err = auditScript.Run(ctx, s.db.Client, k, argv...).Result()
 			}
 			s.noteVanished(p, vanished)
 			if err != nil && !rdb.IsWrongType(err) { // healing tells of those
@@ -97,23 +97,23 @@ func (s *Store) Ledger(ctx context.Context, p int, subs []string) error {
 	return errors.Join(errs...)
 }
 
-// ledgerChunk is the number of channels looked at in one round trip.
-const ledgerChunk = 100
+// auditChunk is the number of channels looked at in one round trip.
+const auditChunk = 100
 
-func (s *Store) channelLedger(p int, sub string) (k []string, argv []any) {
-	return append(s.countKeys(p), s.keys.Channel(p, sub)), []any{sub, ledgerSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
+func (s *Store) channelAudit(p int, sub string) (k []string, argv []any) {
+	return append(s.countKeys(p), s.keys.Channel(p, sub)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
 }
 
 // countMoved is the field of the totals that counts what left incoming by a step of ours.
 const countMoved = "~moved"
 
-// LedgerIncoming is Ledger of a partition's incoming stream. mixed says that dispatchers of another version run: what they
+// AuditIncoming is AuditChannels of a partition's incoming stream. mixed says that dispatchers of another version run: what they
 // move they may not count, so it is explained.
-func (s *Store) LedgerIncoming(ctx context.Context, p int, mixed bool) error {
+func (s *Store) AuditIncoming(ctx context.Context, p int, mixed bool) error {
 	if mixed {
 		return rdb.Failed("reset the ledger", s.db.Client.HSet(ctx, s.keys.StatsTotal(p), "~ledger:"+fromIncoming, "reset").Err())
 	}
-	vanished, err := ledgerScript.Run(ctx, s.db.Client, append(s.countKeys(p), s.keys.Incoming(p)), fromIncoming, ledgerSize, countMoved).Result()
+	vanished, err := auditScript.Run(ctx, s.db.Client, append(s.countKeys(p), s.keys.Incoming(p)), fromIncoming, auditSize, countMoved).Result()
 	s.noteVanished(p, vanished)
 	return rdb.Failed("look for what was taken out of incoming", err)
 }

@@ -1,0 +1,83 @@
+package entry
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// Released is the field of an entry whose id was taken when it came first.
+const Released = "~released"
+
+func Values(m medispatcher.Message) []any {
+	values := []any{"topic", m.Topic, "body", m.Body}
+	for _, f := range []struct{ name, value string }{{"id", m.ID}, {"sender", m.Sender}, {"key", m.Key}, {"type", m.Type}} {
+		if f.value != "" {
+			values = append(values, f.name, f.value)
+		}
+	}
+	if len(m.Headers) > 0 {
+		headers, err := json.Marshal(m.Headers)
+		if err != nil {
+			panic(err) // a map of strings
+		}
+		values = append(values, "headers", headers)
+	}
+	if !m.Time.IsZero() {
+		values = append(values, "time", m.Time.UnixMilli())
+	}
+	if m.Delay > 0 {
+		values = append(values, "delay", m.Delay.Milliseconds())
+	}
+	return values
+}
+
+// ChannelValues are the fields of a channel's entry, as fanout.lua writes them.
+func ChannelValues(p int, m medispatcher.Message) []any {
+	if !m.Generated {
+		return Values(m)
+	}
+	src := strings.TrimPrefix(m.ID, rdb.GeneratedID(p, ""))
+	m.ID = ""
+	return append(Values(m), "~src", src)
+}
+
+// Delivery reads the fields of a channel's entry, which only Fanout writes.
+func Delivery(c medispatcher.Channel, entryID string, attempt int, values map[string]any) (d medispatcher.Delivery) {
+	d = medispatcher.Delivery{Channel: c, EntryID: entryID, Attempt: attempt}
+	defer func() {
+		if v := recover(); v != nil { // its attempts fail, so that it does not stop one dispatcher after another
+			d.Broken = medispatcher.Recovered(v)
+		}
+	}()
+	get := func(name string) string {
+		v, _ := values[name].(string)
+		return v
+	}
+	m := &d.Message
+	m.ID, m.Topic, m.Sender, m.Key, m.Type = get("id"), get("topic"), get("sender"), get("key"), get("type")
+	m.Body = medispatcher.BodyOf(get("body"))
+	if m.ID == "" {
+		m.ID, m.Generated = rdb.GeneratedID(c.Partition, get("~src")), true
+	}
+	if m.Type == "" {
+		m.Type = medispatcher.DefaultType
+	}
+	if h := get("headers"); h != "" {
+		m.Headers = Headers(h)
+	}
+	if ms, err := strconv.ParseInt(get("time"), 10, 64); err == nil {
+		m.Time = time.UnixMilli(ms)
+	}
+	return d
+}
+
+func Headers(s string) map[string]string {
+	var h map[string]string
+	_ = json.Unmarshal([]byte(s), &h) // Fanout let only good ones pass
+	return h
+}

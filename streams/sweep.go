@@ -1,0 +1,66 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// Waiting finds the channels of subscriptions that have something in them. It costs
+// one XLEN for each channel, in round trips of sweepChunk, and is meant to run seldom. With an
+// error, what was found is good all the same.
+func (s *Store) Waiting(ctx context.Context, subs []string) ([]medispatcher.Waiting, error) {
+	var waiting []medispatcher.Waiting
+	var errs []error
+	for p := range s.cfg.Partitions {
+		for from := 0; from < len(subs); from += rdb.SweepChunk {
+			found, err := s.waiting(ctx, p, subs[from:min(from+rdb.SweepChunk, len(subs))])
+			if err != nil {
+				errs = append(errs, err)
+				break // the master of this partition is away; those of others need not be
+			}
+			waiting = append(waiting, found...)
+		}
+	}
+	return waiting, errors.Join(errs...)
+}
+
+func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatcher.Waiting, error) {
+	pipe := s.db.Client.Pipeline()
+	lengths := make([]*redis.IntCmd, len(subs))
+	for i, sub := range subs {
+		lengths[i] = pipe.XLen(ctx, s.keys.Channel(p, sub))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		return nil, rdb.Failed("sweep", err)
+	}
+	var waiting []medispatcher.Waiting
+	var dues []*redis.ZSliceCmd
+	pipe = s.db.Client.Pipeline()
+	for i, sub := range subs {
+		if lengths[i].Val() > 0 {
+			waiting = append(waiting, medispatcher.Waiting{
+				Channel: medispatcher.Channel{Partition: p, Subscription: sub}, DueIn: -1,
+			})
+			dues = append(dues, pipe.ZRangeWithScores(ctx, s.keys.Retry(p, sub), 0, 0))
+		}
+	}
+	if len(waiting) == 0 {
+		return nil, nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		return nil, rdb.Failed("sweep", err)
+	}
+	now := s.db.Now()
+	for i, due := range dues {
+		if z := due.Val(); len(z) > 0 {
+			waiting[i].DueIn = max(0, time.UnixMilli(int64(z[0].Score)).Sub(now))
+		}
+	}
+	return waiting, nil
+}
