@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -23,7 +21,7 @@ import (
 // vanishedLua). XINFO copies the first and the last entry; where those are large, a stream is looked at when it is empty.
 //
 // Safe to repeat: what was counted is explained. It writes only where something changed.
-var auditScript = redis.NewScript(countLua + vanishedLua + `
+var auditScript = rdb.NewScript(countLua + vanishedLua + `
 local key, place, total = KEYS[5], ARGV[1], KEYS[4]
 local field, settled = '~ledger:' .. place, tonumber(redis.call('HGET', total, 'vanished:' .. place) or 0)
 for i = 3, #ARGV do settled = settled + (redis.call('HGET', total, ARGV[i]) or 0) end
@@ -75,18 +73,18 @@ const auditSize = 64 << 10
 func (s *Store) AuditChannels(ctx context.Context, p int, subs []string) error {
 	var errs []error
 	for chunk := range slices.Chunk(subs, auditChunk) {
-		pipe := s.db.Client.Pipeline()
-		cmds := make([]*redis.Cmd, len(chunk))
+		pipe := s.db.Pipe(ctx)
+		cmds := make([]*rdb.Answer, len(chunk))
 		for i, sub := range chunk {
 			k, argv := s.channelAudit(p, sub)
-			cmds[i] = auditScript.EvalSha(ctx, pipe, k, argv...)
+			cmds[i] = auditScript.In(pipe, k, argv...)
 		}
-		_, _ = pipe.Exec(ctx) // each command has its own error
+		_ = pipe.Run() // each command has its own error
 		for i, cmd := range cmds {
 			vanished, err := cmd.Result()
-			if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			if rdb.IsNoScript(err) {
 				k, argv := s.channelAudit(p, chunk[i])
-				vanished, err = auditScript.Run(ctx, s.db.Client, k, argv...).Result()
+				vanished, err = auditScript.Run(ctx, s.db, k, argv...).Result()
 			}
 			s.noteVanished(p, vanished)
 			if err != nil && !rdb.IsWrongType(err) { // healing tells of those
@@ -111,9 +109,9 @@ const countMoved = "~moved"
 // move they may not count, so it is explained.
 func (s *Store) AuditIncoming(ctx context.Context, p int, mixed bool) error {
 	if mixed {
-		return rdb.Failed("reset the ledger", s.db.Client.HSet(ctx, s.keys.StatsTotal(p), "~ledger:"+fromIncoming, "reset").Err())
+		return rdb.Failed("reset the ledger", rdb.Int(s.db.With(ctx), "HSET", s.keys.StatsTotal(p), "~ledger:"+fromIncoming, "reset").Err())
 	}
-	vanished, err := auditScript.Run(ctx, s.db.Client, append(s.countKeys(p), s.keys.Incoming(p)), fromIncoming, auditSize, countMoved).Result()
+	vanished, err := auditScript.Run(ctx, s.db, append(s.countKeys(p), s.keys.Incoming(p)), fromIncoming, auditSize, countMoved).Result()
 	s.noteVanished(p, vanished)
 	return rdb.Failed("look for what was taken out of incoming", err)
 }

@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -26,7 +23,7 @@ const BenchDeadAfter = 30 * time.Second
 // KEYS load tests. ARGV run, info, now in ms. Safe to repeat. HDEL comes first
 // because it is allowed out of memory, and so is then HSET: a full Redis must not make a
 // live load test look dead.
-var holdBenchScript = redis.NewScript(`
+var holdBenchScript = rdb.NewScript(`
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3] .. ' ' .. ARGV[2])
 `)
@@ -43,8 +40,8 @@ func (s *Store) HoldBench(ctx context.Context, run medispatcher.BenchRun) (time.
 		return time.Time{}, err
 	}
 	now = now.Truncate(time.Millisecond)
-	err = holdBenchScript.Run(ctx, s.db.Client, []string{s.keys.Bench()}, run.Run, info, now.UnixMilli()).Err()
-	if errors.Is(err, redis.Nil) {
+	err = holdBenchScript.Run(ctx, s.db, []string{s.keys.Bench()}, run.Run, info, now.UnixMilli()).Err()
+	if rdb.IsNil(err) {
 		err = nil // it returns nothing
 	}
 	return s.db.Shown(now), rdb.Failed("note the load test", err)
@@ -52,7 +49,7 @@ func (s *Store) HoldBench(ctx context.Context, run medispatcher.BenchRun) (time.
 
 // ForgetBench takes a load test of which nothing is left off the list.
 func (s *Store) ForgetBench(ctx context.Context, run string) error {
-	return rdb.Failed("forget the load test", s.db.Client.HDel(ctx, s.keys.Bench(), run).Err())
+	return rdb.Failed("forget the load test", rdb.Int(s.db.With(ctx), "HDEL", s.keys.Bench(), run).Err())
 }
 
 // Benches lists the load tests that run or left something, the oldest first.
@@ -61,7 +58,7 @@ func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.db.Client.HGetAll(ctx, s.keys.Bench()).Result()
+	list, err := rdb.Map(s.db.With(ctx), "HGETALL", s.keys.Bench()).Result()
 	if err != nil {
 		return nil, rdb.Failed("list load tests", err)
 	}
@@ -93,7 +90,7 @@ const withdrawn = 100
 // Returns {entries removed, where to go on, empty at the end of the stream}.
 //
 // Safe to repeat: it then finds nothing. XACK and XDEL are allowed out of memory.
-var withdrawScript = redis.NewScript(`
+var withdrawScript = rdb.NewScript(`
 local found, from, room, left = {}, ARGV[3], tonumber(ARGV[5]), tonumber(ARGV[4])
 while left > 0 and room > 0 do
   local e = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 1)[1]
@@ -123,7 +120,7 @@ func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (in
 		from := strconv.FormatInt(max(0, since.UnixMilli()), 10)
 		for from != "" {
 			k := []string{s.keys.Incoming(p), s.keys.Copying(p), s.keys.StatsTotal(p)}
-			res, err := withdrawScript.Run(ctx, s.db.Client, k, rdb.GroupFanout, topic, from, withdrawn, stepBytes).Slice()
+			res, err := withdrawScript.Run(ctx, s.db, k, rdb.GroupFanout, topic, from, withdrawn, stepBytes).Slice()
 			if err == nil && len(res) != 2 {
 				err = fmt.Errorf("unreadable answer %v", res)
 			}

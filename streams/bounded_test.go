@@ -15,7 +15,7 @@ import (
 // evals counts the scripts that ran.
 func evals(sc *scene) *int {
 	n := new(int)
-	sc.Store.AddHook(hook(func(cmd redis.Cmder) error {
+	sc.Store.DB().AddHook(hook(func(cmd redis.Cmder) error {
 		if cmd.Name() == "evalsha" {
 			*n++
 		}

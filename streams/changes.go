@@ -44,17 +44,17 @@ func (s *Store) Changes(ctx context.Context, id, before string, limit int) ([]me
 	}
 	changes := []medispatcher.Change{}
 	for len(changes) < limit {
-		entries, err := s.db.Client.XRevRangeN(ctx, s.keys.Changes(), end, "-", changesPage).Result()
+		entries, err := rdb.Entries(s.db.With(ctx), "XREVRANGE", s.keys.Changes(), end, "-", "COUNT", changesPage).Result()
 		if err != nil {
 			return nil, rdb.Failed("list changes", err)
 		}
 		for _, e := range entries {
 			end = "(" + e.ID
-			of, _ := e.Values["subscription"].(string)
+			of := e.Fields.Get("subscription")
 			if id != "" && of != id || len(changes) == limit {
 				continue
 			}
-			record, _ := e.Values["change"].(string)
+			record := e.Fields.Get("change")
 			var c medispatcher.Change
 			if json.Unmarshal([]byte(record), &c) != nil {
 				continue // written by hand

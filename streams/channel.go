@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -18,15 +16,12 @@ import (
 // it names the channels that could not be read, whose entries may have been taken
 // by a read whose reply was lost; see Mine.
 func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error) {
-	pipe := s.db.Client.Pipeline()
-	cmds := make([]*redis.XStreamSliceCmd, len(wants))
+	pipe := s.db.Pipe(ctx)
+	cmds := make([]*rdb.Reply[[]rdb.Entry], len(wants))
 	for i, w := range wants {
-		cmds[i] = pipe.XReadGroup(ctx, &redis.XReadGroupArgs{
-			Group: rdb.GroupPush, Consumer: s.cfg.ID, Block: -1, Count: int64(w.Max),
-			Streams: []string{s.keys.Channel(w.Partition, w.Subscription), ">"},
-		})
+		cmds[i] = rdb.ReadGroup(pipe, "XREADGROUP", "GROUP", rdb.GroupPush, s.cfg.ID, "COUNT", w.Max, "STREAMS", s.keys.Channel(w.Partition, w.Subscription), ">")
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_ = pipe.Run() // each command has its own error
 	var deliveries []medispatcher.Delivery
 	var errs []error
 	for i, cmd := range cmds {
@@ -41,10 +36,8 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 			errs = append(errs, &medispatcher.ChannelError{Channel: wants[i].Channel, Err: err})
 			continue
 		}
-		for _, stream := range res {
-			for _, m := range stream.Messages {
-				deliveries = append(deliveries, entry.Delivery(wants[i].Channel, m.ID, 1, m.Values))
-			}
+		for _, e := range res {
+			deliveries = append(deliveries, entry.Delivery(wants[i].Channel, e.ID, 1, e.Fields))
 		}
 	}
 	return deliveries, errors.Join(errs...)
@@ -65,7 +58,7 @@ func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlemen
 			argv = appendCounts(argv, g.first)
 		}
 	}
-	n, err := deleteScript.Run(ctx, s.db.Client, k, argv...).Int64()
+	n, err := deleteScript.Run(ctx, s.db, k, argv...).Int64()
 	return n, rdb.Failed("settle", err)
 }
 
@@ -109,7 +102,7 @@ func alike(done []medispatcher.Settlement) []*group {
 //
 // Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice.
 // XACK comes first: it is allowed out of memory, and so is then all that follows.
-var deleteScript = redis.NewScript(countLua + `
+var deleteScript = rdb.NewScript(countLua + `
 local at, settled = 1, 0
 while at <= #ARGV do
   local k, n = tonumber(ARGV[at]), tonumber(ARGV[at + 1])

@@ -215,7 +215,7 @@ func TestSlowAnswerIsNoStep(t *testing.T) {
 	a.UseMonotonic(watch.read)
 	beats(t, a)
 	slow := true
-	a.AddHook(hook(func(redis.Cmder) error {
+	a.DB().AddHook(hook(func(redis.Cmder) error {
 		if slow { // on the way to Redis, which runs it late
 			watch.at += 4 * time.Second
 			env.Mini.SetTime(start.Add(watch.at))

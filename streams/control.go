@@ -2,15 +2,11 @@ package streams
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -42,28 +38,30 @@ func (s *Store) Listen(ctx context.Context, h Hints) error {
 
 // listen hands on hints until the subscription fails. works is called when it does not.
 func (s *Store) listen(ctx context.Context, h Hints, works func()) {
-	sub := s.db.Client.Subscribe(ctx, s.keys.Control())
+	sub := s.db.Subscribe(ctx, s.keys.Control())
 	closing := sync.OnceFunc(func() { _ = sub.Close() })
 	defer closing()
 	defer context.AfterFunc(ctx, closing)() // ends a read
 	asked := false
 	for {
-		got, err := sub.ReceiveTimeout(ctx, quietFor)
-		var late net.Error
+		heard, text, err := sub.Receive(ctx, quietFor)
 		switch {
-		case err == nil:
+		case err != nil:
+			return
+		case heard != rdb.HeardNothing:
 			asked = false
 			works()
-		case errors.As(err, &late) && late.Timeout() && !asked && sub.Ping(ctx) == nil:
-			asked = true
-		default:
+		case asked || sub.Ping(ctx) != nil:
 			return
+		default:
+			asked = true
 		}
-		switch m := got.(type) {
-		case *redis.Message:
-			s.hint(m.Payload, h)
-		case *redis.Subscription: // hints may have been lost before
+		switch heard {
+		case rdb.HeardMessage:
+			s.hint(text, h)
+		case rdb.HeardBegin: // hints may have been lost before
 			h.Changed()
+		default:
 		}
 	}
 }
@@ -108,5 +106,5 @@ func (s *Store) RingDue(ctx context.Context, p int, subs []string) error {
 
 func (s *Store) ring(ctx context.Context, what, from string, p int, subs []string) error {
 	text := strings.Join([]string{what, from, strconv.Itoa(p), strings.Join(subs, ",")}, " ")
-	return rdb.Failed("ring", s.db.Client.Publish(ctx, s.keys.Control(), text).Err())
+	return rdb.Failed("ring", rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), text).Err())
 }

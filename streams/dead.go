@@ -3,8 +3,6 @@ package streams
 import (
 	"context"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -20,7 +18,7 @@ import (
 //
 // Safe to repeat: as retryScript, it leaves alone what is not the consumer's, and what has
 // another attempt under way. XADD comes first, so out of memory leaves the entry where it is.
-var deadScript = redis.NewScript(countLua + vanishedLua + `
+var deadScript = rdb.NewScript(countLua + vanishedLua + `
 local me, longest = ARGV[1], tonumber(ARGV[2])
 local at, k = 3, 5
 while at <= #ARGV do
@@ -87,7 +85,7 @@ func (s *Store) kill(ctx context.Context, p int, exhausted []medispatcher.Settle
 		k = append(k, s.keys.Dead(p, e.Subscription))
 		argv = appendCounts(append(argv, e.Subscription, e.EntryID, e.Attempt, record), e)
 	}
-	vanished, err := deadScript.Run(ctx, s.db.Client, k, argv...).Result()
+	vanished, err := deadScript.Run(ctx, s.db, k, argv...).Result()
 	s.noteVanished(p, vanished)
 	return rdb.Failed("bury for good", err)
 }

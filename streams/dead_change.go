@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -33,7 +31,7 @@ end
 //
 // KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, bytes, entry ids.
 // Returns the number that were there, and how many ids it came to. Safe to repeat: a letter that is gone is left alone.
-var replayScript = redis.NewScript(replayLua + `
+var replayScript = rdb.NewScript(replayLua + `
 local at = 3
 while at <= #ARGV and room > 0 do
   local found = redis.call('XRANGE', KEYS[5], ARGV[at], ARGV[at])
@@ -47,7 +45,7 @@ return {counted(), at - 3}
 //
 // KEYS as replayScript. ARGV name of the count, bytes, entry id of the last one, most.
 // Returns the number that were moved, twice. Safe to repeat: it goes on.
-var replayAllScript = redis.NewScript(replayLua + `
+var replayAllScript = rdb.NewScript(replayLua + `
 for _ = 1, tonumber(ARGV[4]) do -- one by one: bodies may be large
   local found = redis.call('XRANGE', KEYS[5], '-', ARGV[3], 'COUNT', 1)
   if room <= 0 or not found[1] then break end
@@ -87,9 +85,9 @@ func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all i
 	})
 }
 
-func (s *Store) replay(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (moved, seen int64, err error) {
+func (s *Store) replay(ctx context.Context, script *rdb.Script, p int, sub string, args ...any) (moved, seen int64, err error) {
 	k := append(s.countKeys(p), s.keys.Dead(p, sub), s.keys.Channel(p, sub))
-	res, err := script.Run(ctx, s.db.Client, k, append([]any{"replayed:" + sub, stepBytes}, args...)...).Int64Slice()
+	res, err := script.Run(ctx, s.db, k, append([]any{"replayed:" + sub, stepBytes}, args...)...).Int64Slice()
 	if err == nil && len(res) != 2 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}
@@ -106,7 +104,7 @@ func (s *Store) replay(ctx context.Context, script *redis.Script, p int, sub str
 //
 // KEYS 1–4 counts, 5 dead. ARGV name of the count, entry ids.
 // Returns the number that were there. Safe to repeat: a letter that is gone is not counted again.
-var purgeDeadScript = redis.NewScript(countLua + `
+var purgeDeadScript = rdb.NewScript(countLua + `
 local n = redis.call('XDEL', KEYS[5], unpack(ARGV, 2))
 if n > 0 then count(ARGV[1], n) end
 return n
@@ -116,7 +114,7 @@ return n
 //
 // KEYS as purgeDeadScript. ARGV name of the count, entry id behind the last one, about how many.
 // Returns the number that were removed. Safe to repeat: it goes on.
-var purgeAllDeadScript = redis.NewScript(countLua + `
+var purgeAllDeadScript = rdb.NewScript(countLua + `
 local n = redis.call('XTRIM', KEYS[5], 'MINID', '~', ARGV[2], 'LIMIT', ARGV[3])
 if n == 0 then n = redis.call('XTRIM', KEYS[5], 'MINID', ARGV[2]) end -- the rest is less than a node
 if n > 0 then count(ARGV[1], n) end
@@ -145,9 +143,9 @@ func (s *Store) PurgeAllDead(ctx context.Context, sub string, more func(done, al
 	})
 }
 
-func (s *Store) purgeDead(ctx context.Context, script *redis.Script, p int, sub string, args ...any) (int64, error) {
+func (s *Store) purgeDead(ctx context.Context, script *rdb.Script, p int, sub string, args ...any) (int64, error) {
 	k := append(s.countKeys(p), s.keys.Dead(p, sub))
-	n, err := script.Run(ctx, s.db.Client, k, append([]any{purgedCount(sub)}, args...)...).Int64()
+	n, err := script.Run(ctx, s.db, k, append([]any{purgedCount(sub)}, args...)...).Int64()
 	return n, rdb.Failed("purge dead letters of "+sub, err)
 }
 
@@ -184,10 +182,10 @@ func (s *Store) allUntil(ctx context.Context, what string, key func(p int) strin
 // many entries there are in all.
 func (s *Store) ends(ctx context.Context, what string, key func(p int) string) (lasts []string, all int64, err error) {
 	for p := range s.cfg.Partitions {
-		pipe := s.db.Client.Pipeline()
-		n := pipe.XLen(ctx, key(p))
-		end := pipe.XRevRangeN(ctx, key(p), "+", "-", 1)
-		if _, err := pipe.Exec(ctx); err != nil {
+		pipe := s.db.Pipe(ctx)
+		n := rdb.Int(pipe, "XLEN", key(p))
+		end := rdb.Entries(pipe, "XREVRANGE", key(p), "+", "-", "COUNT", 1)
+		if err := pipe.Run(); err != nil {
 			return nil, 0, rdb.Failed("count "+what, err)
 		}
 		last := ""

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -29,7 +27,7 @@ func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) (
 	}
 	var letters []medispatcher.DeadLetter
 	for p := from; p < s.cfg.Partitions && len(letters) < limit; p++ {
-		entries, err := s.db.Client.XRangeN(ctx, s.keys.Dead(p, sub), start, "+", int64(limit-len(letters))).Result()
+		entries, err := rdb.Range(s.db.With(ctx), s.keys.Dead(p, sub), start, "+", limit-len(letters)).Result()
 		if err != nil {
 			return nil, rdb.Failed("list dead letters of "+sub, err)
 		}
@@ -47,7 +45,7 @@ func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.De
 	if err != nil {
 		return medispatcher.DeadLetter{}, err
 	}
-	entries, err := s.db.Client.XRangeN(ctx, s.keys.Dead(p, sub), entryID, entryID, 1).Result()
+	entries, err := rdb.Range(s.db.With(ctx), s.keys.Dead(p, sub), entryID, entryID, 1).Result()
 	if err != nil {
 		return medispatcher.DeadLetter{}, rdb.Failed("read a dead letter of "+sub, err)
 	}
@@ -57,10 +55,10 @@ func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.De
 	return deadLetter(medispatcher.Channel{Partition: p, Subscription: sub}, entries[0]), nil
 }
 
-func deadLetter(c medispatcher.Channel, e redis.XMessage) medispatcher.DeadLetter {
+func deadLetter(c medispatcher.Channel, e rdb.Entry) medispatcher.DeadLetter {
 	l := medispatcher.DeadLetter{ID: strconv.Itoa(c.Partition) + "-" + e.ID, Died: Entry{ID: e.ID}.Time()}
-	l.Message = entry.Delivery(c, e.ID, 0, e.Values).Message
-	if record, _ := e.Values["failure"].(string); record != "" {
+	l.Message = entry.Delivery(c, e.ID, 0, e.Fields).Message
+	if record := e.Fields.Get("failure"); record != "" {
 		l.Failure = entry.DecodeFailure(record)
 	}
 	return l

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -19,7 +17,7 @@ import (
 //
 // Safe to repeat: what was moved is no longer in the set. XADD comes first, so out
 // of memory leaves the message where it is.
-var delayedScript = redis.NewScript(countLua + vanishedLua + `
+var delayedScript = rdb.NewScript(countLua + vanishedLua + `
 local now = tonumber(ARGV[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[1])
 local moved, room = 0, tonumber(ARGV[3])
@@ -55,7 +53,7 @@ func (s *Store) ReleaseDelayed(ctx context.Context, p, limit int) (moved int, ne
 		return 0, 0, err
 	}
 	k := append(s.countKeys(p), s.keys.Delayed(p), s.keys.DelayedBody(p), s.keys.Incoming(p))
-	res, err := delayedScript.Run(ctx, s.db.Client, k, limit, now.UnixMilli(), stepBytes).Slice()
+	res, err := delayedScript.Run(ctx, s.db, k, limit, now.UnixMilli(), stepBytes).Slice()
 	if err == nil && len(res) != 3 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -18,7 +16,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = redis.NewScript(countLua + keepLua + vanishedLua + renewLua + fanoutSource)
+var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + fanoutSource)
 
 // Entry is an entry of the incoming stream that this process owns.
 type Entry struct {
@@ -48,10 +46,10 @@ func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entr
 	// By itself the client would wait ten seconds longer than that for a node that hangs.
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
-	pipe := s.db.Blocking.Pipeline()
-	read := pipe.XReadGroup(ctx, s.incomingArgs(p, count, ">", rdb.BlockFor))
-	size := pipe.MemoryUsage(ctx, s.keys.Incoming(p), 4096)
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	pipe := s.db.BlockingPipe(ctx)
+	read := rdb.ReadGroup(pipe, s.incomingArgs(p, count, ">", "BLOCK", rdb.BlockFor.Milliseconds())...)
+	size := rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
+	_ = pipe.Run() // each command has its own error
 	entries, err = s.incomingEntries(ctx, p, read)
 	return entries, size.Err() == nil && size.Val() <= littleBytes, err
 }
@@ -63,22 +61,20 @@ const (
 
 // moreIncoming reads new entries and waits for none.
 func (s *Store) moreIncoming(ctx context.Context, p, count int) ([]Entry, error) {
-	return s.incomingEntries(ctx, p, s.db.Blocking.XReadGroup(ctx, s.incomingArgs(p, count, ">", -1)))
+	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, ">")...))
 }
 
 // ownIncoming reads entries behind one that this process owns.
 func (s *Store) ownIncoming(ctx context.Context, p, count int, behind string) ([]Entry, error) {
-	return s.incomingEntries(ctx, p, s.db.Blocking.XReadGroup(ctx, s.incomingArgs(p, count, behind, -1)))
+	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, behind)...))
 }
 
-func (s *Store) incomingArgs(p, count int, from string, block time.Duration) *redis.XReadGroupArgs {
-	return &redis.XReadGroupArgs{
-		Group: rdb.GroupFanout, Consumer: s.cfg.ID, Streams: []string{s.keys.Incoming(p), from},
-		Count: int64(count), Block: block,
-	}
+func (s *Store) incomingArgs(p, count int, from string, block ...any) []any {
+	args := append([]any{"XREADGROUP", "GROUP", rdb.GroupFanout, s.cfg.ID, "COUNT", count}, block...)
+	return append(args, "STREAMS", s.keys.Incoming(p), from)
 }
 
-func (s *Store) incomingEntries(ctx context.Context, p int, read *redis.XStreamSliceCmd) ([]Entry, error) {
+func (s *Store) incomingEntries(ctx context.Context, p int, read *rdb.Reply[[]rdb.Entry]) ([]Entry, error) {
 	res, err := read.Result()
 	if rdb.IsNoGroup(err) {
 		_ = s.AuditIncoming(ctx, p, false) // from its beginning; else the next look begins it
@@ -87,9 +83,9 @@ func (s *Store) incomingEntries(ctx context.Context, p int, read *redis.XStreamS
 	if err != nil || len(res) == 0 {
 		return nil, rdb.Failed("read incoming", err)
 	}
-	entries := make([]Entry, len(res[0].Messages))
-	for i, m := range res[0].Messages {
-		entries[i] = Entry{ID: m.ID, Fields: stringFields(m.Values)}
+	entries := make([]Entry, len(res))
+	for i, e := range res {
+		entries[i] = Entry{ID: e.ID, Fields: e.Fields.Map()}
 	}
 	return entries, nil
 }
@@ -100,25 +96,17 @@ func (s *Store) incomingEntries(ctx context.Context, p int, read *redis.XStreamS
 // KEYS stream. ARGV group. An error says BUSYGROUP where the group is there: safe to repeat.
 // XACK comes first because it is allowed out of memory, and so is then the rest: a channel
 // that nobody has read yet must drain as well when Redis is full.
-var groupScript = redis.NewScript(`
+var groupScript = rdb.NewScript(`
 redis.call('XACK', KEYS[1], ARGV[1], '0-1')
 return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 `)
 
 func (s *Store) createGroup(ctx context.Context, stream, group string) error {
-	err := groupScript.Run(ctx, s.db.Client, []string{stream}, group).Err()
+	err := groupScript.Run(ctx, s.db, []string{stream}, group).Err()
 	if rdb.IsBusyGroup(err) {
 		return nil
 	}
 	return rdb.Failed("create group "+group+" on "+stream, err)
-}
-
-func stringFields(values map[string]any) map[string]string {
-	fields := make(map[string]string, len(values))
-	for k, v := range values {
-		fields[k], _ = v.(string)
-	}
-	return fields
 }
 
 // Routing says what is to become of one incoming entry. Exactly one of Reason,
@@ -209,7 +197,7 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 			}
 		}
 	}
-	res, err := fanoutScript.Run(ctx, s.db.Client, k.keys, argv...).StringSlice()
+	res, err := fanoutScript.Run(ctx, s.db, k.keys, argv...).StringSlice()
 	if err != nil {
 		return nil, rdb.Failed("fan-out", err)
 	}

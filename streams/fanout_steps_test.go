@@ -146,7 +146,7 @@ func TestFanoutStepIsBounded(t *testing.T) {
 					body := strconv.Itoa(i%10) + strings.Repeat("x", c.size-1)
 					h.sizes[must[string](t)(sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body}}).Result())] = c.size
 				}
-				sc.Store.AddHook(h)
+				sc.Store.DB().AddHook(h)
 				out := sc.worker(t, sc.Store, registry, c.entries)
 				if len(out.routed) != c.entries || len(out.ready) != c.subs {
 					t.Errorf("told of %d entries and %d channels", len(out.routed), len(out.ready))
@@ -184,7 +184,7 @@ func TestFanoutGoesOnAfterALostReply(t *testing.T) {
 			}
 			xadd("a")
 			xadd("b")
-			sc.Store.AddHook(&afterSteps{n: 2, then: func() { sc.Faults.Next(fault, 1, "evalsha") }})
+			sc.Store.DB().AddHook(&afterSteps{n: 2, then: func() { sc.Faults.Next(fault, 1, "evalsha") }})
 			sc.worker(t, sc.Store, registry, 1) // of the other one nobody may be told; it is in the same batch
 			if sc.Faults.Matched() != 1 {
 				t.Errorf("%s: the fault was not hit", fault)

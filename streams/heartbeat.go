@@ -3,12 +3,9 @@ package streams
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -27,7 +24,7 @@ import (
 //
 // Safe to repeat. ZREM comes first because it is allowed out of memory, and so is
 // then the rest: a full Redis must not make a live dispatcher look dead.
-var heartbeatScript = redis.NewScript(`
+var heartbeatScript = rdb.NewScript(`
 local t = redis.call('TIME')
 local known = redis.call('ZREM', KEYS[1], ARGV[1])
 local sent, mine, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
@@ -59,7 +56,7 @@ return {now, ahead, steps, known, leapt}
 //
 // KEYS its info. ARGV info, ms to keep it. Safe to repeat. DEL comes first because it is
 // allowed out of memory, and so is then SET.
-var introduceScript = redis.NewScript(`
+var introduceScript = rdb.NewScript(`
 redis.call('DEL', KEYS[1])
 return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 `)
@@ -100,7 +97,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	}
 	kept := max(infoKept, 10*d.DeadAfter).Milliseconds()
 	said.info = ""
-	if introduceScript.Run(ctx, s.db.Client, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err() == nil {
+	if introduceScript.Run(ctx, s.db, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err() == nil {
 		said.info, said.at, said.steps = string(info), time.Now(), steps
 	}
 	return nil
@@ -110,7 +107,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 func (s *Store) beat(ctx context.Context) (known bool, err error) {
 	sent, steps, confirms, asked := s.db.Clock.Expectation()
 	k := []string{s.keys.Dispatchers(), s.keys.Clock()}
-	res, err := heartbeatScript.Run(ctx, s.db.Client, k, s.cfg.ID, sent, steps, confirms, rdb.ClockTolerance.Milliseconds()).Int64Slice()
+	res, err := heartbeatScript.Run(ctx, s.db, k, s.cfg.ID, sent, steps, confirms, rdb.ClockTolerance.Milliseconds()).Int64Slice()
 	if err == nil && len(res) != 5 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}
@@ -132,10 +129,10 @@ func (s *Store) beat(ctx context.Context) (known bool, err error) {
 
 // Leave takes this dispatcher off the list.
 func (s *Store) Leave(ctx context.Context) error {
-	if err := s.db.Client.ZRem(ctx, s.keys.Dispatchers(), s.cfg.ID).Err(); err != nil {
+	if err := rdb.Int(s.db.With(ctx), "ZREM", s.keys.Dispatchers(), s.cfg.ID).Err(); err != nil {
 		return rdb.Failed("leave", err)
 	}
-	return rdb.Failed("leave", s.db.Client.Del(ctx, s.keys.Dispatcher(s.cfg.ID)).Err())
+	return rdb.Failed("leave", rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(s.cfg.ID)).Err())
 }
 
 // Dispatchers lists every dispatcher that has a heartbeat, the dead ones included.
@@ -144,19 +141,19 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 	if err != nil {
 		return nil, err
 	}
-	beats, err := s.db.Client.ZRangeWithScores(ctx, s.keys.Dispatchers(), 0, -1).Result()
+	beats, err := rdb.Scores(s.db.With(ctx), "ZRANGE", s.keys.Dispatchers(), 0, -1, "WITHSCORES").Result()
 	if err != nil {
 		return nil, rdb.Failed("list dispatchers", err)
 	}
 	list := make([]medispatcher.Dispatcher, 0, len(beats))
 	for _, beat := range beats {
-		id, _ := beat.Member.(string)
+		id := beat.Member
 		var d medispatcher.Dispatcher
-		info, err := s.db.Client.Get(ctx, s.keys.Dispatcher(id)).Bytes()
-		if err != nil && !errors.Is(err, redis.Nil) {
+		info, err := rdb.Text(s.db.With(ctx), "GET", s.keys.Dispatcher(id)).Result()
+		if err != nil && !rdb.IsNil(err) {
 			return nil, rdb.Failed("read a dispatcher's info", err) // its limit is in there: nobody may judge it by another
 		}
-		if err != nil || json.Unmarshal(info, &d) != nil {
+		if err != nil || json.Unmarshal([]byte(info), &d) != nil {
 			d = medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
 		}
 		at := time.UnixMilli(int64(beat.Score))
@@ -168,7 +165,7 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 
 // forgetScript takes a dispatcher off the list if its last heartbeat is still that one.
 // KEYS dispatchers. ARGV dispatcher id, time of its last heartbeat in ms. Safe to repeat.
-var forgetScript = redis.NewScript(`
+var forgetScript = rdb.NewScript(`
 if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or -1) == tonumber(ARGV[2]) then
   return redis.call('ZREM', KEYS[1], ARGV[1])
 end
@@ -177,9 +174,9 @@ return 0
 
 // Forget takes a dead dispatcher, all of whose entries were given back, off the list.
 func (s *Store) Forget(ctx context.Context, d medispatcher.Dispatcher) error {
-	n, err := forgetScript.Run(ctx, s.db.Client, []string{s.keys.Dispatchers()}, d.ID, d.Heartbeat.Add(s.db.ClockAhead()).UnixMilli()).Int64()
+	n, err := forgetScript.Run(ctx, s.db, []string{s.keys.Dispatchers()}, d.ID, d.Heartbeat.Add(s.db.ClockAhead()).UnixMilli()).Int64()
 	if err == nil && n > 0 {
-		err = s.db.Client.Del(ctx, s.keys.Dispatcher(d.ID)).Err()
+		err = rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(d.ID)).Err()
 	}
 	return rdb.Failed("forget", err)
 }

@@ -51,7 +51,7 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		d.Held = nil
 		refused := 0
 		refuse := true
-		sc.Store.AddHook(hook(func(cmd redis.Cmder) error {
+		sc.Store.DB().AddHook(hook(func(cmd redis.Cmder) error {
 			if refuse && slices.Contains(cmd.Args(), any(info)) {
 				refused++
 				return streamstest.ErrInjected

@@ -3,8 +3,6 @@ package streams
 import (
 	"context"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -21,14 +19,14 @@ func (s *Store) Publish(ctx context.Context, m medispatcher.Message) (string, er
 // PublishAll is Publish for many messages in one round trip. Where an id is empty, that
 // message was not accepted, or nobody knows whether it was; the error says why.
 func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message) ([]string, error) {
-	pipe := s.db.Client.Pipeline()
-	cmds := make([]*redis.StringCmd, len(messages))
+	pipe := s.db.Pipe(ctx)
+	cmds := make([]*rdb.Reply[string], len(messages))
 	partitions := make([]int, len(messages))
 	for i, m := range messages {
 		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
-		cmds[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.Incoming(partitions[i]), Values: entry.Values(m)})
+		cmds[i] = rdb.Text(pipe, append([]any{"XADD", s.keys.Incoming(partitions[i]), "*"}, entry.Values(m)...)...)
 	}
-	_, err := pipe.Exec(ctx)
+	err := pipe.Run()
 	ids := make([]string, len(messages))
 	for i, cmd := range cmds {
 		switch {

@@ -3,8 +3,6 @@ package streams
 import (
 	"context"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -36,12 +34,12 @@ type KeptFound struct {
 // on, or, where that is not known, from the newest back.
 func (s *Store) FindKept(ctx context.Context, q KeptSearch) (KeptFound, error) {
 	found := KeptFound{Whole: true}
-	pipe := s.db.Client.Pipeline()
-	lengths := map[medispatcher.KeptPlace]*redis.IntCmd{}
+	pipe := s.db.Pipe(ctx)
+	lengths := map[medispatcher.KeptPlace]*rdb.Reply[int64]{}
 	for _, place := range medispatcher.KeptPlaces {
-		lengths[place] = pipe.XLen(ctx, s.keptKey(place)(q.Partition))
+		lengths[place] = rdb.Int(pipe, "XLEN", s.keptKey(place)(q.Partition))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 		return found, rdb.Failed("look for a message", err)
 	}
 	for _, place := range medispatcher.KeptPlaces {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -15,7 +13,7 @@ import (
 // KEYS as keptMoveLua. ARGV name of the count, most bytes (the last one may go beyond), then "ids" and entry ids, or "until",
 // the last entry id and most entries: the oldest ones up to that.
 // Returns {removed, looked at}. Safe to repeat: what is gone is not counted again.
-var keptDropScript = redis.NewScript(keptMoveLua + `
+var keptDropScript = rdb.NewScript(keptMoveLua + `
 local room, removed, looked = tonumber(ARGV[2]), 0, 0
 local most = ARGV[3] == 'ids' and #ARGV - 3 or tonumber(ARGV[5])
 while looked < most and room > 0 do -- one by one: bodies may be large
@@ -73,7 +71,7 @@ func (s *Store) dropKept(ctx context.Context, place medispatcher.KeptPlace, p in
 
 func (s *Store) runDrop(ctx context.Context, place medispatcher.KeptPlace, p int, what string, args ...any) (removed int64, looked int, err error) {
 	stream, size := s.keptStream(place, p)
-	res, err := keptDropScript.Run(ctx, s.db.Client, append(s.countKeys(p), stream, size), append([]any{what, keptBytes}, args...)...).Int64Slice()
+	res, err := keptDropScript.Run(ctx, s.db, append(s.countKeys(p), stream, size), append([]any{what, keptBytes}, args...)...).Int64Slice()
 	if err == nil && len(res) != 2 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -36,7 +34,7 @@ func (s *Store) keptStream(place medispatcher.KeptPlace, p int) (stream, size st
 // "XRANGE" or "XREVRANGE" and where that begins and ends. Reads only.
 // Returns how many it looked for, and for each one found {entry id, bytes, pairs of the message's own, reason, source, name,
 // length, value, …}: of the fields that a message can have, value being "" for the body, for raw, and for what is too long.
-var keptScript = redis.NewScript(`
+var keptScript = rdb.NewScript(`
 local names = {topic = true, id = true, sender = true, key = true, type = true, headers = true, time = true, delay = true,
   ['~src'] = true, ['~released'] = true, body = false, raw = false}
 local most, room, longest, how = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -112,7 +110,7 @@ func (s *Store) keptNamed(ctx context.Context, place medispatcher.KeptPlace, p i
 
 func (s *Store) keptRows(ctx context.Context, place medispatcher.KeptPlace, p, most int, args ...any) (looked int, rows []keptRow, err error) {
 	stream, _ := s.keptStream(place, p)
-	res, err := keptScript.Run(ctx, s.db.Client, []string{stream}, append([]any{most, keptBytes, keptValue}, args...)...).Slice()
+	res, err := keptScript.Run(ctx, s.db, []string{stream}, append([]any{most, keptBytes, keptValue}, args...)...).Slice()
 	if err != nil {
 		return 0, nil, rdb.Failed("list "+string(place), err)
 	}
@@ -149,19 +147,17 @@ func (r *keptRow) kept() medispatcher.Kept {
 
 // keptMessage is what can be read of a message that may not be one.
 func keptMessage(p int, source string, fields map[string]string) medispatcher.Message {
-	values := make(map[string]any, len(fields)+1)
-	for name, value := range fields {
-		values[name] = value
+	origin := fields["~src"]
+	if origin == "" && isEntryID(source) {
+		origin = source
 	}
-	if fields["~src"] == "" && isEntryID(source) {
-		values["~src"] = source
-	}
-	m := entry.Delivery(medispatcher.Channel{Partition: p}, "", 0, values).Message
-	if m.Generated && values["~src"] == nil {
+	all := append(rdb.FieldsOf(fields), "~src", origin)
+	m := entry.Delivery(medispatcher.Channel{Partition: p}, "", 0, all).Message
+	if m.Generated && origin == "" {
 		m.ID, m.Generated = "", false
 	}
 	if m.Time.IsZero() && isEntryID(source) {
-		m.Time = Entry{ID: source}.Time()
+		m.Time = rdb.EntryTime(source)
 	}
 	m.Delay, _ = medispatcher.ParseDelay(fields["delay"])
 	return m
@@ -204,22 +200,15 @@ func (s *Store) ReadKept(ctx context.Context, place medispatcher.KeptPlace, id s
 // keptFields are the fields and values of an entry in their order: raw ones may be there twice.
 func (s *Store) keptFields(ctx context.Context, place medispatcher.KeptPlace, p int, entry string) ([]string, error) {
 	stream, _ := s.keptStream(place, p)
-	cmd := redis.NewSliceCmd(ctx, "XRANGE", stream, entry, entry)
-	_ = s.db.Client.Process(ctx, cmd)
-	list, err := cmd.Result()
+	list, err := rdb.Entries(s.db.With(ctx), "XRANGE", stream, entry, entry).Result()
 	if err != nil {
 		return nil, rdb.Failed("read "+string(place), err)
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%s message %s: %w", place, rdb.GeneratedID(p, entry), medispatcher.ErrNotFound)
 	}
-	pair, _ := list[0].([]any)
-	if len(pair) != 2 {
-		return nil, fmt.Errorf("redis: read %s: unreadable answer %v", place, list[0])
-	}
-	values, _ := pair[1].([]any)
-	fields := make([]string, len(values))
-	for i, v := range values {
+	fields := make([]string, len(list[0].Fields))
+	for i, v := range list[0].Fields {
 		fields[i], _ = v.(string)
 	}
 	return fields, nil
@@ -247,7 +236,7 @@ func (s *Store) splitKeptID(place medispatcher.KeptPlace, id string) (p int, ent
 func (s *Store) KeptSince(ctx context.Context, place medispatcher.KeptPlace) (n int64, since time.Time, err error) {
 	for p := range s.cfg.Partitions {
 		stream, _ := s.keptStream(place, p)
-		length, err := s.db.Client.XLen(ctx, stream).Result()
+		length, err := rdb.Int(s.db.With(ctx), "XLEN", stream).Result()
 		if err != nil {
 			return 0, since, rdb.Failed("count "+string(place), err)
 		}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -36,7 +34,7 @@ const keptMoveLua = countLua + keepLua
 //
 // Safe to repeat: what is gone is left alone. XADD comes first, so out of memory, and a target that is no stream, leave
 // the message where it is.
-var keptReplayScript = redis.NewScript(keptMoveLua + `
+var keptReplayScript = rdb.NewScript(keptMoveLua + `
 local moved, out, at = 0, {}, 2
 local function replay(id, target, own, left_out, added)
   local found = redis.call('XRANGE', KEYS[5], id, id)[1]
@@ -199,7 +197,7 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 		argv = append(append(argv, m.leaveOut...), len(m.add))
 		argv = append(argv, m.add...)
 	}
-	res, err := keptReplayScript.Run(ctx, s.db.Client, k.keys, argv...).StringSlice()
+	res, err := keptReplayScript.Run(ctx, s.db, k.keys, argv...).StringSlice()
 	if err == nil && len(res) != len(batch) {
 		err = fmt.Errorf("%d answers for %d messages", len(res), len(batch))
 	}

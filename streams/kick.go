@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -13,14 +11,14 @@ import (
 // Owners lists the consumers of channels of one partition, in the order of subs. A channel that cannot be
 // looked at, because its key is of a wrong type, has an error of its own.
 func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatcher.Owned, error) {
-	pipe := s.db.Client.Pipeline()
-	consumers := make([]*redis.XInfoConsumersCmd, len(subs))
+	pipe := s.db.Pipe(ctx)
+	consumers := make([]*rdb.Reply[map[string]int64], len(subs))
 	for i, sub := range subs {
-		consumers[i] = pipe.XInfoConsumers(ctx, s.keys.Channel(p, sub), rdb.GroupPush)
+		consumers[i] = rdb.ConsumersOf(pipe, s.keys.Channel(p, sub), rdb.GroupPush)
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	owned, lengths := make([]medispatcher.Owned, len(subs)), make([]*redis.IntCmd, len(subs))
-	pipe = s.db.Client.Pipeline()
+	_ = pipe.Run() // each command has its own error
+	owned, lengths := make([]medispatcher.Owned, len(subs)), make([]*rdb.Reply[int64], len(subs))
+	pipe = s.db.Pipe(ctx)
 	for i, sub := range subs {
 		list, err := consumers[i].Result()
 		switch {
@@ -30,11 +28,11 @@ func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatche
 		case err != nil && !rdb.IsNoStream(err):
 			return nil, rdb.Failed("list the consumers of "+sub, err)
 		case err == nil: // without a group there is nothing behind it
-			lengths[i] = pipe.XLen(ctx, s.keys.Channel(p, sub))
+			lengths[i] = rdb.Int(pipe, "XLEN", s.keys.Channel(p, sub))
 		}
-		owned[i].Pending = consumerMap(list)
+		owned[i].Pending = list
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 		return nil, rdb.Failed("count entries", err)
 	}
 	for i, n := range lengths {
@@ -47,19 +45,11 @@ func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatche
 
 // IncomingOwners is Owners of a partition's incoming stream.
 func (s *Store) IncomingOwners(ctx context.Context, p int) (map[string]int64, error) {
-	consumers, err := s.db.Client.XInfoConsumers(ctx, s.keys.Incoming(p), rdb.GroupFanout).Result()
+	consumers, err := rdb.ConsumersOf(s.db.With(ctx), s.keys.Incoming(p), rdb.GroupFanout).Result()
 	if err != nil && !rdb.IsNoStream(err) {
 		return nil, rdb.Failed("list the consumers of incoming", err)
 	}
-	return consumerMap(consumers), nil
-}
-
-func consumerMap(list []redis.XInfoConsumer) map[string]int64 {
-	m := make(map[string]int64, len(list))
-	for _, c := range list {
-		m[c.Name] = c.Pending
-	}
-	return m
+	return consumers, nil
 }
 
 // kickScript gives back what a consumer that is gone left behind, due now, the
@@ -70,7 +60,7 @@ func consumerMap(list []redis.XInfoConsumer) map[string]int64 {
 //
 // Safe to repeat and to run by several at once: each entry is moved by the one call
 // that finds it with the consumer.
-var kickScript = redis.NewScript(countLua + vanishedLua + `
+var kickScript = rdb.NewScript(countLua + vanishedLua + `
 local ch, moved = KEYS[5], 0
 for _, e in ipairs(redis.call('XPENDING', ch, 'push', '-', '+', ARGV[2], ARGV[1])) do
   if redis.call('XCLAIM', ch, 'push', '~buried', 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
@@ -93,8 +83,8 @@ func (s *Store) Kick(ctx context.Context, c medispatcher.Channel, consumer strin
 	return s.kick(ctx, kickScript, "kick "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
 }
 
-func (s *Store) kick(ctx context.Context, script *redis.Script, step string, p int, k []string, args ...any) (moved int, more bool, err error) {
-	res, err := script.Run(ctx, s.db.Client, k, args...).Slice()
+func (s *Store) kick(ctx context.Context, script *rdb.Script, step string, p int, k []string, args ...any) (moved int, more bool, err error) {
+	res, err := script.Run(ctx, s.db, k, args...).Slice()
 	if rdb.IsNoGroup(err) {
 		return 0, false, nil
 	}
@@ -113,7 +103,7 @@ func (s *Store) kick(ctx context.Context, script *redis.Script, step string, p i
 //
 // KEYS 1–4 counts, 5 incoming. ARGV consumer, limit, new owner.
 // Returns as kickScript. Safe to repeat.
-var kickIncomingScript = redis.NewScript(countLua + vanishedLua + `
+var kickIncomingScript = rdb.NewScript(countLua + vanishedLua + `
 local incoming, moved = KEYS[5], 0
 for _, e in ipairs(redis.call('XPENDING', incoming, 'fanout', '-', '+', ARGV[2], ARGV[1])) do
   if not redis.call('XCLAIM', incoming, 'fanout', ARGV[3], 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
@@ -143,7 +133,7 @@ func (s *Store) KickIncoming(ctx context.Context, p int, consumer string, limit 
 // Returns {entries made due, where to go on ("": done)}.
 //
 // Safe to repeat: an entry with a due time is left alone.
-var orphanScript = redis.NewScript(`
+var orphanScript = rdb.NewScript(`
 local now = tonumber(ARGV[5])
 local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[1], '+', ARGV[2], '~buried')
 local made = 0
@@ -169,7 +159,7 @@ func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun
 	}
 	made, from := 0, "-"
 	for from != "" {
-		res, err := orphanScript.Run(ctx, s.db.Client, k, from, kickBatch, all, dryRun, now.UnixMilli(), rdb.DueNow).Slice()
+		res, err := orphanScript.Run(ctx, s.db, k, from, kickBatch, all, dryRun, now.UnixMilli(), rdb.DueNow).Slice()
 		if rdb.IsNoGroup(err) {
 			return made, nil
 		}

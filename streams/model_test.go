@@ -113,7 +113,7 @@ func (l *lab) store(id string) (*streams.Store, *streamstest.Faults) {
 		cfg := l.Config(id)
 		cfg.Partitions, cfg.DedupeWindow = modelPartitions, modelWindow
 		l.stores[id], l.faults[id] = l.Open(l.t, cfg), &streamstest.Faults{}
-		l.stores[id].AddHook(l.faults[id])
+		l.stores[id].DB().AddHook(l.faults[id])
 	}
 	return l.stores[id], l.faults[id]
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -25,7 +23,7 @@ import (
 //
 // Safe to repeat and to run by several at once: the marker is set in the step that writes.
 // XADD comes first, so out of memory leaves neither.
-var onceScript = redis.NewScript(countLua + keepLua + `
+var onceScript = rdb.NewScript(countLua + keepLua + `
 local lifetime, dry = ARGV[1], ARGV[2] == '1'
 local function once(marker, member, stream, unless, what, first, last)
   if redis.call('SISMEMBER', marker, member) == 1 then return 'already' end
@@ -77,7 +75,7 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 		argv = append(argv, k.place(s.keys.Recovered(p, name)), member, k.place(stream), o.Unless, what, len(fields))
 		argv = append(argv, fields...)
 	}
-	res, err := onceScript.Run(ctx, s.db.Client, k.keys, argv...).StringSlice()
+	res, err := onceScript.Run(ctx, s.db, k.keys, argv...).StringSlice()
 	if err != nil {
 		return nil, rdb.Failed("recover", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -23,10 +21,7 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 	wanted func(entryID string) bool, do func(medispatcher.Delivery) (more bool),
 ) error {
 	for from := "-"; from != ""; {
-		page, err := s.db.Client.XPendingExt(ctx, &redis.XPendingExtArgs{
-			Stream: s.keys.Channel(c.Partition, c.Subscription), Group: rdb.GroupPush,
-			Start: from, End: "+", Count: pendingPage, Consumer: consumer,
-		}).Result()
+		page, err := rdb.PendingOf(s.db.With(ctx), s.keys.Channel(c.Partition, c.Subscription), rdb.GroupPush, from, "+", pendingPage, consumer).Result()
 		if err != nil {
 			return rdb.Failed("list the entries of "+consumer, err)
 		}
@@ -34,7 +29,7 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 		if len(page) == pendingPage {
 			from = rdb.NextID(page[len(page)-1].ID)
 		}
-		page = slices.DeleteFunc(page, func(e redis.XPendingExt) bool { return !wanted(e.ID) })
+		page = slices.DeleteFunc(page, func(e rdb.Pending) bool { return !wanted(e.ID) })
 		for chunk := range slices.Chunk(page, pendingBodies) {
 			deliveries, err := s.pendingMessages(ctx, c, chunk)
 			if err != nil {
@@ -51,19 +46,19 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 }
 
 // pendingMessages reads entries. One that was deleted meanwhile is left out.
-func (s *Store) pendingMessages(ctx context.Context, c medispatcher.Channel, list []redis.XPendingExt) ([]medispatcher.Delivery, error) {
-	pipe := s.db.Client.Pipeline()
-	cmds := make([]*redis.XMessageSliceCmd, len(list))
+func (s *Store) pendingMessages(ctx context.Context, c medispatcher.Channel, list []rdb.Pending) ([]medispatcher.Delivery, error) {
+	pipe := s.db.Pipe(ctx)
+	cmds := make([]*rdb.Reply[[]rdb.Entry], len(list))
 	for i, e := range list {
-		cmds[i] = pipe.XRangeN(ctx, s.keys.Channel(c.Partition, c.Subscription), e.ID, e.ID, 1)
+		cmds[i] = rdb.Range(pipe, s.keys.Channel(c.Partition, c.Subscription), e.ID, e.ID, 1)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if err := pipe.Run(); err != nil {
 		return nil, rdb.Failed("read entries of "+c.Subscription, err)
 	}
 	var deliveries []medispatcher.Delivery
 	for i, e := range list {
 		for _, m := range cmds[i].Val() {
-			deliveries = append(deliveries, entry.Delivery(c, m.ID, max(1, int(e.RetryCount)), m.Values))
+			deliveries = append(deliveries, entry.Delivery(c, m.ID, max(1, int(e.Deliveries)), m.Fields))
 		}
 	}
 	return deliveries, nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -21,7 +19,7 @@ import (
 // else get the id of one in flight if the clock went back, and be acknowledged in its place.
 // UNLINK comes first: it is allowed out of memory, and so is then all that follows. It frees
 // a million entries in the background, where XTRIM would hold Redis for as long as that takes.
-var purgeScript = redis.NewScript(countLua + `
+var purgeScript = rdb.NewScript(countLua + `
 local ch, ready, buried = KEYS[5], 0, 0
 if redis.call('EXISTS', ch) == 1 then
   local length, pending = redis.call('XLEN', ch), redis.pcall('XPENDING', ch, 'push')
@@ -50,7 +48,7 @@ return {ready, buried}
 func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err error) {
 	for p := range s.cfg.Partitions {
 		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
-		res, err := purgeScript.Run(ctx, s.db.Client, k, purgedCount(sub)).Int64Slice()
+		res, err := purgeScript.Run(ctx, s.db, k, purgedCount(sub)).Int64Slice()
 		if err == nil && len(res) != 2 {
 			err = fmt.Errorf("unreadable answer %v", res)
 		}
@@ -73,7 +71,7 @@ func purgedCount(sub string) string { return "purged:" + sub }
 //
 // Safe to repeat: it then finds nothing. UNLINK is allowed out of memory. The totals forget the
 // subscription, so that those of all that ever were do not pile up; the sums over all keep it.
-var discardScript = redis.NewScript(countLua + `
+var discardScript = rdb.NewScript(countLua + `
 local function number(reply)
   if type(reply) == 'number' then return reply end
   return 0 -- a key of a wrong type holds no messages
@@ -102,7 +100,7 @@ func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispa
 	for p := range s.cfg.Partitions {
 		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
 		k = append(k, s.keys.Dead(p, sub))
-		res, err := discardScript.Run(ctx, s.db.Client, k, argv...).Int64Slice()
+		res, err := discardScript.Run(ctx, s.db, k, argv...).Int64Slice()
 		if err == nil && len(res) != 3 {
 			err = fmt.Errorf("unreadable answer %v", res)
 		}

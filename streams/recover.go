@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"maps"
@@ -8,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -35,12 +34,12 @@ type RecoverLists struct {
 	mu sync.Mutex // masters of a cluster are scanned at the same time
 	// known are the lists that were found, with the time they last held something.
 	known   map[string]time.Time
-	cursors map[string]uint64 // where the scan of a master goes on, by address
+	cursors map[string]string // where the scan of a master goes on, by address
 }
 
 // NewRecoverLists looks at the Redis of a store, which need not be the main one.
 func NewRecoverLists(s *Store) *RecoverLists {
-	return &RecoverLists{store: s, known: map[string]time.Time{}, cursors: map[string]uint64{}}
+	return &RecoverLists{store: s, known: map[string]time.Time{}, cursors: map[string]string{}}
 }
 
 // Find names the lists that hold items, or from which items are in hand, sorted.
@@ -62,14 +61,14 @@ func (r *RecoverLists) Find(ctx context.Context) ([]medispatcher.RecoverList, er
 
 // look leaves out the lists that hold nothing, and forgets those that did not for long.
 func (r *RecoverLists) look(ctx context.Context, names []string) ([]medispatcher.RecoverList, error) {
-	pipe := r.store.db.Client.Pipeline()
-	types := make([]*redis.StatusCmd, len(names))
-	hands := make([]*redis.IntCmd, len(names))
+	pipe := r.store.db.Pipe(ctx)
+	types := make([]*rdb.Reply[string], len(names))
+	hands := make([]*rdb.Reply[int64], len(names))
 	for i, name := range names {
-		types[i] = pipe.Type(ctx, name)
-		hands[i] = pipe.Exists(ctx, r.store.keys.Hand(name))
+		types[i] = rdb.Text(pipe, "TYPE", name)
+		hands[i] = rdb.Int(pipe, "EXISTS", r.store.keys.Hand(name))
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if err := pipe.Run(); err != nil {
 		return nil, err
 	}
 	now := time.Now()
@@ -89,33 +88,29 @@ func (r *RecoverLists) look(ctx context.Context, names []string) ([]medispatcher
 
 // scan looks at some more keys, on every master of a cluster.
 func (r *RecoverLists) scan(ctx context.Context) error {
-	if cluster, ok := r.store.db.Client.(*redis.ClusterClient); ok {
-		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-			return r.scanOne(ctx, master, master.Options().Addr)
-		})
-	}
-	return r.scanOne(ctx, r.store.db.Client, "")
+	return r.store.db.EachMaster(ctx, r.scanOne)
 }
 
-func (r *RecoverLists) scanOne(ctx context.Context, client redis.Cmdable, addr string) error {
+func (r *RecoverLists) scanOne(ctx context.Context, master *rdb.Node) error {
 	r.mu.Lock()
-	cursor := r.cursors[addr]
+	cursor := cmp.Or(r.cursors[master.Addr], "0")
 	r.mu.Unlock()
 	var found []string
 	var err error
 	for range scanCalls {
-		var keys []string
-		if keys, cursor, err = client.Scan(ctx, cursor, r.store.keys.RecoverPattern(), scanCount).Result(); err != nil {
-			cursor = 0 // it may be another server's by now
+		var page rdb.Page
+		if page, err = rdb.Scan(master.With(ctx), "SCAN", cursor, "MATCH", r.store.keys.RecoverPattern(), "COUNT", scanCount).Result(); err != nil {
+			cursor = "" // it may be another server's by now
 			break
 		}
-		if found = append(found, keys...); cursor == 0 {
+		found, cursor = append(found, page.Items...), page.Next
+		if cursor == "0" {
 			break
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cursors[addr] = cursor
+	r.cursors[master.Addr] = cursor
 	for _, key := range found {
 		r.note(key)
 	}
@@ -148,7 +143,7 @@ func (r *RecoverLists) note(key string) {
 // step. HDEL of a token that nobody has is there for its effect on Redis alone: it is a write
 // that Redis allows out of memory, and so is then the rest. A Redis that is full
 // of parked messages has to be emptied.
-var takeScript = redis.NewScript(`
+var takeScript = rdb.NewScript(`
 local held = redis.call('HGETALL', KEYS[2])
 if #held > 0 then return held end
 local most, room = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -171,7 +166,7 @@ return held
 // of the list, read from its left.
 func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes int64) ([]medispatcher.RecoverItem, error) {
 	k := []string{list, r.store.keys.Hand(list)}
-	res, err := takeScript.Run(ctx, r.store.db.Client, k, rand.Text(), count, bytes).StringSlice()
+	res, err := takeScript.Run(ctx, r.store.db, k, rand.Text(), count, bytes).StringSlice()
 	if err != nil {
 		return nil, rdb.Failed("take from "+list, err)
 	}
@@ -187,7 +182,7 @@ func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes i
 
 // Drop forgets items in hand that are safe elsewhere. Safe to repeat.
 func (r *RecoverLists) Drop(ctx context.Context, list string, tokens []string) error {
-	return rdb.Failed("drop from "+list, r.store.db.Client.HDel(ctx, r.store.keys.Hand(list), tokens...).Err())
+	return rdb.Failed("drop from "+list, rdb.Int(r.store.db.With(ctx), rdb.Cmd("HDEL", r.store.keys.Hand(list), tokens...)...).Err())
 }
 
 // tokenNumber is the place of an item in its batch.

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -171,7 +169,7 @@ func (r *Registry) loadLocked(ctx context.Context, wrong *warnings) (*Snapshot, 
 	if err != nil {
 		return nil, err
 	}
-	stored, err := r.store.db.Client.HGetAll(ctx, r.store.keys.Subscriptions()).Result()
+	stored, err := rdb.Map(r.store.db.With(ctx), "HGETALL", r.store.keys.Subscriptions()).Result()
 	if err != nil {
 		return nil, rdb.Failed("read subscriptions", err)
 	}
@@ -274,7 +272,7 @@ func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
 // KEYS subscriptions, changes, the documents' version. ARGV id, old document ("": none), new document ("": remove),
 // the change, changes kept, what to add to the version. Returns 1 when it was. A repetition finds the new document
 // and returns 1 too.
-var changeScript = redis.NewScript(nextRevision + `
+var changeScript = rdb.NewScript(nextRevision + `
 local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if now == ARGV[3] then return 1 end
 if now ~= ARGV[2] then return 0 end
@@ -308,7 +306,7 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old
 			return err
 		}
 		k := []string{r.store.keys.Subscriptions(), r.store.keys.Changes(), r.store.keys.Written()}
-		done, err := changeScript.Run(ctx, r.store.db.Client, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept, spread()).Bool()
+		done, err := changeScript.Run(ctx, r.store.db, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept, spread()).Bool()
 		if err != nil {
 			return rdb.Failed("write subscription", err)
 		}
@@ -320,13 +318,13 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old
 }
 
 func (s *Store) stored(ctx context.Context, id string) (string, error) {
-	doc, err := s.db.Client.HGet(ctx, s.keys.Subscriptions(), id).Result()
+	doc, err := rdb.Text(s.db.With(ctx), "HGET", s.keys.Subscriptions(), id).Result()
 	return doc, rdb.Failed("read subscription", err)
 }
 
 // SubscriptionIDs lists the ids of all subscriptions, sorted.
 func (s *Store) SubscriptionIDs(ctx context.Context) ([]string, error) {
-	ids, err := s.db.Client.HKeys(ctx, s.keys.Subscriptions()).Result()
+	ids, err := rdb.Texts(s.db.With(ctx), "HKEYS", s.keys.Subscriptions()).Result()
 	slices.Sort(ids)
 	return ids, rdb.Failed("list subscriptions", err)
 }

@@ -3,8 +3,6 @@ package streams
 import (
 	"context"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -17,7 +15,7 @@ import (
 // Safe to repeat: an entry that is not the consumer's is left alone. The consumer
 // goes only where this very script sees that it owns nothing, because removing it
 // throws its pending entries away.
-var releaseScript = redis.NewScript(countLua + vanishedLua + `
+var releaseScript = rdb.NewScript(countLua + vanishedLua + `
 local ch = KEYS[5]
 for i = 4, #ARGV do
   local pending = redis.call('XPENDING', ch, 'push', ARGV[i], ARGV[i], 1, ARGV[1])
@@ -45,7 +43,7 @@ func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []
 		argv = append(argv, id)
 	}
 	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
-	vanished, err := releaseScript.Run(ctx, s.db.Client, k, argv...).Result()
+	vanished, err := releaseScript.Run(ctx, s.db, k, argv...).Result()
 	s.noteVanished(c.Partition, vanished)
 	if rdb.IsNoGroup(err) {
 		return nil // the channel was purged: nothing is owned
@@ -56,10 +54,7 @@ func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []
 // Mine lists up to limit entries of a channel that this process owns, by id.
 // Those it does not know of were taken by a read whose reply was lost.
 func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
-	pending, err := s.db.Client.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: s.keys.Channel(c.Partition, c.Subscription), Group: rdb.GroupPush,
-		Start: "-", End: "+", Count: int64(limit), Consumer: s.cfg.ID,
-	}).Result()
+	pending, err := rdb.PendingOf(s.db.With(ctx), s.keys.Channel(c.Partition, c.Subscription), rdb.GroupPush, "-", "+", limit, s.cfg.ID).Result()
 	if rdb.IsNoGroup(err) {
 		return nil, nil
 	}
@@ -73,7 +68,7 @@ func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]
 // LeaveIncoming removes this process from the incoming groups where it owns nothing.
 func (s *Store) LeaveIncoming(ctx context.Context) error {
 	for p := range s.cfg.Partitions {
-		err := leaveScript.Run(ctx, s.db.Client, []string{s.keys.Incoming(p)}, s.cfg.ID).Err()
+		err := leaveScript.Run(ctx, s.db, []string{s.keys.Incoming(p)}, s.cfg.ID).Err()
 		if err != nil && !rdb.IsNoGroup(err) {
 			return rdb.Failed("leave incoming", err)
 		}
@@ -83,7 +78,7 @@ func (s *Store) LeaveIncoming(ctx context.Context) error {
 
 // leaveScript removes a consumer of the fanout group that owns nothing.
 // KEYS incoming. ARGV consumer. Safe to repeat.
-var leaveScript = redis.NewScript(`
+var leaveScript = rdb.NewScript(`
 if #redis.call('XPENDING', KEYS[1], 'fanout', '-', '+', 1, ARGV[1]) == 0 then
   return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'fanout', ARGV[1])
 end

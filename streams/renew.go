@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -41,14 +39,14 @@ end
 // renewScript makes the incoming stream anew where its ids are used up.
 //
 // KEYS incoming. Returns 0: its ids are those of a clock, 1: it was made anew, 2: it will be, once it is empty. Safe to repeat.
-var renewScript = redis.NewScript(renewLua + `
+var renewScript = rdb.NewScript(renewLua + `
 if renew(KEYS[1], 'fanout') then return 1 end
 if redis.call('EXISTS', KEYS[1]) == 1 and out_of_reach(last_id(KEYS[1])) then return 2 end
 return 0
 `)
 
 func (s *Store) renewIncoming(ctx context.Context, p int) (int, error) {
-	state, err := renewScript.Run(ctx, s.db.Client, []string{s.keys.Incoming(p)}).Int()
+	state, err := renewScript.Run(ctx, s.db, []string{s.keys.Incoming(p)}).Int()
 	return state, rdb.Failed("look at the ids of incoming", err)
 }
 

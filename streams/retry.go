@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -22,7 +20,7 @@ import (
 // Safe to repeat: an entry that is not the consumer's is left alone, and so is one with
 // another attempt under way, which the consumer itself took since. XCLAIM comes
 // first: it is allowed out of memory, and so is then all that follows.
-var retryScript = redis.NewScript(countLua + vanishedLua + `
+var retryScript = rdb.NewScript(countLua + vanishedLua + `
 local me, at = ARGV[1], 3
 local now = tonumber(ARGV[2])
 while at <= #ARGV do
@@ -61,7 +59,7 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 		argv = append(argv, place[f.Subscription], f.EntryID, f.Attempt, max(0, f.Delay.Milliseconds()), record)
 		argv = appendCounts(argv, f)
 	}
-	vanished, err := retryScript.Run(ctx, s.db.Client, k, argv...).Result()
+	vanished, err := retryScript.Run(ctx, s.db, k, argv...).Result()
 	s.noteVanished(p, vanished)
 	return rdb.Failed("bury", err)
 }
@@ -91,7 +89,7 @@ func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, p
 //
 // The due time of an entry that is not ~buried's is dropped. If the entry is in the stream, it is READY again, since
 // its group was made anew, or healing finds it; if it is in nobody's pending list either, it vanished.
-var dueScript = redis.NewScript(countLua + vanishedLua + `
+var dueScript = rdb.NewScript(countLua + vanishedLua + `
 local now, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local out = {}
 for i = 4, #ARGV do
@@ -135,7 +133,7 @@ func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due 
 		k = append(k, s.keys.Channels(p, []string{w.Subscription})...)
 		argv = append(argv, w.Max)
 	}
-	res, err := dueScript.Run(ctx, s.db.Client, k, argv...).Slice()
+	res, err := dueScript.Run(ctx, s.db, k, argv...).Slice()
 	if err != nil {
 		return nil, nil, rdb.Failed("take due messages", err)
 	}
@@ -163,12 +161,7 @@ func dueDelivery(c medispatcher.Channel, raw any) medispatcher.Delivery {
 	id, _ := parts[0].(string)
 	attempt := rdb.ToInt(parts[1])
 	fields, _ := parts[3].([]any)
-	values := make(map[string]any, len(fields)/2)
-	for i := 0; i+1 < len(fields); i += 2 {
-		name, _ := fields[i].(string)
-		values[name] = fields[i+1]
-	}
-	d := entry.Delivery(c, id, max(1, attempt), values)
+	d := entry.Delivery(c, id, max(1, attempt), fields)
 	if record, _ := parts[2].(string); record != "" {
 		d.Failure = entry.DecodeFailure(record)
 	}

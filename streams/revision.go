@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -51,11 +49,11 @@ func (s *Store) Revision(ctx context.Context) (text string, n int64, err error) 
 
 // version asks for the version of the list in one round trip.
 func (s *Store) version(ctx context.Context) (version, error) {
-	pipe := s.db.Client.Pipeline()
-	revision := pipe.Get(ctx, s.keys.Revision())
-	documents := pipe.Get(ctx, s.keys.Written())
-	count := pipe.HLen(ctx, s.keys.Subscriptions())
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	pipe := s.db.Pipe(ctx)
+	revision := rdb.Text(pipe, "GET", s.keys.Revision())
+	documents := rdb.Text(pipe, "GET", s.keys.Written())
+	count := rdb.Int(pipe, "HLEN", s.keys.Subscriptions())
+	_ = pipe.Run() // each command has its own error
 	v := version{read: true, revision: opaque(revision), documents: opaque(documents), count: count.Val()}
 	if rdb.IsWrongType(count.Err()) {
 		return v, fmt.Errorf("redis: the key %s is of a wrong type: %w", s.keys.Subscriptions(), count.Err())
@@ -68,7 +66,7 @@ func (s *Store) version(ctx context.Context) (version, error) {
 const wrongType = "(a key of a wrong type)"
 
 // opaque is a value that is only compared.
-func opaque(cmd *redis.StringCmd) string {
+func opaque(cmd *rdb.Reply[string]) string {
 	if rdb.IsWrongType(cmd.Err()) {
 		return wrongType
 	}
@@ -76,7 +74,7 @@ func opaque(cmd *redis.StringCmd) string {
 }
 
 func unlessWrongType(err error) error {
-	if rdb.IsWrongType(err) || errors.Is(err, redis.Nil) {
+	if rdb.IsWrongType(err) || rdb.IsNil(err) {
 		return nil
 	}
 	return err
@@ -101,7 +99,7 @@ end
 // KEYS the revision. ARGV what to add, at least 1. Returns the new revision. A repetition
 // makes another one, and everybody looks once more. DEL comes first because it is allowed out
 // of memory, and so is then SET: a full Redis lets subscriptions be removed.
-var announceScript = redis.NewScript(nextRevision + `
+var announceScript = rdb.NewScript(nextRevision + `
 local next = nextRevision(KEYS[1], tonumber(ARGV[1]))
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], next)
@@ -113,9 +111,9 @@ func spread() int64 { return 1 + rand.Int64N(revisionSpread) }
 // announce counts a change and tells the dispatchers. The documents, the revision and the
 // pub/sub channel lie in different slots of a cluster, so this cannot be one step.
 func (s *Store) announce(ctx context.Context) error {
-	if err := announceScript.Run(ctx, s.db.Client, []string{s.keys.Revision()}, spread()).Err(); err != nil {
+	if err := announceScript.Run(ctx, s.db, []string{s.keys.Revision()}, spread()).Err(); err != nil {
 		return rdb.Failed("count the change", err)
 	}
-	_ = s.db.Client.Publish(ctx, s.keys.Control(), changed).Err() // a hint
+	_ = rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), changed).Err() // a hint
 	return nil
 }

@@ -148,7 +148,7 @@ func TestWriterDiesBetweenSteps(t *testing.T) {
 		written := sc.Client.Get(sc.Ctx, "medis:written:{medis:subscriptions}").Val()
 
 		ctx, die := context.WithCancel(sc.Ctx)
-		sc.Store.AddHook(after{"evalsha", die})
+		sc.Store.DB().AddHook(after{"evalsha", die})
 		if _, _, _, err := writer.Put(ctx, "s", []byte(subDoc("b")), ""); !errors.Is(err, context.Canceled) {
 			t.Fatalf("it did not die: %v", err)
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -51,9 +49,6 @@ func (s *Store) Partitions() int { return s.cfg.Partitions }
 
 // ID is this process's consumer name.
 func (s *Store) ID() string { return s.cfg.ID }
-
-// AddHook puts a hook around every command: tests inject faults with it.
-func (s *Store) AddHook(h redis.Hook) { s.db.AddHook(h) }
 
 // ClockAhead is by how much the shared clock is ahead of Redis's.
 func (s *Store) ClockAhead() time.Duration { return s.db.ClockAhead() }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -31,29 +29,29 @@ func (s *Store) Waiting(ctx context.Context, subs []string) ([]medispatcher.Wait
 }
 
 func (s *Store) waiting(ctx context.Context, p int, subs []string) ([]medispatcher.Waiting, error) {
-	pipe := s.db.Client.Pipeline()
-	lengths := make([]*redis.IntCmd, len(subs))
+	pipe := s.db.Pipe(ctx)
+	lengths := make([]*rdb.Reply[int64], len(subs))
 	for i, sub := range subs {
-		lengths[i] = pipe.XLen(ctx, s.keys.Channel(p, sub))
+		lengths[i] = rdb.Int(pipe, "XLEN", s.keys.Channel(p, sub))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 		return nil, rdb.Failed("sweep", err)
 	}
 	var waiting []medispatcher.Waiting
-	var dues []*redis.ZSliceCmd
-	pipe = s.db.Client.Pipeline()
+	var dues []*rdb.Reply[[]rdb.Score]
+	pipe = s.db.Pipe(ctx)
 	for i, sub := range subs {
 		if lengths[i].Val() > 0 {
 			waiting = append(waiting, medispatcher.Waiting{
 				Channel: medispatcher.Channel{Partition: p, Subscription: sub}, DueIn: -1,
 			})
-			dues = append(dues, pipe.ZRangeWithScores(ctx, s.keys.Retry(p, sub), 0, 0))
+			dues = append(dues, rdb.Scores(pipe, "ZRANGE", s.keys.Retry(p, sub), 0, 0, "WITHSCORES"))
 		}
 	}
 	if len(waiting) == 0 {
 		return nil, nil
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 		return nil, rdb.Failed("sweep", err)
 	}
 	now := s.db.Now()

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -34,7 +32,7 @@ const (
 // Safe to repeat: what has an owner is left alone. A step that settles acknowledges and removes an entry at
 // once, so none is seen in between. What lies between two pending entries is asked for as a range, which
 // copies no body where there is nothing. XCLAIM comes first: it is allowed out of memory, and so is then the rest.
-var unownedScript = redis.NewScript(countLua + `
+var unownedScript = rdb.NewScript(countLua + `
 local place, limit, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local key, group, owner, dry = KEYS[5], ARGV[4], ARGV[5], ARGV[8] == '1'
 local t = redis.call('TIME')
@@ -152,7 +150,7 @@ func (s *Store) CountUnowned(ctx context.Context, c medispatcher.Channel, place 
 const UnownedLook = kickBatch
 
 func (s *Store) unownedStep(ctx context.Context, k []string, place, group, owner, count string, due int64, dryRun bool) (found int, next string, err error) {
-	res, err := unownedScript.Run(ctx, s.db.Client, k, place, kickBatch, unownedBytes, group, owner, count, due, dryRun).Slice()
+	res, err := unownedScript.Run(ctx, s.db, k, place, kickBatch, unownedBytes, group, owner, count, due, dryRun).Slice()
 	if err != nil {
 		return 0, "", err
 	}

@@ -2,12 +2,9 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -74,19 +71,19 @@ func (d *exam) neededCommands() [][]any {
 
 // dryRun lists what Redis says the user may not do. asked is false where it does not say.
 func (d *exam) dryRun(ctx context.Context) (refused []string, asked bool, err error) {
-	me, err := d.db.Client.Do(ctx, "ACL", "WHOAMI").Text()
+	me, err := rdb.Text(d.db.With(ctx), "ACL", "WHOAMI").Result()
 	if err != nil {
 		return nil, false, ofServer(err)
 	}
 	needed := d.neededCommands()
-	pipe := d.db.Client.Pipeline()
-	answers := make([]*redis.Cmd, len(needed))
+	pipe := d.db.Pipe(ctx)
+	answers := make([]*rdb.Reply[string], len(needed))
 	for i, c := range needed {
-		answers[i] = pipe.Do(ctx, append([]any{"ACL", "DRYRUN", me}, c...)...)
+		answers[i] = rdb.Text(pipe, append([]any{"ACL", "DRYRUN", me}, c...)...)
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_ = pipe.Run() // each command has its own error
 	for i, a := range answers {
-		text, err := a.Text()
+		text, err := a.Result()
 		if err != nil {
 			return nil, false, ofServer(err)
 		}
@@ -105,17 +102,12 @@ func (d *exam) dryRun(ctx context.Context) (refused []string, asked bool, err er
 // that is never there, and a subscription that ends at once.
 func (d *exam) probe(ctx context.Context) (refused []string, err error) {
 	none := strings.Repeat("0", 40)
-	sub := d.db.Client.Subscribe(ctx)
-	defer func() { _ = sub.Close() }()
-	listen := sub.Subscribe(ctx, d.keys.Control())
-	if listen == nil {
-		_, listen = sub.ReceiveTimeout(ctx, rdb.ReplyTimeout)
-	}
+	listen := d.db.TrySubscribe(ctx, d.keys.Control())
 	for _, p := range []struct {
 		what string
 		err  error
 	}{
-		{"run scripts on keys of ours (EVALSHA)", d.db.Client.EvalSha(ctx, none, []string{d.keys.Incoming(0)}).Err()},
+		{"run scripts on keys of ours (EVALSHA)", rdb.Text(d.db.With(ctx), "EVALSHA", none, 1, d.keys.Incoming(0)).Err()},
 		{"write to keys of ours (LPUSHX)", d.db.Probe(ctx)},
 		{"subscribe to " + d.keys.Control(), listen},
 	} {
@@ -131,8 +123,7 @@ func (d *exam) probe(ctx context.Context) (refused []string, err error) {
 
 // ofServer is nil for an error that Redis answered: that it answered is enough.
 func ofServer(err error) error {
-	var answer redis.Error
-	if err == nil || errors.As(err, &answer) {
+	if err == nil || rdb.IsAnswer(err) {
 		return nil
 	}
 	return err

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -77,18 +75,18 @@ func (d *exam) examineChannels(ctx context.Context) error {
 }
 
 func (d *exam) countUnits(ctx context.Context, chunk []*unit) error {
-	pipe := d.db.Client.Pipeline()
-	pending := make([]*redis.XPendingCmd, len(chunk))
-	counts := make([][4]*redis.IntCmd, len(chunk))
+	pipe := d.db.Pipe(ctx)
+	pending := make([]*rdb.Reply[rdb.Owners], len(chunk))
+	counts := make([][4]*rdb.Reply[int64], len(chunk))
 	for i, u := range chunk {
 		ch := d.keys.Channel(u.p, u.sub)
-		pending[i] = pipe.XPending(ctx, ch, rdb.GroupPush)
-		counts[i] = [4]*redis.IntCmd{
-			pipe.XLen(ctx, ch), pipe.ZCard(ctx, d.keys.Retry(u.p, u.sub)),
-			pipe.HLen(ctx, d.keys.Failures(u.p, u.sub)), pipe.XLen(ctx, d.keys.Dead(u.p, u.sub)),
+		pending[i] = rdb.OwnersOf(pipe, ch, rdb.GroupPush)
+		counts[i] = [4]*rdb.Reply[int64]{
+			rdb.Int(pipe, "XLEN", ch), rdb.Int(pipe, "ZCARD", d.keys.Retry(u.p, u.sub)),
+			rdb.Int(pipe, "HLEN", d.keys.Failures(u.p, u.sub)), rdb.Int(pipe, "XLEN", d.keys.Dead(u.p, u.sub)),
 		}
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_ = pipe.Run() // each command has its own error
 	for i, u := range chunk {
 		for n, into := range []*int64{&u.length, &u.retrying, &u.failures, &u.dead} {
 			if err := counts[i][n].Err(); err != nil && !rdb.IsWrongType(err) {

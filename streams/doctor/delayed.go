@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -21,9 +19,9 @@ func (d *exam) examineDelayed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		pipe := d.db.Client.TxPipeline()
-		times, bodies := pipe.ZCard(ctx, d.keys.Delayed(h.p)), pipe.HLen(ctx, d.keys.DelayedBody(h.p))
-		if _, err := pipe.Exec(ctx); err != nil {
+		pipe := d.db.Tx(ctx)
+		times, bodies := rdb.Int(pipe, "ZCARD", d.keys.Delayed(h.p)), rdb.Int(pipe, "HLEN", d.keys.DelayedBody(h.p))
+		if err := pipe.Run(); err != nil {
 			return rdb.Failed("count delayed messages", err)
 		}
 		if lost += without; without > 0 {
@@ -54,18 +52,18 @@ func (d *exam) withoutBody(ctx context.Context, h *head) (without int64, whole b
 			d.skipped += int(h.delayed) - done
 			return without, false, nil
 		}
-		ids, err := d.db.Client.ZRange(ctx, delayed, int64(done), int64(done+n-1)).Result()
+		ids, err := rdb.Texts(d.db.With(ctx), "ZRANGE", delayed, int64(done), int64(done+n-1)).Result()
 		if err != nil || len(ids) == 0 {
 			return without, true, rdb.Failed("list delayed messages", err)
 		}
 		var doubtful []string
 		for chunk := range slices.Chunk(ids, doctorChunk) {
-			pipe := d.db.Client.Pipeline()
-			has := make([]*redis.BoolCmd, len(chunk))
+			pipe := d.db.Pipe(ctx)
+			has := make([]*rdb.Reply[bool], len(chunk))
 			for i, id := range chunk {
-				has[i] = pipe.HExists(ctx, bodies, id)
+				has[i] = rdb.Bool(pipe, "HEXISTS", bodies, id)
 			}
-			if _, err := pipe.Exec(ctx); err != nil {
+			if err := pipe.Run(); err != nil {
 				return without, false, rdb.Failed("look for bodies", err)
 			}
 			for i, id := range chunk {
@@ -74,8 +72,8 @@ func (d *exam) withoutBody(ctx context.Context, h *head) (without int64, whole b
 				}
 			}
 		}
-		confirmed, err := d.confirm(ctx, doubtful, func(pipe redis.Pipeliner, id string) func() bool {
-			score, body := pipe.ZScore(ctx, delayed, id), pipe.HExists(ctx, bodies, id)
+		confirmed, err := d.confirm(ctx, doubtful, func(pipe *rdb.Pipe, id string) func() bool {
+			score, body := rdb.Float(pipe, "ZSCORE", delayed, id), rdb.Bool(pipe, "HEXISTS", bodies, id)
 			return func() bool { return score.Err() == nil && !body.Val() }
 		})
 		without += confirmed

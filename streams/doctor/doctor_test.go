@@ -363,7 +363,7 @@ func TestDoctorIsBounded(t *testing.T) {
 	streamstest.Must[[]redis.Cmder](t)(pipe.Exec(sc.Ctx))
 	c := &counter{names: map[string]int{}}
 	store := env.Open(t, env.Config("doctor"))
-	store.AddHook(c)
+	store.DB().AddHook(c)
 	streamstest.Check(t, env.Client.ConfigSet(sc.Ctx, "slowlog-log-slower-than", "-1").Err())
 	bad := stateOnly(streamstest.Examine(t, store))
 	if len(bad) != 1 || !strings.Contains(bad["Messages/due times"], "20000 entries of ~buried have no due time, so nothing wakes them: n0") {

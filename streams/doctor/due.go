@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -65,7 +63,7 @@ func (d *exam) withoutDue(ctx context.Context, u *unit) (without int64, whole bo
 		if err != nil || len(ids) == 0 {
 			return without, true, err
 		}
-		scores, err := d.db.Client.ZMScore(ctx, retry, ids...).Result()
+		scores, err := rdb.Floats(d.db.With(ctx), rdb.Cmd("ZMSCORE", retry, ids...)...).Result()
 		if err != nil {
 			return without, false, rdb.Failed("read due times of "+u.sub, err)
 		}
@@ -75,9 +73,9 @@ func (d *exam) withoutDue(ctx context.Context, u *unit) (without int64, whole bo
 				doubtful = append(doubtful, ids[i])
 			}
 		}
-		confirmed, err := d.confirm(ctx, doubtful, func(pipe redis.Pipeliner, id string) func() bool {
-			pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: rdb.GroupPush, Start: id, End: id, Count: 1, Consumer: rdb.Buried})
-			score := pipe.ZScore(ctx, retry, id)
+		confirmed, err := d.confirm(ctx, doubtful, func(pipe *rdb.Pipe, id string) func() bool {
+			pending := rdb.PendingOf(pipe, ch, rdb.GroupPush, id, id, 1, rdb.Buried)
+			score := rdb.Float(pipe, "ZSCORE", retry, id)
 			return func() bool { return len(pending.Val()) > 0 && score.Err() != nil }
 		})
 		without += confirmed
@@ -91,9 +89,7 @@ func (d *exam) withoutDue(ctx context.Context, u *unit) (without int64, whole bo
 
 // pendingOf is a page of what ~buried owns. It walks that consumer's own list: no IDLE, which scans all.
 func (d *exam) pendingOf(ctx context.Context, ch, from string, n int) ([]string, error) {
-	page, err := d.db.Client.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: ch, Group: rdb.GroupPush, Start: from, End: "+", Count: int64(n), Consumer: rdb.Buried,
-	}).Result()
+	page, err := rdb.PendingOf(d.db.With(ctx), ch, rdb.GroupPush, from, "+", n, rdb.Buried).Result()
 	if err != nil && !rdb.IsNoStream(err) {
 		return nil, rdb.Failed("list what ~buried owns", err)
 	}
@@ -109,14 +105,10 @@ func (d *exam) excessDue(ctx context.Context, u *unit) (int64, error) {
 	if u.retrying == u.owners[rdb.Buried] {
 		return 0, nil
 	}
-	pipe := d.db.Client.TxPipeline()
-	pending, dues := pipe.XPending(ctx, d.keys.Channel(u.p, u.sub), rdb.GroupPush), pipe.ZCard(ctx, d.keys.Retry(u.p, u.sub))
-	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsNoStream(err) {
+	pipe := d.db.Tx(ctx)
+	pending, dues := rdb.OwnersOf(pipe, d.keys.Channel(u.p, u.sub), rdb.GroupPush), rdb.Int(pipe, "ZCARD", d.keys.Retry(u.p, u.sub))
+	if err := pipe.Run(); err != nil && !rdb.IsNoStream(err) {
 		return 0, rdb.Failed("count due times of "+u.sub, err)
 	}
-	var buried int64
-	if sum := pending.Val(); sum != nil {
-		buried = sum.Consumers[rdb.Buried]
-	}
-	return dues.Val() - buried, nil
+	return dues.Val() - pending.Val().Consumers[rdb.Buried], nil
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -40,17 +38,17 @@ func (d *exam) examineFailures(ctx context.Context) error {
 func (d *exam) staleRecords(ctx context.Context, u *unit) (stale int64, err error) {
 	ch, failures := d.keys.Channel(u.p, u.sub), d.keys.Failures(u.p, u.sub)
 	seen := map[string]bool{} // a scan may show a field twice
-	for cursor := uint64(0); ; {
+	for cursor := "0"; ; {
 		if d.take(doctorChunk, len(seen)) == 0 {
 			d.skipped += max(0, int(u.failures)-len(seen))
 			return stale, nil
 		}
-		pairs, next, err := d.db.Client.HScan(ctx, failures, cursor, "", doctorChunk).Result()
+		page, err := rdb.Scan(d.db.With(ctx), "HSCAN", failures, cursor, "COUNT", doctorChunk).Result()
 		if err != nil {
 			return stale, rdb.Failed("read failure records of "+u.sub, err)
 		}
 		var ids []string
-		for pair := range slices.Chunk(pairs, 2) {
+		for pair := range slices.Chunk(page.Items, 2) {
 			if !seen[pair[0]] {
 				seen[pair[0]] = true
 				ids = append(ids, pair[0])
@@ -63,15 +61,15 @@ func (d *exam) staleRecords(ctx context.Context, u *unit) (stale int64, err erro
 		// This look carries bodies back, so it is for few; mostly none come this far.
 		few := doubtful[:min(len(doubtful), mostStreams)]
 		d.skipped += len(doubtful) - len(few)
-		n, err := d.confirm(ctx, few, func(pipe redis.Pipeliner, id string) func() bool {
-			record, entry := pipe.HExists(ctx, failures, id), pipe.XRangeN(ctx, ch, id, id, 1)
+		n, err := d.confirm(ctx, few, func(pipe *rdb.Pipe, id string) func() bool {
+			record, entry := rdb.Bool(pipe, "HEXISTS", failures, id), rdb.Range(pipe, ch, id, id, 1)
 			return func() bool { return record.Val() && (entry.Err() != nil || len(entry.Val()) == 0) }
 		})
 		stale += n
 		if err != nil {
 			return stale, err
 		}
-		if cursor = next; cursor == 0 {
+		if cursor = page.Next; cursor == "0" {
 			return stale, nil
 		}
 	}
@@ -80,12 +78,12 @@ func (d *exam) staleRecords(ctx context.Context, u *unit) (stale int64, err erro
 // notPending are the ids that nobody owns.
 func (d *exam) notPending(ctx context.Context, ch string, ids []string) (free []string, err error) {
 	for chunk := range slices.Chunk(ids, doctorChunk) {
-		pipe := d.db.Client.Pipeline()
-		pending := make([]*redis.XPendingExtCmd, len(chunk))
+		pipe := d.db.Pipe(ctx)
+		pending := make([]*rdb.Reply[[]rdb.Pending], len(chunk))
 		for i, id := range chunk {
-			pending[i] = pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: ch, Group: rdb.GroupPush, Start: id, End: id, Count: 1})
+			pending[i] = rdb.PendingOf(pipe, ch, rdb.GroupPush, id, id, 1, "")
 		}
-		if _, err := pipe.Exec(ctx); ofServer(err) != nil {
+		if err := pipe.Run(); ofServer(err) != nil {
 			return nil, rdb.Failed("look for entries", err)
 		}
 		for i, id := range chunk {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -35,19 +33,19 @@ func (d *exam) judgeGroups(ctx context.Context) error {
 	}
 	asked := found[:min(len(found), mostStreams)]
 	for chunk := range slices.Chunk(asked, 10) {
-		pipe := d.db.Client.Pipeline()
-		infos := make([]*redis.XInfoStreamCmd, len(chunk))
+		pipe := d.db.Pipe(ctx)
+		infos := make([]*rdb.Reply[rdb.StreamInfo], len(chunk))
 		for i, g := range chunk {
-			infos[i] = pipe.XInfoStream(ctx, g.key)
+			infos[i] = rdb.InfoOf(pipe, g.key)
 		}
-		_, _ = pipe.Exec(ctx) // each command has its own error
+		_ = pipe.Run() // each command has its own error
 		for i, g := range chunk {
 			info, err := infos[i].Result()
 			if err != nil && !rdb.IsNoStream(err) && !rdb.IsWrongType(err) {
 				return rdb.Failed("look at "+g.key, err)
 			}
 			// Something was settled here once, or more: somebody has read it.
-			g.lost = g.lost || err == nil && info.EntriesAdded > info.Length
+			g.lost = g.lost || err == nil && info.Added > info.Length
 		}
 	}
 	var lost []string
@@ -75,12 +73,12 @@ func (d *exam) judgeDeleted(ctx context.Context) error {
 	var places []string
 	var gone int64
 	look := func(key, group, name string) error {
-		pipe := d.db.Client.TxPipeline() // both at one moment
-		length, pending := pipe.XLen(ctx, key), pipe.XPending(ctx, key, group)
-		if _, err := pipe.Exec(ctx); err != nil && !rdb.IsNoStream(err) {
+		pipe := d.db.Tx(ctx) // both at one moment
+		length, pending := rdb.Int(pipe, "XLEN", key), rdb.OwnersOf(pipe, key, group)
+		if err := pipe.Run(); err != nil && !rdb.IsNoStream(err) {
 			return rdb.Failed("count "+name, err)
 		}
-		if sum := pending.Val(); sum != nil && sum.Count > length.Val() {
+		if sum := pending.Val(); sum.Count > length.Val() {
 			gone += sum.Count - length.Val()
 			places = append(places, name)
 		}

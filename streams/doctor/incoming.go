@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -37,7 +35,7 @@ func (d *exam) examineIncoming(ctx context.Context) error {
 			d.heads = append(d.heads, &head{p: at.p})
 		}
 	}
-	now, err := d.db.Client.Time(ctx).Result()
+	now, err := rdb.Time(d.db.With(ctx)).Result()
 	if err != nil {
 		return rdb.Failed("time", err)
 	}
@@ -52,16 +50,16 @@ func (d *exam) examineIncoming(ctx context.Context) error {
 }
 
 func (d *exam) countHeads(ctx context.Context, chunk []*head) error {
-	pipe := d.db.Client.Pipeline()
-	pending := make([]*redis.XPendingCmd, len(chunk))
-	first := make([]*redis.XMessageSliceCmd, len(chunk))
-	counts := make([][3]*redis.IntCmd, len(chunk))
+	pipe := d.db.Pipe(ctx)
+	pending := make([]*rdb.Reply[rdb.Owners], len(chunk))
+	first := make([]*rdb.Reply[[]rdb.Entry], len(chunk))
+	counts := make([][3]*rdb.Reply[int64], len(chunk))
 	for i, h := range chunk {
 		in := d.keys.Incoming(h.p)
-		pending[i], first[i] = pipe.XPending(ctx, in, rdb.GroupFanout), pipe.XRangeN(ctx, in, "-", "+", 1)
-		counts[i] = [3]*redis.IntCmd{pipe.XLen(ctx, in), pipe.ZCard(ctx, d.keys.Delayed(h.p)), pipe.HLen(ctx, d.keys.DelayedBody(h.p))}
+		pending[i], first[i] = rdb.OwnersOf(pipe, in, rdb.GroupFanout), rdb.Range(pipe, in, "-", "+", 1)
+		counts[i] = [3]*rdb.Reply[int64]{rdb.Int(pipe, "XLEN", in), rdb.Int(pipe, "ZCARD", d.keys.Delayed(h.p)), rdb.Int(pipe, "HLEN", d.keys.DelayedBody(h.p))}
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_ = pipe.Run() // each command has its own error
 	for i, h := range chunk {
 		for n, into := range []*int64{&h.length, &h.delayed, &h.bodies} {
 			if err := counts[i][n].Err(); err != nil && !rdb.IsWrongType(err) {

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -92,12 +90,12 @@ func (d *exam) takeStock(ctx context.Context) error {
 	}
 	var wrong []string
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(found)), doctorChunk) {
-		pipe := d.db.Client.Pipeline()
-		types := make([]*redis.StatusCmd, len(chunk))
+		pipe := d.db.Pipe(ctx)
+		types := make([]*rdb.Reply[string], len(chunk))
 		for i, key := range chunk {
-			types[i] = pipe.Type(ctx, key)
+			types[i] = rdb.Text(pipe, "TYPE", key)
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
+		if err := pipe.Run(); err != nil {
 			return rdb.Failed("ask for types of keys", err)
 		}
 		for i, key := range chunk {
@@ -126,21 +124,21 @@ func (d *exam) scan(ctx context.Context) (map[string]place, error) {
 	found := map[string]place{}
 	var problem error
 	walked, cut := 0, false
-	err := d.db.EachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		cursor := uint64(0)
+	err := d.db.EachMaster(ctx, func(ctx context.Context, master *rdb.Node) error {
+		cursor := "0"
 		for round := 1; ; round++ {
-			names, next, err := c.Scan(ctx, cursor, d.cfg.Prefix+":*", doctorPage).Result()
+			page, err := rdb.Scan(master.With(ctx), "SCAN", cursor, "MATCH", d.cfg.Prefix+":*", "COUNT", doctorPage).Result()
 			mu.Lock()
 			walked++
 			problem = cmp.Or(problem, err)
-			for _, name := range names {
+			for _, name := range page.Items {
 				if at, ok := placeOf(d.keys, name); ok {
 					found[name] = at
 				}
 			}
-			cut = cut || next != 0 && round == mostScans
+			cut = cut || err == nil && page.Next != "0" && round == mostScans
 			mu.Unlock()
-			if cursor = next; err != nil || next == 0 || round == mostScans {
+			if cursor = page.Next; err != nil || cursor == "0" || round == mostScans {
 				return nil
 			}
 		}
@@ -195,12 +193,12 @@ func (d *exam) examineRecover(ctx context.Context) error {
 	}
 	var waiting []string
 	for chunk := range slices.Chunk(lists, doctorChunk) {
-		pipe := d.db.Client.Pipeline()
-		lengths := make([]*redis.IntCmd, len(chunk))
+		pipe := d.db.Pipe(ctx)
+		lengths := make([]*rdb.Reply[int64], len(chunk))
 		for i, at := range chunk {
-			lengths[i] = pipe.LLen(ctx, at.key)
+			lengths[i] = rdb.Int(pipe, "LLEN", at.key)
 		}
-		if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 			return rdb.Failed("count parked messages", err)
 		}
 		for i, at := range chunk {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -39,14 +37,14 @@ func (d *exam) note(check string, level Level, seen, do string) {
 const confirmChunk = 20
 
 // confirm counts the ids for which a second look, both keys at one moment, says the same.
-func (d *exam) confirm(ctx context.Context, ids []string, look func(pipe redis.Pipeliner, id string) func() bool) (n int64, err error) {
+func (d *exam) confirm(ctx context.Context, ids []string, look func(pipe *rdb.Pipe, id string) func() bool) (n int64, err error) {
 	for chunk := range slices.Chunk(ids, confirmChunk) {
-		pipe := d.db.Client.TxPipeline()
+		pipe := d.db.Tx(ctx)
 		still := make([]func() bool, len(chunk))
 		for i, id := range chunk {
 			still[i] = look(pipe, id)
 		}
-		if _, err := pipe.Exec(ctx); ofServer(err) != nil {
+		if err := pipe.Run(); ofServer(err) != nil {
 			return n, rdb.Failed("look again", err)
 		}
 		for _, s := range still {

@@ -9,15 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 // examineDispatchers reads who runs, the latest heard first.
 func (d *exam) examineDispatchers(ctx context.Context) error {
-	beats, err := d.db.Client.ZRevRangeWithScores(ctx, d.keys.Dispatchers(), 0, doctorPage-1).Result()
+	beats, err := rdb.Scores(d.db.With(ctx), "ZREVRANGE", d.keys.Dispatchers(), 0, doctorPage-1, "WITHSCORES").Result()
 	if err != nil {
 		return rdb.Failed("list dispatchers", err)
 	}
@@ -27,18 +25,18 @@ func (d *exam) examineDispatchers(ctx context.Context) error {
 	}
 	now = d.db.Shown(now)
 	for chunk := range slices.Chunk(beats, doctorChunk) {
-		pipe := d.db.Client.Pipeline()
-		infos := make([]*redis.StringCmd, len(chunk))
+		pipe := d.db.Pipe(ctx)
+		infos := make([]*rdb.Reply[string], len(chunk))
 		for i, b := range chunk {
-			id, _ := b.Member.(string)
-			infos[i] = pipe.Get(ctx, d.keys.Dispatcher(id))
+			id := b.Member
+			infos[i] = rdb.Text(pipe, "GET", d.keys.Dispatcher(id))
 		}
-		_, _ = pipe.Exec(ctx) // each command has its own error
+		_ = pipe.Run() // each command has its own error
 		for i, b := range chunk {
 			if err := rdb.Failed("read a dispatcher", infos[i].Err()); err != nil && !rdb.IsWrongType(err) {
 				return err
 			}
-			id, _ := b.Member.(string)
+			id := b.Member
 			p := medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
 			_ = json.Unmarshal([]byte(infos[i].Val()), &p) // without an info it is judged as others judge it
 			p.ID, p.Heartbeat = id, d.db.Shown(time.UnixMilli(int64(b.Score)))

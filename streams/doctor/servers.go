@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -40,8 +38,8 @@ func (d *exam) examineServers(ctx context.Context) error {
 	var mu sync.Mutex
 	var servers []*server
 	cluster := d.db.IsCluster()
-	err := d.db.EachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		n := askServer(ctx, c, cluster)
+	err := d.db.EachMaster(ctx, func(ctx context.Context, master *rdb.Node) error {
+		n := askServer(ctx, master, cluster)
 		mu.Lock()
 		defer mu.Unlock()
 		servers = append(servers, n)
@@ -122,22 +120,22 @@ func (d *exam) gatherUnknown() {
 }
 
 // askServer asks one master. INFO and CONFIG may be refused, which managed ones like to do.
-func askServer(ctx context.Context, c *redis.Client, cluster bool) *server {
-	n := &server{addr: c.Options().Addr, info: map[string]string{}, config: map[string]string{}}
-	if n.err = n.askTime(ctx, c); n.err != nil {
+func askServer(ctx context.Context, master *rdb.Node, cluster bool) *server {
+	n := &server{addr: master.Addr, info: map[string]string{}, config: map[string]string{}}
+	if n.err = n.askTime(ctx, master); n.err != nil {
 		return n
 	}
-	pipe := c.Pipeline()
-	info := pipe.Info(ctx)
-	settings := make([]*redis.MapStringStringCmd, len(settingsAsked))
+	pipe := master.Pipe(ctx)
+	info := rdb.Text(pipe, "INFO")
+	settings := make([]*rdb.Reply[map[string]string], len(settingsAsked))
 	for i, name := range settingsAsked {
-		settings[i] = pipe.ConfigGet(ctx, name)
+		settings[i] = rdb.Map(pipe, "CONFIG", "GET", name)
 	}
-	var state *redis.StringCmd
+	var state *rdb.Reply[string]
 	if cluster {
-		state = pipe.ClusterInfo(ctx)
+		state = rdb.Text(pipe, "CLUSTER", "INFO")
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_ = pipe.Run() // each command has its own error
 	n.infoErr = info.Err()
 	n.info = fields(info.Val())
 	for i, name := range settingsAsked {
@@ -156,11 +154,11 @@ func askServer(ctx context.Context, c *redis.Client, cluster bool) *server {
 }
 
 // askTime compares clocks, by the quickest of three answers.
-func (n *server) askTime(ctx context.Context, c *redis.Client) error {
+func (n *server) askTime(ctx context.Context, master *rdb.Node) error {
 	n.within = time.Hour
 	for range 3 {
 		before := time.Now()
-		theirs, err := c.Time(ctx).Result()
+		theirs, err := rdb.Time(master.With(ctx)).Result()
 		if err != nil {
 			return err
 		}

@@ -14,12 +14,12 @@ import (
 func (d *exam) examineSubscriptions(ctx context.Context) error {
 	var usable []medispatcher.Subscription
 	var broken, cut []string
-	for cursor := uint64(0); ; {
-		pairs, next, err := d.db.Client.HScan(ctx, d.keys.Subscriptions(), cursor, "", doctorPage).Result()
+	for cursor := "0"; ; {
+		page, err := rdb.Scan(d.db.With(ctx), "HSCAN", d.keys.Subscriptions(), cursor, "COUNT", doctorPage).Result()
 		if err != nil {
 			return rdb.Failed("read subscriptions", err)
 		}
-		for pair := range slices.Chunk(pairs, 2) {
+		for pair := range slices.Chunk(page.Items, 2) {
 			if len(pair) < 2 || d.subs[pair[0]] {
 				continue // a scan may show a field twice
 			}
@@ -39,7 +39,7 @@ func (d *exam) examineSubscriptions(ctx context.Context) error {
 			d.x.AtOnce += sub.AtOnce()
 			usable = append(usable, sub)
 		}
-		if cursor = next; cursor == 0 {
+		if cursor = page.Next; cursor == "0" {
 			break
 		}
 	}

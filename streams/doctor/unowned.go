@@ -74,14 +74,12 @@ func (d *exam) unownedIn(ctx context.Context, c medispatcher.Channel, entries in
 func (d *exam) examineVanished(ctx context.Context) error {
 	var fields []string
 	for p := range d.cfg.Partitions {
-		it := d.db.Client.HScan(ctx, d.keys.StatsTotal(p), 0, "vanished:?*", doctorPage).Iterator()
-		for it.Next(ctx) {
-			if !slices.Contains(fields, it.Val()) {
-				fields = append(fields, it.Val())
+		err := rdb.EachField(d.db.With(ctx), d.keys.StatsTotal(p), "vanished:?*", doctorPage, func(name string) {
+			if !slices.Contains(fields, name) {
+				fields = append(fields, name)
 			}
-			it.Next(ctx) // its value
-		}
-		if err := it.Err(); err != nil && !rdb.IsWrongType(err) {
+		})
+		if err != nil && !rdb.IsWrongType(err) {
 			return rdb.Failed("read what vanished", err)
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -31,26 +29,26 @@ func (l *Ledger) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (
 	if err != nil {
 		return nil, err
 	}
-	pipe := l.db.Client.Pipeline()
-	lists := make([]*redis.ZSliceCmd, len(alerts))
+	pipe := l.db.Pipe(ctx)
+	lists := make([]*rdb.Reply[[]rdb.Score], len(alerts))
 	for i := range alerts {
-		lists[i] = pipe.ZRangeWithScores(ctx, l.keys.Alerts("causes:"+alerts[i].Key()), 0, -1)
+		lists[i] = rdb.Scores(pipe, "ZRANGE", l.keys.Alerts("causes:"+alerts[i].Key()), 0, -1, "WITHSCORES")
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if err := pipe.Run(); err != nil {
 		return nil, rdb.Failed("read the causes of alerts", err)
 	}
 	now := float64(shared.UnixMilli())
 	type doubt struct {
 		key, cause string
-		failing    *redis.BoolCmd
+		failing    *rdb.Reply[bool]
 	}
 	var doubts []doubt
-	gone := map[string][]any{}
-	pipe = l.db.Client.Pipeline()
+	gone := map[string][]string{}
+	pipe = l.db.Pipe(ctx)
 	for i := range alerts {
 		key := alerts[i].Key()
 		for _, z := range lists[i].Val() {
-			cause, _ := z.Member.(string)
+			cause := z.Member
 			left[key]++
 			switch age := now - z.Score; {
 			case alerts[i].Rule != medispatcher.RuleMessageFailures:
@@ -60,12 +58,12 @@ func (l *Ledger) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (
 			case age > float64(causeSettle.Milliseconds()):
 				p, entry, _ := strings.Cut(cause, " ")
 				partition, _ := strconv.Atoi(p)
-				doubts = append(doubts, doubt{key, cause, pipe.HExists(ctx, l.keys.Failures(partition, alerts[i].Subscription), entry)})
+				doubts = append(doubts, doubt{key, cause, rdb.Bool(pipe, "HEXISTS", l.keys.Failures(partition, alerts[i].Subscription), entry)})
 			}
 		}
 	}
 	if len(doubts) > 0 {
-		if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+		if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 			return nil, rdb.Failed("look at failing messages", err)
 		}
 		for _, d := range doubts {
@@ -77,23 +75,23 @@ func (l *Ledger) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (
 	return left, l.dropCauses(ctx, gone, left)
 }
 
-func (l *Ledger) dropCauses(ctx context.Context, gone map[string][]any, left map[string]int64) error {
+func (l *Ledger) dropCauses(ctx context.Context, gone map[string][]string, left map[string]int64) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	pipe := l.db.Client.Pipeline()
+	pipe := l.db.Pipe(ctx)
 	for key, causes := range gone {
-		pipe.ZRem(ctx, l.keys.Alerts("causes:"+key), causes...)
+		rdb.Int(pipe, rdb.Cmd("ZREM", l.keys.Alerts("causes:"+key), causes...)...)
 		left[key] -= int64(len(causes))
 	}
-	_, err := pipe.Exec(ctx)
+	err := pipe.Run()
 	return rdb.Failed("forget causes of alerts", err)
 }
 
 // holdScript says again that a cause goes on. KEYS causes of alerts. ARGV cause, now in ms.
 // Returns for each alert 1 where it knows of the cause, else 0. Safe to repeat. ZREM comes first
 // because it is allowed out of memory, and so is then ZADD.
-var holdScript = redis.NewScript(`
+var holdScript = rdb.NewScript(`
 local now = tonumber(ARGV[2])
 redis.call('ZREM', KEYS[1], '')
 local out = {}
@@ -119,7 +117,7 @@ func (l *Ledger) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cau
 		for i := range chunk {
 			k[i] = l.keys.Alerts("causes:" + chunk[i].Key())
 		}
-		known, err := holdScript.Run(ctx, l.db.Client, k, cause, now.UnixMilli()).Int64Slice()
+		known, err := holdScript.Run(ctx, l.db, k, cause, now.UnixMilli()).Int64Slice()
 		if err != nil {
 			return nil, rdb.Failed("hold alerts", err)
 		}
@@ -134,5 +132,5 @@ func (l *Ledger) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cau
 
 // EndCause says that a cause keeps an alert firing no longer.
 func (l *Ledger) EndCause(ctx context.Context, a medispatcher.Alert, cause string) error {
-	return rdb.Failed("end the cause of an alert", l.db.Client.ZRem(ctx, l.keys.Alerts("causes:"+a.Key()), cause).Err())
+	return rdb.Failed("end the cause of an alert", rdb.Int(l.db.With(ctx), "ZREM", l.keys.Alerts("causes:"+a.Key()), cause).Err())
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -42,7 +40,7 @@ end
 //
 // Safe to repeat: what fires and has its notice gets no other within that time. HDEL comes first
 // because it is allowed out of memory, and so is then all that follows.
-var raiseScript = redis.NewScript(noticeLua + `
+var raiseScript = rdb.NewScript(noticeLua + `
 local now = tonumber(ARGV[9])
 redis.call('HDEL', KEYS[6], '')
 if ARGV[8] == '1' then
@@ -106,7 +104,7 @@ func (l *Ledger) RaiseAlert(ctx context.Context, a medispatcher.Alert, every tim
 	for _, cause := range causes {
 		argv = append(argv, cause)
 	}
-	made, err := raiseScript.Run(ctx, l.db.Client, k, argv...).Int()
+	made, err := raiseScript.Run(ctx, l.db, k, argv...).Int()
 	return made == 1, made == 2, rdb.Failed("raise alert", err)
 }
 
@@ -117,7 +115,7 @@ func (l *Ledger) RaiseAlert(ctx context.Context, a medispatcher.Alert, every tim
 // Returns as raiseScript.
 //
 // Safe to repeat: what does not fire is left alone. HDEL comes first, as there.
-var resolveScript = redis.NewScript(noticeLua + `
+var resolveScript = rdb.NewScript(noticeLua + `
 local now = tonumber(ARGV[6])
 local old = redis.call('HGET', KEYS[6], ARGV[1])
 if not old then return 0 end
@@ -144,6 +142,6 @@ func (l *Ledger) ResolveAlert(ctx context.Context, a medispatcher.Alert, quiet b
 		return false, err
 	}
 	k := l.noticeKeys("firing", "causes:"+a.Key())
-	made, err := resolveScript.Run(ctx, l.db.Client, k, a.Key(), text, quiet, maxOutbox, maxHistory, now.UnixMilli()).Int()
+	made, err := resolveScript.Run(ctx, l.db, k, a.Key(), text, quiet, maxOutbox, maxHistory, now.UnixMilli()).Int()
 	return made == 1, rdb.Failed("resolve alert", err)
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -17,7 +15,7 @@ import (
 // The leader's lease ends by the shared clock. That it expires is housekeeping: where Redis's clock is
 // set back, it does so too late. Safe to repeat: who leads holds on. DEL comes first because it is allowed out of memory, and
 // so is then SET: a Redis that is full is worth an alert.
-var leadScript = redis.NewScript(`
+var leadScript = rdb.NewScript(`
 local count = redis.call('GET', KEYS[2]) or '0'
 local leader = redis.call('GET', KEYS[1])
 local who, ends = string.match(leader or '', '^(%S*) ?(%d*)$')
@@ -34,7 +32,7 @@ func (l *Ledger) LeadAlerts(ctx context.Context, lease time.Duration) (leads boo
 		return false, now, 0, err
 	}
 	k := []string{l.keys.Alerts("leader"), l.keys.Alerts("counter")}
-	res, err := leadScript.Run(ctx, l.db.Client, k, l.cfg.ID, lease.Milliseconds(), now.UnixMilli()).Slice()
+	res, err := leadScript.Run(ctx, l.db, k, l.cfg.ID, lease.Milliseconds(), now.UnixMilli()).Slice()
 	if err != nil {
 		return false, now, 0, rdb.Failed("lead alerts", err)
 	}
@@ -45,7 +43,7 @@ func (l *Ledger) LeadAlerts(ctx context.Context, lease time.Duration) (leads boo
 }
 
 // unleadScript ends a lease before its time. KEYS leader. ARGV dispatcher. Safe to repeat.
-var unleadScript = redis.NewScript(`
+var unleadScript = rdb.NewScript(`
 local leader = redis.call('GET', KEYS[1])
 if leader and string.match(leader, '^%S*') == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
@@ -53,5 +51,5 @@ return 0
 
 // UnleadAlerts lets another dispatcher evaluate the rules.
 func (l *Ledger) UnleadAlerts(ctx context.Context) error {
-	return rdb.Failed("end leading alerts", unleadScript.Run(ctx, l.db.Client, []string{l.keys.Alerts("leader")}, l.cfg.ID).Err())
+	return rdb.Failed("end leading alerts", unleadScript.Run(ctx, l.db, []string{l.keys.Alerts("leader")}, l.cfg.ID).Err())
 }

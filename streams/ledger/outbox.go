@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -21,7 +19,7 @@ import (
 // A notice that comes after another one waits until that is settled: nobody shall read of a recovery
 // before the alert. Safe to repeat: what a lost reply hides comes back when its lease ends. ZREM
 // comes first because it is allowed out of memory, and so is then all that follows.
-var claimScript = redis.NewScript(`
+var claimScript = rdb.NewScript(`
 local now = tonumber(ARGV[5])
 local out = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[3])) do
@@ -52,7 +50,7 @@ func (l *Ledger) ClaimNotices(ctx context.Context, limit int, lease time.Duratio
 	if err != nil {
 		return nil, err
 	}
-	res, err := claimScript.Run(ctx, l.db.Client, l.outboxKeys(), l.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds(), now.UnixMilli()).Slice()
+	res, err := claimScript.Run(ctx, l.db, l.outboxKeys(), l.cfg.ID, lease.Milliseconds(), limit, afterPause.Milliseconds(), now.UnixMilli()).Slice()
 	if err != nil {
 		return nil, rdb.Failed("claim notices", err)
 	}
@@ -91,7 +89,7 @@ func (l *Ledger) outboxKeys(more ...string) []string {
 
 // markScript notes that a receiver has a notice. KEYS claims. ARGV dispatcher, id, receiver.
 // Returns 1 when the notice is the dispatcher's. Safe to repeat: a receiver is noted once.
-var markScript = redis.NewScript(`
+var markScript = rdb.NewScript(`
 local me, tries, done = string.match(redis.call('HGET', KEYS[1], ARGV[2]) or '', '^(%S*) (%d+) (.*)$')
 if me ~= ARGV[1] then return 0 end
 if string.find(',' .. done .. ',', ',' .. ARGV[3] .. ',', 1, true) then return 1 end
@@ -104,7 +102,7 @@ return 1
 // MarkNotice notes that a receiver has a notice that this process took, so that no repetition
 // goes there. receiver is a name without commas and spaces.
 func (l *Ledger) MarkNotice(ctx context.Context, id int64, receiver string) error {
-	return rdb.Failed("mark a notice", markScript.Run(ctx, l.db.Client, []string{l.keys.Alerts("claims")}, l.cfg.ID, id, receiver).Err())
+	return rdb.Failed("mark a notice", markScript.Run(ctx, l.db, []string{l.keys.Alerts("claims")}, l.cfg.ID, id, receiver).Err())
 }
 
 // settleScript ends a notice.
@@ -115,7 +113,7 @@ func (l *Ledger) MarkNotice(ctx context.Context, id int64, receiver string) erro
 // Of an alert that nobody heard of there is no recovery to tell: its notices are not counted. Safe to
 // repeat: a notice that is not the dispatcher's is left alone. HDEL comes first because it is allowed out
 // of memory, and so is then all that follows.
-var settleScript = redis.NewScript(`
+var settleScript = rdb.NewScript(`
 local me = string.match(redis.call('HGET', KEYS[3], ARGV[2]) or '', '^(%S*) ')
 if me ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[2])
@@ -137,14 +135,14 @@ return 1
 // SettleNotice ends a notice that this process took. unsent says that no receiver has it.
 func (l *Ledger) SettleNotice(ctx context.Context, n *medispatcher.Notice, outcome string, unsent bool) (mine bool, err error) {
 	k := l.outboxKeys("outcomes", "history", "firing")
-	mine, err = settleScript.Run(ctx, l.db.Client, k, l.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
+	mine, err = settleScript.Run(ctx, l.db, k, l.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
 	return mine, rdb.Failed("settle a notice", err)
 }
 
 // postponeScript puts a notice off. KEYS due, claims. ARGV dispatcher, id, ms, "1" where the try
 // that ends does not count, now in ms. Returns 1 when the notice was the dispatcher's. Safe to repeat: it then
 // is nobody's.
-var postponeScript = redis.NewScript(`
+var postponeScript = rdb.NewScript(`
 local now = tonumber(ARGV[5])
 local me, tries, done = string.match(redis.call('HGET', KEYS[2], ARGV[2]) or '', '^(%S*) (%d+) (.*)$')
 if me ~= ARGV[1] then return 0 end
@@ -163,5 +161,5 @@ func (l *Ledger) PostponeNotice(ctx context.Context, id int64, delay time.Durati
 		return err
 	}
 	k := []string{l.keys.Alerts("due"), l.keys.Alerts("claims")}
-	return rdb.Failed("put a notice off", postponeScript.Run(ctx, l.db.Client, k, l.cfg.ID, id, delay.Milliseconds(), uncounted, now.UnixMilli()).Err())
+	return rdb.Failed("put a notice off", postponeScript.Run(ctx, l.db, k, l.cfg.ID, id, delay.Milliseconds(), uncounted, now.UnixMilli()).Err())
 }

@@ -15,9 +15,9 @@ import (
 
 // FiringAlerts lists what fires, in no order, with times by the shared clock.
 func (l *Ledger) FiringAlerts(ctx context.Context) ([]medispatcher.Firing, error) {
-	pipe := l.db.Client.Pipeline()
-	firing, sent := pipe.HGetAll(ctx, l.keys.Alerts("firing")), pipe.HGetAll(ctx, l.keys.Alerts("sent"))
-	if _, err := pipe.Exec(ctx); err != nil {
+	pipe := l.db.Pipe(ctx)
+	firing, sent := rdb.Map(pipe, "HGETALL", l.keys.Alerts("firing")), rdb.Map(pipe, "HGETALL", l.keys.Alerts("sent"))
+	if err := pipe.Run(); err != nil {
 		return nil, rdb.Failed("list alerts", err)
 	}
 	list := make([]medispatcher.Firing, 0, len(firing.Val()))
@@ -51,7 +51,7 @@ func unixMilli(text string) time.Time {
 
 // ForgetNotices removes the times of notices that throttle nothing any more.
 func (l *Ledger) ForgetNotices(ctx context.Context, now time.Time) error {
-	sent, err := l.db.Client.HGetAll(ctx, l.keys.Alerts("sent")).Result()
+	sent, err := rdb.Map(l.db.With(ctx), "HGETALL", l.keys.Alerts("sent")).Result()
 	if err != nil {
 		return rdb.Failed("forget notices", err)
 	}
@@ -64,7 +64,7 @@ func (l *Ledger) ForgetNotices(ctx context.Context, now time.Time) error {
 	if len(old) == 0 {
 		return nil
 	}
-	return rdb.Failed("forget notices", l.db.Client.HDel(ctx, l.keys.Alerts("sent"), old...).Err())
+	return rdb.Failed("forget notices", rdb.Int(l.db.With(ctx), rdb.Cmd("HDEL", l.keys.Alerts("sent"), old...)...).Err())
 }
 
 // Alerts is what fires, a thousand at most, and the last hundred notices, the newest first.
@@ -86,11 +86,11 @@ func (l *Ledger) Alerts(ctx context.Context) (medispatcher.Alerts, error) {
 		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Key(), b.Key()))
 	})
 	all.Firing = all.Firing[:min(len(all.Firing), maxListed)]
-	pipe := l.db.Client.Pipeline()
-	history := pipe.LRange(ctx, l.keys.Alerts("history"), 0, maxHistory-1)
-	outcomes := pipe.HGetAll(ctx, l.keys.Alerts("outcomes"))
-	waiting := pipe.HLen(ctx, l.keys.Alerts("outbox"))
-	if _, err := pipe.Exec(ctx); err != nil {
+	pipe := l.db.Pipe(ctx)
+	history := rdb.Texts(pipe, "LRANGE", l.keys.Alerts("history"), 0, maxHistory-1)
+	outcomes := rdb.Map(pipe, "HGETALL", l.keys.Alerts("outcomes"))
+	waiting := rdb.Int(pipe, "HLEN", l.keys.Alerts("outbox"))
+	if err := pipe.Run(); err != nil {
 		return all, rdb.Failed("list notices", err)
 	}
 	all.Waiting = waiting.Val()

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -109,23 +107,23 @@ func countsKey(k rdb.Keys, p int, b bucket) string {
 // there, and are not asked.
 func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
 	for p := range r.cfg.Partitions {
-		pipe := r.db.Client.Pipeline()
-		exist := make([]*redis.IntCmd, len(buckets))
+		pipe := r.db.Pipe(ctx)
+		exist := make([]*rdb.Reply[int64], len(buckets))
 		for i, b := range buckets {
-			exist[i] = pipe.Exists(ctx, countsKey(r.keys, p, b))
+			exist[i] = rdb.Int(pipe, "EXISTS", countsKey(r.keys, p, b))
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
+		if err := pipe.Run(); err != nil {
 			return rdb.Failed("read counts", err)
 		}
 		for chunk := range slices.Chunk(fields, statsChunk) {
-			pipe := r.db.Client.Pipeline()
-			cmds := make([]*redis.SliceCmd, len(buckets))
+			pipe := r.db.Pipe(ctx)
+			cmds := make([]*rdb.Reply[[]any], len(buckets))
 			for i, b := range buckets {
 				if exist[i].Val() > 0 {
-					cmds[i] = pipe.HMGet(ctx, countsKey(r.keys, p, b), chunk...)
+					cmds[i] = rdb.List(pipe, rdb.Cmd("HMGET", countsKey(r.keys, p, b), chunk...)...)
 				}
 			}
-			if _, err := pipe.Exec(ctx); err != nil {
+			if err := pipe.Run(); err != nil {
 				return rdb.Failed("read counts", err)
 			}
 			for i, cmd := range cmds {
@@ -148,7 +146,7 @@ func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []strin
 func (r *Report) Counts(ctx context.Context) (map[string]int64, error) {
 	sums := map[string]int64{}
 	for p := range r.cfg.Partitions {
-		h, err := r.db.Client.HGetAll(ctx, r.keys.StatsTotal(p)).Result()
+		h, err := rdb.Map(r.db.With(ctx), "HGETALL", r.keys.StatsTotal(p)).Result()
 		if err != nil {
 			return nil, rdb.Failed("read counts", err)
 		}
@@ -169,12 +167,10 @@ const maxTopics = 1000
 func (r *Report) Topics(ctx context.Context) (topics []string, more bool, err error) {
 	known := map[string]bool{}
 	for p := range r.cfg.Partitions {
-		it := r.db.Client.HScan(ctx, r.keys.StatsTotal(p), 0, "received:?*", 1000).Iterator()
-		for it.Next(ctx) {
-			known[strings.TrimPrefix(it.Val(), "received:")] = true
-			it.Next(ctx) // its value
-		}
-		if err := it.Err(); err != nil {
+		err := rdb.EachField(r.db.With(ctx), r.keys.StatsTotal(p), "received:?*", 1000, func(name string) {
+			known[strings.TrimPrefix(name, "received:")] = true
+		})
+		if err != nil {
 			return nil, false, rdb.Failed("list topics", err)
 		}
 	}

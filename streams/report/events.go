@@ -6,8 +6,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -25,7 +23,7 @@ type Recorded struct {
 // KEYS events, ids of messages. ARGV messages kept, longest record in bytes, now in µs, then for each event: message id, event.
 //
 // A repetition writes its events twice: they are there to be looked at.
-var eventsScript = redis.NewScript(`
+var eventsScript = rdb.NewScript(`
 for i = 4, #ARGV, 2 do
   local had = redis.call('HGET', KEYS[1], ARGV[i]) or ''
   if #had < tonumber(ARGV[2]) then
@@ -58,7 +56,7 @@ func (r *Report) RecordEvents(ctx context.Context, keep int, entries []Recorded)
 	for p, argv := range byPartition {
 		k := []string{r.keys.Part(p, "journal"), r.keys.Part(p, "journal:ids")}
 		argv = append([]any{keep, maxRecord, r.db.Now().UnixMicro()}, argv...)
-		if err := eventsScript.Run(ctx, r.db.Client, k, argv...).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		if err := eventsScript.Run(ctx, r.db, k, argv...).Err(); err != nil && !rdb.IsNil(err) {
 			errs = append(errs, rdb.Failed("keep the history of messages", err))
 		}
 	}
@@ -70,7 +68,7 @@ func (r *Report) readEvents(ctx context.Context, t trail, story *medispatcher.St
 	if id == "" {
 		id = rdb.GeneratedID(t.p, t.entry)
 	}
-	lines, err := r.db.Client.HGet(ctx, r.keys.Part(t.p, "journal"), id).Result()
+	lines, err := rdb.Text(r.db.With(ctx), "HGET", r.keys.Part(t.p, "journal"), id).Result()
 	if err != nil {
 		return rdb.Failed("read the history of a message", err)
 	}

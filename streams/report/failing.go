@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -23,7 +21,7 @@ func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispat
 	}
 	var list []medispatcher.Failing
 	for p := range r.cfg.Partitions {
-		due, err := r.db.Client.ZRangeWithScores(ctx, r.keys.Retry(p, sub), 0, failingLooked-1).Result()
+		due, err := rdb.Scores(r.db.With(ctx), "ZRANGE", r.keys.Retry(p, sub), 0, failingLooked-1, "WITHSCORES").Result()
 		if err != nil {
 			return nil, rdb.Failed("list failing messages of "+sub, err)
 		}
@@ -32,9 +30,9 @@ func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispat
 		}
 		ids := make([]string, len(due))
 		for i, d := range due {
-			ids[i], _ = d.Member.(string)
+			ids[i] = d.Member
 		}
-		records, err := r.db.Client.HMGet(ctx, r.keys.Failures(p, sub), ids...).Result()
+		records, err := rdb.List(r.db.With(ctx), rdb.Cmd("HMGET", r.keys.Failures(p, sub), ids...)...).Result()
 		if err != nil {
 			return nil, rdb.Failed("list failing messages of "+sub, err)
 		}
@@ -56,17 +54,17 @@ func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispat
 // nameFailing notes which messages the entries are. One that is gone stays without a name.
 func (r *Report) nameFailing(ctx context.Context, sub string, list []medispatcher.Failing) error {
 	for chunk := range slices.Chunk(list, rdb.BodiesChunk) {
-		pipe := r.db.Client.Pipeline()
-		cmds := make([]*redis.XMessageSliceCmd, len(chunk))
+		pipe := r.db.Pipe(ctx)
+		cmds := make([]*rdb.Reply[[]rdb.Entry], len(chunk))
 		for i, f := range chunk {
-			cmds[i] = pipe.XRangeN(ctx, r.keys.Channel(f.Partition, sub), f.Entry, f.Entry, 1)
+			cmds[i] = rdb.Range(pipe, r.keys.Channel(f.Partition, sub), f.Entry, f.Entry, 1)
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
+		if err := pipe.Run(); err != nil {
 			return rdb.Failed("read failing messages of "+sub, err)
 		}
 		for i, cmd := range cmds {
 			for _, e := range cmd.Val() {
-				m := entry.Delivery(medispatcher.Channel{Partition: chunk[i].Partition}, e.ID, 0, e.Values).Message
+				m := entry.Delivery(medispatcher.Channel{Partition: chunk[i].Partition}, e.ID, 0, e.Fields).Message
 				chunk[i].ID, chunk[i].Topic = m.ID, m.Topic
 			}
 		}

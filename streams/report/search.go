@@ -2,10 +2,7 @@ package report
 
 import (
 	"context"
-	"errors"
 	"slices"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
@@ -64,12 +61,12 @@ func (x *searcher) filled(ctx context.Context, subs []string) ([]*search, error)
 		place.State = medispatcher.Dead
 		all = append(all, &search{place: place, stream: k.Dead(p, sub), from: x.trail.from()})
 	}
-	pipe := x.report.db.Client.Pipeline()
-	lengths := make([]*redis.IntCmd, len(all))
+	pipe := x.report.db.Pipe(ctx)
+	lengths := make([]*rdb.Reply[int64], len(all))
 	for i, f := range all {
-		lengths[i] = pipe.XLen(ctx, f.stream)
+		lengths[i] = rdb.Int(pipe, "XLEN", f.stream)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 		return nil, err
 	}
 	var filled []*search
@@ -87,9 +84,9 @@ func (x *searcher) round(ctx context.Context, queue []*search) ([]*search, error
 		x.story.Searched = false
 		return nil, nil
 	}
-	pipe := x.report.db.Client.Pipeline()
+	pipe := x.report.db.Pipe(ctx)
 	var counts []int
-	var cmds []*redis.XMessageSliceCmd
+	var cmds []*rdb.Reply[[]rdb.Entry]
 	entries, bytes := rdb.BodiesChunk, searchRoundBytes
 	for _, f := range queue {
 		n := min(f.count(bytes), entries)
@@ -98,9 +95,9 @@ func (x *searcher) round(ctx context.Context, queue []*search) ([]*search, error
 		}
 		entries, bytes = entries-n, bytes-n*f.size
 		counts = append(counts, n)
-		cmds = append(cmds, pipe.XRangeN(ctx, f.stream, f.from, "+", int64(n)))
+		cmds = append(cmds, rdb.Range(pipe, f.stream, f.from, "+", n))
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if err := pipe.Run(); err != nil {
 		return nil, err
 	}
 	rest := slices.Clone(queue[len(cmds):])
@@ -128,13 +125,10 @@ func (f *search) count(bytes int) int {
 }
 
 // compare looks at entries of a stream that were asked for, and reports whether to go on in it.
-func (x *searcher) compare(ctx context.Context, f *search, entries []redis.XMessage, asked int) (more bool, err error) {
+func (x *searcher) compare(ctx context.Context, f *search, entries []rdb.Entry, asked int) (more bool, err error) {
 	read := 0
 	for _, e := range entries {
-		for _, v := range e.Values {
-			text, _ := v.(string)
-			read += len(text)
-		}
+		read += e.Fields.Bytes()
 		if x.trail.isCopy(e) {
 			return false, x.found(ctx, f, e.ID)
 		}
@@ -154,37 +148,36 @@ func (x *searcher) compare(ctx context.Context, f *search, entries []redis.XMess
 }
 
 // isCopy reports whether an entry of a channel or of dead letters is the message.
-func (t trail) isCopy(e redis.XMessage) bool {
-	return t.id != "" && e.Values["id"] == t.id || t.entry != "" && e.Values["~src"] == t.entry
+func (t trail) isCopy(e rdb.Entry) bool {
+	return t.id != "" && e.Fields.Get("id") == t.id || t.entry != "" && e.Fields.Get("~src") == t.entry
 }
 
 // found notes the place of a copy, unless it went on meanwhile.
 func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 	k, p := x.report.keys, f.place
-	pipe := x.report.db.Client.TxPipeline()
-	copied := pipe.XRangeN(ctx, f.stream, entryID, entryID, 1)
-	pending := pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: f.stream, Group: rdb.GroupPush, Start: entryID, End: entryID, Count: 1})
-	due := pipe.ZScore(ctx, k.Retry(p.Partition, p.Subscription), entryID)
-	record := pipe.HGet(ctx, k.Failures(p.Partition, p.Subscription), entryID)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !rdb.IsNoGroup(err) {
+	pipe := x.report.db.Tx(ctx)
+	copied := rdb.Range(pipe, f.stream, entryID, entryID, 1)
+	pending := rdb.PendingOf(pipe, f.stream, rdb.GroupPush, entryID, entryID, 1, "")
+	due := rdb.Float(pipe, "ZSCORE", k.Retry(p.Partition, p.Subscription), entryID)
+	record := rdb.Text(pipe, "HGET", k.Failures(p.Partition, p.Subscription), entryID)
+	if err := pipe.Run(); err != nil && !rdb.IsNil(err) && !rdb.IsNoGroup(err) {
 		return err
 	}
 	if len(copied.Val()) == 0 {
 		return nil
 	}
 	p.Entry = entryID
-	fields := copied.Val()[0].Values
-	x.story.Topic, _ = fields["topic"].(string)
-	failure, dead := fields["failure"].(string)
+	fields := copied.Val()[0].Fields
+	x.story.Topic = fields.Get("topic")
 	if p.State == medispatcher.Dead {
-		if dead {
-			p.Failure = entry.DecodeFailure(failure)
+		if fields.Has("failure") {
+			p.Failure = entry.DecodeFailure(fields.Get("failure"))
 		}
 		x.story.Places = append(x.story.Places, p)
 		return nil
 	}
 	if list := pending.Val(); len(list) > 0 {
-		p.State, p.Attempt = medispatcher.Buried, int(list[0].RetryCount)
+		p.State, p.Attempt = medispatcher.Buried, int(list[0].Deliveries)
 		if list[0].Consumer != rdb.Buried {
 			p.Dispatcher = list[0].Consumer
 		}

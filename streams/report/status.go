@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -18,7 +16,7 @@ import (
 // KEYS channel, retry, dead for each subscription. ARGV group of the streams.
 // Returns {time in ms, for each {length, pending, retrying, dead, id of the first that is pending}…}; a
 // key of a wrong type counts -1. Reads only.
-var statusScript = redis.NewScript(`
+var statusScript = rdb.NewScript(`
 local t = redis.call('TIME')
 local function number(reply)
   if type(reply) == 'number' then return reply end
@@ -43,7 +41,7 @@ type counts struct {
 
 // counts reads k, which names three keys for each stream.
 func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts, error) {
-	res, err := statusScript.Run(ctx, r.db.Client, k, group).Slice()
+	res, err := statusScript.Run(ctx, r.db, k, group).Slice()
 	if err != nil {
 		return nil, rdb.Failed("count", err)
 	}
@@ -81,12 +79,12 @@ func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts
 // firstIDs reads the ids of the first entries of some of the streams of k into first. Redis has no
 // command for that which leaves the bodies behind.
 func (r *Report) firstIDs(ctx context.Context, k []string, of []int, first []string) error {
-	pipe := r.db.Client.Pipeline()
-	cmds := make([]*redis.XMessageSliceCmd, len(of))
+	pipe := r.db.Pipe(ctx)
+	cmds := make([]*rdb.Reply[[]rdb.Entry], len(of))
 	for n, i := range of {
-		cmds[n] = pipe.XRangeN(ctx, k[3*i], "-", "+", 1)
+		cmds[n] = rdb.Range(pipe, k[3*i], "-", "+", 1)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if err := pipe.Run(); err != nil {
 		return err
 	}
 	for n, i := range of {
@@ -130,12 +128,12 @@ func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatche
 // IncomingStatus counts the messages before their fan-out.
 func (r *Report) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error) {
 	var st medispatcher.IncomingStatus
-	pipe := r.db.Client.Pipeline()
-	unrouted := make([]*redis.IntCmd, r.cfg.Partitions)
+	pipe := r.db.Pipe(ctx)
+	unrouted := make([]*rdb.Reply[int64], r.cfg.Partitions)
 	for p := range unrouted {
-		unrouted[p] = pipe.XLen(ctx, r.keys.Unrouted(p))
+		unrouted[p] = rdb.Int(pipe, "XLEN", r.keys.Unrouted(p))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 		return st, rdb.Failed("count unrouted", err)
 	}
 	for p := range r.cfg.Partitions {

@@ -3,11 +3,8 @@ package report
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
@@ -73,16 +70,16 @@ func (r *Report) trails(ctx context.Context, id string) ([]trail, error) {
 	if plain, err := url.PathUnescape(id); err == nil && plain != id {
 		ids = append(ids, plain) // as webhook-id carries it
 	}
-	pipe := r.db.Client.Pipeline()
+	pipe := r.db.Pipe(ctx)
 	var trails []trail
-	var seen []*redis.StringCmd
+	var seen []*rdb.Reply[string]
 	for _, id := range ids {
 		for p := range r.cfg.Partitions {
 			trails = append(trails, trail{id: id, p: p})
-			seen = append(seen, pipe.Get(ctx, r.keys.Seen(p, id)))
+			seen = append(seen, rdb.Text(pipe, "GET", r.keys.Seen(p, id)))
 		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := pipe.Run(); err != nil && !rdb.IsNil(err) {
 		return nil, rdb.Failed("look for a message", err)
 	}
 	var remembered []trail
@@ -101,14 +98,14 @@ func (r *Report) findBeforeFanout(ctx context.Context, t trail, story *medispatc
 	if t.entry == "" {
 		return nil
 	}
-	pipe := r.db.Client.Pipeline()
-	entry := pipe.XRangeN(ctx, r.keys.Incoming(t.p), t.entry, t.entry, 1)
-	due := pipe.ZScore(ctx, r.keys.Delayed(t.p), t.entry)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !rdb.IsWrongType(err) {
+	pipe := r.db.Pipe(ctx)
+	entry := rdb.Range(pipe, r.keys.Incoming(t.p), t.entry, t.entry, 1)
+	due := rdb.Float(pipe, "ZSCORE", r.keys.Delayed(t.p), t.entry)
+	if err := pipe.Run(); err != nil && !rdb.IsNil(err) && !rdb.IsWrongType(err) {
 		return rdb.Failed("look for a message", err)
 	}
 	for _, e := range entry.Val() {
-		story.Topic, _ = e.Values["topic"].(string)
+		story.Topic = e.Fields.Get("topic")
 		story.Places = append(story.Places, medispatcher.Place{State: medispatcher.Incoming, Partition: t.p, Entry: e.ID})
 	}
 	if due.Err() == nil {

@@ -115,7 +115,7 @@ func TestLooksReadNoBodies(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		meter := &streamstest.Meter{}
-		sc.Store.AddHook(meter)
+		sc.Store.DB().AddHook(meter)
 		oldest := func() (ms int64) {
 			t.Helper()
 			return streamstest.Must[[]medispatcher.ChannelStatus](t)(report.New(sc.Store).ChannelStatus(sc.Ctx, []string{"none", "s"}))[1].OldestMS
@@ -130,7 +130,7 @@ func TestLooksReadNoBodies(t *testing.T) {
 		}
 		streamstest.Read(t, sc.Store)
 		later := &streamstest.Meter{}
-		sc.Store.AddHook(later)
+		sc.Store.DB().AddHook(later)
 		streamstest.Check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "a.b", "body", "x").Err())
 		if ms := oldest(); ms < 3_600_000 || ms > 4_000_000 {
 			t.Errorf("BURIED for %d ms, want an hour", ms)
@@ -154,7 +154,7 @@ func TestStoryOfLargeMessages(t *testing.T) {
 			}
 		}
 		meter := &streamstest.Meter{}
-		sc.Store.AddHook(meter)
+		sc.Store.DB().AddHook(meter)
 		story := streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, "c59", subs))
 		if len(story.Places) != 1 || story.Places[0].Subscription != "c" || !story.Searched {
 			t.Errorf("%+v", story)

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -38,32 +36,32 @@ func timeField(kind string, bucket int, sub string) string {
 // twice by a repetition, so it is not to be repeated: these are figures to look at.
 func (r *Report) AddTimes(ctx context.Context, times map[string]*Times) error {
 	key := r.keys.Latency(r.db.Now().Unix() / 60)
-	if n, err := r.db.Client.HLen(ctx, key).Result(); err != nil || n > timesRoom {
+	if n, err := rdb.Int(r.db.With(ctx), "HLEN", key).Result(); err != nil || n > timesRoom {
 		return rdb.Failed("add times", err)
 	}
-	pipe := r.db.Client.Pipeline()
+	pipe := r.db.Pipe(ctx)
 	for sub, t := range times {
 		for kind, counts := range t.kinds() {
 			for b, n := range counts {
 				if n > 0 {
-					pipe.HIncrBy(ctx, key, timeField(kind, b, sub), n)
+					rdb.Int(pipe, "HINCRBY", key, timeField(kind, b, sub), n)
 				}
 			}
 		}
 	}
-	pipe.Expire(ctx, key, latencyKept)
-	_, err := pipe.Exec(ctx)
+	rdb.Int(pipe, "EXPIRE", key, int64(latencyKept/time.Second))
+	err := pipe.Run()
 	return rdb.Failed("add times", err)
 }
 
 // readTimes puts the quantiles of the last minutes into stats.
 func (r *Report) readTimes(ctx context.Context, now int64, stats []medispatcher.SubscriptionStats) error {
-	pipe := r.db.Client.Pipeline()
-	exist := make([]*redis.IntCmd, latencyMinutes)
+	pipe := r.db.Pipe(ctx)
+	exist := make([]*rdb.Reply[int64], latencyMinutes)
 	for age := range exist {
-		exist[age] = pipe.Exists(ctx, r.keys.Latency(now/60-int64(age)))
+		exist[age] = rdb.Int(pipe, "EXISTS", r.keys.Latency(now/60-int64(age)))
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if err := pipe.Run(); err != nil {
 		return rdb.Failed("read times", err)
 	}
 	const kinds = 2
@@ -80,14 +78,14 @@ func (r *Report) readTimes(ctx context.Context, now int64, stats []medispatcher.
 			}
 		}
 		sums := make([]int64, len(fields))
-		pipe := r.db.Client.Pipeline()
-		var cmds []*redis.SliceCmd
+		pipe := r.db.Pipe(ctx)
+		var cmds []*rdb.Reply[[]any]
 		for age := range exist {
 			if exist[age].Val() > 0 {
-				cmds = append(cmds, pipe.HMGet(ctx, r.keys.Latency(now/60-int64(age)), fields...))
+				cmds = append(cmds, rdb.List(pipe, rdb.Cmd("HMGET", r.keys.Latency(now/60-int64(age)), fields...)...))
 			}
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
+		if err := pipe.Run(); err != nil {
 			return rdb.Failed("read times", err)
 		}
 		for _, cmd := range cmds {

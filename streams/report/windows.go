@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -20,12 +18,12 @@ func (r *Report) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 	for p := range r.cfg.Partitions {
 		for from := 0; from < len(subs); from += rdb.SweepChunk {
 			chunk := subs[from:min(from+rdb.SweepChunk, len(subs))]
-			pipe := r.db.Client.Pipeline()
-			lengths := make([]*redis.IntCmd, len(chunk))
+			pipe := r.db.Pipe(ctx)
+			lengths := make([]*rdb.Reply[int64], len(chunk))
 			for i, sub := range chunk {
-				lengths[i] = pipe.XLen(ctx, r.keys.Channel(p, sub))
+				lengths[i] = rdb.Int(pipe, "XLEN", r.keys.Channel(p, sub))
 			}
-			if _, err := pipe.Exec(ctx); err != nil && !rdb.IsWrongType(err) {
+			if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
 				return nil, rdb.Failed("measure channels", err)
 			}
 			for i, n := range lengths {
@@ -101,26 +99,19 @@ func windowBuckets(now time.Time, window time.Duration) (buckets []bucket, share
 
 // Memory is what Redis uses and may use, in bytes, of the fullest master of a cluster. limit 0: it has none.
 func (r *Report) Memory(ctx context.Context) (used, limit int64, err error) {
-	look := func(ctx context.Context, c redis.Cmdable) (int64, int64, error) {
-		info, err := c.Info(ctx, "memory").Result()
-		if err != nil {
-			return 0, 0, rdb.Failed("read the memory of Redis", err)
-		}
-		return infoNumber(info, "used_memory"), infoNumber(info, "maxmemory"), nil
-	}
-	cluster, ok := r.db.Client.(*redis.ClusterClient)
-	if !ok {
-		return look(ctx, r.db.Client)
-	}
 	var mu sync.Mutex
-	err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		u, l, err := look(ctx, c)
+	err = r.db.EachMaster(ctx, func(ctx context.Context, master *rdb.Node) error {
+		info, err := rdb.Text(master.With(ctx), "INFO", "memory").Result()
+		if err != nil {
+			return rdb.Failed("read the memory of Redis", err)
+		}
+		u, l := infoNumber(info, "used_memory"), infoNumber(info, "maxmemory")
 		mu.Lock()
 		defer mu.Unlock()
-		if l > 0 && (limit == 0 || float64(u)/float64(l) > float64(used)/float64(limit)) {
+		if !r.db.IsCluster() || l > 0 && (limit == 0 || float64(u)/float64(l) > float64(used)/float64(limit)) {
 			used, limit = u, l
 		}
-		return err
+		return nil
 	})
 	return used, limit, err
 }

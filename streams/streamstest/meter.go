@@ -41,14 +41,17 @@ func (m *Meter) note(cmds ...redis.Cmder) {
 		if strings.HasPrefix(c.Name(), "eval") {
 			m.scripts++
 		}
-		list, ok := c.(*redis.XMessageSliceCmd)
-		if !ok {
+		cmd, ok := c.(*redis.Cmd)
+		if !ok || !strings.HasSuffix(c.Name(), "range") || c.Name()[0] != 'x' {
 			continue
 		}
-		entries += len(list.Val())
-		for _, e := range list.Val() {
-			for _, v := range e.Values {
-				text, _ := v.(string)
+		list, _ := cmd.Slice()
+		entries += len(list)
+		for _, e := range list {
+			row, _ := e.([]any)
+			fields, _ := row[1].([]any)
+			for i := 1; i < len(fields); i += 2 {
+				text, _ := fields[i].(string)
 				bytes += len(text)
 			}
 		}

@@ -35,7 +35,7 @@ func NewScene(t *testing.T, env *Env) *Scene {
 func NewSceneOf(t *testing.T, env *Env, cfg streams.Config) *Scene {
 	t.Helper()
 	sc := &Scene{Env: env, Ctx: t.Context(), Store: env.Open(t, cfg), Faults: &Faults{}}
-	sc.Store.AddHook(sc.Faults)
+	sc.Store.DB().AddHook(sc.Faults)
 	return sc
 }
 

@@ -47,17 +47,14 @@ func ChannelValues(p int, m medispatcher.Message) []any {
 }
 
 // Delivery reads the fields of a channel's entry, which only Fanout writes.
-func Delivery(c medispatcher.Channel, entryID string, attempt int, values map[string]any) (d medispatcher.Delivery) {
+func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fields) (d medispatcher.Delivery) {
 	d = medispatcher.Delivery{Channel: c, EntryID: entryID, Attempt: attempt}
 	defer func() {
 		if v := recover(); v != nil { // its attempts fail, so that it does not stop one dispatcher after another
 			d.Broken = medispatcher.Recovered(v)
 		}
 	}()
-	get := func(name string) string {
-		v, _ := values[name].(string)
-		return v
-	}
+	get := fields.Get
 	m := &d.Message
 	m.ID, m.Topic, m.Sender, m.Key, m.Type = get("id"), get("topic"), get("sender"), get("key"), get("type")
 	m.Body = medispatcher.BodyOf(get("body"))

@@ -2,11 +2,8 @@ package rdb
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Somebody may set the clock of Redis, or another Redis with another clock may take over. What waits
@@ -144,7 +141,7 @@ func (c *Clock) Beat() (first bool) {
 //
 // Safe to repeat and to run late: it does nothing once anybody made up for a step. HDEL comes first
 // because it is allowed out of memory, and so is then HSET.
-var leapScript = redis.NewScript(`
+var leapScript = NewScript(`
 if (tonumber(redis.call('HGET', KEYS[1], 'steps') or '0') or 0) ~= tonumber(ARGV[1]) then return nil end
 local ahead = (tonumber(redis.call('HGET', KEYS[1], 'ahead') or '0') or 0) - ARGV[2]
 redis.call('HDEL', KEYS[1], '')
@@ -157,8 +154,8 @@ func (db *DB) MakeUp(ctx context.Context, r Reading, leap time.Duration) error {
 	db.Clock.mu.Lock()
 	steps := max(r.steps, db.Clock.steps) + 1
 	db.Clock.mu.Unlock()
-	ahead, err := leapScript.Run(ctx, db.Client, []string{db.Keys.Clock()}, r.steps, leap.Milliseconds(), steps).Int64()
-	if errors.Is(err, redis.Nil) {
+	ahead, err := leapScript.Run(ctx, db, []string{db.Keys.Clock()}, r.steps, leap.Milliseconds(), steps).Int64()
+	if IsNil(err) {
 		return nil // another one did, as the next heartbeat tells
 	}
 	if err == nil {
@@ -172,18 +169,14 @@ func (db *DB) Hear(ctx context.Context) error {
 	if !db.Clock.stale() {
 		return nil
 	}
-	var node redis.Cmdable = db.Client
-	if cluster, ok := db.Client.(*redis.ClusterClient); ok { // the shared clock is by this master's
-		master, err := cluster.MasterForKey(ctx, db.Keys.Clock())
-		if err != nil {
-			return Failed("time", err)
-		}
-		node = master
+	node, err := db.MasterOf(ctx, db.Keys.Clock()) // by whose clock the shared one is
+	if err != nil {
+		return Failed("time", err)
 	}
 	asked := db.Clock.Mono()
-	pipe := node.Pipeline()
-	clock, noted := pipe.Time(ctx), pipe.HMGet(ctx, db.Keys.Clock(), "ahead", "steps", "seen")
-	if _, err := pipe.Exec(ctx); err != nil && !IsWrongType(err) {
+	pipe := node.Pipe(ctx)
+	clock, noted := Time(pipe), List(pipe, "HMGET", db.Keys.Clock(), "ahead", "steps", "seen")
+	if err := pipe.Run(); err != nil && !IsWrongType(err) {
 		return Failed("time", err)
 	}
 	r := Reading{shared: time.Duration(clock.Val().UnixNano()), asked: asked, got: db.Clock.Mono()}

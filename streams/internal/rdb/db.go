@@ -51,11 +51,12 @@ func (b Bound) orDefault() Bound {
 
 // DB is one Redis and the names of everything in it.
 type DB struct {
-	Config   Config
-	Keys     Keys
-	Client   redis.UniversalClient
-	Blocking redis.UniversalClient // has a connection for each blocked read
-	Clock    *Clock
+	Config Config
+	Keys   Keys
+	Clock  *Clock
+
+	client   redis.UniversalClient
+	blocking redis.UniversalClient // has a connection for each blocked read
 }
 
 // CheckPrefix says what is wrong with a key prefix.
@@ -82,12 +83,13 @@ func Open(cfg Config) (*DB, error) {
 	}
 	cfg.Unrouted, cfg.Quarantine = cfg.Unrouted.orDefault(), cfg.Quarantine.orDefault()
 	blocking := *opt
+	blocking.ReadTimeout = BlockFor + ReplyTimeout
 	blocking.PoolSize = max(1, cfg.Readers*cfg.Partitions)
 	return &DB{
 		Config:   cfg,
 		Keys:     Keys{cfg.Prefix},
-		Client:   newClient(opt),
-		Blocking: newClient(&blocking),
+		client:   newClient(opt),
+		blocking: newClient(&blocking),
 		Clock:    NewClock(),
 	}, nil
 }
@@ -111,11 +113,11 @@ func (silence) Printf(context.Context, string, ...any) {}
 
 // Close ends every connection.
 func (db *DB) Close() error {
-	return errors.Join(db.Client.Close(), db.Blocking.Close())
+	return errors.Join(db.client.Close(), db.blocking.Close())
 }
 
 // AddHook puts a hook around every command: tests inject faults with it.
 func (db *DB) AddHook(h redis.Hook) {
-	db.Client.AddHook(h)
-	db.Blocking.AddHook(h)
+	db.client.AddHook(h)
+	db.blocking.AddHook(h)
 }

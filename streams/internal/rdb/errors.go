@@ -36,3 +36,15 @@ func IsWrongType(err error) bool {
 func IsNoStream(err error) bool {
 	return IsNoGroup(err) || err != nil && strings.Contains(err.Error(), "no such key")
 }
+
+// IsNil reports whether Redis answered that there is nothing.
+func IsNil(err error) bool { return errors.Is(err, redis.Nil) }
+
+// IsNoScript reports whether Redis does not have a script.
+func IsNoScript(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }
+
+// IsAnswer reports whether an error is what Redis answered, not one of the way to it.
+func IsAnswer(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer)
+}

@@ -7,19 +7,48 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// Node is one server: a master of a cluster, or the one Redis that there is.
+type Node struct {
+	Addr   string
+	client *redis.Client
+}
+
+// With sends commands to this server one by one.
+func (n *Node) With(ctx context.Context) Conn { return direct{ctx, n.client} }
+
+// Pipe begins a round trip to this server.
+func (n *Node) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx, n.client.Pipeline()} }
+
+func nodeOf(c *redis.Client) *Node { return &Node{c.Options().Addr, c} }
+
 // EachMaster runs do for every master of a cluster, all at once, or for the one Redis that there is.
-func (db *DB) EachMaster(ctx context.Context, do func(context.Context, *redis.Client) error) error {
-	switch c := db.Client.(type) {
+func (db *DB) EachMaster(ctx context.Context, do func(context.Context, *Node) error) error {
+	switch c := db.client.(type) {
 	case *redis.ClusterClient:
-		return c.ForEachMaster(ctx, do)
+		return c.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return do(ctx, nodeOf(c)) })
 	case *redis.Client:
-		return do(ctx, c)
+		return do(ctx, nodeOf(c))
 	}
-	return fmt.Errorf("redis: unknown kind of client %T", db.Client)
+	return fmt.Errorf("redis: unknown kind of client %T", db.client)
+}
+
+// MasterOf is the server that has a key.
+func (db *DB) MasterOf(ctx context.Context, key string) (*Node, error) {
+	switch c := db.client.(type) {
+	case *redis.ClusterClient:
+		master, err := c.MasterForKey(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		return nodeOf(master), nil
+	case *redis.Client:
+		return nodeOf(c), nil
+	}
+	return nil, fmt.Errorf("redis: unknown kind of client %T", db.client)
 }
 
 // IsCluster reports whether this is a Redis Cluster.
 func (db *DB) IsCluster() bool {
-	_, ok := db.Client.(*redis.ClusterClient)
+	_, ok := db.client.(*redis.ClusterClient)
 	return ok
 }

@@ -7,13 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Ping asks Redis for a sign of life.
 func (db *DB) Ping(ctx context.Context) error {
-	return Failed("ping", db.Client.Ping(ctx).Err())
+	return Failed("ping", Text(db.With(ctx), "PING").Err())
 }
 
 // Probe asks Redis whether it takes writes: a replica, a full Redis and one that cannot
@@ -21,20 +19,19 @@ func (db *DB) Ping(ctx context.Context) error {
 // the master of each partition and those of the subscriptions are asked, and the error
 // says which do not take any.
 func (db *DB) Probe(ctx context.Context) error {
-	cluster, ok := db.Client.(*redis.ClusterClient)
-	if !ok {
-		return Failed("probe", db.Client.LPushX(ctx, db.Keys.Probe(0), "").Err()) // refused like any write; the key is never there
+	if !db.IsCluster() {
+		return Failed("probe", Int(db.With(ctx), "LPUSHX", db.Keys.Probe(0), "").Err()) // refused like any write; the key is never there
 	}
-	asked, err := db.probes(ctx, cluster)
+	asked, err := db.probes(ctx)
 	if err != nil {
 		return Failed("probe", err)
 	}
-	pipe := db.Client.Pipeline()
-	answers := make([]*redis.IntCmd, len(asked))
+	pipe := db.Pipe(ctx)
+	answers := make([]*Reply[int64], len(asked))
 	for i, a := range asked {
-		answers[i] = pipe.LPushX(ctx, a.key, "")
+		answers[i] = Int(pipe, "LPUSHX", a.key, "")
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_ = pipe.Run() // each command has its own error
 	var refusals []refusal
 	for i, a := range asked {
 		if err := answers[i].Err(); err != nil {
@@ -49,7 +46,7 @@ type probed struct {
 	key, what, master string
 }
 
-func (db *DB) probes(ctx context.Context, cluster *redis.ClusterClient) ([]probed, error) {
+func (db *DB) probes(ctx context.Context) ([]probed, error) {
 	asked := []probed{
 		{key: db.Keys.ProbeOf(db.Keys.Subscriptions()), what: "the subscriptions"},
 		{key: db.Keys.ProbeOf(db.Keys.Revision()), what: "the subscriptions' revision"},
@@ -59,11 +56,11 @@ func (db *DB) probes(ctx context.Context, cluster *redis.ClusterClient) ([]probe
 		asked = append(asked, probed{key: db.Keys.Probe(p), what: strconv.Itoa(p)})
 	}
 	for i := range asked {
-		master, err := cluster.MasterForKey(ctx, asked[i].key)
+		master, err := db.MasterOf(ctx, asked[i].key)
 		if err != nil {
 			return nil, err
 		}
-		asked[i].master = master.Options().Addr
+		asked[i].master = master.Addr
 	}
 	return asked, nil
 }

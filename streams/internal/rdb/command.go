@@ -1,0 +1,79 @@
+package rdb
+
+import (
+	"context"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Conn is where a command goes: to Redis at once (DB.With, Node.With), or into a Pipe.
+// The functions of reply.go take one, and say in their name what the answer is.
+type Conn interface {
+	send(cmd *redis.Cmd)
+}
+
+// direct sends a command at once.
+type direct struct {
+	ctx    context.Context //nolint:containedctx // of one command
+	client redis.UniversalClient
+}
+
+func (d direct) send(cmd *redis.Cmd) { _ = d.client.Process(d.ctx, cmd) }
+
+// With sends commands one by one.
+func (db *DB) With(ctx context.Context) Conn { return direct{ctx, db.client} }
+
+// WithBlocking is With on the connections that blocked reads may hold.
+func (db *DB) WithBlocking(ctx context.Context) Conn { return direct{ctx, db.blocking} }
+
+// Pipe collects commands that share one round trip.
+type Pipe struct {
+	ctx  context.Context //nolint:containedctx // of one round trip
+	pipe redis.Pipeliner
+}
+
+// Pipe begins a round trip.
+func (db *DB) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx, db.client.Pipeline()} }
+
+// Tx begins a round trip whose commands see one moment (MULTI).
+func (db *DB) Tx(ctx context.Context) *Pipe { return &Pipe{ctx, db.client.TxPipeline()} }
+
+// BlockingPipe is Pipe on the connections that blocked reads may hold.
+func (db *DB) BlockingPipe(ctx context.Context) *Pipe { return &Pipe{ctx, db.blocking.Pipeline()} }
+
+func (p *Pipe) send(cmd *redis.Cmd) { _ = p.pipe.Process(p.ctx, cmd) }
+
+// Len is how many commands wait for Run.
+func (p *Pipe) Len() int { return p.pipe.Len() }
+
+// Run sends the commands and fills their replies. The error is that of the first one that failed;
+// each reply has its own.
+func (p *Pipe) Run() error {
+	_, err := p.pipe.Exec(p.ctx)
+	return err
+}
+
+// Cmd is a command with a list of arguments behind its key.
+func Cmd(name, key string, more ...string) []any {
+	args := make([]any, 0, 2+len(more))
+	args = append(args, name, key)
+	for _, m := range more {
+		args = append(args, m)
+	}
+	return args
+}
+
+// run sends a command. On a cluster it goes to the master of its key, which is the first
+// argument but in these.
+func run(c Conn, args []any) *redis.Cmd {
+	cmd := redis.NewCmd(context.Background(), args...)
+	switch args[0] {
+	case "XREADGROUP":
+		cmd.SetFirstKeyPos(int8(slices.Index(args, any("STREAMS")) + 1))
+	case "XINFO", "MEMORY":
+		cmd.SetFirstKeyPos(2)
+	}
+	c.send(cmd)
+	return cmd
+}
