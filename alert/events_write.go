@@ -22,7 +22,7 @@ func (e *Events) raise(ctx context.Context, a medispatcher.Alert, every time.Dur
 	a.OwnReceivers = len(e.cfg.Subscriptions()[a.Subscription].Alert.URLs) > 0
 	a.Line = e.cfg.Texts.Line(&medispatcher.Notice{Kind: medispatcher.NoticeAlert, Alert: a})
 	queued, dropped, err := e.store.RaiseAlert(ctx, a, every, causes, once)
-	tell(e.cfg.Log, &a, queued, dropped, e.cfg.Wake)
+	pass(e.cfg.Log, &a, queued, dropped, e.cfg.Wake)
 	return err
 }
 

@@ -64,7 +64,7 @@ func (r *round) unwanted() []finding {
 func (r *round) raise(ctx context.Context, a medispatcher.Alert) error {
 	r.complete(&a, medispatcher.NoticeAlert)
 	queued, dropped, err := r.store.RaiseAlert(ctx, a, r.every(&a), nil, false)
-	tell(r.cfg.Log, &a, queued, dropped, r.cfg.Wake)
+	pass(r.cfg.Log, &a, queued, dropped, r.cfg.Wake)
 	return err
 }
 
@@ -72,7 +72,7 @@ func (r *round) resolve(ctx context.Context, a medispatcher.Alert) error {
 	r.complete(&a, medispatcher.NoticeRecovered)
 	delete(r.calm, a.Key())
 	queued, err := r.store.ResolveAlert(ctx, a, false)
-	tell(r.cfg.Log, &a, queued, false, r.cfg.Wake)
+	pass(r.cfg.Log, &a, queued, false, r.cfg.Wake)
 	return err
 }
 
@@ -83,8 +83,8 @@ func (r *round) complete(a *medispatcher.Alert, kind string) {
 	a.Line = r.cfg.Texts.Line(&medispatcher.Notice{Kind: kind, Alert: *a})
 }
 
-// tell wakes the Notifier for a new notice, or logs a notice that will not be sent.
-func tell(log *slog.Logger, a *medispatcher.Alert, queued, dropped bool, wake func()) {
+// pass wakes the Notifier for a new notice, or logs a notice that will not be sent.
+func pass(log *slog.Logger, a *medispatcher.Alert, queued, dropped bool, wake func()) {
 	switch {
 	case dropped:
 		log.Error("alert not sent: too many notices wait to be sent", "rule", a.Rule, "subscription", a.Subscription, "text", a.Line)

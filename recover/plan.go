@@ -48,7 +48,7 @@ func (p *Planner) Plan(l *Line) Plan {
 			if !p.Wanted(m.Topic) {
 				return Plan{Problem: fmt.Sprintf("still no subscription wants the topic %s; put one, then recover the file again", m.Topic)}
 			}
-			m = anew(m)
+			m = withoutGeneratedID(m)
 		}
 		m.Delay = p.rest(m.Delay, l.Time)
 	}
@@ -59,8 +59,8 @@ func (p *Planner) Plan(l *Line) Plan {
 	return Plan{Once: &medispatcher.Once{Token: token, Message: m, Again: l.Code == Unroutable}, Partition: partitionOf(&m, token, p.Partitions)}
 }
 
-// anew removes an id that was made from the old entry: the message gets a new entry.
-func anew(m medispatcher.Message) medispatcher.Message {
+// withoutGeneratedID removes an id that was made from the old entry: the message gets a new entry.
+func withoutGeneratedID(m medispatcher.Message) medispatcher.Message {
 	if m.Generated {
 		m.ID, m.Generated = "", false
 	}
