@@ -1,3 +1,4 @@
-// Package operate is what an operator does to a running system and sees of it, the same by
-// API and by command line: each has its own words for the errors, and this package the steps.
+// Package operate is what an operator can do to a running system and see of it. The API, the pages and the command line
+// share these steps; each has its own words for the errors. It declares the small interfaces that the steps need, and
+// imports the domain and recover, for the JSON form of a message.
 package operate

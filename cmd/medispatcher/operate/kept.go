@@ -9,7 +9,7 @@ import (
 	rescue "github.com/solate/medispatcher/recover"
 )
 
-// Kept is a kept message in JSON. What stands below Bytes is there only where one is shown whole.
+// Kept is a kept message in JSON. The fields after Bytes are set only where one is shown whole.
 type Kept struct {
 	ID        string    `json:"id"`
 	At        time.Time `json:"at" doc:"Since when it is kept"`
@@ -30,7 +30,7 @@ func ListKept(k medispatcher.Kept) Kept {
 	return Kept{ID: k.ID, At: k.At.UTC(), Topic: k.Message.Topic, MessageID: k.Message.ID, Reason: k.Reason, Source: k.Source, Bytes: k.Bytes}
 }
 
-// ShowKept is a kept message in JSON, whole: as a message, or by its fields where it may be none.
+// ShowKept is a kept message in JSON, whole: as a message, or by its raw fields if it is quarantined.
 func ShowKept(k medispatcher.Kept) Kept {
 	out := ListKept(k)
 	if k.Fields == nil {
@@ -43,7 +43,7 @@ func ShowKept(k medispatcher.Kept) Kept {
 	return out
 }
 
-// Unwanted says that no subscription wants a topic now, and what was probably meant; "" when one does.
+// Unwanted says that no subscription wants a topic now, and which topic was probably meant; "" when one does.
 func Unwanted(r *medispatcher.Router, topic string) string {
 	if len(r.Route(topic)) > 0 {
 		return ""
@@ -59,10 +59,10 @@ func DidYouMean(r *medispatcher.Router, topic string) string {
 	return ""
 }
 
-// topicsNamed is the number of topics that a line names.
+// topicsNamed is how many topics a line names.
 const topicsNamed = 5
 
-// NameTopics lists the most frequent topics with their numbers, and what was probably meant.
+// NameTopics lists the most frequent topics with their counts, and which topics were probably meant.
 func NameTopics(r *medispatcher.Router, topics []medispatcher.TopicCount) string {
 	var names []string
 	for _, t := range topics[:min(len(topics), topicsNamed)] {

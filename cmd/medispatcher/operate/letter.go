@@ -7,8 +7,8 @@ import (
 	rescue "github.com/solate/medispatcher/recover"
 )
 
-// Letter is a dead letter in JSON. The message is as in the DATA log: its body a string, or
-// base64 when it is not UTF-8.
+// Letter is a dead letter in JSON. Its message has the form of the DATA log: the body is a string,
+// or base64 when it is not UTF-8.
 type Letter struct {
 	ID      string                `json:"id"`
 	Died    time.Time             `json:"died"`

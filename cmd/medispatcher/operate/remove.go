@@ -9,23 +9,23 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Registry is where a subscription is found and removed.
+// Registry finds and removes subscriptions.
 type Registry interface {
 	Get(ctx context.Context, id string) (sub medispatcher.Subscription, rev string, err error)
 	Remove(ctx context.Context, id, ifMatch string) error
 }
 
-// Keys are the messages of a subscription.
+// Keys are what Redis holds of a subscription.
 type Keys interface {
 	ChannelStatus(ctx context.Context, ids []string) ([]medispatcher.ChannelStatus, error)
-	// Discard removes them; with messages unset only if there are none. It returns what was there.
+	// Discard removes the keys; if messages is false, only when they hold none. It returns what they held.
 	Discard(ctx context.Context, id string, messages bool) (medispatcher.ChannelStatus, error)
 }
 
 // Held is how many messages a subscription holds.
 type Held medispatcher.ChannelStatus
 
-// HeldBy counts the messages of a subscription, which may be unknown.
+// HeldBy counts the messages of a subscription, which need not be registered.
 func HeldBy(ctx context.Context, keys Keys, id string) (Held, error) {
 	counts, err := keys.ChannelStatus(ctx, []string{id})
 	if err != nil || len(counts) == 0 {
@@ -50,13 +50,13 @@ func (h Held) String() string {
 	return "messages (" + strings.Join(parts, ", ") + ")"
 }
 
-// Known says, by ErrNotFound, that there is no such subscription and nothing left of one:
-// what can be done to its messages can also be done after it was removed.
+// Known returns ErrNotFound when there is no such subscription and Redis holds nothing of one: an operator can still
+// handle the messages of a subscription that was removed.
 func Known(ctx context.Context, registry Registry, keys Keys, id string) error {
 	_, _, err := registry.Get(ctx, id)
 	if !errors.Is(err, medispatcher.ErrNotFound) {
 		if _, unusable := errors.AsType[medispatcher.Problems](err); unusable {
-			return nil // its document; its messages are there
+			return nil // only its document is: its messages are there
 		}
 		return err
 	}
@@ -73,12 +73,12 @@ func Known(ctx context.Context, registry Registry, keys Keys, id string) error {
 	return nil
 }
 
-// NotEmptyError says that a subscription holds messages, and nobody said to throw them away.
+// NotEmptyError says that a subscription holds messages, and purge was not asked for.
 type NotEmptyError struct {
 	ID      string
 	Held    Held
 	Unknown bool // it was removed before
-	Removed bool // it is removed now, and these came meanwhile
+	Removed bool // it is removed now, and these arrived meanwhile
 }
 
 func (e *NotEmptyError) Error() string {
@@ -91,7 +91,7 @@ func (e *NotEmptyError) Error() string {
 	return fmt.Sprintf("subscription %q holds %s, so it is not removed", e.ID, e.Held)
 }
 
-// Unwrap tells an unknown subscription apart.
+// Unwrap is ErrNotFound for an unknown subscription, else ErrConflict.
 func (e *NotEmptyError) Unwrap() error {
 	if e.Unknown {
 		return medispatcher.ErrNotFound
@@ -99,23 +99,23 @@ func (e *NotEmptyError) Unwrap() error {
 	return medispatcher.ErrConflict
 }
 
-// LeftoverError says that the subscription is removed, its messages are not.
+// LeftoverError says that the subscription is removed and its messages are not.
 type LeftoverError struct {
 	ID    string
 	Cause error
 }
 
 func (e *LeftoverError) Error() string {
-	return fmt.Sprintf("subscription %q is removed, its messages are not", e.ID)
+	return fmt.Sprintf("subscription %q is removed, but its messages are not", e.ID)
 }
 
-// Unwrap is why.
+// Unwrap is the reason.
 func (e *LeftoverError) Unwrap() error { return e.Cause }
 
-// Remove takes a subscription off the registry and its keys from Redis, with purge also when
-// they hold messages, and returns what was thrown away. The registry comes first: what is
-// discarded first would fill up again. Repeated with purge, it ends what an earlier one began.
-// Errors are those of the registry, *NotEmptyError and *LeftoverError.
+// Remove removes a subscription from the registry and its keys from Redis, and returns what they
+// held. Without purge it refuses to while they hold messages. The registry comes first, because
+// keys that were discarded first would fill up again. Repeated with purge, it finishes what an
+// earlier call began. Errors are those of the registry, *NotEmptyError and *LeftoverError.
 func Remove(ctx context.Context, registry Registry, keys Keys, id, ifMatch string, purge bool) (Held, error) {
 	_, _, err := registry.Get(ctx, id)
 	unknown := errors.Is(err, medispatcher.ErrNotFound)

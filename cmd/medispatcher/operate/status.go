@@ -37,8 +37,8 @@ func Status(ctx context.Context, registry Subscriptions, counts Counts) (medispa
 	return st, nil
 }
 
-// Channels is the state of some subscriptions, sorted by id, and the dispatchers, which tell of the
-// open breakers. Neither is nil.
+// Channels is the state of some subscriptions, sorted by id, and the dispatchers, from which the open
+// breakers are known. Neither is nil.
 func Channels(ctx context.Context, counts Counts, subs []medispatcher.Subscription) ([]medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
 	byID := make(map[string]medispatcher.Subscription, len(subs))
 	ids := make([]string, len(subs))
@@ -65,7 +65,7 @@ func Channels(ctx context.Context, counts Counts, subs []medispatcher.Subscripti
 	return list, dispatchers, nil
 }
 
-// StateOf is what the subscription itself says of its state.
+// StateOf is the state of a subscription without regard to breakers.
 func StateOf(s medispatcher.Subscription) string {
 	if s.Paused {
 		return medispatcher.Paused
@@ -73,7 +73,7 @@ func StateOf(s medispatcher.Subscription) string {
 	return medispatcher.Active
 }
 
-// holders tells by subscription which living dispatchers hold it back.
+// holders are the living dispatchers that hold a subscription back, by its id.
 func holders(dispatchers []medispatcher.Dispatcher) map[string][]medispatcher.Holder {
 	by := map[string][]medispatcher.Holder{}
 	for _, d := range dispatchers {
