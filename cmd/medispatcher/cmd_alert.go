@@ -18,8 +18,8 @@ func (a *app) alertCommand() *cobra.Command {
 		Use:                   "alert COMMAND",
 		DisableFlagsInUseLine: true,
 		GroupID:               groupOperate,
-		Short:                 "See which alerts fire, try their receivers",
-		Long: `See which alerts fire and what was sent of late, and try the receivers.
+		Short:                 "See which alerts fire, and test their receivers",
+		Long: `See which alerts fire and which notices were sent lately, and test the receivers.
 MEDIS_ALERT_URLS names the default receivers, alert.urls those of a subscription.`,
 		Example: `  medispatcher alert ls
   medispatcher alert test
@@ -86,16 +86,16 @@ func (a *app) alertTestCommand() *cobra.Command {
 	var sub string
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Send a notice to the receivers in force, from here",
-		Long: `Send one notice to the default receivers, or to those of a subscription, and say what became
-of it at each. It is sent by this command, not by a dispatcher: what cannot be reached from
-here may be reached from there; POST /api/v1/alerts/test sends from there.`,
+		Short: "Send a test notice to the receivers, from this machine",
+		Long: `Send one notice to the default receivers, or to those of a subscription, and say for each
+whether that worked. This command sends it, not a dispatcher, which may reach receivers
+that this machine cannot; POST /api/v1/alerts/test sends from a dispatcher.`,
 		Args: noArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
 			return s.testAlert(ctx, sub)
 		}),
 	}
-	cmd.Flags().StringVar(&sub, "sub", "", "the receivers of this `ID`; without it the default ones")
+	cmd.Flags().StringVar(&sub, "sub", "", "the receivers of subscription `ID` (default: MEDIS_ALERT_URLS)")
 	return a.jsonFlag(cmd, "print JSON")
 }
 

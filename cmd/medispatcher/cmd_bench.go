@@ -32,16 +32,17 @@ func (a *app) benchCommand() *cobra.Command {
 		GroupID: groupOperate,
 		Short:   "Measure how fast messages go through this Redis",
 		Long: `Publish messages to subscriptions of its own, receive them, and say how fast that went and
-what was missing. The dispatchers that are alive on MEDIS_REDIS_URL deliver; if there are
-none, or with --dispatch, one in this process does, which delivers what else waits, too.
+what was missing. The dispatchers that are alive on MEDIS_REDIS_URL deliver. If there are
+none, or with --dispatch, one in this process does; it also delivers what else waits there.
 
-The topic is bench.<random>, the subscriptions are bench-<random>-1 and so on. No alerts are
-sent of them, and a pattern such as > does not cover the topic, unless its subscription has
-receive_bench. Everything is removed at the end, on Ctrl-C, too; but for statistics. What a
-run that was killed left behind is removed by --clean.
+The topic is bench.<random>, the subscriptions are bench-<random>-1 and so on. They send no
+alerts, and a pattern such as > does not cover the topic, unless its subscription has
+receive_bench. Everything but statistics is removed at the end, also on Ctrl-C. --clean
+removes what a killed run left behind.
 
-Some thousand messages wait at most, so that others are not held up for long. Without --rate
-latency is mostly that wait. With --fail a message is tried again after a few milliseconds.
+At most a few thousand messages wait at a time, so that others are not held up for long.
+Without --rate latency is mostly that wait. With --fail a message is tried again after a few
+milliseconds.
 
 Exit code 1: messages are missing. Messages that came twice are only counted.`,
 		Example: `  medispatcher bench
@@ -96,14 +97,14 @@ const (
 	benchMaxRate        = 1_000_000
 )
 
-// check tells every mistake in the flags.
+// check reports every mistake in the flags.
 func (f *benchFlags) check(cfg *config.Config, flags *pflag.FlagSet) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, usagef(format, args...)) }
 	if f.clean {
 		flags.Visit(func(flag *pflag.Flag) {
 			if flag.Name != "clean" && flag.Name != "json" && flags.Lookup("env-file") != flag {
-				wrong("--%s says nothing to --clean; leave it out", flag.Name)
+				wrong("--%s has no effect with --clean; leave it out", flag.Name)
 			}
 		})
 		return errors.Join(errs...)
@@ -124,7 +125,7 @@ func (f *benchFlags) check(cfg *config.Config, flags *pflag.FlagSet) error {
 		}
 	}
 	if len(errs) == 0 && f.messages > benchMaxDeliveries/f.subscribers {
-		wrong("--messages %d to %d subscribers are more than %d deliveries; give less of either", f.messages, f.subscribers, benchMaxDeliveries)
+		wrong("--messages %d to %d subscribers are more than %d deliveries; lower one of the two", f.messages, f.subscribers, benchMaxDeliveries)
 	}
 	if err := f.size.UnmarshalText([]byte(f.sizeText)); err != nil {
 		wrong("--size %v", err)

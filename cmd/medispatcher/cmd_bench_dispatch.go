@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-// findDispatchers finds out who is going to deliver.
+// findDispatchers lists who is alive, and so will deliver.
 func (b *bench) findDispatchers(ctx context.Context) error {
 	step, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
@@ -57,7 +57,7 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 		case err := <-b.ownEnded:
 			return err
 		default:
-			return nil // it was told before
+			return nil // it was reported before
 		}
 	}
 	select {
@@ -80,14 +80,14 @@ func (b *bench) dispatchers() string {
 	if b.own != nil {
 		own := "a dispatcher in this process"
 		if len(names) == 0 {
-			own += ", for no other is alive: it delivers what else waits on this Redis, too"
+			own += ", because no other is alive; it also delivers what else waits on this Redis"
 		}
 		names = append(names, own)
 	}
 	return strings.Join(names, " and ")
 }
 
-// remote is the hosts of dispatchers that are elsewhere and were told a loopback address.
+// remote lists the hosts of dispatchers that cannot reach the receiver, because its URL is a loopback.
 func (b *bench) remote() (hosts []string) {
 	u, err := url.Parse(b.url)
 	if err != nil {
@@ -105,5 +105,5 @@ func (b *bench) remote() (hosts []string) {
 }
 
 func (b *bench) unreachable(hosts []string) string {
-	return fmt.Sprintf("%s reaches this machine alone, and dispatchers run on %s: give --listen 0.0.0.0:PORT and --url http://THIS-HOST:PORT", b.url, strings.Join(hosts, ", "))
+	return fmt.Sprintf("%s reaches only this machine, but dispatchers run on %s: give --listen 0.0.0.0:PORT and --url http://THIS-HOST:PORT", b.url, strings.Join(hosts, ", "))
 }

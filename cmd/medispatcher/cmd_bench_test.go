@@ -99,7 +99,7 @@ func TestBenchFlags(t *testing.T) {
 		"--listen [::]:9000":                   "add --url",
 		"--url ftp://x":                        `--url "ftp://x": give http://host:port`,
 		"--url http://u:pw@x":                  "--url: give a scheme, a host and perhaps a path alone",
-		"--clean --rate 5":                     "--rate says nothing to --clean",
+		"--clean --rate 5":                     "--rate has no effect with --clean",
 		"now":                                  `bench takes no argument, and got "now"`,
 	} {
 		c.fails(exitUsage, "", append([]string{"bench"}, strings.Fields(args)...), want)

@@ -32,7 +32,7 @@ The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LIST
 			return dev(ctx, env, demo)
 		}),
 	}
-	cmd.Flags().BoolVar(&demo, "demo", false, "add a sample subscription and a trickle of messages")
+	cmd.Flags().BoolVar(&demo, "demo", false, "add sample subscriptions and a trickle of messages")
 	return cmd
 }
 
@@ -50,11 +50,11 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	}
 	defer mini.Close()
 	env.cfg.RedisURL = "redis://" + mini.Addr() + "/0"
-	env.cfg.RecoverRedisURL = "" // nobody's messages shall end up in a Redis that vanishes
+	env.cfg.RecoverRedisURL = "" // or real messages would move to a Redis that vanishes
 	if env.cfg.History == 0 {
 		env.cfg.History = devHistory
 	}
-	env.cfg.Thresholds.Memory = 0 // it has no limit and does not tell what it uses
+	env.cfg.Thresholds.Memory = 0 // the embedded Redis has no limit and does not report what it uses
 	d, err := newDaemon(ctx, env)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	return g.Wait()
 }
 
-// banner tells a newcomer what runs where, and what to try.
+// banner prints what runs where, and what to try.
 func banner(env *environment, d *daemon, recv *receiver, demo bool) {
 	listen, redis := d.listener.Addr(), env.cfg.DevRedisListen
 	host, port := redis, ""

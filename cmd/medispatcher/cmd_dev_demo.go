@@ -14,12 +14,12 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 )
 
-// demoEvery is the trickle that the sample receiver prints; what else the demonstration
-// does shows in the panel alone.
+// demoEvery is how often the sample receiver gets a message. The rest of the demonstration shows
+// only in the panel.
 const demoEvery = time.Second
 
-// demoSubscriptions show what there is to see: one that is well, one whose worker fails now and
-// then, one that is down for good, one that nobody pushes to.
+// demoSubscriptions show the states of a subscription: a healthy one, one whose worker fails now
+// and then, a paused one, one whose worker is down for good.
 var demoSubscriptions = []struct{ id, doc string }{
 	{"billing", `{"topic":"order.*","urls":["%s/quick"],"concurrency":16}`},
 	{"mailer", `{"topic":"order.created","urls":["%s/shaky"],"max_retries":1,"retry_coefficient":"1s","timeout":"2s"}`},
@@ -62,7 +62,7 @@ func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
 	}
 }
 
-// demoOrders publishes the orders of a second: a few, more and less by turns.
+// demoOrders publishes the orders of one second. Their number rises and falls.
 func demoOrders(ctx context.Context, d *daemon, n int) error {
 	topics := []string{"order.created", "order.paid", "order.created", "order.shipped", "order.cancelled"}
 	for i := range 3 + n/10%4 + rand.IntN(4) { //nolint:gosec // a demonstration
@@ -78,7 +78,7 @@ func demoOrders(ctx context.Context, d *daemon, n int) error {
 	return nil
 }
 
-// demoWorker runs the workers of the demonstration. They print nothing.
+// demoWorker runs the workers of demoSubscriptions. They print nothing.
 func demoWorker(ctx context.Context) (base string, stop func(), err error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")

@@ -17,10 +17,10 @@ func (a *app) unroutedCommand() *cobra.Command {
 	t.short = "Look at messages that nobody wanted, replay or purge them"
 	t.long = `Look at unrouted messages: no subscription wanted their topic when they came. They are kept
 whole, the newest MEDIS_UNROUTED_MAXLEN of them. Replaying them routes them as if they came now:
-to the subscriptions there are by then. What still nobody wants comes back.`
+to the subscriptions that exist by then. What nobody wants even then comes back.`
 	t.replayed = `Send unrouted messages through the fan-out again, with their id and time kept. Without IDs,
-all that are there when it starts; what still nobody wants comes back. It may be interrupted and
-repeated: each message is moved in one step.`
+all that are there when it starts; what nobody wants even then comes back. It may be interrupted
+and repeated: each message is moved in one step.`
 	t.purge = "Throw unrouted messages away for good, all of them or some"
 	t.none = func(string) string { return "no unrouted messages" }
 	t.header = t.header[:5] // the reason is the same for all
@@ -31,9 +31,9 @@ func (a *app) quarantineCommand() *cobra.Command {
 	t := keptTexts(medispatcher.PlaceQuarantine)
 	t.short = "Look at entries that could not be decoded, replay or purge them"
 	t.long = `Look at the quarantine: entries of the incoming stream that could not be decoded or were too
-large, copies for a channel whose key is no stream, and items of recover lists that are no messages.
-Each is kept as it came, with the reason. Replay them once the reason is gone: MEDIS_MAX_BODY
-raised, the foreign key deleted.`
+large, copies for a channel whose key is not a stream, and items of recover lists that are not messages.
+Each is kept as it came, with the reason. Replay them once the reason is gone, for example after
+MEDIS_MAX_BODY was raised, or the foreign key deleted.`
 	t.replayed = `Try quarantined entries again, with their id and time kept. Without IDs, all that are there
 when it starts. A copy for one subscription goes to its channel alone. What would come back at
 once is refused and stays, with the reason. It may be interrupted and repeated: no entry is lost

@@ -17,11 +17,11 @@ func (a *app) messageCommand() *cobra.Command {
 		Use:     "message ID",
 		GroupID: groupOperate,
 		Short:   "Show where a message is, and what happened to it",
-		Long: `Show where a message is, for each subscription, and what happened to it. One that nobody wanted, or
-that could not be decoded, is kept: it tells since when, why, and how to replay it.
+		Long: `Show where a message is, for each subscription, and what happened to it. For a message that nobody
+wanted, or that could not be decoded, it says since when it is kept, why, and how to replay it.
 
-ID is what publishing printed, or what the header webhook-id carried. Delivered messages are
-gone from Redis: of those only what MEDIS_HISTORY keeps is known.`,
+ID is what publishing printed, or the value of the header webhook-id. Delivered messages are
+gone from Redis: only what MEDIS_HISTORY keeps is known of them.`,
 		Example: `  medispatcher message 0-1767225600000-0`,
 		Args:    exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
@@ -76,7 +76,7 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 		}
 	}
 	if !story.Searched {
-		_, _ = fmt.Fprintln(s.stderr, "not every stream was searched to its end: it may be elsewhere, too")
+		_, _ = fmt.Fprintln(s.stderr, "not every stream was searched to its end, so it may be elsewhere, too")
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// publishFlags are the fields of a message that are not topic and body. With --ndjson they are
-// what a line gets that does not say.
+// publishFlags are the fields of a message other than topic and body. With --ndjson they are the
+// defaults of every line.
 type publishFlags struct {
 	id, sender, key, mediaType, delay string
 	headers                           []string
@@ -25,8 +25,8 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:     "publish TOPIC [BODY|-]",
 		GroupID: groupUse,
 		Short:   "Publish a message, or many from stdin",
-		Long: `Publish a message and print its id. The body is the argument, or what stdin holds
-where it is - or missing.
+		Long: `Publish a message and print its id. The body is the argument. Where that is - or missing,
+it is what stdin holds.
 
 With --ndjson every line of stdin is a JSON object of these fields:
   topic        required, unless TOPIC is given
@@ -36,8 +36,9 @@ With --ndjson every line of stdin is a JSON object of these fields:
   delay (1m30s, or ms)
 A bad line is reported with its number, and the rest goes on.
 
-A topic that no subscription wants now is warned of on stderr, once. The message is accepted
-all the same, and kept: medispatcher unrouted replay sends it on when somebody wants it.
+When no subscription wants a topic now, a warning on stderr says so, once for each topic. The
+message is accepted all the same, and kept: medispatcher unrouted replay sends it on once
+somebody wants it.
 
 A publish whose answer is lost may have been accepted. Repeating it is safe with an
 id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.`,
@@ -123,7 +124,7 @@ func parseHeaders(list []string) (map[string]string, error) {
 	return headers, nil
 }
 
-// body is the body that the arguments name, or that stdin holds.
+// body is the argument, or what stdin holds.
 func (s *state) body(ctx context.Context, args []string) ([]byte, error) {
 	limit := int64(s.cfg.MaxBody)
 	var body []byte
@@ -140,7 +141,7 @@ func (s *state) body(ctx context.Context, args []string) ([]byte, error) {
 			return nil, fmt.Errorf("cannot read the body from stdin: %w", err)
 		}
 		if len(args) == 0 && len(body) == 0 {
-			// As of a cron job without stdin: an empty message was hardly meant.
+			// Probably a cron job without stdin, and not an empty message.
 			return nil, usagef("BODY is missing, and stdin is empty; give '' for a message without a body")
 		}
 	}

@@ -55,7 +55,7 @@ func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message)
 	return nil
 }
 
-// stopError is an error that the next line would meet, too.
+// stopError is an error that would stop the next line, too.
 type stopError struct{ error }
 
 func (s *state) publishLine(ctx context.Context, line []byte, m medispatcher.Message, w *wishes) error {

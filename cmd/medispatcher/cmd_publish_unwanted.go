@@ -14,17 +14,17 @@ const (
 	wishesFresh = time.Second
 	// wishesWithin bounds the look at the subscriptions: the message is published already.
 	wishesWithin = 3 * time.Second
-	// wishesTold bounds the topics that are warned of.
+	// wishesTold bounds the warnings.
 	wishesTold = 1000
 )
 
-// wishes warns, once for each, of topics that no subscription wants.
+// wishes warns once of each topic that no subscription wants.
 type wishes struct {
 	s      *state
 	router *medispatcher.Router
 	looked time.Time
 	told   map[string]bool
-	blind  bool // the subscriptions cannot be read; a producer's user of Redis need not be allowed to
+	blind  bool // the subscriptions cannot be read: a producer's user of Redis may lack the permission
 }
 
 func (s *state) wishes() *wishes { return &wishes{s: s, told: map[string]bool{}} }
@@ -49,7 +49,7 @@ func (w *wishes) published(ctx context.Context, topic string) {
 		return
 	}
 	if w.told[topic] = true; len(w.told) > wishesTold {
-		_, _ = fmt.Fprintln(w.s.stderr, "medispatcher: warning: and more topics that no subscription wants; medispatcher unrouted ls shows all")
+		_, _ = fmt.Fprintln(w.s.stderr, "medispatcher: warning: more topics are wanted by no subscription; medispatcher unrouted ls lists their messages")
 		return
 	}
 	_, _ = fmt.Fprintf(w.s.stderr, "medispatcher: warning: %s (it is kept; see medispatcher unrouted --help)\n", clean(text))

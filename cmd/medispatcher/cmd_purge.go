@@ -17,8 +17,8 @@ func (a *app) purgeCommand() *cobra.Command {
 		GroupID: groupOperate,
 		Short:   "Throw the messages of a subscription away for good",
 		Long: `Throw away for good what waits in a subscription's channel: READY messages, and BURIED ones
-that wait for their next attempt. A push that is under way ends as it may. Dead letters
-stay; dead purge throws them away. It works while dispatchers run, paused or not.`,
+that wait for their next attempt. Pushes under way are not interrupted. Dead letters stay;
+dead purge throws them away. It works while dispatchers run, paused or not.`,
 		Example: `  medispatcher purge billing
   medispatcher sub pause billing && medispatcher purge billing --yes`,
 		Args: exactly("SUB"),
@@ -57,7 +57,8 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 	return err
 }
 
-// look counts the messages of a subscription that there must be something of.
+// look counts the messages of a subscription. It is an error when neither the subscription nor
+// anything that it left is there.
 func (s *state) look(ctx context.Context, sub string) (operate.Held, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// recoverKeep is how long a line that was recovered is remembered.
+	// recoverKeep is how long Redis remembers that a line was recovered.
 	recoverKeep = 30 * 24 * time.Hour
 	// A batch is what one step in Redis writes.
 	recoverBatch = 100
 	recoverBytes = 4 << 20
-	// recoverProblems is how many problems are told one by one.
+	// recoverProblems is how many problems are printed one by one.
 	recoverProblems = 100
 )
 
@@ -28,12 +28,12 @@ func (a *app) recoverCommand() *cobra.Command {
 		Use:     "recover FILE…",
 		GroupID: groupOperate,
 		Short:   "Publish again what a DATA log holds",
-		Long: `Publish again what a DATA log (MEDIS_DATA_LOG) holds; - is stdin. What a line comes to:
+		Long: `Publish again what a DATA log (MEDIS_DATA_LOG) holds; - is stdin. What becomes of a line:
 
   DECODERR, RECOVFAILDECODE, RECOVFAILASSERT
-                         published, if it can be decoded by now (MEDIS_MAX_BODY was raised)
-  UNROUTABLE             published, if a subscription wants its topic by now
-  RECOVFAILBACK          published, unless the dispatchers did so meanwhile
+                         published, if it can be decoded now (after MEDIS_MAX_BODY was raised)
+  UNROUTABLE             published, if a subscription wants its topic now
+  RECOVFAILBACK          published, unless a dispatcher did so in the meantime
   REDISTFAIL, DROPPED    put into the channel of the subscription that did not get it
   KICKFAIL               put into its channel, unless it is still there
   DELFAIL, SENT, RESENT  nothing: they were delivered
@@ -60,8 +60,8 @@ type dataLogFile struct {
 	size  int64 // -1: unknown
 }
 
-// openLogs opens files. Of each only what is there now is read: recovering may well make a
-// dispatcher write to it.
+// openLogs opens files. Of each it reads only what is there now, because recovering may make a
+// dispatcher append to it.
 func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFile, size int64, err error) {
 	for _, name := range names {
 		if name == "-" {

@@ -44,7 +44,7 @@ type batch struct {
 	from []origin
 }
 
-// origin is where a message stands.
+// origin is the line that a message came from.
 type origin struct {
 	code rescue.Code
 	file string
@@ -91,7 +91,7 @@ func (r *recovery) read(ctx context.Context, f dataLogFile) error {
 			at.code = damaged
 			r.problem(at, err.Error()+"; raise it here and at the dispatchers, and recover the file again")
 		case err != nil:
-			return fmt.Errorf("cannot read %s behind line %d: %w", f.name, lines.N(), err)
+			return fmt.Errorf("cannot read %s after line %d: %w", f.name, lines.N(), err)
 		default:
 			if err := r.line(ctx, &l, at); err != nil {
 				return err
@@ -100,7 +100,7 @@ func (r *recovery) read(ctx context.Context, f dataLogFile) error {
 	}
 }
 
-// damaged stands in the summary where a code would.
+// damaged takes the place of a code in the summary.
 const damaged rescue.Code = "damaged"
 
 func (r *recovery) problem(at origin, text string) {
@@ -158,7 +158,7 @@ func (r *recovery) flush(ctx context.Context) error {
 			switch {
 			case errors.Is(d.Err, medispatcher.ErrGone):
 				r.problem(b.from[i], r.explain(d.Err).Error())
-			case d.Err != nil: // of Redis as a whole: the next ones would meet it, too
+			case d.Err != nil: // Redis as a whole fails: so would the next ones
 				if stop == nil {
 					stop = r.stopped(b.from[i], d.Err)
 				}
@@ -180,7 +180,7 @@ func (r *recovery) flush(ctx context.Context) error {
 }
 
 func (r *recovery) stopped(at origin, err error) error {
-	return fmt.Errorf("stopped at line %d of %s; run it again: what is recovered already is left alone: %w", at.line, clean(at.file), r.explain(err))
+	return fmt.Errorf("stopped at line %d of %s; run it again, which leaves alone what is recovered already: %w", at.line, clean(at.file), r.explain(err))
 }
 
 // ring tells the dispatchers of channels that were written to.
@@ -196,7 +196,7 @@ func (r *recovery) ring(ctx context.Context, p int, b *batch, done []medispatche
 	}
 }
 
-// summary tells what became of the lines. err is why reading stopped.
+// summary prints what became of the lines. err is why reading stopped.
 func (r *recovery) summary(err error) error {
 	word := "RECOVERED"
 	if r.dryRun {

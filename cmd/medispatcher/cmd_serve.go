@@ -17,7 +17,7 @@ func (a *app) serveCommand() *cobra.Command {
 dispatchers may share one Redis; adding one is starting one.
 
 The first SIGTERM or SIGINT lets pushes in flight end, for MEDIS_SHUTDOWN_TIMEOUT
-at most, and gives back the rest. A second one quits at once.`,
+at most, and releases the rest. A second one quits at once.`,
 		Example: `  MEDIS_REDIS_URL=redis://redis:6379/0 medispatcher serve
   medispatcher -f production.env serve`,
 		Args: noArgs,

@@ -17,15 +17,16 @@ func (a *app) statsCommand() *cobra.Command {
 		Use:     "stats [SUB…]",
 		GroupID: groupOperate,
 		Short:   "Show what was received and sent, and how long it took",
-		Long: `Show what was received of each topic and what became of each subscription's messages, by
-all dispatchers together: in the last second, ten seconds, minute, hour and day, and in all.
+		Long: `Show how many messages of each topic were received, and what became of those of each
+subscription, for all dispatchers together: in the last second, ten seconds, minute, hour
+and day, and in total.
 
 SENT      delivered            FAILED   attempts that failed
 RETRIED   attempts that were not the first
 DEAD      given up             DROPPED  removed by policy
 
-LATENCY is from publishing to delivery, ATTEMPT how long a worker took to answer; both are
-of the last five minutes.`,
+LATENCY is the time from publishing to delivery, ATTEMPT the time that a worker took to
+answer. Both are those of the last five minutes.`,
 		Example: `  medispatcher stats
   medispatcher stats billing --json | jq '.subscriptions[0].sent.minute'`,
 		Args: atLeast(0, -1),
@@ -67,7 +68,7 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 		return err
 	}
 	if more {
-		_, err = io.WriteString(s.stderr, "only the first of many topics are listed\n")
+		_, err = io.WriteString(s.stderr, "there are more topics than are listed\n")
 	}
 	return err
 }

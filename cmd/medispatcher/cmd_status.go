@@ -32,11 +32,11 @@ RETRYING  those of BURIED that failed and wait for their next attempt
 DEAD      given up, kept, can be replayed
 OLDEST    age of the oldest message that is not settled
 
-QUARANTINE could not be decoded, UNROUTED was wanted by nobody; both are kept and can be
-replayed: medispatcher quarantine, medispatcher unrouted.
+QUARANTINE counts what could not be decoded, UNROUTED what nobody wanted. Both are kept and
+can be replayed: medispatcher quarantine, medispatcher unrouted.
 
-STATE is active, paused, or breaker_open: the worker failed every message lately, so
-dispatchers hold the others back and only try now and then whether it is well again.`,
+STATE is active, paused, or breaker_open: the worker failed every recent message, so
+dispatchers hold the others back and probe it now and then.`,
 		Example: `  medispatcher status --watch
   medispatcher status --json | jq '.subscriptions[] | select(.dead > 0)'`,
 		Args: noArgs,
@@ -64,8 +64,8 @@ func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) err
 	return printStatus(w, st, s.store.Partitions())
 }
 
-// watchStatus repeats until ctx ends, which is how it is meant to end. When Redis goes
-// away it says so, and goes on when it is back.
+// watchStatus repeats until ctx ends, which is success. While Redis is away it says so, and tries
+// again.
 func (s *state) watchStatus(ctx context.Context) error {
 	tick := time.NewTicker(repaint)
 	defer tick.Stop()

@@ -80,7 +80,7 @@ func (a *app) subGetCommand() *cobra.Command {
 	return a.jsonFlag(&cobra.Command{
 		Use:     "get ID",
 		Short:   "Show a subscription as JSON, its secrets masked",
-		Long:    "Show a subscription as JSON with every value in force, its secret, the passwords in its URLs\nand its alert URLs masked. `sub put` keeps what is given back masked.",
+		Long:    "Show a subscription as JSON with every value in force, its secret, the passwords in its URLs\nand its alert URLs masked. `sub put` keeps a value that it gets masked.",
 		Example: "  medispatcher sub get billing > billing.json\n  medispatcher sub put billing --file billing.json",
 		Args:    exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
@@ -102,7 +102,7 @@ func (a *app) subSetCommand() *cobra.Command {
 	return a.jsonFlag(&cobra.Command{
 		Use:   "set ID KEY=VALUE…",
 		Short: "Change fields of a subscription",
-		Long: `Change fields of a subscription and leave the others. KEY is the name that sub get
+		Long: `Change some fields of a subscription and leave the others. KEY is the name that sub get
 shows, dotted for nested fields. An empty VALUE, or null, resets the field to its default.`,
 		Example: `  medispatcher sub set billing concurrency=32 interval=5ms
   medispatcher sub set billing urls=http://10.0.0.1/hook,http://10.0.0.2/hook
@@ -155,7 +155,7 @@ func (s *state) patchSub(ctx context.Context, id string, p patch, done string) e
 // shownURLs are the worker URLs, passwords masked.
 func shownURLs(sub medispatcher.Subscription) string { return strings.Join(sub.Masked().URLs, " ") }
 
-// notFound adds to the error that an id is unknown where to find the known ones.
+// notFound adds to ErrNotFound how to list the known ids.
 func (s *state) notFound(err error) error {
 	if errors.Is(err, medispatcher.ErrNotFound) {
 		return fmt.Errorf("%w; medispatcher sub ls lists the subscriptions", err)

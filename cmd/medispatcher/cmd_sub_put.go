@@ -24,8 +24,8 @@ func (a *app) subPutCommand() *cobra.Command {
 		Use:   "put ID",
 		Short: "Add a subscription, or replace one",
 		Long: `Add a subscription, or replace one with all its fields; sub set changes single ones.
-Fields that are not given take the defaults of the configuration, also when those
-change later.
+Fields that are not given take the defaults of the configuration, and follow them when
+those change.
 
 TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 		Example: `  medispatcher sub put billing --topic 'order.*' --url http://127.0.0.1:8080/hook
@@ -122,7 +122,7 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 	return doc, nil
 }
 
-// putSub stores a document, unless it has problems; then it finds the others, to list all at once.
+// putSub stores a document. If the flags have problems it looks for those of the rest, to list all at once.
 func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems) error {
 	if len(problems) > 0 {
 		_, _, err := s.cfg.Rules().Replace(id, nil, doc, time.Now())
