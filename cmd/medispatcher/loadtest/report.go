@@ -21,7 +21,8 @@ type Report struct {
 	Interrupted bool     `json:"interrupted"`
 }
 
-// Report is what was measured since publishing began, which is a time after the start of the run. It says nothing of dispatchers.
+// Report is what was measured since publishing began, a time after the start of the run. Who dispatched is left
+// to the caller.
 func (t *Test) Report(began time.Duration) *Report {
 	got, written := t.Receiver.Count(), t.Publisher.Written()
 	expected := written * int64(t.Plan.Subscribers)
