@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -78,13 +80,8 @@ func (t *placeTexts) example() string {
 
 // use is a usage line with the scope where it belongs.
 func (t *placeTexts) use(verb, rest string) string {
-	line := verb
-	for _, part := range []string{t.scope, rest} {
-		if part != "" {
-			line += " " + part
-		}
-	}
-	return line
+	parts := []string{verb, t.scope, rest}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 // some are the arguments of a command that takes any number of ids.
