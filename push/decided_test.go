@@ -177,6 +177,7 @@ func TestNothingIsToldUnderTheMutex(t *testing.T) {
 		synctest.Wait()
 		delete(f.subs, "a")
 		f.s.Apply(f.subs)
+		synctest.Wait()
 		if got := fmt.Sprint(held); got != "[atrue 1 afalse 0]" {
 			t.Error(got)
 		}
@@ -202,6 +203,7 @@ func TestPanicOfWhoIsToldOfABreaker(t *testing.T) {
 		synctest.Wait()
 		delete(f.subs, "a")
 		f.s.Apply(f.subs)
+		synctest.Wait()
 		if got := fmt.Sprint(told); got != "[atrue afalse]" {
 			t.Error(got)
 		}

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -30,7 +31,7 @@ func (s *Scheduler) runDue(ctx context.Context, p int) error {
 		}
 		if err := s.takeDue(work, p, pump, wants); err != nil {
 			if back.Failures() == 0 {
-				s.cfg.Log.Warn("due messages wait", "partition", p, "error", err)
+				s.news.log(slog.LevelWarn, "due messages wait", "partition", p, "error", err)
 			}
 			back.Wait(ctx)
 			continue
@@ -77,7 +78,7 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 	for i, w := range wants {
 		asked[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n}
 	}
-	deliveries, next, err := s.reader.Due(ctx, p, asked)
+	deliveries, next, err := s.queue.Due(ctx, p, asked)
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,14 +25,14 @@ type hooked struct {
 
 func (f *fixture) hook(before, after func(step string)) {
 	none := func(string) {}
-	h := &hooked{f.s.reader, f.s.settle.settler, before, after}
+	h := &hooked{f.s.queue.Reader, f.s.queue.Settler, before, after}
 	if before == nil {
 		h.before = none
 	}
 	if after == nil {
 		h.after = none
 	}
-	f.s.reader, f.s.settle.settler = h, h
+	f.queue(h)
 }
 
 func (h *hooked) around(step string) func() { h.before(step); return func() { h.after(step) } }
@@ -297,4 +297,12 @@ func TestNothingTwiceThoughRepliesAreLost(t *testing.T) {
 			f.wantLeft("a", "map[]")
 		})
 	}
+}
+
+// queue puts another queue in the place of the one there is.
+func (f *fixture) queue(q interface {
+	Reader
+	Settler
+}) {
+	*f.s.queue = queue{q, q}
 }

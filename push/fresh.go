@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -88,12 +89,9 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 	for i, w := range wants {
 		asked[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n}
 	}
-	deliveries, err := s.reader.Read(ctx, asked)
+	deliveries, err := s.queue.Read(ctx, asked)
 	problems := channelErrors(err, wants)
 	now := time.Now()
-	if len(problems) > 0 {
-		defer s.tellNews()
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := s.arrived(wants, deliveries)
@@ -174,9 +172,7 @@ func (s *Scheduler) noProbe(sub *subscriber) {
 // same, so the sweep is told to compare.
 func (s *Scheduler) troubled(pump *pump, l *lane, problem error) {
 	if l.back.Failures() == 0 {
-		s.later(func() {
-			s.cfg.Log.Warn("a channel cannot be read", "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
-		})
+		s.news.log(slog.LevelWarn, "a channel cannot be read", "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
 	}
 	l.suspect = suspectLooks
 	pump.at(l, time.Now().Add(l.back.Next()))

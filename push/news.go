@@ -1,65 +1,100 @@
 package push
 
-import "github.com/solate/medispatcher"
+import (
+	"context"
+	"log/slog"
+	"sync"
 
-// later notes what is to be logged or told without the mutex, which is held.
-func (s *Scheduler) later(tell func()) { s.news = append(s.news, tell) }
+	"github.com/solate/medispatcher"
+)
 
-// tellNews logs and tells what was noted, in order. Where somebody does already, it is left to them.
-func (s *Scheduler) tellNews() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.telling {
+// maxLines bounds the lines that wait for a log handler that does not take them.
+const maxLines = 1000
+
+// news tells what happened, in order, from a goroutine of its own that ends when nothing is left to tell. So a mutex may be held
+// by those that note something, a handler may call back into the scheduler, and a handler that hangs stops no delivery.
+type news struct {
+	cfg *Config // for its Log
+
+	mu      sync.Mutex
+	waiting []func()
+	lines   int           // of the log, among those that wait
+	lost    int           // lines that were not noted, because too many waited
+	told    chan struct{} // closed when nothing is left to tell; nil: nothing is being told
+}
+
+// note has something told soon.
+func (n *news) note(tell func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.noteLocked(tell)
+}
+
+func (n *news) noteLocked(tell func()) {
+	n.waiting = append(n.waiting, tell)
+	if n.told == nil {
+		n.told = make(chan struct{})
+		go n.tell()
+	}
+}
+
+// log has a line written soon. While too many wait it is counted as lost.
+func (n *news) log(level slog.Level, line string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.lines >= maxLines {
+		n.lost++
 		return
 	}
-	s.telling = true
-	for len(s.news) > 0 {
-		news := s.news
-		s.news = nil
-		s.mu.Unlock()
-		for _, tell := range news {
+	n.lines++
+	n.noteLocked(func() {
+		defer n.written()
+		n.cfg.Log.Log(context.Background(), level, line, args...)
+	})
+}
+
+// written counts a line that the handler took, and says how many were lost once none waits.
+func (n *news) written() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.lines--; n.lines > 0 || n.lost == 0 {
+		return
+	}
+	lost := n.lost
+	n.lost = 0
+	n.noteLocked(func() { n.cfg.Log.Warn("log lines of the scheduler were lost: the log did not take them in time", "lines", lost) })
+}
+
+// tell tells all that waits.
+func (n *news) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for len(n.waiting) > 0 {
+		waiting := n.waiting
+		n.waiting = nil
+		n.mu.Unlock()
+		for _, tell := range waiting {
 			if p := medispatcher.Guard(tell); p != nil {
-				s.cfg.Log.Error("medispatcher panicked telling of a breaker or a channel, which is a defect of ours: please report it",
+				n.cfg.Log.Error("medispatcher panicked in an event handler, which is a defect of ours: please report it",
 					"panic", p.Error(), "stack", string(p.Stack))
 			}
 		}
-		s.mu.Lock()
+		n.mu.Lock()
 	}
-	s.telling = false
+	close(n.told)
+	n.told = nil
 }
 
-// newBreaker gives a subscriber a closed breaker. What becomes of the one before concerns nobody any
-// more: attempts under way at former URLs say nothing about the present ones.
-func (s *Scheduler) newBreaker(of *subscriber, sub medispatcher.Subscription) {
-	s.replaced(sub.ID, of.breaker)
-	var b *breaker
-	b = newBreaker(func(open bool) {
-		if of.breaker == b && !of.removed {
-			s.later(func() { s.breakerChanged(sub.ID, open) })
-		}
-	})
-	of.breaker = b
-}
-
-func (s *Scheduler) breakerChanged(sub string, open bool) {
-	if open {
-		s.cfg.Log.Warn("breaker opened: the worker fails every message; a probe goes out now and then",
-			"subscription", sub, "probe_every", probeEvery.String())
-	} else {
-		s.cfg.Log.Info("breaker closed: the worker is back", "subscription", sub)
+// wait waits until all was told, or ctx ends.
+func (n *news) wait(ctx context.Context) {
+	n.mu.Lock()
+	told := n.told
+	n.mu.Unlock()
+	if told == nil {
+		return
 	}
-	s.tellBreaker(sub, open)
-}
-
-// replaced tells that a breaker, which may be nil, is not used any more.
-func (s *Scheduler) replaced(id string, old *breaker) {
-	if old != nil && old.open() {
-		s.later(func() { s.tellBreaker(id, false) })
-	}
-}
-
-func (s *Scheduler) tellBreaker(id string, open bool) {
-	if s.cfg.Events.Breaker != nil {
-		s.cfg.Events.Breaker(id, open)
+	select {
+	case <-told:
+	case <-ctx.Done():
 	}
 }

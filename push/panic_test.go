@@ -208,7 +208,7 @@ func TestBrokenEntry(t *testing.T) {
 		sub := subscription("a")
 		sub.MaxRetries = 0
 		f := newFixture(t, sub)
-		f.s.reader = brokenReader{f.s.reader}
+		f.s.queue.Reader = brokenReader{f.s.queue.Reader}
 		stop := f.run()
 		f.put("a", 3)
 		time.Sleep(time.Second)

@@ -12,8 +12,8 @@ type Reader interface {
 	// Read takes new messages. With an error, which may join a ChannelError for each
 	// channel that could not be read, the deliveries are good all the same.
 	Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error)
-	// Due takes messages of one partition whose next attempt is due, and tells for
-	// each want when there are more: negative for never.
+	// Due takes messages of one partition whose next attempt is due. For each want it returns
+	// when there are more: negative for never.
 	Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error)
 	// Waiting finds the channels that have something in them. With an error, what it
 	// found is good all the same.
@@ -29,4 +29,10 @@ type Settler interface {
 	Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error
 	Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error
 	Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error
+}
+
+// queue is Redis, as this package sees it.
+type queue struct {
+	Reader
+	Settler
 }

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"time"
 
@@ -91,7 +92,7 @@ func (s *Scheduler) compare(ctx context.Context, l *lane) {
 	begun, quiet := l.begun(), !l.reading && !l.dueReading
 	l.left = map[string]struct{}{}
 	s.mu.Unlock()
-	mine, err := s.reader.Mine(ctx, l.channel, mineLimit)
+	mine, err := s.queue.Mine(ctx, l.channel, mineLimit)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := l.left
@@ -143,7 +144,7 @@ func (s *Scheduler) giveBack(ctx context.Context, l *lane) bool {
 	if len(lost) == 0 {
 		return over
 	}
-	err := s.settle.settler.Release(ctx, l.channel, lost, false)
+	err := s.queue.Release(ctx, l.channel, lost, false)
 	s.mu.Lock()
 	for _, id := range lost {
 		l.giving[id] = l.dueReads
@@ -152,7 +153,7 @@ func (s *Scheduler) giveBack(ctx context.Context, l *lane) bool {
 	s.due[l.channel.Partition].now(l)
 	s.mu.Unlock()
 	if err == nil { // else they come into doubt again
-		s.cfg.Log.Info("entries taken by a lost reply are given back",
+		s.news.log(slog.LevelInfo, "entries taken by a lost reply are given back",
 			"subscription", l.channel.Subscription, "partition", l.channel.Partition, "count", len(lost))
 	}
 	return true

@@ -58,7 +58,7 @@ func TestReadThatOutlastsTheComparison(t *testing.T) {
 			}
 			return nil
 		}
-		f.s.reader = slowMine{f.s.reader, held}
+		f.s.queue.Reader = slowMine{f.s.queue.Reader, held}
 		stop := f.run()
 		f.put("a", 3)
 		time.Sleep(30 * time.Second)

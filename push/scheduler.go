@@ -56,9 +56,10 @@ type Events struct {
 // Scheduler pushes the messages of every channel.
 type Scheduler struct {
 	cfg    Config
-	reader Reader
+	queue  *queue
 	poster *poster
 	settle *settleQueue
+	news   *news
 
 	mu       sync.Mutex
 	budget   *budget
@@ -71,9 +72,6 @@ type Scheduler struct {
 	due     []*pump
 	// touched outlives lanes: the consumer of a removed subscription has to leave, too.
 	touched map[medispatcher.Channel]*lane
-	// news is what is to be told without the mutex, in order.
-	news    []func()
-	telling bool // somebody tells them
 
 	sweepNow chan struct{}
 	workers  sync.WaitGroup
@@ -89,7 +87,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 		cfg.SweepEvery = 5 * time.Second
 	}
 	s := &Scheduler{
-		cfg: cfg, reader: reader,
+		cfg: cfg, queue: &queue{reader, settler},
 		poster:   &poster{transport: cfg.Transport, agent: cfg.UserAgent, log: cfg.Log, tracer: cfg.Tracer, warned: map[string]time.Time{}},
 		budget:   newBudget(cfg.MaxInflight, cfg.MaxBody),
 		subs:     map[string]*subscriber{},
@@ -97,7 +95,8 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 		touched:  map[medispatcher.Channel]*lane{},
 		sweepNow: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
-	s.settle = newSettleQueue(settler, cfg.Partitions, cfg.Log)
+	s.news = &news{cfg: &s.cfg}
+	s.settle = newSettleQueue(s.queue, cfg.Partitions, s.news)
 	s.settle.done, s.settle.never = s.settled, s.unsettled
 	s.deliver, s.cut = context.WithCancel(context.Background())
 	for range cfg.Partitions {
@@ -109,7 +108,6 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 
 // Apply puts a set of subscriptions in force. What is in flight is not disturbed.
 func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
-	defer s.tellNews()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	search := false
@@ -276,7 +274,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	_ = settlers.Wait()
 	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(settleGrace))
 	defer cancel()
-	return errors.Join(err, s.settle.flushAll(last), s.leave(last))
+	err = errors.Join(err, s.settle.flushAll(last), s.leave(last))
+	s.news.wait(last)
+	return err
 }
 
 // settleGrace is the time behind the deadline in which the requests that were cut are given back.
@@ -311,11 +311,11 @@ func (s *Scheduler) leave(ctx context.Context) error {
 	g.SetLimit(8)
 	for _, c := range channels {
 		g.Go(func() error {
-			mine, err := s.reader.Mine(ctx, c, mineLimit)
+			mine, err := s.queue.Mine(ctx, c, mineLimit)
 			if err != nil {
 				return err
 			}
-			return s.settle.settler.Release(ctx, c, mine, true)
+			return s.queue.Release(ctx, c, mine, true)
 		})
 	}
 	return g.Wait()

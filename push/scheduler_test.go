@@ -658,6 +658,7 @@ func TestBreakerThatIsReplacedIsTold(t *testing.T) {
 			f.put("a", 20)
 			time.Sleep(time.Second)
 			change(f)
+			synctest.Wait()
 			if got := fmt.Sprint(f.breakers, f.s.Held()); got != "[a true a false] []" {
 				t.Errorf("%s: told, and held %s", name, got)
 			}

@@ -25,8 +25,8 @@ const (
 
 // settleQueue batches the outcomes of deliveries across channels.
 type settleQueue struct {
-	settler Settler
-	log     *slog.Logger
+	queue   *queue
+	news    *news
 	done    func([]medispatcher.Settlement)       // is told what Redis has
 	never   func(*medispatcher.Settlement, error) // is told what Redis will never have
 	parts   []*settlePart
@@ -39,8 +39,8 @@ type settlePart struct {
 	wake    chan struct{}
 }
 
-func newSettleQueue(settler Settler, partitions int, log *slog.Logger) *settleQueue {
-	q := &settleQueue{settler: settler, log: log}
+func newSettleQueue(to *queue, partitions int, news *news) *settleQueue {
+	q := &settleQueue{queue: to, news: news}
 	for range partitions {
 		q.parts = append(q.parts, &settlePart{wake: make(chan struct{}, 1)})
 	}
@@ -84,13 +84,13 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 			err := q.flush(context.WithoutCancel(ctx), p)
 			if err == nil {
 				if back.Failures() > 0 {
-					q.log.Info("settling goes on", "partition", p)
+					q.news.log(slog.LevelInfo, "settling goes on", "partition", p)
 					back.Reset()
 				}
 				break // what came meanwhile has woken us again, and may gather
 			}
 			if back.Failures() == 0 {
-				q.log.Warn("settling waits", "partition", p, "outcomes", q.len(), "error", err)
+				q.news.log(slog.LevelWarn, "settling waits", "partition", p, "outcomes", q.len(), "error", err)
 			}
 			back.Wait(ctx)
 		}
@@ -180,16 +180,16 @@ func (q *settleQueue) settleChunk(ctx context.Context, p int, chunk []medispatch
 			errs = append(errs, err)
 		}
 	}
-	step(deleted, func(l []medispatcher.Settlement) error { _, err := q.settler.Delete(ctx, p, l); return err })
-	step(retried, func(l []medispatcher.Settlement) error { return q.settler.Retry(ctx, p, l) })
-	step(killed, func(l []medispatcher.Settlement) error { return q.settler.Kill(ctx, p, l) })
+	step(deleted, func(l []medispatcher.Settlement) error { _, err := q.queue.Delete(ctx, p, l); return err })
+	step(retried, func(l []medispatcher.Settlement) error { return q.queue.Retry(ctx, p, l) })
+	step(killed, func(l []medispatcher.Settlement) error { return q.queue.Kill(ctx, p, l) })
 	for c, list := range released {
 		step(list, func(l []medispatcher.Settlement) error {
 			ids := make([]string, len(l))
 			for i := range l {
 				ids[i] = l[i].EntryID
 			}
-			return q.settler.Release(ctx, c, ids, false)
+			return q.queue.Release(ctx, c, ids, false)
 		})
 	}
 	return left, errors.Join(errs...)
@@ -211,7 +211,7 @@ func (q *settleQueue) try(list []medispatcher.Settlement, do func([]medispatcher
 		groups[s.Subscription] = append(groups[s.Subscription], s)
 	}
 	if len(groups) == 1 {
-		q.log.Warn("outcomes have nowhere to go: the channel was removed or its key replaced",
+		q.news.log(slog.LevelWarn, "outcomes have nowhere to go: the channel was removed or its key replaced",
 			"subscription", list[0].Subscription, "count", len(list), "error", err)
 		q.giveUp(list, err)
 		return nil, nil

@@ -32,7 +32,7 @@ func (s *Scheduler) sweep(ctx context.Context) {
 		}
 	}
 	s.mu.Unlock()
-	waiting, _ := s.reader.Waiting(ctx, ids) // where Redis is away the next sweep looks again
+	waiting, _ := s.queue.Waiting(ctx, ids) // where Redis is away the next sweep looks again
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -131,11 +131,7 @@ func (s *Scheduler) attempted(l *lane, d *medispatcher.Delivery, st *settings, r
 		l.sub.ended(now, r.took)
 		r.outdated = l.sub.settings != st
 	}
-	news := len(s.news) > 0
 	s.mu.Unlock()
-	if news {
-		s.tellNews()
-	}
 }
 
 // await waits for a turn; it reports false when the dispatcher stops before it.
