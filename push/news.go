@@ -62,7 +62,9 @@ func (n *news) written() {
 	}
 	lost := n.lost
 	n.lost = 0
-	n.noteLocked(func() { n.cfg.Log.Warn("log lines of the scheduler were lost: the log did not take them in time", "lines", lost) })
+	n.noteLocked(func() {
+		n.cfg.Log.Warn("log lines of the scheduler were lost: the log did not take them in time", "lines", lost)
+	})
 }
 
 // tell tells all that waits.

@@ -60,12 +60,12 @@ type Scheduler struct {
 	poster *poster
 	settle *settleQueue
 	news   *news
+	short  *shortage
 
-	mu       sync.Mutex
-	budget   *budget
-	subs     map[string]*subscriber
-	lanes    map[medispatcher.Channel]*lane
-	shortage shortage
+	mu     sync.Mutex
+	budget *budget
+	subs   map[string]*subscriber
+	lanes  map[medispatcher.Channel]*lane
 	// stirred are the subscribers that a doorbell rang for since Stirred was asked.
 	stirred []*subscriber
 	fresh   []*pump // of each partition
@@ -96,6 +96,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 		sweepNow: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	s.news = &news{cfg: &s.cfg}
+	s.short = &shortage{cfg: &s.cfg, news: s.news}
 	s.settle = newSettleQueue(s.queue, cfg.Partitions, s.news)
 	s.settle.done, s.settle.never = s.settled, s.unsettled
 	s.deliver, s.cut = context.WithCancel(context.Background())
@@ -233,6 +234,9 @@ func (s *Scheduler) offer(sub *subscriber) {
 		}
 	}
 }
+
+// Shortage is what this machine was short of within the last minute, and since when; empty: of nothing.
+func (s *Scheduler) Shortage() (what string, since time.Time) { return s.short.state(time.Now()) }
 
 // Inflight is the number of requests and unsettled outcomes at this moment.
 func (s *Scheduler) Inflight() int {

@@ -2,9 +2,10 @@ package push
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"slices"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -26,42 +27,135 @@ const (
 
 // shortage bounds the attempts under way while this machine is short of what they need: file
 // descriptors, local ports, memory. Half as many are let in then, and one more for each round
-// that goes well. Guarded by the scheduler's mutex.
+// that goes well.
 type shortage struct {
+	cfg  *Config
+	news *news
+
+	mu      sync.Mutex
 	running int
 	limit   int // of them; 0: no bound
 	round   int // counts how often the limit was lowered
 	eased   int // attempts that went well since the limit changed
 
-	since, met time.Time // when it began, and when an attempt last met it
-	told       time.Time
-	last       error
-	until      time.Time // nobody is let in before, unless an attempt goes well
-	back       medispatcher.Backoff
-	waiting    []chan struct{} // closed to let one in
+	since, latest time.Time // when it began, and when an attempt last met it
+	told          time.Time
+	last          error
+	until         time.Time // nobody is let in before, unless an attempt goes well
+	back          medispatcher.Backoff
+	waiting       []chan struct{} // closed to let one in
 }
 
-func (sh *shortage) open(now time.Time) bool {
+// enter waits for a place among the attempts under way. until is zero at the first call for a message, and bounds its waiting
+// over all calls. It reports false when stopping is closed or there was no place for too long. round is for met.
+func (sh *shortage) enter(until *time.Time, stopping <-chan struct{}) (round int, ok bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.limit == 0 {
+		sh.running++
+		return sh.round, true
+	}
+	now := time.Now()
+	if until.IsZero() {
+		*until = now.Add(shortageHold)
+	}
+	turn := make(chan struct{})
+	sh.waiting = append(sh.waiting, turn)
+	sh.admitLocked(now)
+	sh.mu.Unlock()
+	timer := time.NewTimer(until.Sub(now))
+	defer timer.Stop()
+	select {
+	case <-turn:
+	case <-timer.C:
+	case <-stopping:
+	}
+	sh.mu.Lock()
+	if i := slices.Index(sh.waiting, turn); i >= 0 {
+		sh.waiting = slices.Delete(sh.waiting, i, i+1)
+		return 0, false
+	}
+	return sh.round, true
+}
+
+// left notes the end of an attempt, unless met does. A lookup that failed during a shortage is put down to
+// it: for lack of a descriptor it fails in many ways, and its error does not wrap the cause.
+func (sh *shortage) left(r *result, now time.Time) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if !r.short && r.status == 0 && sh.last != nil && now.Sub(sh.latest) <= shortageNear {
+		_, r.short = errors.AsType[*net.DNSError](r.err)
+	}
+	if !r.short {
+		sh.wentWellLocked(now)
+	}
+}
+
+// away notes the end of an attempt that says nothing about this machine.
+func (sh *shortage) away(now time.Time) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.running--
+	sh.admitLocked(now)
+}
+
+// met notes the end of an attempt that lacked something, and tells of it. It began in that round.
+func (sh *shortage) met(round int, err error) {
+	now := time.Now()
+	sh.mu.Lock()
+	lowered := sh.wentShortLocked(round, err, now)
+	tell := now.Sub(sh.told) >= shortageTold
+	if tell {
+		sh.told = now
+	}
+	atOnce, pause := sh.limit, sh.until.Sub(now)
+	sh.mu.Unlock()
+	if lowered {
+		// What is idle holds what others lack, the connections to Redis among them.
+		if idle, ok := sh.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
+			idle.CloseIdleConnections()
+		}
+		time.AfterFunc(pause, func() {
+			sh.mu.Lock()
+			defer sh.mu.Unlock()
+			sh.admitLocked(time.Now())
+		})
+	}
+	what, do := lacking(err)
+	if tell {
+		sh.news.log(slog.LevelError, "this machine is short of "+what+": attempts wait for it, uncounted", "error", err, "at_once", atOnce, "do", do)
+	}
+	if sh.cfg.Events.Short != nil {
+		sh.cfg.Events.Short(what)
+	}
+}
+
+// state is what this machine was short of within the last minute, and since when; empty: of nothing.
+func (sh *shortage) state(now time.Time) (what string, since time.Time) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.overLocked(now) {
+		return "", time.Time{}
+	}
+	what, _ = lacking(sh.last)
+	return what, sh.since
+}
+
+func (sh *shortage) openLocked(now time.Time) bool {
 	return sh.limit == 0 || sh.running < sh.limit && !now.Before(sh.until)
 }
 
-// away notes that one ended that says nothing.
-func (sh *shortage) away(now time.Time) {
-	sh.running--
-	sh.admit(now)
-}
-
-// admit lets in as many as may be.
-func (sh *shortage) admit(now time.Time) {
-	for len(sh.waiting) > 0 && sh.open(now) {
+// admitLocked lets in as many as may be.
+func (sh *shortage) admitLocked(now time.Time) {
+	for len(sh.waiting) > 0 && sh.openLocked(now) {
 		sh.running++
 		close(sh.waiting[0])
 		sh.waiting = slices.Delete(sh.waiting, 0, 1)
 	}
 }
 
-// wentWell notes the end of an attempt that lacked nothing.
-func (sh *shortage) wentWell(now time.Time) {
+// wentWellLocked notes the end of an attempt that lacked nothing.
+func (sh *shortage) wentWellLocked(now time.Time) {
 	sh.running--
 	if sh.limit == 0 {
 		return
@@ -71,23 +165,23 @@ func (sh *shortage) wentWell(now time.Time) {
 	if sh.eased++; sh.eased >= sh.limit {
 		sh.limit, sh.eased = sh.limit+1, 0
 	}
-	if sh.over(now) {
+	if sh.overLocked(now) {
 		sh.limit = 0
 	}
-	sh.admit(now)
+	sh.admitLocked(now)
 }
 
-// wentShort notes the end of an attempt that lacked something, and reports whether the limit was lowered
+// wentShortLocked notes the end of an attempt that lacked something, and reports whether the limit was lowered
 // for it. Attempts that began before it was lowered last say nothing about the new one. Local ports run
-// out for one address; that is no matter of others.
-func (sh *shortage) wentShort(round int, err error, now time.Time) (lowered bool) {
+// out for one address, which does not concern attempts at others.
+func (sh *shortage) wentShortLocked(round int, err error, now time.Time) (lowered bool) {
 	sh.running--
-	if sh.over(now) {
+	if sh.overLocked(now) {
 		sh.since = now
 	}
-	sh.met, sh.last = now, err
+	sh.latest, sh.last = now, err
 	if round != sh.round || ofPorts(err) {
-		sh.admit(now)
+		sh.admitLocked(now)
 		return false
 	}
 	sh.limit, sh.eased = max(1, (sh.running+1)/2), 0
@@ -96,117 +190,7 @@ func (sh *shortage) wentShort(round int, err error, now time.Time) (lowered bool
 	return true
 }
 
-// over reports whether nothing was short for some time.
-func (sh *shortage) over(now time.Time) bool {
-	return sh.last == nil || now.Sub(sh.met) > shortageOver
-}
-
-// blame puts a lookup that failed during a shortage down to it: for lack of a descriptor it fails in
-// many ways, and its error does not wrap the cause.
-func (sh *shortage) blame(r *result, now time.Time) {
-	if r.short || r.status != 0 || sh.last == nil || now.Sub(sh.met) > shortageNear {
-		return
-	}
-	_, r.short = errors.AsType[*net.DNSError](r.err)
-}
-
-// enterLocked waits for a place among the attempts under way; the mutex is held, but not while it
-// waits. It reports false when the dispatcher stops or there was none for too long.
-func (s *Scheduler) enterLocked(until *time.Time) bool {
-	sh := &s.shortage
-	if sh.limit == 0 {
-		sh.running++
-		return true
-	}
-	now := time.Now()
-	if until.IsZero() {
-		*until = now.Add(shortageHold)
-	}
-	turn := make(chan struct{})
-	sh.waiting = append(sh.waiting, turn)
-	sh.admit(now)
-	s.mu.Unlock()
-	timer := time.NewTimer(until.Sub(now))
-	defer timer.Stop()
-	select {
-	case <-turn:
-	case <-timer.C:
-	case <-s.stopping:
-	}
-	s.mu.Lock()
-	i := slices.Index(sh.waiting, turn)
-	if i >= 0 {
-		sh.waiting = slices.Delete(sh.waiting, i, i+1)
-	}
-	return i < 0
-}
-
-// cameShort is called after an attempt that lacked something.
-func (s *Scheduler) cameShort(round int, err error) {
-	now := time.Now()
-	s.mu.Lock()
-	sh := &s.shortage
-	lowered := sh.wentShort(round, err, now)
-	tell := now.Sub(sh.told) >= shortageTold
-	if tell {
-		sh.told = now
-	}
-	atOnce, pause := sh.limit, sh.until.Sub(now)
-	s.mu.Unlock()
-	if lowered {
-		// What is idle holds what others lack, the connections to Redis among them.
-		if idle, ok := s.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
-			idle.CloseIdleConnections()
-		}
-		time.AfterFunc(pause, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.shortage.admit(time.Now())
-		})
-	}
-	what, do := lacking(err)
-	if tell {
-		s.cfg.Log.Error("this machine is short of "+what+": attempts wait for it, uncounted", "error", err, "at_once", atOnce, "do", do)
-	}
-	if s.cfg.Events.Short != nil {
-		s.cfg.Events.Short(what)
-	}
-}
-
-// ofPorts reports whether a shortage is of local ports.
-func ofPorts(err error) bool {
-	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAGAIN)
-}
-
-// What a machine may be short of.
-const (
-	lacksFiles  = "file descriptors"
-	lacksPorts  = "local ports"
-	lacksMemory = "memory"
-)
-
-// Lacks are the names of what a machine may be short of, as Events.Short gives them.
-var Lacks = []string{lacksFiles, lacksPorts, lacksMemory}
-
-// lacking says what a shortage is of, and what to do about it.
-func lacking(err error) (what, do string) {
-	switch {
-	case ofPorts(err):
-		return lacksPorts, "widen net.ipv4.ip_local_port_range, or have the worker keep its connections open"
-	case errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS):
-		return lacksMemory, "give it more memory, or lower the concurrency of subscriptions"
-	}
-	return lacksFiles, "raise the limit of open files (ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of Docker), or lower the concurrency of subscriptions; see medispatcher doctor"
-}
-
-// Shortage tells what this machine was short of within the last minute, and since when; empty: of nothing.
-func (s *Scheduler) Shortage() (what string, since time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sh := &s.shortage
-	if sh.over(time.Now()) {
-		return "", time.Time{}
-	}
-	what, _ = lacking(sh.last)
-	return what, sh.since
+// overLocked reports whether nothing was short for some time.
+func (sh *shortage) overLocked(now time.Time) bool {
+	return sh.last == nil || now.Sub(sh.latest) > shortageOver
 }

@@ -3,6 +3,7 @@ package push
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -238,26 +239,37 @@ func TestShortageOfPortsIsOneTargets(t *testing.T) {
 // TestLookupDuringAShortage: a name that cannot be looked up for lack of descriptors is no failure of the worker; when
 // nothing is short, it is.
 func TestLookupDuringAShortage(t *testing.T) {
-	sh := &shortage{}
+	sh := &shortage{cfg: &Config{Log: slog.New(slog.DiscardHandler)}}
+	sh.news = &news{cfg: sh.cfg}
 	now := time.Now()
 	lookup := func() *result {
 		return &result{err: &net.DNSError{Err: "server misbehaving", Name: "a"}, target: "http://a/"}
 	}
 	r := lookup()
-	if sh.blame(r, now); r.short {
+	enter := func() int {
+		round, ok := sh.enter(new(time.Time), t.Context().Done())
+		if !ok {
+			t.Fatal("not let in")
+		}
+		return round
+	}
+	enter()
+	if sh.left(r, now); r.short {
 		t.Error("blamed on a shortage that there is not")
 	}
-	sh.running++
-	sh.wentShort(0, noDescriptor(), now)
-	if sh.blame(r, now); !r.short {
+	sh.met(enter(), noDescriptor())
+	sh.limit = 0
+	now = time.Now()
+	enter()
+	if sh.left(r, now); !r.short {
 		t.Error("counted, while descriptors are short")
 	}
 	refused := &result{err: syscall.ECONNREFUSED}
-	if sh.blame(refused, now); refused.short {
+	if sh.left(refused, now); refused.short {
 		t.Error("a refused connection is blamed on the shortage")
 	}
 	r = lookup()
-	if sh.blame(r, now.Add(shortageNear+1)); r.short {
+	if sh.left(r, now.Add(shortageNear+1)); r.short {
 		t.Error("blamed on a shortage that is over")
 	}
 }

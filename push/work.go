@@ -88,17 +88,18 @@ func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r 
 	var until time.Time
 	var back medispatcher.Backoff
 	for {
+		round, ok := s.short.enter(&until, s.stopping)
 		s.mu.Lock()
-		if !s.enterLocked(&until) {
+		if !ok {
 			s.noProbe(l.sub)
 			s.mu.Unlock()
 			return nil, r, false
 		}
-		st, br, round := l.sub.settings, l.sub.breaker, s.shortage.round
+		st, br := l.sub.settings, l.sub.breaker
 		leave, ok := br.begin()
 		if !ok {
-			s.shortage.away(time.Now())
 			s.mu.Unlock()
+			s.short.away(time.Now())
 			return nil, r, false
 		}
 		l.sub.began(time.Now())
@@ -111,7 +112,7 @@ func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r 
 		if s.attempted(l, d, st, &r, br, leave); !r.short {
 			return st, r, true
 		}
-		s.cameShort(round, r.err)
+		s.short.met(round, r.err)
 		if ofPorts(r.err) && (back.Failures() == shortagePauses || !s.await(time.Now().Add(back.Next()))) {
 			return nil, r, false
 		}
@@ -120,14 +121,13 @@ func (s *Scheduler) attempt(l *lane, d *medispatcher.Delivery) (st *settings, r 
 
 // attempted notes what an attempt came to.
 func (s *Scheduler) attempted(l *lane, d *medispatcher.Delivery, st *settings, r *result, br *breaker, leave permit) {
-	s.mu.Lock()
 	now := time.Now()
-	s.shortage.blame(r, now)
+	s.short.left(r, now)
+	s.mu.Lock()
 	br.end(leave, d.EntryID, r)
 	if r.short {
 		l.sub.ended(now, 0)
 	} else {
-		s.shortage.wentWell(now)
 		l.sub.ended(now, r.took)
 		r.outdated = l.sub.settings != st
 	}
