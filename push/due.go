@@ -64,8 +64,8 @@ func (s *Scheduler) reserveDue(pump *pump) []want {
 			s.callNext(now)
 			l.sub.retry.used += g.n
 			l.sub.breaker.probing = l.sub.breaker.open()
-			l.dueReading, l.touched = true, true
-			l.dueReads++
+			l.touched = true
+			l.due.begin()
 			s.touched[l.channel] = l
 			wants = append(wants, want{l, g})
 		}
@@ -89,7 +89,7 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 		if l.givenBack(d.EntryID) {
 			continue
 		}
-		if _, unsettled := l.inflight[d.EntryID]; unsettled {
+		if _, unsettled := l.entries[d.EntryID]; unsettled {
 			// The step that settled the attempt before was run, and its reply is on its way or
 			// lost. Until it is known here, nobody could tell the two attempts apart.
 			got[l]++
@@ -102,15 +102,15 @@ func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want
 	}
 	for i, w := range wants {
 		l := w.lane
-		l.dueReading = false
-		l.given()
+		l.due.end()
+		l.forgetGiven()
 		l.sub.retry.used -= w.n - got[l]
 		if got[l] == 0 {
 			s.noProbe(l.sub)
 		}
 		switch {
 		case err != nil:
-			l.suspect = suspectLooks
+			l.failed()
 			pump.now(l)
 		case next[i] >= 0:
 			pump.at(l, now.Add(next[i]))

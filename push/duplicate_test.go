@@ -184,7 +184,7 @@ func TestGivenBackTwice(t *testing.T) {
 		f.s.mu.Lock() // a message whose breaker opened before its attempt began
 		l := f.s.lanes[c]
 		l.begin(f.s)
-		l.reading = false
+		l.fresh.end()
 		l.took(deliveries[0].EntryID, held{})
 		f.s.mu.Unlock()
 		f.s.settle.add(medispatcher.Settlement{Channel: c, EntryID: deliveries[0].EntryID, Attempt: 1, Outcome: medispatcher.Released, Message: &deliveries[0].Message})

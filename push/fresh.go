@@ -52,7 +52,7 @@ func (s *Scheduler) reserveFresh(pump *pump) []want {
 	defer s.mu.Unlock()
 	var wants []want
 	for _, l := range pump.take(now, lanesPerRead) {
-		if !l.active || l.reading || !l.live() {
+		if !l.active || l.fresh.underWay || !l.live() {
 			continue
 		}
 		n, at := l.sub.allowed(min(l.sub.room(), maxRead), now)
@@ -79,8 +79,8 @@ func (s *Scheduler) reserveFresh(pump *pump) []want {
 
 // begin notes that a read of the lane is under way.
 func (l *lane) begin(s *Scheduler) {
-	l.rung, l.reading, l.touched = false, true, true
-	l.reads++
+	l.rung, l.touched = false, true
+	l.fresh.begin()
 	s.touched[l.channel] = l
 }
 
@@ -109,7 +109,7 @@ func (s *Scheduler) readFresh(ctx context.Context, pump *pump, wants []want) {
 	}
 	for _, w := range wants {
 		l := w.lane
-		l.reading = false
+		l.fresh.end()
 		l.sub.asked -= w.n
 		if got[l] == 0 {
 			s.noProbe(l.sub)
@@ -174,7 +174,7 @@ func (s *Scheduler) troubled(pump *pump, l *lane, problem error) {
 	if l.back.Failures() == 0 {
 		s.news.log(slog.LevelWarn, "a channel cannot be read", "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
 	}
-	l.suspect = suspectLooks
+	l.failed()
 	pump.at(l, time.Now().Add(l.back.Next()))
 }
 

@@ -101,22 +101,12 @@ type lane struct {
 	channel medispatcher.Channel
 	sub     *subscriber
 
-	active     bool // there may be READY messages
-	rung       bool // a doorbell rang since the last read began
-	reading    bool // a read is under way
-	reads      int  // number of reads begun
-	dueReads   int  // number of times that due messages were asked for
-	compared   int  // both together when Redis last owned up to nothing that is not known here
-	suspect    int  // clean comparisons that are still asked for after a read that failed
-	doubts     doubts
-	left       map[string]struct{} // settled since Redis was asked what this process owns; nil: it is not being asked
-	giving     map[string]int      // lost entries that are given back, and the last due read that may bring one all the same
-	dueReading bool                // due messages are being taken
-	dueWaits   bool                // due messages wait for a retry slot
-	touched    bool                // this process's consumer may exist in the group
-	inflight   map[string]held
-	early      map[string]early // taken again, with a slot, before the outcome of the attempt before is known
-	back       medispatcher.Backoff
+	active   bool // there may be READY messages
+	rung     bool // a doorbell rang since the last read began
+	dueWaits bool // due messages wait for a retry slot
+	touched  bool // this process's consumer may exist in the group
+	back     medispatcher.Backoff
+	inflight
 }
 
 // early is a message and the room that it takes.
@@ -178,7 +168,7 @@ func (s *Scheduler) subscriber(id string) *subscriber {
 		sub = &subscriber{}
 		for p := range s.cfg.Partitions {
 			c := medispatcher.Channel{Partition: p, Subscription: id}
-			sub.lanes = append(sub.lanes, &lane{channel: c, sub: sub, inflight: map[string]held{}, early: map[string]early{}})
+			sub.lanes = append(sub.lanes, &lane{channel: c, sub: sub, inflight: newInflight()})
 		}
 	}
 	sub.removed, sub.stirred, sub.breaker = false, false, nil

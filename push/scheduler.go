@@ -217,7 +217,7 @@ func (s *Scheduler) ring(l *lane) {
 		l.sub.stirred = true
 		s.stirred = append(s.stirred, l.sub)
 	}
-	if !l.reading && l.live() && l.sub.room() > 0 {
+	if !l.fresh.underWay && l.live() && l.sub.room() > 0 {
 		s.fresh[l.channel.Partition].now(l)
 	}
 }
@@ -244,7 +244,7 @@ func (s *Scheduler) Inflight() int {
 	defer s.mu.Unlock()
 	n := 0
 	for _, l := range s.touched {
-		n += len(l.inflight)
+		n += len(l.entries)
 	}
 	return n
 }
@@ -341,7 +341,7 @@ func (s *Scheduler) freed(sub *subscriber) {
 func (s *Scheduler) gather(l *lane) {
 	room, pump := l.sub.room(), s.fresh[l.channel.Partition]
 	switch {
-	case !l.active || l.reading || !l.live() || room == 0:
+	case !l.active || l.fresh.underWay || !l.live() || room == 0:
 	case room >= l.sub.window()/gatherShare:
 		pump.now(l)
 	default:
@@ -370,7 +370,9 @@ func (s *Scheduler) settled(done []medispatcher.Settlement) {
 		if l == nil {
 			continue
 		}
-		l.forget(s.budget, done[i].EntryID)
+		if h, known := l.inflight.settled(done[i].EntryID); known {
+			s.budget.hold(l.sub, h.from, -h.bytes)
+		}
 		s.startEarly(l, &done[i], now)
 		if o := done[i].Outcome; o == medispatcher.Failed || o == medispatcher.Released && !l.sub.removed {
 			s.due[l.channel.Partition].at(l, now.Add(done[i].Delay))

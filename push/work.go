@@ -58,7 +58,7 @@ func (s *Scheduler) startEarly(l *lane, last *medispatcher.Settlement, now time.
 		// whose it is. Leaving gives it back, or else the next comparison.
 		l.sub.retry.used--
 		s.budget.hold(l.sub, d.held.from, -d.held.bytes)
-		l.suspect = suspectLooks
+		l.failed()
 		return
 	}
 	l.took(last.EntryID, d.held)

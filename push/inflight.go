@@ -1,0 +1,159 @@
+package push
+
+import "math"
+
+// suspectLooks is how often a lane is compared after a read that failed. A Redis that was
+// frozen may run that read when it wakes, after the first comparison.
+const suspectLooks = 2
+
+// inflight are the entries of one channel that this process holds, and what it needs to find those that it holds without
+// knowing: a read took them, and its reply was lost. Guarded by the mutex of lanes.
+//
+// Redis is asked what this process owns (ask, answered). An entry is lost if Redis names it, and it was unknown here from
+// before Redis was asked until every read begun before the answer was over (lost). For what is owned and not lost is known,
+// or is in the reply of a read under way. The answer may be old when it arrives: what it names may have been settled since,
+// and even taken again.
+type inflight struct {
+	entries map[string]held
+	early   map[string]early // taken again, with a slot, before the outcome of the attempt before is known
+
+	fresh, due reads
+
+	compared int                 // reads begun when Redis last named nothing that is unknown here
+	suspect  int                 // comparisons without a doubt that are still asked for after a read that failed
+	left     map[string]struct{} // settled since Redis was asked; nil: it is not being asked
+	doubts   doubts
+	giving   map[string]int // lost entries that are given back, and the last due read that may bring one all the same
+}
+
+// reads are those of one kind. There is never more than one under way.
+type reads struct {
+	begun    int // so far
+	underWay bool
+}
+
+func (r *reads) begin() {
+	r.begun++
+	r.underWay = true
+}
+
+func (r *reads) end() { r.underWay = false }
+
+// doubts are entries that Redis said are this process's and that were not known here at any
+// moment since it was asked. A read that was under way may bring them yet.
+type doubts struct {
+	ids        map[string]struct{}
+	fresh, due int // reads begun when Redis had answered
+}
+
+// comparison is what was so when Redis was asked what this process owns.
+type comparison struct {
+	begun int
+	quiet bool // no read was under way
+}
+
+func newInflight() inflight {
+	return inflight{entries: map[string]held{}, early: map[string]early{}}
+}
+
+// begun is the number of reads of either kind.
+func (f *inflight) begun() int { return f.fresh.begun + f.due.begun }
+
+// took notes an entry that a read brought, and the room that it takes.
+func (f *inflight) took(entryID string, h held) {
+	f.entries[entryID] = h
+	delete(f.doubts.ids, entryID)
+}
+
+// settled forgets an entry whose outcome Redis has, and returns the room that it took.
+func (f *inflight) settled(entryID string) (h held, known bool) {
+	h, known = f.entries[entryID]
+	delete(f.entries, entryID)
+	if f.left != nil {
+		f.left[entryID] = struct{}{}
+	}
+	return h, known
+}
+
+// failed notes that a read failed: it may have taken entries all the same.
+func (f *inflight) failed() { f.suspect = suspectLooks }
+
+// uncompared reports whether there were reads since the last comparison.
+func (f *inflight) uncompared() bool { return f.begun() != f.compared || f.suspect > 0 }
+
+// ask begins a comparison; false: the doubts of the last one are not over.
+func (f *inflight) ask() (comparison, bool) {
+	if len(f.doubts.ids) > 0 {
+		return comparison{}, false
+	}
+	f.left = map[string]struct{}{}
+	return comparison{f.begun(), !f.fresh.underWay && !f.due.underWay}, true
+}
+
+// unanswered ends a comparison whose answer did not come.
+func (f *inflight) unanswered() { f.left = nil }
+
+// answered ends a comparison: Redis says that these entries are this process's.
+func (f *inflight) answered(asked comparison, mine []string) {
+	left := f.left
+	f.left = nil
+	f.doubts = doubts{map[string]struct{}{}, f.fresh.begun, f.due.begun}
+	for _, id := range mine {
+		_, known := f.entries[id]
+		if _, settled := left[id]; !known && !settled {
+			f.doubts.ids[id] = struct{}{}
+		}
+	}
+	if asked.quiet && len(f.doubts.ids) == 0 && f.begun() == asked.begun {
+		f.compared = asked.begun
+		if len(mine) == 0 { // else an entry in flight may be ours a second time, by a lost reply
+			f.suspect = max(0, f.suspect-1)
+		}
+	}
+}
+
+// lost takes the doubts that are certain now: these entries are to be given back, and gave ends that. over is false while a
+// read that may dispel the doubts is under way.
+func (f *inflight) lost() (ids []string, over bool) {
+	d := &f.doubts
+	if len(d.ids) == 0 {
+		return nil, true
+	}
+	if f.fresh.underWay && f.fresh.begun == d.fresh || f.due.underWay && f.due.begun == d.due {
+		return nil, false // that read was under way when Redis answered
+	}
+	if f.giving == nil {
+		f.giving = map[string]int{}
+	}
+	for id := range d.ids {
+		ids = append(ids, id)
+		f.giving[id] = math.MaxInt
+	}
+	d.ids = nil
+	return ids, true
+}
+
+// gave notes that lost entries were given back, or that this failed: then they come into doubt again.
+func (f *inflight) gave(ids []string) {
+	for _, id := range ids {
+		f.giving[id] = f.due.begun
+	}
+	f.forgetGiven()
+}
+
+// forgetGiven forgets what was given back once no due read is under way that began before.
+func (f *inflight) forgetGiven() {
+	for id, last := range f.giving {
+		if last < f.due.begun || last == f.due.begun && !f.due.underWay {
+			delete(f.giving, id)
+		}
+	}
+}
+
+// givenBack reports whether an entry that the due read under way brings was given back meanwhile. Others may have
+// taken the lost entry from this process, thinking it dead, so that this read found it due; whether Redis gave it back after
+// that is not known. So it is left unknown: if it is this process's, the next comparison gives it back.
+func (f *inflight) givenBack(entryID string) bool {
+	last, given := f.giving[entryID]
+	return given && f.due.begun <= last
+}
