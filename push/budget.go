@@ -236,11 +236,3 @@ func bytesOf(st *settings, m *medispatcher.Message) int64 {
 	}
 	return max(1, n)
 }
-
-// Bodies is how many bytes of bodies this process holds or is about to read, and how many it may.
-func (s *Scheduler) Bodies() (bytes, limit int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.budget
-	return b.used[pool] + b.used[reserve], b.limit[pool] + b.limit[reserve]
-}

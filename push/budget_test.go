@@ -18,7 +18,7 @@ const mebi = 1 << 20
 
 // budget gives the scheduler a budget, and watches it: peak is the most bytes of bodies that were here.
 func (f *fixture) budget(limit, maxBody int64) (peak *atomic.Int64) {
-	f.s.budget = newBudget(limit, maxBody)
+	f.s.lanes.budget = newBudget(limit, maxBody)
 	peak = &atomic.Int64{}
 	look := func(string) {
 		bytes, _ := f.s.Bodies()
@@ -40,10 +40,10 @@ func (f *fixture) putBodies(sub string, n int, body []byte) {
 // wantNothingHeld checks that the accounts of the budget are even.
 func (f *fixture) wantNothingHeld() {
 	f.t.Helper()
-	if bytes, _ := f.s.Bodies(); bytes != 0 || f.s.budget.asked != [2]int{} {
-		f.t.Errorf("%d bytes are held at the end, %v messages asked for", bytes, f.s.budget.asked)
+	if bytes, _ := f.s.Bodies(); bytes != 0 || f.s.lanes.budget.asked != [2]int{} {
+		f.t.Errorf("%d bytes are held at the end, %v messages asked for", bytes, f.s.lanes.budget.asked)
 	}
-	for id, sub := range f.s.subs {
+	for id, sub := range f.s.lanes.subs {
 		if sub.holds != [2]int64{} || sub.running != 0 {
 			f.t.Errorf("%s holds %d, %d attempts run", id, sub.holds, sub.running)
 		}

@@ -8,30 +8,33 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// runDue takes messages whose next attempt is due, for free retry slots, until ctx
-// ends. It is apart from runFresh so that neither kind waits for the other.
-func (s *Scheduler) runDue(ctx context.Context, p int) error {
-	pump := s.due[p]
+// dueReader takes the messages of one partition whose next attempt is due, for free retry slots. It is apart from
+// freshReader so that neither kind waits for the other.
+type dueReader struct {
+	partition int
+	lanes     *lanes
+	queue     *queue
+	settle    *settleQueue
+	workers   *workers
+	news      *news
+}
+
+// run takes due messages until ctx ends.
+func (r *dueReader) run(ctx context.Context) {
 	work := context.WithoutCancel(ctx)
 	var back medispatcher.Backoff
-	for {
-		s.mu.Lock()
-		next := pump.next(time.Now())
-		s.mu.Unlock()
-		if !pump.await(ctx, next) {
-			return nil
-		}
-		if s.settle.full() {
+	for r.lanes.awaken(ctx, r.lanes.due[r.partition]) {
+		if r.settle.full() {
 			medispatcher.Sleep(ctx, fullPause)
 			continue
 		}
-		wants := s.reserveDue(pump)
+		wants := r.lanes.reserveDue(r.partition, time.Now())
 		if len(wants) == 0 {
 			continue
 		}
-		if err := s.takeDue(work, p, pump, wants); err != nil {
+		if err := r.take(work, wants); err != nil {
 			if back.Failures() == 0 {
-				s.news.log(slog.LevelWarn, "due messages wait", "partition", p, "error", err)
+				r.news.log(slog.LevelWarn, "due messages wait", "partition", r.partition, "error", err)
 			}
 			back.Wait(ctx)
 			continue
@@ -40,73 +43,38 @@ func (s *Scheduler) runDue(ctx context.Context, p int) error {
 	}
 }
 
-func (s *Scheduler) reserveDue(pump *pump) []want {
+// take takes what was reserved, and hands each message to a worker.
+func (r *dueReader) take(ctx context.Context, wants []want) error {
+	deliveries, next, err := r.queue.Due(ctx, r.partition, asked(wants))
 	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var wants []want
-	for _, l := range pump.take(now, lanesPerRead) {
-		if !l.live() {
-			continue // resuming sweeps
-		}
-		n, at := l.sub.allowed(min(l.sub.retry.free(), maxRead), now)
-		switch {
-		case !at.IsZero():
-			pump.at(l, at)
-		case n == 0:
-			l.dueWaits = true // for a retry slot, or for the end of a probe
-		default:
-			g := s.budget.grant(l.sub, n, now)
-			if g.n == 0 {
-				pump.at(l, s.budget.again(l.sub, now))
-				continue
-			}
-			s.callNext(now)
-			l.sub.retry.used += g.n
-			l.sub.breaker.probing = l.sub.breaker.open()
-			l.touched = true
-			l.due.begin()
-			s.touched[l.channel] = l
-			wants = append(wants, want{l, g})
-		}
-	}
-	return wants
-}
-
-func (s *Scheduler) takeDue(ctx context.Context, p int, pump *pump, wants []want) error {
-	asked := make([]medispatcher.Want, len(wants))
-	for i, w := range wants {
-		asked[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n}
-	}
-	deliveries, next, err := s.queue.Due(ctx, p, asked)
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	from := s.arrived(wants, deliveries)
+	r.lanes.mu.Lock()
+	defer r.lanes.mu.Unlock()
+	from := r.lanes.arrivedLocked(wants, deliveries)
 	got := make(map[*lane]int, len(wants))
 	for _, d := range deliveries {
-		l := s.touched[d.Channel]
+		l := r.lanes.touched[d.Channel]
 		if l.givenBack(d.EntryID) {
 			continue
 		}
+		got[l]++
+		room := r.lanes.roomLocked(l, &d, from[l])
 		if _, unsettled := l.entries[d.EntryID]; unsettled {
 			// The step that settled the attempt before was run, and its reply is on its way or
 			// lost. Until it is known here, nobody could tell the two attempts apart.
-			got[l]++
-			l.early[d.EntryID] = early{d, s.take(l, &d, from[l])}
+			l.early[d.EntryID] = early{d, room}
 			continue
 		}
-		got[l]++
-		l.took(d.EntryID, s.take(l, &d, from[l]))
-		s.start(l, d, &l.sub.retry, l.sub.turn(now))
+		l.took(d.EntryID, room)
+		r.workers.start(l, d, &l.sub.retry, l.sub.turn(now))
 	}
+	pump := r.lanes.due[r.partition]
 	for i, w := range wants {
 		l := w.lane
 		l.due.end()
 		l.forgetGiven()
 		l.sub.retry.used -= w.n - got[l]
 		if got[l] == 0 {
-			s.noProbe(l.sub)
+			r.lanes.noProbeLocked(l.sub)
 		}
 		switch {
 		case err != nil:

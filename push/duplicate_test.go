@@ -181,12 +181,13 @@ func TestGivenBackTwice(t *testing.T) {
 		f.q.Put(c, medispatcher.Message{Topic: "t"})
 		deliveries, err := f.q.Read(t.Context(), []medispatcher.Want{{Channel: c, Max: 1}})
 		f.ok(err)
-		f.s.mu.Lock() // a message whose breaker opened before its attempt began
-		l := f.s.lanes[c]
-		l.begin(f.s)
+		f.s.lanes.mu.Lock() // a message whose breaker opened before its attempt began
+		l := f.s.lanes.open[c]
+		f.s.lanes.touched[c] = l
+		l.fresh.begin()
 		l.fresh.end()
 		l.took(deliveries[0].EntryID, held{})
-		f.s.mu.Unlock()
+		f.s.lanes.mu.Unlock()
 		f.s.settle.add(medispatcher.Settlement{Channel: c, EntryID: deliveries[0].EntryID, Attempt: 1, Outcome: medispatcher.Released, Message: &deliveries[0].Message})
 		time.Sleep(30 * time.Second)
 		f.wantOnce("a")

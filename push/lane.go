@@ -154,27 +154,3 @@ func (s *subscriber) turn(now time.Time) time.Time {
 	}
 	return now.Add(s.pace.ReserveN(now, 1).DelayFrom(now))
 }
-
-// subscriber makes the one of a subscription that is new here, or takes up the one that was removed: of
-// what that has in flight nobody else knows.
-func (s *Scheduler) subscriber(id string) *subscriber {
-	var sub *subscriber
-	for p := range s.cfg.Partitions {
-		if l := s.touched[medispatcher.Channel{Partition: p, Subscription: id}]; l != nil {
-			sub = l.sub
-		}
-	}
-	if sub == nil {
-		sub = &subscriber{}
-		for p := range s.cfg.Partitions {
-			c := medispatcher.Channel{Partition: p, Subscription: id}
-			sub.lanes = append(sub.lanes, &lane{channel: c, sub: sub, inflight: newInflight()})
-		}
-	}
-	sub.removed, sub.stirred, sub.breaker = false, false, nil
-	s.subs[id] = sub
-	for _, l := range sub.lanes {
-		s.lanes[l.channel] = l
-	}
-	return sub
-}

@@ -42,8 +42,8 @@ func (f *fixture) logs() *logged {
 
 // try makes one attempt.
 func (f *fixture) try(st *settings, d *medispatcher.Delivery) (result, medispatcher.Settlement) {
-	r := f.s.post(f.t.Context(), st, d)
-	return r, f.s.decide(st, d, &r)
+	r := f.s.workers.post(f.t.Context(), st, d)
+	return r, f.s.workers.decide(st, d, &r)
 }
 
 // poison panics where a message is sent that says so.
@@ -63,7 +63,7 @@ func TestPanicIsACountedAttempt(t *testing.T) {
 		sub := subscription("a")
 		sub.MaxRetries, sub.Concurrency, sub.RetryCoefficient = 3, 2, medispatcher.Duration(time.Second)
 		f := newFixture(t, sub)
-		f.s.poster.transport = poison{f.w}
+		f.s.workers.poster.transport = poison{f.w}
 		logs, before := f.logs(), medispatcher.Panics()
 		var panicked atomic.Int64
 		f.s.cfg.Events.Settled = func(_ *medispatcher.Delivery, s *medispatcher.Settlement) {
@@ -101,7 +101,7 @@ func TestPanicIsACountedAttempt(t *testing.T) {
 // TestPanicIsRecorded: in the failure record, without a target.
 func TestPanicIsRecorded(t *testing.T) {
 	f := newFixture(t, subscription("a"))
-	f.s.poster.transport = poison{f.w}
+	f.s.workers.poster.transport = poison{f.w}
 	st := newSettings(f.subs["a"], "")
 	for name, d := range map[string]medispatcher.Delivery{
 		"sending": {Attempt: 3, Message: medispatcher.Message{ID: "m", Topic: "poison"}},
@@ -119,7 +119,7 @@ func TestPanicBlamesNoTarget(t *testing.T) {
 	sub := subscription("a")
 	sub.URLs = []string{"http://one/", "http://two/"}
 	f := newFixture(t, sub)
-	f.s.poster.transport = poison{f.w}
+	f.s.workers.poster.transport = poison{f.w}
 	st := newSettings(sub, "")
 	for range 2 {
 		_, _ = f.try(st, &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
@@ -141,7 +141,7 @@ func (e *ends) Attempt(*medispatcher.Delivery, string, http.Header) func(int, st
 func TestPanicEndsTheSpan(t *testing.T) {
 	f := newFixture(t, subscription("a"))
 	var e ends
-	f.s.poster.transport, f.s.poster.tracer = poison{f.w}, &e
+	f.s.workers.poster.transport, f.s.workers.poster.tracer = poison{f.w}, &e
 	_, _ = f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
 	if fmt.Sprint(e.said) != "[0 medispatcher panicked]" {
 		t.Errorf("the span ended with %q", e.said)
@@ -167,7 +167,7 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestPanicGivesTheConnectionUp(t *testing.T) {
 	f := newFixture(t, subscription("a"))
 	b := &breaking{status: 500}
-	f.s.poster.transport = answers{b}
+	f.s.workers.poster.transport = answers{b}
 	_, out := f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
 	if !b.closed || !out.Panicked {
 		t.Errorf("closed %t, panicked %t", b.closed, out.Panicked)
@@ -224,7 +224,7 @@ func TestBrokenEntry(t *testing.T) {
 func TestPanicAfterTheAnswer(t *testing.T) {
 	f := newFixture(t, subscription("a"))
 	b := &breaking{status: 200}
-	f.s.poster.transport = answers{b}
+	f.s.workers.poster.transport = answers{b}
 	_, out := f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
 	if out.Outcome != medispatcher.Sent || out.Panicked || !b.closed {
 		t.Errorf("%+v, closed %t", out, b.closed)

@@ -17,9 +17,9 @@ const readsOver = 50 * time.Millisecond
 // reconcile compares what Redis says this process owns with what it knows to be in
 // flight. The difference was taken by a read whose reply was lost: it is given
 // back, due at once, the attempt not counted; see inflight.
-func (s *Scheduler) reconcile(ctx context.Context) {
+func (s *sweeper) reconcile(ctx context.Context) {
 	var doubtful []*lane
-	for _, l := range s.comparable() {
+	for _, l := range s.lanes.uncompared() {
 		s.compare(ctx, l)
 		if !s.giveBack(ctx, l) {
 			doubtful = append(doubtful, l)
@@ -33,12 +33,12 @@ func (s *Scheduler) reconcile(ctx context.Context) {
 	}
 }
 
-// comparable lists the lanes that were read since they were last compared.
-func (s *Scheduler) comparable() []*lane {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// uncompared lists the lanes that were read since they were last compared.
+func (ls *lanes) uncompared() []*lane {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
 	var lanes []*lane
-	for _, l := range s.touched {
+	for _, l := range ls.touched {
 		if l.uncompared() {
 			lanes = append(lanes, l)
 		}
@@ -47,16 +47,16 @@ func (s *Scheduler) comparable() []*lane {
 }
 
 // compare asks Redis what this process owns of one lane, and notes what is not known.
-func (s *Scheduler) compare(ctx context.Context, l *lane) {
-	s.mu.Lock()
+func (s *sweeper) compare(ctx context.Context, l *lane) {
+	s.lanes.mu.Lock()
 	asked, ok := l.ask()
-	s.mu.Unlock()
+	s.lanes.mu.Unlock()
 	if !ok {
 		return
 	}
 	mine, err := s.queue.Mine(ctx, l.channel, mineLimit)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.lanes.mu.Lock()
+	defer s.lanes.mu.Unlock()
 	if err != nil {
 		l.unanswered()
 		return
@@ -65,18 +65,18 @@ func (s *Scheduler) compare(ctx context.Context, l *lane) {
 }
 
 // giveBack gives back what is lost of a lane. It reports false while that is not certain.
-func (s *Scheduler) giveBack(ctx context.Context, l *lane) bool {
-	s.mu.Lock()
+func (s *sweeper) giveBack(ctx context.Context, l *lane) bool {
+	s.lanes.mu.Lock()
 	lost, over := l.lost()
-	s.mu.Unlock()
+	s.lanes.mu.Unlock()
 	if len(lost) == 0 {
 		return over
 	}
 	err := s.queue.Release(ctx, l.channel, lost, false)
-	s.mu.Lock()
+	s.lanes.mu.Lock()
 	l.gave(lost)
-	s.due[l.channel.Partition].now(l)
-	s.mu.Unlock()
+	s.lanes.due[l.channel.Partition].now(l)
+	s.lanes.mu.Unlock()
 	if err == nil { // else they come into doubt again
 		s.news.log(slog.LevelInfo, "entries taken by a lost reply are given back",
 			"subscription", l.channel.Subscription, "partition", l.channel.Partition, "count", len(lost))

@@ -528,7 +528,7 @@ func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
 		}
 		stop := f.run()
 		const size, budget = 1 << 20, 64 << 20
-		f.s.budget = newBudget(budget, size)
+		f.s.lanes.budget = newBudget(budget, size)
 		body := make([]byte, size)
 		for range 200 {
 			f.q.Put(medispatcher.Channel{Subscription: "a"}, medispatcher.Message{Topic: "t", Body: body})

@@ -92,7 +92,7 @@ func newScarce(t *testing.T, has int, err error, subs ...medispatcher.Subscripti
 	t.Helper()
 	f := newFixture(t, subs...)
 	s := &scarce{world: f.w, has: has, err: err}
-	f.s.cfg.Transport, f.s.poster.transport = s, s
+	f.s.cfg.Transport, f.s.workers.poster.transport = s, s
 	var mu sync.Mutex
 	told := &[]string{}
 	f.s.cfg.Events.Short = func(what string) {
@@ -206,7 +206,7 @@ func TestStopDuringAShortage(t *testing.T) {
 func TestShortageOfPortsIsOneTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s, _ := newScarce(t, 0, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, subscription("a"), subscription("b"))
-		f.s.cfg.Transport, f.s.poster.transport = f.w, roundTrip(func(r *http.Request) (*http.Response, error) {
+		f.s.cfg.Transport, f.s.workers.poster.transport = f.w, roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Host == "a" {
 				return s.RoundTrip(r)
 			}

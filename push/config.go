@@ -1,0 +1,22 @@
+package push
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Config says how a Scheduler works. Transport, Log and the queue are required.
+type Config struct {
+	Partitions      int
+	Env             string // reception environment tag
+	UserAgent       string
+	Transport       http.RoundTripper // must end a request when its context does
+	Log             *slog.Logger
+	ShutdownTimeout time.Duration // for what is in flight when Run is told to stop
+	MaxInflight     int64         // bytes of message bodies held at once; 512 MiB when zero
+	MaxBody         int64         // bytes that the body of a message may have; 1 MiB when zero
+	SweepEvery      time.Duration // between the searches for missed doorbells; 5 s when zero
+	Events          Events
+	Tracer          Tracer // nil: attempts are not traced
+}

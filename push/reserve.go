@@ -1,0 +1,132 @@
+package push
+
+import (
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+const (
+	// lanesPerRead bounds the channels of one round trip, so that none waits for many.
+	lanesPerRead = 64
+	// maxRead bounds the messages taken from one channel at once.
+	maxRead = 64
+)
+
+// want is a lane and how many messages of it are asked for: slots and room in the budget are reserved for them.
+type want struct {
+	lane *lane
+	grant
+}
+
+// asked are the wants as the queue takes them.
+func asked(wants []want) []medispatcher.Want {
+	list := make([]medispatcher.Want, len(wants))
+	for i, w := range wants {
+		list[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n}
+	}
+	return list
+}
+
+// reserveFresh reserves slots and room for new messages of the lanes whose turn it is.
+func (ls *lanes) reserveFresh(p int, now time.Time) []want {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	pump := ls.fresh[p]
+	var wants []want
+	for _, l := range pump.take(now, lanesPerRead) {
+		if !l.active || l.fresh.underWay || !l.live() {
+			continue
+		}
+		n, at := l.sub.allowed(min(l.sub.room(), maxRead), now)
+		if !at.IsZero() {
+			pump.at(l, at)
+			continue
+		}
+		if n == 0 {
+			continue // a slot that becomes free, or the end of a probe, queues the lane again
+		}
+		if g, ok := ls.grantLocked(pump, l, n, now); ok {
+			l.sub.asked += g.n
+			l.rung = false
+			l.fresh.begin()
+			wants = append(wants, want{l, g})
+		}
+	}
+	return wants
+}
+
+// reserveDue reserves slots and room for due messages of the lanes whose turn it is.
+func (ls *lanes) reserveDue(p int, now time.Time) []want {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	pump := ls.due[p]
+	var wants []want
+	for _, l := range pump.take(now, lanesPerRead) {
+		if !l.live() {
+			continue // resuming sweeps
+		}
+		n, at := l.sub.allowed(min(l.sub.retry.free(), maxRead), now)
+		if !at.IsZero() {
+			pump.at(l, at)
+			continue
+		}
+		if n == 0 {
+			l.dueWaits = true // for a retry slot, or for the end of a probe
+			continue
+		}
+		if g, ok := ls.grantLocked(pump, l, n, now); ok {
+			l.sub.retry.used += g.n
+			l.due.begin()
+			wants = append(wants, want{l, g})
+		}
+	}
+	return wants
+}
+
+// grantLocked reserves room in the budget for up to n messages of a lane. Where there is none, the lane is queued again for later.
+func (ls *lanes) grantLocked(pump *pump, l *lane, n int, now time.Time) (grant, bool) {
+	g := ls.budget.grant(l.sub, n, now)
+	if g.n == 0 {
+		pump.at(l, ls.budget.again(l.sub, now))
+		return g, false
+	}
+	ls.callNextLocked(now)
+	l.sub.breaker.probing = l.sub.breaker.open()
+	l.touched = true
+	ls.touched[l.channel] = l
+	return g, true
+}
+
+// arrivedLocked ends what a read reserved in the budget, and returns from which part of it each lane's messages are.
+func (ls *lanes) arrivedLocked(wants []want, deliveries []medispatcher.Delivery) map[*lane]part {
+	from := make(map[*lane]part, len(wants))
+	for _, w := range wants {
+		from[w.lane] = w.from
+		ls.budget.over(w.lane.sub, w.grant)
+	}
+	var sub *subscriber
+	largest := int64(0)
+	for i := range deliveries { // those of a subscription stand together
+		of := ls.touched[deliveries[i].Channel].sub
+		if sub != of && sub != nil {
+			sub.saw(largest)
+			largest = 0
+		}
+		sub, largest = of, max(largest, bytesOf(of.settings, &deliveries[i].Message))
+	}
+	if sub != nil {
+		sub.saw(largest)
+	}
+	return from
+}
+
+// roomLocked takes the room of a message that is here.
+func (ls *lanes) roomLocked(l *lane, d *medispatcher.Delivery, from part) held {
+	h := held{bytesOf(l.sub.settings, &d.Message), from}
+	ls.budget.hold(l.sub, from, h.bytes)
+	return h
+}
+
+// releaseLocked gives the room of a message back.
+func (ls *lanes) releaseLocked(l *lane, h held) { ls.budget.hold(l.sub, h.from, -h.bytes) }
