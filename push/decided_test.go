@@ -210,3 +210,29 @@ func TestPanicOfWhoIsToldOfABreaker(t *testing.T) {
 		f.ok(stop())
 	})
 }
+
+// TestGoneIsToldOnce: 64 attempts at once are answered 410, and so are their retries. The next change of the subscription
+// makes it news again.
+func TestGoneIsToldOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("a")
+		sub.Concurrency, sub.RetryCoefficient = 64, medispatcher.Duration(time.Second)
+		f := newFixture(t, sub)
+		var gone []string
+		f.s.cfg.Events.Gone = func(sub *medispatcher.Subscription) { gone = append(gone, fmt.Sprint(sub.ID, " ", sub.Concurrency)) }
+		f.w.answer = func(*http.Request) (int, time.Duration) { return 410, time.Second }
+		stop := f.run()
+		f.put("a", 64)
+		time.Sleep(time.Minute)
+		if fmt.Sprint(gone) != "[a 64]" {
+			t.Errorf("told %v", gone)
+		}
+		f.change("a", func(s *medispatcher.Subscription) { s.Concurrency = 32 })
+		time.Sleep(time.Minute)
+		if fmt.Sprint(gone) != "[a 64 a 32]" {
+			t.Errorf("after a change told %v", gone)
+		}
+		f.ok(stop())
+	})
+}

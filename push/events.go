@@ -19,7 +19,8 @@ type Events struct {
 	// gone or this process ends before Redis is back.
 	Unsettled func(s *medispatcher.Settlement, err error)
 	// Gone: a subscriber answered 410 and does not want to be asked again. sub is as it was when the attempt began,
-	// and is still in force here.
+	// and is still in force here. It is an edge: however many attempts are answered 410, it comes once until the
+	// subscription is changed. A receiver that cannot act at once has to try again by itself.
 	Gone func(sub *medispatcher.Subscription)
 	// Breaker: a subscription's breaker opened or closed, because of what its worker answered or
 	// because somebody changed, resumed or removed the subscription. One call at a time, in order.
@@ -45,12 +46,12 @@ func (ws *workers) dropping(d *medispatcher.Delivery, out *medispatcher.Settleme
 }
 
 // tell tells and logs what becomes of a message after an attempt. A panic in that changes nothing of it.
-func (ws *workers) tell(d *medispatcher.Delivery, r *result, out *medispatcher.Settlement) {
+func (ws *workers) tell(st *settings, d *medispatcher.Delivery, r *result, out *medispatcher.Settlement) {
 	p := medispatcher.Guard(func() {
 		if ws.cfg.Events.Settled != nil {
 			ws.cfg.Events.Settled(d, out)
 		}
-		if r.gone() && !r.outdated && ws.cfg.Events.Gone != nil {
+		if r.gone() && !r.outdated && ws.cfg.Events.Gone != nil && st.gone.CompareAndSwap(false, true) {
 			ws.cfg.Events.Gone(out.By)
 		}
 		ws.log(d, r, out)

@@ -3,6 +3,7 @@ package push
 import (
 	"net/http"
 	"net/textproto"
+	"sync/atomic"
 
 	"github.com/solate/medispatcher"
 )
@@ -13,6 +14,7 @@ type settings struct {
 	targets *targets
 	signer  signer
 	headers http.Header // of the subscription, canonical names
+	gone    atomic.Bool // Events.Gone was told by them
 }
 
 func newSettings(sub medispatcher.Subscription, env string) *settings {

@@ -42,7 +42,7 @@ func (w worker) attempt(l *lane, d *medispatcher.Delivery, at time.Time) {
 		if st, r, made := w.send(l, d); made {
 			out = w.decide(st, d, &r)
 			w.dropping(d, &out)
-			w.tell(d, &r, &out)
+			w.tell(st, d, &r, &out)
 		}
 	}
 	out.Message = &d.Message
