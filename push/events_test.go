@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,7 @@ func (h hanging) Handle(context.Context, slog.Record) error {
 type unreadable struct {
 	queue
 	sub string
+	now *atomic.Bool // it is so
 }
 
 var errUnreadable = fmt.Errorf("not a stream: %w", medispatcher.ErrGone)
@@ -39,7 +41,7 @@ func (u unreadable) Read(ctx context.Context, wants []medispatcher.Want) ([]medi
 	var good []medispatcher.Want
 	var bad error
 	for _, w := range wants {
-		if w.Subscription == u.sub {
+		if w.Subscription == u.sub && u.now.Load() {
 			bad = errors.Join(bad, &medispatcher.ChannelError{Channel: w.Channel, Err: errUnreadable})
 		} else {
 			good = append(good, w)
@@ -51,7 +53,7 @@ func (u unreadable) Read(ctx context.Context, wants []medispatcher.Want) ([]medi
 
 func (u unreadable) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error) {
 	for i := range done {
-		if done[i].Subscription == u.sub {
+		if done[i].Subscription == u.sub && u.now.Load() {
 			return 0, errUnreadable
 		}
 	}
@@ -61,29 +63,29 @@ func (u unreadable) Delete(ctx context.Context, p int, done []medispatcher.Settl
 // TestHangingLogStopsNoOtherLane: whatever is wrong with one channel, and however long its log line takes, the messages
 // of another channel in the same partition are delivered and settled.
 func TestHangingLogStopsNoOtherLane(t *testing.T) {
-	for name, put := range map[string]func(f *fixture){
-		"cannot be read": func(f *fixture) {
-			f.queue(unreadable{*f.s.queue, "bad"})
+	for name, put := range map[string]func(f *fixture, unreadable *atomic.Bool){
+		"cannot be read": func(f *fixture, unreadable *atomic.Bool) {
+			unreadable.Store(true)
 			f.put("bad", 1)
 			time.Sleep(time.Second)
 		},
-		"cannot be settled": func(f *fixture) {
+		"cannot be settled": func(f *fixture, unreadable *atomic.Bool) {
 			f.put("bad", 1)
 			time.Sleep(500 * time.Millisecond) // it was read, and its worker has not answered
-			f.queue(unreadable{*f.s.queue, "bad"})
+			unreadable.Store(true)
 			time.Sleep(time.Second)
 		},
-		"settling fails": func(f *fixture) {
+		"settling fails": func(f *fixture, _ *atomic.Bool) {
 			f.q.Fail = failOnce("delete")
 			f.put("bad", 1)
 			time.Sleep(2 * time.Second)
 		},
-		"due messages cannot be taken": func(f *fixture) {
+		"due messages cannot be taken": func(f *fixture, _ *atomic.Bool) {
 			f.q.Fail = failOnce("due", "read")
 			f.put("bad", 1)
 			f.s.RingDue([]medispatcher.Channel{{Subscription: "bad"}, {Subscription: "good"}})
 		},
-		"worker is down": func(f *fixture) { f.put("bad", 50) },
+		"worker is down": func(f *fixture, _ *atomic.Bool) { f.put("bad", 50) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,19 +93,19 @@ func TestHangingLogStopsNoOtherLane(t *testing.T) {
 				f := newFixture(t, subscription("bad"), subscription("good"))
 				h := hanging{slog.DiscardHandler, make(chan struct{})}
 				f.s.cfg.Log = slog.New(h)
-				answered := 0
 				f.w.answer = func(r *http.Request) (int, time.Duration) {
-					if r.URL.Host == "good" && answered == 0 {
-						answered++ // a failure, so that due messages are asked for
-						return 500, 0
+					if r.URL.Host == "good" && r.Header.Get("medis-attempt") == "1" {
+						return 500, 0 // so that due messages are asked for
 					}
 					if r.URL.Host == "good" || name != "worker is down" {
 						return 200, time.Second
 					}
 					return 500, 0
 				}
+				var bad atomic.Bool
+				f.queue(unreadable{*f.s.queue, "bad", &bad})
 				stop := f.run()
-				put(f)
+				put(f, &bad)
 				f.put("good", 8)
 				time.Sleep(20 * time.Second)
 				f.wantLeft("good", "map[]")
@@ -155,11 +157,13 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 			}
 			return 200, 0
 		}
-		f.queue(unreadableLater{*f.s.queue})
+		var unreadableNow atomic.Bool
+		f.queue(unreadable{*f.s.queue, "removed", &unreadableNow})
 		stop := f.run()
 		s.become(0)
 		f.put("removed", 1)
 		time.Sleep(time.Second)
+		unreadableNow.Store(true) // its message was read and waits for this machine
 		s.become(1000)
 		f.put("dropped", 1)
 		f.put("dead", 50)
@@ -172,11 +176,4 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 			}
 		}
 	})
-}
-
-// unreadableLater is a queue whose channel of "removed" is gone once its message was read.
-type unreadableLater struct{ queue }
-
-func (u unreadableLater) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error) {
-	return unreadable{u.queue, "removed"}.Delete(ctx, p, done)
 }

@@ -82,8 +82,8 @@ func TestPanicIsACountedAttempt(t *testing.T) {
 		if n := len(f.w.of("a")); n != 20 {
 			t.Errorf("%d good deliveries, want 20", n)
 		}
-		if len(f.breakers) > 0 {
-			t.Errorf("breakers %v", f.breakers)
+		if _, breakers := f.told(); len(breakers) > 0 {
+			t.Errorf("breakers %v", breakers)
 		}
 		if n := medispatcher.Panics() - before; n != 80 || panicked.Load() != 80 {
 			t.Errorf("%d panics, %d told of, want 4 of each message", n, panicked.Load())

@@ -88,9 +88,10 @@ type fixture struct {
 	w     *world
 	s     *Scheduler
 	subs  map[string]medispatcher.Subscription
-	gone  []string
 	start time.Time
 
+	mu       sync.Mutex
+	gone     []string
 	breakers []any // subscription, whether it opened, …
 }
 
@@ -109,8 +110,16 @@ func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 	f.s = New(Config{
 		Partitions: 1, Transport: f.w, Log: slog.New(slog.DiscardHandler), ShutdownTimeout: 20 * time.Second,
 		Events: Events{
-			Gone:    func(sub *medispatcher.Subscription) { f.gone = append(f.gone, sub.ID) },
-			Breaker: func(sub string, open bool) { f.breakers = append(f.breakers, sub, open) },
+			Gone: func(sub *medispatcher.Subscription) {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.gone = append(f.gone, sub.ID)
+			},
+			Breaker: func(sub string, open bool) {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.breakers = append(f.breakers, sub, open)
+			},
 		},
 	}, f.q, f.q)
 	for _, s := range subs {
@@ -118,6 +127,14 @@ func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 	}
 	f.s.Apply(f.subs)
 	return f
+}
+
+// told returns what was told of 410 answers and of breakers.
+func (f *fixture) told() (gone []string, breakers []any) {
+	f.s.news.wait(f.t.Context())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gone, f.breakers
 }
 
 func (f *fixture) change(sub string, change func(*medispatcher.Subscription)) {
@@ -526,14 +543,10 @@ func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
 			}
 			return nil
 		}
+		const size, budget = mebi, 64 * mebi
+		f.budget(budget, size)
 		stop := f.run()
-		const size, budget = 1 << 20, 64 << 20
-		f.s.lanes.budget = newBudget(budget, size)
-		body := make([]byte, size)
-		for range 200 {
-			f.q.Put(medispatcher.Channel{Subscription: "a"}, medispatcher.Message{Topic: "t", Body: body})
-		}
-		f.put("a", 0)
+		f.putBodies("a", 200, make([]byte, size))
 		time.Sleep(10 * time.Second)
 		if n := len(f.w.of("a")); n < budget/size/2 || n > budget/size {
 			t.Errorf("%d requests of 1 MiB while nothing is settled, want %d at most", n, budget/size)
@@ -570,8 +583,8 @@ func TestGoneIsReported(t *testing.T) {
 		f.put("a", 1)
 		time.Sleep(time.Second)
 		f.wantLeft("a", "map[retrying:1]")
-		if fmt.Sprint(f.gone) != "[a]" {
-			t.Errorf("gone %v", f.gone)
+		if gone, _ := f.told(); fmt.Sprint(gone) != "[a]" {
+			t.Errorf("gone %v", gone)
 		}
 		f.ok(stop())
 	})
@@ -629,8 +642,8 @@ func TestBreakerHoldsMessagesAndRecoversAtOnce(t *testing.T) {
 		if got := fmt.Sprint(f.s.Held()); got != "[]" {
 			t.Errorf("held %s", got)
 		}
-		if got := fmt.Sprint(f.breakers); got != "[a true a false]" {
-			t.Errorf("told %s", got)
+		if _, breakers := f.told(); fmt.Sprint(breakers) != "[a true a false]" {
+			t.Errorf("told %v", breakers)
 		}
 		f.ok(stop())
 	})
@@ -658,8 +671,8 @@ func TestBreakerThatIsReplacedIsTold(t *testing.T) {
 			f.put("a", 20)
 			time.Sleep(time.Second)
 			change(f)
-			synctest.Wait()
-			if got := fmt.Sprint(f.breakers, f.s.Held()); got != "[a true a false] []" {
+			_, breakers := f.told()
+			if got := fmt.Sprint(breakers, f.s.Held()); got != "[a true a false] []" {
 				t.Errorf("%s: told, and held %s", name, got)
 			}
 			f.ok(stop())
