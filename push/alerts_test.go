@@ -14,6 +14,7 @@ import (
 // TestStirred: whoever looks for what goes on hears of each subscription that had something to do, once, and
 // of no other; the sweep repeats it while something is in the channel.
 func TestStirred(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		failing := subscription("fails")
 		failing.RetryCoefficient = medispatcher.Duration(time.Hour)
@@ -51,6 +52,7 @@ func TestStirred(t *testing.T) {
 }
 
 func TestTimeLeft(t *testing.T) {
+	t.Parallel()
 	s := subscription("a")
 	s.MaxRetries, s.RetryCoefficient = 4, medispatcher.Duration(time.Second)
 	for n, want := range map[int]time.Duration{1: 4 + 9 + 16, 2: 9 + 16, 3: 16, 4: 0, 5: 0} {

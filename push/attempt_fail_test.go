@@ -113,6 +113,7 @@ func listen(t *testing.T) net.Listener {
 }
 
 func TestShutdownCutsARequest(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -184,6 +185,7 @@ func TestTricklingAnswer(t *testing.T) {
 
 // TestAnswerThatIsNeededBreaksOff: the record has the status, and what came of the body.
 func TestAnswerThatIsNeededBreaksOff(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		answer := ""
 		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
@@ -216,6 +218,7 @@ func TestAnswerThatIsNeededBreaksOff(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		ln := listen(t)
 		ln.Close()
@@ -229,6 +232,7 @@ func TestNobodyListens(t *testing.T) {
 }
 
 func TestWorkerThatDoesNotSpeakHTTP(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		ln := listen(t)
 		done := make(chan struct{})
@@ -249,6 +253,7 @@ func TestWorkerThatDoesNotSpeakHTTP(t *testing.T) {
 }
 
 func TestDeniedAddressFailsLikeAnyOther(t *testing.T) {
+	t.Parallel()
 	tr := http1.New(http1.Options{Guard: http1.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})})
 	t.Cleanup(func() { tr.Close() })
 	p := &poster{transport: tr}

@@ -82,6 +82,7 @@ func TestPushArrives(t *testing.T) {
 }
 
 func TestRedirectIsNotFollowed(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		var requests atomic.Int32
 		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
@@ -102,6 +103,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 }
 
 func TestStartOfTheAnswerIsKept(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusUnprocessableEntity)
@@ -117,6 +119,7 @@ func TestStartOfTheAnswerIsKept(t *testing.T) {
 
 // TestAnswerIsReadUpToItsLimit: the subscriber writes for as long as anybody reads.
 func TestAnswerIsReadUpToItsLimit(t *testing.T) {
+	t.Parallel()
 	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm} {
 		eachTransport(t, func(t *testing.T, p *poster) {
 			ended := make(chan struct{}, 1)
@@ -147,6 +150,7 @@ func TestAnswerIsReadUpToItsLimit(t *testing.T) {
 }
 
 func TestFormAnswerIsReadWhole(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"log":"`+strings.Repeat("x", 60<<10)+`","status":"1"}`)
@@ -158,6 +162,7 @@ func TestFormAnswerIsReadWhole(t *testing.T) {
 }
 
 func TestConnectionIsUsedAgain(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, p *poster) {
 		var connections atomic.Int32
 		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -9,6 +9,7 @@ import (
 )
 
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	const most = 0.9999999999999999 // the largest jitter
 	for _, tc := range []struct {
 		n           int
@@ -38,6 +39,7 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestBackoffIsNeverLess(t *testing.T) {
+	t.Parallel()
 	for range 20_000 {
 		n, coefficient, jitter := 1+rand.IntN(1000), rand.N(24*time.Hour), rand.Float64()
 		least := time.Duration(n) * time.Duration(n) * coefficient
@@ -52,6 +54,7 @@ func TestBackoffIsNeverLess(t *testing.T) {
 }
 
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
 	for value, want := range map[string]time.Duration{

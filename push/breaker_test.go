@@ -46,6 +46,7 @@ func (s *breakerScene) finish(list []permit, accepted bool) {
 // TestBreakerWaitsForSlowSuccesses: a worker that refuses some messages at once, and takes
 // its time over those it accepts, is not down.
 func TestBreakerWaitsForSlowSuccesses(t *testing.T) {
+	t.Parallel()
 	s := newBreakerScene()
 	for range 5 {
 		slow := s.ask(t, 20)
@@ -61,6 +62,7 @@ func TestBreakerWaitsForSlowSuccesses(t *testing.T) {
 
 // TestBreakerOpens: when ten in a row have failed, in the order in which they began.
 func TestBreakerOpens(t *testing.T) {
+	t.Parallel()
 	s := newBreakerScene()
 	all := s.ask(t, 2*breakerFailures)
 	s.finish(all[1:], false)
@@ -79,6 +81,7 @@ func TestBreakerOpens(t *testing.T) {
 // TestBreakerOfQuickFailures: one of five attempts fails, at once, and makes room for the next; the others take longer.
 // However those that are slow fill the slots, the worker is not down.
 func TestBreakerOfQuickFailures(t *testing.T) {
+	t.Parallel()
 	s := newBreakerScene()
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
 	for range 200 {
@@ -101,6 +104,7 @@ func TestBreakerOfQuickFailures(t *testing.T) {
 // TestBreakerOfBunches: of many attempts under way those that succeed end first. Those that failed among them are
 // no row, however late they end.
 func TestBreakerOfBunches(t *testing.T) {
+	t.Parallel()
 	s := newBreakerScene()
 	for range 20 {
 		var bad, good []permit
@@ -122,6 +126,7 @@ func TestBreakerOfBunches(t *testing.T) {
 // TestBreakerOfOneMessage: one message that nobody can take does not stop the others, and does not hide that
 // they fail too.
 func TestBreakerOfOneMessage(t *testing.T) {
+	t.Parallel()
 	s := newBreakerScene()
 	poison := func() {
 		for range 3 * breakerFailures {
@@ -142,6 +147,7 @@ func TestBreakerOfOneMessage(t *testing.T) {
 
 // TestBreakerForgetsStragglers: what began before the breaker opened does not open it again.
 func TestBreakerForgetsStragglers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newBreakerScene()
 		s.finish(s.ask(t, breakerFailures-1), false)

@@ -53,6 +53,7 @@ func (f *fixture) wantNothingHeld() {
 // TestHangingSubscribersAndTheBudget: a hundred hang with ten messages of 1 MiB each, and the dispatcher may hold 64 MiB. Others are served as
 // ever, small messages and large ones, of a subscription known to be quick and of one never seen before. When the hundred come back, they get everything.
 func TestHangingSubscribersAndTheBudget(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		subs := []medispatcher.Subscription{subscription("small"), subscription("large"), subscription("new")}
 		for i := range 100 {
@@ -116,6 +117,7 @@ func TestHangingSubscribersAndTheBudget(t *testing.T) {
 
 // TestSizesThatSurprise: after many small messages come large ones. What is held exceeds the budget by no more than itself.
 func TestSizesThatSurprise(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var subs []medispatcher.Subscription
 		for i := range 100 {
@@ -147,6 +149,7 @@ func TestSizesThatSurprise(t *testing.T) {
 
 // TestMessageLargerThanTheBudget goes all the same, beside others that are never idle.
 func TestMessageLargerThanTheBudget(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("huge"), subscription("a"), subscription("b"), subscription("c"))
 		f.budget(16*mebi, 64*mebi)
@@ -170,6 +173,7 @@ func TestMessageLargerThanTheBudget(t *testing.T) {
 
 // TestBudgetIsShared: of subscriptions that want all of it each gets its part.
 func TestBudgetIsShared(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var subs []medispatcher.Subscription
 		for i := range 10 {
@@ -200,6 +204,7 @@ func TestBudgetIsShared(t *testing.T) {
 
 // TestAccountsAreEven: whatever goes wrong, what is not here any more is not counted.
 func TestAccountsAreEven(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 19))

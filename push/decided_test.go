@@ -16,6 +16,7 @@ import (
 // TestDroppedOnlyOnceItIsWrittenDown: a message whose line cannot be written becomes a dead letter, and what is
 // told of it is that.
 func TestDroppedOnlyOnceItIsWrittenDown(t *testing.T) {
+	t.Parallel()
 	full := errors.New("no space left on device")
 	for _, c := range []struct {
 		name, action string
@@ -69,6 +70,7 @@ func TestDroppedOnlyOnceItIsWrittenDown(t *testing.T) {
 
 // TestSettlementCarriesWhatItWasDecidedBy: the settings change while the attempt is under way.
 func TestSettlementCarriesWhatItWasDecidedBy(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.Drop = medispatcher.DropPolicy{Threshold: 1, Action: medispatcher.DropLog}
@@ -93,6 +95,7 @@ func TestSettlementCarriesWhatItWasDecidedBy(t *testing.T) {
 
 // TestGoneBySettingsOfBefore: a 410 from where nobody is asked any more says nothing.
 func TestGoneBySettingsOfBefore(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(f *fixture){
 		"other URL": func(f *fixture) {
 			f.change("a", func(s *medispatcher.Subscription) { s.URLs = []string{"http://b/"} })
@@ -129,6 +132,7 @@ func TestGoneBySettingsOfBefore(t *testing.T) {
 // TestBreakerOfFormerURLs: attempts under way at a URL that was replaced fail. The breaker of the new
 // one is closed, so nobody may be told that it opened: nobody would ever be told that it closed.
 func TestBreakerOfFormerURLs(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(f *fixture){
 		"other URL": func(f *fixture) {
 			f.change("a", func(s *medispatcher.Subscription) { s.URLs = []string{"http://b/"} })
@@ -164,6 +168,7 @@ func TestBreakerOfFormerURLs(t *testing.T) {
 
 // TestNothingIsToldUnderTheMutex: who is told may ask the scheduler.
 func TestNothingIsToldUnderTheMutex(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		var held []string
@@ -187,6 +192,7 @@ func TestNothingIsToldUnderTheMutex(t *testing.T) {
 
 // TestPanicOfWhoIsToldOfABreaker: the next news are told all the same, and nobody waits for the mutex.
 func TestPanicOfWhoIsToldOfABreaker(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		var told []string

@@ -96,6 +96,7 @@ func (f *fixture) wantOnce(sub string) {
 // TestTakenAgainWhileTheAnswerIsOld: Redis says what this process owns; before that arrives the entry is settled. It is
 // due again, and the read that takes it is under way, when the comparison comes to its end.
 func TestTakenAgainWhileTheAnswerIsOld(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.RetryCoefficient = medispatcher.Duration(20 * time.Millisecond)
@@ -133,6 +134,7 @@ func TestTakenAgainWhileTheAnswerIsOld(t *testing.T) {
 // TestTakenFromThisProcessAndFoundDue: an entry that a lost reply took is given back by another dispatcher, which thinks
 // this one dead, and a due read that found it is under way while this process gives it back itself.
 func TestTakenFromThisProcessAndFoundDue(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, time.Second }
@@ -163,6 +165,7 @@ func TestTakenFromThisProcessAndFoundDue(t *testing.T) {
 // TestGivenBackTwice: the reply of the step that gave an entry back is lost, and this process has taken the entry
 // again when the step is repeated.
 func TestGivenBackTwice(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		c := medispatcher.Channel{Subscription: "a"}
@@ -199,6 +202,7 @@ func TestGivenBackTwice(t *testing.T) {
 // TestPutAgainWhileInFlight: a subscription vanishes from the list and is there again, its channel as it was. What
 // is in flight belongs to the same process still.
 func TestPutAgainWhileInFlight(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.Timeout = medispatcher.Duration(time.Minute)
@@ -223,8 +227,10 @@ func TestPutAgainWhileInFlight(t *testing.T) {
 // TestNothingTwiceAtRandom: steps that take their time on the way there and back, failures that are due at once, and
 // comparisons all the time: without a fault no attempt is made twice.
 func TestNothingTwiceAtRandom(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				random := rand.New(rand.NewPCG(seed, 13))
@@ -269,6 +275,7 @@ func TestNothingTwiceAtRandom(t *testing.T) {
 
 // TestNothingTwiceThoughRepliesAreLost is the same with lost replies of reads: what they took is found and delivered.
 func TestNothingTwiceThoughRepliesAreLost(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
 			var mu sync.Mutex

@@ -63,6 +63,7 @@ func (u unreadable) Delete(ctx context.Context, p int, done []medispatcher.Settl
 // TestHangingLogStopsNoOtherLane: whatever is wrong with one channel, and however long its log line takes, the messages
 // of another channel in the same partition are delivered and settled.
 func TestHangingLogStopsNoOtherLane(t *testing.T) {
+	t.Parallel()
 	for name, put := range map[string]func(f *fixture, unreadable *atomic.Bool){
 		"cannot be read": func(f *fixture, unreadable *atomic.Bool) {
 			unreadable.Store(true)
@@ -124,6 +125,7 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 		dropped.URLs = []string{"[T_ENV:X]http://dropped/"}
 		dead.MaxRetries = 0
 		f, s, _ := newScarce(t, 1000, noDescriptor(), dropped, dead, removed, subscription("gone"))
+		var unreadableNow atomic.Bool
 		var mu sync.Mutex
 		told := map[string]bool{}
 		call := func(event string) {
@@ -143,7 +145,7 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 		f.s.cfg.Events = Events{
 			Dropping:  func(*medispatcher.Delivery, *medispatcher.Settlement) error { call("dropping"); return nil },
 			Settled:   func(*medispatcher.Delivery, *medispatcher.Settlement) { call("settled") },
-			Unsettled: func(*medispatcher.Settlement, error) { call("unsettled") },
+			Unsettled: func(*medispatcher.Settlement, error) { call("unsettled"); unreadableNow.Store(false) },
 			Gone:      func(*medispatcher.Subscription) { call("gone") },
 			Breaker:   func(string, bool) { call("breaker") },
 			Short:     func(string) { call("short") },
@@ -157,7 +159,6 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 			}
 			return 200, 0
 		}
-		var unreadableNow atomic.Bool
 		f.queue(unreadable{*f.s.queue, "removed", &unreadableNow})
 		stop := f.run()
 		s.become(0)
@@ -168,7 +169,7 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 		f.put("dropped", 1)
 		f.put("dead", 50)
 		f.put("gone", 1)
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second)
 		f.ok(stop())
 		for _, event := range []string{"dropping", "settled", "unsettled", "gone", "breaker", "short"} {
 			if !told[event] {

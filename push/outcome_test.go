@@ -17,6 +17,7 @@ var outcomeTime = time.UnixMilli(1_700_000_000_000)
 
 // TestOutcomeOfEveryAnswer follows an answer from the transport to what becomes of the message.
 func TestOutcomeOfEveryAnswer(t *testing.T) {
+	t.Parallel()
 	const sent, failed = medispatcher.Sent, medispatcher.Failed
 	for status, want := range map[int]medispatcher.Outcome{
 		200: sent, 201: sent, 202: sent, 204: sent, 299: sent,
@@ -54,6 +55,7 @@ func TestOutcomeOfEveryAnswer(t *testing.T) {
 }
 
 func TestSettle(t *testing.T) {
+	t.Parallel()
 	timeout := errors.New("timeout: no answer within 5s")
 	eof := errors.New("unexpected EOF")
 	for _, tc := range []struct {
@@ -100,6 +102,7 @@ func TestSettle(t *testing.T) {
 
 // TestAttemptsOfAMessage: max_retries n means n+1 attempts.
 func TestAttemptsOfAMessage(t *testing.T) {
+	t.Parallel()
 	for _, retries := range []int{0, 1, 2, 10} {
 		sub := subscription("a")
 		sub.MaxRetries = retries
@@ -125,6 +128,7 @@ func TestAttemptsOfAMessage(t *testing.T) {
 }
 
 func TestFailureRecordKeepsTheFirstError(t *testing.T) {
+	t.Parallel()
 	sub := subscription("a")
 	before := medispatcher.Failure{Attempts: 4, FirstError: "first", LastError: "fourth", FirstAt: time.UnixMilli(1), LastAt: time.UnixMilli(2), Target: "http://old/"}
 	given := before
@@ -139,6 +143,7 @@ func TestFailureRecordKeepsTheFirstError(t *testing.T) {
 }
 
 func TestDelayIsTheLongerOfBackoffAndRetryAfter(t *testing.T) {
+	t.Parallel()
 	sub := subscription("a")
 	for _, tc := range []struct {
 		attempt int
@@ -154,6 +159,7 @@ func TestDelayIsTheLongerOfBackoffAndRetryAfter(t *testing.T) {
 }
 
 func TestFailureTextIsShortAndUTF8(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ name, answer, want string }{
 		{"short", " \n no such order\r\n", "status 500: no such order"},
 		{"blank", " \n\t", "status 500"},
@@ -175,6 +181,7 @@ func TestFailureTextIsShortAndUTF8(t *testing.T) {
 // TestLocationIsShownWithoutSecrets: a record names where a redirect points, and nothing that only the
 // subscriber may know.
 func TestLocationIsShownWithoutSecrets(t *testing.T) {
+	t.Parallel()
 	for location, want := range map[string]string{
 		"":                                   "",
 		"/elsewhere":                         "/elsewhere",

@@ -100,6 +100,7 @@ func TestPanicIsACountedAttempt(t *testing.T) {
 
 // TestPanicIsRecorded: in the failure record, without a target.
 func TestPanicIsRecorded(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, subscription("a"))
 	f.s.workers.poster.transport = poison{f.w}
 	st := newSettings(f.subs["a"], "")
@@ -116,6 +117,7 @@ func TestPanicIsRecorded(t *testing.T) {
 
 // TestPanicBlamesNoTarget: of two URLs neither is passed over for it.
 func TestPanicBlamesNoTarget(t *testing.T) {
+	t.Parallel()
 	sub := subscription("a")
 	sub.URLs = []string{"http://one/", "http://two/"}
 	f := newFixture(t, sub)
@@ -139,6 +141,7 @@ func (e *ends) Attempt(*medispatcher.Delivery, string, http.Header) func(int, st
 }
 
 func TestPanicEndsTheSpan(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, subscription("a"))
 	var e ends
 	f.s.workers.poster.transport, f.s.workers.poster.tracer = poison{f.w}, &e
@@ -165,6 +168,7 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestPanicGivesTheConnectionUp: the body of an answer is closed whatever happens.
 func TestPanicGivesTheConnectionUp(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, subscription("a"))
 	b := &breaking{status: 500}
 	f.s.workers.poster.transport = answers{b}
@@ -176,6 +180,7 @@ func TestPanicGivesTheConnectionUp(t *testing.T) {
 
 // TestPanicOfWhoIsTold: what became of a message stands, whatever happens to those that are told of it.
 func TestPanicOfWhoIsTold(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		logs := f.logs()
@@ -204,6 +209,7 @@ func (r brokenReader) Read(ctx context.Context, w []medispatcher.Want) ([]medisp
 
 // TestBrokenEntry: an entry that cannot be read fails, and is nobody's crash loop.
 func TestBrokenEntry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.MaxRetries = 0
@@ -222,6 +228,7 @@ func TestBrokenEntry(t *testing.T) {
 
 // TestPanicAfterTheAnswer: the subscriber has the message, whatever happens to the rest of its answer.
 func TestPanicAfterTheAnswer(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, subscription("a"))
 	b := &breaking{status: 200}
 	f.s.workers.poster.transport = answers{b}

@@ -15,6 +15,7 @@ import (
 // TestLostReplyUnderLoad: what a lost reply took is found although the channel is read
 // all the time, so that Redis is never asked between two reads.
 func TestLostReplyUnderLoad(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, time.Millisecond }
@@ -45,6 +46,7 @@ func TestLostReplyUnderLoad(t *testing.T) {
 // TestReadThatOutlastsTheComparison: a read that was under way before Redis was asked,
 // and took its entries after, is not taken for one that is over.
 func TestReadThatOutlastsTheComparison(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		held := make(chan struct{})
@@ -90,6 +92,7 @@ func (r slowMine) Mine(ctx context.Context, c medispatcher.Channel, limit int) (
 // TestDueBeforeItsOutcomeIsKnown: the step that settled an attempt ran, its reply was
 // lost, and the message is due before the step is repeated. The next attempt is made once.
 func TestDueBeforeItsOutcomeIsKnown(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.RetryCoefficient = medispatcher.Duration(time.Millisecond)

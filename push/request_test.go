@@ -75,6 +75,7 @@ func lines(h http.Header) string {
 }
 
 func TestHeadersOfAPush(t *testing.T) {
+	t.Parallel()
 	const always = "Content-Type: application/json\nMedis-Attempt: 1\nMedis-Subscription: a\nMedis-Topic: order.created\nUser-Agent: agent/1\n" +
 		"Webhook-Id: 0-1700000000123-0\nWebhook-Timestamp: 1700000001"
 	replaced := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(always) }
@@ -137,6 +138,7 @@ func TestHeadersOfAPush(t *testing.T) {
 }
 
 func TestBodyIsUnchanged(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{"", "\x00\xff\r\n", "not JSON", strings.Repeat("x", 1<<20)} {
 		req, got, _ := request(t, subscription("a"), delivery(func(d *medispatcher.Delivery) { d.Message.Body = []byte(body) }))
 		if got != body {
@@ -156,6 +158,7 @@ func TestBodyIsUnchanged(t *testing.T) {
 }
 
 func TestSignatureOfAPush(t *testing.T) {
+	t.Parallel()
 	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm} {
 		sub := subscription("a")
 		sub.Encoding, sub.Secret = encoding, vectorSecret
@@ -170,6 +173,7 @@ func TestSignatureOfAPush(t *testing.T) {
 }
 
 func TestFormPush(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ name, body, message string }{
 		{"JSON", `{"order":42}`, `{"order":42}`},
 		{"JSON with what a form escapes", `{"a":"é&=+ %"}`, `{"a":"é&=+ %"}`},
@@ -202,6 +206,7 @@ func TestFormPush(t *testing.T) {
 }
 
 func TestFormPushLeavesTheSharedURL(t *testing.T) {
+	t.Parallel()
 	sub := subscription("a")
 	sub.Encoding = medispatcher.EncodingForm
 	st := newSettings(sub, "")
@@ -214,6 +219,7 @@ func TestFormPushLeavesTheSharedURL(t *testing.T) {
 }
 
 func TestJobIDIsTheSameForEveryAttempt(t *testing.T) {
+	t.Parallel()
 	for ms, want := range map[int64]string{0: "0.000000-i-a", 7: "0.007000-i-a", 1_700_000_000_000: "1700000000.000000-i-a", 1_700_000_000_999: "1700000000.999000-i-a"} {
 		for attempt := range 3 {
 			got := jobID(delivery(func(d *medispatcher.Delivery) {
@@ -227,6 +233,7 @@ func TestJobIDIsTheSameForEveryAttempt(t *testing.T) {
 }
 
 func TestContextHeadersOfEarlierVersions(t *testing.T) {
+	t.Parallel()
 	d := delivery(func(d *medispatcher.Delivery) {
 		d.Message.Headers = map[string]string{"context": "c", "OWL_Context": "o"}
 	})
@@ -245,6 +252,7 @@ func TestContextHeadersOfEarlierVersions(t *testing.T) {
 }
 
 func TestFormAccepts200WithStatus1Alone(t *testing.T) {
+	t.Parallel()
 	for _, answer := range []string{`{"status":1}`, `{"status":"1"}`, " {\"a\":[2],\"status\" : 1}\n"} {
 		for _, status := range []int{200, 201, 202, 204, 299, 302, 500} {
 			if got := formAccepted(status, []byte(answer)); got != (status == 200) {
@@ -264,6 +272,7 @@ func TestFormAccepts200WithStatus1Alone(t *testing.T) {
 }
 
 func TestIgnoredHeadersAreReportedOnceAMinute(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		p := &poster{transport: answering(200, ""), log: slog.New(slog.NewJSONHandler(&out, nil))}

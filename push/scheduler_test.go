@@ -181,6 +181,7 @@ func (f *fixture) ok(err error) {
 }
 
 func TestEveryMessageIsDeliveredOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"), subscription("b"))
 		stop := f.run()
@@ -197,6 +198,7 @@ func TestEveryMessageIsDeliveredOnce(t *testing.T) {
 }
 
 func TestSlowSubscriberHoldsNothingOfOthers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("slow"), subscription("quick"))
 		f.w.answer = func(r *http.Request) (int, time.Duration) {
@@ -219,6 +221,7 @@ func TestSlowSubscriberHoldsNothingOfOthers(t *testing.T) {
 }
 
 func TestConcurrencyChangesLive(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, time.Second }
@@ -240,6 +243,7 @@ func TestConcurrencyChangesLive(t *testing.T) {
 // TestRaisedConcurrencyStartsWhatWasReadAhead: a worker that was quick and hangs now has a message
 // read ahead for a slot that does not become free; more slots take it at once.
 func TestRaisedConcurrencyStartsWhatWasReadAhead(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.Concurrency = 1
@@ -269,6 +273,7 @@ func TestRaisedConcurrencyStartsWhatWasReadAhead(t *testing.T) {
 }
 
 func TestRetriesUntilDead(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.MaxRetries = 3
@@ -293,6 +298,7 @@ func TestRetriesUntilDead(t *testing.T) {
 }
 
 func TestRetriesAndFreshMessagesDoNotStarveEachOther(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.RetryCoefficient = 0
@@ -327,6 +333,7 @@ func TestRetriesAndFreshMessagesDoNotStarveEachOther(t *testing.T) {
 }
 
 func TestInterval(t *testing.T) {
+	t.Parallel()
 	for _, interval := range []time.Duration{300 * time.Microsecond, 20 * time.Millisecond, 3 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			sub := subscription("a")
@@ -350,6 +357,7 @@ func TestInterval(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		stop := f.run()
@@ -365,6 +373,7 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestLostDoorbellIsRepaired(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		stop := f.run()
@@ -376,6 +385,7 @@ func TestLostDoorbellIsRepaired(t *testing.T) {
 }
 
 func TestIdleSubscriptionsCostNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var subs []medispatcher.Subscription
 		for i := range 1000 {
@@ -394,6 +404,7 @@ func TestIdleSubscriptionsCostNothing(t *testing.T) {
 }
 
 func TestShutdownLetsRequestsEnd(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, 3 * time.Second }
@@ -409,6 +420,7 @@ func TestShutdownLetsRequestsEnd(t *testing.T) {
 }
 
 func TestShutdownDeadlineGivesBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.Timeout = medispatcher.Duration(time.Hour)
@@ -447,6 +459,7 @@ func failOnce(steps ...string) func(string) error {
 }
 
 func TestLostRepliesOfSettling(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.RetryCoefficient = medispatcher.Duration(time.Second)
@@ -472,6 +485,7 @@ func TestLostRepliesOfSettling(t *testing.T) {
 // TestRefusedOutcomesHoldUpNoOthers: dead letters that Redis refuses, being full, leave
 // everything else to go on.
 func TestRefusedOutcomesHoldUpNoOthers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dying := subscription("dying")
 		dying.MaxRetries, dying.Concurrency = 0, 700
@@ -507,6 +521,7 @@ func TestRefusedOutcomesHoldUpNoOthers(t *testing.T) {
 
 // TestOutcomesThatRedisNeverHas are told with their message: at the shutdown deadline.
 func TestOutcomesThatRedisNeverHas(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		var never []string
@@ -533,6 +548,7 @@ func TestOutcomesThatRedisNeverHas(t *testing.T) {
 
 // TestReadingStopsWhileNothingIsSettled: by the size of the messages, too.
 func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		var away atomic.Bool
@@ -559,6 +575,7 @@ func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
 }
 
 func TestEntriesOfALostReadAreFound(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		f.q.Fail = failOnce("read reply")
@@ -576,6 +593,7 @@ func TestEntriesOfALostReadAreFound(t *testing.T) {
 }
 
 func TestGoneIsReported(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 410, 0 }
@@ -591,6 +609,7 @@ func TestGoneIsReported(t *testing.T) {
 }
 
 func TestRemovedSubscriptionEndsWhatIsInFlight(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, time.Second }
@@ -609,6 +628,7 @@ func TestRemovedSubscriptionEndsWhatIsInFlight(t *testing.T) {
 }
 
 func TestBreakerHoldsMessagesAndRecoversAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.MaxRetries, sub.RetryCoefficient = 100, medispatcher.Duration(100*time.Millisecond)
@@ -651,6 +671,7 @@ func TestBreakerHoldsMessagesAndRecoversAtOnce(t *testing.T) {
 
 // TestBreakerThatIsReplacedIsTold: somebody paused, changed or removed the subscription.
 func TestBreakerThatIsReplacedIsTold(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(f *fixture){
 		"resumed": func(f *fixture) {
 			f.change("a", func(s *medispatcher.Subscription) { s.Paused = true })
@@ -681,6 +702,7 @@ func TestBreakerThatIsReplacedIsTold(t *testing.T) {
 }
 
 func TestRingDue(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.RetryCoefficient = medispatcher.Duration(time.Hour)
@@ -706,6 +728,7 @@ func TestRingDue(t *testing.T) {
 }
 
 func TestOneBadMessageOpensNoBreaker(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sub := subscription("a")
 		sub.MaxRetries, sub.RetryCoefficient = 100, 0
@@ -720,6 +743,7 @@ func TestOneBadMessageOpensNoBreaker(t *testing.T) {
 }
 
 func TestDropPolicy(t *testing.T) {
+	t.Parallel()
 	for action, left := range map[string]string{medispatcher.DropNow: "map[]", medispatcher.DropLog: "map[]", medispatcher.DropKeep: "map[dead:1]"} {
 		synctest.Test(t, func(t *testing.T) {
 			sub := subscription("a")

@@ -106,6 +106,7 @@ func newScarce(t *testing.T, has int, err error, subs ...medispatcher.Subscripti
 // TestSchedulerOnAMachineThatIsShort: with 100 at once and descriptors for 30, everything is delivered by first
 // attempts, and the dispatcher finds out how many go at once.
 func TestSchedulerOnAMachineThatIsShort(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := subscription("a")
 		a.Concurrency = 100
@@ -159,6 +160,7 @@ func TestSchedulerOnAMachineThatIsShort(t *testing.T) {
 // TestNothingAtAllIsLeft: not one attempt can be made for a while. Nothing spins, nothing is counted, and what waited
 // goes back in time for others to take it.
 func TestNothingAtAllIsLeft(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := subscription("a")
 		a.Concurrency = 20
@@ -188,6 +190,7 @@ func TestNothingAtAllIsLeft(t *testing.T) {
 
 // TestStopDuringAShortage: what waits for this machine is given back, the attempt not counted.
 func TestStopDuringAShortage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, _, _ := newScarce(t, 0, noDescriptor(), subscription("a"))
 		stop := f.run()
@@ -205,6 +208,7 @@ func TestStopDuringAShortage(t *testing.T) {
 
 // TestShortageOfPortsIsOneTargets: local ports run out for one address. Its messages wait; others do not.
 func TestShortageOfPortsIsOneTargets(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, s, _ := newScarce(t, 0, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, subscription("a"), subscription("b"))
 		f.s.cfg.Transport, f.s.workers.poster.transport = f.w, roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -240,6 +244,7 @@ func TestShortageOfPortsIsOneTargets(t *testing.T) {
 // TestLookupDuringAShortage: a name that cannot be looked up for lack of descriptors is no failure of the worker; when
 // nothing is short, it is.
 func TestLookupDuringAShortage(t *testing.T) {
+	t.Parallel()
 	sh := &shortage{cfg: &Config{Log: slog.New(slog.DiscardHandler)}}
 	sh.news = &news{cfg: sh.cfg}
 	now := time.Now()
@@ -277,6 +282,7 @@ func TestLookupDuringAShortage(t *testing.T) {
 
 // TestShortageIsNoFailureOfTheTarget: the other URLs are not preferred, and nothing is known of this one.
 func TestShortageIsNoFailureOfTheTarget(t *testing.T) {
+	t.Parallel()
 	var asked []string
 	p := &poster{transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		asked = append(asked, r.URL.Host)
@@ -298,6 +304,7 @@ func TestShortageIsNoFailureOfTheTarget(t *testing.T) {
 
 // TestProbeGoesOutOnANewConnection: only those of an open breaker do.
 func TestProbeGoesOutOnANewConnection(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := subscription("a")
 		a.MaxRetries = 20
@@ -329,6 +336,7 @@ func TestProbeGoesOutOnANewConnection(t *testing.T) {
 
 // TestProbeDuringAShortage: the breaker waits for an attempt that says something.
 func TestProbeDuringAShortage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := subscription("a")
 		a.MaxRetries = 20

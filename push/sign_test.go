@@ -18,6 +18,7 @@ const (
 
 // TestSignatureOfTheSpecification is the example of Standard Webhooks.
 func TestSignatureOfTheSpecification(t *testing.T) {
+	t.Parallel()
 	sg := newSigner(&medispatcher.Subscription{Secret: vectorSecret})
 	got := sg.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
@@ -26,6 +27,7 @@ func TestSignatureOfTheSpecification(t *testing.T) {
 }
 
 func TestSignatures(t *testing.T) {
+	t.Parallel()
 	now := time.Unix(1_700_000_000, 999_999_999)
 	by := func(key string) string {
 		mac := hmac.New(sha256.New, []byte(key))

@@ -22,6 +22,7 @@ func picks(t *targets, n int, now time.Time) string {
 }
 
 func TestURLsOfAnEnvironment(t *testing.T) {
+	t.Parallel()
 	tagged := []string{"http://plain1/", "[T_ENV:PUB]http://pub1/", "[T_ENV:DEV]http://dev/", "[T_ENV:PUB]http://pub2/", "http://plain2/"}
 	for _, tc := range []struct {
 		name, env string
@@ -54,6 +55,7 @@ func TestURLsOfAnEnvironment(t *testing.T) {
 }
 
 func TestURLsTakeTurns(t *testing.T) {
+	t.Parallel()
 	ts := newTargets([]string{"http://a/", "http://b/", "http://c/"}, "")
 	if got := picks(ts, 7, time.Now()); got != "a b c a b c a" {
 		t.Errorf("turns %s", got)
@@ -61,6 +63,7 @@ func TestURLsTakeTurns(t *testing.T) {
 }
 
 func TestURLThatFailedIsTriedLastForAWhile(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	ts := newTargets([]string{"http://a/", "http://b/", "http://c/"}, "")
 	a, b, c := ts.urls[0], ts.urls[1], ts.urls[2]
@@ -87,6 +90,7 @@ func TestURLThatFailedIsTriedLastForAWhile(t *testing.T) {
 }
 
 func TestSingleURLIsNeverAvoided(t *testing.T) {
+	t.Parallel()
 	ts := newTargets([]string{"http://a/"}, "")
 	ts.report(ts.urls[0], false, time.Now())
 	if got := picks(ts, 2, time.Now()); got != "a a" {
@@ -95,6 +99,7 @@ func TestSingleURLIsNeverAvoided(t *testing.T) {
 }
 
 func TestTargetInRecordsHasNoUserinfo(t *testing.T) {
+	t.Parallel()
 	ts := newTargets([]string{"[T_ENV:A]http://u:hunter2@h:81/x?y=1"}, "A")
 	if got := ts.urls[0].redacted; got != "http://h:81/x?y=1" {
 		t.Errorf("shown as %s", got)
@@ -106,6 +111,7 @@ func TestTargetInRecordsHasNoUserinfo(t *testing.T) {
 
 // TestMessageWithoutURLIsDropped: nothing is asked, and the message is not kept.
 func TestMessageWithoutURLIsDropped(t *testing.T) {
+	t.Parallel()
 	sub := subscription("a")
 	sub.URLs = []string{"[T_ENV:PUB]http://pub/"}
 	p := &poster{transport: roundTrip(nil)} // a request would panic
@@ -119,6 +125,7 @@ func TestMessageWithoutURLIsDropped(t *testing.T) {
 
 // TestAttemptsAvoidAURLThatFails: what an attempt came to chooses the next one's URL.
 func TestAttemptsAvoidAURLThatFails(t *testing.T) {
+	t.Parallel()
 	var asked []string
 	broken := "a"
 	p := &poster{transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -152,6 +159,7 @@ func TestAttemptsAvoidAURLThatFails(t *testing.T) {
 }
 
 func TestTurnsAreSharedByManyWorkers(t *testing.T) {
+	t.Parallel()
 	ts := newTargets([]string{"http://a/", "http://b/"}, "")
 	got := make(chan string, 100)
 	for range 100 {

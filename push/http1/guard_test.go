@@ -23,6 +23,7 @@ func prefixes(t *testing.T, list ...string) []netip.Prefix {
 }
 
 func TestGuardDenied(t *testing.T) {
+	t.Parallel()
 	strict := http1.NewGuard(
 		prefixes(t, "10.0.0.0/8", "127.0.0.0/8", "::1", "fc00::/7", "::ffff:192.168.0.0/112"),
 		prefixes(t, "10.1.0.0/16", "169.254.0.0/16", "fe80::/10")...)
@@ -81,6 +82,7 @@ func TestGuardDenied(t *testing.T) {
 }
 
 func TestGuardControl(t *testing.T) {
+	t.Parallel()
 	g := http1.NewGuard(prefixes(t, "10.0.0.0/8"))
 	for address, denied := range map[string]bool{
 		"10.0.0.1:80": true, "[::ffff:10.0.0.1]:80": true, "[fe80::1%lo]:80": true,
@@ -98,6 +100,7 @@ func TestGuardControl(t *testing.T) {
 }
 
 func TestGuardedTransport(t *testing.T) {
+	t.Parallel()
 	s := serve(t, always(okReply))
 	deny := http1.NewGuard(prefixes(t, "127.0.0.0/8", "::1"))
 	_, port, _ := net.SplitHostPort(s.addr)
@@ -120,6 +123,7 @@ func TestGuardedTransport(t *testing.T) {
 }
 
 func TestParsePrefixes(t *testing.T) {
+	t.Parallel()
 	got := prefixes(t, "10.0.0.7", " 10.9.9.9/8 ", "::1", "fc00::/7", "::ffff:1.2.3.4", "::ffff:1.2.3.4/112")
 	want := []string{"10.0.0.7/32", "10.0.0.0/8", "::1/128", "fc00::/7", "1.2.3.4/32", "1.2.0.0/16"}
 	for i, p := range got {

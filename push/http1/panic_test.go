@@ -24,6 +24,7 @@ func (p *panicking) Read(b []byte) (int, error) {
 // TestPanicWhileStreaming: a long body is written in a goroutine of its own, whose panic is the error of the request. The
 // connection is not used again.
 func TestPanicWhileStreaming(t *testing.T) {
+	t.Parallel()
 	s := serve(t, always("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
 	tr := newTransport(t, http1.Options{})
 	req := newRequest(t, http.MethodPost, s.url, "")

@@ -41,6 +41,7 @@ func recorder(t *testing.T) (*server, <-chan string) {
 }
 
 func TestSerialization(t *testing.T) {
+	t.Parallel()
 	s, heads := recorder(t)
 	tr := newTransport(t, http1.Options{})
 	req := newRequest(t, "POST", "http://us%40er:p%3Ass@"+s.addr+"/a%20b?c=d#frag", "body")
@@ -89,6 +90,7 @@ func TestSerialization(t *testing.T) {
 }
 
 func TestInvalidRequests(t *testing.T) {
+	t.Parallel()
 	var dials atomic.Int32
 	tr := newTransport(t, http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
 		dials.Add(1)
@@ -163,6 +165,7 @@ func (b *trackedBody) Close() error {
 }
 
 func TestDefaultPorts(t *testing.T) {
+	t.Parallel()
 	tests := map[string]string{
 		"http://example.com":        "example.com:80",
 		"https://example.com/":      "example.com:443",
@@ -189,6 +192,7 @@ func TestDefaultPorts(t *testing.T) {
 }
 
 func TestZoneNotSent(t *testing.T) {
+	t.Parallel()
 	s, heads := recorder(t)
 	tr := newTransport(t, http1.Options{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, s.addr)
@@ -200,6 +204,7 @@ func TestZoneNotSent(t *testing.T) {
 }
 
 func TestIPv6(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Skip("no IPv6 here: ", err)
@@ -215,6 +220,7 @@ func TestIPv6(t *testing.T) {
 
 // TestBodies sends bodies of all lengths and ways to give them.
 func TestBodies(t *testing.T) {
+	t.Parallel()
 	type received struct {
 		body, encoding string
 		length         int64
@@ -260,6 +266,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestBodyFails(t *testing.T) {
+	t.Parallel()
 	s := serve(t, always(okReply))
 	tr := newTransport(t, http1.Options{})
 	errBody := errors.New("disk on fire")

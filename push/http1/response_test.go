@@ -16,6 +16,7 @@ import (
 // TestResponses checks what is made of a response, and whether the connection
 // serves a second request.
 func TestResponses(t *testing.T) {
+	t.Parallel()
 	big := strings.Repeat("x", 100<<10)
 	tests := []struct {
 		name, method, reply string
@@ -67,6 +68,7 @@ func TestResponses(t *testing.T) {
 }
 
 func TestUntilEOF(t *testing.T) {
+	t.Parallel()
 	for _, proto := range []string{"HTTP/1.0", "HTTP/1.1"} {
 		s := serve(t, once(proto+" 200 OK\r\n\r\nall of it"))
 		tr := newTransport(t, http1.Options{})
@@ -80,6 +82,7 @@ func TestUntilEOF(t *testing.T) {
 }
 
 func TestTrailers(t *testing.T) {
+	t.Parallel()
 	s := serve(t, always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 42\r\n\r\n"))
 	tr := newTransport(t, http1.Options{})
 	for range 3 {
@@ -92,6 +95,7 @@ func TestTrailers(t *testing.T) {
 }
 
 func TestRequestConnectionClose(t *testing.T) {
+	t.Parallel()
 	s := serve(t, always(okReply))
 	tr := newTransport(t, http1.Options{})
 	req := newRequest(t, "POST", s.url, "x")
@@ -107,6 +111,7 @@ func TestRequestConnectionClose(t *testing.T) {
 }
 
 func TestMalformedResponses(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("y", 20<<10)
 	for name, reply := range map[string]string{
 		"garbage":          "\x00\x01\x02 garbage\r\n\r\n",
@@ -140,6 +145,7 @@ func TestMalformedResponses(t *testing.T) {
 }
 
 func TestTruncated(t *testing.T) {
+	t.Parallel()
 	for name, reply := range map[string]string{
 		"nothing":    "",
 		"status":     "HTTP/1.1 200",
@@ -286,6 +292,7 @@ func TestKnownLengthNotDrained(t *testing.T) {
 }
 
 func TestBodyAfterEOF(t *testing.T) {
+	t.Parallel()
 	s := serve(t, always(okReply))
 	tr := newTransport(t, http1.Options{})
 	resp, err := tr.RoundTrip(newRequest(t, "POST", s.url, "x"))

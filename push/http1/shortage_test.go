@@ -18,6 +18,7 @@ func connectError(errno syscall.Errno, port int) error {
 }
 
 func TestIsShortage(t *testing.T) {
+	t.Parallel()
 	lookup := &net.DNSError{Err: "dial udp: socket: too many open files", Name: "worker.example", IsTemporary: true}
 	for _, tt := range []struct {
 		err  error
@@ -52,6 +53,7 @@ func TestIsShortage(t *testing.T) {
 // TestRoomForANewConnection: idle connections of other hosts are closed before a dial fails for lack of
 // something.
 func TestRoomForANewConnection(t *testing.T) {
+	t.Parallel()
 	var tr *http1.Transport
 	fails := true
 	tr = newTransport(t, http1.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -42,6 +42,7 @@ func overTLS(cfg *tls.Config, handle func(net.Conn, int)) func(net.Conn, int) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	cert, roots := testCert(t)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
@@ -73,6 +74,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestTLSRefused(t *testing.T) {
+	t.Parallel()
 	cert, roots := testCert(t)
 	s := serve(t, overTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, echo))
 	old := serve(t, overTLS(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, echo))
@@ -108,6 +110,7 @@ func TestTLSRefused(t *testing.T) {
 // TestTLSStale has the server say goodbye between requests: in the segment of
 // the response, where only crypto/tls sees it, and after.
 func TestTLSStale(t *testing.T) {
+	t.Parallel()
 	cert, roots := testCert(t)
 	for name, parting := range map[string]string{"close": "", "evil": okReply} {
 		for _, together := range []bool{true, false} {
@@ -174,6 +177,7 @@ func (c *corkedConn) flush() {
 
 // TestTLSConfigKept checks that the caller's configuration is not changed.
 func TestTLSConfigKept(t *testing.T) {
+	t.Parallel()
 	cfg := &tls.Config{NextProtos: []string{"h2"}}
 	newTransport(t, http1.Options{TLSConfig: cfg})
 	if cfg.MinVersion != 0 || cfg.NextProtos[0] != "h2" || cfg.ClientSessionCache != nil {

@@ -37,6 +37,7 @@ func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, 
 // TestUnaskedIsTold: what a server sends on an idle connection, or behind its response, is never a response. It
 // is told once a minute for each host.
 func TestUnaskedIsTold(t *testing.T) {
+	t.Parallel()
 	const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 	cert, roots := testCert(t)
 	for _, tt := range []struct {
