@@ -79,7 +79,7 @@ func TestTimeoutNamesItsPhase(t *testing.T) {
 		d.Message.Body = make([]byte, 16<<20) // more than the buffers of two sockets hold
 		p := &poster{transport: tr}
 		r := p.attempt(t.Context(), newSettings(sub, ""), d)
-		wantFailed(t, settle(&sub, d, &r, time.Now(), 0), "timeout: no answer within 50ms (sending the request)")
+		wantFailed(t, outcomeOf(&sub, d, &r, time.Now(), 0), "timeout: no answer within 50ms (sending the request)")
 	})
 }
 
@@ -126,7 +126,7 @@ func TestShutdownCutsARequest(t *testing.T) {
 		sub.URLs = []string{srv.URL}
 		d := delivery(nil)
 		r := p.attempt(ctx, newSettings(sub, ""), d)
-		if s := settle(&sub, d, &r, time.Now(), 0); s.Outcome != medispatcher.Released || !r.cut {
+		if s := outcomeOf(&sub, d, &r, time.Now(), 0); s.Outcome != medispatcher.Released || !r.cut {
 			t.Errorf("%+v settled as %s, want released", r, s.Outcome)
 		}
 	})

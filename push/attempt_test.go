@@ -50,7 +50,7 @@ func pushingTo(t *testing.T, p *poster, url string) func(change func(*medispatch
 		}
 		d := delivery(nil)
 		r := p.attempt(t.Context(), newSettings(sub, ""), d)
-		return r, settle(&sub, d, &r, time.Now(), 0)
+		return r, outcomeOf(&sub, d, &r, time.Now(), 0)
 	}
 }
 

@@ -2,7 +2,6 @@ package push
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -40,140 +39,6 @@ func newLanes(partitions int, b *budget) *lanes {
 	return ls
 }
 
-// ring says that channels have new messages.
-func (ls *lanes) ring(channels []medispatcher.Channel) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, c := range channels {
-		if l := ls.open[c]; l != nil {
-			ls.ringLocked(l)
-		}
-	}
-}
-
-// ringDue says that messages of channels became due before their time.
-func (ls *lanes) ringDue(channels []medispatcher.Channel) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, c := range channels {
-		if l := ls.open[c]; l != nil {
-			ls.due[c.Partition].now(l)
-		}
-	}
-}
-
-// found rings for channels that have something in them.
-func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, w := range waiting {
-		l := ls.open[w.Channel]
-		if l == nil {
-			continue
-		}
-		ls.ringLocked(l)
-		if w.DueIn >= 0 {
-			ls.due[w.Partition].at(l, now.Add(w.DueIn))
-		}
-	}
-}
-
-func (ls *lanes) ringLocked(l *lane) {
-	l.active, l.rung = true, true
-	if !l.sub.stirred {
-		l.sub.stirred = true
-		ls.stirred = append(ls.stirred, l.sub)
-	}
-	if !l.fresh.underWay && l.live() && l.sub.room() > 0 {
-		ls.fresh[l.channel.Partition].now(l)
-	}
-}
-
-// takeStirred lists the subscriptions that had something to do since the last call.
-func (ls *lanes) takeStirred() []string {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	ids := make([]string, 0, len(ls.stirred))
-	for _, sub := range ls.stirred {
-		sub.stirred = false
-		ids = append(ids, sub.settings.sub.ID)
-	}
-	clear(ls.stirred)
-	ls.stirred = ls.stirred[:0]
-	return ids
-}
-
-// awaken waits until lanes of a pump can be worked on; it reports false when ctx ended.
-func (ls *lanes) awaken(ctx context.Context, p *pump) bool {
-	ls.mu.Lock()
-	next := p.next(time.Now())
-	ls.mu.Unlock()
-	return p.await(ctx, next)
-}
-
-// offerLocked queues the lanes of a subscription that may have got slots.
-func (ls *lanes) offerLocked(sub *subscriber) {
-	for _, l := range sub.lanes {
-		if l.active {
-			ls.ringLocked(l)
-		}
-		// A lane without due messages costs one look at an empty set.
-		if l.touched && l.live() && sub.retry.free() > 0 {
-			ls.due[l.channel.Partition].now(l)
-		}
-	}
-}
-
-// freedLocked queues the lanes of a subscription after one of its slots became free.
-func (ls *lanes) freedLocked(sub *subscriber) {
-	for _, l := range sub.lanes {
-		ls.gatherLocked(l)
-		if l.dueWaits && l.live() && sub.retry.free() > 0 {
-			l.dueWaits = false
-			ls.due[l.channel.Partition].now(l)
-		}
-	}
-}
-
-const (
-	gatherShare = 2 // of the window has to be free for a read at once
-	gatherFor   = time.Millisecond
-)
-
-// gatherLocked queues a lane that has room. While a subscription is busy, room gathers for
-// a moment, so that a read is worth its cost.
-func (ls *lanes) gatherLocked(l *lane) {
-	room, pump := l.sub.room(), ls.fresh[l.channel.Partition]
-	switch {
-	case !l.active || l.fresh.underWay || !l.live() || room == 0:
-	case room >= l.sub.window()/gatherShare:
-		pump.now(l)
-	default:
-		pump.at(l, time.Now().Add(gatherFor))
-	}
-}
-
-// noProbe: the message that should have been the probe of an open breaker was not there.
-func (ls *lanes) noProbe(sub *subscriber) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	ls.noProbeLocked(sub)
-}
-
-func (ls *lanes) noProbeLocked(sub *subscriber) {
-	if sub.breaker.probing {
-		sub.breaker.probing = false
-		ls.freedLocked(sub)
-	}
-}
-
-// callNextLocked has a subscription that waits for room for too long look again.
-func (ls *lanes) callNextLocked(now time.Time) {
-	if next := ls.budget.next(now); next != nil {
-		ls.offerLocked(next)
-	}
-}
-
 // addLocked makes the subscriber of a subscription that is new here, or takes up the one that was removed: nobody else knows
 // what that one has in flight.
 func (ls *lanes) addLocked(id string) *subscriber {
@@ -206,6 +71,20 @@ func (ls *lanes) removeLocked(id string, sub *subscriber) {
 		delete(ls.open, l.channel)
 	}
 	ls.stirred = slices.DeleteFunc(ls.stirred, func(s *subscriber) bool { return s == sub })
+}
+
+// takeStirred lists the subscriptions that had something to do since the last call.
+func (ls *lanes) takeStirred() []string {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ids := make([]string, 0, len(ls.stirred))
+	for _, sub := range ls.stirred {
+		sub.stirred = false
+		ids = append(ids, sub.settings.sub.ID)
+	}
+	clear(ls.stirred)
+	ls.stirred = ls.stirred[:0]
+	return ids
 }
 
 // running lists the subscriptions that are not paused.

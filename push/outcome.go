@@ -133,8 +133,8 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 	return attempt > s.MaxRetries || s.Drop.Threshold > 0 && attempt >= s.Drop.Threshold
 }
 
-// settle decides what becomes of a delivery after an attempt. jitter is in [0, 1).
-func settle(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
+// outcomeOf decides what becomes of a delivery after an attempt. jitter is in [0, 1).
+func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Panicked: r.panicked != nil && errors.Is(r.err, r.panicked), By: s}
 	switch {
 	case r.accepted:

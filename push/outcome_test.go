@@ -30,7 +30,7 @@ func TestOutcomeOfEveryAnswer(t *testing.T) {
 			p := &poster{transport: answering(status, "because", "Retry-After", "15")}
 			d := &medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1}
 			r := p.attempt(t.Context(), newSettings(sub, ""), d)
-			out := settle(&sub, d, &r, outcomeTime, 0)
+			out := outcomeOf(&sub, d, &r, outcomeTime, 0)
 			if out.Outcome != want || out.EntryID != "1-0" || out.Subscription != "a" || out.Attempt != 1 {
 				t.Errorf("settled as %+v, want %s", out, want)
 			}
@@ -85,7 +85,7 @@ func TestSettle(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			sub := subscription("a")
 			d := &medispatcher.Delivery{Channel: medispatcher.Channel{Partition: 3, Subscription: "a"}, EntryID: "1-0", Attempt: tc.attempt}
-			out := settle(&sub, d, &tc.r, outcomeTime, 0)
+			out := outcomeOf(&sub, d, &tc.r, outcomeTime, 0)
 			if out.Outcome != tc.want || out.Channel != d.Channel || out.EntryID != "1-0" || out.Attempt != tc.attempt {
 				t.Errorf("%+v, want %s", out, tc.want)
 			}
@@ -109,7 +109,7 @@ func TestAttemptsOfAMessage(t *testing.T) {
 		d := &medispatcher.Delivery{Attempt: 1}
 		made := 1
 		for ; ; made++ {
-			out := settle(&sub, d, &result{status: 500, target: "u"}, outcomeTime, 0)
+			out := outcomeOf(&sub, d, &result{status: 500, target: "u"}, outcomeTime, 0)
 			if out.Outcome == medispatcher.Exhausted {
 				if out.Failure == nil || out.Failure.Attempts != made || out.Delay != 0 {
 					t.Errorf("max_retries %d: dead with %+v after %s", retries, out.Failure, out.Delay)
@@ -132,7 +132,7 @@ func TestFailureRecordKeepsTheFirstError(t *testing.T) {
 	sub := subscription("a")
 	before := medispatcher.Failure{Attempts: 4, FirstError: "first", LastError: "fourth", FirstAt: time.UnixMilli(1), LastAt: time.UnixMilli(2), Target: "http://old/"}
 	given := before
-	out := settle(&sub, &medispatcher.Delivery{Attempt: 5, Failure: &given}, &result{status: 502, target: "http://new/"}, outcomeTime, 0)
+	out := outcomeOf(&sub, &medispatcher.Delivery{Attempt: 5, Failure: &given}, &result{status: 502, target: "http://new/"}, outcomeTime, 0)
 	want := medispatcher.Failure{Attempts: 5, FirstError: "first", LastError: "status 502", FirstAt: time.UnixMilli(1), LastAt: outcomeTime, Target: "http://new/"}
 	if out.Failure == nil || !reflect.DeepEqual(*out.Failure, want) {
 		t.Errorf("%+v\nwant %+v", out.Failure, want)
@@ -151,7 +151,7 @@ func TestDelayIsTheLongerOfBackoffAndRetryAfter(t *testing.T) {
 		jitter  float64
 		want    time.Duration
 	}{{1, 0, 0, 10 * time.Second}, {1, 0, 0.5, 11 * time.Second}, {1, time.Minute, 0, time.Minute}, {3, time.Minute, 0, 90 * time.Second}} {
-		out := settle(&sub, &medispatcher.Delivery{Attempt: tc.attempt}, &result{status: 503, retryAfter: tc.asked, target: "u"}, outcomeTime, tc.jitter)
+		out := outcomeOf(&sub, &medispatcher.Delivery{Attempt: tc.attempt}, &result{status: 503, retryAfter: tc.asked, target: "u"}, outcomeTime, tc.jitter)
 		if out.Delay != tc.want {
 			t.Errorf("attempt %d, Retry-After %s: %s, want %s", tc.attempt, tc.asked, out.Delay, tc.want)
 		}

@@ -117,7 +117,7 @@ func TestMessageWithoutURLIsDropped(t *testing.T) {
 	p := &poster{transport: roundTrip(nil)} // a request would panic
 	d := &medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1}
 	r := p.attempt(t.Context(), newSettings(sub, "DEV"), d)
-	out := settle(&sub, d, &r, time.Now(), 0)
+	out := outcomeOf(&sub, d, &r, time.Now(), 0)
 	if out.Outcome != medispatcher.Dropped || out.Failure != nil || out.EntryID != "1-0" {
 		t.Errorf("settled as %+v", out)
 	}

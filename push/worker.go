@@ -126,13 +126,13 @@ func (w worker) end(sub *subscriber, st *settings, d *medispatcher.Delivery, r *
 	r.outdated = sub.settings != st
 }
 
-// decide decides what becomes of a message after an attempt; see settle.
+// decide decides what becomes of a message after an attempt; see outcomeOf.
 func (ws *workers) decide(st *settings, d *medispatcher.Delivery, r *result) (out medispatcher.Settlement) {
-	p := medispatcher.Guard(func() { out = settle(&st.sub, d, r, time.Now(), rand.Float64()) })
+	p := medispatcher.Guard(func() { out = outcomeOf(&st.sub, d, r, time.Now(), rand.Float64()) })
 	if p != nil {
 		ws.survived(d, p, "deciding about a message")
 		r.survive(p, r.accepted)
-		out = settle(&st.sub, d, r, time.Now(), rand.Float64())
+		out = outcomeOf(&st.sub, d, r, time.Now(), rand.Float64())
 	}
 	return out
 }

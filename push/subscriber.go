@@ -1,0 +1,132 @@
+package push
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/solate/medispatcher"
+)
+
+// paceAhead bounds how long a message may wait in a slot for its turn under a
+// minimum interval.
+const paceAhead = 10 * time.Millisecond
+
+// readAhead bounds how long a message may wait in this process for a slot: it is read
+// before there is one only where a slot is sure to be free by then. Without it, every
+// slot of a quick subscriber would stand idle for a round trip between two messages.
+const readAhead = 10 * time.Millisecond
+
+// subscriber is one subscription's share of this dispatcher. Guarded by the scheduler's mutex.
+type subscriber struct {
+	settings *settings
+	fresh    slots
+	asked    int           // messages a read is under way for
+	ahead    []waiting     // read, and not started yet
+	took     time.Duration // of an attempt, averaged over the last few
+	retry    slots
+	pace     *rate.Limiter // nil: no minimum interval
+	breaker  *breaker
+	lanes    []*lane   // one for each partition
+	holds    [2]int64  // bytes of bodies, from each part of the budget
+	largest  int64     // of its messages lately, in bytes; 0: none was seen yet
+	waits    time.Time // for room in the budget since then; zero: it does not
+	asks     time.Time // for room, the last time
+	running  int       // attempts under way
+	moved    time.Time // when the last one ended, or the first of those under way began
+	removed  bool
+	stirred  bool // it is on the list that Stirred gives
+}
+
+// waiting is a message that was read ahead.
+type waiting struct {
+	lane     *lane
+	delivery medispatcher.Delivery
+}
+
+// window is how many messages of the subscription this process may hold.
+func (s *subscriber) window() int {
+	if s.pace != nil || s.took == 0 || s.breaker.open() {
+		return s.fresh.limit
+	}
+	return s.fresh.limit + min(s.fresh.limit, s.fresh.limit*int(readAhead)/int(s.took))
+}
+
+// room is how many more may be read.
+func (s *subscriber) room() int {
+	return max(0, s.window()-s.fresh.used-s.asked-len(s.ahead))
+}
+
+// next is the message to start in a slot that became free, if there is one and the
+// slot is still the subscription's.
+func (s *subscriber) next() (waiting, bool) {
+	if len(s.ahead) == 0 || s.fresh.used > s.fresh.limit {
+		return waiting{}, false
+	}
+	w := s.ahead[0]
+	s.ahead[0] = waiting{}
+	s.ahead = s.ahead[1:]
+	return w, true
+}
+
+// began notes that an attempt is under way.
+func (s *subscriber) began(now time.Time) {
+	if s.running == 0 {
+		s.moved = now
+	}
+	s.running++
+}
+
+// ended notes that an attempt ended, and takes its time into the average.
+func (s *subscriber) ended(now time.Time, took time.Duration) {
+	s.running--
+	s.moved = now
+	if took == 0 {
+		return // none was made
+	}
+	if s.took == 0 {
+		s.took = took
+		return
+	}
+	s.took = max(1, s.took+(took-s.took)/8)
+}
+
+// slots bound the requests in flight of one kind.
+type slots struct{ limit, used int }
+
+func (s *slots) free() int { return max(0, s.limit-s.used) }
+
+// apply puts changed settings in force. What is in flight goes on with the old ones.
+func (s *subscriber) apply(st *settings) {
+	s.settings = st
+	s.fresh.limit, s.retry.limit = st.sub.Concurrency, st.sub.RetryConcurrency
+	switch interval := time.Duration(st.sub.Interval); {
+	case interval == 0:
+		s.pace = nil
+	case s.pace == nil:
+		s.pace = rate.NewLimiter(rate.Every(interval), 1)
+	default:
+		s.pace.SetLimit(rate.Every(interval))
+	}
+}
+
+// allowed is how many of n messages may be taken now, by the breaker and by the minimum
+// interval. If none may, at tells when to ask again, if that is known.
+func (s *subscriber) allowed(n int, now time.Time) (allowed int, at time.Time) {
+	if n, at = s.breaker.allowed(n); n == 0 || s.pace == nil {
+		return n, at
+	}
+	interval := time.Duration(s.settings.sub.Interval)
+	if missing := 1 - s.pace.TokensAt(now); missing > 1e-9 {
+		return 0, now.Add(time.Duration(missing * float64(interval)))
+	}
+	return min(n, 1+int(paceAhead/interval)), time.Time{}
+}
+
+// turn is when the next message taken may start.
+func (s *subscriber) turn(now time.Time) time.Time {
+	if s.pace == nil {
+		return now
+	}
+	return now.Add(s.pace.ReserveN(now, 1).DelayFrom(now))
+}
