@@ -11,8 +11,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// TestStirred: whoever looks for what goes on hears of each subscription that had something to do, once, and
-// of no other; the sweep repeats it while something is in the channel.
+// TestStirred: Stirred lists each subscription that had something to do, once, and
+// no other; the sweep repeats it while something is in the channel.
 func TestStirred(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -66,6 +66,6 @@ func TestTimeLeft(t *testing.T) {
 	}
 	s.MaxRetries, s.Drop.Threshold, s.RetryCoefficient = 10_000, 0, medispatcher.Duration(24*time.Hour)
 	if got := TimeLeft(&s, 1); got < maxBackoff || got > 3*maxBackoff {
-		t.Errorf("of a patient one %s", got)
+		t.Errorf("with many attempts and a large coefficient %s", got)
 	}
 }

@@ -18,9 +18,9 @@ const (
 	maxAnswer = 64 << 10
 	// keptAnswer is how much of it a failure record may keep.
 	keptAnswer = 1 << 10
-	// answerGrace is how long the rest of an answer is waited for when nobody needs it.
+	// answerGrace is how long to wait for the rest of an answer that nobody needs.
 	answerGrace = 20 * time.Millisecond
-	// warnEvery spaces the warnings of one subscription about headers it cannot have.
+	// warnEvery spaces the warnings about ignored headers of one subscription's messages.
 	warnEvery = time.Minute
 )
 
@@ -91,8 +91,8 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 	return r
 }
 
-// judge finds out what the subscriber says. The error is of an answer that it did
-// not send whole.
+// judge finds out what the subscriber says. It returns an error if the answer
+// is needed and incomplete.
 func (p *poster) judge(r *result, s *settings, resp *http.Response) (err error) {
 	r.status = resp.StatusCode
 	form := s.sub.Encoding == medispatcher.EncodingForm
@@ -113,11 +113,11 @@ func (p *poster) judge(r *result, s *settings, resp *http.Response) (err error) 
 	return err
 }
 
-// discard reads what is left of an answer that nobody needs, as far as it is there or
-// comes at once, so that the connection can be used again.
+// discard reads the rest of an answer that nobody needs, so that the connection can be used again. It does not wait
+// for a rest that does not arrive at once.
 func (p *poster) discard(body io.ReadCloser) {
 	if _, ok := p.transport.(deadliner); !ok {
-		// The other one does so when it is closed.
+		// http1 drains the body when it is closed.
 		defer time.AfterFunc(answerGrace, func() { _ = body.Close() }).Stop()
 		_, _ = io.CopyN(io.Discard, body, maxAnswer)
 	}
@@ -130,8 +130,8 @@ var errPanicked = errors.New("medispatcher panicked")
 // deadliner is a transport that keeps deadlines by itself, such as http1.Transport.
 type deadliner interface{ EndsAtDeadline() }
 
-// untimed is a context with a deadline and without a timer, which would cost more than
-// putting the request together.
+// untimed is a context with a deadline but no timer: a timer would cost more than
+// making the request.
 type untimed struct {
 	context.Context //nolint:containedctx // it is a context
 	deadline        time.Time
@@ -139,7 +139,7 @@ type untimed struct {
 
 func (u untimed) Deadline() (time.Time, bool) { return u.deadline, true }
 
-// within is ctx with a deadline, in the form that the transport can do with.
+// within adds a deadline to ctx, without a timer if the transport needs none.
 func (p *poster) within(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
 	if _, ok := p.transport.(deadliner); ok {
 		return untimed{ctx, deadline}, func() {}
@@ -148,7 +148,7 @@ func (p *poster) within(ctx context.Context, deadline time.Time) (context.Contex
 }
 
 // readAnswer reads a response to its end or its limit, so that the connection can
-// be used again, and keeps its start; all of it where it decides about success.
+// be used again, and keeps its start, or all of it if the whole decides about success.
 func readAnswer(body io.Reader, all bool) ([]byte, error) {
 	kept := int64(keptAnswer)
 	if all {
@@ -169,7 +169,7 @@ func (p *poster) warnHeaders(d *medispatcher.Delivery, ignored []string) {
 		"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "headers", ignored)
 }
 
-// mayWarn reports whether a subscription is to be warned of, and notes that it was.
+// mayWarn reports whether it is time for another warning about a subscription, and notes it.
 func (p *poster) mayWarn(sub string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

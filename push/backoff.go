@@ -25,8 +25,7 @@ func Backoff(n int, coefficient time.Duration, jitter float64) time.Duration {
 	return time.Duration(math.Min(d, float64(maxBackoff)))
 }
 
-// TimeLeft is how long a message that will be tried again after failed attempt n lives at least from that next
-// attempt on, if all that are left fail.
+// TimeLeft is the shortest time from the attempt after failed attempt n to the last one, if all of them fail.
 func TimeLeft(s *medispatcher.Subscription, n int) time.Duration {
 	var left time.Duration
 	for n++; !exhausted(s, n) && left < maxBackoff; n++ {

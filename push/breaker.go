@@ -17,17 +17,16 @@ const (
 	probeEvery = 5 * time.Second
 )
 
-// Outcomes as a breaker hears of them.
+// What a breaker is told of an attempt that was not accepted.
 var (
 	errFailed = errors.New("failed")
 	errNoWord = errors.New("the attempt says nothing about the target")
 )
 
-// breaker stops attempts at a subscriber that is plainly down. Guarded by the
-// scheduler's mutex.
+// breaker stops attempts at a subscriber that is plainly down. Guarded by the mutex of lanes.
 //
-// Failures may be quicker than successes, or slower: where many attempts are under way, they end in bunches. So a
-// row of failures counts in the order in which the attempts began, and only up to the first that is
+// Failures may be quicker or slower than successes, so of many attempts under way the failures tend to end together. A
+// row of failures is therefore counted in the order in which the attempts began, and only up to the first attempt that is
 // still under way.
 type breaker struct {
 	machine *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -58,7 +57,7 @@ func newBreaker(changed func(open bool)) *breaker {
 			b.row, b.before = nil, b.begun
 			switch to {
 			case gobreaker.StateOpen:
-				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine wants to be past it
+				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine compares with After
 				if from == gobreaker.StateClosed {
 					b.since = time.Now()
 					changed(true)
@@ -91,14 +90,14 @@ func (b *breaker) allowed(n int) (allowed int, at time.Time) {
 	return n, time.Time{}
 }
 
-// permit is leave to make one attempt.
+// permit is permission to make one attempt.
 type permit struct {
 	done   func(error)
 	number int
 	probe  bool // of an open breaker
 }
 
-// begin asks for one attempt, whose outcome end is to be told. It reports false when
+// begin asks for permission to make one attempt; end must be told its outcome. It reports false when
 // the breaker opened since the message was taken.
 func (b *breaker) begin() (permit, bool) {
 	done, err := b.machine.Allow()
@@ -129,7 +128,7 @@ func (b *breaker) end(p permit, messageID string, r *result) {
 	}
 }
 
-// note takes a failure into the row, of which no more is kept than tells whether the subscriber is down.
+// note adds a failure to the row. The row keeps only as many failures as decide whether the subscriber is down.
 func (b *breaker) note(f failure) {
 	if f.number <= b.before {
 		return
@@ -139,7 +138,7 @@ func (b *breaker) note(f failure) {
 	if len(b.row) <= breakerFailures {
 		return
 	}
-	// One of a message that is there before goes first: what many messages meet says more.
+	// A repeated failure of one message is dropped first: failures of many messages say more.
 	last := len(b.row) - 1
 	for drop := last; drop > 0; drop-- {
 		if repeats(b.row, drop) {
@@ -150,7 +149,7 @@ func (b *breaker) note(f failure) {
 	b.row = b.row[:last]
 }
 
-// repeats reports whether the message of a failure failed before in the row.
+// repeats reports whether the message of failure i has an earlier failure in the row.
 func repeats(row []failure, i int) bool {
 	return slices.ContainsFunc(row[:i], func(f failure) bool { return f.message == row[i].message })
 }

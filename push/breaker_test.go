@@ -79,7 +79,7 @@ func TestBreakerOpens(t *testing.T) {
 }
 
 // TestBreakerOfQuickFailures: one of five attempts fails, at once, and makes room for the next; the others take longer.
-// However those that are slow fill the slots, the worker is not down.
+// The worker is not down, however many slots the slow ones fill.
 func TestBreakerOfQuickFailures(t *testing.T) {
 	t.Parallel()
 	s := newBreakerScene()
@@ -101,7 +101,7 @@ func TestBreakerOfQuickFailures(t *testing.T) {
 	}
 }
 
-// TestBreakerOfBunches: of many attempts under way those that succeed end first. Those that failed among them are
+// TestBreakerOfBunches: of many attempts under way the successful ones end first. The failures among them are
 // no row, however late they end.
 func TestBreakerOfBunches(t *testing.T) {
 	t.Parallel()
@@ -161,7 +161,7 @@ func TestBreakerForgetsStragglers(t *testing.T) {
 		s.finish(stragglers[1:], false)
 		s.finish(s.ask(t, breakerFailures-1), false)
 		if s.opened != 1 || s.open() {
-			t.Error("opened by attempts that began before")
+			t.Error("opened by attempts that began before it closed")
 		}
 		s.finish(s.ask(t, 1), false)
 		if s.opened != 2 {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// defaultMaxInflight and defaultMaxBody are what a Config that does not say means.
+	// defaultMaxInflight and defaultMaxBody are used where Config leaves them zero.
 	defaultMaxInflight = 512 << 20
 	defaultMaxBody     = 1 << 20
 	// reserveShare of the budget is for subscriptions whose attempts end quickly.
@@ -18,31 +18,31 @@ const (
 	slowAfter = time.Second
 	// patience is how long a subscription that holds nothing may be passed over.
 	patience = time.Second
-	// The looks of a subscription that found no room, quick and slow.
+	// roomSoon and roomLater are how long a quick and a slow subscription wait before they look for room again.
 	roomSoon, roomLater = 5 * time.Millisecond, 50 * time.Millisecond
-	// readSoon is when to look again where as many messages are asked for as may be.
+	// readSoon is how long to wait when reads for the maximum number of messages are under way.
 	readSoon = time.Millisecond
-	// minAsked is how many messages may be asked for at once on behalf of the reserve, however large they may be; of
-	// the pool so many times as many as it is larger.
+	// minAsked is the least number of messages that reads may ask for at once from the reserve, whatever their size. For
+	// the pool it is larger by the same factor as the pool.
 	minAsked = 4
 )
 
 // budget bounds the bytes of the bodies that this process holds: of messages being read, read ahead, in flight
-// and not settled yet. Guarded by the scheduler's mutex.
+// and not settled yet. Guarded by the mutex of lanes.
 //
-// The size of a message is known only when it is here. A read therefore reserves what the largest one of its
-// subscription took lately, and the messages that reads are under way for are few enough that, all being as large as
-// a message can be, they exceed the budget by no more than itself.
+// The size of a message is unknown until it was read. A read therefore reserves, for each message, the size of the
+// largest one that its subscription had lately. The number of messages being read is bounded too: even if all of them have
+// the maximum size, this process holds at most twice the budget.
 //
-// Three quarters of the budget, the pool, are shared by all: none takes more than twice what is left of it. The last
-// quarter, the reserve, stays out of the reach of those that are slow: so what hangs, however many they are, stops nobody else.
-// A subscription that holds nothing and found no room for a second is next: nobody else takes anything from the pool before it did.
-// A message larger than the whole budget goes, too, when the pool is empty.
+// Three quarters of the budget, the pool, are shared by all subscriptions, and none may hold more than twice what is left
+// of the pool. The last quarter, the reserve, is for quick subscriptions only, so subscriptions that hang, however many,
+// do not stop the others. A subscription that holds nothing and found no room for a second is served next: until then nobody else
+// takes anything from the pool. A message larger than the whole budget is read when the pool is empty.
 type budget struct {
 	limit, used     [2]int64      // of the pool and of the reserve, in bytes
-	start           int64         // expected of the messages of a subscription before the first, in bytes
-	asked, maxAsked [2]int        // messages that reads are under way for
-	queue           []*subscriber // those that hold nothing and found no room, the first that came first
+	start           int64         // expected size of a subscription's first message, in bytes
+	asked, maxAsked [2]int        // messages being read
+	queue           []*subscriber // subscriptions that hold nothing and found no room, in order of arrival
 }
 
 // part is one of the two parts of the budget.
@@ -72,7 +72,7 @@ func maxAsked(limit, maxBody int64, least int) int {
 	return max(least, int(min(limit/maxBody, 1<<30)))
 }
 
-// grant is leave to read n messages of some size.
+// grant is permission to read n messages of some size.
 type grant struct {
 	n    int
 	size int64 // expected of each, in bytes
@@ -138,8 +138,8 @@ func (b *budget) room(s *subscriber, size int64, now time.Time) int {
 	return 0
 }
 
-// spare is how many messages of a size the reserve has room for. Of a subscription that was not tried yet it takes one, which shows
-// what it is like, and which may not be the last that fits.
+// spare is how many messages of a size the reserve has room for. A subscription that was not tried yet gets room for one,
+// which shows whether it is quick, as long as the reserve has room for more.
 func (b *budget) spare(s *subscriber, size int64, now time.Time) int {
 	free := b.limit[reserve] - b.used[reserve]
 	switch {
@@ -173,7 +173,7 @@ func (b *budget) leave(s *subscriber) {
 	}
 }
 
-// next is the subscription that waits longest, if it does for too long; nil: none does.
+// next is the subscription that has waited longest, if it has waited too long; nil: none has.
 func (b *budget) next(now time.Time) *subscriber {
 	for len(b.queue) > 0 {
 		s := b.queue[0]
@@ -200,12 +200,12 @@ func (b *budget) again(s *subscriber, now time.Time) time.Time {
 	return now.Add(roomSoon)
 }
 
-// slow reports whether a subscription's attempts take long, or those under way do not end.
+// slow reports whether a subscription's attempts take long, or none of those under way has ended for long.
 func (s *subscriber) slow(now time.Time) bool {
 	return s.took > slowAfter || s.running > 0 && now.Sub(s.moved) > slowAfter
 }
 
-// saw learns the size of the largest message lately from those of a read.
+// saw updates the largest size seen lately with the largest of one read.
 func (s *subscriber) saw(largest int64) {
 	switch {
 	case largest <= 0:
@@ -222,8 +222,8 @@ type held struct {
 	from  part
 }
 
-// bytesOf is what a message takes while it is here: its body, in the protocol of earlier versions the form made of it, and the
-// copy that is sent of what is short.
+// bytesOf is the memory that a message takes while this process holds it: its body, the form made of it in the protocol of
+// earlier versions, and the copy that is sent of a short one.
 func bytesOf(st *settings, m *medispatcher.Message) int64 {
 	n := int64(len(m.Body))
 	sent := n

@@ -16,7 +16,7 @@ import (
 
 const mebi = 1 << 20
 
-// budget gives the scheduler a budget, and watches it: peak is the most bytes of bodies that were here.
+// budget gives the scheduler a budget and watches it: peak is the most bytes of bodies that it held.
 func (f *fixture) budget(limit, maxBody int64) (peak *atomic.Int64) {
 	f.s.lanes.budget = newBudget(limit, maxBody)
 	peak = &atomic.Int64{}
@@ -50,8 +50,9 @@ func (f *fixture) wantNothingHeld() {
 	}
 }
 
-// TestHangingSubscribersAndTheBudget: a hundred hang with ten messages of 1 MiB each, and the dispatcher may hold 64 MiB. Others are served as
-// ever, small messages and large ones, of a subscription known to be quick and of one never seen before. When the hundred come back, they get everything.
+// TestHangingSubscribersAndTheBudget: a hundred subscribers hang, with ten messages of 1 MiB each, and the dispatcher may hold 64 MiB. The
+// others are served as before, with small messages and large ones, whether known to be quick or never seen before. When the hundred come
+// back, they get everything.
 func TestHangingSubscribersAndTheBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -115,7 +116,7 @@ func TestHangingSubscribersAndTheBudget(t *testing.T) {
 	})
 }
 
-// TestSizesThatSurprise: after many small messages come large ones. What is held exceeds the budget by no more than itself.
+// TestSizesThatSurprise: after many small messages come large ones. At most twice the budget is held.
 func TestSizesThatSurprise(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -147,7 +148,7 @@ func TestSizesThatSurprise(t *testing.T) {
 	})
 }
 
-// TestMessageLargerThanTheBudget goes all the same, beside others that are never idle.
+// TestMessageLargerThanTheBudget: it is delivered all the same, beside others that are never idle.
 func TestMessageLargerThanTheBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -171,7 +172,7 @@ func TestMessageLargerThanTheBudget(t *testing.T) {
 	})
 }
 
-// TestBudgetIsShared: of subscriptions that want all of it each gets its part.
+// TestBudgetIsShared: if several subscriptions want all of it, each gets its share.
 func TestBudgetIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -202,7 +203,7 @@ func TestBudgetIsShared(t *testing.T) {
 	})
 }
 
-// TestAccountsAreEven: whatever goes wrong, what is not here any more is not counted.
+// TestAccountsAreEven: whatever goes wrong, the budget does not count what this process holds no more.
 func TestAccountsAreEven(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(10) {

@@ -13,8 +13,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// TestDroppedOnlyOnceItIsWrittenDown: a message whose line cannot be written becomes a dead letter, and what is
-// told of it is that.
+// TestDroppedOnlyOnceItIsWrittenDown: a message whose line cannot be written becomes a dead letter, and the event says so.
 func TestDroppedOnlyOnceItIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	full := errors.New("no space left on device")
@@ -25,7 +24,7 @@ func TestDroppedOnlyOnceItIsWrittenDown(t *testing.T) {
 		left, record string
 	}{
 		{"written", medispatcher.DropLog, nil, nil, "map[]", ""},
-		{"not written", medispatcher.DropLog, nil, full, "map[dead:1]", "2 status 500: answer; kept as a dead letter, for it was to be dropped and its line cannot be written: no space left on device"},
+		{"not written", medispatcher.DropLog, nil, full, "map[dead:1]", "2 status 500: answer; kept as a dead letter: it was to be dropped, but its log line cannot be written: no space left on device"},
 		{"no URL, written", medispatcher.DropKeep, []string{"[T_ENV:X]http://a/"}, nil, "map[]", ""},
 		{"no URL, not written", medispatcher.DropKeep, []string{"[T_ENV:X]http://a/"}, full, "map[dead:1]", "0 no worker URL of the subscription is for this environment; kept as a dead letter"},
 	} {
@@ -93,7 +92,7 @@ func TestSettlementCarriesWhatItWasDecidedBy(t *testing.T) {
 	})
 }
 
-// TestGoneBySettingsOfBefore: a 410 from where nobody is asked any more says nothing.
+// TestGoneBySettingsOfBefore: a 410 from a URL that is not in force any more says nothing.
 func TestGoneBySettingsOfBefore(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(f *fixture){
@@ -117,12 +116,12 @@ func TestGoneBySettingsOfBefore(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 			if gone.Load() != 0 {
-				t.Errorf("%s: gone", name)
+				t.Errorf("%s: Gone was told of settings that are not in force any more", name)
 			}
 			time.Sleep(time.Minute) // the next attempt asks by the present settings
 			synctest.Wait()
 			if gone.Load() == 0 {
-				t.Errorf("%s: never gone", name)
+				t.Errorf("%s: Gone was not told of the settings in force", name)
 			}
 			f.ok(stop())
 		})
@@ -130,7 +129,7 @@ func TestGoneBySettingsOfBefore(t *testing.T) {
 }
 
 // TestBreakerOfFormerURLs: attempts under way at a URL that was replaced fail. The breaker of the new
-// one is closed, so nobody may be told that it opened: nobody would ever be told that it closed.
+// URL is closed. An event that it opened would be wrong, and no event that it closed would follow.
 func TestBreakerOfFormerURLs(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(f *fixture){
@@ -166,7 +165,7 @@ func TestBreakerOfFormerURLs(t *testing.T) {
 	}
 }
 
-// TestNothingIsToldUnderTheMutex: who is told may ask the scheduler.
+// TestNothingIsToldUnderTheMutex: an event handler may ask the scheduler.
 func TestNothingIsToldUnderTheMutex(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -190,7 +189,7 @@ func TestNothingIsToldUnderTheMutex(t *testing.T) {
 	})
 }
 
-// TestPanicOfWhoIsToldOfABreaker: the next news are told all the same, and nobody waits for the mutex.
+// TestPanicOfWhoIsToldOfABreaker: after a handler panicked, the next news is told.
 func TestPanicOfWhoIsToldOfABreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

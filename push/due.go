@@ -53,7 +53,7 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 	got := make(map[*lane]int, len(wants))
 	for _, d := range deliveries {
 		l := r.lanes.touched[d.Channel]
-		if l.givenBack(d.EntryID) {
+		if l.wasReleased(d.EntryID) {
 			continue
 		}
 		got[l]++
@@ -71,7 +71,7 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 	for i, w := range wants {
 		l := w.lane
 		l.due.end()
-		l.forgetGiven()
+		l.forgetReleased()
 		l.sub.retry.used -= w.n - got[l]
 		if got[l] == 0 {
 			r.lanes.noProbeLocked(l.sub)

@@ -19,11 +19,11 @@ type inflight struct {
 
 	fresh, due reads
 
-	compared int                 // reads begun when Redis last named nothing that is unknown here
-	suspect  int                 // comparisons without a doubt that are still asked for after a read that failed
-	left     map[string]struct{} // settled since Redis was asked; nil: it is not being asked
-	doubts   doubts
-	giving   map[string]int // lost entries that are given back, and the last due read that may bring one all the same
+	compared  int                 // reads begun when Redis last named nothing that is unknown here
+	suspect   int                 // comparisons without a doubt that are still asked for after a read that failed
+	left      map[string]struct{} // settled since Redis was asked; nil: it is not being asked
+	doubts    doubts
+	releasing map[string]int // lost entries being released, and the last due read that may bring one all the same
 }
 
 // reads are those of one kind. There is never more than one under way.
@@ -112,7 +112,7 @@ func (f *inflight) answered(asked comparison, mine []string) {
 	}
 }
 
-// lost takes the doubts that are certain now: these entries are to be given back, and gave ends that. over is false while a
+// lost takes the doubts that are certain now: these entries are to be released, and the caller tells released when that is done. over is false while a
 // read that may dispel the doubts is under way.
 func (f *inflight) lost() (ids []string, over bool) {
 	d := &f.doubts
@@ -122,38 +122,38 @@ func (f *inflight) lost() (ids []string, over bool) {
 	if f.fresh.underWay && f.fresh.begun == d.fresh || f.due.underWay && f.due.begun == d.due {
 		return nil, false // that read was under way when Redis answered
 	}
-	if f.giving == nil {
-		f.giving = map[string]int{}
+	if f.releasing == nil {
+		f.releasing = map[string]int{}
 	}
 	for id := range d.ids {
 		ids = append(ids, id)
-		f.giving[id] = math.MaxInt
+		f.releasing[id] = math.MaxInt
 	}
 	d.ids = nil
 	return ids, true
 }
 
-// gave notes that lost entries were given back, or that this failed: then they come into doubt again.
-func (f *inflight) gave(ids []string) {
+// released notes that lost entries were released, or that this failed: then the next comparison finds them again.
+func (f *inflight) released(ids []string) {
 	for _, id := range ids {
-		f.giving[id] = f.due.begun
+		f.releasing[id] = f.due.begun
 	}
-	f.forgetGiven()
+	f.forgetReleased()
 }
 
-// forgetGiven forgets what was given back once no due read is under way that began before.
-func (f *inflight) forgetGiven() {
-	for id, last := range f.giving {
+// forgetReleased forgets what was released once no due read is under way that began before.
+func (f *inflight) forgetReleased() {
+	for id, last := range f.releasing {
 		if last < f.due.begun || last == f.due.begun && !f.due.underWay {
-			delete(f.giving, id)
+			delete(f.releasing, id)
 		}
 	}
 }
 
-// givenBack reports whether an entry that the due read under way brings was given back meanwhile. Others may have
-// taken the lost entry from this process, thinking it dead, so that this read found it due; whether Redis gave it back after
-// that is not known. So it is left unknown: if it is this process's, the next comparison gives it back.
-func (f *inflight) givenBack(entryID string) bool {
-	last, given := f.giving[entryID]
-	return given && f.due.begun <= last
+// wasReleased reports whether an entry that the due read under way brings was released meanwhile. Another dispatcher may have
+// taken the lost entry from this process, thinking it dead, so that this read found it due. Whether Redis released it after
+// that is unknown, so the entry is not taken: if it is this process's, the next comparison finds it.
+func (f *inflight) wasReleased(entryID string) bool {
+	last, known := f.releasing[entryID]
+	return known && f.due.begun <= last
 }

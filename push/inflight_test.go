@@ -87,8 +87,8 @@ func TestInflightComparesUntilNothingIsInDoubt(t *testing.T) {
 	}
 }
 
-// TestInflightDoesNotTakeWhatItGivesBack: a due read that began before an entry was given back may bring it.
-func TestInflightDoesNotTakeWhatItGivesBack(t *testing.T) {
+// TestInflightDoesNotTakeWhatItReleases: a due read that began before an entry was released may bring it.
+func TestInflightDoesNotTakeWhatItReleases(t *testing.T) {
 	t.Parallel()
 	f := newInflight()
 	f.due.begin()
@@ -97,17 +97,17 @@ func TestInflightDoesNotTakeWhatItGivesBack(t *testing.T) {
 	f.due.end()
 	lost, _ := f.lost()
 	f.due.begin()
-	if !f.givenBack("1") || f.givenBack("2") {
-		t.Error("while 1 is given back, a due read may take 2 and not 1")
+	if !f.wasReleased("1") || f.wasReleased("2") {
+		t.Error("while 1 is being released, a due read may take 2 and not 1")
 	}
-	f.gave(lost)
-	if !f.givenBack("1") {
-		t.Error("the due read began before 1 was given back, and may take it")
+	f.released(lost)
+	if !f.wasReleased("1") {
+		t.Error("the due read began before 1 was released, and may take it")
 	}
 	f.due.end()
-	f.forgetGiven()
+	f.forgetReleased()
 	f.due.begin()
-	if f.givenBack("1") {
-		t.Error("the due read began after 1 was given back, and may not take it")
+	if f.wasReleased("1") {
+		t.Error("the due read began after 1 was released, and may not take it")
 	}
 }

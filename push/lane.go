@@ -2,7 +2,7 @@ package push
 
 import "github.com/solate/medispatcher"
 
-// lane is one channel: a subscription in one partition. Guarded by the scheduler's mutex.
+// lane is one channel: a subscription in one partition. Guarded by the mutex of lanes.
 type lane struct {
 	channel medispatcher.Channel
 	sub     *subscriber

@@ -25,7 +25,7 @@ type result struct {
 	err        error                    // why there was no response or, with a status, why its body is not whole
 	cut        bool                     // the attempt was ended by this process's shutdown
 	short      bool                     // this machine lacked something for it: it says nothing about the subscriber
-	panicked   *medispatcher.PanicError // it did; unless the subscriber had answered, it failed by that
+	panicked   *medispatcher.PanicError // medispatcher panicked; the attempt failed by that unless the subscriber had answered
 	target     string                   // URL without userinfo; empty: none qualified
 	took       time.Duration
 	outdated   bool // other settings are in force since it began
@@ -42,7 +42,7 @@ func (r *result) text() string {
 	text, answer := fmt.Sprintf("status %d", r.status), strings.TrimSpace(string(r.answer))
 	switch {
 	case r.location != "":
-		// The body repeats it, with what is not to be shown.
+		// The body usually repeats the location, secrets included.
 		return cutText(text + ", and redirects are not followed; Location: " + r.location)
 	case r.err != nil && answer != "":
 		text += ", and its body broke off: " + r.err.Error() + "; it began: " + answer
@@ -54,8 +54,8 @@ func (r *result) text() string {
 	return cutText(text)
 }
 
-// timeoutError says how far an attempt had come when its time was over. With a status the
-// header had come.
+// timeoutError says how far an attempt had come when its time was over. A status means that the
+// header had arrived.
 func timeoutError(limit medispatcher.Duration, status int, err error) error {
 	phase := http1.PhaseOf(err)
 	if status != 0 {
@@ -166,8 +166,8 @@ func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result
 	return out
 }
 
-// spare makes a dead letter of a message that was to be dropped: the log line that would have been all there
-// is of it cannot be written.
+// spare makes a dead letter of a message that was to be dropped: the log line that would have been its last
+// trace cannot be written.
 func spare(out *medispatcher.Settlement, d *medispatcher.Delivery, why error, now time.Time) {
 	f := medispatcher.Failure{Attempts: d.Attempt - 1, FirstError: noTarget, FirstAt: now}
 	if d.Failure != nil {
@@ -178,7 +178,7 @@ func spare(out *medispatcher.Settlement, d *medispatcher.Delivery, why error, no
 	} else {
 		f.LastError, f.LastAt = noTarget, now
 	}
-	f.LastError += "; kept as a dead letter, for it was to be dropped and its line cannot be written: " + cutText(why.Error())
+	f.LastError += "; kept as a dead letter: it was to be dropped, but its log line cannot be written: " + cutText(why.Error())
 	out.Outcome, out.Failure = medispatcher.Exhausted, &f
 }
 

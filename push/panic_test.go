@@ -178,18 +178,18 @@ func TestPanicGivesTheConnectionUp(t *testing.T) {
 	}
 }
 
-// TestPanicOfWhoIsTold: what became of a message stands, whatever happens to those that are told of it.
+// TestPanicOfWhoIsTold: a panic of an event handler does not change what becomes of the message.
 func TestPanicOfWhoIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		logs := f.logs()
-		f.s.cfg.Events.Settled = func(*medispatcher.Delivery, *medispatcher.Settlement) { panic("in the journal") }
+		f.s.cfg.Events.Settled = func(*medispatcher.Delivery, *medispatcher.Settlement) { panic("in a handler") }
 		stop := f.run()
 		f.put("a", 5)
 		time.Sleep(time.Second)
 		f.wantLeft("a", "map[]")
-		if n := f.q.Count("sent:a"); n != 5 || !strings.Contains(logs.String(), "in the journal") {
+		if n := f.q.Count("sent:a"); n != 5 || !strings.Contains(logs.String(), "in a handler") {
 			t.Errorf("%d sent, logs\n%s", n, logs)
 		}
 		f.ok(stop())
@@ -207,7 +207,7 @@ func (r brokenReader) Read(ctx context.Context, w []medispatcher.Want) ([]medisp
 	return list, err
 }
 
-// TestBrokenEntry: an entry that cannot be read fails, and is nobody's crash loop.
+// TestBrokenEntry: an entry that cannot be read fails as an attempt and stops nothing.
 func TestBrokenEntry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestBrokenEntry(t *testing.T) {
 	})
 }
 
-// TestPanicAfterTheAnswer: the subscriber has the message, whatever happens to the rest of its answer.
+// TestPanicAfterTheAnswer: the message is delivered, whatever happens to the rest of the answer.
 func TestPanicAfterTheAnswer(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, subscription("a"))

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// pump is the list of one partition's lanes that have work of one kind, fresh or due:
-// those that can be worked on now, in turn, and those to look at later. It is
-// guarded by the scheduler's mutex; wake and timer belong to the loop that drains it.
+// pump lists the lanes of one partition that have work of one kind, fresh or due:
+// those that can be worked on now, in turn, and those to look at later. The mutex of lanes
+// guards it; wake belongs to the loop that takes lanes from it.
 type pump struct {
 	ready  []*lane
 	queued map[*lane]bool

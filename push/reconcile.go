@@ -11,17 +11,16 @@ import (
 // mineLimit bounds the comparison of one channel's entries; the rest comes with the next sweep.
 const mineLimit = 5000
 
-// readsOver is the time after which the reads of the first look have most often ended.
+// readsOver is how long to wait for reads that were under way at the first look; most have ended by then.
 const readsOver = 50 * time.Millisecond
 
 // reconcile compares what Redis says this process owns with what it knows to be in
-// flight. The difference was taken by a read whose reply was lost: it is given
-// back, due at once, the attempt not counted; see inflight.
+// flight. A read whose reply was lost took the difference: it is released, due at once, the attempt not counted; see inflight.
 func (s *sweeper) reconcile(ctx context.Context) {
 	var doubtful []*lane
 	for _, l := range s.lanes.uncompared() {
 		s.compare(ctx, l)
-		if !s.giveBack(ctx, l) {
+		if !s.release(ctx, l) {
 			doubtful = append(doubtful, l)
 		}
 	}
@@ -29,7 +28,7 @@ func (s *sweeper) reconcile(ctx context.Context) {
 		return
 	}
 	for _, l := range doubtful {
-		s.giveBack(ctx, l) // where a read lasts still, the next reconciliation goes on
+		s.release(ctx, l) // if a read is still under way, the next reconciliation looks again
 	}
 }
 
@@ -64,8 +63,8 @@ func (s *sweeper) compare(ctx context.Context, l *lane) {
 	l.answered(asked, mine)
 }
 
-// giveBack gives back what is lost of a lane. It reports false while that is not certain.
-func (s *sweeper) giveBack(ctx context.Context, l *lane) bool {
+// release releases what is lost of a lane. It reports false while that is not certain.
+func (s *sweeper) release(ctx context.Context, l *lane) bool {
 	s.lanes.mu.Lock()
 	lost, over := l.lost()
 	s.lanes.mu.Unlock()
@@ -74,11 +73,11 @@ func (s *sweeper) giveBack(ctx context.Context, l *lane) bool {
 	}
 	err := s.queue.Release(ctx, l.channel, lost, false)
 	s.lanes.mu.Lock()
-	l.gave(lost)
+	l.released(lost)
 	s.lanes.due[l.channel.Partition].now(l)
 	s.lanes.mu.Unlock()
-	if err == nil { // else they come into doubt again
-		s.news.log(slog.LevelInfo, "entries taken by a lost reply are given back",
+	if err == nil { // else the next comparison finds them again
+		s.news.log(slog.LevelInfo, "entries taken by a lost reply are released",
 			"subscription", l.channel.Subscription, "partition", l.channel.Partition, "count", len(lost))
 	}
 	return true

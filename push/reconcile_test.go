@@ -37,7 +37,7 @@ func TestLostReplyUnderLoad(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		left := f.q.Left(medispatcher.Channel{Subscription: "a"})
 		if known := f.s.Inflight(); left["ready"] == 0 || left["mine"] > known {
-			t.Errorf("of %v %d are known", left, known)
+			t.Errorf("%v in the channel, and only %d in flight are known", left, known)
 		}
 		f.ok(stop())
 	})
@@ -72,7 +72,7 @@ func TestReadThatOutlastsTheComparison(t *testing.T) {
 	})
 }
 
-// slowMine lets the held read go on between Redis' answer to Mine and its arrival.
+// slowMine lets the held read go on between Redis's answer to Mine and its arrival.
 type slowMine struct {
 	Reader
 	held chan struct{}

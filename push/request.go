@@ -27,7 +27,7 @@ const (
 
 // requestFor makes the request of one attempt. Nothing in it is shared with another
 // attempt but the URL, which nobody changes. ignored are the names of
-// message headers that may not be set.
+// the message's headers that it may not set.
 func requestFor(ctx context.Context, s *settings, d *medispatcher.Delivery, u *url.URL, agent string, now time.Time) (req *http.Request, ignored []string) {
 	body, contentType := d.Message.Body, d.Message.Type
 	if s.sub.Encoding == medispatcher.EncodingForm {
@@ -36,7 +36,7 @@ func requestFor(ctx context.Context, s *settings, d *medispatcher.Delivery, u *u
 		u, contentType = withQuery(u, query), formType
 	}
 	h := make(http.Header, 9+len(d.Message.Headers)+len(s.headers))
-	values := make([]string, 0, 9) // one allocation for all of ours
+	values := make([]string, 0, 9) // one allocation for all headers set here
 	set := func(name, value string) {
 		values = append(values, value)
 		h[name] = values[len(values)-1 : len(values) : len(values)]

@@ -128,5 +128,5 @@ func (ls *lanes) roomLocked(l *lane, d *medispatcher.Delivery, from part) held {
 	return h
 }
 
-// releaseLocked gives the room of a message back.
-func (ls *lanes) releaseLocked(l *lane, h held) { ls.budget.hold(l.sub, h.from, -h.bytes) }
+// freeLocked frees the room of a message.
+func (ls *lanes) freeLocked(l *lane, h held) { ls.budget.hold(l.sub, h.from, -h.bytes) }

@@ -69,11 +69,11 @@ func (s *Scheduler) Bodies() (bytes, limit int64) { return s.lanes.bodies() }
 // Shortage is what this machine was short of within the last minute, and since when; empty: of nothing.
 func (s *Scheduler) Shortage() (what string, since time.Time) { return s.short.state(time.Now()) }
 
-// settleGrace is the time behind the deadline in which the requests that were cut are given back.
+// settleGrace is the time after the deadline in which the messages whose requests were cut are released.
 const settleGrace = 2 * time.Second
 
 // Run pushes until ctx ends. Then reading stops, requests in flight end and are
-// settled, and what could not be started is given back; all that within the
+// settled, and what could not be started is released; all that within the
 // shutdown timeout, past which the requests are cut and an error is returned.
 func (s *Scheduler) Run(ctx context.Context) error {
 	loops := s.readers(ctx)
@@ -89,7 +89,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	loops.Wait()
 	var err error
 	if n, late := s.workers.stop(deadline); late {
-		err = fmt.Errorf("%d requests were still in flight after the shutdown timeout of %s: cut and given back; raise MEDIS_SHUTDOWN_TIMEOUT above the longest subscription timeout", n, s.cfg.ShutdownTimeout)
+		err = fmt.Errorf("%d requests were still in flight after the shutdown timeout of %s: cut and released; raise MEDIS_SHUTDOWN_TIMEOUT above the longest subscription timeout", n, s.cfg.ShutdownTimeout)
 	}
 	stopSettling()
 	settlers.Wait()

@@ -482,8 +482,7 @@ func TestLostRepliesOfSettling(t *testing.T) {
 	})
 }
 
-// TestRefusedOutcomesHoldUpNoOthers: dead letters that Redis refuses, being full, leave
-// everything else to go on.
+// TestRefusedOutcomesHoldUpNoOthers: Redis, out of memory, refuses dead letters. All other outcomes are settled.
 func TestRefusedOutcomesHoldUpNoOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -519,7 +518,7 @@ func TestRefusedOutcomesHoldUpNoOthers(t *testing.T) {
 	})
 }
 
-// TestOutcomesThatRedisNeverHas are told with their message: at the shutdown deadline.
+// TestOutcomesThatRedisNeverHas: at the shutdown deadline they are told, with their messages.
 func TestOutcomesThatRedisNeverHas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -546,7 +545,7 @@ func TestOutcomesThatRedisNeverHas(t *testing.T) {
 	})
 }
 
-// TestReadingStopsWhileNothingIsSettled: by the size of the messages, too.
+// TestReadingStopsWhileNothingIsSettled: large messages that Redis does not take fill the budget of bodies.
 func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ const (
 	settleLinger = time.Millisecond
 	// settleBatch bounds one step; a full batch does not linger.
 	settleBatch = 512
-	// While Redis does not take outcomes, reading stops at so many, if the budget of bodies does not stop it before.
+	// maxUnsettled outcomes that Redis does not take stop the reading, if the budget of bodies does not stop it earlier.
 	maxUnsettled = 4096
 )
 
@@ -50,7 +50,7 @@ func newSettleQueue(to *queue, partitions int, news *news) *settleQueue {
 // len is the number of outcomes that Redis does not have yet.
 func (q *settleQueue) len() int { return int(q.waiting.Load()) }
 
-// full reports whether so much is not settled that nothing new may be taken.
+// full reports whether too many outcomes are unsettled to read anything new.
 func (q *settleQueue) full() bool {
 	return q.waiting.Load() > maxUnsettled
 }
@@ -87,7 +87,7 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 					q.news.log(slog.LevelInfo, "settling goes on", "partition", p)
 					back.Reset()
 				}
-				break // what came meanwhile has woken us again, and may gather
+				break // what was added meanwhile woke this loop again, and may gather
 			}
 			if back.Failures() == 0 {
 				q.news.log(slog.LevelWarn, "settling waits", "partition", p, "outcomes", q.len(), "error", err)
@@ -127,9 +127,9 @@ func (q *settleQueue) flushAll(ctx context.Context) error {
 	return failed
 }
 
-// flush settles one batch. What could not be settled stands last in the next one: an
+// flush settles one batch. What could not be settled comes last in the next batch: an
 // outcome that Redis refuses, such as a dead letter while it is out of memory, must not
-// keep back those that it would take.
+// delay those that it would take.
 func (q *settleQueue) flush(ctx context.Context, p int) error {
 	part := q.parts[p]
 	part.mu.Lock()

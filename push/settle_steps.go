@@ -50,8 +50,8 @@ func (q *settleQueue) settleChunk(ctx context.Context, p int, chunk []medispatch
 	return left, errors.Join(errs...)
 }
 
-// try runs a step. When one channel is not there any more, purged or replaced by
-// hand, the others must not suffer: the step is run for each subscription alone.
+// try runs a step. If a channel is gone, because somebody removed it or replaced its key, try runs the step for each
+// subscription alone, so that the others are settled.
 func (q *settleQueue) try(list []medispatcher.Settlement, do func([]medispatcher.Settlement) error) (left []medispatcher.Settlement, err error) {
 	err = do(list)
 	switch {
@@ -66,7 +66,7 @@ func (q *settleQueue) try(list []medispatcher.Settlement, do func([]medispatcher
 		groups[s.Subscription] = append(groups[s.Subscription], s)
 	}
 	if len(groups) == 1 {
-		q.news.log(slog.LevelWarn, "outcomes have nowhere to go: the channel was removed or its key replaced",
+		q.news.log(slog.LevelWarn, "outcomes cannot be settled: the channel was removed or its key replaced",
 			"subscription", list[0].Subscription, "count", len(list), "error", err)
 		q.giveUp(list, err)
 		return nil, nil

@@ -13,7 +13,7 @@ import (
 
 const (
 	// shortageHold is how long an attempt waits in its slot for this machine; then its
-	// message goes back, where another dispatcher may take it.
+	// message is released, and another dispatcher may take it.
 	shortageHold = 5 * time.Second
 	// shortageOver is how long nothing may be short until attempts are not bounded any more.
 	shortageOver = time.Minute

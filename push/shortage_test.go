@@ -157,8 +157,8 @@ func TestSchedulerOnAMachineThatIsShort(t *testing.T) {
 	})
 }
 
-// TestNothingAtAllIsLeft: not one attempt can be made for a while. Nothing spins, nothing is counted, and what waited
-// goes back in time for others to take it.
+// TestNothingAtAllIsLeft: for a while no attempt can be made. Nothing spins, nothing is counted, and what waits
+// is released in time for other dispatchers to take it.
 func TestNothingAtAllIsLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestNothingAtAllIsLeft(t *testing.T) {
 	})
 }
 
-// TestStopDuringAShortage: what waits for this machine is given back, the attempt not counted.
+// TestStopDuringAShortage: a message that waits for this machine is released, the attempt not counted.
 func TestStopDuringAShortage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestLookupDuringAShortage(t *testing.T) {
 	}
 	enter()
 	if sh.left(r, now); r.short {
-		t.Error("blamed on a shortage that there is not")
+		t.Error("blamed on a shortage, and there is none")
 	}
 	sh.met(enter(), noDescriptor())
 	sh.limit = 0
@@ -276,7 +276,7 @@ func TestLookupDuringAShortage(t *testing.T) {
 	}
 	r = lookup()
 	if sh.left(r, now.Add(shortageNear+1)); r.short {
-		t.Error("blamed on a shortage that is over")
+		t.Error("blamed on a shortage that has ended")
 	}
 }
 

@@ -12,26 +12,26 @@ import (
 // minimum interval.
 const paceAhead = 10 * time.Millisecond
 
-// readAhead bounds how long a message may wait in this process for a slot: it is read
-// before there is one only where a slot is sure to be free by then. Without it, every
-// slot of a quick subscriber would stand idle for a round trip between two messages.
+// readAhead bounds how long a message that was read ahead waits in this process for a slot. A message is read ahead
+// only if a slot will be free by then, judged by the time that attempts took. Without reading ahead, each
+// slot of a quick subscriber would be idle for a round trip between two messages.
 const readAhead = 10 * time.Millisecond
 
-// subscriber is one subscription's share of this dispatcher. Guarded by the scheduler's mutex.
+// subscriber is one subscription's share of this dispatcher. Guarded by the mutex of lanes.
 type subscriber struct {
 	settings *settings
 	fresh    slots
-	asked    int           // messages a read is under way for
+	asked    int           // messages being read
 	ahead    []waiting     // read, and not started yet
-	took     time.Duration // of an attempt, averaged over the last few
+	took     time.Duration // by an attempt, averaged over the last few
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
 	breaker  *breaker
 	lanes    []*lane   // one for each partition
 	holds    [2]int64  // bytes of bodies, from each part of the budget
 	largest  int64     // of its messages lately, in bytes; 0: none was seen yet
-	waits    time.Time // for room in the budget since then; zero: it does not
-	asks     time.Time // for room, the last time
+	waits    time.Time // since when it waits for room in the budget; zero: it does not wait
+	asks     time.Time // when it last asked for room
 	running  int       // attempts under way
 	moved    time.Time // when the last one ended, or the first of those under way began
 	removed  bool
@@ -57,8 +57,8 @@ func (s *subscriber) room() int {
 	return max(0, s.window()-s.fresh.used-s.asked-len(s.ahead))
 }
 
-// next is the message to start in a slot that became free, if there is one and the
-// slot is still the subscription's.
+// next is the message to start in a slot that became free, if a message was read ahead and the
+// subscription still has that slot.
 func (s *subscriber) next() (waiting, bool) {
 	if len(s.ahead) == 0 || s.fresh.used > s.fresh.limit {
 		return waiting{}, false

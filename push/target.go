@@ -26,13 +26,13 @@ type target struct {
 	avoid    time.Time // guarded by targets.mu
 }
 
-// newTargets chooses the URLs tagged with env, and where none is, those without a tag.
+// newTargets chooses the URLs tagged with env or, if there are none, those without a tag.
 func newTargets(tagged []string, env string) *targets {
 	var own, untagged []*target
 	for _, t := range tagged {
 		tag, raw := medispatcher.SplitURL(t)
 		u, err := medispatcher.ParseURL(raw, nil)
-		if err != nil { // Rules let only good ones pass, but for those that an earlier version stored: their attempts fail
+		if err != nil { // an earlier version stored it unchecked: attempts at it fail
 			if u, err = url.Parse(raw); err != nil {
 				continue
 			}

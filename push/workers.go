@@ -17,7 +17,7 @@ type workers struct {
 	settle *settleQueue
 
 	running  sync.WaitGroup
-	stopping chan struct{}   // closed: whoever waits for its turn gives its message back
+	stopping chan struct{}   // closed: a message that waits for its turn is released
 	draining bool            // no worker starts any more; guarded by the mutex of lanes
 	deliver  context.Context //nolint:containedctx // the second of two contexts: it outlives reading by the shutdown timeout
 	cut      context.CancelFunc
@@ -49,10 +49,10 @@ func (ws *workers) startEarlyLocked(l *lane, last *medispatcher.Settlement, now 
 	}
 	delete(l.early, last.EntryID)
 	if ws.draining || !l.live() || last.Outcome == medispatcher.Released {
-		// The step that gives back may have run a second time since this process took the entry again, so it is not certain
-		// whose it is. It is given back when this process leaves, or else after the next comparison.
+		// The step that releases may have run a second time since this process took the entry again, so its owner is
+		// not certain. The next comparison releases it, or else this process does so when it ends.
 		l.sub.retry.used--
-		ws.lanes.releaseLocked(l, d.held)
+		ws.lanes.freeLocked(l, d.held)
 		l.failed()
 		return
 	}
@@ -72,7 +72,7 @@ func (ws *workers) settled(done []medispatcher.Settlement) {
 			continue
 		}
 		if h, known := l.inflight.settled(done[i].EntryID); known {
-			ls.releaseLocked(l, h)
+			ls.freeLocked(l, h)
 		}
 		ws.startEarlyLocked(l, &done[i], now)
 		if o := done[i].Outcome; o == medispatcher.Failed || o == medispatcher.Released && !l.sub.removed {

@@ -118,7 +118,7 @@ func TestDaemonDataLogThatTakesNothing(t *testing.T) {
 				eventually(t, "dead letters of "+sub, func() bool { return env.Client.XLen(t.Context(), "medis:{0}:dead:"+sub).Val() == 3 })
 			}
 			cli := &cli{t: t, env: vars}
-			contains(t, cli.ok("dead", "ls", "a"), "kept as a dead letter, for it was to be dropped")
+			contains(t, cli.ok("dead", "ls", "a"), "kept as a dead letter: it was to be dropped")
 			contains(t, cli.ok("dead", "ls", "elsewhere"), "no worker URL of the subscription is for this")
 			if code, _ := r.call(http.MethodGet, "/readyz", ""); code != 200 {
 				t.Errorf("readyz %d", code)

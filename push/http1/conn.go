@@ -25,7 +25,7 @@ type conn struct {
 	rw      net.Conn             // raw, or TLS over it
 	gate    *gate                // between TLS and raw; nil without TLS
 	state   *tls.ConnectionState // nil without TLS
-	probe   *probe               // sees what the kernel holds; nil if it cannot
+	probe   *probe               // sees what the kernel holds; nil if that is impossible
 	br      *bufio.Reader        // reads from the conn itself, see Read
 	limit   int64                // bytes that may still be read
 	readErr error                // the last error of Read

@@ -37,8 +37,8 @@ func (t *Transport) acquire(ctx context.Context, key connKey, fresh bool) (*conn
 
 // dial makes a new connection, within DialTimeout and ctx.
 func (t *Transport) dial(ctx context.Context, key connKey) (*conn, Phase, error) {
-	// A timer of its own: ctx may be one that ends its deadline by itself only where a
-	// connection is there to keep it, see EndsAtDeadline.
+	// ctx may have a deadline but no timer: a connection enforces it (see EndsAtDeadline),
+	// and there is none yet.
 	until := time.Now().Add(t.opts.DialTimeout)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
 		until = deadline
@@ -73,12 +73,12 @@ func (t *Transport) dial(ctx context.Context, key connKey) (*conn, Phase, error)
 	return c, "", nil
 }
 
-// roomMade is how many idle connections are closed where this machine is short
-// of something for a new one: a lookup of its name needs a few descriptors.
+// roomMade is how many idle connections are closed if this machine is short
+// of something for a new one. Looking up a name takes a few descriptors.
 const roomMade = 8
 
-// expiry is when a connection made now is too old. It varies, so that those
-// made together are not made anew together.
+// expiry is when a connection made now is too old. It varies, so that connections
+// made together do not expire together.
 func (t *Transport) expiry() time.Time {
 	age := t.opts.MaxAge
 	return time.Now().Add(age - age/5 + rand.N(2*age/5+1))

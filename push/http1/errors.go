@@ -15,9 +15,9 @@ var (
 	// called, and by all later ones.
 	ErrClosed = errors.New("transport is closed")
 
-	// ErrInvalidRequest marks a request that no server took for complete: it
-	// was refused before anything was sent or, if the Body streamed has another
-	// length than announced, broken off.
+	// ErrInvalidRequest marks a request that no server received in full: it
+	// was refused before anything was sent, or broken off because the streamed Body
+	// did not have the announced length.
 	ErrInvalidRequest = errors.New("invalid request")
 
 	// ErrHeaderTooLarge means that the response header is longer than

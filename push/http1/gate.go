@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// gate stands between a TLS connection and its TCP connection. Shut, it lets
-// one see what TLS has buffered itself: the kernel knows nothing of that.
+// gate stands between a TLS connection and its TCP connection. While it is shut, a read
+// returns only what TLS itself has buffered, which the kernel does not know.
 type gate struct {
 	net.Conn
 	shut bool

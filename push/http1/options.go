@@ -34,8 +34,8 @@ type Options struct {
 	// IdleTimeout is how long an idle connection is kept.
 	IdleTimeout time.Duration
 
-	// MaxAge is how old a connection may grow, more or less a fifth: one that is
-	// older serves no further request. Names are resolved anew for each new
+	// MaxAge is how old a connection may grow, give or take a fifth: an older
+	// one serves no further request. Names are resolved anew for each new
 	// connection, so this is how soon a change of DNS is followed.
 	MaxAge time.Duration
 
@@ -107,8 +107,8 @@ func tlsConfig(base *tls.Config) *tls.Config {
 	cfg.NextProtos = []string{"http/1.1"}
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
 	if cfg.RootCAs == nil {
-		// They are read from files once and for all: now, not in the middle of a
-		// shortage of file descriptors, after which no certificate would be good.
+		// The system's roots are read from files once. If that first happened during a
+		// shortage of file descriptors, no certificate would ever verify.
 		_, _ = x509.SystemCertPool()
 	}
 	if cfg.ClientSessionCache == nil {

@@ -48,7 +48,7 @@ func (p *pool) forget(c *conn) {
 }
 
 // get takes the connection for key that was used last, nil if there is none:
-// it is the one most likely to be alive, and the others may grow old.
+// it is the one most likely to be alive, and the others may expire.
 func (p *pool) get(key connKey) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,7 +116,7 @@ func (p *pool) takeExpired(now time.Time) (expired []*conn) {
 		}
 	}
 	if p.oldest != nil {
-		// Not for each connection by itself: a tenth late is soon enough.
+		// A tenth late is soon enough, and saves a timer for each connection.
 		p.arm(p.oldest.idleSince.Add(p.idleTimeout).Sub(now) + p.idleTimeout/10)
 	}
 	return expired

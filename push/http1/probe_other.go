@@ -4,7 +4,7 @@ package http1
 
 import "net"
 
-// probe is not available here: a dead connection is found out by using it.
+// probe is not available here: a connection proves dead only when it is used.
 type probe struct{}
 
 // newProbe returns nil.

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// maxDrainTime bounds reading the rest of a response nobody wants. What came
-	// with the header is there, and more arrives within moments or would keep
-	// the caller longer than a new connection.
+	// maxDrainTime bounds reading the rest of a response nobody wants. The bytes sent
+	// with the header are there, and the rest arrives within moments. Waiting longer would cost
+	// the caller more than a new connection.
 	maxDrainTime = 20 * time.Millisecond
 )
 
@@ -60,7 +60,7 @@ func shorten(s string) string {
 	return s[:limit] + "..."
 }
 
-// reusable tells whether the end of resp is beyond doubt, keep-alive granted.
+// reusable reports whether the end of resp is certain, given keep-alive.
 func reusable(resp *http.Response) bool {
 	// A 204 has no body. One that announces it may be followed by bytes that
 	// would look like the next response.
@@ -127,9 +127,9 @@ func (b *body) end(whole bool) {
 	b.finish(whole)
 }
 
-// drain reads the rest of the body, and reports whether it came to the end
-// soon enough. It does so where the connection is closed afterwards, too:
-// closing with bytes unread would reset it under a server that is still writing.
+// drain reads the rest of the body, and reports whether it reached the end
+// soon enough. It reads even if the connection is closed afterwards:
+// closing it with bytes unread would reset it while the server is still writing.
 func (b *body) drain() bool {
 	limit := b.t.opts.MaxDrain
 	if limit < 0 || b.left > limit {

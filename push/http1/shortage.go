@@ -14,8 +14,8 @@ var shortages = []error{
 }
 
 // IsShortage reports whether a request failed with err because this machine is
-// short of file descriptors, local ports or memory: the server has no part in it.
-// It looks at the machine where err leaves that open, so ask soon after.
+// short of file descriptors, local ports or memory: the server is not to blame.
+// If err alone does not tell, it examines the machine, so call it soon after the failure.
 func IsShortage(err error) bool {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -32,9 +32,9 @@ func IsShortage(err error) bool {
 	return lookup && outOfDescriptors()
 }
 
-// outOfPorts tells a lack of local ports from a remote address that none of this
-// machine's fits, such as ::1 where IPv6 is off: TCP and UDP have the same
-// addresses and each its own ports. Nothing is sent.
+// outOfPorts reports whether err means that local TCP ports are used up. The same error comes
+// if no local address can reach the remote one, such as ::1 with IPv6 switched off. Then a
+// UDP socket fails, too: UDP has the same addresses but ports of its own. Nothing is sent.
 func outOfPorts(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Addr == nil {

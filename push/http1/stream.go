@@ -24,7 +24,7 @@ type bodyStream struct {
 
 	// Valid once done is closed.
 	err    error // anything that kept the request from being sent whole
-	source error // of err, what the caller's Body is to blame for
+	source error // the part of err that the caller's Body caused
 }
 
 // startStream begins to send w on c. Neither is changed before it ends.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// afterWriteError is how long a response is waited for when the request could
-// not be written. It has come already or never will.
+// afterWriteError is how long to wait for a response after the request could
+// not be written. The response is already there or will never come.
 const afterWriteError = time.Second
 
 // Transport is an HTTP/1.1 client with a pool of keep-alive connections. Build
@@ -104,8 +104,8 @@ func (t *Transport) try(ctx context.Context, req *http.Request, w *wire, key con
 	if _, err = c.br.Peek(1); err != nil {
 		again = (peerGone(err) || peerGone(werr)) && x.repeatable(w, req)
 		if c.reused && timedOut(ctx, err) {
-			// The way to the peer may be gone, and the other idle connections
-			// take the same one.
+			// The network path to the peer may be broken, and the other idle
+			// connections use the same path.
 			closeAll(t.pool.takeHost(key))
 		}
 		phase := PhaseHeader

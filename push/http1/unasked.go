@@ -10,13 +10,13 @@ import (
 const (
 	// unaskedEvery spaces the warnings about one host.
 	unaskedEvery = time.Minute
-	// unaskedWait bounds the look at what came. It is there; only TLS may lack
-	// the rest of a record.
+	// unaskedWait bounds the look at the bytes. They have arrived; only TLS may
+	// wait for the rest of a record.
 	unaskedWait = time.Millisecond
 )
 
-// unasked tells of what servers send without a request. It is never taken for the
-// response to the next one: its connection is closed.
+// unasked warns of bytes that a server sends without a request. They are never taken for the
+// response to the next request, because their connection is closed.
 type unasked struct {
 	log *slog.Logger
 
@@ -24,8 +24,8 @@ type unasked struct {
 	last map[connKey]time.Time // of the warnings
 }
 
-// before looks at an idle connection that is not fit for use: did the server
-// merely close it, or send something? The connection is good for nothing after.
+// before finds out whether the server merely closed an idle connection or sent
+// something. The connection cannot be used afterwards.
 func (u *unasked) before(c *conn) {
 	if c.br.Buffered() == 0 {
 		_ = c.raw.SetReadDeadline(time.Now().Add(unaskedWait))
@@ -34,7 +34,7 @@ func (u *unasked) before(c *conn) {
 	u.behind(c)
 }
 
-// behind tells of what is left in the buffer of a connection about to be closed.
+// behind warns of bytes left in the buffer of a connection about to be closed.
 func (u *unasked) behind(c *conn) {
 	start, _ := c.br.Peek(c.br.Buffered())
 	start, _, _ = bytes.Cut(start, []byte("\r\n"))
