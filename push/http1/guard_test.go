@@ -107,7 +107,7 @@ func TestGuardedTransport(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"} {
 		tr := newTransport(t, http1.Options{Guard: deny})
 		err := mustFail(t, tr, newRequest(t, "POST", "http://"+host+":"+port, "x"))
-		if !errors.Is(err, http1.ErrDenied) || !strings.Contains(err.Error(), "denied address ") {
+		if !errors.Is(err, http1.ErrDenied) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}

@@ -158,7 +158,7 @@ func TestTruncated(t *testing.T) {
 			s := serve(t, once(reply))
 			tr := newTransport(t, http1.Options{})
 			err := mustFail(t, tr, newRequest(t, "POST", s.url, "x"))
-			if errors.Is(err, http1.ErrMalformedResponse) || !strings.Contains(err.Error(), "EOF") {
+			if errors.Is(err, http1.ErrMalformedResponse) || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("error %v", err)
 			}
 			wantConns(t, s, 1)

@@ -3,6 +3,7 @@ package http1_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -303,7 +304,7 @@ func TestFreshFailureNotRetried(t *testing.T) {
 
 // isReset tells whether the peer broke the connection.
 func isReset(err error) bool {
-	return strings.Contains(err.Error(), syscall.ECONNRESET.Error()) || strings.Contains(err.Error(), "EOF")
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // TestUnsolicited has the server send bytes while the connection is idle.

@@ -98,7 +98,7 @@ func TestTLSRefused(t *testing.T) {
 	}
 
 	tr := newTransport(t, http1.Options{TLSConfig: trusting})
-	if err := mustFail(t, tr, newRequest(t, "POST", "https://"+old.addr, "x")); !strings.Contains(err.Error(), "version") {
+	if err := mustFail(t, tr, newRequest(t, "POST", "https://"+old.addr, "x")); http1.PhaseOf(err) != http1.PhaseTLS {
 		t.Errorf("TLS 1.1: %v", err)
 	}
 	mustFail(t, tr, newRequest(t, "POST", "https://"+plain.addr, "x"))
