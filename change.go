@@ -75,29 +75,24 @@ func ChangeOf(before, after *Subscription) (ChangeKind, map[string]FieldChange) 
 
 // flatten is a subscription by field: the values to compare, and those to show.
 func flatten(s *Subscription) (values, shown map[string]json.RawMessage) {
-	values, shown = map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	if s != nil {
-		masked := s.Masked()
-		flattenInto(values, "", s)
-		flattenInto(shown, "", &masked)
+	if s == nil {
+		return nil, nil
 	}
-	return values, shown
+	masked := s.Masked()
+	return byField(s), byField(&masked)
 }
 
-func flattenInto(into map[string]json.RawMessage, prefix string, v any) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings, numbers and durations only
-	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(raw, &fields) != nil {
-		return
-	}
-	for name, value := range fields {
-		if nested := name == "drop" || name == "alert"; prefix == "" && nested {
-			flattenInto(into, name+".", value)
+func byField(s *Subscription) map[string]json.RawMessage {
+	values := map[string]json.RawMessage{}
+	for _, f := range fields {
+		if f.Kind == KindObject || f.omitEmpty && f.value(s).IsZero() {
 			continue
 		}
-		into[prefix+name] = value
+		raw, err := json.Marshal(f.Value(s))
+		if err != nil {
+			panic(err) // strings, numbers and durations only
+		}
+		values[f.Name] = raw
 	}
+	return values
 }

@@ -10,14 +10,12 @@ import (
 
 // Rules are what the operator's configuration asks of every subscription.
 type Rules struct {
-	Defaults            Subscription // values of the fields that a document leaves out
-	MaxConcurrency      int
-	MaxRetryConcurrency int
-	MaxTimeout          time.Duration
-	SecretOverlap       time.Duration                     // how long a replaced secret signs beside the new one
-	Denied              func(netip.Addr) bool             // addresses no push may go to; nil denies none
-	ToASCII             func(host string) (string, error) // the punycode of a host name; nil: such a host is refused
-	Receiver            func(url string) error            // what is wrong with a receiver of alerts, its secrets left out; nil: nothing
+	Defaults      Subscription                      // values of the fields that a document leaves out
+	Max           Subscription                      // maxima of the fields with a maxenv tag, in those fields; 0: none
+	SecretOverlap time.Duration                     // how long a replaced secret signs beside the new one
+	Denied        func(netip.Addr) bool             // addresses no push may go to; nil denies none
+	ToASCII       func(host string) (string, error) // the punycode of a host name; nil: a host that needs it is refused
+	Receiver      func(url string) error            // what is wrong with a receiver of alerts, its secrets left out; nil: nothing
 }
 
 // Replace makes the stored form of a document that somebody put in place of old
@@ -80,8 +78,9 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 		problems.add("id", "%s is not the id in the path, %q; leave it out or make them equal", quote(s.ID), id)
 	}
 	given := slices.Clone(s.URLs)
-	r.check(&s, false, &problems, nil)
-	if err := problems.err(); err != nil {
+	c := checker{Rules: r, sub: &s, problems: problems}
+	c.check()
+	if err := c.problems.err(); err != nil {
 		return nil, Subscription{}, err
 	}
 	if !slices.Equal(given, s.URLs) {
@@ -120,18 +119,20 @@ func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string
 	}
 	s, problems := r.read(inner)
 	r.readPrevious(&s, d)
-	clamp(&s.Concurrency, r.MaxConcurrency, "concurrency", &warnings)
-	clamp(&s.RetryConcurrency, r.MaxRetryConcurrency, "retry_concurrency", &warnings)
-	clamp(&s.Timeout, Duration(r.MaxTimeout), "timeout", &warnings)
-	r.Receiver = nil // as with Denied, what is newly refused is seen when it is used
-	r.check(&s, true, &problems, &warnings)
-	return s, warnings, problems.err()
+	c := checker{Rules: r, sub: &s, stored: true, problems: problems}
+	c.cut()
+	c.check()
+	return s, c.warnings, c.problems.err()
 }
 
-func clamp[T int | Duration](v *T, limit T, name string, warnings *[]string) {
-	if *v > limit {
-		*warnings = append(*warnings, fmt.Sprintf("%s %v is over the maximum; %v is used", name, *v, limit))
-		*v = limit
+// cut lowers what is over a maximum of the configuration to it.
+func (c *checker) cut() {
+	for _, f := range fields {
+		n, _ := f.number(c.sub)
+		if most, _ := f.number(&c.Max); most > 0 && n > most {
+			c.warnings = append(c.warnings, fmt.Sprintf("%s %s is over the maximum; %s is used", f.Name, f.Show(n), f.Show(most)))
+			f.setNumber(c.sub, most)
+		}
 	}
 }
 

@@ -3,26 +3,25 @@ package medispatcher
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
+	"net/netip"
+	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
+// Bytes of a signing key, by Standard Webhooks.
 const (
-	maxURLs       = 64
-	maxReceivers  = 16 // URLs; one may name several people
-	maxRetries    = 10_000
-	maxInterval   = Duration(time.Hour)
-	maxCoeff      = Duration(24 * time.Hour)
-	minSecretSize = 24 // bytes, by Standard Webhooks
+	minSecretSize = 24
 	maxSecretSize = 64
 )
 
-var (
-	idForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	urlForm = regexp.MustCompile(`^\[T_ENV:([A-Za-z0-9_.-]{1,64})\](.*)$`)
-)
+var idForm = func() *regexp.Regexp {
+	id, _ := FieldNamed("id")
+	return regexp.MustCompile(id.Pattern)
+}()
 
 // CheckSubscriptionID says what is wrong with a subscription's id.
 func CheckSubscriptionID(id string) error {
@@ -32,87 +31,146 @@ func CheckSubscriptionID(id string) error {
 	return nil
 }
 
-// check adds every problem of the effective values. With stored set, what an earlier version let
-// pass is a warning.
-func (r Rules) check(s *Subscription, stored bool, p *Problems, warnings *[]string) {
-	if err := CheckSubscriptionID(s.ID); err != nil {
-		*p = append(*p, err.(FieldError)) //nolint:errorlint // made just there
-	}
-	if err := CheckPattern(s.Topic); err != nil {
-		p.add("topic", "%v", err)
-	}
-	if len(s.URLs) == 0 || len(s.URLs) > maxURLs {
-		p.add("urls", "holds %d URLs; give 1 to %d", len(s.URLs), maxURLs)
-	}
-	r.sendable(s, stored, p, warnings)
-	between(p, "concurrency", s.Concurrency, 1, r.MaxConcurrency)
-	between(p, "retry_concurrency", s.RetryConcurrency, 1, r.MaxRetryConcurrency)
-	between(p, "interval", s.Interval, 0, maxInterval)
-	between(p, "timeout", s.Timeout, Duration(time.Millisecond), Duration(r.MaxTimeout))
-	between(p, "max_retries", s.MaxRetries, 0, maxRetries)
-	between(p, "retry_coefficient", s.RetryCoefficient, 0, maxCoeff)
-	oneOf(p, "encoding", s.Encoding, EncodingJSON, EncodingForm)
-	if _, err := SecretKey(s.Secret); s.Secret != "" && err != nil {
-		p.add("secret", "%v", err)
-	}
-	r.checkHeaders(s.Headers, p)
-	between(p, "drop.threshold", s.Drop.Threshold, 0, maxRetries)
-	oneOf(p, "drop.action", s.Drop.Action, DropKeep, DropLog, DropNow)
-	r.checkReceivers(s.Alert.URLs, p)
-	between(p, "alert.window", s.Alert.Window, Duration(time.Second), Duration(24*time.Hour))
-	between(p, "alert.every", s.Alert.Every, Duration(time.Second), Duration(7*24*time.Hour))
-	for _, f := range []struct {
-		name string
-		v    int
-	}{{"failures", s.Alert.Failures}, {"message_failures", s.Alert.MessageFailures}, {"backlog", s.Alert.Backlog}} {
-		if f.v < 0 {
-			p.add("alert."+f.name, "%d is below 0; 0 switches the rule off", f.v)
+// special are the checks of the fields that need more than bounds and choices.
+var special = map[string]func(*checker){
+	"id":         (*checker).id,
+	"topic":      (*checker).topic,
+	"urls":       (*checker).urls,
+	"secret":     (*checker).secret,
+	"headers":    (*checker).headers,
+	"alert.urls": (*checker).receivers,
+}
+
+// checker finds every problem of the effective values of a subscription. With stored set, what an
+// earlier version let pass is a warning.
+type checker struct {
+	Rules
+	sub      *Subscription
+	stored   bool
+	problems Problems
+	warnings []string
+}
+
+func (c *checker) check() {
+	for _, f := range fields {
+		c.bounds(f)
+		if more := special[f.Name]; more != nil {
+			more(c)
 		}
 	}
 }
 
-func (r Rules) checkReceivers(urls []string, p *Problems) {
-	if len(urls) > maxReceivers {
-		p.add("alert.urls", "holds %d URLs; give at most %d", len(urls), maxReceivers)
+// Bounds are the least and the greatest value of a number or duration, number of entries of a list, or
+// number of bytes of a text; math.MinInt64 and math.MaxInt64 where there is none.
+func (r Rules) Bounds(f Field) (low, high int64) {
+	if most, ok := f.number(&r.Max); ok && most > 0 {
+		return f.low, most
 	}
-	if r.Receiver == nil {
+	return f.low, f.high
+}
+
+// bounds checks what the tags of a field ask of its value.
+func (c *checker) bounds(f Field) {
+	low, high := c.Bounds(f)
+	if n, ok := f.number(c.sub); ok {
+		switch {
+		case n >= low && n <= high:
+		case high == math.MaxInt64:
+			c.problems.add(f.Name, "%s is below %s", f.Show(n), f.Show(low))
+		default:
+			c.problems.add(f.Name, "%s is outside %s to %s", f.Show(n), f.Show(low), f.Show(high))
+		}
 		return
 	}
-	for i, u := range urls {
-		if isMaskedAlertURL(u) {
-			continue // what it stands for was looked for, and said not to be there
+	switch f.Kind { //nolint:exhaustive // the others have no bounds
+	case KindText:
+		if v, _ := f.Value(c.sub).(string); len(f.Choices) > 0 && !slices.Contains(f.Choices, v) {
+			c.problems.add(f.Name, "%s is not one of %s", quote(v), strings.Join(f.Choices, ", "))
 		}
-		if err := r.Receiver(u); err != nil {
-			p.add(indexed("alert.urls", i), "%v", err)
+	case KindList:
+		if n := int64(reflect.ValueOf(f.Value(c.sub)).Len()); n < low || n > high {
+			wanted := fmt.Sprintf("at most %d", high)
+			if low > 0 {
+				wanted = fmt.Sprintf("%d to %d", low, high)
+			}
+			c.problems.add(f.Name, "holds %d %s; give %s", n, strings.ToLower(f.Label[:1])+f.Label[1:], wanted)
 		}
 	}
 }
 
-func (r Rules) checkHeaders(headers map[string]string, p *Problems) {
-	if err := checkHeaders(headers); err != nil {
-		p.add("headers", "%v", err)
+func (c *checker) id() {
+	if err := CheckSubscriptionID(c.sub.ID); err != nil {
+		c.problems = append(c.problems, err.(FieldError)) //nolint:errorlint // made just there
 	}
-	for _, name := range sortedKeys(headers) {
+}
+
+func (c *checker) topic() {
+	if err := CheckPattern(c.sub.Topic); err != nil {
+		c.problems.add("topic", "%v", err)
+	}
+}
+
+// urls makes the URLs of a subscription what is sent. A new one that cannot be is a problem. One that
+// an earlier version stored stays as it is, with a warning: its attempts fail, which is seen, whereas a
+// subscription without a URL would have its messages dropped.
+func (c *checker) urls() {
+	for i, tagged := range c.sub.URLs {
+		env, raw := SplitURL(tagged)
+		u, err := ParseURL(raw, c.ToASCII)
+		if err != nil && c.stored {
+			if old, parseErr := url.Parse(raw); parseErr == nil && (old.Scheme == "http" || old.Scheme == "https") && old.Host != "" {
+				c.warnings = append(c.warnings, fmt.Sprintf("%s cannot be sent: %v", indexed("urls", i), err))
+				continue
+			}
+		}
+		if err != nil {
+			c.problems.add(indexed("urls", i), "%v", err)
+			continue
+		}
+		// What is newly denied fails at connect time, and is seen there.
+		if addr, err := netip.ParseAddr(u.Hostname()); !c.stored && err == nil && c.Denied != nil && c.Denied(addr) {
+			c.problems.add(indexed("urls", i), "%s is a denied address (MEDIS_DENY_CIDRS and link-local addresses)", u.Host)
+		}
+		c.sub.URLs[i] = tagURL(env, u.String())
+	}
+}
+
+func (c *checker) secret() {
+	if c.sub.Secret == "" {
+		return
+	}
+	if _, err := SecretKey(c.sub.Secret); err != nil {
+		c.problems.add("secret", "%v", err)
+	}
+}
+
+func (c *checker) headers() {
+	if err := checkHeaders(c.sub.Headers); err != nil {
+		c.problems.add("headers", "%v", err)
+	}
+	for _, name := range sortedKeys(c.sub.Headers) {
 		if ReservedHeader(name) {
-			p.add("headers", "%s is set by the dispatcher or by HTTP itself; leave it out", quote(name))
+			c.problems.add("headers", "%s is set by the dispatcher or by HTTP itself; leave it out", quote(name))
 		}
 	}
 }
 
-// indexed names an element of a list.
+func (c *checker) receivers() {
+	if c.stored || c.Receiver == nil {
+		return // one that is newly refused is seen when it is used
+	}
+	for i, u := range c.sub.Alert.URLs {
+		if isMaskedAlertURL(u) {
+			continue // it stands for no URL that is stored, which was said before
+		}
+		if err := c.Receiver(u); err != nil {
+			c.problems.add(indexed("alert.urls", i), "%v", err)
+		}
+	}
+}
+
+// indexed names an entry of a list.
 func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
-
-func between[T int | Duration](p *Problems, name string, v, low, high T) {
-	if v < low || v > high {
-		p.add(name, "%v is outside %v to %v", v, low, high)
-	}
-}
-
-func oneOf(p *Problems, name, v string, allowed ...string) {
-	if !slices.Contains(allowed, v) {
-		p.add(name, "%s is not one of %s", quote(v), strings.Join(allowed, ", "))
-	}
-}
 
 // SecretKey is the signing key of a secret "whsec_<base64>" of 24 to 64 bytes.
 func SecretKey(secret string) ([]byte, error) {

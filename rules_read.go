@@ -14,31 +14,44 @@ func (r Rules) read(d document) (Subscription, Problems) {
 	s.URLs, s.Headers = []string{}, map[string]string{}
 	s.Alert.URLs = slices.Clone(s.Alert.URLs)
 	var p Problems
-	readFields("", d, s.fields(), &p)
+	s.readFields("", d, &p)
 	return s, p
 }
 
-func readFields(prefix string, d document, into map[string]any, p *Problems) {
+func (s *Subscription) readFields(prefix string, d document, p *Problems) {
 	for _, name := range sortedKeys(d) {
 		raw, full := d[name], prefix+name
-		target, known := into[name]
-		switch nested, isNested := target.(map[string]any); {
-		case !known:
-			p.add(prefix+fieldName(name), "is not a field of a subscription; the fields are %s", strings.Join(sortedKeys(into), ", "))
+		f, known := FieldNamed(full)
+		switch {
+		case !known || strings.Contains(name, "."):
+			p.add(prefix+fieldName(name), "is not a field of a subscription; the fields are %s", strings.Join(namesUnder(prefix), ", "))
 		case string(raw) == "null": // the default
-		case isNested:
+		case f.Kind == KindObject:
 			var inner document
 			if err := json.Unmarshal(raw, &inner); err != nil {
 				p.add(full, "must be a JSON object")
 				continue
 			}
-			readFields(full+".", inner, nested, p)
+			s.readFields(full+".", inner, p)
 		default:
+			target := f.value(s).Addr().Interface()
 			if err := json.Unmarshal(raw, target); err != nil {
 				p.add(full, "%s", wantedType(target, raw, err))
 			}
 		}
 	}
+}
+
+// namesUnder are the sorted names of the fields of an object: "drop.", or "" for the subscription.
+func namesUnder(prefix string) []string {
+	var names []string
+	for _, f := range fields {
+		if name, ok := strings.CutPrefix(f.Name, prefix); ok && !strings.Contains(name, ".") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func wantedType(target any, raw []byte, err error) string {
@@ -52,6 +65,8 @@ func wantedType(target any, raw []byte, err error) string {
 		want = "a whole number"
 	case *[]string:
 		want = "a list of strings"
+	case *[]Duration:
+		want = `a list of durations in quotes such as ["500ms","1m30s"]`
 	case *map[string]string:
 		want = "an object of strings"
 	case *Duration:

@@ -19,12 +19,8 @@ var ruleTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // testRules are the rules of the default configuration.
 func testRules() Rules {
 	return Rules{
-		Defaults: Subscription{
-			Concurrency: 8, RetryConcurrency: 2, Timeout: Duration(5 * time.Second), MaxRetries: 10,
-			RetryCoefficient: Duration(10 * time.Second), Encoding: EncodingJSON,
-			Drop: DropPolicy{Action: DropKeep}, Alert: DefaultAlert(),
-		},
-		MaxConcurrency: 1500, MaxRetryConcurrency: 60, MaxTimeout: 30 * time.Second, SecretOverlap: 24 * time.Hour,
+		Defaults: DefaultSubscription(), SecretOverlap: 24 * time.Hour,
+		Max: Subscription{Concurrency: 1500, RetryConcurrency: 60, Timeout: Duration(30 * time.Second)},
 	}
 }
 
@@ -99,8 +95,8 @@ func TestReplaceRefuses(t *testing.T) {
 		{"field of the dispatcher", leastAnd(`"previous_secret":"x"`), "previous_secret", "is not a field"},
 		{"topic missing", `{"urls":["http://h/"]}`, "topic", "is missing"},
 		{"topic wrong", `{"topic":"a..b","urls":["http://h/"]}`, "topic", "empty level"},
-		{"no URL", `{"topic":"a"}`, "urls", "holds 0 URLs; give 1 to 64"},
-		{"too many URLs", `{"topic":"a","urls":["http://h/"` + strings.Repeat(`,"http://h/"`, 64) + `]}`, "urls", "holds 65 URLs"},
+		{"no URL", `{"topic":"a"}`, "urls", "holds 0 worker URLs; give 1 to 64"},
+		{"too many URLs", `{"topic":"a","urls":["http://h/"` + strings.Repeat(`,"http://h/"`, 64) + `]}`, "urls", "holds 65 worker URLs"},
 		{"URL a string", `{"topic":"a","urls":"http://h/"}`, "urls", "is not a list of strings"},
 		{"URL without scheme", leastAnd(`"urls":["http://h/","h:80/x"]`), "urls[1]", "must begin with http:// or https://"},
 		{"URL of another scheme", leastAnd(`"urls":["ftp://h/"]`), "urls[0]", "must begin with http://"},
@@ -134,7 +130,7 @@ func TestReplaceRefuses(t *testing.T) {
 		{"drop.threshold", leastAnd(`"drop":{"threshold":-1}`), "drop.threshold", "is outside"},
 		{"alert.window", leastAnd(`"alert":{"window":"1ms"}`), "alert.window", "1ms is outside 1s to"},
 		{"alert.every", leastAnd(`"alert":{"every":"0s"}`), "alert.every", "0s is outside 1s to"},
-		{"alert.backlog", leastAnd(`"alert":{"backlog":-1}`), "alert.backlog", "0 switches the rule off"},
+		{"alert.backlog", leastAnd(`"alert":{"backlog":-1}`), "alert.backlog", "-1 is below 0"},
 		{"secret without prefix", leastAnd(`"secret":"hunter2"`), "secret", "must begin with whsec_"},
 		{"secret no base64", leastAnd(`"secret":"whsec_!"`), "secret", "has no base64 behind whsec_"},
 		{"secret short", leastAnd(`"secret":"whsec_MTIz"`), "secret", "holds 3 bytes behind whsec_; give 24 to 64"},
@@ -212,7 +208,7 @@ func TestReceiversAreChecked(t *testing.T) {
 		t.Errorf("%v %v", s.Alert, err)
 	}
 	many := strings.Replace(doc, `"smtp://ok","slack://hush"`, strings.Repeat(`"smtp://ok",`, 16)+`"smtp://ok"`, 1)
-	if _, _, err := r.Replace("x", nil, []byte(many), time.Now()); err == nil || !strings.Contains(err.Error(), "alert.urls: holds 17 URLs; give at most 16") {
+	if _, _, err := r.Replace("x", nil, []byte(many), time.Now()); err == nil || !strings.Contains(err.Error(), "alert.urls: holds 17 receivers; give at most 16") {
 		t.Errorf("%v", err)
 	}
 }

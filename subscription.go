@@ -3,7 +3,6 @@ package medispatcher
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -43,23 +42,27 @@ func (d *Duration) UnmarshalText(text []byte) error {
 }
 
 // Subscription says who wants a topic and how to push to them, every field in force.
+//
+// The tags declare all there is to say about a field; fields.go lists what each tag means. The checks
+// of a document, the flags of the command line, the OpenAPI document and the form of the panel are
+// made from them. What a field needs beyond bounds and choices is a function in rules_check.go.
 type Subscription struct {
-	ID               string            `json:"id"`
-	Topic            string            `json:"topic"`
-	URLs             []string          `json:"urls"`
-	Paused           bool              `json:"paused"`
-	Concurrency      int               `json:"concurrency"`
-	RetryConcurrency int               `json:"retry_concurrency"`
-	Interval         Duration          `json:"interval"`
-	Timeout          Duration          `json:"timeout"`
-	MaxRetries       int               `json:"max_retries"`
-	RetryCoefficient Duration          `json:"retry_coefficient"`
-	Encoding         string            `json:"encoding"`
-	Secret           string            `json:"secret,omitempty"`
-	Headers          map[string]string `json:"headers"`
-	ReceiveBench     bool              `json:"receive_bench"`
-	Drop             DropPolicy        `json:"drop"`
-	Alert            AlertPolicy       `json:"alert"`
+	ID               string            `json:"id" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" example:"billing" help:"Also names its channel. In a body it may be left out; else it equals the path."`
+	Topic            string            `json:"topic" required:"true" max:"255" example:"order.*" group:"Where to" label:"Topic or pattern" flag:"topic=PATTERN" help:"A topic such as order.created, or a pattern: order.* (one level), order.> (the rest)."`
+	URLs             []string          `json:"urls" required:"true" min:"1" max:"64" example:"http://billing.internal/hook" group:"Where to" label:"Worker URLs" flag:"url=URL" help:"Worker URLs, which share the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB. A masked password, written back, keeps what it stands for."`
+	Paused           bool              `json:"paused" default:"false" group:"How fast" label:"Paused" flag:"paused" help:"Keep messages, push none."`
+	Concurrency      int               `json:"concurrency" min:"1" maxenv:"MEDIS_MAX_CONCURRENCY" default:"8" env:"MEDIS_CONCURRENCY" group:"How fast" label:"Concurrency" flag:"concurrency=N" help:"Pushes in flight at once, in each dispatcher."`
+	RetryConcurrency int               `json:"retry_concurrency" min:"1" maxenv:"MEDIS_MAX_RETRY_CONCURRENCY" default:"2" env:"MEDIS_RETRY_CONCURRENCY" group:"How fast" label:"Retry concurrency" flag:"retry-concurrency=N" help:"Retries in flight at once beside them, in each dispatcher."`
+	Interval         Duration          `json:"interval" min:"0s" max:"1h" default:"0s" env:"MEDIS_INTERVAL" example:"5ms" group:"How fast" label:"Interval" flag:"interval=DURATION" help:"Least time between the starts of two pushes in each dispatcher, such as 5ms."`
+	Timeout          Duration          `json:"timeout" min:"1ms" maxenv:"MEDIS_MAX_TIMEOUT" default:"5s" env:"MEDIS_TIMEOUT" example:"5s" group:"How fast" label:"Timeout" flag:"timeout=DURATION" help:"Time that a worker has to answer an attempt, such as 5s."`
+	MaxRetries       int               `json:"max_retries" min:"0" max:"10000" default:"10" env:"MEDIS_MAX_RETRIES" group:"When it fails" label:"Retries" flag:"max-retries=N" help:"Retries before a message is dead; n retries are n + 1 attempts."`
+	RetryCoefficient Duration          `json:"retry_coefficient" min:"0s" max:"24h" default:"10s" env:"MEDIS_RETRY_COEFFICIENT" example:"10s" group:"When it fails" label:"Retry coefficient" flag:"retry-coefficient=DURATION" help:"The wait after failed attempt n is n² times this."`
+	Encoding         string            `json:"encoding" oneof:"json,form" default:"json" group:"What is sent" label:"Encoding" flag:"encoding=NAME" help:"Protocol of a push: json sends the body unchanged, form is for workers of earlier versions."`
+	Secret           string            `json:"secret,omitempty" secret:"true" example:"whsec_********" group:"What is sent" label:"Signing secret" flag:"secret=SECRET" help:"Signs pushes by Standard Webhooks: whsec_ and 24 to 64 bytes in base64. Empty: not signed. Answers show a mask; written back, it keeps the secret. A changed secret signs beside the old one for MEDIS_SECRET_OVERLAP."`
+	Headers          map[string]string `json:"headers" group:"What is sent" label:"Headers" flag:"header='NAME: VALUE'" help:"Headers added to every push. Values of those that carry credentials, by their names, are shown as ********; written back, that keeps them."`
+	ReceiveBench     bool              `json:"receive_bench" default:"false" group:"What is sent" label:"Receives load tests" flag:"receive-bench" help:"Have a pattern such as > cover the topics of load tests, bench.<12 hex digits>, too. A pattern that begins with bench. covers them anyway."`
+	Drop             DropPolicy        `json:"drop" help:"What becomes of a message that fails too often."`
+	Alert            AlertPolicy       `json:"alert" help:"When to alert; 0 switches a rule off."`
 
 	// PreviousSecret signs beside Secret until PreviousUntil. Never shown.
 	PreviousSecret string    `json:"-"`
@@ -69,27 +72,28 @@ type Subscription struct {
 // DropPolicy says what becomes of a message whose attempts are exhausted: after
 // max_retries, or when Threshold is not 0, once it failed so many times.
 type DropPolicy struct {
-	Threshold int    `json:"threshold"`
-	Action    string `json:"action"`
+	Threshold int    `json:"threshold" min:"0" max:"10000" default:"0" group:"When it fails" label:"Drop after" flag:"drop-threshold=N" help:"Failed attempts after which drop.action holds; 0 leaves it to max_retries."`
+	Action    string `json:"action" oneof:"keep,log,drop" default:"keep" group:"When it fails" label:"What becomes of it" flag:"drop-action=ACTION" help:"For a message that failed for good: keep makes it a dead letter, log moves it to the DATA log, drop only counts it."`
 }
 
 // AlertPolicy holds the alert thresholds of a subscription; 0 switches a rule off.
 type AlertPolicy struct {
-	Enabled         bool     `json:"enabled"`
-	URLs            []string `json:"urls"`
-	Window          Duration `json:"window"`
-	Failures        int      `json:"failures"`
-	MessageFailures int      `json:"message_failures"`
-	Backlog         int      `json:"backlog"`
-	Every           Duration `json:"every"`
+	Enabled         bool     `json:"enabled" default:"true" env:"MEDIS_ALERT_ENABLED" group:"Alerts" label:"Alerts on" flag:"alert" help:"Send alerts of this subscription; false sends none."`
+	URLs            []string `json:"urls" max:"16" group:"Alerts" label:"Receivers" flag:"alert-url=URL" help:"Notification URLs of the receivers of its alerts. None: those of MEDIS_ALERT_URLS."`
+	Window          Duration `json:"window" min:"1s" max:"24h" default:"3m" env:"MEDIS_ALERT_WINDOW" example:"3m" group:"Alerts" label:"Window" flag:"alert-window=DURATION" help:"Time in which failures are counted."`
+	Failures        int      `json:"failures" min:"0" default:"120" env:"MEDIS_ALERT_FAILURES" group:"Alerts" label:"Failures" flag:"alert-failures=N" help:"Failed attempts within the window that raise an alert; 0 switches the rule off."`
+	MessageFailures int      `json:"message_failures" min:"0" default:"7" env:"MEDIS_ALERT_MESSAGE_FAILURES" group:"Alerts" label:"Failures of one message" flag:"alert-message-failures=N" help:"Failed attempts of one message that raise an alert; 0 switches the rule off."`
+	Backlog         int      `json:"backlog" min:"0" default:"5000" env:"MEDIS_ALERT_BACKLOG" group:"Alerts" label:"Backlog" flag:"alert-backlog=N" help:"Messages READY or retrying that raise an alert; 0 switches the rule off."`
+	Every           Duration `json:"every" min:"1s" max:"168h" default:"3m" env:"MEDIS_ALERT_EVERY" example:"3m" group:"Alerts" label:"At most one in" flag:"alert-every=DURATION" help:"At most one notice of a rule in this time."`
 }
 
-// DefaultAlert is the alert policy of a subscription that says nothing of it.
-func DefaultAlert() AlertPolicy {
-	return AlertPolicy{
-		Enabled: true, URLs: []string{}, Window: Duration(3 * time.Minute), Failures: 120,
-		MessageFailures: 7, Backlog: 5000, Every: Duration(3 * time.Minute),
+// DefaultSubscription has the defaults of every field, as they are where no MEDIS_… variable is set.
+func DefaultSubscription() Subscription {
+	s := Subscription{URLs: []string{}, Headers: map[string]string{}, Alert: AlertPolicy{URLs: []string{}}}
+	for _, f := range fields {
+		f.setDefault(&s)
 	}
+	return s
 }
 
 // AtOnce is how many requests a dispatcher has in flight at most for the subscription.
@@ -112,81 +116,8 @@ func (s Subscription) Masked() Subscription {
 	return s
 }
 
-// fields maps the JSON names to where their values go.
-func (s *Subscription) fields() map[string]any {
-	return map[string]any{
-		"id": &s.ID, "topic": &s.Topic, "urls": &s.URLs, "paused": &s.Paused,
-		"concurrency": &s.Concurrency, "retry_concurrency": &s.RetryConcurrency,
-		"interval": &s.Interval, "timeout": &s.Timeout, "max_retries": &s.MaxRetries,
-		"retry_coefficient": &s.RetryCoefficient, "encoding": &s.Encoding, "secret": &s.Secret,
-		"headers": &s.Headers, "receive_bench": &s.ReceiveBench,
-		"drop": map[string]any{"threshold": &s.Drop.Threshold, "action": &s.Drop.Action},
-		"alert": map[string]any{
-			"enabled": &s.Alert.Enabled, "urls": &s.Alert.URLs, "window": &s.Alert.Window,
-			"failures": &s.Alert.Failures, "message_failures": &s.Alert.MessageFailures,
-			"backlog": &s.Alert.Backlog, "every": &s.Alert.Every,
-		},
-	}
-}
-
 // Rev identifies one version of a stored document; it is the ETag of the API.
 func Rev(stored []byte) string {
 	sum := sha256.Sum256(stored)
 	return hex.EncodeToString(sum[:8])
-}
-
-// document is a subscription as somebody wrote it: only the fields they gave, so
-// that a default changed later reaches every subscription that relies on it.
-type document map[string]json.RawMessage
-
-// Fields that the dispatcher alone writes into a stored document.
-const (
-	fieldPreviousSecret = "previous_secret"
-	fieldPreviousUntil  = "previous_secret_until"
-)
-
-func parseDocument(raw []byte) (document, error) {
-	var d document
-	if err := json.Unmarshal(raw, &d); err != nil {
-		return nil, Problems{{"body", fmt.Sprintf("is not a JSON object: %v", err)}}
-	}
-	if d == nil {
-		return nil, Problems{{"body", "is null; give a JSON object"}}
-	}
-	return d, nil
-}
-
-func (d document) set(name string, v any) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings and times only
-	}
-	d[name] = raw
-}
-
-func (d document) secret() string {
-	var s string
-	_ = json.Unmarshal(d["secret"], &s) // anything else is refused when the fields are read
-	return s
-}
-
-// merge applies an RFC 7396 merge patch: null removes a field, so its default
-// holds again; objects merge; everything else replaces.
-func (d document) merge(patch document) {
-	for name, raw := range patch {
-		if string(raw) == "null" {
-			delete(d, name)
-			continue
-		}
-		var inner, old document
-		if json.Unmarshal(raw, &inner) == nil && inner != nil {
-			if json.Unmarshal(d[name], &old) != nil || old == nil {
-				old = document{} // not an object: the patch's nulls go all the same
-			}
-			old.merge(inner)
-			d.set(name, old)
-			continue
-		}
-		d[name] = raw
-	}
 }

@@ -170,7 +170,7 @@ func TestSecretKeyTakesBase64WithAndWithoutPadding(t *testing.T) {
 func TestLoadCutsWhatIsOverALoweredMaximum(t *testing.T) {
 	stored, _ := mustReplace(t, testRules(), nil, leastAnd(`"concurrency":1000,"retry_concurrency":50,"timeout":"20s"`))
 	r := testRules()
-	r.MaxConcurrency, r.MaxRetryConcurrency, r.MaxTimeout = 100, 50, 10*time.Second
+	r.Max = Subscription{Concurrency: 100, RetryConcurrency: 50, Timeout: Duration(10 * time.Second)}
 	s, warnings, err := r.Load("billing", stored)
 	if err != nil || s.Concurrency != 100 || s.RetryConcurrency != 50 || time.Duration(s.Timeout) != 10*time.Second {
 		t.Errorf("%d, %d, %s, %v", s.Concurrency, s.RetryConcurrency, s.Timeout, err)
@@ -205,7 +205,7 @@ func TestLoad(t *testing.T) {
 		{"the hash field is the truth about the id", leastAnd(`"id":"other"`), ""},
 		{"not JSON", "x", "body: is not a JSON object"},
 		{"null", "null", "body: is null"},
-		{"nothing usable", `{"topic":"a","urls":[]}`, "urls: holds 0 URLs"},
+		{"nothing usable", `{"topic":"a","urls":[]}`, "urls: holds 0 worker URLs"},
 		{"unknown field", leastAnd(`"colour":1`), "colour: is not a field"},
 	} {
 		s, _, err := testRules().Load("billing", []byte(tc.stored))

@@ -3,11 +3,14 @@ package medispatcher
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
+
+// urlForm is a worker URL with the tag of an environment.
+var urlForm = regexp.MustCompile(`^\[T_ENV:([A-Za-z0-9_.-]{1,64})\](.*)$`)
 
 const (
 	maxURL  = 8 << 10 // bytes
@@ -114,31 +117,6 @@ func checkHost(host string) error {
 
 func hostRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-}
-
-// sendable makes the URLs of a subscription what is sent. A new one that cannot be is a problem. One that
-// was stored by an earlier version stays as it is, with a warning: its attempts fail, which is seen, where a subscription
-// without a URL would have its messages dropped.
-func (r Rules) sendable(s *Subscription, stored bool, p *Problems, warnings *[]string) {
-	for i, tagged := range s.URLs {
-		env, raw := SplitURL(tagged)
-		u, err := ParseURL(raw, r.ToASCII)
-		if err != nil && stored {
-			if old, parseErr := url.Parse(raw); parseErr == nil && (old.Scheme == "http" || old.Scheme == "https") && old.Host != "" {
-				*warnings = append(*warnings, fmt.Sprintf("%s cannot be sent: %v", indexed("urls", i), err))
-				continue
-			}
-		}
-		if err != nil {
-			p.add(indexed("urls", i), "%v", err)
-			continue
-		}
-		// What is newly denied fails at connect time, and is seen there.
-		if addr, err := netip.ParseAddr(u.Hostname()); !stored && err == nil && r.Denied != nil && r.Denied(addr) {
-			p.add(indexed("urls", i), "%s is a denied address (MEDIS_DENY_CIDRS and link-local addresses)", u.Host)
-		}
-		s.URLs[i] = tagURL(env, u.String())
-	}
 }
 
 // SplitURL takes the environment tag off a worker URL:

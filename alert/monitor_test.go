@@ -80,7 +80,7 @@ func (sc *scene) change(id string, edit func(s *medispatcher.Subscription)) {
 	defer sc.mu.Unlock()
 	s, known := sc.subs[id]
 	if !known {
-		s = medispatcher.Subscription{ID: id, Alert: medispatcher.DefaultAlert()}
+		s = medispatcher.Subscription{ID: id, Alert: medispatcher.DefaultSubscription().Alert}
 	}
 	edit(&s)
 	sc.subs[id] = s

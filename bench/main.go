@@ -146,11 +146,8 @@ func measureDispatcher(ctx context.Context, o options, dir string, p loadtest.Pl
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	rules := medispatcher.Rules{
-		MaxConcurrency: 10_000, MaxRetryConcurrency: 100, MaxTimeout: time.Minute,
-		Defaults: medispatcher.Subscription{
-			Timeout: medispatcher.Duration(5 * time.Second), Encoding: medispatcher.EncodingJSON,
-			Drop: medispatcher.DropPolicy{Action: medispatcher.DropKeep}, Alert: medispatcher.DefaultAlert(),
-		},
+		Defaults: medispatcher.DefaultSubscription(),
+		Max:      medispatcher.Subscription{Concurrency: 10_000, RetryConcurrency: 100, Timeout: medispatcher.Duration(time.Minute)},
 	}
 	if err := loadtest.Subscribe(ctx, streams.NewRegistry(store, rules, nil), rules, l.Run, l.Plan, recv.url); err != nil {
 		return f, err

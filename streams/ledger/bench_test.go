@@ -49,7 +49,7 @@ func BenchmarkAlertRound(b *testing.B) {
 	for i := range all {
 		id := fmt.Sprintf("s%05d", i)
 		ids[i] = id
-		policy := medispatcher.DefaultAlert()
+		policy := medispatcher.DefaultSubscription().Alert
 		policy.Backlog = 20
 		subs[id] = medispatcher.Subscription{ID: id, Alert: policy}
 		n := 1

@@ -111,12 +111,8 @@ func (e *Env) Open(t testing.TB, cfg streams.Config) *streams.Store {
 // Rules are permissive rules with the defaults of the documentation.
 func Rules() medispatcher.Rules {
 	return medispatcher.Rules{
-		Defaults: medispatcher.Subscription{
-			Concurrency: 8, RetryConcurrency: 2, Timeout: medispatcher.Duration(5 * time.Second), MaxRetries: 10,
-			RetryCoefficient: medispatcher.Duration(10 * time.Second), Encoding: medispatcher.EncodingJSON,
-			Drop: medispatcher.DropPolicy{Action: medispatcher.DropKeep}, Alert: medispatcher.DefaultAlert(),
-		},
-		MaxConcurrency: 1500, MaxRetryConcurrency: 60, MaxTimeout: 30 * time.Second, SecretOverlap: 24 * time.Hour,
+		Defaults: medispatcher.DefaultSubscription(), SecretOverlap: 24 * time.Hour,
+		Max: medispatcher.Subscription{Concurrency: 1500, RetryConcurrency: 60, Timeout: medispatcher.Duration(30 * time.Second)},
 	}
 }
 

@@ -114,9 +114,11 @@ func (c *Config) Rules() medispatcher.Rules {
 			Drop:     medispatcher.DropPolicy{Action: medispatcher.DropKeep},
 			Alert:    c.alertPolicy(),
 		},
-		MaxConcurrency: c.MaxConcurrency, MaxRetryConcurrency: c.MaxRetryConcurrency,
-		MaxTimeout: c.MaxTimeout, SecretOverlap: c.SecretOverlap,
-		Denied: c.Guard().Denied, ToASCII: idna.Lookup.ToASCII, Receiver: alert.CheckURL,
+		Max: medispatcher.Subscription{
+			Concurrency: c.MaxConcurrency, RetryConcurrency: c.MaxRetryConcurrency, Timeout: medispatcher.Duration(c.MaxTimeout),
+		},
+		SecretOverlap: c.SecretOverlap,
+		Denied:        c.Guard().Denied, ToASCII: idna.Lookup.ToASCII, Receiver: alert.CheckURL,
 	}
 }
 

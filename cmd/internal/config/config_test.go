@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 const token = "0123456789abcdef"
@@ -26,7 +28,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("%+v", cfg)
 	}
 	r := cfg.Rules()
-	if r.Defaults.Concurrency != 8 || r.Defaults.Drop.Action != "keep" || r.Defaults.Encoding != "json" || !r.Defaults.Alert.Enabled || r.MaxTimeout != 30*time.Second {
+	if !reflect.DeepEqual(r.Defaults, medispatcher.DefaultSubscription()) || time.Duration(r.Max.Timeout) != 30*time.Second {
 		t.Errorf("%+v", r)
 	}
 	if !r.Denied(netip.MustParseAddr("169.254.169.254")) || r.Denied(netip.MustParseAddr("10.0.0.1")) {

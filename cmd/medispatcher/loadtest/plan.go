@@ -45,10 +45,10 @@ const (
 
 // document is a subscription of a run.
 func (p *Plan) document(run medispatcher.BenchRun, rules *medispatcher.Rules, url string) []byte {
-	timeout := min(max(time.Duration(rules.Defaults.Timeout), p.Delay+answerWithin), rules.MaxTimeout)
+	timeout := min(max(time.Duration(rules.Defaults.Timeout), p.Delay+answerWithin), time.Duration(rules.Max.Timeout))
 	doc, err := json.Marshal(map[string]any{
 		"topic": run.Topic(), "urls": []string{url}, "interval": "0s",
-		"concurrency": p.Concurrency, "retry_concurrency": min(p.Concurrency, rules.MaxRetryConcurrency),
+		"concurrency": p.Concurrency, "retry_concurrency": min(p.Concurrency, rules.Max.RetryConcurrency),
 		"timeout":     timeout.String(),
 		"max_retries": maxRetries, "retry_coefficient": retryCoefficient.String(),
 		"alert": map[string]any{"enabled": false},

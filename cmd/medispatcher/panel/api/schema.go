@@ -62,7 +62,7 @@ var (
 		Timeout: medispatcher.Duration(5 * time.Second), MaxRetries: 10, RetryCoefficient: medispatcher.Duration(10 * time.Second),
 		Encoding: medispatcher.EncodingJSON, Secret: medispatcher.SecretMask, Headers: map[string]string{},
 		Drop:  medispatcher.DropPolicy{Action: medispatcher.DropKeep},
-		Alert: medispatcher.DefaultAlert(),
+		Alert: medispatcher.DefaultSubscription().Alert,
 	}
 )
 
@@ -83,7 +83,7 @@ func (a *api) describeSubscription() {
 	all["SubscriptionPatch"] = &patch
 
 	rules := a.Rules
-	for name, limit := range map[string]int{"concurrency": rules.MaxConcurrency, "retry_concurrency": rules.MaxRetryConcurrency} {
+	for name, limit := range map[string]int{"concurrency": rules.Max.Concurrency, "retry_concurrency": rules.Max.RetryConcurrency} {
 		if limit > 0 {
 			most := float64(limit)
 			full.Properties[name].Maximum = &most

@@ -16,12 +16,8 @@ import (
 
 // Rules are those of the configuration.
 var Rules = medispatcher.Rules{
-	Defaults: medispatcher.Subscription{
-		Concurrency: 8, RetryConcurrency: 2, Timeout: medispatcher.Duration(5 * time.Second), MaxRetries: 10,
-		RetryCoefficient: medispatcher.Duration(10 * time.Second), Encoding: medispatcher.EncodingJSON,
-		Drop: medispatcher.DropPolicy{Action: medispatcher.DropKeep}, Alert: medispatcher.DefaultAlert(),
-	},
-	MaxConcurrency: 1500, MaxRetryConcurrency: 60, MaxTimeout: 30 * time.Second, SecretOverlap: time.Hour,
+	Defaults: medispatcher.DefaultSubscription(), SecretOverlap: time.Hour,
+	Max: medispatcher.Subscription{Concurrency: 1500, RetryConcurrency: 60, Timeout: medispatcher.Duration(30 * time.Second)},
 }
 
 // Subs is the path of the subscriptions in the API.

@@ -79,10 +79,10 @@ func (p *pages) fields(s *medispatcher.Subscription) []fieldGroup {
 	return []fieldGroup{
 		{"Where to", true, []field{topic, urls}},
 		{"How fast", true, []field{
-			num("concurrency", "Concurrency", s.Concurrency, d.Concurrency, 1, rules.MaxConcurrency, "Pushes in flight at once, in each dispatcher."),
-			num("retry_concurrency", "Retry concurrency", s.RetryConcurrency, d.RetryConcurrency, 1, rules.MaxRetryConcurrency, "The same for repeated attempts, beside it."),
+			num("concurrency", "Concurrency", s.Concurrency, d.Concurrency, 1, rules.Max.Concurrency, "Pushes in flight at once, in each dispatcher."),
+			num("retry_concurrency", "Retry concurrency", s.RetryConcurrency, d.RetryConcurrency, 1, rules.Max.RetryConcurrency, "The same for repeated attempts, beside it."),
 			dur("interval", "Interval", s.Interval, d.Interval, "Least time between the starts of two pushes: 5ms."),
-			dur("timeout", "Timeout", s.Timeout, d.Timeout, fmt.Sprintf("Of one attempt, at most %s.", rules.MaxTimeout)),
+			dur("timeout", "Timeout", s.Timeout, d.Timeout, fmt.Sprintf("Of one attempt, at most %s.", rules.Max.Timeout)),
 			check("paused", "Paused", s.Paused, d.Paused, "Nothing is pushed; messages wait."),
 		}},
 		{"When it fails", true, []field{
