@@ -38,13 +38,13 @@ type Field struct {
 	Example string   // example: of a list, of one entry
 	Pattern string   // pattern: of a text
 	Env     string   // env: the variable with its default
+	Default string   // default: where no variable sets another; empty: it has none
 	MaxEnv  string   // maxenv: the variable with its maximum, which Rules.Max has
 
 	Required bool // required
 	Secret   bool // secret: it is never shown
 
-	fallback  string // default: where no variable sets it
-	low, high int64  // min, max: of a number or duration, of the entries of a list, of the bytes of a text
+	low, high int64 // min, max: of a number or duration, of the entries of a list, of the bytes of a text
 	omitEmpty bool
 	index     []int // in the struct
 }
@@ -74,7 +74,7 @@ func fieldsOf(t reflect.Type, prefix string, index []int) (list []Field) {
 			Name: prefix + name, Kind: kindOf(sf.Type), Help: tag("help"), Label: tag("label"), Group: tag("group"),
 			Example: tag("example"), Pattern: tag("pattern"), Env: tag("env"), MaxEnv: tag("maxenv"),
 			Required: tag("required") == "true", Secret: tag("secret") == "true",
-			fallback: tag("default"), omitEmpty: options == "omitempty", index: append(slices.Clone(index), sf.Index...),
+			Default: tag("default"), omitEmpty: options == "omitempty", index: append(slices.Clone(index), sf.Index...),
 			low: math.MinInt64, high: math.MaxInt64,
 		}
 		f.Flag, f.Arg, _ = strings.Cut(tag("flag"), "=")
@@ -141,7 +141,7 @@ func (f Field) value(s *Subscription) reflect.Value {
 
 // setDefault gives the field the value that it has where no variable sets another.
 func (f Field) setDefault(s *Subscription) {
-	raw := f.fallback
+	raw := f.Default
 	switch {
 	case raw == "":
 		return

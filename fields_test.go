@@ -35,8 +35,8 @@ func TestEveryFieldIsDeclared(t *testing.T) {
 		if _, ok := f.number(&rules.Max); f.MaxEnv != "" && (!ok || f.value(&rules.Max).IsZero()) {
 			t.Errorf("%s has a maximum of the configuration, and testRules has none", f.Name)
 		}
-		if f.Choices != nil && !slices.Contains(f.Choices, f.fallback) {
-			t.Errorf("%s: default %q is not one of %q", f.Name, f.fallback, f.Choices)
+		if f.Choices != nil && !slices.Contains(f.Choices, f.Default) {
+			t.Errorf("%s: default %q is not one of %q", f.Name, f.Default, f.Choices)
 		}
 	}
 	for name := range special {

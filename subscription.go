@@ -79,7 +79,7 @@ type DropPolicy struct {
 // AlertPolicy holds the alert thresholds of a subscription; 0 switches a rule off.
 type AlertPolicy struct {
 	Enabled         bool     `json:"enabled" default:"true" env:"MEDIS_ALERT_ENABLED" group:"Alerts" label:"Alerts on" flag:"alert" help:"Send alerts of this subscription; false sends none."`
-	URLs            []string `json:"urls" max:"16" group:"Alerts" label:"Receivers" flag:"alert-url=URL" help:"Notification URLs of the receivers of its alerts. None: those of MEDIS_ALERT_URLS."`
+	URLs            []string `json:"urls" max:"16" default:"[]" group:"Alerts" label:"Receivers" flag:"alert-url=URL" help:"Notification URLs of the receivers of its alerts. None: those of MEDIS_ALERT_URLS."`
 	Window          Duration `json:"window" min:"1s" max:"24h" default:"3m" env:"MEDIS_ALERT_WINDOW" example:"3m" group:"Alerts" label:"Window" flag:"alert-window=DURATION" help:"Time in which failures are counted."`
 	Failures        int      `json:"failures" min:"0" default:"120" env:"MEDIS_ALERT_FAILURES" group:"Alerts" label:"Failures" flag:"alert-failures=N" help:"Failed attempts within the window that raise an alert; 0 switches the rule off."`
 	MessageFailures int      `json:"message_failures" min:"0" default:"7" env:"MEDIS_ALERT_MESSAGE_FAILURES" group:"Alerts" label:"Failures of one message" flag:"alert-message-failures=N" help:"Failed attempts of one message that raise an alert; 0 switches the rule off."`
@@ -89,7 +89,7 @@ type AlertPolicy struct {
 
 // DefaultSubscription has the defaults of every field, as they are where no MEDIS_… variable is set.
 func DefaultSubscription() Subscription {
-	s := Subscription{URLs: []string{}, Headers: map[string]string{}, Alert: AlertPolicy{URLs: []string{}}}
+	s := Subscription{URLs: []string{}, Headers: map[string]string{}}
 	for _, f := range fields {
 		f.setDefault(&s)
 	}

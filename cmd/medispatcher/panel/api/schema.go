@@ -1,52 +1,15 @@
 package api
 
 import (
-	"encoding/json"
+	"math"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
 )
-
-// The types below are medispatcher.Subscription as the OpenAPI document shows it. They
-// are never decoded into: documents are checked by medispatcher.Rules alone. A test
-// compares the fields.
-
-type subscription struct {
-	ID               string            `json:"id" required:"false" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Also names its channel. In a body it may be left out; else it equals the path." example:"billing"`
-	Topic            string            `json:"topic" maxLength:"255" doc:"A topic, or a pattern: * stands for one level, a last > for one or more" example:"order.*"`
-	URLs             []string          `json:"urls" minItems:"1" maxItems:"64" doc:"Worker URLs, sharing the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB." example:"[\"http://billing.internal/hook\"]"`
-	Paused           bool              `json:"paused" required:"false" doc:"Nothing is pushed; messages wait"`
-	Concurrency      int               `json:"concurrency" required:"false" minimum:"1" doc:"Pushes in flight, for each dispatcher. Default MEDIS_CONCURRENCY, at most MEDIS_MAX_CONCURRENCY."`
-	RetryConcurrency int               `json:"retry_concurrency" required:"false" minimum:"1" doc:"The same for repeated attempts. Default MEDIS_RETRY_CONCURRENCY, at most MEDIS_MAX_RETRY_CONCURRENCY."`
-	Interval         string            `json:"interval" required:"false" doc:"Least time between the starts of two pushes, for each dispatcher; a Go duration. Default MEDIS_INTERVAL." example:"5ms"`
-	Timeout          string            `json:"timeout" required:"false" doc:"Of one attempt. Default MEDIS_TIMEOUT, at most MEDIS_MAX_TIMEOUT." example:"5s"`
-	MaxRetries       int               `json:"max_retries" required:"false" minimum:"0" doc:"n means n+1 attempts, then the message is a dead letter. Default MEDIS_MAX_RETRIES."`
-	RetryCoefficient string            `json:"retry_coefficient" required:"false" doc:"The wait before attempt n+1 is n² times this. Default MEDIS_RETRY_COEFFICIENT." example:"10s"`
-	Encoding         string            `json:"encoding" required:"false" enum:"json,form" doc:"json: the body unchanged. form: the protocol of earlier versions."`
-	Secret           string            `json:"secret" required:"false" doc:"Signs pushes by Standard Webhooks: whsec_ and 24 to 64 bytes in base64. Masked in answers; writing the mask keeps it; a changed one signs beside the old one for MEDIS_SECRET_OVERLAP." example:"whsec_********"`
-	Headers          map[string]string `json:"headers" required:"false" doc:"Added to every push. Values of headers that carry credentials, by their names, are masked in answers; writing the mask keeps them."`
-	ReceiveBench     bool              `json:"receive_bench" required:"false" doc:"Whether a pattern such as > or *.x covers the topics of load tests, too: bench.<12 hex digits>. A pattern that begins with bench. covers them anyway."`
-	Drop             dropPolicy        `json:"drop" required:"false" doc:"What becomes of a message that fails too often"`
-	Alert            alertPolicy       `json:"alert" required:"false" doc:"When to alert; 0 switches a rule off"`
-}
-
-type dropPolicy struct {
-	Threshold int    `json:"threshold" required:"false" minimum:"0" doc:"Failed attempts after which it is settled by action; 0 leaves it to max_retries"`
-	Action    string `json:"action" required:"false" enum:"keep,log,drop" doc:"keep: a dead letter. log: to the DATA log, removed. drop: counted, removed."`
-}
-
-type alertPolicy struct {
-	Enabled         bool     `json:"enabled" required:"false" doc:"Whether to alert at all"`
-	URLs            []string `json:"urls" required:"false" doc:"Receivers; none: those of MEDIS_ALERT_URLS"`
-	Window          string   `json:"window" required:"false" doc:"Time over which failures are counted" example:"3m"`
-	Failures        int      `json:"failures" required:"false" minimum:"0" doc:"Failed attempts within window"`
-	MessageFailures int      `json:"message_failures" required:"false" minimum:"0" doc:"Failed attempts of one message"`
-	Backlog         int      `json:"backlog" required:"false" minimum:"0" doc:"Messages READY or retrying"`
-	Every           string   `json:"every" required:"false" doc:"At most one alert of a rule in this time" example:"3m"`
-}
 
 const schemas = "#/components/schemas/"
 
@@ -70,54 +33,97 @@ func jsonBody(contentType string, schema *huma.Schema, example any) *huma.Reques
 	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{contentType: {Schema: schema, Example: example}}}
 }
 
-// describeSubscription makes the schemas, with the operator's defaults and maxima.
+// subscription stands for medispatcher.Subscription where huma makes schemas of types. Documents
+// are never decoded by a schema: medispatcher.Rules alone checks them.
+type subscription struct{}
+
+// Schema points to the schema that describeSubscription makes.
+func (subscription) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Ref: refSubscription.Ref} }
+
+// describeSubscription makes the schemas of medispatcher.Fields, with the operator's defaults and maxima.
 func (a *api) describeSubscription() {
 	registry := a.huma.OpenAPI().Components.Schemas
 	registry.RegisterTypeAlias(reflect.TypeFor[medispatcher.Subscription](), reflect.TypeFor[subscription]())
-	full := registry.Schema(reflect.TypeFor[subscription](), false, "")
 	all := registry.Map()
+	full := newObject()
+	all["Subscription"] = full
+	objects := map[string]*huma.Schema{"": full} // by the names of the fields that hold them
+	for _, f := range medispatcher.Fields() {
+		parent, name := "", f.Name
+		if at := strings.LastIndex(f.Name, "."); at >= 0 {
+			parent, name = f.Name[:at], f.Name[at+1:]
+		}
+		objects[parent].Properties[name] = a.property(f)
+		if f.Required {
+			objects[parent].Required = append(objects[parent].Required, name)
+		}
+		if f.Kind == medispatcher.KindObject {
+			objects[f.Name] = newObject()
+			all[f.Schema] = objects[f.Name]
+		}
+	}
 
 	patch := *full
 	patch.Required = nil
 	patch.Description = "A merge patch (RFC 7396) of a subscription: only what is to change; null gives a field its default again"
 	all["SubscriptionPatch"] = &patch
-
-	rules := a.Rules
-	for name, limit := range map[string]int{"concurrency": rules.Max.Concurrency, "retry_concurrency": rules.Max.RetryConcurrency} {
-		if limit > 0 {
-			most := float64(limit)
-			full.Properties[name].Maximum = &most
-		}
-	}
-	if rules.Defaults.Encoding == "" {
-		return // the configuration gave no defaults
-	}
-	defaults := fieldsOf(rules.Defaults)
-	for _, own := range []string{"id", "topic", "urls", "headers"} { // of each subscription alone
-		delete(defaults, own)
-	}
-	setDefaults(full, defaults)
-	setDefaults(all["DropPolicy"], fieldsOf(rules.Defaults.Drop))
-	setDefaults(all["AlertPolicy"], fieldsOf(rules.Defaults.Alert))
 }
 
-func setDefaults(s *huma.Schema, defaults map[string]any) {
-	for name, p := range s.Properties {
-		if v, known := defaults[name]; known && p.Ref == "" {
-			p.Default = v
-		}
-	}
+func newObject() *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{}, AdditionalProperties: false}
 }
 
-// fieldsOf is a document by the names of its fields.
-func fieldsOf(v any) map[string]any {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings, numbers and durations only
+// property is the schema of a field.
+func (a *api) property(f medispatcher.Field) *huma.Schema {
+	if f.Kind == medispatcher.KindObject {
+		return &huma.Schema{Ref: schemas + f.Schema, Description: f.Help}
 	}
-	var fields map[string]any
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		panic(err)
+	s := &huma.Schema{Type: huma.TypeString, Description: description(f), Pattern: f.Pattern}
+	for _, choice := range f.Choices {
+		s.Enum = append(s.Enum, choice)
 	}
-	return fields
+	if f.Default != "" && a.Rules.Defaults.Encoding != "" { // else the configuration gave no defaults
+		s.Default = f.Value(&a.Rules.Defaults)
+	}
+	if f.Example != "" {
+		s.Examples = []any{f.Example}
+	}
+	low, high := a.Rules.Bounds(f)
+	switch f.Kind {
+	case medispatcher.KindObject, medispatcher.KindDuration:
+	case medispatcher.KindText:
+		s.MaxLength = limit[int](high)
+	case medispatcher.KindBool:
+		s.Type = huma.TypeBoolean
+	case medispatcher.KindNumber:
+		s.Type, s.Format, s.Minimum, s.Maximum = huma.TypeInteger, "int64", limit[float64](low), limit[float64](high)
+	case medispatcher.KindHeaders:
+		s.Type, s.AdditionalProperties = huma.TypeObject, &huma.Schema{Type: huma.TypeString}
+	case medispatcher.KindList:
+		s.Type, s.Items, s.MinItems, s.MaxItems = huma.TypeArray, &huma.Schema{Type: huma.TypeString}, limit[int](low), limit[int](high)
+		if f.Example != "" {
+			s.Examples = []any{[]string{f.Example}}
+		}
+	}
+	return s
+}
+
+// limit is a bound as huma has it: nil where there is none.
+func limit[T int | float64](n int64) *T {
+	if n == math.MinInt64 || n == math.MaxInt64 {
+		return nil
+	}
+	v := T(n)
+	return &v
+}
+
+// description is the help of a field, and the variables with its default and maximum.
+func description(f medispatcher.Field) string {
+	switch {
+	case f.Env != "" && f.MaxEnv != "":
+		return f.Help + " Default " + f.Env + ", at most " + f.MaxEnv + "."
+	case f.Env != "":
+		return f.Help + " Default " + f.Env + "."
+	}
+	return f.Help
 }

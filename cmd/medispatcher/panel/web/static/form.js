@@ -104,9 +104,11 @@ export function forms() {
       else if (f.tagName === 'SELECT') for (const o of f.options) o.defaultSelected = o.selected;
       else {
         if (f.dataset.kind === 'secret') f.value = doc.secret || '';
-        if (f.dataset.field === 'urls') f.value = doc.urls.join('\n'); // passwords are masked now
-        if (f.dataset.field === 'headers') f.value = Object.keys(doc.headers).sort().map((k) => `${k}: ${doc.headers[k]}`).join('\n');
-        if (f.dataset.field === 'alert.urls') f.value = doc.alert.urls.join('\n');
+        if (f.dataset.kind === 'lines') f.value = (get(doc, f.dataset.field) || []).join('\n'); // passwords are masked now
+        if (f.dataset.kind === 'headers') {
+          const headers = get(doc, f.dataset.field) || {};
+          f.value = Object.keys(headers).sort().map((k) => `${k}: ${headers[k]}`).join('\n');
+        }
         f.defaultValue = f.value;
       }
     }
@@ -134,8 +136,8 @@ export function forms() {
         if (fresh || 'whole' in form.dataset) {
           if (value !== undefined && raw(f) !== initial(f) || f.required) put(patch, f.dataset.field, value);
         } else if (f.dataset.kind === 'headers') {
-          const before = get(doc, 'headers') || {};
-          patch.headers = value === undefined ? null : { ...Object.fromEntries(Object.keys(before).filter((k) => !(k in value)).map((k) => [k, null])), ...value };
+          const before = get(doc, f.dataset.field) || {};
+          patch[f.dataset.field] = value === undefined ? null : { ...Object.fromEntries(Object.keys(before).filter((k) => !(k in value)).map((k) => [k, null])), ...value };
         } else put(patch, f.dataset.field, value === undefined ? null : value);
       } catch (err) {
         problems.push({ location: err.field, message: err.message });
