@@ -48,7 +48,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // made from them. What a field needs beyond bounds and choices is a function in rules_check.go.
 type Subscription struct {
 	ID               string            `json:"id" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" example:"billing" help:"Also names its channel. In a body it may be left out; else it equals the path."`
-	Topic            string            `json:"topic" required:"true" max:"255" example:"order.*" group:"Where to" label:"Topic or pattern" flag:"topic=PATTERN" help:"A topic such as order.created, or a pattern: order.* (one level), order.> (the rest)."`
+	Topic            string            `json:"topic" required:"true" max:"255" example:"order.*" group:"Where to" label:"Topic or pattern" flag:"topic=PATTERN" help:"A topic: order.created, or a pattern: order.* (one level), order.> (the rest)."`
 	URLs             []string          `json:"urls" required:"true" min:"1" max:"64" example:"http://billing.internal/hook" group:"Where to" label:"Worker URLs" flag:"url=URL" help:"Worker URLs, which share the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB. A masked password, written back, keeps what it stands for."`
 	Paused           bool              `json:"paused" default:"false" group:"How fast" label:"Paused" flag:"paused" help:"Keep messages, push none."`
 	Concurrency      int               `json:"concurrency" min:"1" maxenv:"MEDIS_MAX_CONCURRENCY" default:"8" env:"MEDIS_CONCURRENCY" group:"How fast" label:"Concurrency" flag:"concurrency=N" help:"Pushes in flight at once, in each dispatcher."`
@@ -57,8 +57,8 @@ type Subscription struct {
 	Timeout          Duration          `json:"timeout" min:"1ms" maxenv:"MEDIS_MAX_TIMEOUT" default:"5s" env:"MEDIS_TIMEOUT" example:"5s" group:"How fast" label:"Timeout" flag:"timeout=DURATION" help:"Time that a worker has to answer an attempt, such as 5s."`
 	MaxRetries       int               `json:"max_retries" min:"0" max:"10000" default:"10" env:"MEDIS_MAX_RETRIES" group:"When it fails" label:"Retries" flag:"max-retries=N" help:"Retries before a message is dead; n retries are n + 1 attempts."`
 	RetryCoefficient Duration          `json:"retry_coefficient" min:"0s" max:"24h" default:"10s" env:"MEDIS_RETRY_COEFFICIENT" example:"10s" group:"When it fails" label:"Retry coefficient" flag:"retry-coefficient=DURATION" help:"The wait after failed attempt n is n² times this."`
-	Encoding         string            `json:"encoding" oneof:"json,form" default:"json" group:"What is sent" label:"Encoding" flag:"encoding=NAME" help:"Protocol of a push: json sends the body unchanged, form is for workers of earlier versions."`
-	Secret           string            `json:"secret,omitempty" secret:"true" example:"whsec_********" group:"What is sent" label:"Signing secret" flag:"secret=SECRET" help:"Signs pushes by Standard Webhooks: whsec_ and 24 to 64 bytes in base64. Empty: not signed. Answers show a mask; written back, it keeps the secret. A changed secret signs beside the old one for MEDIS_SECRET_OVERLAP."`
+	Encoding         string            `json:"encoding" oneof:"json,form" default:"json" group:"What is sent" label:"Encoding" flag:"encoding=NAME" help:"json sends the body unchanged, form is for workers of earlier versions."`
+	Secret           string            `json:"secret,omitempty" secret:"true" example:"whsec_********" group:"What is sent" label:"Signing secret" flag:"secret=SECRET" help:"Signs pushes by Standard Webhooks. Give whsec_ and 24 to 64 bytes in base64; empty, nothing is signed. Answers show a mask; written back, it keeps the secret. A changed secret signs beside the old one for MEDIS_SECRET_OVERLAP."`
 	Headers          map[string]string `json:"headers" group:"What is sent" label:"Headers" flag:"header='NAME: VALUE'" help:"Headers added to every push. Values of those that carry credentials, by their names, are shown as ********; written back, that keeps them."`
 	ReceiveBench     bool              `json:"receive_bench" default:"false" group:"What is sent" label:"Receives load tests" flag:"receive-bench" help:"Have a pattern such as > cover the topics of load tests, bench.<12 hex digits>, too. A pattern that begins with bench. covers them anyway."`
 	Drop             DropPolicy        `json:"drop" help:"What becomes of a message that fails too often."`
@@ -73,7 +73,7 @@ type Subscription struct {
 // max_retries, or when Threshold is not 0, once it failed so many times.
 type DropPolicy struct {
 	Threshold int    `json:"threshold" min:"0" max:"10000" default:"0" group:"When it fails" label:"Drop after" flag:"drop-threshold=N" help:"Failed attempts after which drop.action holds; 0 leaves it to max_retries."`
-	Action    string `json:"action" oneof:"keep,log,drop" default:"keep" group:"When it fails" label:"What becomes of it" flag:"drop-action=ACTION" help:"For a message that failed for good: keep makes it a dead letter, log moves it to the DATA log, drop only counts it."`
+	Action    string `json:"action" oneof:"keep,log,drop" default:"keep" group:"When it fails" label:"What becomes of it" flag:"drop-action=ACTION" help:"keep makes a dead letter, log moves to the DATA log, drop only counts. This holds for a message that failed for good."`
 }
 
 // AlertPolicy holds the alert thresholds of a subscription; 0 switches a rule off.

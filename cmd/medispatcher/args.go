@@ -79,11 +79,3 @@ func atLeast(low, high int, names ...string) cobra.PositionalArgs {
 func shortPath(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
-
-// textBool is a flag that is true when it is named, and keeps what else is written to
-// it, for the subscription's own check to report.
-type textBool string
-
-func (b *textBool) String() string     { return string(*b) }
-func (b *textBool) Set(s string) error { *b = textBool(s); return nil }
-func (b *textBool) Type() string       { return "bool" }

@@ -46,43 +46,16 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 	a.jsonFlag(cmd, "print the subscription as JSON")
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	for _, f := range subFields {
-		switch {
-		case f.flag == "":
-		case f.kind == kindList, f.kind == kindHeaders:
-			flags.StringArray(f.flag, nil, f.usage)
-		case f.kind == kindBool:
-			flags.Var(new(textBool), f.flag, f.usage)
-			flags.Lookup(f.flag).NoOptDefVal = "true"
-		default:
-			flags.String(f.flag, "", f.usage)
-		}
-	}
+	addSubFlags(flags)
 	flags.StringVar(&file, "file", "", "read the whole subscription from a JSON `FILE`, - for stdin")
 	return cmd
 }
 
 // subDocument is what the file or the flags say of a subscription, and the problems seen so far.
 func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file string) (doc []byte, problems medispatcher.Problems, err error) {
-	p, headers := patch{}, []string(nil)
-	flags.Visit(func(flag *pflag.Flag) {
-		for _, f := range subFields {
-			switch values, isList := flag.Value.(pflag.SliceValue); {
-			case f.flag == "" || f.flag != flag.Name:
-			case f.kind == kindHeaders:
-				headers = values.GetSlice()
-			case isList: // one flag is one URL, commas and all
-				list, _ := json.Marshal(values.GetSlice())
-				collect(&problems, p.set(f.name, string(list)))
-			default:
-				collect(&problems, p.set(f.name, flag.Value.String()))
-			}
-		}
-	})
-	if headers != nil {
-		if p["headers"], err = parseHeaders(headers); err != nil {
-			return nil, nil, err
-		}
+	p := patch{}
+	if problems, err = p.setFlags(flags); err != nil {
+		return nil, nil, err
 	}
 	if file != "" {
 		if len(p)+len(problems) > 0 {

@@ -49,27 +49,6 @@ func TestSubPutFlags(t *testing.T) {
 	contains(t, c.stored("billing"), "hush@h", "to=b@x.example,c@x.example", secret)
 }
 
-// subFields has every field of a subscription, so that the command line has.
-func TestSubFieldsAreComplete(t *testing.T) {
-	t.Parallel()
-	var walk func(prefix string, typ reflect.Type)
-	walk = func(prefix string, typ reflect.Type) {
-		for field := range typ.Fields() {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if name == "-" {
-				continue
-			}
-			if _, ok := findField(prefix + name); !ok {
-				t.Errorf("%s%s is missing", prefix, name)
-			}
-			if field.Type.Kind() == reflect.Struct {
-				walk(prefix+name+".", field.Type)
-			}
-		}
-	}
-	walk("", reflect.TypeFor[medispatcher.Subscription]())
-}
-
 func TestSubPutFile(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)

@@ -6,78 +6,97 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
 )
 
-// fieldKind says how the text of a flag or of key=value becomes JSON.
-type fieldKind int
-
-const (
-	kindText     fieldKind = iota // also durations: JSON has them in quotes
-	kindNumber                    // a whole number
-	kindBool                      // true or false
-	kindList                      // joined by commas, or a JSON list
-	kindHeaders                   // headers.NAME, or a JSON object
-	kindNested                    // drop, alert: drop.action, or a JSON object
-	kindReadOnly                  // id
-)
-
-// subField is a field of a subscription as the command line names it.
-type subField struct {
-	name, flag string
-	kind       fieldKind
-	usage      string
+// subFlag is the flag of a field of a subscription. It keeps what was written, which is
+// checked with all other fields.
+type subFlag struct {
+	field  medispatcher.Field
+	values []string
 }
 
-// subFields are the fields of a subscription; a test keeps them complete.
-var subFields = []subField{
-	{"id", "", kindReadOnly, ""},
-	{"topic", "topic", kindText, "`PATTERN` of topics: order.created, order.* (one level), order.> (the rest)"},
-	{"urls", "url", kindList, "worker `URL`; may be repeated, several share the load"},
-	{"paused", "paused", kindBool, "keep messages, push none"},
-	{"concurrency", "concurrency", kindNumber, "`N` pushes at once, in each dispatcher"},
-	{"retry_concurrency", "retry-concurrency", kindNumber, "`N` retries at once, beside them"},
-	{"interval", "interval", kindText, "`PAUSE` between two pushes, such as 5ms"},
-	{"timeout", "timeout", kindText, "`TIME` that a worker has to answer, such as 5s"},
-	{"max_retries", "max-retries", kindNumber, "`N` retries before a message is dead"},
-	{"retry_coefficient", "retry-coefficient", kindText, "the wait after attempt n is n² times this `DURATION`"},
-	{"encoding", "encoding", kindText, "`NAME` of the protocol: json, or form for workers of earlier versions"},
-	{"secret", "secret", kindText, "signing secret `SECRET` whsec_…; others see it in ps, --file - avoids that"},
-	{"headers", "header", kindHeaders, "header `'NAME: VALUE'` of each push; may be repeated"},
-	{"receive_bench", "receive-bench", kindBool, "have a pattern such as > cover the topics of load tests, bench.<12 hex digits>, too"},
-	{"drop", "", kindNested, ""},
-	{"drop.threshold", "drop-threshold", kindNumber, "`N` failures after which drop-action holds; 0 leaves it to max-retries"},
-	{"drop.action", "drop-action", kindText, "`ACTION` on a message that failed for good: keep, log or drop"},
-	{"alert", "", kindNested, ""},
-	{"alert.enabled", "alert", kindBool, "send alerts (the default); --alert=false sends none"},
-	{"alert.urls", "alert-url", kindList, "receiver `URL` of alerts; may be repeated"},
-	{"alert.window", "alert-window", kindText, "`DURATION` in which failures are counted"},
-	{"alert.failures", "alert-failures", kindNumber, "alert at `N` failures within the window; 0 switches it off"},
-	{"alert.message_failures", "alert-message-failures", kindNumber, "alert when one message failed `N` times; 0 switches it off"},
-	{"alert.backlog", "alert-backlog", kindNumber, "alert when `N` messages wait; 0 switches it off"},
-	{"alert.every", "alert-every", kindText, "one notice per `DURATION` at most"},
+func (f *subFlag) String() string { return strings.Join(f.values, ",") }
+
+// Set keeps a value beside those before it, where the flag may be repeated.
+func (f *subFlag) Set(s string) error {
+	if !f.repeats() {
+		f.values = nil
+	}
+	f.values = append(f.values, s)
+	return nil
 }
 
-func findField(name string) (subField, bool) {
-	for _, f := range subFields {
-		if f.name == name {
-			return f, true
+// Type is what the value is called in the help; a bool needs none.
+func (f *subFlag) Type() string {
+	if f.field.Kind == medispatcher.KindBool {
+		return "bool"
+	}
+	return f.field.Arg
+}
+
+func (f *subFlag) repeats() bool {
+	return f.field.Kind == medispatcher.KindList || f.field.Kind == medispatcher.KindHeaders
+}
+
+// usage is the first sentence of the field's help, as the help of flags is written.
+func (f *subFlag) usage() string {
+	help, _, _ := strings.Cut(f.field.Help, ". ")
+	help = strings.ToLower(help[:1]) + strings.TrimSuffix(help[1:], ".")
+	switch {
+	case f.repeats():
+		help += "; may be repeated"
+	case f.field.Secret:
+		help += "; others see it in ps, --file - avoids that"
+	}
+	return help
+}
+
+// addSubFlags adds the flags of all fields that have one.
+func addSubFlags(flags *pflag.FlagSet) {
+	for _, field := range medispatcher.Fields() {
+		if field.Flag == "" {
+			continue
+		}
+		f := &subFlag{field: field}
+		flags.Var(f, field.Flag, f.usage())
+		if field.Kind == medispatcher.KindBool {
+			flags.Lookup(field.Flag).NoOptDefVal = "true"
 		}
 	}
-	return subField{}, false
 }
 
 // patch is a subscription document, or a part of one, under construction.
 type patch map[string]any
 
-// set puts the JSON of text in the place that a dotted name says. The error is a FieldError.
+// setFlags puts what the flags say into the document.
+func (p patch) setFlags(flags *pflag.FlagSet) (problems medispatcher.Problems, err error) {
+	flags.Visit(func(flag *pflag.Flag) {
+		f, ok := flag.Value.(*subFlag)
+		switch {
+		case !ok:
+		case f.field.Kind == medispatcher.KindHeaders:
+			p[f.field.Name], err = parseHeaders(f.values)
+		case f.repeats(): // one flag is one entry, commas and all
+			list, _ := json.Marshal(f.values)
+			collect(&problems, p.set(f.field.Name, string(list)))
+		default:
+			collect(&problems, p.set(f.field.Name, f.String()))
+		}
+	})
+	return problems, err
+}
+
+// set puts the JSON of text in the place that a dotted name says. The error is Problems.
 func (p patch) set(name, text string) error {
 	into, last := p, name
-	f, known := findField(name)
+	f, known := medispatcher.FieldNamed(name)
 	if parent, rest, nested := strings.Cut(name, "."); nested && rest != "" {
-		if parent == "headers" {
-			f, known = subField{name: name, kind: kindText}, true // any name
+		if outer, _ := medispatcher.FieldNamed(parent); outer.Kind == medispatcher.KindHeaders {
+			f, known = medispatcher.Field{Name: name, Kind: medispatcher.KindText, Flag: outer.Flag}, true // any name
 		}
 		if known {
 			if p[parent] == nil {
@@ -96,35 +115,33 @@ func (p patch) set(name, text string) error {
 	if _, twice := into[last]; twice {
 		return fieldError(name, "is given twice")
 	}
-	v, err := f.value(text)
+	v, err := valueOf(f, text)
 	into[last] = v
 	return err
 }
 
-// value reads text the way the field wants it. Nothing, or null, means the default.
-func (f subField) value(text string) (any, error) {
+// valueOf reads text the way the field wants it. Nothing, or null, means the default.
+func valueOf(f medispatcher.Field, text string) (any, error) {
 	if text == "" || text == "null" {
 		return nil, nil
 	}
 	raw := json.RawMessage(text)
-	switch f.kind {
-	case kindReadOnly:
-		return nil, fieldError(f.name, "cannot be changed; put a new subscription and remove this one")
-	case kindNumber:
+	switch f.Kind {
+	case medispatcher.KindNumber:
 		if _, err := strconv.Atoi(text); err != nil {
-			return nil, fieldError(f.name, strconv.QuoteToASCII(text)+" is not a whole number")
+			return nil, fieldError(f.Name, strconv.QuoteToASCII(text)+" is not a whole number")
 		}
 		return raw, nil
-	case kindBool:
+	case medispatcher.KindBool:
 		if text != "true" && text != "false" {
-			return nil, fieldError(f.name, strconv.QuoteToASCII(text)+" is not true or false")
+			return nil, fieldError(f.Name, strconv.QuoteToASCII(text)+" is not true or false")
 		}
 		return raw, nil
-	case kindList:
+	case medispatcher.KindList:
 		if text[0] == '[' && json.Valid(raw) {
 			return raw, nil
 		}
-		if f.name == "alert.urls" {
+		if f.Name == "alert.urls" {
 			return alert.SplitURLs(text), nil // URLs that hold commas
 		}
 		list := strings.Split(text, ",")
@@ -132,12 +149,15 @@ func (f subField) value(text string) (any, error) {
 			list[i] = strings.TrimSpace(list[i])
 		}
 		return list, nil
-	case kindHeaders, kindNested:
+	case medispatcher.KindHeaders, medispatcher.KindObject:
 		if text[0] == '{' && json.Valid(raw) {
 			return raw, nil
 		}
-		return nil, fieldError(f.name, fmt.Sprintf("write %s.NAME=VALUE, or a JSON object", f.name))
-	case kindText:
+		return nil, fieldError(f.Name, fmt.Sprintf("write %s.NAME=VALUE, or a JSON object", f.Name))
+	case medispatcher.KindText, medispatcher.KindDuration:
+		if f.Flag == "" {
+			return nil, fieldError(f.Name, "cannot be changed; put a new subscription and remove this one")
+		}
 		if text[0] == '"' && json.Valid(raw) {
 			return raw, nil
 		}
@@ -151,8 +171,8 @@ func fieldError(name, problem string) error {
 
 func fieldHint(name string) string {
 	var names []string
-	for _, f := range subFields {
-		names = append(names, f.name)
+	for _, f := range medispatcher.Fields() {
+		names = append(names, f.Name)
 	}
 	if near := nearest(strings.ReplaceAll(name, "-", "_"), names); near != "" {
 		return "did you mean " + near + "?"
