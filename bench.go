@@ -19,15 +19,6 @@ func isBench(topic string) bool {
 	return first == benchLevel && len(run) == BenchRunSize && strings.Trim(run, "0123456789abcdef") == ""
 }
 
-// wants reports whether a subscription's pattern covers a topic. A load test shall not flood
-// everybody's catch-all subscription.
-func wants(pattern string, receiveBench bool, topic string) bool {
-	return MatchTopic(pattern, topic) && (receiveBench || !isBench(topic) || strings.HasPrefix(pattern, benchLevel+"."))
-}
-
-// Wants reports whether a valid subscription gets the messages of a valid topic.
-func (s *Subscription) Wants(topic string) bool { return wants(s.Topic, s.ReceiveBench, topic) }
-
 // BenchRun is a load test that runs, or left something in Redis.
 type BenchRun struct {
 	Run           string    `json:"run"`           // random

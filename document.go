@@ -1,8 +1,13 @@
 package medispatcher
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // document is a subscription as somebody wrote it: only the fields they gave, so
@@ -59,4 +64,66 @@ func (d document) merge(patch document) {
 		}
 		d[name] = raw
 	}
+}
+
+// unmask puts stored URLs in the place of masked ones in the list d[name], wherever in it
+// they stand. What stands for none, or for one of several, is a problem of the field.
+func (d document) unmask(name, field string, stored []string, mask func(string) string, isMasked func(string) bool, p *Problems) {
+	var given []string
+	if json.Unmarshal(d[name], &given) != nil || !slices.ContainsFunc(given, isMasked) {
+		return // anything but a list of strings is refused when the fields are read
+	}
+	same, times := map[string][]string{}, map[string]int{}
+	for _, u := range stored {
+		same[mask(u)] = append(same[mask(u)], u)
+	}
+	for _, u := range given {
+		times[u]++
+	}
+	taken := map[string]int{}
+	for i, u := range given {
+		if !isMasked(u) {
+			continue
+		}
+		switch kept := same[u]; {
+		case len(kept) == 0:
+			p.add(indexed(field, i), "%s is masked, and stands for no URL that is stored; write it whole", quote(u))
+		case len(kept) != times[u] && len(slices.Compact(slices.Clone(kept))) > 1:
+			p.add(indexed(field, i), "%s stands for %d stored URLs that differ only in what is masked; write it whole", quote(u), len(kept))
+		default: // as many as are stored: in their order
+			given[i] = kept[taken[u]%len(kept)]
+			taken[u]++
+		}
+	}
+	d.set(name, given)
+}
+
+// unmaskHeaders puts stored values in the place of masked ones.
+func (d document) unmaskHeaders(stored map[string]string, p *Problems) {
+	var given map[string]string
+	if json.Unmarshal(d["headers"], &given) != nil || !slices.Contains(slices.Collect(maps.Values(given)), Mask) {
+		return // anything but an object of strings is refused when the fields are read
+	}
+	for _, name := range sortedKeys(given) {
+		if given[name] != Mask {
+			continue
+		}
+		kept, known := "", false
+		for other, value := range stored {
+			if strings.EqualFold(other, name) {
+				kept, known = value, true
+			}
+		}
+		if !known {
+			p.add("headers", "%s is masked, and there is no value of it to keep; write it whole", quote(name))
+		}
+		given[name] = kept
+	}
+	d.set("headers", given)
+}
+
+// Rev identifies one version of a stored document; it is the ETag of the API.
+func Rev(stored []byte) string {
+	sum := sha256.Sum256(stored)
+	return hex.EncodeToString(sum[:8])
 }

@@ -1,9 +1,28 @@
 package medispatcher
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
+
+// Duration is a time.Duration that is a string such as "1m30s" in JSON.
+type Duration time.Duration
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText writes the duration as Go writes it.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads a Go duration.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%s is not a duration such as 500ms or 1m30s", quote(string(text)))
+	}
+	*d = Duration(v)
+	return nil
+}
 
 // ShortDuration is 10m where Go writes 10m0s.
 func ShortDuration(d time.Duration) string {

@@ -1,13 +1,10 @@
 package medispatcher
 
 import (
-	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
-	"net/textproto"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -18,11 +15,6 @@ const (
 	DefaultType = "application/json"
 	// maxName bounds id, sender, key and type, in bytes: each becomes a key or a header.
 	maxName = 255
-	// maxHeaders bounds the names and values of a message's headers together, in bytes.
-	maxHeaders = 16 << 10
-	// maxHeadersJSON bounds them as JSON, where each byte may be escaped in six and a header
-	// has six more: what fits as it is must fit in JSON too.
-	maxHeadersJSON = 8 * maxHeaders
 	// maxDelay keeps a mistyped delay from hiding a message for ever.
 	maxDelay = 366 * 24 * time.Hour
 )
@@ -133,61 +125,6 @@ func ParseDelay(s string) (time.Duration, error) {
 	return d, nil
 }
 
-func decodeHeaders(s string) (map[string]string, error) {
-	if s == "" {
-		return nil, nil
-	}
-	if len(s) > maxHeadersJSON {
-		return nil, fmt.Errorf("is %d bytes long; the limit is %d", len(s), maxHeadersJSON)
-	}
-	var h map[string]string
-	if err := json.Unmarshal([]byte(s), &h); err != nil {
-		return nil, fmt.Errorf(`is not a JSON object of strings such as {"traceparent":"00-…"}: %w`, err)
-	}
-	return h, checkHeaders(h)
-}
-
-func checkHeaders(h map[string]string) error {
-	total := 0
-	seen := make(map[string]string, len(h))
-	for name, value := range h {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if other, twice := seen[canonical]; twice {
-			return fmt.Errorf("%s and %s are the same header; give it once", quote(min(name, other)), quote(max(name, other)))
-		}
-		seen[canonical] = name
-		if !validHeaderName(name) {
-			return fmt.Errorf("%s is not an HTTP header name", quote(name))
-		}
-		if !validHeaderValue(value) {
-			return fmt.Errorf("the value of %q has a control character or a line break", name)
-		}
-		total += len(name) + len(value)
-	}
-	if total > maxHeaders {
-		return fmt.Errorf("hold %d bytes; the limit is %d", total, maxHeaders)
-	}
-	return nil
-}
-
-func validHeaderName(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; !isAlnum(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
-			return false
-		}
-	}
-	return name != ""
-}
-
-func validHeaderValue(value string) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 func checkName(s string) error {
 	if len(s) > maxName {
 		return fmt.Errorf("is %d bytes long; the limit is %d", len(s), maxName)
@@ -199,31 +136,6 @@ func checkName(s string) error {
 		return fmt.Errorf("%s has a control character", quote(s))
 	}
 	return nil
-}
-
-// quote shows hostile text on one line, cut short.
-func quote(s string) string {
-	if len(s) > 80 {
-		return strconv.QuoteToASCII(s[:80]) + "…"
-	}
-	return strconv.QuoteToASCII(s)
-}
-
-// ReservedHeader reports whether a header belongs to the dispatcher or to HTTP
-// itself, so that a message or a subscription cannot set it.
-func ReservedHeader(name string) bool {
-	name = textproto.CanonicalMIMEHeaderKey(name)
-	switch name {
-	case "Host", "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
-		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect":
-		return true
-	}
-	for _, prefix := range []string{"Webhook-", "Medis-", "Content-"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // Partition is the partition of a message among n: CRC32 (IEEE) of its key, else
@@ -239,47 +151,4 @@ func Partition(key, id string, n int) int {
 		return rand.IntN(n)
 	}
 	return int(crc32.ChecksumIEEE([]byte(key)) % uint32(n))
-}
-
-// WebhookID is the id as the webhook-id header carries it. Everything but
-// letters, digits, "_" and "-" is percent-escaped, "." among them: Standard Webhooks
-// signs "<id>.<timestamp>.<body>". A producer's id that looks like a generated
-// one has its first "-" escaped, so the two kinds cannot collide.
-func (m *Message) WebhookID() string {
-	escapeAt := -1
-	if !m.Generated && looksGenerated(m.ID) {
-		escapeAt = strings.IndexByte(m.ID, '-')
-	}
-	plain := escapeAt < 0
-	for i := 0; plain && i < len(m.ID); i++ {
-		plain = plainIDByte(m.ID[i])
-	}
-	if plain {
-		return m.ID
-	}
-	var b strings.Builder
-	for i := range len(m.ID) {
-		if c := m.ID[i]; plainIDByte(c) && i != escapeAt {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
-}
-
-func plainIDByte(c byte) bool { return isAlnum(c) || c == '-' || c == '_' }
-
-// looksGenerated: <partition>-<ms>-<sequence>, all digits.
-func looksGenerated(id string) bool {
-	parts := strings.Split(id, "-")
-	if len(parts) != 3 {
-		return false
-	}
-	for _, p := range parts {
-		if _, err := strconv.ParseUint(p, 10, 64); err != nil {
-			return false
-		}
-	}
-	return true
 }

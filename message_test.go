@@ -1,15 +1,11 @@
 package medispatcher
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
-	"net/url"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
-	"testing/quick"
 	"time"
 )
 
@@ -162,22 +158,6 @@ func TestCheckReportsEveryProblem(t *testing.T) {
 	}
 }
 
-func TestReservedHeader(t *testing.T) {
-	for _, name := range []string{
-		"webhook-id", "Webhook-Signature", "WEBHOOK-ANYTHING", "medis-topic", "Medis-X", "Host", "hOsT", "content-type", "Content-Length",
-		"content-encoding", "Connection", "keep-alive", "proxy-authenticate", "Proxy-Authorization", "te", "trailer", "transfer-encoding", "upgrade",
-	} {
-		if !ReservedHeader(name) {
-			t.Errorf("%s is not reserved", name)
-		}
-	}
-	for _, name := range []string{"traceparent", "X-Webhook-Id", "Authorization", "User-Agent", "webhook", "medis", "content", "Contents-A", "X-Host", "context", "owl_context"} {
-		if ReservedHeader(name) {
-			t.Errorf("%s is reserved", name)
-		}
-	}
-}
-
 func TestPartition(t *testing.T) {
 	// CRC32 (IEEE) of "123456789" is its check value, cbf43926; the others are by zlib.
 	for _, tc := range []struct {
@@ -204,73 +184,5 @@ func TestPartition(t *testing.T) {
 	}
 	if !maps.Equal(seen, map[int]bool{0: true, 1: true, 2: true, 3: true}) {
 		t.Errorf("neither key nor id: partitions %v, want all four", seen)
-	}
-}
-
-func TestWebhookID(t *testing.T) {
-	for _, tc := range []struct {
-		id        string
-		generated bool
-		want      string
-	}{
-		{"0-1700000000123-0", true, "0-1700000000123-0"},
-		{"0-1700000000123-0", false, "0%2D1700000000123-0"},
-		{"0%2D1700000000123-0", false, "0%252D1700000000123-0"},
-		{"order-42_A", false, "order-42_A"},
-		{"order.42", false, "order%2E42"},
-		{"a b/é%", false, "a%20b%2F%C3%A9%25"},
-		{"1-2", false, "1-2"},
-		{"1-2-3-4", false, "1-2-3-4"},
-		{"", false, ""},
-	} {
-		m := Message{ID: tc.id, Generated: tc.generated}
-		if got := m.WebhookID(); got != tc.want {
-			t.Errorf("%q, generated %t: %q, want %q", tc.id, tc.generated, got, tc.want)
-		}
-	}
-}
-
-// TestWebhookIDsDoNotCollide: a producer's id can be told from its escaped form, so no
-// two share one, and none has the form of a generated id.
-func TestWebhookIDsDoNotCollide(t *testing.T) {
-	check := func(id string) bool {
-		escaped := (&Message{ID: id}).WebhookID()
-		back, err := url.PathUnescape(escaped)
-		return err == nil && back == id && !looksGenerated(escaped) && !strings.ContainsAny(escaped, ".\r\n ")
-	}
-	lookalike := func(partition uint8, ms uint64, seq uint16) bool {
-		generated := Message{ID: strings.Join([]string{utoa(uint64(partition)), utoa(ms), utoa(uint64(seq))}, "-"), Generated: true}
-		return check(generated.ID) && generated.WebhookID() == generated.ID
-	}
-	if err := quick.Check(check, &quick.Config{MaxCount: 5000}); err != nil {
-		t.Error(err)
-	}
-	if err := quick.Check(lookalike, &quick.Config{MaxCount: 5000}); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestHeadersThatPassCanBeDecoded: what may be published is not quarantined later, however much
-// longer it is as JSON.
-func TestHeadersThatPassCanBeDecoded(t *testing.T) {
-	many := map[string]string{}
-	for i := range 3000 {
-		many["a"+strconv.Itoa(i)] = ""
-	}
-	for name, h := range map[string]map[string]string{
-		"escaped": {"a": strings.Repeat("<", 16<<10-1)}, "quotes": {"a": strings.Repeat(`"`, 16<<10-1)}, "tabs": {"a": strings.Repeat("\t", 16<<10-1)}, "many": many,
-	} {
-		m := Message{Topic: "a", Headers: h}
-		if err := m.Check(); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		raw, err := json.Marshal(h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := DecodeEntry(map[string]string{"topic": "a", "body": "", "headers": string(raw)}, time.Now())
-		if err != nil || len(got.Headers) != len(h) {
-			t.Errorf("%s: %d bytes of JSON, %d headers: %v", name, len(raw), len(got.Headers), err)
-		}
 	}
 }

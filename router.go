@@ -68,3 +68,12 @@ func (r *Router) Route(topic string) []string {
 	r.mu.Unlock()
 	return ids
 }
+
+// wants reports whether a subscription's pattern covers a topic. A load test shall not flood
+// everybody's catch-all subscription.
+func wants(pattern string, receiveBench bool, topic string) bool {
+	return matchTopic(pattern, topic) && (receiveBench || !isBench(topic) || strings.HasPrefix(pattern, benchLevel+"."))
+}
+
+// Wants reports whether a valid subscription gets the messages of a valid topic.
+func (s *Subscription) Wants(topic string) bool { return wants(s.Topic, s.ReceiveBench, topic) }

@@ -65,7 +65,7 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 	}
 	var masked Problems
 	was, _ := r.read(before) // what is wrong in there is not the writer's mistake
-	d.unmask("urls", "urls", was.URLs, MaskURL, isMaskedURL, &masked)
+	d.unmask("urls", "urls", was.URLs, maskURL, isMaskedURL, &masked)
 	d.unmaskHeaders(was.Headers, &masked)
 	var alert document
 	if json.Unmarshal(d["alert"], &alert) == nil && alert != nil {

@@ -1,7 +1,6 @@
 package medispatcher
 
 import (
-	"encoding/base64"
 	"fmt"
 	"math"
 	"net/netip"
@@ -10,12 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-)
-
-// Bytes of a signing key, by Standard Webhooks.
-const (
-	minSecretSize = 24
-	maxSecretSize = 64
 )
 
 var idForm = func() *regexp.Regexp {
@@ -171,22 +164,3 @@ func (c *checker) receivers() {
 
 // indexed names an entry of a list.
 func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
-
-// SecretKey is the signing key of a secret "whsec_<base64>" of 24 to 64 bytes.
-func SecretKey(secret string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(secret, "whsec_")
-	if !ok {
-		return nil, fmt.Errorf("must begin with whsec_ and go on with %d to %d bytes in base64", minSecretSize, maxSecretSize)
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		key, err = base64.RawStdEncoding.DecodeString(encoded)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("has no base64 behind whsec_; make one with: echo whsec_$(openssl rand -base64 32)")
-	}
-	if len(key) < minSecretSize || len(key) > maxSecretSize {
-		return nil, fmt.Errorf("holds %d bytes behind whsec_; give %d to %d", len(key), minSecretSize, maxSecretSize)
-	}
-	return key, nil
-}

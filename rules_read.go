@@ -1,7 +1,6 @@
 package medispatcher
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -76,29 +75,6 @@ func wantedType(target any, raw []byte, err error) string {
 		want = `a duration in quotes such as "500ms" or "1m30s"`
 	}
 	return fmt.Sprintf("%s is not %s", cut(raw), want)
-}
-
-// cut shows JSON on one line, cut short. It is valid, so the only control characters
-// in it are those between its tokens.
-func cut(raw []byte) string {
-	shown := raw
-	if len(raw) > 80 {
-		shown = append(bytes.ToValidUTF8(raw[:80:80], nil), "…"...)
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return ' '
-		}
-		return r
-	}, string(shown))
-}
-
-// fieldName shows the name of a field that somebody made up.
-func fieldName(name string) string {
-	if name == "" || len(name) > 80 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return quote(name)
-	}
-	return name
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -2,15 +2,6 @@ package medispatcher
 
 import "time"
 
-// Places of a message beside the states of a copy.
-const (
-	Incoming State = "INCOMING" // published, not copied to the channels yet
-	Delayed  State = "DELAYED"  // published with a delay that is not over
-	// Kept, because it reached no channel.
-	Unrouted    State = "UNROUTED"   // no subscription wanted the topic
-	Quarantined State = "QUARANTINE" // it could not be decoded, or a channel could not take its copy
-)
-
 // Place is where a message, or one subscription's copy of it, is now.
 type Place struct {
 	State        State      `json:"state"`

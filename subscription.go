@@ -1,11 +1,6 @@
 package medispatcher
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"time"
-)
+import "time"
 
 // Encodings of a push.
 const (
@@ -19,27 +14,6 @@ const (
 	DropLog  = "log"  // they are written to the DATA log and removed
 	DropNow  = "drop" // they are counted and removed
 )
-
-// SecretMask stands for a secret in every answer; written back, it keeps the secret.
-const SecretMask = "whsec_********"
-
-// Duration is a time.Duration that is a string such as "1m30s" in JSON.
-type Duration time.Duration
-
-func (d Duration) String() string { return time.Duration(d).String() }
-
-// MarshalText writes the duration as Go writes it.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
-
-// UnmarshalText reads a Go duration.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%s is not a duration such as 500ms or 1m30s", quote(string(text)))
-	}
-	*d = Duration(v)
-	return nil
-}
 
 // Subscription says who wants a topic and how to push to them, every field in force.
 //
@@ -111,13 +85,7 @@ func (s Subscription) Masked() Subscription {
 	if s.Secret != "" {
 		s.Secret = SecretMask
 	}
-	s.URLs, s.Alert.URLs = maskAll(s.URLs, MaskURL), maskAll(s.Alert.URLs, MaskAlertURL)
+	s.URLs, s.Alert.URLs = maskAll(s.URLs, maskURL), maskAll(s.Alert.URLs, MaskAlertURL)
 	s.Headers = maskHeaders(s.Headers)
 	return s
-}
-
-// Rev identifies one version of a stored document; it is the ETag of the API.
-func Rev(stored []byte) string {
-	sum := sha256.Sum256(stored)
-	return hex.EncodeToString(sum[:8])
 }

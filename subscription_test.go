@@ -34,33 +34,6 @@ func sameJSON(t *testing.T, a, b []byte) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// TestMerge: RFC 7396 on the stored document.
-func TestMerge(t *testing.T) {
-	full := leastAnd(`"concurrency":32,"interval":"5ms","headers":{"X-A":"1","X-B":"2"},"drop":{"threshold":3,"action":"log"}`)
-	for _, tc := range []struct {
-		name, old, patch, want string // want: the stored document
-	}{
-		{"nothing", least, `{}`, least},
-		{"replace and add", full, `{"concurrency":4,"paused":true}`, leastAnd(`"concurrency":4,"paused":true,"interval":"5ms","headers":{"X-A":"1","X-B":"2"},"drop":{"threshold":3,"action":"log"}`)},
-		{"null removes", full, `{"concurrency":null,"headers":null,"drop":null}`, leastAnd(`"interval":"5ms"`)},
-		{"null for what is not there", least, `{"concurrency":null}`, least},
-		{"objects merge", full, `{"headers":{"X-B":null,"X-C":"3"},"drop":{"action":"drop"}}`, leastAnd(`"concurrency":32,"interval":"5ms","headers":{"X-A":"1","X-C":"3"},"drop":{"threshold":3,"action":"drop"}`)},
-		{"object where there was none", least, `{"drop":{"action":"drop"}}`, leastAnd(`"drop":{"action":"drop"}`)},
-		{"null inside an object where there was none", least, `{"headers":{"X-A":null,"X-B":"2"},"drop":{"action":null}}`, leastAnd(`"headers":{"X-B":"2"},"drop":{}`)},
-		{"object over null", leastAnd(`"headers":null`), `{"headers":{"X-A":null}}`, leastAnd(`"headers":{}`)},
-		{"lists are replaced", leastAnd(`"alert":{"urls":["a://b"],"backlog":1}`), `{"urls":["http://i/","http://j/"],"alert":{"urls":[]}}`, `{"topic":"order.*","urls":["http://i/","http://j/"],"alert":{"urls":[],"backlog":1}}`},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			old, _ := mustReplace(t, testRules(), nil, tc.old)
-			want, wantSub := mustReplace(t, testRules(), nil, tc.want)
-			stored, s := mustMerge(t, testRules(), old, tc.patch)
-			if !sameJSON(t, stored, want) || !reflect.DeepEqual(s, wantSub) {
-				t.Errorf("stored %s\nwant   %s\nmeans %+v\nwant  %+v", stored, want, s, wantSub)
-			}
-		})
-	}
-}
-
 func TestMergeRefuses(t *testing.T) {
 	for _, tc := range []struct{ name, patch, field, want string }{
 		{"unknown field", `{"colour":"red"}`, "colour", "is not a field"},

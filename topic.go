@@ -61,8 +61,8 @@ func isAlnum(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// MatchTopic reports whether a valid pattern covers a valid topic.
-func MatchTopic(pattern, topic string) bool {
+// matchTopic reports whether a valid pattern covers a valid topic.
+func matchTopic(pattern, topic string) bool {
 	for {
 		p, restP, moreP := strings.Cut(pattern, ".")
 		t, restT, moreT := strings.Cut(topic, ".")

@@ -79,19 +79,19 @@ func TestMatchTopic(t *testing.T) {
 		{"a.*.>", []string{"a.b.c", "a.b.c.d"}, []string{"a.b", "a", "b.b.c"}},
 	} {
 		for _, topic := range tc.yes {
-			if !MatchTopic(tc.pattern, topic) {
+			if !matchTopic(tc.pattern, topic) {
 				t.Errorf("%q does not match %q", tc.pattern, topic)
 			}
 		}
 		for _, topic := range tc.not {
-			if MatchTopic(tc.pattern, topic) {
+			if matchTopic(tc.pattern, topic) {
 				t.Errorf("%q matches %q", tc.pattern, topic)
 			}
 		}
 	}
 }
 
-// matchLevels is what MatchTopic says, written as the rule reads.
+// matchLevels is what matchTopic says, written as the rule reads.
 func matchLevels(pattern, topic []string) bool {
 	if len(pattern) == 0 || len(topic) == 0 {
 		return len(pattern) == 0 && len(topic) == 0
@@ -114,16 +114,16 @@ func FuzzMatchTopic(f *testing.F) {
 			if CheckPattern(pattern) != nil {
 				t.Errorf("%q is a topic and not a pattern", pattern)
 			}
-			if !MatchTopic(pattern, pattern) {
+			if !matchTopic(pattern, pattern) {
 				t.Errorf("topic %q does not match itself", pattern)
 			}
 		}
 		if CheckPattern(pattern) != nil || CheckTopic(topic) != nil {
 			return
 		}
-		got, want := MatchTopic(pattern, topic), matchLevels(strings.Split(pattern, "."), strings.Split(topic, "."))
+		got, want := matchTopic(pattern, topic), matchLevels(strings.Split(pattern, "."), strings.Split(topic, "."))
 		if got != want {
-			t.Errorf("MatchTopic(%q, %q) = %t", pattern, topic, got)
+			t.Errorf("matchTopic(%q, %q) = %t", pattern, topic, got)
 		}
 	})
 }

@@ -134,12 +134,3 @@ func tagURL(env, rawURL string) string {
 	}
 	return "[T_ENV:" + env + "]" + rawURL
 }
-
-// Redact hides the password of a URL, and all of what does not parse.
-func Redact(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(unreadable URL)"
-	}
-	return u.Redacted()
-}

@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// DeadLetter is a message whose attempts are exhausted, kept whole.
+type DeadLetter struct {
+	ID      string // "<partition>-<entry id>", for showing, replaying and purging
+	Died    time.Time
+	Message Message
+	Failure *Failure
+}
+
 // KeptPlace is where messages are kept that reached no channel.
 type KeptPlace string
 
@@ -43,11 +51,11 @@ type KeptDone struct {
 	Missing  int64         // of those named: not there any more
 	Left     int64         // not come to
 	Refused  int64         // still kept, because they would come back at once
-	Refusals []KeptRefusal // the first of those refused, MaxRefusals at most
+	Refusals []KeptRefusal // the first of those refused, maxRefusals at most
 }
 
-// MaxRefusals bounds the list of refusals.
-const MaxRefusals = 20
+// maxRefusals bounds the list of refusals.
+const maxRefusals = 20
 
 // KeptRefusal says why a message was not replayed, and what to do.
 type KeptRefusal struct {
@@ -58,7 +66,7 @@ type KeptRefusal struct {
 // Refuse notes a message that was not replayed.
 func (d *KeptDone) Refuse(id, problem string) {
 	d.Refused++
-	if len(d.Refusals) < MaxRefusals {
+	if len(d.Refusals) < maxRefusals {
 		d.Refusals = append(d.Refusals, KeptRefusal{id, problem})
 	}
 }
