@@ -156,7 +156,7 @@ func (f Field) setDefault(s *Subscription) {
 // Show writes a number of the field as the field is written.
 func (f Field) Show(n int64) string {
 	if f.Kind == KindDuration {
-		return Duration(n).String()
+		return ShortDuration(time.Duration(n))
 	}
 	return strconv.FormatInt(n, 10)
 }

@@ -101,7 +101,7 @@ func (m *Message) Check() error {
 		p.add("headers", "%v", err)
 	}
 	if m.Delay < 0 || m.Delay > maxDelay {
-		p.add("delay", "%s is outside 0 to %s", m.Delay, maxDelay)
+		p.add("delay", "%s is outside 0 to %s", m.Delay, ShortDuration(maxDelay))
 	}
 	return p.err()
 }
@@ -120,7 +120,7 @@ func ParseDelay(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%s is neither a duration such as 1m30s nor a number of milliseconds", quote(s))
 	}
 	if d < 0 || d > maxDelay {
-		return 0, fmt.Errorf("%s is outside 0 to %s", quote(s), maxDelay)
+		return 0, fmt.Errorf("%s is outside 0 to %s", quote(s), ShortDuration(maxDelay))
 	}
 	return d, nil
 }

@@ -86,7 +86,7 @@ func TestDecodeEntryNamesTheWrongField(t *testing.T) {
 		{"time negative", "time", "-1", "is not a unix time in milliseconds"},
 		{"time too large", "time", "9223372036854775808", "is not a unix time in milliseconds"},
 		{"delay not a duration", "delay", "soon", `"soon" is neither a duration such as 1m30s nor a number of milliseconds`},
-		{"delay negative", "delay", "-5s", "is outside 0 to 8784h0m0s"},
+		{"delay negative", "delay", "-5s", "is outside 0 to 8784h"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := DecodeEntry(entry(tc.field, tc.value), entryTime)
@@ -100,7 +100,7 @@ func TestDecodeEntryNamesTheWrongField(t *testing.T) {
 }
 
 func TestParseDelay(t *testing.T) {
-	const outside = "is outside 0 to 8784h0m0s"
+	const outside = "is outside 0 to 8784h"
 	for _, tc := range []struct {
 		s    string
 		want time.Duration

@@ -136,7 +136,7 @@ func TestSubWrongFields(t *testing.T) {
 		{[]string{"timeout=31s"}, []string{`timeout: 31s is outside 1ms to 30s`}},
 		{[]string{"max_retries=-1"}, []string{`max_retries: -1 is outside`}},
 		{[]string{"max_retries=1.5"}, []string{`max_retries: "1.5" is not a whole number`}},
-		{[]string{"retry_coefficient=25h"}, []string{`retry_coefficient: 25h0m0s is outside`}},
+		{[]string{"retry_coefficient=25h"}, []string{`retry_coefficient: 25h is outside 0s to 24h`}},
 		{[]string{"encoding=xml"}, []string{`encoding: "xml" is not one of json, form`}},
 		{[]string{"secret=hush"}, []string{`secret: must begin with whsec_`}},
 		{[]string{"secret=whsec_aHVzaA=="}, []string{`secret: holds 4 bytes`}},

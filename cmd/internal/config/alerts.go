@@ -19,15 +19,6 @@ func (r *Receivers) UnmarshalText(text []byte) error {
 
 func (r Receivers) String() string { return strings.Join(r, " ") }
 
-// alertPolicy holds for a subscription that says nothing of alerts. It names no receivers, so that
-// everybody can see that the default ones are used.
-func (c *Config) alertPolicy() medispatcher.AlertPolicy {
-	return medispatcher.AlertPolicy{
-		Enabled: c.AlertEnabled, URLs: []string{}, Window: medispatcher.Duration(c.Thresholds.Window), Failures: c.AlertFailures,
-		MessageFailures: c.AlertMsgFailures, Backlog: c.AlertBacklog, Every: medispatcher.Duration(c.Thresholds.Every),
-	}
-}
-
 // alerts checks receivers and templates.
 func (c *checker) alerts() {
 	for i, u := range c.cfg.AlertURLs {

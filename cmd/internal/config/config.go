@@ -102,18 +102,23 @@ func (c *Config) ParkedStreams(id string) streams.Config {
 	return cfg
 }
 
+// defaults are the values of the fields that a subscription leaves out. They name no receivers of
+// alerts, so that everybody can see that the default ones are used.
+func (c *Config) defaults() medispatcher.Subscription {
+	s := medispatcher.DefaultSubscription()
+	s.Concurrency, s.RetryConcurrency = c.Concurrency, c.RetryConcurrency
+	s.Interval, s.Timeout = medispatcher.Duration(c.Interval), medispatcher.Duration(c.Timeout)
+	s.MaxRetries, s.RetryCoefficient = c.MaxRetries, medispatcher.Duration(c.RetryCoefficient)
+	s.Alert.Enabled, s.Alert.Backlog, s.Alert.MessageFailures = c.AlertEnabled, c.AlertBacklog, c.AlertMsgFailures
+	s.Alert.Failures, s.Alert.Window = c.AlertFailures, medispatcher.Duration(c.Thresholds.Window)
+	s.Alert.Every = medispatcher.Duration(c.Thresholds.Every)
+	return s
+}
+
 // Rules are what this configuration asks of every subscription.
 func (c *Config) Rules() medispatcher.Rules {
 	return medispatcher.Rules{
-		Defaults: medispatcher.Subscription{
-			URLs: []string{}, Headers: map[string]string{},
-			Concurrency: c.Concurrency, RetryConcurrency: c.RetryConcurrency,
-			Interval: medispatcher.Duration(c.Interval), Timeout: medispatcher.Duration(c.Timeout),
-			MaxRetries: c.MaxRetries, RetryCoefficient: medispatcher.Duration(c.RetryCoefficient),
-			Encoding: medispatcher.EncodingJSON,
-			Drop:     medispatcher.DropPolicy{Action: medispatcher.DropKeep},
-			Alert:    c.alertPolicy(),
-		},
+		Defaults: c.defaults(),
 		Max: medispatcher.Subscription{
 			Concurrency: c.MaxConcurrency, RetryConcurrency: c.MaxRetryConcurrency, Timeout: medispatcher.Duration(c.MaxTimeout),
 		},

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,6 +35,47 @@ func TestDefaults(t *testing.T) {
 	}
 	if !r.Denied(netip.MustParseAddr("169.254.169.254")) || r.Denied(netip.MustParseAddr("10.0.0.1")) {
 		t.Error("metadata addresses, and only those, are denied")
+	}
+}
+
+// TestDefaultsOfSubscriptions: the variables that a field of a subscription names are its default and
+// its maximum, and the field may be all that they may be.
+func TestDefaultsOfSubscriptions(t *testing.T) {
+	shown := func(v any) string {
+		if d, ok := v.(medispatcher.Duration); ok {
+			return medispatcher.ShortDuration(time.Duration(d))
+		}
+		return fmt.Sprint(v)
+	}
+	for _, f := range medispatcher.Fields() {
+		if f.Env == "" {
+			continue
+		}
+		i := slices.IndexFunc(variables(), func(v variable) bool { return v.name == f.Env })
+		if i < 0 {
+			t.Errorf("%s: there is no variable %s", f.Name, f.Env)
+			continue
+		}
+		values := []string{variables()[i].min, variables()[i].max}
+		if f.Kind == medispatcher.KindBool {
+			values = []string{"false", "true"}
+		}
+		for _, value := range values {
+			env := []string{f.Env + "=" + value}
+			if f.MaxEnv != "" {
+				env = append(env, f.MaxEnv+"="+value)
+			}
+			cfg, err := load(t, 0, "", env...)
+			if err != nil {
+				t.Errorf("%s: %v", env, err)
+				continue
+			}
+			r := cfg.Rules()
+			_, sub, err := r.Replace("x", nil, []byte(`{"topic":"a","urls":["http://h/"]}`), time.Now())
+			if err != nil || shown(f.Value(&sub)) != value || f.MaxEnv != "" && shown(f.Value(&r.Max)) != value {
+				t.Errorf("%s: %s is %v, at most %v: %v", env, f.Name, f.Value(&sub), f.Value(&r.Max), err)
+			}
+		}
 	}
 }
 
