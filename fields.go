@@ -153,6 +153,21 @@ func (f Field) setDefault(s *Subscription) {
 	}
 }
 
+// own gives a subscription a list or a map of its own, empty where it has none.
+func (f Field) own(s *Subscription) {
+	v := f.value(s)
+	switch f.Kind { //nolint:exhaustive // the others share nothing
+	case KindList:
+		v.Set(reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v))
+	case KindHeaders:
+		m := reflect.MakeMap(v.Type())
+		for name, value := range v.Seq2() {
+			m.SetMapIndex(name, value)
+		}
+		v.Set(m)
+	}
+}
+
 // Show writes a number of the field as the field is written.
 func (f Field) Show(n int64) string {
 	if f.Kind == KindDuration {

@@ -2,9 +2,11 @@ package medispatcher
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -120,4 +122,78 @@ func TestFieldKinds(t *testing.T) {
 	if Guard(func() { kindOf(reflect.TypeFor[float64]()) }) == nil {
 		t.Error("a field of a kind that nothing else knows is taken")
 	}
+}
+
+// TestEveryFieldIsRead: another value than the default is read, kept, shown and noted as a change; one of
+// another type, and one outside the bounds, is a problem of the field.
+func TestEveryFieldIsRead(t *testing.T) {
+	rules := testRules()
+	_, plain := mustReplace(t, rules, nil, least)
+	others := map[string]string{"topic": `"a.b"`, "urls": `["http://other/"]`, "secret": `"` + secretA + `"`, "alert.urls": `["a://b"]`}
+	for _, f := range Fields() {
+		if f.Kind == KindObject || f.Name == "id" {
+			continue
+		}
+		value, wrong := others[f.Name], []string{"[1]"}
+		low, high := rules.Bounds(f)
+		switch f.Kind {
+		case KindNumber, KindDuration:
+			at := low
+			if n, _ := f.number(&plain); n == low {
+				at++
+			}
+			value = asJSON(t, f, at)
+			wrong = append(wrong, asJSON(t, f, low-1))
+			if high < math.MaxInt64 {
+				wrong = append(wrong, asJSON(t, f, high+1))
+			}
+		case KindBool:
+			value = strconv.FormatBool(f.Default == "false")
+		case KindText:
+			for _, choice := range f.Choices {
+				if choice != f.Default {
+					value = strconv.Quote(choice)
+				}
+			}
+		case KindHeaders:
+			value = `{"X-A":"1"}`
+		case KindList:
+			if value == "" {
+				value = `["1m0s"]` // a list of durations
+			}
+		}
+		patch := func(value string) string {
+			if outer, inner, nested := strings.Cut(f.Name, "."); nested {
+				return `{"` + outer + `":{"` + inner + `":` + value + `}}`
+			}
+			return `{"` + f.Name + `":` + value + `}`
+		}
+		_, got := mustMerge(t, rules, []byte(least), patch(value))
+		raw, err := json.Marshal(f.Value(&got))
+		if err != nil || string(raw) != value {
+			t.Errorf("%s: %s is read as %s, %v", f.Name, value, raw, err)
+		}
+		if _, changes := ChangeOf(&plain, &got); len(changes) != 1 || changes[f.Name].To == nil {
+			t.Errorf("%s: changes %v", f.Name, changes)
+		}
+		for _, value := range wrong {
+			_, _, err := rules.Merge("billing", []byte(least), []byte(patch(value)), ruleTime)
+			if problems, ok := errors.AsType[Problems](err); !ok || problems[0].Field != f.Name {
+				t.Errorf("%s: %s is taken: %v", f.Name, value, err)
+			}
+		}
+	}
+}
+
+func asJSON(t *testing.T, f Field, n int64) string {
+	t.Helper()
+	var v any = n
+	if f.Kind == KindDuration {
+		v = Duration(n)
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }

@@ -10,8 +10,9 @@ import (
 // read lays a document over the defaults.
 func (r Rules) read(d document) (Subscription, Problems) {
 	s := r.Defaults
-	s.URLs, s.Headers = []string{}, map[string]string{}
-	s.Alert.URLs = slices.Clone(s.Alert.URLs)
+	for _, f := range fields {
+		f.own(&s)
+	}
 	var p Problems
 	s.readFields("", d, &p)
 	return s, p

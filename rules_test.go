@@ -50,17 +50,17 @@ func TestReplaceLaysADocumentOverTheDefaults(t *testing.T) {
 	}
 }
 
-func TestReplaceReadsEveryField(t *testing.T) {
+func TestReplaceReadsFields(t *testing.T) {
 	doc := `{"id":"billing","topic":"a.>","urls":["[T_ENV:PUB]https://u:p@h:8443/x?y=1","http://[::1]/"],"paused":true,"concurrency":1500,
 		"retry_concurrency":60,"interval":"5ms","timeout":"30s","max_retries":0,"retry_coefficient":"0s","encoding":"form",
 		"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","headers":{"X-A":"1"},"receive_bench":true,"drop":{"threshold":3,"action":"log"},
 		"alert":{"enabled":false,"urls":["slack://x"],"window":"1m","failures":0,"message_failures":1,"backlog":2,"every":"1h"}}`
-	want := Subscription{
-		ID: "billing", Topic: "a.>", URLs: []string{"[T_ENV:PUB]https://u:p@h:8443/x?y=1", "http://[::1]/"}, Paused: true, Concurrency: 1500,
-		RetryConcurrency: 60, Interval: Duration(5 * time.Millisecond), Timeout: Duration(30 * time.Second), Encoding: "form",
-		Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Headers: map[string]string{"X-A": "1"}, ReceiveBench: true, Drop: DropPolicy{3, "log"},
-		Alert: AlertPolicy{URLs: []string{"slack://x"}, Window: Duration(time.Minute), MessageFailures: 1, Backlog: 2, Every: Duration(time.Hour)},
-	}
+	want := DefaultSubscription()
+	want.ID, want.Topic, want.URLs, want.Paused = "billing", "a.>", []string{"[T_ENV:PUB]https://u:p@h:8443/x?y=1", "http://[::1]/"}, true
+	want.Concurrency, want.RetryConcurrency, want.MaxRetries, want.ReceiveBench = 1500, 60, 0, true
+	want.Interval, want.Timeout, want.RetryCoefficient = Duration(5*time.Millisecond), Duration(30*time.Second), 0
+	want.Encoding, want.Secret, want.Headers, want.Drop = "form", secretA, map[string]string{"X-A": "1"}, DropPolicy{3, "log"}
+	want.Alert = AlertPolicy{URLs: []string{"slack://x"}, Window: Duration(time.Minute), MessageFailures: 1, Backlog: 2, Every: Duration(time.Hour)}
 	stored, got := mustReplace(t, testRules(), []byte(least), doc)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -84,7 +84,7 @@ func TestReplaceRefuses(t *testing.T) {
 		{"a list", `[]`, "body", "is not a JSON object"},
 		{"null", `null`, "body", "is null"},
 		{"other id", leastAnd(`"id":"other"`), "id", `"other" is not the id in the path, "billing"`},
-		{"unknown field", leastAnd(`"concurency":3`), "concurency", "is not a field of a subscription; the fields are alert, concurrency,"},
+		{"unknown field", leastAnd(`"concurency":3`), "concurency", "is not a field of a subscription; the fields are alert, "},
 		{"unknown nested field", leastAnd(`"drop":{"act":"log"}`), "drop.act", "the fields are action, threshold"},
 		{"unknown field of two lines", leastAnd(`"a\nb":1`), `"a\nb"`, "is not a field"},
 		{"unknown field without a name", leastAnd(`"":1`), `""`, "is not a field"},

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher"
 )
@@ -22,7 +25,7 @@ func (c *cli) get(id string) medispatcher.Subscription {
 
 func (c *cli) stored(id string) string { return c.redis.HGet("medis:subscriptions", id) }
 
-// Every field can be given on the command line, and every flag reaches its field.
+// Fields can be given on the command line, and their flags reach them.
 func TestSubPutFlags(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
@@ -34,19 +37,43 @@ func TestSubPutFlags(t *testing.T) {
 	if out != "billing: created, order.> to http://u:********@h/x?a=1,2 [T_ENV:PUB]https://h/y\n" {
 		t.Errorf("printed %q", out)
 	}
-	want := medispatcher.Subscription{
-		ID: "billing", Topic: "order.>", URLs: []string{"http://u:********@h/x?a=1,2", "[T_ENV:PUB]https://h/y"}, Paused: true,
-		Concurrency: 32, RetryConcurrency: 3, Interval: 5e6, Timeout: 7e9, MaxRetries: 4, RetryCoefficient: 1e9, Encoding: "form",
-		Secret: medispatcher.SecretMask, Headers: map[string]string{"X-A": "b", "X-B": "true"}, ReceiveBench: true,
-		Drop: medispatcher.DropPolicy{Threshold: 5, Action: "log"},
-		Alert: medispatcher.AlertPolicy{
-			URLs: []string{"smtp://mail.example/********-0351"}, Window: 60e9, Failures: 9, MessageFailures: 8, Backlog: 77, Every: 120e9,
-		},
+	want := medispatcher.DefaultSubscription()
+	want.ID, want.Topic, want.URLs, want.Paused = "billing", "order.>", []string{"http://u:********@h/x?a=1,2", "[T_ENV:PUB]https://h/y"}, true
+	want.Concurrency, want.RetryConcurrency, want.MaxRetries, want.ReceiveBench = 32, 3, 4, true
+	want.Interval, want.Timeout, want.RetryCoefficient, want.Encoding = 5e6, 7e9, 1e9, "form"
+	want.Secret, want.Headers = medispatcher.SecretMask, map[string]string{"X-A": "b", "X-B": "true"}
+	want.Drop = medispatcher.DropPolicy{Threshold: 5, Action: "log"}
+	want.Alert = medispatcher.AlertPolicy{
+		URLs: []string{"smtp://mail.example/********-0351"}, Window: 60e9, Failures: 9, MessageFailures: 8, Backlog: 77, Every: 120e9,
 	}
 	if got := c.get("billing"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	contains(t, c.stored("billing"), "hush@h", "to=b@x.example,c@x.example", secret)
+}
+
+// TestEveryFieldHasAFlag that reaches it.
+func TestEveryFieldHasAFlag(t *testing.T) {
+	for _, f := range medispatcher.Fields() {
+		if f.Flag == "" {
+			continue
+		}
+		flags, p := pflag.NewFlagSet("sub put", pflag.ContinueOnError), patch{}
+		addSubFlags(flags)
+		value := map[medispatcher.Kind]string{medispatcher.KindBool: "true", medispatcher.KindNumber: "1", medispatcher.KindHeaders: "a: b"}[f.Kind]
+		if err := flags.Set(f.Flag, cmp.Or(value, "x")); err != nil {
+			t.Errorf("--%s: %v", f.Flag, err)
+		}
+		problems, err := p.setFlags(flags)
+		outer, inner, nested := strings.Cut(f.Name, ".")
+		got := p[outer]
+		if nested && got != nil {
+			got = got.(patch)[inner]
+		}
+		if err != nil || problems != nil || len(p) != 1 || got == nil {
+			t.Errorf("--%s makes %v, %v %v", f.Flag, p, problems, err)
+		}
+	}
 }
 
 func TestSubPutFile(t *testing.T) {
