@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Backoff spaces the repetitions of a step that fails: 100 ms, doubling to 2 s,
-// with jitter so that dispatchers do not come back in step.
+// Backoff spaces the repetitions of a step that fails: 100 ms, doubling to 2 s. Jitter keeps
+// dispatchers from repeating at the same moment.
 type Backoff struct{ failures int }
 
 // Failures is the number of waits since the last Reset.
 func (b *Backoff) Failures() int { return b.failures }
 
-// Reset is called when the step worked.
+// Reset starts again at 100 ms, after the step worked.
 func (b *Backoff) Reset() { b.failures = 0 }
 
 // Next is how long to wait before the next try.

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Change is one change of a subscription: who did what when.
+// Change is one entry of the history: who changed what of a subscription, and when.
 type Change struct {
-	ID           string                 `json:"id"` // the later, the greater
+	ID           string                 `json:"id"` // grows with time
 	Time         time.Time              `json:"time"`
 	Subscription string                 `json:"subscription"`
 	By           string                 `json:"by"`   // "cli ann@host", "api 10.0.0.7", "dispatcher host-1-4711"
@@ -24,7 +24,7 @@ func WithActor(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, actorKey{}, who)
 }
 
-// Actor is who makes the changes of a context; empty: nobody said.
+// Actor is who makes the changes of a context; empty where WithActor did not name one.
 func Actor(ctx context.Context) string {
 	who, _ := ctx.Value(actorKey{}).(string)
 	return who
@@ -40,15 +40,15 @@ const (
 	Removed ChangeKind = "removed"
 )
 
-// FieldChange is a field's value before and after, in JSON, secrets masked; absent where there was none.
+// FieldChange is a field's value before and after, in JSON, with secrets masked. It is empty where
+// the field had none.
 type FieldChange struct {
 	From json.RawMessage `json:"from,omitempty"`
 	To   json.RawMessage `json:"to,omitempty"`
 }
 
 // ChangeOf compares two versions of a subscription, nil for none. Fields are named as in
-// JSON, nested ones dotted: drop.action. A secret that was replaced is there with its
-// mask on both sides.
+// JSON, nested ones dotted: drop.action. A replaced secret shows its mask on both sides.
 func ChangeOf(before, after *Subscription) (ChangeKind, map[string]FieldChange) {
 	kind := Changed
 	switch {

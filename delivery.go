@@ -18,10 +18,10 @@ type Want struct {
 type Delivery struct {
 	Channel
 	EntryID string
-	Attempt int // 1, 2, …; an attempt whose outcome nobody knows repeats its number
+	Attempt int // 1, 2, …; after an attempt whose outcome is unknown, the same number again
 	Message Message
 	Failure *Failure    // nil before the first failure
-	Broken  *PanicError // reading the entry panicked: it cannot be sent
+	Broken  *PanicError // not nil: reading the entry panicked, so it cannot be sent
 }
 
 // Failure is the record of a message that failed at least once.
@@ -40,13 +40,13 @@ type Settlement struct {
 	EntryID  string
 	Outcome  Outcome
 	Attempt  int           // the attempt that ended
-	Took     time.Duration // it waited so long for its answer
-	Target   string        // URL that was asked, without userinfo
-	Delay    time.Duration // until the next attempt, with Failed
-	Failure  *Failure      // of an attempt that failed; nil with Dropped: no URL qualified
-	Panicked bool          // the attempt failed by a panic of ours: not a failure of the subscriber
-	Message  *Message      // whose outcome it is, for telling of an outcome that Redis does not take
-	By       *Subscription // as it was when the attempt began: what the outcome was decided by; nil: none was made
+	Took     time.Duration // how long it waited for its answer
+	Target   string        // URL of the attempt, without userinfo
+	Delay    time.Duration // with Failed: until the next attempt
+	Failure  *Failure      // of a failed attempt; with Dropped, nil means that no URL qualified
+	Panicked bool          // the attempt failed by a panic of this program: no failure of the subscriber
+	Message  *Message      // for the log, when Redis does not take the outcome
+	By       *Subscription // as it was when the attempt began, and decided the outcome; nil: there was no attempt
 }
 
 // Outcome classifies how a delivery ended.
@@ -65,7 +65,7 @@ func (o Outcome) String() string {
 	return [...]string{"sent", "failed", "dead", "dropped", "released"}[o]
 }
 
-// Waiting is a channel with something in it.
+// Waiting is a channel that is not empty.
 type Waiting struct {
 	Channel
 	DueIn time.Duration // until the first of its retrying messages is due; negative: none
@@ -74,6 +74,6 @@ type Waiting struct {
 // Owned says who owns what in a channel.
 type Owned struct {
 	Length  int64            // entries in the stream
-	Pending map[string]int64 // pending entries of each consumer, those with none included
-	Err     error            // the channel cannot be looked at; other channels can
+	Pending map[string]int64 // pending entries by consumer, 0 for those with none
+	Err     error            // why this channel cannot be read, when others can
 }

@@ -13,21 +13,21 @@ type Dispatcher struct {
 	DeadAfter time.Duration `json:"dead_after_ns"`
 	Heartbeat time.Time     `json:"heartbeat"`
 	Alive     bool          `json:"alive"`
-	// Held are the breakers that are open in this dispatcher, the oldest first. The list is
-	// cut at MaxHeld; HeldTotal is how many there are.
+	// Held are the open breakers of this dispatcher, the oldest first, MaxHeld at most.
+	// HeldTotal counts all of them.
 	Held      []Breaker `json:"held,omitempty"`
 	HeldTotal int       `json:"held_total,omitempty"`
-	// Short is what its machine lacked for attempts within the last minute, such as "file descriptors".
+	// Short is what its machine lacked for an attempt within the last minute, such as "file descriptors".
 	Short string `json:"short,omitempty"`
-	// LogProblem is why this dispatcher cannot write a log now; empty: it can.
+	// LogProblem is why this dispatcher cannot write a log; empty when it can.
 	LogProblem string `json:"log_problem,omitempty"`
 }
 
-// MaxHeld bounds the list of open breakers that a dispatcher tells of: every other
+// MaxHeld bounds the list of open breakers that a dispatcher publishes: every other
 // dispatcher reads it several times a second.
 const MaxHeld = 200
 
-// Breaker is an open one: a dispatcher holds back what it would push to a subscription.
+// Breaker is an open breaker: a dispatcher pushes nothing to the subscription.
 type Breaker struct {
 	Subscription string    `json:"subscription"`
 	Since        time.Time `json:"since"`

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// document is a subscription as somebody wrote it: only the fields they gave, so
-// that a default changed later reaches every subscription that relies on it.
+// document is a subscription as somebody wrote it. It has only the fields that they gave, so
+// that a changed default reaches every subscription that relies on it.
 type document map[string]json.RawMessage
 
 // Fields that the dispatcher alone writes into a stored document.
@@ -56,7 +56,7 @@ func (d document) merge(patch document) {
 		var inner, old document
 		if json.Unmarshal(raw, &inner) == nil && inner != nil {
 			if json.Unmarshal(d[name], &old) != nil || old == nil {
-				old = document{} // not an object: the patch's nulls go all the same
+				old = document{} // not an object; nulls of the patch are dropped here too
 			}
 			old.merge(inner)
 			d.set(name, old)
@@ -66,8 +66,8 @@ func (d document) merge(patch document) {
 	}
 }
 
-// unmask puts stored URLs in the place of masked ones in the list d[name], wherever in it
-// they stand. What stands for none, or for one of several, is a problem of the field.
+// unmask replaces masked URLs in the list d[name] by the stored URLs that they stand for, in any
+// order. A mask that stands for no stored URL, or for several, is a problem of the field.
 func (d document) unmask(name, field string, stored []string, mask func(string) string, isMasked func(string) bool, p *Problems) {
 	var given []string
 	if json.Unmarshal(d[name], &given) != nil || !slices.ContainsFunc(given, isMasked) {
@@ -90,7 +90,7 @@ func (d document) unmask(name, field string, stored []string, mask func(string) 
 			p.add(indexed(field, i), "%s is masked, and stands for no URL that is stored; write it whole", quote(u))
 		case len(kept) != times[u] && len(slices.Compact(slices.Clone(kept))) > 1:
 			p.add(indexed(field, i), "%s stands for %d stored URLs that differ only in what is masked; write it whole", quote(u), len(kept))
-		default: // as many as are stored: in their order
+		default: // as many masks as stored URLs: in the stored order
 			given[i] = kept[taken[u]%len(kept)]
 			taken[u]++
 		}
@@ -98,7 +98,7 @@ func (d document) unmask(name, field string, stored []string, mask func(string) 
 	d.set(name, given)
 }
 
-// unmaskHeaders puts stored values in the place of masked ones.
+// unmaskHeaders replaces masked values of headers by the stored ones.
 func (d document) unmaskHeaders(stored map[string]string, p *Problems) {
 	var given map[string]string
 	if json.Unmarshal(d["headers"], &given) != nil || !slices.Contains(slices.Collect(maps.Values(given)), Mask) {

@@ -12,8 +12,8 @@ import (
 const (
 	// maxHeaders bounds the names and values of the headers of a message or subscription together, in bytes.
 	maxHeaders = 16 << 10
-	// maxHeadersJSON bounds them as JSON, where each byte may be escaped in six and a header
-	// has six more: what fits as it is must fit in JSON too.
+	// maxHeadersJSON bounds them as JSON. There, a byte may take six bytes, and each header six more;
+	// headers within maxHeaders always fit.
 	maxHeadersJSON = 8 * maxHeaders
 )
 
@@ -89,7 +89,7 @@ func ReservedHeader(name string) bool {
 	return false
 }
 
-// credential is a name of a header whose value nobody but its receiver may see.
+// credential matches the names of headers whose values only their receiver may see.
 var credential = regexp.MustCompile(`(?i)auth|token|secret|key|pass|cookie|credential|session|signature`)
 
 // maskHeaders hides the values of headers that carry credentials, by their names.

@@ -13,7 +13,7 @@ import (
 const (
 	// DefaultType is the content type of a message that names none.
 	DefaultType = "application/json"
-	// maxName bounds id, sender, key and type, in bytes: each becomes a key or a header.
+	// maxName bounds id, sender, key and type, in bytes: each becomes part of a Redis key or a header.
 	maxName = 255
 	// maxDelay keeps a mistyped delay from hiding a message for ever.
 	maxDelay = 366 * 24 * time.Hour
@@ -24,12 +24,12 @@ type Message struct {
 	ID        string            // the producer's, else "<partition>-<entry id>"
 	Generated bool              // ID was made from the entry id
 	Topic     string            // dotted name
-	Body      []byte            // opaque bytes; read only, they may be those of a string
+	Body      []byte            // opaque bytes; read only, because they may share memory with a string
 	Sender    string            // optional
 	Key       string            // optional; chooses the partition
 	Type      string            // content type
 	Headers   map[string]string // forwarded to subscribers
-	Time      time.Time         // when it was published, to the millisecond
+	Time      time.Time         // of publishing, to the millisecond
 	Delay     time.Duration     // 0: at once
 }
 
@@ -50,7 +50,7 @@ func DecodeEntry(fields map[string]string, at time.Time) (Message, error) {
 	}
 	body, ok := fields["body"]
 	if !ok {
-		return m, FieldError{"body", "is missing: add a body field, empty if there is nothing to say"}
+		return m, FieldError{"body", "is missing: add a body field; it may be empty"}
 	}
 	m.Body = BodyOf(body)
 	for _, name := range []string{"id", "sender", "key", "type"} {
@@ -78,7 +78,7 @@ func DecodeEntry(fields map[string]string, at time.Time) (Message, error) {
 	return m, nil
 }
 
-// BodyOf is a body without a copy, since it may be large. Nobody may write into it.
+// BodyOf is the body in a string. It is not copied, since it may be large, so it must not be changed.
 func BodyOf(s string) []byte {
 	if s == "" {
 		return []byte{}
@@ -113,7 +113,7 @@ func ParseDelay(s string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if ms, msErr := strconv.ParseInt(s, 10, 64); msErr == nil {
-		// Saturate instead of overflowing: the range check below refuses it.
+		// Saturate instead of overflowing; the range check below refuses the value.
 		d, err = time.Duration(min(max(ms, -1), int64(maxDelay/time.Millisecond)+1))*time.Millisecond, nil
 	}
 	if err != nil {
@@ -139,7 +139,7 @@ func checkName(s string) error {
 }
 
 // Partition is the partition of a message among n: CRC32 (IEEE) of its key, else
-// of its id, modulo n; neither given: any.
+// of its id, modulo n. Without both it is any.
 func Partition(key, id string, n int) int {
 	if n <= 1 {
 		return 0

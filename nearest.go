@@ -2,8 +2,7 @@ package medispatcher
 
 import "strings"
 
-// Nearest is the candidate that s is most likely a mistyped or shortened form of, "" when
-// none is close.
+// Nearest is the candidate that somebody who typed s most likely meant, "" when none is close.
 func Nearest(s string, candidates []string) string {
 	best, bestAt := "", max(2, len(s)/4)+1
 	for _, c := range candidates {
@@ -19,8 +18,8 @@ func Nearest(s string, candidates []string) string {
 	return best
 }
 
-// distance is the Levenshtein distance: the insertions, removals and replacements of
-// one byte that make b of a.
+// distance is the Levenshtein distance: the number of insertions, removals and
+// replacements of one byte that turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

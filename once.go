@@ -1,17 +1,17 @@
 package medispatcher
 
-// Once is something to be written to a partition once, however often that is tried and by
-// however many. It goes to the incoming stream, to one channel, or to the quarantine.
+// Once is something that is written to a partition once, however often and by however many processes
+// that is tried. It goes to the incoming stream, to one channel, or to the quarantine.
 type Once struct {
-	Token   string // what makes it the same: "NAME" or "NAME.<number>"
+	Token   string // its identity: "NAME" or "NAME.<number>"
 	Message Message
-	Again   bool // to the incoming stream, where its id was taken before: it is not a duplicate
+	Again   bool // to the incoming stream, although its id was seen there before: it is no duplicate
 
-	Subscription string // not empty: to this channel alone, READY
-	Unless       string // with Subscription: not while the channel holds this entry
+	Subscription string // if set: to this channel alone, READY
+	Unless       string // with Subscription: write nothing while the channel holds this entry
 
-	// Reason is not empty: to the quarantine, as Raw, because of this; with Subscription as a copy that its
-	// channel cannot take, in the place of Raw.
+	// Reason, if set, sends it to the quarantine, as Raw. With Subscription, the message itself is kept
+	// there instead of Raw: a copy that the channel cannot take.
 	Reason string
 	Raw    string
 	Source string // where Raw comes from
@@ -20,7 +20,7 @@ type Once struct {
 // OnceDone is what became of a Once.
 type OnceDone struct {
 	Result OnceResult
-	Err    error // not nil: nothing was written, and it may be tried again
+	Err    error // if set, nothing was written; try again
 }
 
 // OnceResult classifies what became of a Once.
@@ -29,6 +29,6 @@ type OnceResult string
 // The results of a Once.
 const (
 	OnceWritten OnceResult = "written"
-	OnceAlready OnceResult = "already" // written before, by anybody
+	OnceAlready OnceResult = "already" // written before, by this process or another
 	OnceThere   OnceResult = "there"   // the entry that Unless names is still in the channel
 )

@@ -6,21 +6,21 @@ import (
 	"sync/atomic"
 )
 
-// PanicError is a panic of this program that was survived, because it concerned one item alone.
+// PanicError is a panic of this program that it survived, because only one item was concerned.
 type PanicError struct {
 	Value any
-	Stack []byte // of the goroutine, where it panicked
+	Stack []byte // of the goroutine that panicked
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("medispatcher panicked: %v", e.Value) }
 
-// Recovered makes an error of what recover returned, and counts it. A deferred function has to call it.
+// Recovered makes an error of what recover returned, and counts the panic. Call it in a deferred function.
 func Recovered(value any) *PanicError {
 	survived.Add(1)
 	return &PanicError{value, debug.Stack()}
 }
 
-// Guard runs do, and returns its panic, if it does.
+// Guard runs do and returns its panic, nil if there was none.
 func Guard(do func()) (p *PanicError) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -31,7 +31,7 @@ func Guard(do func()) (p *PanicError) {
 	return nil
 }
 
-// Panics is how many panics this process survived.
+// Panics counts the panics that this process survived.
 func Panics() int64 { return survived.Load() }
 
 var survived atomic.Int64

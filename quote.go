@@ -14,8 +14,8 @@ func quote(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
-// cut shows JSON on one line, cut short. It is valid, so the only control characters
-// in it are those between its tokens.
+// cut shows valid JSON on one line, cut short. Its only control characters are the white space between
+// tokens.
 func cut(raw []byte) string {
 	shown := raw
 	if len(raw) > 80 {
@@ -29,7 +29,7 @@ func cut(raw []byte) string {
 	}, string(shown))
 }
 
-// fieldName shows the name of a field that somebody made up.
+// fieldName shows the name of an unknown field.
 func fieldName(name string) string {
 	if name == "" || len(name) > 80 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return quote(name)

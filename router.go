@@ -69,8 +69,8 @@ func (r *Router) Route(topic string) []string {
 	return ids
 }
 
-// wants reports whether a subscription's pattern covers a topic. A load test shall not flood
-// everybody's catch-all subscription.
+// wants reports whether a subscription's pattern covers a topic. Topics of load tests need more, so
+// that a load test does not flood every catch-all subscription.
 func wants(pattern string, receiveBench bool, topic string) bool {
 	return matchTopic(pattern, topic) && (receiveBench || !isBench(topic) || strings.HasPrefix(pattern, benchLevel+"."))
 }

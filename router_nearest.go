@@ -2,11 +2,11 @@ package medispatcher
 
 import "strings"
 
-// maxNear bounds what a router remembers of mistyped topics.
+// maxNear bounds how many mistyped topics a router remembers.
 const maxNear = 1000
 
-// Nearest is the topic that one which nobody wants most likely stands for, "" when none is close: a
-// topic of a subscription, or one that its pattern covers.
+// Nearest is the topic that was most likely meant by a topic that no subscription wants, "" when none is
+// close. It is the topic of a subscription, or one that its pattern covers.
 func (r *Router) Nearest(topic string) string {
 	r.mu.RLock()
 	near, known := r.near[topic]
@@ -39,8 +39,8 @@ func (r *Router) Nearest(topic string) string {
 	return near
 }
 
-// covered is a topic that a pattern covers, as much like the given one as it can be; "" when it
-// has too few levels for that.
+// covered is the topic that a pattern covers and that differs least from the given one; "" when that
+// one has too few levels.
 func covered(pattern, topic string) string {
 	if !strings.ContainsAny(pattern, "*>") {
 		return pattern

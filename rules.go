@@ -13,14 +13,13 @@ type Rules struct {
 	Defaults      Subscription                      // values of the fields that a document leaves out
 	Max           Subscription                      // maxima of the fields with a maxenv tag, in those fields; 0: none
 	SecretOverlap time.Duration                     // how long a replaced secret signs beside the new one
-	Denied        func(netip.Addr) bool             // addresses no push may go to; nil denies none
+	Denied        func(netip.Addr) bool             // reports addresses that no push may go to; nil denies none
 	ToASCII       func(host string) (string, error) // the punycode of a host name; nil: a host that needs it is refused
-	Receiver      func(url string) error            // what is wrong with a receiver of alerts, its secrets left out; nil: nothing
+	Receiver      func(url string) error            // says what is wrong with a receiver of alerts, without its secrets; nil takes all
 }
 
-// Replace makes the stored form of a document that somebody put in place of old
-// (nil where there was none), and the subscription it means.
-// The error is Problems.
+// Replace checks a document that replaces old, nil where there was none. It returns the form that is
+// stored, and the subscription that it means. The error is Problems.
 func (r Rules) Replace(id string, old, raw []byte, now time.Time) ([]byte, Subscription, error) {
 	d, err := parseDocument(raw)
 	if err != nil {
@@ -64,7 +63,7 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 		d.set("secret", kept)
 	}
 	var masked Problems
-	was, _ := r.read(before) // what is wrong in there is not the writer's mistake
+	was, _ := r.read(before) // the writer is not to blame for problems of the old document
 	d.unmask("urls", "urls", was.URLs, maskURL, isMaskedURL, &masked)
 	d.unmaskHeaders(was.Headers, &masked)
 	var alert document
@@ -102,15 +101,15 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 	return stored, s, nil
 }
 
-// Load reads a stored document. Values over a maximum that was lowered since are
-// cut to it and named in warnings: a subscription that exists is never lost to a
-// configuration change. The error is Problems: nothing usable is stored.
+// Load reads a stored document. A value over a maximum that was lowered meanwhile is cut to it and
+// named in warnings, so that no configuration change loses a subscription. The error is Problems:
+// the stored document is unusable.
 func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string, err error) {
 	d, err := parseDocument(stored)
 	if err != nil {
 		return s, nil, err
 	}
-	d.set("id", id) // the hash field is the truth
+	d.set("id", id) // the field of the hash is the truth
 	inner := document{}
 	for name, raw := range d {
 		if name != fieldPreviousSecret && name != fieldPreviousUntil {
@@ -125,7 +124,7 @@ func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string
 	return s, c.warnings, c.problems.err()
 }
 
-// cut lowers what is over a maximum of the configuration to it.
+// cut lowers values that are over a maximum of the configuration.
 func (c *checker) cut() {
 	for _, f := range fields {
 		n, _ := f.number(c.sub)

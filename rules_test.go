@@ -132,7 +132,7 @@ func TestReplaceRefuses(t *testing.T) {
 		{"alert.every", leastAnd(`"alert":{"every":"0s"}`), "alert.every", "0s is outside 1s to"},
 		{"alert.backlog", leastAnd(`"alert":{"backlog":-1}`), "alert.backlog", "-1 is below 0"},
 		{"secret without prefix", leastAnd(`"secret":"hunter2"`), "secret", "must begin with whsec_"},
-		{"secret no base64", leastAnd(`"secret":"whsec_!"`), "secret", "has no base64 behind whsec_"},
+		{"secret no base64", leastAnd(`"secret":"whsec_!"`), "secret", "must have base64 behind whsec_"},
 		{"secret short", leastAnd(`"secret":"whsec_MTIz"`), "secret", "holds 3 bytes behind whsec_; give 24 to 64"},
 		{"mask and no secret", leastAnd(`"secret":"whsec_********"`), "secret", "there is none to keep"},
 	} {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// SecretMask stands for a secret in every answer; written back, it keeps the secret.
+// SecretMask replaces a secret in every answer; written back, it keeps the secret.
 const SecretMask = "whsec_********"
 
 // Bytes of a signing key, by Standard Webhooks.
@@ -19,14 +19,14 @@ const (
 func SecretKey(secret string) ([]byte, error) {
 	encoded, ok := strings.CutPrefix(secret, "whsec_")
 	if !ok {
-		return nil, fmt.Errorf("must begin with whsec_ and go on with %d to %d bytes in base64", minSecretSize, maxSecretSize)
+		return nil, fmt.Errorf("must begin with whsec_, followed by %d to %d bytes in base64", minSecretSize, maxSecretSize)
 	}
 	key, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		key, err = base64.RawStdEncoding.DecodeString(encoded)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("has no base64 behind whsec_; make one with: echo whsec_$(openssl rand -base64 32)")
+		return nil, fmt.Errorf("must have base64 behind whsec_; make one with: echo whsec_$(openssl rand -base64 32)")
 	}
 	if len(key) < minSecretSize || len(key) > maxSecretSize {
 		return nil, fmt.Errorf("holds %d bytes behind whsec_; give %d to %d", len(key), minSecretSize, maxSecretSize)

@@ -11,11 +11,11 @@ const (
 	Dead    State = "DEAD"    // attempts exhausted or refused for good; replayable
 )
 
-// Places of a message beside the states of a copy.
+// The states of a message that is in no channel.
 const (
 	Incoming State = "INCOMING" // published, not copied to the channels yet
 	Delayed  State = "DELAYED"  // published with a delay that is not over
-	// Kept, because it reached no channel.
+	// Kept, because it reached no channel:
 	Unrouted    State = "UNROUTED"   // no subscription wanted the topic
 	Quarantined State = "QUARANTINE" // it could not be decoded, or a channel could not take its copy
 )

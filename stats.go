@@ -19,7 +19,7 @@ type Windows struct {
 type TopicStats struct {
 	Topic      string  `json:"topic"`
 	Received   Windows `json:"received"`
-	Unroutable Windows `json:"unroutable"` // those of Received that nobody wanted
+	Unroutable Windows `json:"unroutable"` // of Received: no subscription wanted them
 }
 
 // SubscriptionStats counts what became of a subscription's messages, and how long it took.
@@ -30,13 +30,13 @@ type SubscriptionStats struct {
 	Retried Windows `json:"retried"` // attempts that were not the first
 	Dead    Windows `json:"dead"`
 	Dropped Windows `json:"dropped"`
-	// Latency of deliveries, from publishing to the end of the attempt that the worker took.
+	// Latency of deliveries, from publishing to the end of the successful attempt.
 	Latency Quantiles `json:"latency"`
-	// Took is how long attempts waited for their answer, failed ones included.
+	// Took is how long attempts waited for their answer, including failed ones.
 	Took Quantiles `json:"took"`
 }
 
-// Quantiles of a time in the last five minutes, in ms, to within a fifth. Count is 0 where there was nothing.
+// Quantiles of a duration over the last five minutes, in ms, exact to a fifth. Count is how many there were.
 type Quantiles struct {
 	Count int64   `json:"count"`
 	P50   float64 `json:"p50"`
@@ -48,17 +48,17 @@ type Quantiles struct {
 type StatsSums struct {
 	Received       Windows `json:"received"`
 	Unroutable     Windows `json:"unroutable"`
-	Duplicate      Windows `json:"duplicate"`       // not delivered: their id came before
+	Duplicate      Windows `json:"duplicate"`       // not delivered, because their id was seen before
 	Quarantined    Windows `json:"quarantined"`     // could not be decoded
-	UnroutedLost   Windows `json:"unrouted_lost"`   // of Unroutable, the oldest, that had to make room
-	QuarantineLost Windows `json:"quarantine_lost"` // of Quarantined likewise
+	UnroutedLost   Windows `json:"unrouted_lost"`   // of Unroutable: the oldest ones, removed to make room
+	QuarantineLost Windows `json:"quarantine_lost"` // of Quarantined: the same
 	Sent           Windows `json:"sent"`
 	Failed         Windows `json:"failed"`
 	Retried        Windows `json:"retried"`
 	Dead           Windows `json:"dead"`
 	Dropped        Windows `json:"dropped"`
-	Vanished       Windows `json:"vanished"` // taken out of Redis by hand before they were settled
-	Unowned        Windows `json:"unowned"`  // given back after a command typed by hand had taken them from their owner
+	Vanished       Windows `json:"vanished"` // removed from Redis by hand before they were settled
+	Unowned        Windows `json:"unowned"`  // given back after a command typed by hand took them from their owner
 }
 
 // Stats are the statistics of some topics and subscriptions.
@@ -68,20 +68,20 @@ type Stats struct {
 	Subscriptions []SubscriptionStats `json:"subscriptions"`
 }
 
-// Series is what was counted in each of the last seconds, minutes or hours, the oldest first.
+// Series is what was counted in each of the last seconds, minutes or hours, oldest first.
 type Series struct {
 	Step   int64              `json:"step"` // s between two values
-	End    int64              `json:"end"`  // unix time at which the last value's time begins
+	End    int64              `json:"end"`  // unix time at which the period of the last value begins
 	Counts map[string][]int64 `json:"counts"`
 }
 
-// TimeBuckets is the number of buckets of a histogram of times. Each ends at √2 times the one
-// before, the first at an eighth of a millisecond, the last but one at some two hours.
+// TimeBuckets is the number of buckets of a histogram of durations. The first ends at 125 µs, each
+// other at √2 times the one before; the last but one at about two hours.
 const TimeBuckets = 54
 
 const firstBucketEnds = 125 * time.Microsecond
 
-// TimeBucket is the bucket of a time.
+// TimeBucket is the bucket of a duration.
 func TimeBucket(d time.Duration) int {
 	if d <= firstBucketEnds {
 		return 0
@@ -90,7 +90,7 @@ func TimeBucket(d time.Duration) int {
 	return min(int(b), TimeBuckets-1)
 }
 
-// QuantilesOf reads quantiles off a histogram: counts by bucket.
+// QuantilesOf estimates quantiles from a histogram.
 func QuantilesOf(counts *[TimeBuckets]int64) Quantiles {
 	var q Quantiles
 	for _, n := range counts {
@@ -111,7 +111,7 @@ func QuantilesOf(counts *[TimeBuckets]int64) Quantiles {
 	return q
 }
 
-// bucketMiddle is the middle of a bucket in ms, on its own scale, to three digits.
+// bucketMiddle is the geometric middle of a bucket in ms, to three digits.
 func bucketMiddle(b int) float64 {
 	ms := math.Exp2((float64(b)-0.5)/2) * float64(firstBucketEnds) / float64(time.Millisecond)
 	scale := math.Pow(10, 2-math.Floor(math.Log10(ms)))

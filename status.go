@@ -18,12 +18,12 @@ type ChannelStatus struct {
 	Buried   int64  `json:"buried"` // includes Retrying
 	Retrying int64  `json:"retrying"`
 	Dead     int64  `json:"dead"`
-	OldestMS int64  `json:"oldest_ms"` // age of the oldest message not settled; 0: none
+	OldestMS int64  `json:"oldest_ms"` // age of the oldest message that is not settled; 0: there is none
 	// HeldBy are the dispatchers whose breaker for the subscription is open.
 	HeldBy []Holder `json:"held_by,omitempty"`
 }
 
-// Holder is a dispatcher that holds a subscription's messages back.
+// Holder is a dispatcher whose breaker for a subscription is open.
 type Holder struct {
 	Dispatcher string    `json:"dispatcher"`
 	Since      time.Time `json:"since"`
@@ -34,8 +34,8 @@ type IncomingStatus struct {
 	Ready      int64 `json:"ready"`
 	Buried     int64 `json:"buried"`
 	Delayed    int64 `json:"delayed"`
-	Quarantine int64 `json:"quarantine"` // kept: they could not be decoded
-	Unrouted   int64 `json:"unrouted"`   // kept: no subscription wanted them
+	Quarantine int64 `json:"quarantine"` // kept, because they could not be decoded
+	Unrouted   int64 `json:"unrouted"`   // kept, because no subscription wanted them
 	OldestMS   int64 `json:"oldest_ms"`
 }
 
@@ -51,8 +51,8 @@ type Status struct {
 type Failing struct {
 	Partition int       `json:"partition"`
 	Entry     string    `json:"entry"` // id in its channel
-	ID        string    `json:"id"`    // of the message; empty: it was settled while this was read
+	ID        string    `json:"id"`    // of the message; empty when it was settled meanwhile
 	Topic     string    `json:"topic"`
-	Due       time.Time `json:"due"` // when its next attempt may begin
+	Due       time.Time `json:"due"` // when its next attempt is due
 	Failure   *Failure  `json:"failure"`
 }

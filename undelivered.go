@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// DeadLetter is a message whose attempts are exhausted, kept whole.
+// DeadLetter is a message whose attempts are exhausted. It is kept whole.
 type DeadLetter struct {
 	ID      string // "<partition>-<entry id>", for showing, replaying and purging
 	Died    time.Time
@@ -13,7 +13,7 @@ type DeadLetter struct {
 	Failure *Failure
 }
 
-// KeptPlace is where messages are kept that reached no channel.
+// KeptPlace names one of the two places of messages that reached no channel.
 type KeptPlace string
 
 // The places of kept messages.
@@ -22,7 +22,7 @@ const (
 	PlaceQuarantine KeptPlace = "quarantine" // the entry could not be decoded, or a channel could not take its copy
 )
 
-// KeptPlaces are all of them.
+// KeptPlaces are all places of kept messages.
 var KeptPlaces = []KeptPlace{PlaceQuarantine, PlaceUnrouted}
 
 // Kept is a message that is kept because it reached no channel.
@@ -30,28 +30,28 @@ type Kept struct {
 	ID     string // "<partition>-<entry id>", for showing, replaying and purging
 	At     time.Time
 	Reason string // why it was quarantined
-	Source string // of a quarantined one: id of its incoming entry, or its recover list
-	// Message is what can be read of it. A list leaves its body out.
+	Source string // of a quarantined message: the id of its incoming entry, or its recover list
+	// Message has what could be decoded; in a list it has no body.
 	Message Message
 	Bytes   int64             // of all fields and values
-	Fields  map[string]string // as they are in Redis, where one quarantined message is shown
+	Fields  map[string]string // as they are in Redis; only where one quarantined message is shown
 }
 
 // KeptQuery asks for a page of kept messages.
 type KeptQuery struct {
 	After  string // the ID of the last one seen; empty: from the beginning
-	Newest bool   // the newest first, not the oldest
+	Newest bool   // newest first; else oldest first
 	Limit  int
 }
 
-// KeptDone is what became of kept messages that were to be replayed.
+// KeptDone is the result of a replay of kept messages.
 type KeptDone struct {
 	Replayed int64
-	Unwanted int64         // of those replayed: no subscription wants them now, so they come back
-	Missing  int64         // of those named: not there any more
-	Left     int64         // not come to
+	Unwanted int64         // of Replayed: still no subscription wants them, so they come back
+	Missing  int64         // of those asked for: no longer there
+	Left     int64         // not reached in time
 	Refused  int64         // still kept, because they would come back at once
-	Refusals []KeptRefusal // the first of those refused, maxRefusals at most
+	Refusals []KeptRefusal // the first of Refused, maxRefusals at most
 }
 
 // maxRefusals bounds the list of refusals.
@@ -77,7 +77,7 @@ type TopicCount struct {
 	Count int64
 }
 
-// Compare orders the most frequent topic first.
+// Compare puts the most frequent topic first.
 func (t TopicCount) Compare(other TopicCount) int {
 	return cmp.Or(cmp.Compare(other.Count, t.Count), cmp.Compare(t.Topic, other.Topic))
 }

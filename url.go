@@ -17,10 +17,10 @@ const (
 	maxHost = 253
 )
 
-// ParseURL reads a worker URL without its tag. What it returns can be sent, and its String is
-// the form that is stored: spaces and what is not ASCII are escaped in the path and the query, and a
-// host that is not ASCII is what toASCII makes of it. All else, escaped slashes among it, stays
-// byte for byte. With toASCII nil such a host is an error. Errors hold no password.
+// ParseURL reads a worker URL without its tag. The result can be sent, and its String is the form that
+// is stored. In it, spaces and non-ASCII bytes of the path and the query are escaped, and toASCII has
+// encoded a host that is not ASCII; with toASCII nil such a host is an error. Everything else, such as
+// an escaped slash, stays byte for byte. Errors hold no password.
 func ParseURL(raw string, toASCII func(host string) (string, error)) (*url.URL, error) {
 	u, err := url.Parse(escapeURL(raw))
 	switch {
@@ -42,8 +42,8 @@ func ParseURL(raw string, toASCII func(host string) (string, error)) (*url.URL, 
 	return u, nil
 }
 
-// escapeURL escapes in the path and the query of a URL what no request may hold as it is. url.Parse
-// would do it for the path, but then unescapes its slashes.
+// escapeURL escapes what a request line cannot hold in the path and the query of a URL. url.Parse would
+// do that for the path, but it also unescapes slashes.
 func escapeURL(raw string) string {
 	_, rest, ok := strings.Cut(raw, "://")
 	at := strings.IndexAny(rest, "/?")
@@ -58,7 +58,7 @@ func escapeURL(raw string) string {
 	return out
 }
 
-// escapeBytes escapes spaces, bytes that are not ASCII and those of also.
+// escapeBytes escapes spaces, non-ASCII bytes and the bytes in also.
 func escapeBytes(s, also string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -80,9 +80,9 @@ func hostOf(u *url.URL, toASCII func(string) (string, error)) (string, error) {
 		}
 		port = ":" + port
 	}
-	if strings.HasPrefix(u.Host, "[") { // url.Parse takes an IPv6 address alone, with any zone
+	if strings.HasPrefix(u.Host, "[") { // an IPv6 address, checked by url.Parse but for its zone
 		if _, zone, _ := strings.Cut(host, "%"); strings.ContainsFunc(zone, func(r rune) bool { return !hostRune(r) && r != '.' }) {
-			return "", fmt.Errorf("%s is no zone of an IPv6 address", quote(zone))
+			return "", fmt.Errorf("%s is not a zone of an IPv6 address", quote(zone))
 		}
 		return strings.TrimSuffix(u.Host, ":"), nil
 	}
@@ -92,7 +92,7 @@ func hostOf(u *url.URL, toASCII func(string) (string, error)) (string, error) {
 		}
 		ascii, err := toASCII(host)
 		if err != nil {
-			return "", fmt.Errorf("%s is no host name: %w", quote(host), err)
+			return "", fmt.Errorf("%s is not a host name: %w", quote(host), err)
 		}
 		host = ascii
 	}
@@ -106,10 +106,10 @@ func checkHost(host string) error {
 	}
 	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
 		if label == "" || len(label) > 63 {
-			return fmt.Errorf("%s is no host name: each part between dots has 1 to 63 characters", quote(host))
+			return fmt.Errorf("%s is not a host name: each part between dots has 1 to 63 characters", quote(host))
 		}
 		if i := strings.IndexFunc(label, func(r rune) bool { return !hostRune(r) }); i >= 0 {
-			return fmt.Errorf("%s is no host name: it holds %s", quote(host), quote(label[i:i+1]))
+			return fmt.Errorf("%s is not a host name: it holds %s", quote(host), quote(label[i:i+1]))
 		}
 	}
 	return nil
@@ -119,7 +119,7 @@ func hostRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-// SplitURL takes the environment tag off a worker URL:
+// SplitURL splits the environment tag from a worker URL:
 // "[T_ENV:PUB]http://h/" is ("PUB", "http://h/").
 func SplitURL(tagged string) (env, rawURL string) {
 	if m := urlForm.FindStringSubmatch(tagged); m != nil {

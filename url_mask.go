@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Mask stands for what is secret in a URL that is shown.
+// Mask replaces secrets in URLs and headers that are shown.
 const Mask = "********"
 
 // maskURL hides the password of a worker URL, tagged or not, and nothing else:
@@ -48,7 +48,7 @@ func isMaskedURL(tagged string) bool {
 // MaskAlertURL hides a notification URL. Any part of one may be a token, the host too
 // (slack://token@…, telegram://token@telegram), so only the scheme is shown, and the host
 // where it is certain to be one: of http, https, smtp and smtps. Four hex digits of a hash of
-// the whole tell two of them apart; more would help to try out passwords.
+// the whole tell two of them apart; more digits would help somebody to guess passwords. Examples:
 // slack://********-3f2a, smtp://mail.example:587/********-90bc.
 func MaskAlertURL(rawURL string) string {
 	sum := sha256.Sum256([]byte(rawURL))
@@ -67,7 +67,7 @@ func MaskAlertURL(rawURL string) string {
 		authority, tail = rest[:end], rest[end:]
 	}
 	host := authority[strings.LastIndex(authority, "@")+1:]
-	// Where an @ follows before the first parameter's value, what looks like a host is the start of a password
+	// An @ before the value of the first parameter means that what looks like a host is the start of a password
 	// with a / or ? in it.
 	if name, _, _ := strings.Cut(tail, "="); strings.Contains(name, "@") || !hostForm.MatchString(host) {
 		return scheme + "://" + mask
@@ -81,7 +81,7 @@ var maskedAlertForm = regexp.MustCompile(`^([a-z0-9+.-]+://([^/@]*/)?)?\*{8}-[0-
 
 func isMaskedAlertURL(rawURL string) bool { return maskedAlertForm.MatchString(rawURL) }
 
-// maskAll is list with every URL masked; list itself stays.
+// maskAll returns a copy of list with every URL masked.
 func maskAll(list []string, mask func(string) string) []string {
 	masked := slices.Clone(list)
 	for i, u := range masked {
@@ -90,7 +90,7 @@ func maskAll(list []string, mask func(string) string) []string {
 	return masked
 }
 
-// Redact hides the password of a URL, and all of what does not parse.
+// Redact hides the password of a URL, and the whole of one that cannot be parsed.
 func Redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// WebhookID is the id as the webhook-id header carries it. Everything but
-// letters, digits, "_" and "-" is percent-escaped, "." among them: Standard Webhooks
-// signs "<id>.<timestamp>.<body>". A producer's id that looks like a generated
-// one has its first "-" escaped, so the two kinds cannot collide.
+// WebhookID is the id as the webhook-id header carries it. Everything but letters, digits, "_" and "-"
+// is percent-escaped, even ".", because Standard Webhooks signs "<id>.<timestamp>.<body>". In a
+// producer's id that looks like a generated one the first "-" is escaped, so the two cannot collide.
 func (m *Message) WebhookID() string {
 	escapeAt := -1
 	if !m.Generated && looksGenerated(m.ID) {
@@ -35,7 +34,7 @@ func (m *Message) WebhookID() string {
 
 func plainIDByte(c byte) bool { return isAlnum(c) || c == '-' || c == '_' }
 
-// looksGenerated: <partition>-<ms>-<sequence>, all digits.
+// looksGenerated reports whether an id has the form <partition>-<ms>-<sequence>, all digits.
 func looksGenerated(id string) bool {
 	parts := strings.Split(id, "-")
 	if len(parts) != 3 {

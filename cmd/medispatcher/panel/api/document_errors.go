@@ -27,7 +27,7 @@ var errorAnswers = map[string]errorAnswer{
 	"500": {"A bug in medispatcher, not in the request; its log says more", problem.Internal().Detail},
 	"503": {"Redis does not answer, or refuses", "Redis does not answer, or refuses: dial tcp 10.0.0.5:6379: connect: connection refused; repeat the request"},
 
-	"404 get-message":         {"Nothing is known of this message", `nothing is known of message "order-42-created": every subscription has it, it was purged, or it never was; MEDIS_HISTORY keeps what happens to messages`},
+	"404 get-message":         {"Nothing is known of this message", `nothing is known of message "order-42-created": every subscription has it, it was purged, or it never existed; MEDIS_HISTORY keeps what happens to messages`},
 	"404 get-dead-letter":     {"There is no such dead letter: it was replayed, purged, or was never there", `dead letter 0-1767225600000-0 of "billing": not found; it was replayed, purged, or was never there; GET /api/v1/subscriptions/billing/dead lists what is there`},
 	"409 delete-subscription": {"It holds messages or dead letters, and the request has no ?purge=true", `subscription "billing" holds messages (3 READY), so it is not removed; wait until they are settled, or repeat with ?purge=true to discard them`},
 	"409 test-alert":          {"There are no receivers to test", "there are no receivers: set MEDIS_ALERT_URLS, or alert.urls of the subscription"},
