@@ -73,6 +73,7 @@ type daemon struct {
 	tracer    *tracer // nil: tracing is off
 	memory    memory
 	alerts    alerts
+	gone      *pauser
 	breakers  chan struct{} // gets a value when a breaker opened or closed
 	peers     atomic.Int64  // other dispatchers that are alive
 	hearing   hearing
@@ -123,11 +124,16 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		Log:            d.log,
 	})
 	d.memory = limitMemory(cfg, d.log)
+	active := func() []string { return d.scheduler.Stirred() }
+	if d.alerts, err = newAlerts(env, d.info, d.registry, d.store, active); err != nil {
+		return nil, errors.Join(err, d.listener.Close(), d.close())
+	}
+	d.gone = newPauser(d.info.ID, d.registry, d.alerts.events, d.log)
 	pushing := push.Config{
 		MaxInflight: int64(d.memory.bodies), MaxBody: int64(cfg.MaxBody),
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + env.build.Version,
 		Transport: d.transport, Log: d.log, ShutdownTimeout: cfg.ShutdownTimeout,
-		Events: push.Events{Dropping: d.dropping, Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone, Breaker: d.breaker, Short: d.short},
+		Events: push.Events{Dropping: d.dropping, Settled: d.settled, Unsettled: d.unsettled, Gone: d.gone.Gone, Breaker: d.breaker, Short: d.short},
 	}
 	if d.tracer, err = newTracer(ctx, env, d.info); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.close())
@@ -142,9 +148,6 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		d.wakes = append(d.wakes, make(chan time.Time, 64))
 	}
 	d.addFanouts()
-	if err := d.addAlerts(env); err != nil {
-		return nil, errors.Join(err, d.listener.Close(), d.close())
-	}
 	d.last.wake = make(chan struct{}, 1)
 	d.ready.set(errors.New("starting: Redis has not answered yet"))
 	return d, nil
@@ -172,6 +175,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stay.Go(func() error { return d.watchRedis(staying) })
 	stay.Go(func() error { return d.watchLogs(staying) })
 	stay.Go(func() error { return d.writeLastCopies(staying) })
+	stay.Go(func() error { return d.gone.Run(staying) })
 	server := panel.Server(d.cfg.Listen, d.handler())
 	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
 	stay.Go(func() error {
@@ -250,6 +254,13 @@ func (d *daemon) addFanouts() {
 
 // lastStepsTimeout bounds what comes after the deliveries: a few commands.
 const lastStepsTimeout = 3 * time.Second
+
+// outlive returns a context that ends so much later than ctx.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { medispatcher.Sleep(longer, by); cancel() })
+	return longer, func() { stop(); cancel() }
+}
 
 func (d *daemon) close() error {
 	d.transport.Close()

@@ -47,23 +47,24 @@ func (e *environment) notifier(subs func() map[string]medispatcher.Subscription,
 	}, outbox), texts, nil
 }
 
-// addAlerts makes the alerting side.
-func (d *daemon) addAlerts(env *environment) error {
-	subs := func() map[string]medispatcher.Subscription { return d.registry.Snapshot().Subs }
-	notifier, texts, err := env.notifier(subs, d.store)
+// newAlerts makes the alerting side.
+func newAlerts(env *environment, info medispatcher.Dispatcher, registry *streams.Registry, store *joined.Store, active func() []string) (alerts, error) {
+	subs := func() map[string]medispatcher.Subscription { return registry.Snapshot().Subs }
+	notifier, texts, err := env.notifier(subs, store)
 	if err != nil {
-		return err
+		return alerts{}, err
 	}
-	d.alerts.notifier = notifier
-	d.alerts.monitor = alert.NewMonitor(alert.MonitorConfig{
-		Env: d.cfg.Env, Host: d.info.Host, Thresholds: d.cfg.Thresholds, Texts: texts, Log: d.log,
-		Subscriptions: subs, Active: d.scheduler.Stirred, Wake: notifier.Wake,
-	}, d.store)
-	d.alerts.events = alert.NewEvents(alert.EventsConfig{
-		ID: d.info.ID, Env: d.cfg.Env, Host: d.info.Host, Thresholds: d.cfg.Thresholds,
-		Texts: texts, Log: d.log, Subscriptions: subs, Wake: notifier.Wake,
-	}, d.store)
-	return nil
+	return alerts{
+		notifier: notifier,
+		monitor: alert.NewMonitor(alert.MonitorConfig{
+			Env: info.Env, Host: info.Host, Thresholds: env.cfg.Thresholds, Texts: texts, Log: env.log,
+			Subscriptions: subs, Active: active, Wake: notifier.Wake,
+		}, store),
+		events: alert.NewEvents(alert.EventsConfig{
+			ID: info.ID, Env: info.Env, Host: info.Host, Thresholds: env.cfg.Thresholds,
+			Texts: texts, Log: env.log, Subscriptions: subs, Wake: notifier.Wake,
+		}, store),
+	}, nil
 }
 
 // run evaluates rules, notes what happens and sends notices until ctx ends.

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"reflect"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -111,30 +109,6 @@ func (d *daemon) unsettled(s *medispatcher.Settlement, cause error) {
 	case s.Outcome != medispatcher.Dropped && errors.Is(cause, medispatcher.ErrGone):
 		line.Code = rescue.KickFail
 		d.keepLast(line)
-	}
-}
-
-// gone: a subscriber answered 410 as sub was asked. Its subscription is paused until an operator
-// resumes it, unless it was changed meanwhile: then the answer says nothing about the worker there is now.
-func (d *daemon) gone(sub *medispatcher.Subscription) {
-	ctx, cancel := context.WithTimeout(context.Background(), stepWithin)
-	defer cancel()
-	now, rev, err := d.registry.Get(ctx, sub.ID)
-	if err == nil && !reflect.DeepEqual(now, *sub) {
-		d.log.Debug("a subscriber answered 410 Gone by settings that are not in force any more", "subscription", sub.ID)
-		return
-	}
-	if err == nil {
-		d.alerts.events.Gone(ctx, sub) // first: who dies in between has told it
-		ctx = medispatcher.WithActor(ctx, "dispatcher "+d.info.ID+": its worker answered 410 Gone")
-		_, _, err = d.registry.Patch(ctx, sub.ID, []byte(`{"paused":true}`), rev)
-	}
-	switch {
-	case errors.Is(err, medispatcher.ErrPrecondition), errors.Is(err, medispatcher.ErrNotFound): // changed in this very moment
-	case err != nil:
-		d.log.Warn("a subscriber answered 410 Gone and could not be paused", "subscription", sub.ID, "error", err)
-	default:
-		d.log.Warn("subscription paused: its worker answered 410 Gone; resume it when it is back", "subscription", sub.ID)
 	}
 }
 

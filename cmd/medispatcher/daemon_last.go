@@ -82,9 +82,8 @@ func (l *lastCopies) done() {
 // writeLastCopies puts them where they are safe, until ctx ends; then each is tried once more, within a bound.
 func (d *daemon) writeLastCopies(ctx context.Context) error {
 	var back medispatcher.Backoff
-	steps, stop := context.WithCancel(context.WithoutCancel(ctx))
+	steps, stop := outlive(ctx, lastStepsTimeout)
 	defer stop()
-	defer context.AfterFunc(ctx, func() { medispatcher.Sleep(steps, lastStepsTimeout); stop() })()
 	for {
 		line, there := d.last.first()
 		if !there {
