@@ -58,13 +58,13 @@ type daemon struct {
 	transport *http1.Transport
 	scheduler *push.Scheduler
 	ringer    *streams.Ringer
-	dataLog   *outlet.Outlet
+	data      *dataLog
 	endData   func()         // writes what waits for the DATA log, within a bound
 	ownLog    *outlet.Outlet // before stderr; nil: none
-	last      lastCopies
+	last      *lastCopies
 	logs      logHealth
 	parked    *streams.Store // where the recover lists are; the store itself, mostly
-	stuck     kickFails
+	stuck     *kickFails
 	wakes     []chan time.Time // of each partition's delayed messages
 	fanouts   []*streams.FanoutWorker
 	times     times
@@ -92,9 +92,11 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	if d.listener, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; set MEDIS_LISTEN to a free address", cfg.Listen, err)
 	}
-	if d.dataLog, d.endData, err = env.openDataLog(); err != nil {
+	var dataOut *outlet.Outlet
+	if dataOut, d.endData, err = env.openDataLog(); err != nil {
 		return nil, errors.Join(err, d.listener.Close())
 	}
+	d.data = &dataLog{dataOut, d.log}
 	if env.outlets != nil {
 		d.ownLog = env.outlets.stderr
 	}
@@ -116,6 +118,8 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	d.registry = streams.NewRegistry(d.store.Store, cfg.Rules(), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
+	d.last = newLastCopies(d.data, d.store.Store, d.registry, d.log)
+	d.stuck = &kickFails{store: d.store.Store, dataLog: d.data, log: d.log}
 	d.transport = http1.New(http1.Options{
 		MaxIdlePerHost: cfg.MaxConcurrency + cfg.MaxRetryConcurrency,
 		MaxIdle:        min(maxIdleConns, openFiles()/2),
@@ -148,7 +152,6 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		d.wakes = append(d.wakes, make(chan time.Time, 64))
 	}
 	d.addFanouts()
-	d.last.wake = make(chan struct{}, 1)
 	d.ready.set(errors.New("starting: Redis has not answered yet"))
 	return d, nil
 }
@@ -174,7 +177,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stay.Go(func() error { return d.heartbeats(staying) })
 	stay.Go(func() error { return d.watchRedis(staying) })
 	stay.Go(func() error { return d.watchLogs(staying) })
-	stay.Go(func() error { return d.writeLastCopies(staying) })
+	stay.Go(func() error { return d.last.Run(staying) })
 	stay.Go(func() error { return d.gone.Run(staying) })
 	server := panel.Server(d.cfg.Listen, d.handler())
 	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"log/slog"
 	"time"
 
+	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	rescue "github.com/solate/medispatcher/recover"
 )
 
@@ -10,21 +12,27 @@ import (
 // the DATA log does. Only that message waits.
 const keepWithin = 1500 * time.Millisecond
 
-// keep writes a line to the DATA log, some time. Redis has the message, or it was delivered.
-func (d *daemon) keep(line rescue.Line) {
+// dataLog writes the lines of the DATA log.
+type dataLog struct {
+	out *outlet.Outlet
+	log *slog.Logger
+}
+
+// put writes a line at some time, and does not block. Redis has the message, or it was delivered.
+func (l *dataLog) put(line rescue.Line) {
 	if text, err := rescue.Encode(line); err == nil {
-		d.dataLog.Put(text, string(line.Code))
+		l.out.Put(text, string(line.Code))
 	} else {
-		d.log.Error("a line of the DATA log cannot be made", "code", line.Code, "entry", line.Entry, "error", err)
+		l.log.Error("a line of the DATA log cannot be encoded", "code", line.Code, "entry", line.Entry, "error", err)
 	}
 }
 
-// keepNow writes a line that is all there will be of a message. Without an error it is written
+// keep writes a line that will be the only copy of a message. Without an error the line is written
 // and, where the DATA log is a file, on the disk.
-func (d *daemon) keepNow(line rescue.Line) error {
+func (l *dataLog) keep(line rescue.Line) error {
 	text, err := rescue.Encode(line)
 	if err != nil {
 		return err
 	}
-	return d.dataLog.Keep(text, string(line.Code), keepWithin)
+	return l.out.Keep(text, string(line.Code), keepWithin)
 }

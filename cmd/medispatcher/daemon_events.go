@@ -40,19 +40,19 @@ func (d *daemon) quarantined(p int, e streams.Entry, reason string) {
 	d.log.Warn("incoming entry quarantined", "partition", p, "entry", e.ID, "reason", reason)
 	line := rescue.Line{Code: rescue.DecodeError, Error: reason, Partition: p, Entry: e.ID}
 	line.SetRaw(e.Fields)
-	d.keep(line)
+	d.data.put(line)
 }
 
 func (d *daemon) copyFailed(p int, e streams.Entry, m medispatcher.Message, sub string) {
 	const reason = "the channel does not take it (its key is not a stream, or its entry ids are used up); the copy is in the quarantine"
 	d.log.Warn("copy quarantined", "partition", p, "topic", m.Topic, "subscription", sub, "id", m.ID, "reason", reason)
 	// Nobody knows whether the quarantine took it: its key may be of a wrong type, too.
-	d.keepLast(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: e.ID, Subscription: sub, Message: rescue.MessageOf(&m)})
+	d.last.put(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: e.ID, Subscription: sub, Message: rescue.MessageOf(&m)})
 }
 
 func (d *daemon) unroutable(p int, e streams.Entry, m medispatcher.Message) {
 	d.log.Debug("no subscription wants a message", "partition", p, "topic", m.Topic, "id", m.ID)
-	d.keep(rescue.Line{Code: rescue.Unroutable, Error: "no subscription wants the topic", Partition: p, Entry: e.ID, Message: rescue.MessageOf(&m)})
+	d.data.put(rescue.Line{Code: rescue.Unroutable, Error: "no subscription wants the topic", Partition: p, Entry: e.ID, Message: rescue.MessageOf(&m)})
 }
 
 // dropping: a message is about to leave Redis for good. Where its line of the DATA log is all there
@@ -69,7 +69,7 @@ func (d *daemon) dropping(m *medispatcher.Delivery, s *medispatcher.Settlement) 
 	default:
 		return nil // nobody wants to have it
 	}
-	return d.keepNow(line)
+	return d.data.keep(line)
 }
 
 // settled: an attempt ended, and this becomes of its message.
@@ -91,7 +91,7 @@ func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	if m.Attempt > 1 {
 		line.Code = rescue.Resent
 	}
-	d.keep(line)
+	d.data.put(line)
 }
 
 // unsettled: an attempt ended and Redis will never hear of it. What this process still owns
@@ -105,10 +105,10 @@ func (d *daemon) unsettled(s *medispatcher.Settlement, cause error) {
 	switch {
 	case s.Outcome == medispatcher.Sent:
 		line.Code = rescue.DeleteFail
-		d.keep(line)
+		d.data.put(line)
 	case s.Outcome != medispatcher.Dropped && errors.Is(cause, medispatcher.ErrGone):
 		line.Code = rescue.KickFail
-		d.keepLast(line)
+		d.last.put(line)
 	}
 }
 

@@ -93,7 +93,7 @@ func (d *daemon) amend(ctx context.Context, dead []medispatcher.Dispatcher) {
 			w.Adopted()
 		}
 	}
-	d.stuck.tell(ctx, d, report.Rows, err == nil)
+	d.stuck.tell(ctx, report.Rows, err == nil)
 	if err != nil {
 		d.log.Warn("healing is not complete and will be repeated", "error", err)
 		return

@@ -3,17 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/amender"
 	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/streams"
 )
 
 const (
-	// kickFailLines bounds the lines of one round of healing, whose next round goes on.
+	// kickFailLines bounds the lines of one round of healing. The next round goes on.
 	kickFailLines = 1000
-	// kickFailMost bounds what is remembered. What is stuck beyond it has no line.
+	// kickFailMost bounds the entries that are remembered. What is stuck beyond that has no line.
 	kickFailMost = 100_000
 	// kickFailEvery spaces the looks.
 	kickFailEvery = 5 * time.Second
@@ -21,16 +23,20 @@ const (
 	buriedOwner = "~buried"
 )
 
-// kickFails writes down the messages that healing cannot give back, each once.
+// kickFails writes KICKFAIL lines for the messages that healing cannot give back, one for each.
 type kickFails struct {
+	store   *streams.Store
+	dataLog *dataLog
+	log     *slog.Logger
+
 	told map[medispatcher.Channel]map[string]bool // entries of channels that are stuck
 	n    int
 	next time.Time // no look before: healing that fails is repeated soon
 }
 
-// tell looks at the channels whose healing failed. A Redis that is away is no reason for a
-// line: then nobody knows what is stuck, and healing is repeated.
-func (k *kickFails) tell(ctx context.Context, d *daemon, rows []amender.Row, healed bool) {
+// tell looks at the channels whose healing failed. While Redis is away it writes no line: nobody
+// knows then what is stuck, and healing is repeated.
+func (k *kickFails) tell(ctx context.Context, rows []amender.Row, healed bool) {
 	if healed {
 		k.told, k.n, k.next = nil, 0, time.Time{}
 	}
@@ -44,7 +50,7 @@ func (k *kickFails) tell(ctx context.Context, d *daemon, rows []amender.Row, hea
 			continue
 		}
 		c := medispatcher.Channel{Partition: row.Partition, Subscription: row.Subscription}
-		if err := d.kickAgain(ctx, c, row.Owner); errors.Is(err, medispatcher.ErrGone) {
+		if err := k.cause(ctx, c, row.Owner); errors.Is(err, medispatcher.ErrGone) {
 			reasons[c] = err
 			owners[c] = append(owners[c], row.Owner)
 		}
@@ -60,32 +66,31 @@ func (k *kickFails) tell(ctx context.Context, d *daemon, rows []amender.Row, hea
 			if owner == "" {
 				continue // ~buried's own
 			}
-			err := d.store.EachPending(ctx, c, owner, func(entryID string) bool {
+			err := k.store.EachPending(ctx, c, owner, func(entryID string) bool {
 				return left > 0 && k.n < kickFailMost && !k.told[c][entryID]
 			}, func(m medispatcher.Delivery) bool {
 				left--
-				k.one(d, &m, owner, reasons[c])
+				k.write(&m, owner, reasons[c])
 				return left > 0 && k.n < kickFailMost
 			})
 			if err != nil && !errors.Is(err, medispatcher.ErrGone) { // a key of a wrong type holds no messages
-				d.log.Warn("what cannot be given back cannot be read", "partition", c.Partition, "subscription", c.Subscription, "error", err)
+				k.log.Warn("messages that cannot be given back cannot be read", "partition", c.Partition, "subscription", c.Subscription, "error", err)
 			}
 		}
 	}
 }
 
-// kickAgain finds out what exactly is wrong: the report has only the words.
-func (d *daemon) kickAgain(ctx context.Context, c medispatcher.Channel, owner string) error {
+// cause repeats a step that failed, for its error: the report has only the text.
+func (k *kickFails) cause(ctx context.Context, c medispatcher.Channel, owner string) error {
 	if owner == "" {
-		_, err := d.store.Orphans(ctx, c, false, false)
+		_, err := k.store.Orphans(ctx, c, false, false)
 		return err
 	}
-	_, _, err := d.store.Kick(ctx, c, owner, 1)
+	_, _, err := k.store.Kick(ctx, c, owner, 1)
 	return err
 }
 
-// one writes a line.
-func (k *kickFails) one(d *daemon, m *medispatcher.Delivery, owner string, reason error) {
+func (k *kickFails) write(m *medispatcher.Delivery, owner string, reason error) {
 	if k.told == nil {
 		k.told = map[medispatcher.Channel]map[string]bool{}
 	}
@@ -94,11 +99,11 @@ func (k *kickFails) one(d *daemon, m *medispatcher.Delivery, owner string, reaso
 	}
 	k.told[m.Channel][m.EntryID] = true
 	if k.n++; k.n == kickFailMost {
-		d.log.Error("too many messages cannot be given back: those from here on have no line in the DATA log", "lines", k.n)
+		k.log.Error("too many messages cannot be given back: those from here on have no line in the DATA log", "lines", k.n)
 	}
-	d.log.Warn("a message cannot be given back", "partition", m.Partition, "subscription", m.Subscription,
+	k.log.Warn("a message cannot be given back", "partition", m.Partition, "subscription", m.Subscription,
 		"id", m.Message.ID, "entry", m.EntryID, "owner", owner, "error", reason)
-	d.keep(rescue.Line{
+	k.dataLog.put(rescue.Line{
 		Code: rescue.KickFail, Error: reason.Error(), Partition: m.Partition, Subscription: m.Subscription,
 		Attempt: m.Attempt, Entry: m.EntryID, Message: rescue.MessageOf(&m.Message),
 	})

@@ -4,35 +4,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/solate/medispatcher"
 	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/streams"
 )
 
 const (
-	// maxLastCopies bounds what waits in bodies and in number, as what is not settled is bounded.
+	// maxLastCopies and maxLastCopiesBytes bound the messages that wait, as those that are not settled are bounded.
 	maxLastCopies      = 4096
 	maxLastCopiesBytes = 64 << 20
 )
 
-// lastCopies are messages whose channel is gone or of a wrong type: nothing of them may be left but
-// here. Each goes to the DATA log, or back to Redis if that cannot be written.
+// lastCopies saves messages whose channel is gone or of a wrong type: this process may hold the only copy.
+// Each goes to the DATA log or, if that cannot be written, back to Redis.
 type lastCopies struct {
+	dataLog  *dataLog
+	store    *streams.Store
+	registry *streams.Registry
+	log      *slog.Logger
+
 	mu    sync.Mutex
 	list  []rescue.Line
 	bytes int64
 	wake  chan struct{}
 }
 
-// keepLast takes one. It never blocks. Where too many wait already, its line waits with the others of the DATA log.
-func (d *daemon) keepLast(line rescue.Line) {
-	if !d.last.add(line) {
-		d.keep(line)
+func newLastCopies(dataLog *dataLog, store *streams.Store, registry *streams.Registry, log *slog.Logger) *lastCopies {
+	return &lastCopies{dataLog: dataLog, store: store, registry: registry, log: log, wake: make(chan struct{}, 1)}
+}
+
+// put takes a message. It does not block. Where too many wait already, the line waits with the others of the DATA log.
+func (l *lastCopies) put(line rescue.Line) {
+	if !l.add(line) {
+		l.dataLog.put(line)
 	}
 }
 
-// add reports whether there was room for one.
+// add reports whether there was room for a message.
 func (l *lastCopies) add(line rescue.Line) bool {
 	l.mu.Lock()
 	size := sizeOfCopy(&line)
@@ -60,7 +71,7 @@ func sizeOfCopy(line *rescue.Line) int64 {
 	return int64(len(line.Message.BodyBase64))
 }
 
-// first is the one that has waited longest.
+// first is the message that has waited longest.
 func (l *lastCopies) first() (line rescue.Line, there bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,66 +90,66 @@ func (l *lastCopies) done() {
 	l.list = l.list[1:]
 }
 
-// writeLastCopies puts them where they are safe, until ctx ends; then each is tried once more, within a bound.
-func (d *daemon) writeLastCopies(ctx context.Context) error {
+// Run saves messages until ctx ends. Then it tries each of the rest once more, within a bound.
+func (l *lastCopies) Run(ctx context.Context) error {
 	var back medispatcher.Backoff
 	steps, stop := outlive(ctx, lastStepsTimeout)
 	defer stop()
 	for {
-		line, there := d.last.first()
+		line, there := l.first()
 		if !there {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-d.last.wake:
+			case <-l.wake:
 			}
 			continue
 		}
 		step, cancel := context.WithTimeout(steps, stepWithin)
-		err := d.putAway(step, line)
+		err := l.save(step, line)
 		cancel()
 		switch {
 		case err == nil:
 			back.Reset()
 		case ctx.Err() == nil:
 			if back.Failures() == 0 {
-				d.log.Error("a message has no channel and can be put nowhere; it is tried again", "subscription", line.Subscription, "entry", line.Entry, "error", err)
+				l.log.Error("a message has no channel and cannot be saved; this is tried again", "subscription", line.Subscription, "entry", line.Entry, "error", err)
 			}
 			back.Wait(ctx)
 			continue
 		default:
-			d.log.Error("a message is lost: its channel is gone, and it can be put nowhere", "subscription", line.Subscription, "entry", line.Entry, "error", err)
+			l.log.Error("a message is lost: its channel is gone, and it cannot be saved", "subscription", line.Subscription, "entry", line.Entry, "error", err)
 		}
-		d.last.done()
+		l.done()
 	}
 }
 
-// putAway writes one to the DATA log or, if that fails, to Redis: into a channel made anew, as recovering its line
-// would, and else into the quarantine.
-func (d *daemon) putAway(ctx context.Context, line rescue.Line) error {
-	kept := d.keepNow(line)
+// save writes a message to the DATA log. If that fails, it writes the message to Redis: into a new channel, as
+// recovering its line would, or else into the quarantine.
+func (l *lastCopies) save(ctx context.Context, line rescue.Line) error {
+	kept := l.dataLog.keep(line)
 	if kept == nil {
 		return nil
 	}
 	once := medispatcher.Once{Token: line.OnceToken(), Message: line.Message.Restore(), Subscription: line.Subscription, Unless: line.Entry}
-	if _, _, err := d.registry.Get(ctx, line.Subscription); err == nil {
-		if d.writeOnce(ctx, line.Partition, once) == nil {
-			d.log.Warn("a message whose channel is gone is in its subscription's channel anew: its line of the DATA log cannot be written",
+	if _, _, err := l.registry.Get(ctx, line.Subscription); err == nil {
+		if l.writeOnce(ctx, line.Partition, once) == nil {
+			l.log.Warn("a message whose channel is gone is in a new channel of its subscription: its line of the DATA log cannot be written",
 				"subscription", line.Subscription, "id", line.Message.ID, "error", kept)
 			return nil
 		}
 	}
 	once.Reason, once.Source, once.Unless = fmt.Sprintf("(%s): %s", line.Code, line.Error), line.Entry, ""
-	if err := d.writeOnce(ctx, line.Partition, once); err != nil {
+	if err := l.writeOnce(ctx, line.Partition, once); err != nil {
 		return errors.Join(kept, err)
 	}
-	d.log.Warn("a message whose channel is gone is in the quarantine: its line of the DATA log cannot be written",
+	l.log.Warn("a message whose channel is gone is in the quarantine: its line of the DATA log cannot be written",
 		"subscription", line.Subscription, "id", line.Message.ID, "error", kept)
 	return nil
 }
 
-func (d *daemon) writeOnce(ctx context.Context, p int, once medispatcher.Once) error {
-	done, err := d.store.WriteOnce(ctx, p, []medispatcher.Once{once}, recoverKeep, false)
+func (l *lastCopies) writeOnce(ctx context.Context, p int, once medispatcher.Once) error {
+	done, err := l.store.WriteOnce(ctx, p, []medispatcher.Once{once}, recoverKeep, false)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ const (
 
 // logStates are the states of this dispatcher's logs by name.
 func (d *daemon) logStates() map[string]outlet.State {
-	states := map[string]outlet.State{dataLogName: d.dataLog.State()}
+	states := map[string]outlet.State{dataLogName: d.data.out.State()}
 	if d.ownLog != nil {
 		states[ownLogName] = d.ownLog.State()
 	}

@@ -39,7 +39,7 @@ func (d *daemon) watchRecoverLists(ctx context.Context) error {
 	}
 	w := &rescue.Watcher{
 		Lists: streams.NewRecoverLists(d.parked), Main: d.store,
-		Partitions: d.cfg.Partitions, MaxBody: int64(d.cfg.MaxBody), Keep: d.keep, Log: log,
+		Partitions: d.cfg.Partitions, MaxBody: int64(d.cfg.MaxBody), Keep: d.data.put, Log: log,
 	}
 	return w.Run(ctx)
 }
@@ -52,7 +52,7 @@ func (d *daemon) onHangup() (stop func()) {
 	go func() {
 		defer close(done)
 		for range hangups {
-			d.dataLog.Reopen()
+			d.data.out.Reopen()
 		}
 	}()
 	return func() {
