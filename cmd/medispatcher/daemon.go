@@ -59,16 +59,15 @@ type daemon struct {
 	scheduler *push.Scheduler
 	ringer    *streams.Ringer
 	data      *dataLog
-	endData   func()         // writes what waits for the DATA log, within a bound
-	ownLog    *outlet.Outlet // before stderr; nil: none
+	endData   func() // writes what waits for the DATA log, within a bound
 	last      *lastCopies
-	logs      logHealth
+	logs      *logWatcher
 	parked    *streams.Store // where the recover lists are; the store itself, mostly
 	stuck     *kickFails
 	wakes     []chan time.Time // of each partition's delayed messages
 	fanouts   []*streams.FanoutWorker
-	times     times
-	journal   journal
+	times     *timesWriter
+	recorder  *recorder
 	metrics   *metrics
 	tracer    *tracer // nil: tracing is off
 	memory    memory
@@ -78,7 +77,7 @@ type daemon struct {
 	peers     atomic.Int64  // other dispatchers that are alive
 	hearing   hearing
 	beaten    chan struct{} // closed after the first heartbeat
-	ready     readiness
+	ready     *readiness
 	fewFiles  bool // the limit of open files is too low for the subscriptions, and that was told
 }
 
@@ -97,9 +96,6 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		return nil, errors.Join(err, d.listener.Close())
 	}
 	d.data = &dataLog{dataOut, d.log}
-	if env.outlets != nil {
-		d.ownLog = env.outlets.stderr
-	}
 	host, _ := os.Hostname()
 	d.info = medispatcher.Dispatcher{
 		ID: dispatcherID(host), Host: host, PID: os.Getpid(), Version: env.build.Version, Env: cfg.Env,
@@ -132,6 +128,13 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 	if d.alerts, err = newAlerts(env, d.info, d.registry, d.store, active); err != nil {
 		return nil, errors.Join(err, d.listener.Close(), d.close())
 	}
+	d.times = &timesWriter{store: d.store}
+	d.recorder = &recorder{dispatcher: d.info.ID, messages: cfg.History, store: d.store, log: d.log}
+	d.logs = &logWatcher{data: dataOut, alerts: d.alerts.events}
+	if env.outlets != nil {
+		d.logs.own = env.outlets.stderr
+	}
+	d.ready = &readiness{redis: config.RedisAt(cfg.RedisURL), probe: d.store.Probe, unread: d.registry.Problem, log: d.log}
 	d.gone = newPauser(d.info.ID, d.registry, d.alerts.events, d.log)
 	pushing := push.Config{
 		MaxInflight: int64(d.memory.bodies), MaxBody: int64(cfg.MaxBody),
@@ -152,7 +155,6 @@ func newDaemon(ctx context.Context, env *environment) (*daemon, error) {
 		d.wakes = append(d.wakes, make(chan time.Time, 64))
 	}
 	d.addFanouts()
-	d.ready.set(errors.New("starting: Redis has not answered yet"))
 	return d, nil
 }
 
@@ -175,8 +177,8 @@ func (d *daemon) run(ctx context.Context) error {
 	defer stopStaying()
 	var stay errgroup.Group
 	stay.Go(func() error { return d.heartbeats(staying) })
-	stay.Go(func() error { return d.watchRedis(staying) })
-	stay.Go(func() error { return d.watchLogs(staying) })
+	stay.Go(func() error { return d.ready.Run(staying) })
+	stay.Go(func() error { return d.logs.Run(staying) })
 	stay.Go(func() error { return d.last.Run(staying) })
 	stay.Go(func() error { return d.gone.Run(staying) })
 	server := panel.Server(d.cfg.Listen, d.handler())
@@ -218,8 +220,8 @@ func (d *daemon) work(ctx context.Context, g *errgroup.Group) {
 		return d.store.Listen(ctx, streams.Hints{Changed: d.registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue})
 	})
 	g.Go(func() error { return d.heal(ctx) })
-	g.Go(func() error { return d.writeTimes(ctx) })
-	g.Go(func() error { return d.writeJournal(ctx) })
+	g.Go(func() error { return d.times.Run(ctx) })
+	g.Go(func() error { return d.recorder.Run(ctx) })
 	g.Go(func() error { return d.watchRecoverLists(ctx) })
 	afterBeat := func(loop func(context.Context) error) {
 		g.Go(func() error {

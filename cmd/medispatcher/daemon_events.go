@@ -30,7 +30,7 @@ func (d *daemon) delayed(p int, due time.Time) {
 // routed: something became of an incoming entry.
 func (d *daemon) routed(p int, m medispatcher.Message, r streams.Routed, subs []string) {
 	d.metrics.routed(m.Topic, r.Result)
-	d.noteRouted(p, &m, r, subs)
+	d.recorder.routed(p, &m, r.Result, subs)
 	if d.tracer != nil && r.Result == streams.RoutedCopied {
 		d.tracer.routed(&m, subs)
 	}
@@ -77,7 +77,7 @@ func (d *daemon) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	now := time.Now()
 	d.times.note(m, s, now)
 	d.metrics.settled(m, s, now)
-	d.noteAttempt(m, s)
+	d.recorder.attempted(m, s)
 	if s.Failure != nil {
 		d.failed(m, s)
 	}

@@ -2,79 +2,86 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/report"
 )
 
 const (
-	// journalEvery is how often what happened to messages goes to Redis.
-	journalEvery = 200 * time.Millisecond
-	// journalBatch bounds one step of it.
-	journalBatch = 500
-	// maxJournal bounds what waits while Redis is away.
-	maxJournal = 20_000
+	// recordEvery is how often events go to Redis.
+	recordEvery = 200 * time.Millisecond
+	// recordBatch bounds the events of one step.
+	recordBatch = 500
+	// maxRecorded bounds the events that wait while Redis is away.
+	maxRecorded = 20_000
 )
 
-// journal gathers what happens to messages. It is there to be looked at, so it takes no
-// part in the steps: what a crash takes away is missing in a message's story, and nowhere else.
-type journal struct {
+// recorder writes the events of messages, which message ID and the panel show. It takes no part in the steps of
+// delivery: events that a crash takes away are missing in a message's story, and nowhere else.
+type recorder struct {
+	dispatcher string // its id
+	messages   int    // that have a story; 0: none has
+	store      *joined.Store
+	log        *slog.Logger
+
 	mu      sync.Mutex
 	waiting []report.Recorded
-	missing int // that found no room
+	missing int // events that found no room
 }
 
-func (j *journal) add(e report.Recorded) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if len(j.waiting) >= maxJournal {
-		j.missing++
+func (r *recorder) add(e report.Recorded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.waiting) >= maxRecorded {
+		r.missing++
 		return
 	}
-	j.waiting = append(j.waiting, e)
+	r.waiting = append(r.waiting, e)
 }
 
-func (j *journal) take() (entries []report.Recorded, missing int) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	entries, missing = j.waiting, j.missing
-	j.waiting, j.missing = nil, 0
-	return entries, missing
+func (r *recorder) take() (events []report.Recorded, missing int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	events, missing = r.waiting, r.missing
+	r.waiting, r.missing = nil, 0
+	return events, missing
 }
 
-// noteRouted keeps what became of an incoming entry.
-func (d *daemon) noteRouted(p int, m *medispatcher.Message, r streams.Routed, subs []string) {
-	if d.cfg.History == 0 || m.ID == "" {
+// routed notes what became of an incoming entry.
+func (r *recorder) routed(p int, m *medispatcher.Message, result streams.RoutedResult, subs []string) {
+	if r.messages == 0 || m.ID == "" {
 		return
 	}
-	e := medispatcher.Event{Time: time.Now().UTC(), What: string(r.Result), Dispatcher: d.info.ID}
-	if r.Result == streams.RoutedCopied {
+	e := medispatcher.Event{Time: time.Now().UTC(), What: string(result), Dispatcher: r.dispatcher}
+	if result == streams.RoutedCopied {
 		e.Subscriptions = subs
 	}
-	d.journal.add(report.Recorded{Partition: p, ID: m.ID, Event: e})
+	r.add(report.Recorded{Partition: p, ID: m.ID, Event: e})
 }
 
-// noteAttempt keeps how an attempt ended.
-func (d *daemon) noteAttempt(m *medispatcher.Delivery, s *medispatcher.Settlement) {
-	if d.cfg.History == 0 {
+// attempted notes how an attempt ended.
+func (r *recorder) attempted(m *medispatcher.Delivery, s *medispatcher.Settlement) {
+	if r.messages == 0 {
 		return
 	}
 	e := medispatcher.Event{
 		Time: time.Now().UTC(), What: s.Outcome.String(), Subscription: m.Subscription, Attempt: m.Attempt, Target: s.Target,
-		TookMS: float64(s.Took.Microseconds()) / 1000, Dispatcher: d.info.ID,
+		TookMS: float64(s.Took.Microseconds()) / 1000, Dispatcher: r.dispatcher,
 	}
 	if s.Failure != nil {
 		e.Error = s.Failure.LastError
 	}
-	d.journal.add(report.Recorded{Partition: m.Partition, ID: m.Message.ID, Event: e})
+	r.add(report.Recorded{Partition: m.Partition, ID: m.Message.ID, Event: e})
 }
 
-// writeJournal hands it to Redis until ctx ends.
-func (d *daemon) writeJournal(ctx context.Context) error {
-	tick := time.NewTicker(journalEvery)
+// Run writes events to Redis until ctx ends.
+func (r *recorder) Run(ctx context.Context) error {
+	tick := time.NewTicker(recordEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -82,17 +89,17 @@ func (d *daemon) writeJournal(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		entries, missing := d.journal.take()
-		for len(entries) > 0 {
-			n := min(len(entries), journalBatch)
-			if err := d.store.RecordEvents(ctx, d.cfg.History, entries[:n]); err != nil {
-				missing += len(entries)
+		events, missing := r.take()
+		for len(events) > 0 {
+			n := min(len(events), recordBatch)
+			if err := r.store.RecordEvents(ctx, r.messages, events[:n]); err != nil {
+				missing += len(events)
 				break
 			}
-			entries = entries[n:]
+			events = events[n:]
 		}
 		if missing > 0 && ctx.Err() == nil {
-			d.log.Warn("the history of messages has gaps: Redis took no more", "events", missing)
+			r.log.Warn("the stories of messages have gaps: Redis took no more", "events", missing)
 		}
 	}
 }

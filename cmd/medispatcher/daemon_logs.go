@@ -14,35 +14,43 @@ import (
 // logsEvery spaces the looks at the logs.
 const logsEvery = time.Second
 
-// logHealth is why a log of this dispatcher cannot be written now.
-type logHealth struct{ problem atomic.Pointer[string] }
-
-// problemNow is empty while every log is written.
-func (h *logHealth) problemNow() string {
-	if p := h.problem.Load(); p != nil {
-		return *p
-	}
-	return ""
-}
-
 // dataLogName and ownLogName name the logs in metrics and texts.
 const (
 	dataLogName = "DATA log"
 	ownLogName  = "log"
 )
 
-// logStates are the states of this dispatcher's logs by name.
-func (d *daemon) logStates() map[string]outlet.State {
-	states := map[string]outlet.State{dataLogName: d.data.out.State()}
-	if d.ownLog != nil {
-		states[ownLogName] = d.ownLog.State()
+// logWatcher reports logs that cannot be written. It leaves readiness alone: everything is delivered, and
+// one dispatcher less would help nobody.
+type logWatcher struct {
+	data   *outlet.Outlet
+	own    *outlet.Outlet // before stderr; nil: none
+	alerts interface {
+		LogLost(lines int64, why string, lost bool)
+	}
+
+	problem atomic.Pointer[string]
+}
+
+// problemNow is why a log cannot be written now, empty while every log can.
+func (w *logWatcher) problemNow() string {
+	if p := w.problem.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// states are the states of the logs by name.
+func (w *logWatcher) states() map[string]outlet.State {
+	states := map[string]outlet.State{dataLogName: w.data.State()}
+	if w.own != nil {
+		states[ownLogName] = w.own.State()
 	}
 	return states
 }
 
-// watchLogs tells of logs that cannot be written, until ctx ends. Readiness is not touched: everything is
-// delivered, and a dispatcher less would help nobody.
-func (d *daemon) watchLogs(ctx context.Context) error {
+// Run watches until ctx ends.
+func (w *logWatcher) Run(ctx context.Context) error {
 	tick := time.NewTicker(logsEvery)
 	defer tick.Stop()
 	var lost int64
@@ -52,14 +60,14 @@ func (d *daemon) watchLogs(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		lost = d.lookAtLogs(lost)
+		lost = w.look(lost)
 	}
 }
 
-// lookAtLogs compares the logs with the last look, which found so many lines lost.
-func (d *daemon) lookAtLogs(lostBefore int64) (lost int64) {
+// look compares the logs with the last look, which found so many lines lost.
+func (w *logWatcher) look(lostBefore int64) (lost int64) {
 	var problems []string
-	states := d.logStates()
+	states := w.states()
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		s := states[name]
 		lost += s.LostLines()
@@ -70,10 +78,10 @@ func (d *daemon) lookAtLogs(lostBefore int64) (lost int64) {
 	if len(problems) == 0 && lost > lostBefore {
 		problems = []string{"lines were lost"}
 	}
-	problem, before := strings.Join(problems, "; "), d.logs.problemNow()
-	d.logs.problem.Store(&problem)
+	problem, before := strings.Join(problems, "; "), w.problemNow()
+	w.problem.Store(&problem)
 	if problem != "" || before != "" {
-		d.alerts.events.LogLost(lost, problem, problem != "")
+		w.alerts.LogLost(lost, problem, problem != "")
 	}
 	return lost
 }

@@ -4,59 +4,71 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
-
-	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
 const (
 	pingEvery  = 300 * time.Millisecond
-	pingAtMost = 500 * time.Millisecond // with pingEvery: a Redis that went away is seen within a second
+	pingAtMost = 500 * time.Millisecond // with pingEvery: a Redis that goes away is noticed within a second
 )
 
-// readiness is why this dispatcher cannot work now.
+// readiness knows why this dispatcher cannot work now. It asks Redis all the time.
 type readiness struct {
+	redis string // where it is
+	probe func(ctx context.Context) error
+	// unread is why the subscriptions cannot be read; nil: they can.
+	unread func() error
+	log    *slog.Logger
+
 	problem  atomic.Pointer[error]
 	stopping atomic.Bool
 }
 
-func (r *readiness) set(problem error) { r.problem.Store(&problem) }
+var (
+	errStarting = errors.New("starting: Redis has not answered yet")
+	errStopping = errors.New("stopping: deliveries in flight are ending")
+)
 
 func (r *readiness) stop() { r.stopping.Store(true) }
 
-// check returns the reason, nil for none.
+// check returns the reason, nil for none. It answers at once.
 func (r *readiness) check() error {
 	if r.stopping.Load() {
-		return errors.New("stopping: deliveries in flight are ending")
+		return errStopping
 	}
-	return *r.problem.Load()
+	if p := r.problem.Load(); p != nil {
+		return *p
+	}
+	return errStarting
 }
 
-// watchRedis keeps the readiness true.
-func (d *daemon) watchRedis(ctx context.Context) error {
+// Run keeps the answer of check true until ctx ends.
+func (r *readiness) Run(ctx context.Context) error {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
+	before := errStarting
 	for {
 		ping, cancel := context.WithTimeout(ctx, pingAtMost)
-		err := d.store.Probe(ping)
+		err := r.probe(ping)
 		cancel()
 		if ctx.Err() != nil {
 			return nil
 		}
-		before := *d.ready.problem.Load()
 		if err != nil {
-			err = fmt.Errorf("Redis at %s takes no writes: %w", config.RedisAt(d.cfg.RedisURL), err) //nolint:staticcheck // Redis is a name
-		} else if unread := d.registry.Problem(); unread != nil {
+			err = fmt.Errorf("Redis at %s takes no writes: %w", r.redis, err) //nolint:staticcheck // Redis is a name
+		} else if unread := r.unread(); unread != nil {
 			err = fmt.Errorf("nothing is fanned out, for the subscriptions cannot be read: %w", unread)
 		}
-		d.ready.set(err)
+		r.problem.Store(&err)
 		switch {
 		case err != nil && before == nil:
-			d.log.Warn("not ready", "error", err)
+			r.log.Warn("not ready", "error", err)
 		case err == nil && before != nil:
-			d.log.Info("ready")
+			r.log.Info("ready")
 		}
+		before = err
 		select {
 		case <-ctx.Done():
 			return nil

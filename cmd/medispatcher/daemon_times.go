@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/streams/report"
 )
 
@@ -16,47 +17,49 @@ const (
 	maxTimed = 20_000
 )
 
-// times gathers how long attempts and deliveries took. They are figures to look at: what
-// a crash or a lost reply takes away is not worth a command for each push.
-type times struct {
+// timesWriter writes how long attempts and deliveries took. These are statistics: losing some in a crash
+// is better than a command for each push.
+type timesWriter struct {
+	store *joined.Store
+
 	mu   sync.Mutex
 	subs map[string]*report.Times
 }
 
 // note takes an attempt that ended.
-func (t *times) note(d *medispatcher.Delivery, s *medispatcher.Settlement, now time.Time) {
+func (w *timesWriter) note(d *medispatcher.Delivery, s *medispatcher.Settlement, now time.Time) {
 	if s.Took == 0 {
 		return // none was made
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	h := t.subs[d.Subscription]
-	if h == nil {
-		if len(t.subs) >= maxTimed {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.subs[d.Subscription]
+	if t == nil {
+		if len(w.subs) >= maxTimed {
 			return
 		}
-		if t.subs == nil {
-			t.subs = map[string]*report.Times{}
+		if w.subs == nil {
+			w.subs = map[string]*report.Times{}
 		}
-		h = &report.Times{}
-		t.subs[d.Subscription] = h
+		t = &report.Times{}
+		w.subs[d.Subscription] = t
 	}
-	h.Took[medispatcher.TimeBucket(s.Took)]++
+	t.Took[medispatcher.TimeBucket(s.Took)]++
 	if s.Outcome == medispatcher.Sent {
-		h.Latency[medispatcher.TimeBucket(now.Sub(d.Message.Time))]++
+		t.Latency[medispatcher.TimeBucket(now.Sub(d.Message.Time))]++
 	}
 }
 
-func (t *times) take() map[string]*report.Times {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	taken := t.subs
-	t.subs = nil
+func (w *timesWriter) take() map[string]*report.Times {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	taken := w.subs
+	w.subs = nil
 	return taken
 }
 
-// writeTimes hands them to Redis until ctx ends.
-func (d *daemon) writeTimes(ctx context.Context) error {
+// Run writes times to Redis until ctx ends.
+func (w *timesWriter) Run(ctx context.Context) error {
 	tick := time.NewTicker(timesEvery)
 	defer tick.Stop()
 	for {
@@ -65,8 +68,8 @@ func (d *daemon) writeTimes(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if taken := d.times.take(); len(taken) > 0 {
-			_ = d.store.AddTimes(ctx, taken) // Redis is away: readiness says so
+		if taken := w.take(); len(taken) > 0 {
+			_ = w.store.AddTimes(ctx, taken) // Redis is away: readiness says so
 		}
 	}
 }

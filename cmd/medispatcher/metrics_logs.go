@@ -35,7 +35,7 @@ func (c *logsCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect is part of prometheus.Collector. Every series is there from the start: a counter whose first value is
 // not zero has no increase.
 func (c *logsCollector) Collect(ch chan<- prometheus.Metric) {
-	for name, s := range c.d.logStates() {
+	for name, s := range c.d.logs.states() {
 		label := "own"
 		if name == dataLogName {
 			label = "data"
