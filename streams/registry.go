@@ -106,6 +106,19 @@ func (r *Registry) Latest(ctx context.Context) (*Snapshot, error) {
 	return s, r.noted(err)
 }
 
+// Subscriptions lists the subscriptions, no older than this call and sorted by id, and their revision.
+func (r *Registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscription, int64, error) {
+	s, err := r.Latest(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	subs := make([]medispatcher.Subscription, 0, len(s.Subs))
+	for _, id := range s.IDs() {
+		subs = append(subs, s.Subs[id])
+	}
+	return subs, s.Revision, nil
+}
+
 // noted keeps the outcome of a look for Problem.
 func (r *Registry) noted(err error) error {
 	switch {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 
@@ -100,16 +99,10 @@ that this machine cannot; POST /api/v1/alerts/test sends from a dispatcher.`,
 }
 
 func (s *state) testAlert(ctx context.Context, sub string) error {
-	if err := knownSubscription(ctx, s.registry, sub); err != nil {
-		return err
-	}
-	subs := func() map[string]medispatcher.Subscription { return s.registry.Snapshot().Subs }
-	notifier, _, err := s.notifier(subs, s.store)
+	receipts, err := testAlert(ctx, &s.cfg, s.registry, s.store, s.log, sub)
 	if err != nil {
 		return err
 	}
-	host, _ := os.Hostname()
-	receipts := notifier.Test(ctx, sub, s.cfg.Env, host)
 	if len(receipts) == 0 {
 		return config.Problems{{Seen: "there are no receivers", Do: "set MEDIS_ALERT_URLS, or alert.urls of the subscription"}}
 	}

@@ -41,7 +41,7 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 		env.cfg.LogLevel = "warn"
 		env.log = newLogger(b.stderr, env.cfg.LogFormat, env.cfg.LogLevel, b.variable("NO_COLOR") == "")
 	}
-	if b.own, err = newDaemon(ctx, &env); err != nil {
+	if b.own, err = newDaemon(ctx, env.daemonOptions()); err != nil {
 		return nil, err
 	}
 	running, cancel := context.WithCancel(staying)
@@ -61,7 +61,7 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 		}
 	}
 	select {
-	case <-b.own.beaten:
+	case <-b.own.beaten():
 		b.note("dispatched by %s", b.dispatchers())
 		return stop, nil
 	case <-ctx.Done():

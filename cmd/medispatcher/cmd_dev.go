@@ -55,7 +55,7 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 		env.cfg.History = devHistory
 	}
 	env.cfg.Thresholds.Memory = 0 // the embedded Redis has no limit and does not report what it uses
-	d, err := newDaemon(ctx, env)
+	d, err := newDaemon(ctx, env.daemonOptions())
 	if err != nil {
 		return err
 	}
@@ -75,14 +75,16 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	})
 	g.Go(func() error { return runClock(running, mini) })
 	if demo {
-		g.Go(func() error { return runDemo(running, d, recv) })
+		g.Go(func() error {
+			return stoppedOr(running, env.withState(running, func(ctx context.Context, s *state) error { return runDemo(ctx, s, recv) }))
+		})
 	}
 	return g.Wait()
 }
 
 // banner prints what runs where, and what to try.
 func banner(env *environment, d *daemon, recv *receiver, demo bool) {
-	listen, redis := d.listener.Addr(), env.cfg.DevRedisListen
+	listen, redis := d.addr(), env.cfg.DevRedisListen
 	host, port := redis, ""
 	if h, p, err := net.SplitHostPort(redis); err == nil {
 		host, port = h, p

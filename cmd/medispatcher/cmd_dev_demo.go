@@ -28,31 +28,31 @@ var demoSubscriptions = []struct{ id, doc string }{
 }
 
 // runDemo adds subscriptions and a trickle of messages.
-func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
+func runDemo(ctx context.Context, s *state, recv *receiver) error {
 	ctx = medispatcher.WithActor(ctx, "dev --demo")
 	doc := fmt.Sprintf(`{"topic":"demo.>","urls":[%q]}`, recv.url())
-	if _, _, _, err := d.registry.Put(ctx, "demo", []byte(doc), ""); err != nil {
-		return stoppedOr(ctx, err)
+	if _, _, _, err := s.registry.Put(ctx, "demo", []byte(doc), ""); err != nil {
+		return err
 	}
 	base, stop, err := demoWorker(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	for _, s := range demoSubscriptions {
-		if _, _, _, err := d.registry.Put(ctx, s.id, fmt.Appendf(nil, s.doc, base), ""); err != nil {
-			return stoppedOr(ctx, err)
+	for _, sub := range demoSubscriptions {
+		if _, _, _, err := s.registry.Put(ctx, sub.id, fmt.Appendf(nil, sub.doc, base), ""); err != nil {
+			return err
 		}
 	}
 	tick := time.NewTicker(demoEvery)
 	defer tick.Stop()
 	for n := 1; ; n++ {
 		m := medispatcher.Message{Topic: "demo.tick", Body: fmt.Appendf(nil, `{"tick":%d,"at":%q}`, n, time.Now().Format(time.TimeOnly)), Sender: "demo"}
-		if _, err := d.store.Publish(ctx, m); err != nil {
-			return stoppedOr(ctx, err)
+		if _, err := s.store.Publish(ctx, m); err != nil {
+			return err
 		}
-		if err := demoOrders(ctx, d, n); err != nil {
-			return stoppedOr(ctx, err)
+		if err := demoOrders(ctx, s, n); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -63,7 +63,7 @@ func runDemo(ctx context.Context, d *daemon, recv *receiver) error {
 }
 
 // demoOrders publishes the orders of one second. Their number rises and falls.
-func demoOrders(ctx context.Context, d *daemon, n int) error {
+func demoOrders(ctx context.Context, s *state, n int) error {
 	topics := []string{"order.created", "order.paid", "order.created", "order.shipped", "order.cancelled"}
 	for i := range 3 + n/10%4 + rand.IntN(4) { //nolint:gosec // a demonstration
 		topic := topics[i%len(topics)]
@@ -71,7 +71,7 @@ func demoOrders(ctx context.Context, d *daemon, n int) error {
 			continue
 		}
 		m := medispatcher.Message{Topic: topic, Body: fmt.Appendf(nil, `{"order":%d,"total":"%d.90","customer":{"name":"Ada","city":"Zürich"}}`, 1000*n+i, 10+i), Sender: "demo-shop"}
-		if _, err := d.store.Publish(ctx, m); err != nil {
+		if _, err := s.store.Publish(ctx, m); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -29,10 +33,37 @@ at most, and releases the rest. A second one quits at once.`,
 
 // serve runs a dispatcher until ctx ends.
 func serve(ctx context.Context, env *environment) error {
-	d, err := newDaemon(ctx, env)
+	d, err := newDaemon(ctx, env.daemonOptions())
 	if err != nil {
 		return err
 	}
-	defer d.onHangup()()
+	defer onHangup(d.reopen)()
 	return d.run(ctx)
+}
+
+// daemonOptions are what a dispatcher in this environment runs with.
+func (e *environment) daemonOptions() options {
+	var ownLog *outlet.Outlet
+	if e.outlets != nil {
+		ownLog = e.outlets.stderr
+	}
+	return options{Config: &e.cfg, Version: e.build.Version, Log: e.log, DataLog: e.openDataLog, OwnLog: ownLog, Getenv: e.variable}
+}
+
+// onHangup reopens the DATA log at each SIGHUP, which logrotate may send, until stop is called.
+// Without this the signal would end the process.
+func onHangup(reopen func()) (stop func()) {
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range hangups {
+			reopen()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		<-done
+	}
 }

@@ -54,7 +54,7 @@ dispatchers hold the others back and probe it now and then.`,
 func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
-	st, err := operate.Status(ctx, registry{s.registry}, s.store)
+	st, err := operate.Status(ctx, s.registry, s.store)
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/amender"
+	"github.com/solate/medispatcher/cmd/medispatcher/daemon/metrics"
+	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -16,111 +19,151 @@ var _ amender.Store = (*streams.Store)(nil)
 const (
 	// healChecks is how often the list of dispatchers is looked at within the dead-after limit.
 	healChecks = 20
-	// healAll is the most time between looks at every channel, for entries whose owner nobody
-	// remembers, and for those that have none: Redis lost the list, or somebody typed a command.
+	// healAll is the most time between looks at every channel, for entries whose owner is not on the list any
+	// more, and for those that have none: Redis lost the list, or somebody typed a command.
 	healAll = time.Minute
-	// healAllLimits is that time in dead-after limits: who sets a short one wants to be healed soon.
+	// healAllLimits is that time in dead-after limits: a short limit asks for quick healing.
 	healAllLimits = 6
 )
 
-// heal gives back what dead dispatchers left behind. Every dispatcher does; the steps
-// see to it that each entry is given back once.
-func (d *daemon) heal(ctx context.Context) error {
-	tick := time.NewTicker(max(d.cfg.DeadAfter/healChecks, 50*time.Millisecond))
+// healer gives back what dead dispatchers left behind, and takes them off the list. Every dispatcher has one; the
+// steps make sure that each entry is given back once.
+type healer struct {
+	info       medispatcher.Dispatcher
+	partitions int
+	store      *streams.Store
+	registry   *streams.Registry
+	scheduler  *push.Scheduler
+	fanouts    []*streams.FanoutWorker
+	hearing    *hearing
+	vanished   *vanished
+	unowned    interface{ Unowned(from string, n int64) } // counts
+	kickFails  *kickFails
+	alerts     *alert.Events
+	log        *slog.Logger
+
+	silences   silences
+	lastAll    time.Time // every channel was looked at
+	lastLedger time.Time
+}
+
+// Run heals until ctx ends.
+func (h *healer) Run(ctx context.Context) error {
+	tick := time.NewTicker(max(h.info.DeadAfter/healChecks, 50*time.Millisecond))
 	defer tick.Stop()
-	defer d.tellVanished()
-	var lastAll, lastLedger, toldVanished time.Time
-	every := min(healAll, healAllLimits*d.cfg.DeadAfter)
-	still := silences{}
+	defer h.vanished.tell()
+	h.silences = silences{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if time.Since(toldVanished) >= vanishedEvery {
-			d.tellVanished()
-			toldVanished = time.Now()
-		}
-		if !d.hearing.mayJudge(time.Now(), d.cfg.Heartbeat, d.cfg.DeadAfter) {
-			clear(still)
+		h.vanished.tellNowAndThen()
+		if !h.hearing.mayJudge(time.Now()) {
+			clear(h.silences)
 			continue
 		}
-		all, err := d.store.Dispatchers(ctx)
-		if err != nil {
-			continue
-		}
-		listed := false
-		var dead []medispatcher.Dispatcher
-		for _, other := range all {
-			listed = listed || other.ID == d.info.ID
-			if silent := still.note(&other, time.Now()); !other.Alive || silent >= other.DeadAfter {
-				dead = append(dead, other)
-			}
-		}
-		if !listed { // Redis lost the list: others are alive that are not on it either
-			d.hearing.gap(time.Now())
-			continue
-		}
-		if len(dead) == 0 && time.Since(lastAll) < every {
-			continue
-		}
-		if len(dead) > 0 && !medispatcher.Sleep(ctx, rand.N(100*time.Millisecond)) { // the others come to it as well
-			return nil
-		}
-		lastAll = time.Now()
-		d.amend(ctx, dead)
-		if time.Since(lastLedger) >= every { // what cannot be healed is tried again at once
-			lastLedger = time.Now()
-			d.lookForVanished(ctx, all)
+		if all, err := h.store.Dispatchers(ctx); err == nil {
+			h.look(ctx, all)
 		}
 	}
 }
 
-// amend runs the amender, and takes the dead off the list once nothing is left of them.
-func (d *daemon) amend(ctx context.Context, dead []medispatcher.Dispatcher) {
-	snapshot, err := d.registry.Latest(ctx)
+// look heals if one of all dispatchers is dead, or if it is time.
+func (h *healer) look(ctx context.Context, all []medispatcher.Dispatcher) {
+	dead, listed := h.judge(all)
+	if !listed { // Redis lost the list: others are alive that are not on it either
+		h.hearing.gap(time.Now())
+		return
+	}
+	every := min(healAll, healAllLimits*h.info.DeadAfter)
+	if len(dead) == 0 && time.Since(h.lastAll) < every {
+		return
+	}
+	if len(dead) > 0 && !medispatcher.Sleep(ctx, rand.N(100*time.Millisecond)) { // the other dispatchers notice at the same time
+		return
+	}
+	h.lastAll = time.Now()
+	h.heal(ctx, dead)
+	if time.Since(h.lastLedger) >= every { // healing that fails is repeated at once
+		h.lastLedger = time.Now()
+		h.vanished.look(ctx, all)
+	}
+}
+
+// judge finds the dead, and whether this dispatcher is on the list itself.
+func (h *healer) judge(all []medispatcher.Dispatcher) (dead []medispatcher.Dispatcher, listed bool) {
+	for _, other := range all {
+		listed = listed || other.ID == h.info.ID
+		if silent := h.silences.note(&other, time.Now()); !other.Alive || silent >= other.DeadAfter {
+			dead = append(dead, other)
+		}
+	}
+	return dead, listed
+}
+
+// heal runs the amender, and takes the dead off the list once nothing is left of them.
+func (h *healer) heal(ctx context.Context, dead []medispatcher.Dispatcher) {
+	snapshot, err := h.registry.Latest(ctx)
 	if err != nil {
 		return
 	}
-	report, err := amender.Run(ctx, d.store, amender.Options{
-		Partitions: d.cfg.Partitions, Subs: snapshot.IDs(), Incoming: true, Adopt: d.info.ID, Dead: dead,
+	report, err := amender.Run(ctx, h.store, amender.Options{
+		Partitions: h.partitions, Subs: snapshot.IDs(), Incoming: true, Adopt: h.info.ID, Dead: dead,
 	})
-	d.tellGivenBack(report.Rows)
+	h.tellGivenBack(report.Rows)
 	if report.Kicked() > 0 {
-		d.scheduler.Sweep()
-		for _, w := range d.fanouts {
+		h.scheduler.Sweep()
+		for _, w := range h.fanouts {
 			w.Adopted()
 		}
 	}
-	d.stuck.tell(ctx, report.Rows, err == nil)
+	h.kickFails.tell(ctx, report.Rows, err == nil)
 	if err != nil {
-		d.log.Warn("healing is not complete and will be repeated", "error", err)
+		h.log.Warn("healing is not complete and will be repeated", "error", err)
 		return
 	}
 	for _, other := range dead {
-		if err := d.lost(ctx, other); err != nil {
-			return // it stays on the list, and is told with the next look
+		if err := h.lost(ctx, other); err != nil {
+			return // it stays on the list, and the next look raises the alert
 		}
-		if err := d.store.Forget(ctx, other); err != nil {
+		if err := h.store.Forget(ctx, other); err != nil {
 			return
 		}
-		d.log.Warn("a dispatcher is dead", "dispatcher", other.ID, "host", other.Host, "last_heartbeat", other.Heartbeat)
+		h.log.Warn("a dispatcher is dead", "dispatcher", other.ID, "host", other.Host, "last_heartbeat", other.Heartbeat)
 	}
 }
 
-// kicker is the amender for one subscription, as the panel wants it.
-type kicker struct{ d *daemon }
-
-// Kick has what waits for its next attempt tried now, and gives back what dead dispatchers left.
-func (k kicker) Kick(ctx context.Context, sub string) (int, error) {
-	if k.d.hearing.late(time.Now(), k.d.cfg.Heartbeat) {
-		// Redis may have been away: every heartbeat would look too old.
-		return 0, errors.New("the heartbeat of this dispatcher is late, so it cannot say who is dead")
+// lost raises the alert of a dispatcher that is dead and still on the list.
+func (h *healer) lost(ctx context.Context, other medispatcher.Dispatcher) error {
+	all, err := h.store.Dispatchers(ctx)
+	if err != nil {
+		return err
 	}
-	report, err := amender.Run(ctx, k.d.store, amender.Options{
-		Partitions: k.d.cfg.Partitions, Subs: []string{sub}, Force: true,
-	})
-	k.d.log.Info("kicked", "subscription", sub, "by", medispatcher.Actor(ctx), "count", report.Kicked())
-	return report.Kicked(), err
+	alive := 0
+	for _, one := range all {
+		if one.Alive {
+			alive++
+		}
+	}
+	return h.alerts.Lost(ctx, other, alive)
+}
+
+// tellGivenBack says what healing gave back, and to whom it belonged.
+func (h *healer) tellGivenBack(rows []amender.Row) {
+	for _, row := range rows {
+		args := []any{"partition", row.Partition, "subscription", row.Subscription, "owner", row.Owner, "count", row.Kicked}
+		switch {
+		case row.Kicked == 0: // an error, which heal logs
+		case row.Owner == amender.Nobody:
+			if row.Subscription == "" {
+				row.Subscription = metrics.FromIncoming
+			}
+			h.log.Warn("given back what nobody owned: a command typed by hand took it from its owner (XACK, XGROUP)", args...)
+			h.unowned.Unowned(row.Subscription, int64(row.Kicked))
+		default:
+			h.log.Warn("given back what a dead dispatcher owned", args...)
+		}
+	}
 }

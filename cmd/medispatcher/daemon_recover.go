@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
+	"log/slog"
 
 	"github.com/solate/medispatcher/cmd/internal/config"
 	rescue "github.com/solate/medispatcher/recover"
@@ -16,48 +14,34 @@ var (
 	_ rescue.Publisher = (*streams.Store)(nil)
 )
 
-// openParked is the Redis with the recover lists.
-func (d *daemon) openParked() (*streams.Store, error) {
-	if !d.cfg.ParkedElsewhere() {
-		return d.store.Store, nil
-	}
-	return streams.Open(d.cfg.ParkedStreams(d.info.ID))
+// parked publishes the messages that producers parked in recover lists, which may be in a Redis of their own.
+type parked struct {
+	watcher *rescue.Watcher
+	other   *streams.Store // nil: the lists are in the main Redis
 }
 
-func (d *daemon) closeParked() error {
-	if d.parked == d.store.Store {
+func newParked(cfg *config.Config, dispatcher string, main *streams.Store, dataLog *dataLog, log *slog.Logger) (*parked, error) {
+	p, lists := &parked{}, main
+	if cfg.ParkedElsewhere() {
+		var err error
+		if p.other, err = streams.Open(cfg.ParkedStreams(dispatcher)); err != nil {
+			return nil, err
+		}
+		lists, log = p.other, log.With("recover_redis", config.RedisAt(cfg.RecoverRedisURL))
+	}
+	p.watcher = &rescue.Watcher{
+		Lists: streams.NewRecoverLists(lists), Main: main,
+		Partitions: cfg.Partitions, MaxBody: int64(cfg.MaxBody), Keep: dataLog.put, Log: log,
+	}
+	return p, nil
+}
+
+// Run publishes until ctx ends.
+func (p *parked) Run(ctx context.Context) error { return p.watcher.Run(ctx) }
+
+func (p *parked) close() error {
+	if p.other == nil {
 		return nil
 	}
-	return d.parked.Close()
-}
-
-// watchRecoverLists publishes what producers parked, until ctx ends.
-func (d *daemon) watchRecoverLists(ctx context.Context) error {
-	log := d.log
-	if d.parked != d.store.Store {
-		log = log.With("recover_redis", config.RedisAt(d.cfg.RecoverRedisURL))
-	}
-	w := &rescue.Watcher{
-		Lists: streams.NewRecoverLists(d.parked), Main: d.store,
-		Partitions: d.cfg.Partitions, MaxBody: int64(d.cfg.MaxBody), Keep: d.data.put, Log: log,
-	}
-	return w.Run(ctx)
-}
-
-// onHangup opens the DATA log anew at SIGHUP, until stop is called: logrotate may send one.
-// Without this the signal would end the process.
-func (d *daemon) onHangup() (stop func()) {
-	hangups, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer close(done)
-		for range hangups {
-			d.data.out.Reopen()
-		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(hangups)
-		<-done
-	}
+	return p.other.Close()
 }

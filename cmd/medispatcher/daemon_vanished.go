@@ -3,77 +3,67 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/amender"
+	"github.com/solate/medispatcher/streams"
 )
 
-// vanishedEvery spaces the lines about what vanished: an XTRIM of 100,000 is one story.
+// vanishedEvery spaces the log lines: an XTRIM of 100,000 messages shall be one line.
 const vanishedEvery = 5 * time.Second
 
-// tellVanished says what this dispatcher found gone that a command typed by hand took out of Redis.
-func (d *daemon) tellVanished() {
-	for _, v := range d.store.TakeVanished() {
-		args := []any{"partition", v.Partition, "from", v.From, "count", v.Count}
-		if v.First != "" {
-			args = append(args, "first_entry", v.First, "last_entry", v.Last)
-		}
-		d.log.Warn("messages were taken out of Redis by hand (XDEL, XTRIM, DEL) and are lost", args...)
-		d.metrics.add(d.metrics.vanished, v.From, v.Count)
+// vanished finds and counts the messages that commands typed by hand took out of Redis.
+type vanished struct {
+	version    string // of this dispatcher
+	partitions int
+	store      *streams.Store
+	registry   *streams.Registry
+	counter    interface{ Vanished(from string, n int64) }
+	log        *slog.Logger
+
+	told time.Time
+}
+
+// tellNowAndThen is tell, at most every few seconds.
+func (v *vanished) tellNowAndThen() {
+	if time.Since(v.told) >= vanishedEvery {
+		v.tell()
+		v.told = time.Now()
 	}
 }
 
-// lookForVanished compares what left every stream with what was settled.
-func (d *daemon) lookForVanished(ctx context.Context, all []medispatcher.Dispatcher) {
-	mixed := slices.ContainsFunc(all, func(o medispatcher.Dispatcher) bool { return o.Alive && o.Version != d.info.Version })
+// tell logs and counts what this dispatcher found gone.
+func (v *vanished) tell() {
+	for _, gone := range v.store.TakeVanished() {
+		args := []any{"partition", gone.Partition, "from", gone.From, "count", gone.Count}
+		if gone.First != "" {
+			args = append(args, "first_entry", gone.First, "last_entry", gone.Last)
+		}
+		v.log.Warn("messages were taken out of Redis by hand (XDEL, XTRIM, DEL) and are lost", args...)
+		v.counter.Vanished(gone.From, gone.Count)
+	}
+}
+
+// look compares what left every stream with what was settled.
+func (v *vanished) look(ctx context.Context, all []medispatcher.Dispatcher) {
+	mixed := slices.ContainsFunc(all, func(o medispatcher.Dispatcher) bool { return o.Alive && o.Version != v.version })
 	var errs []error
-	for p := range d.cfg.Partitions {
-		errs = append(errs, d.store.AuditIncoming(ctx, p, mixed), d.store.AuditChannels(ctx, p, d.registry.Snapshot().IDs()))
+	for p := range v.partitions {
+		errs = append(errs, v.store.AuditIncoming(ctx, p, mixed), v.store.AuditChannels(ctx, p, v.registry.Snapshot().IDs()))
 	}
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
-		d.log.Warn("what commands typed by hand took out cannot be told now", "error", err)
+		v.log.Warn("messages that commands typed by hand took out cannot be counted now", "error", err)
 	}
-	d.tellVanished()
+	v.tell()
 }
 
-// beginLedgers has the accounts of new subscriptions begin before their messages come.
-func (d *daemon) beginLedgers(ctx context.Context, subs []string) {
-	for p := range d.cfg.Partitions {
-		if d.store.AuditChannels(ctx, p, subs) != nil {
+// begin begins the ledgers of new subscriptions before their first messages.
+func (v *vanished) begin(ctx context.Context, subs []string) {
+	for p := range v.partitions {
+		if v.store.AuditChannels(ctx, p, subs) != nil {
 			return // the next look begins them
 		}
 	}
 }
-
-// added are the ids that were not there before.
-func added(before, now map[string]medispatcher.Subscription) (ids []string) {
-	for id := range now {
-		if _, there := before[id]; !there {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// tellGivenBack says what healing gave back, and to whom it belonged.
-func (d *daemon) tellGivenBack(rows []amender.Row) {
-	for _, row := range rows {
-		args := []any{"partition", row.Partition, "subscription", row.Subscription, "owner", row.Owner, "count", row.Kicked}
-		switch {
-		case row.Kicked == 0: // an error, which is told apart
-		case row.Owner == amender.Nobody:
-			if row.Subscription == "" {
-				row.Subscription = fromIncoming
-			}
-			d.log.Warn("given back what nobody owned: a command typed by hand took it from its owner (XACK, XGROUP)", args...)
-			d.metrics.add(d.metrics.unowned, row.Subscription, int64(row.Kicked))
-		default:
-			d.log.Warn("given back what a dead dispatcher owned", args...)
-		}
-	}
-}
-
-// fromIncoming stands where a subscription would for messages before their fan-out.
-const fromIncoming = "~incoming"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/doctor"
@@ -28,17 +29,24 @@ func filesFinding(atOnce, fanoutReads int) doctor.Finding {
 	return configFinding(check, doctor.LevelOK, seen, "")
 }
 
-// checkFiles warns when the limit of open files becomes too low for the subscriptions. The runtime of Go has
+// fileLimit warns when the limit of open files becomes too low for the subscriptions. The runtime of Go has
 // raised the soft limit to the hard one.
-func (d *daemon) checkFiles(subs map[string]medispatcher.Subscription) {
+type fileLimit struct {
+	fanoutReads int
+	log         *slog.Logger
+
+	low bool // and that was logged
+}
+
+func (l *fileLimit) apply(subs map[string]medispatcher.Subscription) {
 	atOnce := 0
 	for _, sub := range subs {
 		atOnce += sub.AtOnce()
 	}
-	have, need := openFiles(), filesNeeded(atOnce, len(d.fanouts))
-	few := have < need
-	if few && !d.fewFiles {
-		d.log.Warn("the limit of open files is low for the concurrency of the subscriptions", "limit", have, "needed", need, "do", raiseFiles)
+	have, need := openFiles(), filesNeeded(atOnce, l.fanoutReads)
+	low := have < need
+	if low && !l.low {
+		l.log.Warn("the limit of open files is low for the concurrency of the subscriptions", "limit", have, "needed", need, "do", raiseFiles)
 	}
-	d.fewFiles = few
+	l.low = low
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher/streams/doctor"
 )
 
-// TestOpenFilesAreCompared: with what all subscriptions need together, and a dispatcher warns once.
+// TestOpenFilesAreCompared: with what all subscriptions need together. A dispatcher warns once.
 func TestOpenFilesAreCompared(t *testing.T) {
 	have := openFiles()
 	if f := filesFinding(1, 1); f.Level != doctor.LevelOK {
@@ -20,7 +20,7 @@ func TestOpenFilesAreCompared(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	var log bytes.Buffer
-	d := &daemon{log: slog.New(slog.NewTextHandler(&log, nil))}
+	limit := &fileLimit{log: slog.New(slog.NewTextHandler(&log, nil))}
 	big := medispatcher.Subscription{Concurrency: have, RetryConcurrency: 1}
 	paused := big
 	paused.Paused = true
@@ -28,7 +28,7 @@ func TestOpenFilesAreCompared(t *testing.T) {
 		sub  medispatcher.Subscription
 		want int
 	}{{paused, 0}, {big, 1}, {big, 1}, {paused, 1}, {big, 2}} {
-		d.checkFiles(map[string]medispatcher.Subscription{"a": step.sub})
+		limit.apply(map[string]medispatcher.Subscription{"a": step.sub})
 		if n := strings.Count(log.String(), "the limit of open files is low"); n != step.want {
 			t.Fatalf("warned %d times, want %d: %s", n, step.want, log.String())
 		}

@@ -8,26 +8,28 @@ import (
 )
 
 // hearing is when Redis took this dispatcher's heartbeats. Its times keep their monotonic reading, so
-// whoever sets the clock of this machine changes nothing.
+// setting the clock of this machine changes nothing.
 type hearing struct {
+	every, deadAfter time.Duration
+
 	mu    sync.Mutex
 	last  time.Time // the last heartbeat; zero: none yet
 	since time.Time // the first one since there was a gap
 }
 
 // heard notes a heartbeat, and reports whether it is the first.
-func (h *hearing) heard(now time.Time, every time.Duration) (first bool) {
+func (h *hearing) heard(now time.Time) (first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	first = h.last.IsZero()
-	if h.lateLocked(now, every) {
+	if h.lateLocked(now) {
 		h.since = now
 	}
 	h.last = now
 	return first
 }
 
-// gap notes that what was heard so far tells nothing of the others.
+// gap notes that what was heard before now says nothing about the others.
 func (h *hearing) gap(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -35,27 +37,27 @@ func (h *hearing) gap(now time.Time) {
 }
 
 // late reports whether this dispatcher's own heartbeat is late.
-func (h *hearing) late(now time.Time, every time.Duration) bool {
+func (h *hearing) late(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.lateLocked(now, every)
+	return h.lateLocked(now)
 }
 
-func (h *hearing) lateLocked(now time.Time, every time.Duration) bool {
-	return h.last.IsZero() || now.Sub(h.last) > 2*every
+func (h *hearing) lateLocked(now time.Time) bool {
+	return h.last.IsZero() || now.Sub(h.last) > 2*h.every
 }
 
-// mayJudge reports whether this dispatcher may declare others dead: it is heard itself, and
-// has been for so long that every other had the time to be heard as well. Right after Redis
-// was away the heartbeats of all are old, and what they have in flight is theirs still.
-func (h *hearing) mayJudge(now time.Time, every, deadAfter time.Duration) bool {
+// mayJudge reports whether this dispatcher may declare others dead: its own heartbeats arrive, and have
+// arrived for so long that the others had time for theirs as well. Right after Redis was away the
+// heartbeats of all are old, and what they have in flight is still theirs.
+func (h *hearing) mayJudge(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.lateLocked(now, every) && now.Sub(h.since) > deadAfter*2/3
+	return !h.lateLocked(now) && now.Sub(h.since) > h.deadAfter*2/3
 }
 
 // silences are the heartbeats of others and since when they have not changed, by this process's
-// monotonic clock. A heartbeat that lies in the future is no sign of life for ever.
+// monotonic clock. A heartbeat whose time lies in the future must not count as a sign of life for ever.
 type silences map[string]silence
 
 type silence struct{ beat, since time.Time }

@@ -11,30 +11,30 @@ import (
 func TestHearing(t *testing.T) {
 	const every, deadAfter = 2 * time.Second, 10 * time.Second
 	began := time.Now()
-	var h hearing
+	h := hearing{every: every, deadAfter: deadAfter}
 	at := func(d time.Duration) time.Time { return began.Add(d) }
 	expect := func(d time.Duration, late, judges bool) {
 		t.Helper()
-		if got := h.late(at(d), every); got != late {
+		if got := h.late(at(d)); got != late {
 			t.Errorf("at %s late: %t", d, got)
 		}
-		if got := h.mayJudge(at(d), every, deadAfter); got != judges {
+		if got := h.mayJudge(at(d)); got != judges {
 			t.Errorf("at %s it may judge: %t", d, got)
 		}
 	}
 	expect(0, true, false)
-	if !h.heard(at(0), every) || h.heard(at(time.Second), every) {
+	if !h.heard(at(0)) || h.heard(at(time.Second)) {
 		t.Error("the first heartbeat is not told")
 	}
 	for d := time.Second; d <= 8*time.Second; d += time.Second {
-		h.heard(at(d), every)
+		h.heard(at(d))
 		expect(d, false, d > deadAfter*2/3)
 	}
 	expect(13*time.Second, true, false) // Redis was away
-	h.heard(at(14*time.Second), every)
+	h.heard(at(14 * time.Second))
 	expect(14*time.Second, false, false)
 	for d := 15 * time.Second; d <= 24*time.Second; d += time.Second {
-		h.heard(at(d), every)
+		h.heard(at(d))
 	}
 	expect(24*time.Second, false, true)
 	h.gap(at(24 * time.Second))

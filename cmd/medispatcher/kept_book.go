@@ -4,27 +4,29 @@ import (
 	"context"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams"
 )
 
-// keptBook is what the API and the panel do with kept messages, by the subscriptions of the moment.
+// keptBook is how the API shows and replays kept messages. Replaying asks for the subscriptions as they are then.
 type keptBook struct {
 	*streams.Store
-	d *daemon
+	registry *streams.Registry
+	cfg      *config.Config
 }
 
 func (b keptBook) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (medispatcher.KeptDone, error) {
-	subs, err := b.d.registry.Latest(ctx)
+	subs, err := b.registry.Latest(ctx)
 	if err != nil {
 		return medispatcher.KeptDone{}, err
 	}
-	return b.Store.ReplayKept(ctx, place, ids, b.d.cfg.KeptRules(subs))
+	return b.Store.ReplayKept(ctx, place, ids, b.cfg.KeptRules(subs))
 }
 
 func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (medispatcher.KeptDone, error) {
-	subs, err := b.d.registry.Latest(ctx)
+	subs, err := b.registry.Latest(ctx)
 	if err != nil {
 		return medispatcher.KeptDone{}, err
 	}
-	return b.Store.ReplayAllKept(ctx, place, b.d.cfg.KeptRules(subs), more)
+	return b.Store.ReplayAllKept(ctx, place, b.cfg.KeptRules(subs), more)
 }

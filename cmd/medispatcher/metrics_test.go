@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -171,34 +169,5 @@ func checkMetricsDoc(t *testing.T, known map[string]metric) {
 		}
 	case got != table.String():
 		t.Errorf("%s is not current; make it anew with: go test ./cmd/medispatcher -run TestMetrics -update", metricsFile)
-	}
-}
-
-// TestLatencyIsNeverNegative: a producer whose clock is ahead does not make a sum fall.
-func TestLatencyIsNeverNegative(t *testing.T) {
-	m, now := newMetrics(&daemon{}), time.Now()
-	delivery := &medispatcher.Delivery{Message: medispatcher.Message{Time: now.Add(time.Hour)}}
-	delivery.Subscription = "a"
-	m.apply(map[string]medispatcher.Subscription{"a": {}})
-	m.settled(delivery, &medispatcher.Settlement{Outcome: medispatcher.Sent}, now)
-	var got dto.Metric
-	if err := m.latency.WithLabelValues("a").(prometheus.Histogram).Write(&got); err != nil {
-		t.Fatal(err)
-	}
-	if h := got.GetHistogram(); h.GetSampleCount() != 1 || h.GetSampleSum() != 0 {
-		t.Errorf("%v", h)
-	}
-}
-
-// TestScrapeWaitsForRedisLessThanPrometheusDoes: a scrape that ran into the timeout of
-// Prometheus would tell nothing, not even that Redis is away.
-func TestScrapeWaitsForRedisLessThanPrometheusDoes(t *testing.T) {
-	for timeout, want := range map[string]time.Duration{
-		"": collectWithin, "x": collectWithin, "-1": collectWithin, "0": collectWithin, "NaN": collectWithin,
-		"60": collectWithin, "1e300": collectWithin, "2": time.Second, "0.5": 250 * time.Millisecond,
-	} {
-		if got := collectTime(timeout); got != want {
-			t.Errorf("%q: %s, want %s", timeout, got, want)
-		}
 	}
 }

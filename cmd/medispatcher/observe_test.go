@@ -9,12 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -105,65 +101,6 @@ func TestDaemonIsObserved(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestSeriesFollowSubscriptions: however many topics producers made up and however many subscriptions there were,
-// each one in force has series of its own, and one that was removed has none.
-func TestSeriesFollowSubscriptions(t *testing.T) {
-	m := newMetrics(&daemon{})
-	registry := prometheus.NewRegistry() // m's own asks the daemon as well
-	registry.MustRegister(m.received, m.attempts, m.took, m.latency)
-	series := func() (text string) {
-		t.Helper()
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range families {
-			for _, s := range f.GetMetric() {
-				for _, l := range s.GetLabel() {
-					if l.GetName() == "subscription" || l.GetName() == "topic" {
-						text += f.GetName() + " " + l.GetValue() + "\n"
-					}
-				}
-			}
-		}
-		return text
-	}
-	settle := func(sub string) {
-		m.settled(&medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: sub}}, &medispatcher.Settlement{Took: 1}, time.Now())
-	}
-	subs := map[string]medispatcher.Subscription{}
-	for i := range 2000 {
-		m.routed(fmt.Sprint("topic", i), streams.RoutedUnroutable)
-		subs[fmt.Sprint("s", i)] = medispatcher.Subscription{}
-	}
-	m.apply(subs)
-	for sub := range subs {
-		settle(sub)
-	}
-	subs["new"] = medispatcher.Subscription{}
-	m.apply(subs)
-	settle("new")
-	text := series()
-	if !strings.Contains(text, "attempts_total new\n") || !strings.Contains(text, "duration_seconds ~other\n") || !strings.Contains(text, "received_total ~other\n") {
-		t.Error("no series of a subscription that is new, or none for the rest of topics and histograms")
-	}
-	if n := strings.Count(text, "received_total "); n != maxTopics+1 {
-		t.Errorf("%d topics have series", n)
-	}
-
-	m.apply(map[string]medispatcher.Subscription{"new": {}})
-	settle("s1") // it was in flight
-	settle("new")
-	for line := range strings.Lines(series()) {
-		if strings.Contains(line, " s") {
-			t.Errorf("of a removed subscription: %s", line)
-		}
-	}
-	if !strings.Contains(series(), "duration_seconds new\n") {
-		t.Error("removed subscriptions make no room")
-	}
 }
 
 // TestDaemonKeepsWhatHasNoChannel: a delivery that fails after its channel was replaced by

@@ -19,9 +19,9 @@ type pauser struct {
 	alerts        *alert.Events
 	log           *slog.Logger
 
-	mu   sync.Mutex
-	gone map[*medispatcher.Subscription]bool // by their settings, which all attempts made with them share
-	wake chan struct{}
+	mu    sync.Mutex
+	noted map[*medispatcher.Subscription]bool // by their settings, which all attempts made with them share
+	wake  chan struct{}
 }
 
 // changeable are the subscriptions in Redis.
@@ -33,14 +33,14 @@ type changeable interface {
 func newPauser(dispatcher string, subs changeable, alerts *alert.Events, log *slog.Logger) *pauser {
 	return &pauser{
 		dispatcher: dispatcher, subscriptions: subs, alerts: alerts, log: log,
-		gone: map[*medispatcher.Subscription]bool{}, wake: make(chan struct{}, 1),
+		noted: map[*medispatcher.Subscription]bool{}, wake: make(chan struct{}, 1),
 	}
 }
 
-// Gone notes that a worker answered 410. sub is as it was when the attempt began. It does not block.
-func (p *pauser) Gone(sub *medispatcher.Subscription) {
+// gone notes that a worker answered 410. sub is as it was when the attempt began. It does not block.
+func (p *pauser) gone(sub *medispatcher.Subscription) {
 	p.mu.Lock()
-	p.gone[sub] = true
+	p.noted[sub] = true
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
@@ -65,10 +65,10 @@ func (p *pauser) Run(ctx context.Context) error {
 
 func (p *pauser) pauseAll(ctx context.Context) {
 	p.mu.Lock()
-	gone := p.gone
-	p.gone = map[*medispatcher.Subscription]bool{}
+	noted := p.noted
+	p.noted = map[*medispatcher.Subscription]bool{}
 	p.mu.Unlock()
-	for sub := range gone {
+	for sub := range noted {
 		step, cancel := context.WithTimeout(ctx, stepWithin)
 		p.pause(step, sub)
 		cancel()

@@ -35,9 +35,9 @@ const (
 )
 
 // newTracer starts tracing where an endpoint is set in the environment, and returns nil elsewhere.
-func newTracer(ctx context.Context, env *environment, info medispatcher.Dispatcher) (*tracer, error) {
-	endpoint := env.variable(otlpTracesEndpoint)
-	if base := env.variable(otlpEndpoint); endpoint == "" && base != "" {
+func newTracer(ctx context.Context, getenv func(name string) string, info medispatcher.Dispatcher) (*tracer, error) {
+	endpoint := getenv(otlpTracesEndpoint)
+	if base := getenv(otlpEndpoint); endpoint == "" && base != "" {
 		endpoint = strings.TrimSuffix(base, "/") + "/v1/traces"
 	}
 	if endpoint == "" {
@@ -49,7 +49,7 @@ func newTracer(ctx context.Context, env *environment, info medispatcher.Dispatch
 	}
 	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithAttributes(
 		attribute.String("service.version", info.Version), attribute.String("service.instance.id", info.ID)))
-	if err == nil && env.variable("OTEL_SERVICE_NAME") == "" {
+	if err == nil && getenv("OTEL_SERVICE_NAME") == "" {
 		about, err = resource.Merge(resource.NewSchemaless(attribute.String("service.name", "medispatcher")), about)
 	}
 	if err != nil {

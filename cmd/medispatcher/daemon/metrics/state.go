@@ -1,4 +1,4 @@
-package main
+package metrics
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 // stateCollector reads gauges from Redis.
 type stateCollector struct {
-	d                                          *daemon
+	from                                       *Sources
 	within                                     time.Duration
 	up, messages, oldest, incoming, incomingAt *prometheus.Desc
 	dispatchers, breaker, alerts               *prometheus.Desc
@@ -20,12 +20,12 @@ type stateCollector struct {
 // collectWithin bounds what a scrape waits for Redis, whatever Prometheus allows.
 const collectWithin = 5 * time.Second
 
-func newStateCollector(d *daemon, within time.Duration) *stateCollector {
+func newStateCollector(from *Sources, within time.Duration) *stateCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("medispatcher_"+name, help, labels, nil)
 	}
 	return &stateCollector{
-		d:           d,
+		from:        from,
 		within:      within,
 		up:          desc("redis_up", "1 while Redis answers what a scrape asks."),
 		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready, buried (retrying included), retrying, dead.", "subscription", "state"),
@@ -50,7 +50,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for _, b := range c.d.scheduler.Held() {
+	for _, b := range c.from.Scheduler.Held() {
 		gauge(c.breaker, 1, b.Subscription)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.within)
@@ -58,10 +58,10 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	subs, in, err := c.read(ctx)
 	var alerts medispatcher.Alerts
 	if err == nil {
-		alerts, err = c.d.store.Alerts(ctx)
+		alerts, err = c.from.Store.Alerts(ctx)
 	}
 	gauge(c.up, oneIf(err == nil))
-	gauge(c.dispatchers, float64(c.d.peers.Load()+1))
+	gauge(c.dispatchers, float64(c.from.Peers()+1))
 	if err != nil {
 		return
 	}
@@ -85,9 +85,9 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (c *stateCollector) read(ctx context.Context) (subs []medispatcher.ChannelStatus, in medispatcher.IncomingStatus, err error) {
-	if in, err = c.d.store.IncomingStatus(ctx); err != nil {
+	if in, err = c.from.Store.IncomingStatus(ctx); err != nil {
 		return nil, in, err
 	}
-	subs, err = c.d.store.ChannelStatus(ctx, c.d.registry.Snapshot().IDs())
+	subs, err = c.from.Store.ChannelStatus(ctx, c.from.Subscriptions())
 	return subs, in, err
 }

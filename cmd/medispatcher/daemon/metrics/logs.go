@@ -1,23 +1,24 @@
-package main
+package metrics
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	rescue "github.com/solate/medispatcher/recover"
 )
 
-// logsCollector tells how the logs of this dispatcher do.
+// logsCollector tells whether the logs of this dispatcher are written.
 type logsCollector struct {
-	d                      *daemon
+	data, own              *outlet.Outlet // own may be nil
 	dataLost, lost, writes *prometheus.Desc
 }
 
-func newLogsCollector(d *daemon) *logsCollector {
+func newLogsCollector(data, own *outlet.Outlet) *logsCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("medispatcher_"+name, help, labels, nil)
 	}
 	return &logsCollector{
-		d: d,
+		data: data, own: own,
 		dataLost: desc("data_log_lines_lost_total", "Lines of the DATA log that this dispatcher could not write, by code. "+
 			"A message of which the line would have been the only copy is a dead letter.", "code"),
 		lost:   desc("log_lines_lost_total", "Lines of its own log that this dispatcher could not write."),
@@ -35,16 +36,15 @@ func (c *logsCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect is part of prometheus.Collector. Every series is there from the start: a counter whose first value is
 // not zero has no increase.
 func (c *logsCollector) Collect(ch chan<- prometheus.Metric) {
-	for name, s := range c.d.logs.states() {
-		label := "own"
-		if name == dataLogName {
-			label = "data"
-			for _, code := range rescue.Codes() {
-				ch <- prometheus.MustNewConstMetric(c.dataLost, prometheus.CounterValue, float64(s.Lost[string(code)]), string(code))
-			}
-		} else {
-			ch <- prometheus.MustNewConstMetric(c.lost, prometheus.CounterValue, float64(s.LostLines()))
-		}
-		ch <- prometheus.MustNewConstMetric(c.writes, prometheus.GaugeValue, oneIf(s.Problem == nil), label)
+	data := c.data.State()
+	for _, code := range rescue.Codes() {
+		ch <- prometheus.MustNewConstMetric(c.dataLost, prometheus.CounterValue, float64(data.Lost[string(code)]), string(code))
 	}
+	ch <- prometheus.MustNewConstMetric(c.writes, prometheus.GaugeValue, oneIf(data.Problem == nil), "data")
+	if c.own == nil {
+		return
+	}
+	own := c.own.State()
+	ch <- prometheus.MustNewConstMetric(c.lost, prometheus.CounterValue, float64(own.LostLines()))
+	ch <- prometheus.MustNewConstMetric(c.writes, prometheus.GaugeValue, oneIf(own.Problem == nil), "own")
 }

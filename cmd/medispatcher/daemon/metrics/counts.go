@@ -1,0 +1,102 @@
+package metrics
+
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+const (
+	// maxTopics bounds the topics that have series of their own, the first that come: producers invent them.
+	maxTopics = 1000
+	// maxHistograms bounds the subscriptions that have histograms of their own, some 35 series each.
+	maxHistograms = 1000
+	// otherLabel is the label that the others share.
+	otherLabel = "~other"
+)
+
+// labels are the values of a label that have series of their own. The mutex of Metrics guards them.
+type labels map[string]bool
+
+func (l labels) of(name string, most int) string {
+	if !l[name] {
+		if len(l) >= most {
+			return otherLabel
+		}
+		l[name] = true
+	}
+	return name
+}
+
+// Routed counts an incoming entry.
+func (m *Metrics) Routed(topic string, result streams.RoutedResult) {
+	if result == streams.RoutedQuarantined {
+		topic = "" // it may be anything
+	}
+	m.mu.Lock()
+	topic = m.topics.of(topic, maxTopics)
+	m.mu.Unlock()
+	m.received.WithLabelValues(topic, string(result)).Inc()
+}
+
+// Settled counts an attempt that ended.
+func (m *Metrics) Settled(d *medispatcher.Delivery, s *medispatcher.Settlement, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock() // to the end: a series that Apply removes meanwhile must not come back
+	sub, timed := otherLabel, otherLabel
+	if m.inForce[d.Subscription] {
+		sub, timed = d.Subscription, m.histograms.of(d.Subscription, maxHistograms)
+	}
+	m.attempts.WithLabelValues(sub, s.Outcome.String()).Inc()
+	if s.Took > 0 {
+		m.took.WithLabelValues(timed).Observe(s.Took.Seconds())
+	}
+	if s.Outcome == medispatcher.Sent {
+		// A producer's clock may be ahead; a sum that falls would look like a restart.
+		m.latency.WithLabelValues(timed).Observe(max(0, now.Sub(d.Message.Time).Seconds()))
+	}
+}
+
+// Apply removes the series of subscriptions that were removed.
+func (m *Metrics) Apply(subs map[string]medispatcher.Subscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.inForce
+	m.inForce = make(map[string]bool, len(subs))
+	for id := range subs {
+		m.inForce[id] = true
+		delete(was, id)
+	}
+	for id := range was {
+		delete(m.histograms, id)
+		for _, vec := range []interface {
+			DeletePartialMatch(labels prometheus.Labels) int
+		}{m.attempts, m.took, m.latency} {
+			vec.DeletePartialMatch(prometheus.Labels{"subscription": id})
+		}
+		m.vanished.DeleteLabelValues(id)
+		m.unowned.DeleteLabelValues(id)
+	}
+}
+
+// Vanished counts messages that somebody took out of Redis by hand.
+func (m *Metrics) Vanished(from string, n int64) { m.add(m.vanished, from, n) }
+
+// Unowned counts messages that nobody owned and this dispatcher gave back.
+func (m *Metrics) Unowned(from string, n int64) { m.add(m.unowned, from, n) }
+
+// Short counts an attempt that this machine could not make because it was short of something.
+func (m *Metrics) Short(of string) { m.shortages.WithLabelValues(of).Inc() }
+
+func (m *Metrics) add(c *prometheus.CounterVec, from string, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock() // to the end: a series that Apply removes meanwhile must not come back
+	if !strings.HasPrefix(from, "~") && !m.inForce[from] {
+		from = otherLabel
+	}
+	c.WithLabelValues(from).Add(float64(n))
+}

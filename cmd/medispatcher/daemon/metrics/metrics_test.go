@@ -1,0 +1,101 @@
+package metrics
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// TestLatencyIsNeverNegative: a producer whose clock is ahead does not make a sum fall.
+func TestLatencyIsNeverNegative(t *testing.T) {
+	m, now := New(Sources{}), time.Now()
+	delivery := &medispatcher.Delivery{Message: medispatcher.Message{Time: now.Add(time.Hour)}}
+	delivery.Subscription = "a"
+	m.Apply(map[string]medispatcher.Subscription{"a": {}})
+	m.Settled(delivery, &medispatcher.Settlement{Outcome: medispatcher.Sent}, now)
+	var got dto.Metric
+	if err := m.latency.WithLabelValues("a").(prometheus.Histogram).Write(&got); err != nil {
+		t.Fatal(err)
+	}
+	if h := got.GetHistogram(); h.GetSampleCount() != 1 || h.GetSampleSum() != 0 {
+		t.Errorf("%v", h)
+	}
+}
+
+// TestScrapeWaitsForRedisLessThanPrometheusDoes: a scrape that times out tells nothing, not even that Redis is away.
+func TestScrapeWaitsForRedisLessThanPrometheusDoes(t *testing.T) {
+	for timeout, want := range map[string]time.Duration{
+		"": collectWithin, "x": collectWithin, "-1": collectWithin, "0": collectWithin, "NaN": collectWithin,
+		"60": collectWithin, "1e300": collectWithin, "2": time.Second, "0.5": 250 * time.Millisecond,
+	} {
+		if got := collectTime(timeout); got != want {
+			t.Errorf("%q: %s, want %s", timeout, got, want)
+		}
+	}
+}
+
+// TestSeriesFollowSubscriptions: however many topics producers invent and however many subscriptions there were,
+// each subscription in force has series of its own, and one that was removed has none.
+func TestSeriesFollowSubscriptions(t *testing.T) {
+	m := New(Sources{})
+	registry := prometheus.NewRegistry() // that of m reads its sources as well
+	registry.MustRegister(m.received, m.attempts, m.took, m.latency)
+	series := func() (text string) {
+		t.Helper()
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, s := range f.GetMetric() {
+				for _, l := range s.GetLabel() {
+					if l.GetName() == "subscription" || l.GetName() == "topic" {
+						text += f.GetName() + " " + l.GetValue() + "\n"
+					}
+				}
+			}
+		}
+		return text
+	}
+	settle := func(sub string) {
+		m.Settled(&medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: sub}}, &medispatcher.Settlement{Took: 1}, time.Now())
+	}
+	subs := map[string]medispatcher.Subscription{}
+	for i := range 2000 {
+		m.Routed(fmt.Sprint("topic", i), streams.RoutedUnroutable)
+		subs[fmt.Sprint("s", i)] = medispatcher.Subscription{}
+	}
+	m.Apply(subs)
+	for sub := range subs {
+		settle(sub)
+	}
+	subs["new"] = medispatcher.Subscription{}
+	m.Apply(subs)
+	settle("new")
+	text := series()
+	if !strings.Contains(text, "attempts_total new\n") || !strings.Contains(text, "duration_seconds ~other\n") || !strings.Contains(text, "received_total ~other\n") {
+		t.Error("no series of a subscription that is new, or none for the rest of topics and histograms")
+	}
+	if n := strings.Count(text, "received_total "); n != maxTopics+1 {
+		t.Errorf("%d topics have series", n)
+	}
+
+	m.Apply(map[string]medispatcher.Subscription{"new": {}})
+	settle("s1") // it was in flight
+	settle("new")
+	for line := range strings.Lines(series()) {
+		if strings.Contains(line, " s") {
+			t.Errorf("of a removed subscription: %s", line)
+		}
+	}
+	if !strings.Contains(series(), "duration_seconds new\n") {
+		t.Error("removed subscriptions make no room")
+	}
+}

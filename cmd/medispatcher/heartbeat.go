@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push"
+	"github.com/solate/medispatcher/streams"
+)
+
+// heartbeat says that this dispatcher is alive and what it holds back, and counts the others that are alive.
+type heartbeat struct {
+	info      medispatcher.Dispatcher
+	every     time.Duration
+	store     *streams.Store
+	scheduler *push.Scheduler
+	logs      *logWatcher
+	hearing   *hearing
+	log       *slog.Logger
+
+	first    chan struct{} // closed after the first heartbeat
+	breakers chan struct{} // gets a value when a breaker opened or closed
+	peers    atomic.Int64  // other dispatchers that are alive
+}
+
+func newHeartbeat(info medispatcher.Dispatcher, every time.Duration, store *streams.Store, scheduler *push.Scheduler, logs *logWatcher, hearing *hearing, log *slog.Logger) *heartbeat {
+	return &heartbeat{
+		info: info, every: every, store: store, scheduler: scheduler, logs: logs, hearing: hearing, log: log,
+		first: make(chan struct{}), breakers: make(chan struct{}, 1),
+	}
+}
+
+// breakersGather lets breakers gather that open at the same time: many share a target.
+const breakersGather = 100 * time.Millisecond
+
+// breakerChanged has the next heartbeat come at once. It does not block.
+func (h *heartbeat) breakerChanged() {
+	select {
+	case h.breakers <- struct{}{}:
+	default: // the heartbeat that is about to come tells of this one, too
+	}
+}
+
+// alone reports whether no other dispatcher is alive.
+func (h *heartbeat) alone() bool { return h.peers.Load() == 0 }
+
+// Run beats until ctx ends.
+func (h *heartbeat) Run(ctx context.Context) error {
+	tick := time.NewTicker(h.every)
+	defer tick.Stop()
+	for {
+		h.beat(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-h.breakers:
+			medispatcher.Sleep(ctx, breakersGather)
+		}
+	}
+}
+
+func (h *heartbeat) beat(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, h.info.DeadAfter/2)
+	defer cancel()
+	info, held := h.info, h.scheduler.Held()
+	info.LogProblem = h.logs.problemNow()
+	info.Held, info.HeldTotal = held[:min(len(held), medispatcher.MaxHeld)], len(held)
+	info.Short, _ = h.scheduler.Shortage()
+	before := h.store.ClockAhead()
+	if err := h.store.Heartbeat(ctx, info); err != nil {
+		return
+	}
+	first := h.hearing.heard(time.Now())
+	if first {
+		close(h.first)
+	}
+	if by := h.store.ClockAhead() - before; !first && by.Abs() > time.Second {
+		h.log.Warn("the clock of Redis was set; what waits goes on waiting as long as it would have", "by", (-by).Round(time.Millisecond).String())
+	}
+	h.countPeers(ctx)
+}
+
+func (h *heartbeat) countPeers(ctx context.Context) {
+	all, err := h.store.Dispatchers(ctx)
+	if err != nil {
+		return
+	}
+	n := int64(0)
+	for _, other := range all {
+		if other.Alive && other.ID != h.info.ID {
+			n++
+		}
+	}
+	if before := h.peers.Swap(n); before != n {
+		h.log.Info("dispatchers on this Redis", "others", n)
+	}
+}
