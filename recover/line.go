@@ -116,6 +116,9 @@ func (l *Line) Fields() (map[string]string, error) {
 	return fields, nil
 }
 
+// Remembered is how long Redis remembers that a line was recovered.
+const Remembered = 30 * 24 * time.Hour
+
 // OnceToken identifies what recovering the line would publish, so that recovering it twice publishes it once.
 // Two lines about the same event of the same message have the same token: a lost reply may cause such.
 func (l *Line) OnceToken() string {

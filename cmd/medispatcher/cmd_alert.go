@@ -10,6 +10,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 )
 
 func (a *app) alertCommand() *cobra.Command {
@@ -99,7 +100,7 @@ that this machine cannot; POST /api/v1/alerts/test sends from a dispatcher.`,
 }
 
 func (s *state) testAlert(ctx context.Context, sub string) error {
-	receipts, err := testAlert(ctx, &s.cfg, s.registry, s.store, s.log, sub)
+	receipts, err := daemon.TestReceivers(ctx, &s.cfg, s.registry, s.store, s.log, sub)
 	if err != nil {
 		return err
 	}

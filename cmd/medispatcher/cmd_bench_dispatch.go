@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -41,14 +42,14 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 		env.cfg.LogLevel = "warn"
 		env.log = newLogger(b.stderr, env.cfg.LogFormat, env.cfg.LogLevel, b.variable("NO_COLOR") == "")
 	}
-	if b.own, err = newDaemon(ctx, env.daemonOptions()); err != nil {
+	if b.own, err = daemon.New(ctx, env.daemonOptions()); err != nil {
 		return nil, err
 	}
 	running, cancel := context.WithCancel(staying)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		b.ownEnded <- b.own.run(running)
+		b.ownEnded <- b.own.Run(running)
 	}()
 	stop = func() error {
 		cancel()
@@ -61,7 +62,7 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 		}
 	}
 	select {
-	case <-b.own.beaten():
+	case <-b.own.Beaten():
 		b.note("dispatched by %s", b.dispatchers())
 		return stop, nil
 	case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
@@ -21,7 +22,7 @@ type bench struct {
 	flags    benchFlags
 	url      string                    // of the receiver, as dispatchers reach it
 	others   []medispatcher.Dispatcher // alive when it began
-	own      *daemon                   // nil: only others dispatch
+	own      *daemon.Daemon            // nil: only others dispatch
 	ownEnded chan error
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 )
 
 func (a *app) devCommand() *cobra.Command {
@@ -55,13 +56,13 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 		env.cfg.History = devHistory
 	}
 	env.cfg.Thresholds.Memory = 0 // the embedded Redis has no limit and does not report what it uses
-	d, err := newDaemon(ctx, env.daemonOptions())
+	d, err := daemon.New(ctx, env.daemonOptions())
 	if err != nil {
 		return err
 	}
 	recv, err := newReceiver(ctx, "127.0.0.1:0", env.stdout)
 	if err != nil {
-		return errors.Join(err, d.close())
+		return errors.Join(err, d.Close())
 	}
 	banner(env, d, recv, demo)
 
@@ -71,7 +72,7 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	g.Go(func() error { return recv.run(receiving) })
 	g.Go(func() error {
 		defer stopReceiver()
-		return d.run(running)
+		return d.Run(running)
 	})
 	g.Go(func() error { return runClock(running, mini) })
 	if demo {
@@ -83,8 +84,8 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 }
 
 // banner prints what runs where, and what to try.
-func banner(env *environment, d *daemon, recv *receiver, demo bool) {
-	listen, redis := d.addr(), env.cfg.DevRedisListen
+func banner(env *environment, d *daemon.Daemon, recv *receiver, demo bool) {
+	listen, redis := d.Addr(), env.cfg.DevRedisListen
 	host, port := redis, ""
 	if h, p, err := net.SplitHostPort(redis); err == nil {
 		host, port = h, p

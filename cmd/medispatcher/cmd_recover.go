@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// recoverKeep is how long Redis remembers that a line was recovered.
-	recoverKeep = 30 * 24 * time.Hour
 	// A batch is what one step in Redis writes.
 	recoverBatch = 100
 	recoverBytes = 4 << 20

@@ -144,7 +144,7 @@ func (r *recovery) line(ctx context.Context, l *rescue.Line, at origin) error {
 func (r *recovery) flush(ctx context.Context) error {
 	for p, b := range r.batches {
 		step, cancel := context.WithTimeout(ctx, stepWithin)
-		done, err := r.store.WriteOnce(step, p, b.once, recoverKeep, r.dryRun)
+		done, err := r.store.WriteOnce(step, p, b.once, rescue.Remembered, r.dryRun)
 		if err == nil {
 			r.ring(step, p, b, done)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 )
 
@@ -33,21 +34,21 @@ at most, and releases the rest. A second one quits at once.`,
 
 // serve runs a dispatcher until ctx ends.
 func serve(ctx context.Context, env *environment) error {
-	d, err := newDaemon(ctx, env.daemonOptions())
+	d, err := daemon.New(ctx, env.daemonOptions())
 	if err != nil {
 		return err
 	}
-	defer onHangup(d.reopen)()
-	return d.run(ctx)
+	defer onHangup(d.Reopen)()
+	return d.Run(ctx)
 }
 
 // daemonOptions are what a dispatcher in this environment runs with.
-func (e *environment) daemonOptions() options {
+func (e *environment) daemonOptions() daemon.Options {
 	var ownLog *outlet.Outlet
 	if e.outlets != nil {
 		ownLog = e.outlets.stderr
 	}
-	return options{Config: &e.cfg, Version: e.build.Version, Log: e.log, DataLog: e.openDataLog, OwnLog: ownLog, Getenv: e.variable}
+	return daemon.Options{Config: &e.cfg, Version: e.build.Version, Log: e.log, DataLog: e.openDataLog, OwnLog: ownLog, Getenv: e.variable}
 }
 
 // onHangup reopens the DATA log at each SIGHUP, which logrotate may send, until stop is called.

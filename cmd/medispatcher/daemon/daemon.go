@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -23,11 +23,15 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// lastStepsTimeout bounds what comes after the deliveries: a few commands.
-const lastStepsTimeout = 3 * time.Second
+const (
+	// lastStepsTimeout bounds what comes after the deliveries: a few commands.
+	lastStepsTimeout = 3 * time.Second
+	// stepWithin bounds one step in Redis of a duty that can repeat it.
+	stepWithin = 10 * time.Second
+)
 
-// options say what a dispatcher runs with. OwnLog alone may be nil.
-type options struct {
+// Options say what a dispatcher runs with. OwnLog alone may be nil.
+type Options struct {
 	Config  *config.Config
 	Version string
 	Log     *slog.Logger
@@ -40,8 +44,8 @@ type options struct {
 // loop works until ctx ends.
 type loop func(ctx context.Context) error
 
-// daemon is one running dispatcher. It opens what the duties need, makes them, and runs them.
-type daemon struct {
+// Daemon is one running dispatcher. It opens what the duties need, makes them, and runs them.
+type Daemon struct {
 	cfg       *config.Config
 	log       *slog.Logger
 	info      medispatcher.Dispatcher
@@ -60,10 +64,10 @@ type daemon struct {
 	closers []func() error
 }
 
-// newDaemon opens what a dispatcher needs.
-func newDaemon(ctx context.Context, o options) (*daemon, error) {
+// New opens what a dispatcher needs.
+func New(ctx context.Context, o Options) (*Daemon, error) {
 	host, _ := os.Hostname()
-	d := &daemon{cfg: o.Config, log: o.Log, info: medispatcher.Dispatcher{
+	d := &Daemon{cfg: o.Config, log: o.Log, info: medispatcher.Dispatcher{
 		ID: dispatcherID(host), Host: host, PID: os.Getpid(), Version: o.Version, Env: o.Config.Env,
 		Started: time.Now(), DeadAfter: o.Config.DeadAfter,
 	}}
@@ -72,7 +76,7 @@ func newDaemon(ctx context.Context, o options) (*daemon, error) {
 		err = d.wire(ctx, o)
 	}
 	if err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
@@ -86,7 +90,7 @@ func dispatcherID(host string) string {
 }
 
 // open takes the address first: two dispatchers with one configuration must not both start.
-func (d *daemon) open(ctx context.Context, o options) error {
+func (d *Daemon) open(ctx context.Context, o Options) error {
 	var lc net.ListenConfig
 	var err error
 	if d.listener, err = lc.Listen(ctx, "tcp", d.cfg.Listen); err != nil {
@@ -117,10 +121,10 @@ func (d *daemon) open(ctx context.Context, o options) error {
 }
 
 // onClose has something closed with the daemon, the last one first.
-func (d *daemon) onClose(do func() error) { d.closers = append(d.closers, do) }
+func (d *Daemon) onClose(do func() error) { d.closers = append(d.closers, do) }
 
-// close closes what was opened. run does it, too.
-func (d *daemon) close() error {
+// Close closes what New opened. Run does it, too.
+func (d *Daemon) Close() error {
 	var err error
 	for len(d.closers) > 0 {
 		last := len(d.closers) - 1
@@ -130,18 +134,18 @@ func (d *daemon) close() error {
 	return err
 }
 
-// addr is where the API and the panel listen.
-func (d *daemon) addr() net.Addr { return d.listener.Addr() }
+// Addr is where the API and the panel listen.
+func (d *Daemon) Addr() net.Addr { return d.listener.Addr() }
 
-// beaten is closed after the first heartbeat, when messages begin to be taken.
-func (d *daemon) beaten() <-chan struct{} { return d.heartbeat.first }
+// Beaten is closed after the first heartbeat, when messages begin to be taken.
+func (d *Daemon) Beaten() <-chan struct{} { return d.heartbeat.first }
 
-// reopen opens the DATA log again, if it was renamed.
-func (d *daemon) reopen() { d.dataLog.out.Reopen() }
+// Reopen opens the DATA log again, if it was renamed.
+func (d *Daemon) Reopen() { d.dataLog.out.Reopen() }
 
-// run works until ctx ends, then stops in order: reading, deliveries, settling, and
+// Run works until ctx ends, then stops in order: reading, deliveries, settling, and
 // last what others see of this dispatcher. Nothing it owned stays buried.
-func (d *daemon) run(ctx context.Context) error {
+func (d *Daemon) Run(ctx context.Context) error {
 	staying, stopStaying := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStaying()
 	var stay errgroup.Group
@@ -157,7 +161,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	d.log.Info("medispatcher runs", "version", d.info.Version, "dispatcher", d.info.ID,
-		"listen", d.addr().String(), "redis", config.RedisAt(d.cfg.RedisURL), "partitions", d.cfg.Partitions)
+		"listen", d.Addr().String(), "redis", config.RedisAt(d.cfg.RedisURL), "partitions", d.cfg.Partitions)
 
 	g, working := errgroup.WithContext(ctx)
 	for _, run := range d.working {
@@ -166,7 +170,7 @@ func (d *daemon) run(ctx context.Context) error {
 	for _, run := range d.taking {
 		g.Go(func() error {
 			select { // without a heartbeat, others would take the messages back
-			case <-d.beaten():
+			case <-d.Beaten():
 			case <-working.Done():
 			}
 			return run(working)
@@ -181,7 +185,7 @@ func (d *daemon) run(ctx context.Context) error {
 	defer cancel()
 	stopStaying()
 	err = errors.Join(err, d.store.LeaveIncoming(last), d.store.Leave(last), server.Shutdown(last))
-	err = errors.Join(err, stay.Wait(), d.close())
+	err = errors.Join(err, stay.Wait(), d.Close())
 	if err == nil {
 		d.log.Info("stopped")
 	}

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -72,7 +72,7 @@ func (w *logWatcher) look(lostBefore int64) (lost int64) {
 		s := states[name]
 		lost += s.LostLines()
 		if s.Problem != nil {
-			problems = append(problems, name+": "+strings.TrimPrefix(oneLine(s.Problem), dataLogName+": "))
+			problems = append(problems, name+": "+strings.TrimPrefix(strings.ReplaceAll(s.Problem.Error(), "\n", "; "), dataLogName+": "))
 		}
 	}
 	if len(problems) == 0 && lost > lostBefore {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"bytes"
@@ -7,18 +7,11 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams/doctor"
 )
 
-// TestOpenFilesAreCompared: with what all subscriptions need together. A dispatcher warns once.
-func TestOpenFilesAreCompared(t *testing.T) {
-	have := openFiles()
-	if f := filesFinding(1, 1); f.Level != doctor.LevelOK {
-		t.Errorf("%+v", f)
-	}
-	if f := filesFinding(have, 1); f.Level != doctor.LevelWarning || !strings.Contains(f.Do, "LimitNOFILE=") {
-		t.Errorf("%+v", f)
-	}
+// TestFileLimitWarnsOnce: when the limit becomes too low for what all subscriptions need together.
+func TestFileLimitWarnsOnce(t *testing.T) {
+	have := OpenFiles()
 	var log bytes.Buffer
 	limit := &fileLimit{log: slog.New(slog.NewTextHandler(&log, nil))}
 	big := medispatcher.Subscription{Concurrency: have, RetryConcurrency: 1}

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -32,9 +32,9 @@ func newNotifier(cfg *config.Config, subs func() map[string]medispatcher.Subscri
 	}, outbox), texts, nil
 }
 
-// testAlert sends a notice from this process, which need not run a dispatcher, to the receivers of a subscription, or with
+// TestReceivers sends a notice from this process, which need not run a dispatcher, to the receivers of a subscription, or with
 // "" to the default ones.
-func testAlert(ctx context.Context, cfg *config.Config, registry *streams.Registry, outbox alert.Outbox, log *slog.Logger, sub string) ([]medispatcher.Receipt, error) {
+func TestReceivers(ctx context.Context, cfg *config.Config, registry *streams.Registry, outbox alert.Outbox, log *slog.Logger, sub string) ([]medispatcher.Receipt, error) {
 	if err := knownSubscription(ctx, registry, sub); err != nil {
 		return nil, err
 	}

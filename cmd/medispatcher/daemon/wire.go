@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 const maxIdleConns = 4096
 
 // wire makes the duties and gives each what it needs.
-func (d *daemon) wire(ctx context.Context, o options) error {
+func (d *Daemon) wire(ctx context.Context, o Options) error {
 	cfg, info, registry, log := d.cfg, d.info, d.registry, d.log
 	all, store := d.store, d.store.Store
 	parked, err := newParked(cfg, info.ID, store, d.dataLog, log)
@@ -103,10 +103,10 @@ func (d *daemon) wire(ctx context.Context, o options) error {
 	return nil
 }
 
-func (d *daemon) newScheduler(events push.Events, tracer *tracer) *push.Scheduler {
+func (d *Daemon) newScheduler(events push.Events, tracer *tracer) *push.Scheduler {
 	transport := http1.New(http1.Options{
 		MaxIdlePerHost: d.cfg.MaxConcurrency + d.cfg.MaxRetryConcurrency,
-		MaxIdle:        min(maxIdleConns, openFiles()/2),
+		MaxIdle:        min(maxIdleConns, OpenFiles()/2),
 		DialTimeout:    d.cfg.MaxTimeout,
 		Guard:          d.cfg.Guard(),
 		Log:            d.log,
