@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,7 +62,7 @@ type Daemon struct {
 	staying []loop // they go on while the deliveries end
 	working []loop // they end with the first signal
 	taking  []loop // so do these, which take messages
-	closers []func() error
+	closers closers
 }
 
 // New opens what a dispatcher needs.
@@ -96,7 +97,7 @@ func (d *Daemon) open(ctx context.Context, o Options) error {
 	if d.listener, err = lc.Listen(ctx, "tcp", d.cfg.Listen); err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; set MEDIS_LISTEN to a free address", d.cfg.Listen, err)
 	}
-	d.onClose(func() error {
+	d.closers.add(func() error {
 		if err := d.listener.Close(); !errors.Is(err, net.ErrClosed) { // as when the server was shut down
 			return err
 		}
@@ -106,33 +107,22 @@ func (d *Daemon) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	d.onClose(func() error { end(); return nil })
+	d.closers.add(func() error { end(); return nil })
 	d.dataLog = &dataLog{out, d.log}
 	storeConfig := d.cfg.Streams(d.info.ID)
 	storeConfig.Readers = d.cfg.FanoutWorkers
 	if d.store, err = joined.Open(storeConfig); err != nil {
 		return err
 	}
-	d.onClose(d.store.Close)
+	d.closers.add(d.store.Close)
 	d.registry = streams.NewRegistry(d.store.Store, d.cfg.Rules(), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
 	return nil
 }
 
-// onClose has something closed with the daemon, the last one first.
-func (d *Daemon) onClose(do func() error) { d.closers = append(d.closers, do) }
-
 // Close closes what New opened. Run does it, too.
-func (d *Daemon) Close() error {
-	var err error
-	for len(d.closers) > 0 {
-		last := len(d.closers) - 1
-		err = errors.Join(err, d.closers[last]())
-		d.closers = d.closers[:last]
-	}
-	return err
-}
+func (d *Daemon) Close() error { return d.closers.close() }
 
 // Addr is where the API and the panel listen.
 func (d *Daemon) Addr() net.Addr { return d.listener.Addr() }
@@ -189,6 +179,19 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err == nil {
 		d.log.Info("stopped")
 	}
+	return err
+}
+
+// closers close what was opened, the last first.
+type closers []func() error
+
+func (c *closers) add(do func() error) { *c = append(*c, do) }
+
+func (c *closers) close() (err error) {
+	for _, do := range slices.Backward(*c) {
+		err = errors.Join(err, do())
+	}
+	*c = nil
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/alert"
 )
 
 // pauser pauses the subscriptions whose worker answered 410 Gone. An operator resumes them. However many of
@@ -16,12 +15,16 @@ import (
 type pauser struct {
 	dispatcher    string // its id
 	subscriptions changeable
-	alerts        *alert.Events
+	alerts        goneAlerts
 	log           *slog.Logger
 
 	mu    sync.Mutex
 	noted map[*medispatcher.Subscription]bool // by their settings, which all attempts made with them share
 	wake  chan struct{}
+}
+
+type goneAlerts interface {
+	Gone(ctx context.Context, sub *medispatcher.Subscription)
 }
 
 // changeable are the subscriptions in Redis.
@@ -30,7 +33,7 @@ type changeable interface {
 	Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error)
 }
 
-func newPauser(dispatcher string, subs changeable, alerts *alert.Events, log *slog.Logger) *pauser {
+func newPauser(dispatcher string, subs changeable, alerts goneAlerts, log *slog.Logger) *pauser {
 	return &pauser{
 		dispatcher: dispatcher, subscriptions: subs, alerts: alerts, log: log,
 		noted: map[*medispatcher.Subscription]bool{}, wake: make(chan struct{}, 1),

@@ -1,0 +1,29 @@
+package daemon
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// TestHealerJudges: dead is who Redis says is dead, and whose heartbeat has not changed for the time that dispatcher
+// has set for itself.
+func TestHealerJudges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &healer{info: medispatcher.Dispatcher{ID: "me"}, silences: silences{}}
+		all := []medispatcher.Dispatcher{
+			{ID: "me", Alive: true, DeadAfter: time.Hour},
+			{ID: "dead", DeadAfter: time.Hour},
+			{ID: "silent", Alive: true, Heartbeat: time.Now().Add(time.Hour), DeadAfter: 2 * time.Second},
+		}
+		if dead, listed := h.judge(all); len(dead) != 1 || dead[0].ID != "dead" || !listed {
+			t.Errorf("%+v, listed: %t", dead, listed)
+		}
+		time.Sleep(2 * time.Second)
+		if dead, listed := h.judge(all[1:]); len(dead) != 2 || dead[1].ID != "silent" || listed {
+			t.Errorf("%+v, listed: %t", dead, listed)
+		}
+	})
+}

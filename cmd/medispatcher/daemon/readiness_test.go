@@ -1,0 +1,66 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestReadiness: why a dispatcher cannot work is known within a second, and logged once.
+func TestReadiness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var away, unreadable atomic.Bool
+		r := &readiness{
+			redis: "r:1", log: slog.New(slog.NewTextHandler(&log, nil)),
+			probe: func(ctx context.Context) error {
+				if away.Load() {
+					<-ctx.Done()
+				}
+				return ctx.Err()
+			},
+			unread: func() error {
+				if unreadable.Load() {
+					return errors.New("WRONGTYPE")
+				}
+				return nil
+			},
+		}
+		expect := func(want string) {
+			t.Helper()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			got := "ready"
+			if err := r.check(); err != nil {
+				got = err.Error()
+			}
+			if !strings.HasPrefix(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		expect("starting")
+		go func() { _ = r.Run(ctx) }()
+		expect("ready")
+		away.Store(true)
+		expect("Redis at r:1 takes no writes")
+		expect("Redis at r:1 takes no writes")
+		away.Store(false)
+		unreadable.Store(true)
+		expect("nothing is fanned out")
+		unreadable.Store(false)
+		expect("ready")
+		r.stop()
+		expect("stopping")
+		if not, yes := strings.Count(log.String(), `"not ready"`), strings.Count(log.String(), "msg=ready"); not != 1 || yes != 2 {
+			t.Errorf("%d and %d lines:\n%s", not, yes, log.String())
+		}
+	})
+}
