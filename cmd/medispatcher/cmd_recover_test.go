@@ -20,6 +20,7 @@ import (
 // TestDaemonRecoverLists: producers parked messages at either end while nothing ran, on a Redis
 // of its own, garbage and too large ones among them.
 func TestDaemonRecoverLists(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		parked := streamstest.Mini(t)
 		file := filepath.Join(t.TempDir(), "data.log")
@@ -225,6 +226,7 @@ func TestRecoverStopsOutOfMemory(t *testing.T) {
 // TestDaemonKickFail: what a dead dispatcher owned cannot be given back, because the key of
 // the due times was replaced.
 func TestDaemonKickFail(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		file := filepath.Join(t.TempDir(), "data.log")
 		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file, "MEDIS_DEAD_AFTER=300ms", "MEDIS_HEARTBEAT=50ms"}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert/alerttest"
@@ -59,7 +59,9 @@ func (r *running) alerts() (all medispatcher.Alerts) {
 // recovery, however many dispatchers run; a receiver of the subscription's own wins over the default ones; and
 // no secret of a receiver's URL is shown anywhere.
 func TestAlertsOfTwoDispatchers(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		box, hook := alerttest.NewMailbox(t, nil), newWebhook(t)
 		w := newWorker(t)
 		w.answer = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusInternalServerError) }
@@ -121,7 +123,9 @@ func TestAlertsOfTwoDispatchers(t *testing.T) {
 
 // TestAlertOfDispatcherLost, and of a subscription whose worker is gone.
 func TestAlertsOfEvents(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		w := newWorker(t)
 		w.answer = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusGone) }
 		ghost := env.Open(t, env.Config("ghost"))
@@ -157,9 +161,7 @@ func TestAlertsOfEvents(t *testing.T) {
 // TestKilledBeforeItSends: the dispatcher that was about to send an alert dies at that very moment; another
 // one sends it, once.
 func TestKilledBeforeItSends(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for a lease of half a minute")
-	}
+	t.Parallel()
 	env := streamstest.Real(t)
 	var first *exec.Cmd
 	var connections atomic.Int32
@@ -183,12 +185,17 @@ func TestKilledBeforeItSends(t *testing.T) {
 	cli.ok("sub", "put", "s", "--topic", "a", "--url", w.URL)
 	xadd(t, env, "topic", "a", "body", "x")
 	first = exec.Command(os.Args[0])
-	first.Env = append(append(os.Environ(), vars...), "MEDIS_LISTEN=127.0.0.1:0", serveInstead+"=1")
+	first.Env = append(append(os.Environ(), vars...), "MEDIS_LISTEN=127.0.0.1:0", commandInstead+"=serve")
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
 	close(started)
 	<-killed
+	due := env.Client.ZRangeWithScores(t.Context(), "medis:alerts:{alerts}:due", 0, -1).Val()
+	if len(due) != 1 || time.Until(time.UnixMilli(int64(due[0].Score))) < 10*time.Second {
+		t.Fatalf("the killed dispatcher has no lease: %+v", due)
+	}
+	env.Client.Do(t.Context(), "ZADD", "medis:alerts:{alerts}:due", 0, due[0].Member) // it ends now
 	other := startServe(t, vars, "serve")
 	box.Await(t, "the mail of the other dispatcher", func(mails []alerttest.Mail) bool { return len(mails) > 0 })
 	eventually(t, "it is settled", func() bool {
@@ -201,16 +208,8 @@ func TestKilledBeforeItSends(t *testing.T) {
 	}
 }
 
-// serveInstead makes a process of this test a dispatcher, which can be killed.
-const serveInstead = "MEDIS_TEST_SERVE"
-
-func init() {
-	if os.Getenv(serveInstead) == "1" {
-		os.Exit(run(context.Background(), []string{"serve"}, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
-	}
-}
-
 func TestAlertCommands(t *testing.T) {
+	t.Parallel()
 	box := alerttest.NewMailbox(t, func(m *alerttest.Mailbox) {
 		m.Refuse = func(to string) string {
 			if to == "nobody@example.com" {
@@ -245,6 +244,7 @@ func TestAlertCommands(t *testing.T) {
 }
 
 func TestAlertAPI(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Mini(t)
 	hook := newWebhook(t)
 	r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
@@ -276,6 +276,7 @@ func TestAlertAPI(t *testing.T) {
 }
 
 func TestAlertConfiguration(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "a.tmpl")
 	if err := os.WriteFile(file, []byte("{{define \"gone\"}}\n{{.Nope}}{{end}}"), 0o600); err != nil {
 		t.Fatal(err)

@@ -199,6 +199,7 @@ func total(got map[string][]string) (n int) {
 // TestDaemon is the main job end to end: 1,000 messages by raw XADD, three
 // subscriptions, one dispatcher and two.
 func TestDaemon(t *testing.T) {
+	t.Parallel()
 	for _, dispatchers := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d dispatchers", dispatchers), func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -257,6 +258,7 @@ func TestDaemon(t *testing.T) {
 
 // TestDaemonFates: what becomes of messages that are not simply delivered.
 func TestDaemonFates(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_MAX_BODY=1KiB"}, "serve")
 		w := newWorker(t)
@@ -308,6 +310,7 @@ func TestDaemonFates(t *testing.T) {
 
 // TestDaemonWrongType: a channel whose key was replaced does not stop the others.
 func TestDaemonWrongType(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
 		w := newWorker(t)
@@ -366,40 +369,72 @@ func TestDaemonIdleSubscriptions(t *testing.T) {
 	}
 }
 
-// TestDaemonFollowsChanges: put, patch, pause and delete reach another dispatcher within a second.
+// TestDaemonFollowsChanges: put, patch, pause, resume and delete reach every dispatcher within a second, whoever
+// makes the change.
 func TestDaemonFollowsChanges(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		one := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
-		cli := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
+		redis := []string{"MEDIS_REDIS_URL=" + env.URL}
+		all := []*running{startServe(t, redis, "serve"), startServe(t, redis, "serve")}
+		cli := &cli{t: t, env: redis}
 		w, w2 := newWorker(t), newWorker(t)
-		cli.ok("sub", "put", "s", "--topic", "t", "--url", w.URL)
-		xadd(t, env, "topic", "t", "body", "1")
-		w.await(t, "first", func(got map[string][]string) bool { return len(got["s"]) == 1 })
-
-		cli.ok("sub", "set", "s", "urls="+w2.URL)
-		eventually(t, "new URL in use", func() bool {
-			xadd(t, env, "topic", "t", "body", "2")
-			time.Sleep(20 * time.Millisecond)
-			w2.mu.Lock()
-			defer w2.mu.Unlock()
-			return len(w2.got["s"]) > 0
-		})
-		cli.ok("sub", "pause", "s")
-		eventually(t, "paused", func() bool {
-			_, s := one.call(http.MethodGet, "/api/v1/status", "")
-			return strings.Contains(s, `"state":"paused"`)
-		})
-		if code, answer := one.call(http.MethodPost, "/api/v1/subscriptions/s/resume", ""); code != 200 {
-			t.Errorf("resume: %d %s", code, answer)
+		reaches := func(what string, change func()) {
+			t.Helper()
+			var before []int
+			for _, r := range all {
+				before = append(before, r.changes())
+			}
+			change()
+			changed := time.Now()
+			for i, r := range all {
+				for r.changes() == before[i] {
+					if time.Since(changed) > time.Second {
+						t.Fatalf("dispatcher %d does not know within a second: %s", i, what)
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}
 		}
-		if code, answer := one.call(http.MethodDelete, "/api/v1/subscriptions/s?purge=true", ""); code != 204 {
-			t.Errorf("delete: %d %s", code, answer)
+		publish := func() {
+			for range 20 { // enough for both dispatchers
+				xadd(t, env, "topic", "t", "body", "x")
+			}
 		}
+		got := func(n int) func(map[string][]string) bool {
+			return func(got map[string][]string) bool { return len(got["s"]) == n }
+		}
+		reaches("put", func() { cli.ok("sub", "put", "s", "--topic", "t", "--url", w.URL) })
+		publish()
+		w.await(t, "put", got(20))
+		reaches("a new URL", func() { cli.ok("sub", "set", "s", "urls="+w2.URL) })
+		publish()
+		w2.await(t, "a new URL", got(20))
+		reaches("pause", func() { cli.ok("sub", "pause", "s") })
+		publish()
+		eventually(t, "copies", func() bool { return env.Client.XLen(t.Context(), "medis:{0}:ch:s").Val() == 20 })
+		if _, status := all[0].call(http.MethodGet, "/api/v1/status", ""); !strings.Contains(status, `"state":"paused"`) {
+			t.Error(status)
+		}
+		reaches("resume", func() {
+			if code, answer := all[0].call(http.MethodPost, "/api/v1/subscriptions/s/resume", ""); code != http.StatusOK {
+				t.Errorf("resume: %d %s", code, answer)
+			}
+		})
+		w2.await(t, "resume", got(40))
+		reaches("delete", func() {
+			if code, answer := all[0].call(http.MethodDelete, "/api/v1/subscriptions/s?purge=true", ""); code != http.StatusNoContent {
+				t.Errorf("delete: %d %s", code, answer)
+			}
+		})
+		w.await(t, "nothing more at the former URL", got(20))
 	})
 }
 
+// changes is how many sets of subscriptions were put in force so far.
+func (r *running) changes() int { return strings.Count(r.logs.String(), `"subscriptions in force"`) }
+
 // TestDaemonReadiness: a Redis that is away is said, ends nothing, and is found again.
 func TestDaemonReadiness(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t, "--appendonly", "yes", "--appendfsync", "always")
 	r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
 	w := newWorker(t)
@@ -425,6 +460,7 @@ func TestDaemonReadiness(t *testing.T) {
 
 // TestDev is the first command of the README.
 func TestDev(t *testing.T) {
+	t.Parallel()
 	r := startServe(t, []string{"MEDIS_DEV_REDIS_LISTEN=127.0.0.1:0"}, "dev", "--demo")
 	eventually(t, "a message arrives", func() bool { return strings.Contains(r.out.String(), "received #1  demo.tick") })
 	if !bytes.Contains([]byte(r.out.String()), []byte("NOTHING SURVIVES A RESTART")) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -38,19 +37,20 @@ func dropping(url string) string {
 // inForce waits until the dispatcher works by the n-th set of subscriptions.
 func (r *running) inForce(n int) {
 	r.t.Helper()
-	eventually(r.t, "in force", func() bool { return strings.Count(r.logs.String(), "subscriptions in force") >= n })
+	eventually(r.t, "in force", func() bool { return r.changes() >= n })
 }
 
 // TestDaemonDropsByWhatItDecidedBy: drop.action changes while the last attempt is under way. The message is in the
 // DATA log or a dead letter, never neither.
 func TestDaemonDropsByWhatItDecidedBy(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		w, arrived, release := heldWorker(t, 500)
 		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
 		r.put("a", dropping(w.URL))
 		xadd(t, env, "topic", "t", "body", "whole")
 		<-arrived
-		before := strings.Count(r.logs.String(), "subscriptions in force")
+		before := r.changes()
 		r.put("a", strings.Replace(dropping(w.URL), `"log"`, `"keep"`, 1))
 		r.inForce(before + 1)
 		release()
@@ -66,6 +66,7 @@ func TestDaemonDropsByWhatItDecidedBy(t *testing.T) {
 // TestDaemonGoneFromAFormerURL: the URL is replaced while a request to it is under way, which is answered 410. The
 // subscription with its new URL is not paused.
 func TestDaemonGoneFromAFormerURL(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		former, arrived, release := heldWorker(t, 410)
 		w := newWorker(t)
@@ -102,6 +103,7 @@ func unwritable(t *testing.T) map[string]string {
 // TestDaemonDataLogThatTakesNothing: what was to be dropped with a line is a dead letter, and everybody can see why. The
 // dispatcher is ready all the same.
 func TestDaemonDataLogThatTakesNothing(t *testing.T) {
+	t.Parallel()
 	for name, file := range unwritable(t) {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			env := streamstest.Real(t)
@@ -142,6 +144,7 @@ func TestDaemonDataLogThatTakesNothing(t *testing.T) {
 
 // TestDaemonLastCopy: the channel of a message that failed is gone, and its line cannot be written. It goes back to Redis.
 func TestDaemonLastCopy(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
 	}
@@ -182,6 +185,7 @@ func TestDaemonLastCopy(t *testing.T) {
 
 // TestPipeThatIsClosed: a command of an operator ends quietly when nobody reads what it prints.
 func TestPipeThatIsClosed(t *testing.T) {
+	t.Parallel()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -196,14 +200,5 @@ func TestPipeThatIsClosed(t *testing.T) {
 	_ = write.Close()
 	if !strings.HasSuffix(self.ProcessState.String(), "broken pipe") || errs.String() != "" {
 		t.Errorf("%s, stderr %q", self.ProcessState, errs.String())
-	}
-}
-
-// commandInstead makes a process of this test run a command.
-const commandInstead = "MEDIS_TEST_COMMAND"
-
-func init() {
-	if command := os.Getenv(commandInstead); command != "" {
-		os.Exit(run(context.Background(), []string{command}, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,7 +15,24 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// commandInstead makes a process of these tests run a command, so that a test can kill it.
+const commandInstead = "MEDIS_TEST_COMMAND"
+
+// atOnce is how many tests run at a time, unless -parallel says otherwise. They wait most of the time.
+const atOnce = "8"
+
+func TestMain(m *testing.M) {
+	if command := os.Getenv(commandInstead); command != "" {
+		os.Exit(run(context.Background(), []string{command}, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	}
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		_ = flag.Set("test.parallel", atOnce)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // cli runs the program against a Redis of its own.
 type cli struct {

@@ -94,6 +94,7 @@ func parseMetrics(t *testing.T, text string) map[string]metric {
 // TestMetrics holds /metrics to the conventions of Prometheus, as promtool check metrics
 // does, to docs/METRICS.md, and to what the dashboard and the rules ask of it.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	text := scrapedAll(t)
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {

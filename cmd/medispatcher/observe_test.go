@@ -37,6 +37,7 @@ func newCollector(t *testing.T) *collector {
 // TestDaemonIsObserved: a message that is delivered at its second attempt shows in the
 // metrics, in its own story, and in a trace that its producer began.
 func TestDaemonIsObserved(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		spans := newCollector(t)
 		w := newWorker(t)
@@ -106,6 +107,7 @@ func TestDaemonIsObserved(t *testing.T) {
 // TestDaemonKeepsWhatHasNoChannel: a delivery that fails after its channel was replaced by
 // hand is in the DATA log whole, and so is one that succeeds.
 func TestDaemonKeepsWhatHasNoChannel(t *testing.T) {
+	t.Parallel()
 	for status, code := range map[int]string{500: "KICKFAIL", 200: "DELFAIL"} {
 		t.Run(code, func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {

@@ -28,6 +28,7 @@ func (w *worker) answering(t *testing.T) (well *atomic.Bool) {
 // TestDaemonKick: a message that one dispatcher failed, and that waits an hour for its next
 // attempt, is tried when another one is asked to.
 func TestDaemonKick(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		redis := "MEDIS_REDIS_URL=" + env.URL
 		w := newWorker(t)
@@ -63,6 +64,7 @@ func TestDaemonKick(t *testing.T) {
 // TestDaemonPurge: a purge while requests are under way leaves nothing behind and disturbs
 // nobody; what comes after it is delivered.
 func TestDaemonPurge(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		redis := "MEDIS_REDIS_URL=" + env.URL
 		w := newWorker(t)
@@ -122,7 +124,9 @@ func TestDaemonPurge(t *testing.T) {
 // TestDaemonBreakerIsSeen: by command line and API, with the dispatcher that holds it, while
 // the worker fails and no longer.
 func TestDaemonBreakerIsSeen(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
 		redis := "MEDIS_REDIS_URL=" + env.URL
 		w := newWorker(t)
 		well := w.answering(t)
