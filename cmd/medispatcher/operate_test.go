@@ -81,7 +81,7 @@ func TestDaemonPurge(t *testing.T) {
 				rw.WriteHeader(http.StatusInternalServerError) // of a failed one nothing is left either
 			}
 		}
-		r := startServe(t, []string{redis}, "serve")
+		r := startServe(t, []string{redis, "MEDIS_ALERT_MEMORY=0"}, "serve") // miniredis does not know its memory, which is a warning
 		r.put("s", fmt.Sprintf(`{"topic":"t","urls":[%q],"concurrency":4,"timeout":"30s"}`, w.URL))
 		r.put("other", fmt.Sprintf(`{"topic":"other","urls":[%q]}`, w.URL))
 		for range 9 {
