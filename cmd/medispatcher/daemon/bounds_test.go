@@ -61,7 +61,7 @@ func TestQueuesAreBounded(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("delayed messages", func(t *testing.T) {
+	t.Run("delayed messages", func(*testing.T) {
 		e := &fanoutEvents{wakes: []chan time.Time{make(chan time.Time, 1)}}
 		for range 2 {
 			e.delayed(0, time.Now())

@@ -19,8 +19,8 @@ var _ amender.Store = (*streams.Store)(nil)
 const (
 	// healChecks is how often the list of dispatchers is looked at within the dead-after limit.
 	healChecks = 20
-	// healAll is the most time between looks at every channel, for entries whose owner is not on the list any
-	// more, and for those that have none: Redis lost the list, or somebody typed a command.
+	// healAll is the longest time between looks at every channel. They find entries whose owner is no longer on the list,
+	// because Redis lost the list, and entries without an owner, because somebody typed a command.
 	healAll = time.Minute
 	// healAllLimits is that time in dead-after limits: a short limit asks for quick healing.
 	healAllLimits = 6
@@ -70,10 +70,10 @@ func (h *healer) Run(ctx context.Context) error {
 	}
 }
 
-// look heals if one of all dispatchers is dead, or if it is time.
+// look heals if a dispatcher is dead, or if the last healing was long ago.
 func (h *healer) look(ctx context.Context, all []medispatcher.Dispatcher) {
 	dead, listed := h.judge(all)
-	if !listed { // Redis lost the list: others are alive that are not on it either
+	if !listed { // Redis lost the list: other dispatchers may be alive and not on it
 		h.hearing.gap(time.Now())
 		return
 	}
@@ -155,7 +155,7 @@ func (h *healer) tellGivenBack(rows []amender.Row) {
 	for _, row := range rows {
 		args := []any{"partition", row.Partition, "subscription", row.Subscription, "owner", row.Owner, "count", row.Kicked}
 		switch {
-		case row.Kicked == 0: // an error, which heal logs
+		case row.Kicked == 0: // an error; heal logs it
 		case row.Owner == amender.Nobody:
 			if row.Subscription == "" {
 				row.Subscription = metrics.FromIncoming

@@ -10,8 +10,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// pauser pauses the subscriptions whose worker answered 410 Gone. An operator resumes them. However many of
-// a subscription's messages are answered so, it is paused once.
+// pauser pauses the subscriptions whose worker answered 410 Gone. An operator resumes them. A burst of such
+// answers pauses a subscription once.
 type pauser struct {
 	dispatcher    string // its id
 	subscriptions changeable
@@ -19,7 +19,7 @@ type pauser struct {
 	log           *slog.Logger
 
 	mu    sync.Mutex
-	noted map[*medispatcher.Subscription]bool // by their settings, which all attempts made with them share
+	noted map[*medispatcher.Subscription]bool // one entry for all attempts with the same settings
 	wake  chan struct{}
 }
 
