@@ -17,13 +17,14 @@ import (
 // alerts of 410s.
 type fakeSubscriptions struct {
 	takes          time.Duration
+	hangs          time.Time // until then
 	now            medispatcher.Subscription
 	err            error
 	paused, alerts int
 }
 
 func (f *fakeSubscriptions) Get(ctx context.Context, _ string) (medispatcher.Subscription, string, error) {
-	if !medispatcher.Sleep(ctx, f.takes) {
+	if !medispatcher.Sleep(ctx, max(f.takes, time.Until(f.hangs))) {
 		return medispatcher.Subscription{}, "", ctx.Err()
 	}
 	return f.now, "1", f.err
@@ -93,4 +94,27 @@ func TestPauser(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPauserTriesAgain: the scheduler need not report a 410 twice. The pause comes when Redis is back, with one alert.
+func TestPauserTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		redis := &fakeSubscriptions{now: medispatcher.Subscription{ID: "a"}, hangs: time.Now().Add(time.Minute)}
+		p := newPauser("me", redis, redis, slog.New(slog.NewTextHandler(&log, nil)))
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- p.Run(ctx) }()
+		asked := redis.now
+		p.gone(&asked)
+		time.Sleep(time.Minute + stepWithin) // it fails a few times
+		synctest.Wait()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if redis.paused != 1 || redis.alerts != 1 || strings.Count(log.String(), "level=") != 2 || len(p.noted) != 0 {
+			t.Errorf("paused %d times, %d alerts, %d left:\n%s", redis.paused, redis.alerts, len(p.noted), log.String())
+		}
+	})
 }
