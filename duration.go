@@ -35,3 +35,22 @@ func ShortDuration(d time.Duration) string {
 	}
 	return s
 }
+
+// RoughDuration is a duration as a person would say it: 159ms, 2.3s, 2m5s, 3h7m, 3d.
+func RoughDuration(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "0s"
+	case d < time.Second:
+		d = d.Round(time.Millisecond)
+	case d < time.Minute:
+		d = d.Round(100 * time.Millisecond)
+	case d < time.Hour:
+		d = d.Round(time.Second)
+	case d.Round(time.Minute) < 48*time.Hour:
+		d = d.Round(time.Minute)
+	default:
+		return fmt.Sprintf("%dd", int(d.Round(time.Minute).Hours()/24))
+	}
+	return ShortDuration(d)
+}

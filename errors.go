@@ -33,6 +33,23 @@ func (e *ChannelError) Error() string { return e.Err.Error() }
 // Unwrap is the error itself.
 func (e *ChannelError) Unwrap() error { return e.Err }
 
+// StepError is a step in Redis that failed.
+type StepError struct {
+	Step string // what was to be done: "list subscriptions"
+	Err  error
+}
+
+func (e *StepError) Error() string { return "redis: " + e.Text() }
+
+// Text is the error without the word redis, for a text that names it already.
+func (e *StepError) Text() string { return e.Step + ": " + OneLine(e.Err) }
+
+// Unwrap is the cause.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// OneLine is an error in one line: the problems of a document, or joined errors, with semicolons between them.
+func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
 // FieldError is a problem with one named field of what a user wrote.
 type FieldError struct {
 	Field   string // JSON name, dotted for nested fields: "drop.action"

@@ -206,7 +206,7 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 
 func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, error) {
 	if len(res) != len(routings) {
-		return nil, fmt.Errorf("redis: fan-out: %d answers for %d entries", len(res), len(routings))
+		return nil, rdb.Failed("fan-out", fmt.Errorf("%d answers for %d entries", len(res), len(routings)))
 	}
 	routed := make([]Routed, len(res))
 	var problems []error
@@ -232,7 +232,7 @@ func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, 
 		for at := range strings.FieldsSeq(rest) {
 			n, err := strconv.Atoi(at)
 			if err != nil || n < 1 || n > len(routings[i].Subs) {
-				return nil, errors.New("redis: fan-out: unreadable answer")
+				return nil, rdb.Failed("fan-out", errors.New("unreadable answer"))
 			}
 			routed[i].Failed = append(routed[i].Failed, routings[i].Subs[n-1])
 		}

@@ -92,7 +92,7 @@ func (s *Store) kick(ctx context.Context, script *rdb.Script, step string, p int
 		return 0, false, rdb.Failed(step, err)
 	}
 	if len(res) != 3 {
-		return 0, false, fmt.Errorf("redis: %s: unreadable answer %v", step, res)
+		return 0, false, rdb.Failed(step, fmt.Errorf("unreadable answer %v", res))
 	}
 	s.noteVanished(p, res[2])
 	return rdb.ToInt(res[0]), rdb.ToInt(res[1]) != 0, nil

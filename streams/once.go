@@ -80,7 +80,7 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 		return nil, rdb.Failed("recover", err)
 	}
 	if len(res) != len(list) {
-		return nil, fmt.Errorf("redis: recover: %d answers for %d messages", len(res), len(list))
+		return nil, rdb.Failed("recover", fmt.Errorf("%d answers for %d messages", len(res), len(list)))
 	}
 	done := make([]medispatcher.OnceDone, len(list))
 	for i, r := range res {

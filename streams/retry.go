@@ -138,13 +138,13 @@ func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due 
 		return nil, nil, rdb.Failed("take due messages", err)
 	}
 	if len(res) != len(wants)+1 {
-		return nil, nil, fmt.Errorf("redis: take due messages: %d answers for %d channels", len(res), len(wants))
+		return nil, nil, rdb.Failed("take due messages", fmt.Errorf("%d answers for %d channels", len(res), len(wants)))
 	}
 	s.noteVanished(p, res[len(wants)])
 	for i, r := range res[:len(wants)] {
 		taken, _ := r.([]any)
 		if len(taken) == 0 {
-			return nil, nil, fmt.Errorf("redis: take due messages: unreadable answer %T", r)
+			return nil, nil, rdb.Failed("take due messages", fmt.Errorf("unreadable answer %T", r))
 		}
 		ms, _ := taken[0].(int64)
 		next = append(next, time.Duration(ms)*time.Millisecond)

@@ -3,10 +3,10 @@ package streams
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -56,7 +56,7 @@ func (s *Store) version(ctx context.Context) (version, error) {
 	_ = pipe.Run() // each command has its own error
 	v := version{read: true, revision: opaque(revision), documents: opaque(documents), count: count.Val()}
 	if rdb.IsWrongType(count.Err()) {
-		return v, fmt.Errorf("redis: the key %s is of a wrong type: %w", s.keys.Subscriptions(), count.Err())
+		return v, &medispatcher.StepError{Step: "the key " + s.keys.Subscriptions() + " is of a wrong type", Err: count.Err()}
 	}
 	return v, rdb.Failed("read the revision", errors.Join(unlessWrongType(revision.Err()), unlessWrongType(documents.Err()), count.Err()))
 }

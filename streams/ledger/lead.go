@@ -37,7 +37,7 @@ func (l *Ledger) LeadAlerts(ctx context.Context, lease time.Duration) (leads boo
 		return false, now, 0, rdb.Failed("lead alerts", err)
 	}
 	if len(res) != 2 {
-		return false, now, 0, fmt.Errorf("redis: lead alerts: unreadable answer %v", res)
+		return false, now, 0, rdb.Failed("lead alerts", fmt.Errorf("unreadable answer %v", res))
 	}
 	return rdb.ToInt(res[0]) == 1, now, int64(rdb.ToInt(res[1])), nil
 }

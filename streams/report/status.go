@@ -46,7 +46,7 @@ func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts
 		return nil, rdb.Failed("count", err)
 	}
 	if len(res) != 1+len(k)/3 {
-		return nil, fmt.Errorf("redis: count: %d answers for %d streams", len(res)-1, len(k)/3)
+		return nil, rdb.Failed("count", fmt.Errorf("%d answers for %d streams", len(res)-1, len(k)/3))
 	}
 	now := int64(rdb.ToInt(res[0]))
 	out, first := make([]counts, len(res)-1), make([]string, len(res)-1)
@@ -54,7 +54,7 @@ func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts
 	for i, answer := range res[1:] {
 		row, _ := answer.([]any)
 		if len(row) != 5 {
-			return nil, fmt.Errorf("redis: count: unreadable answer %v", answer)
+			return nil, rdb.Failed("count", fmt.Errorf("unreadable answer %v", answer))
 		}
 		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: int64(rdb.ToInt(row[2])), dead: int64(rdb.ToInt(row[3]))}
 		// Messages are read in order, so the first that is pending is the oldest of all.

@@ -16,9 +16,9 @@ func Failed(step string, err error) error {
 		return nil
 	}
 	if IsNoGroup(err) || IsWrongType(err) {
-		return fmt.Errorf("redis: %s: %w: %w", step, medispatcher.ErrGone, err)
+		return &medispatcher.StepError{Step: step, Err: fmt.Errorf("%w: %w", medispatcher.ErrGone, err)}
 	}
-	return fmt.Errorf("redis: %s: %w", step, err)
+	return &medispatcher.StepError{Step: step, Err: err}
 }
 
 func IsNoGroup(err error) bool {
