@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 )
@@ -24,8 +25,8 @@ MEDIS_ALERT_URLS names the default receivers, alert.urls those of a subscription
 		Example: `  medispatcher alert ls
   medispatcher alert test
   medispatcher alert test --sub billing`,
-		Args: noSuchCommand,
-		RunE: needsCommand,
+		Args: cli.NoSuchCommand,
+		RunE: cli.NeedsCommand,
 	}
 	cmd.AddCommand(a.alertListCommand(), a.alertTestCommand())
 	return cmd
@@ -35,7 +36,7 @@ func (a *app) alertListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List what fires and the last hundred notices",
-		Args:  noArgs,
+		Args:  cli.NoArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
 			ctx, cancel := context.WithTimeout(ctx, stepWithin)
 			defer cancel()
@@ -44,7 +45,7 @@ func (a *app) alertListCommand() *cobra.Command {
 				return err
 			}
 			if s.json {
-				return writeJSON(s.stdout, all, "  ")
+				return cli.WriteJSON(s.stdout, all, "  ")
 			}
 			return s.printAlerts(all)
 		}),
@@ -56,11 +57,11 @@ func (s *state) printAlerts(all medispatcher.Alerts) error {
 	if all.FiringCount == 0 {
 		_, _ = fmt.Fprintln(s.stdout, "nothing fires")
 	} else {
-		t := table{header: []string{"RULE", "SUBSCRIPTION", ">FOR", ">NOTICES", "TEXT"}}
+		t := cli.Table{Header: []string{"RULE", "SUBSCRIPTION", ">FOR", ">NOTICES", "TEXT"}}
 		for _, f := range all.Firing {
-			t.add(f.Rule, orDash(f.Subscription), age(time.Since(f.Since)), strconv.Itoa(f.Notices), f.Line)
+			t.Add(f.Rule, orDash(f.Subscription), cli.Age(time.Since(f.Since)), strconv.Itoa(f.Notices), f.Line)
 		}
-		if err := t.write(s.stdout); err != nil {
+		if err := t.Write(s.stdout); err != nil {
 			return err
 		}
 		if more := all.FiringCount - len(all.Firing); more > 0 {
@@ -70,16 +71,16 @@ func (s *state) printAlerts(all medispatcher.Alerts) error {
 	if len(all.Last) == 0 {
 		return nil
 	}
-	t := table{header: []string{"SENT", "KIND", "OUTCOME", "TEXT"}}
+	t := cli.Table{Header: []string{"SENT", "KIND", "OUTCOME", "TEXT"}}
 	for _, n := range all.Last {
 		outcome := n.Outcome
 		if outcome == "" {
 			outcome = "under way"
 		}
-		t.add(n.At.Local().Format(time.DateTime), n.Kind, shorten(outcome), n.Line)
+		t.Add(n.At.Local().Format(time.DateTime), n.Kind, shorten(outcome), n.Line)
 	}
 	_, _ = fmt.Fprintln(s.stdout)
-	return t.write(s.stdout)
+	return t.Write(s.stdout)
 }
 
 func (a *app) alertTestCommand() *cobra.Command {
@@ -90,7 +91,7 @@ func (a *app) alertTestCommand() *cobra.Command {
 		Long: `Send one notice to the default receivers, or to those of a subscription, and say for each
 whether that worked. This command sends it, not a dispatcher, which may reach receivers
 that this machine cannot; POST /api/v1/alerts/test sends from a dispatcher.`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
 			return s.testAlert(ctx, sub)
 		}),
@@ -107,7 +108,7 @@ func (s *state) testAlert(ctx context.Context, sub string) error {
 	if len(receipts) == 0 {
 		return config.Problems{{Seen: "there are no receivers", Do: "set MEDIS_ALERT_URLS, or alert.urls of the subscription"}}
 	}
-	t := table{header: []string{"RECEIVER", "RESULT"}}
+	t := cli.Table{Header: []string{"RECEIVER", "RESULT"}}
 	failed := 0
 	for _, r := range receipts {
 		result := "sent"
@@ -115,18 +116,18 @@ func (s *state) testAlert(ctx context.Context, sub string) error {
 			result = r.Error
 			failed++
 		}
-		t.add(r.Receiver, result)
+		t.Add(r.Receiver, result)
 	}
 	if s.json {
-		err = writeJSON(s.stdout, map[string]any{"receivers": receipts}, "")
+		err = cli.WriteJSON(s.stdout, map[string]any{"receivers": receipts}, "")
 	} else {
-		err = t.write(s.stdout)
+		err = t.Write(s.stdout)
 	}
 	if err != nil {
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s failed", failed, counted(int64(len(receipts)), "receiver"))
+		return fmt.Errorf("%d of %s failed", failed, cli.Counted(int64(len(receipts)), "receiver"))
 	}
 	return nil
 }

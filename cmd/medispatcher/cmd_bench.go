@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
@@ -49,7 +50,7 @@ Exit code 1: messages are missing. Messages that came twice are only counted.`,
   medispatcher bench --messages 100000 --subscribers 10 --size 4KiB
   medispatcher bench --rate 500 --delay 20ms --fail 5 --json
   medispatcher bench --listen 0.0.0.0:9000 --url http://10.0.0.5:9000   # dispatchers elsewhere`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.command(config.NeedsRedis, func(ctx context.Context, env *environment, _ []string) error {
@@ -100,7 +101,7 @@ const (
 // check reports every mistake in the flags.
 func (f *benchFlags) check(cfg *config.Config, flags *pflag.FlagSet) error {
 	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, usagef(format, args...)) }
+	wrong := func(format string, args ...any) { errs = append(errs, cli.Usagef(format, args...)) }
 	if f.clean {
 		flags.Visit(func(flag *pflag.Flag) {
 			if flag.Name != "clean" && flag.Name != "json" && flags.Lookup("env-file") != flag {
@@ -147,20 +148,20 @@ func (f *benchFlags) check(cfg *config.Config, flags *pflag.FlagSet) error {
 func (f *benchFlags) checkAddresses() error {
 	host, err := hostOf(f.listen)
 	if err != nil {
-		return usagef("--listen %q: %v", f.listen, err)
+		return cli.Usagef("--listen %q: %v", f.listen, err)
 	}
 	if f.url == "" {
 		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-			return usagef("--listen %s is every address of this machine: add --url with the one that dispatchers reach, such as http://10.0.0.5:9000", f.listen)
+			return cli.Usagef("--listen %s is every address of this machine: add --url with the one that dispatchers reach, such as http://10.0.0.5:9000", f.listen)
 		}
 		return nil
 	}
 	u, err := url.Parse(f.url)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return usagef("--url %q: give http://host:port, as dispatchers reach the receiver", f.url)
+		return cli.Usagef("--url %q: give http://host:port, as dispatchers reach the receiver", f.url)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return usagef("--url: give a scheme, a host and perhaps a path alone, such as http://host:port")
+		return cli.Usagef("--url: give a scheme, a host and perhaps a path alone, such as http://host:port")
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
@@ -40,7 +41,7 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 	env.stdout = b.stderr // the DATA log, if it goes there; the summary is alone on stdout
 	if b.settings.Source("MEDIS_LOG_LEVEL") == config.FromDefault {
 		env.cfg.LogLevel = "warn"
-		env.log = newLogger(b.stderr, env.cfg.LogFormat, env.cfg.LogLevel, b.variable("NO_COLOR") == "")
+		env.log = cli.NewLogger(b.stderr, env.cfg.LogFormat, env.cfg.LogLevel, b.environ)
 	}
 	if b.own, err = daemon.New(ctx, env.daemonOptions()); err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err e
 func (b *bench) dispatchers() string {
 	var names []string
 	for _, d := range b.others {
-		names = append(names, clean(d.ID))
+		names = append(names, cli.Clean(d.ID))
 	}
 	if b.own != nil {
 		own := "a dispatcher in this process"
@@ -99,7 +100,7 @@ func (b *bench) remote() (hosts []string) {
 	}
 	for _, d := range b.others {
 		if d.Host != b.Run.Host {
-			hosts = append(hosts, clean(d.Host))
+			hosts = append(hosts, cli.Clean(d.Host))
 		}
 	}
 	return hosts

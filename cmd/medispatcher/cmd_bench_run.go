@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
@@ -118,26 +119,26 @@ func (b *bench) report(began time.Duration) *loadtest.Report {
 // tell prints the summary.
 func (b *bench) tell(r *loadtest.Report) error {
 	if b.json {
-		return writeJSON(b.stdout, r, "")
+		return cli.WriteJSON(b.stdout, r, "")
 	}
 	ms := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) + " ms" }
-	t := table{header: []string{"LOAD TEST", ">" + b.Run.Name()}}
+	t := cli.Table{Header: []string{"LOAD TEST", ">" + b.Run.Name()}}
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
-	t.add("messages", n(r.Messages))
-	t.add("deliveries", n(r.Deliveries))
-	t.add("seconds", fmt.Sprintf("%.2f", r.Seconds))
-	t.add("published/s", fmt.Sprintf("%.0f", r.Published))
-	t.add("delivered/s", fmt.Sprintf("%.0f", r.Delivered))
-	t.add("latency p50", ms(r.Latency.P50))
-	t.add("latency p90", ms(r.Latency.P90))
-	t.add("latency p99", ms(r.Latency.P99))
-	t.add("latency max", ms(r.Latency.Max))
-	t.add("failed answers", n(r.Failed))
-	t.add("duplicates", n(r.Duplicates))
+	t.Add("messages", n(r.Messages))
+	t.Add("deliveries", n(r.Deliveries))
+	t.Add("seconds", fmt.Sprintf("%.2f", r.Seconds))
+	t.Add("published/s", fmt.Sprintf("%.0f", r.Published))
+	t.Add("delivered/s", fmt.Sprintf("%.0f", r.Delivered))
+	t.Add("latency p50", ms(r.Latency.P50))
+	t.Add("latency p90", ms(r.Latency.P90))
+	t.Add("latency p99", ms(r.Latency.P99))
+	t.Add("latency max", ms(r.Latency.Max))
+	t.Add("failed answers", n(r.Failed))
+	t.Add("duplicates", n(r.Duplicates))
 	if r.Missing > 0 && !r.Interrupted {
-		t.add("missing", n(r.Missing))
+		t.Add("missing", n(r.Missing))
 	}
-	return t.write(b.stdout)
+	return t.Write(b.stdout)
 }
 
 // whatIsMissing is an error that says what did not arrive, where it is, and what the likely cause is.
@@ -153,13 +154,13 @@ func (b *bench) whatIsMissing(ctx context.Context, report *loadtest.Report) erro
 	lines[0] += fmt.Sprintf(": %d READY, %d BURIED (%d of them retrying), %d DEAD", where.Ready, where.Buried, where.Retrying, where.Dead)
 	if where.Incoming > 0 {
 		lines = append(lines, fmt.Sprintf("%s not fanned out yet: do the dispatchers have the same MEDIS_PARTITIONS=%d and MEDIS_KEY_PREFIX=%s? See medispatcher status",
-			counted(where.Incoming, "message"), b.cfg.Partitions, b.cfg.KeyPrefix))
+			cli.Counted(where.Incoming, "message"), b.cfg.Partitions, b.cfg.KeyPrefix))
 	}
 	if where.LastError != "" {
-		lines = append(lines, "a message failed last with: "+clean(where.LastError))
+		lines = append(lines, "a message failed last with: "+cli.Clean(where.LastError))
 	}
 	if len(where.HeldBy) > 0 {
-		lines = append(lines, "held back by the breaker of "+clean(strings.Join(where.HeldBy, ", "))+": the receiver failed too often")
+		lines = append(lines, "held back by the breaker of "+cli.Clean(strings.Join(where.HeldBy, ", "))+": the receiver failed too often")
 	}
 	if hosts := b.remote(); len(hosts) > 0 {
 		lines = append(lines, "the likely cause: "+b.unreachable(hosts))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/streamstest"
@@ -57,7 +58,7 @@ func TestBench(t *testing.T) {
 		if r.Own || len(r.Dispatchers) != 1 || r.Deliveries != 50 {
 			t.Errorf("%+v", r)
 		}
-		if code, _, _ := runWith(t, nil, env, "publish", "order.created", "1"); code != exitOK {
+		if code, _, _ := runWith(t, nil, env, "publish", "order.created", "1"); code != cli.ExitOK {
 			t.Error(code)
 		}
 		w.await(t, "the message that is no load test", func(got map[string][]string) bool { return len(got["all"]) > 0 })
@@ -73,7 +74,7 @@ func TestBench(t *testing.T) {
 func measured(t *testing.T, env []string, args ...string) (r loadtest.Report) {
 	t.Helper()
 	code, out, stderr := runWith(t, nil, env, append([]string{"bench", "--json"}, args...)...)
-	if err := json.Unmarshal([]byte(out), &r); code != exitOK || err != nil {
+	if err := json.Unmarshal([]byte(out), &r); code != cli.ExitOK || err != nil {
 		t.Fatalf("exit %d, %v, stdout %q, stderr %q", code, err, out, stderr)
 	}
 	return r
@@ -102,9 +103,9 @@ func TestBenchFlags(t *testing.T) {
 		"--clean --rate 5":                     "--rate has no effect with --clean",
 		"now":                                  `bench takes no argument, and got "now"`,
 	} {
-		c.fails(exitUsage, "", append([]string{"bench"}, strings.Fields(args)...), want)
+		c.fails(cli.ExitUsage, "", append([]string{"bench"}, strings.Fields(args)...), want)
 	}
-	c.fails(exitUsage, "", []string{"bench", "--messages", "0", "--fail", "-1"}, "--messages", "--fail")
+	c.fails(cli.ExitUsage, "", []string{"bench", "--messages", "0", "--fail", "-1"}, "--messages", "--fail")
 	if keys := c.redis.Keys(); len(keys) > 0 {
 		t.Errorf("in Redis: %q", keys)
 	}
@@ -117,7 +118,7 @@ func TestBenchMissing(t *testing.T) {
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
 	defer down.Close()
 	code, out, stderr := c.run("", "bench", "--messages", "3", "--subscribers", "1", "--url", down.URL, "--wait", "1s")
-	if code != exitFailed {
+	if code != cli.ExitFailed {
 		t.Error(code)
 	}
 	contains(t, out, "\nmissing ")
@@ -127,7 +128,7 @@ func TestBenchMissing(t *testing.T) {
 	code, out, stderr = c.run("", "bench", "--messages", "3", "--subscribers", "1", "--wait", "1s", "--json")
 	contains(t, out, `"where":{"ready":0,"buried":0,"retrying":0,"dead":0,"incoming":3}`)
 	contains(t, stderr, "3 messages not fanned out yet: do the dispatchers have the same MEDIS_PARTITIONS=1", "the likely cause: http://127.0.0.1:", "--url http://THIS-HOST:PORT")
-	if n, err := c.redis.Stream("medis:{0}:incoming"); code != exitFailed || len(n) > 0 || err != nil {
+	if n, err := c.redis.Stream("medis:{0}:incoming"); code != cli.ExitFailed || len(n) > 0 || err != nil {
 		t.Errorf("exit %d, %d in the incoming stream, %v", code, len(n), err)
 	}
 	if subs, _ := c.redis.HKeys("medis:subscriptions"); len(subs) > 0 || c.redis.Exists("medis:bench") {
@@ -166,7 +167,7 @@ func TestBenchInterrupted(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		cancel()
-		if got := <-code; got != exitFailed {
+		if got := <-code; got != cli.ExitFailed {
 			t.Errorf("exit %d", got)
 		}
 		contains(t, stderr.String(), "medispatcher: interrupted\n")
@@ -216,7 +217,7 @@ func TestBenchClean(t *testing.T) {
 	contains(t, stderr, "bench-0123456789ab-2 is left alone: its topic is not", "bench-ba9876543210 is left alone")
 	subs, _ := c.redis.HKeys("medis:subscriptions")
 	slices.Sort(subs)
-	if want := []string{"bench-0123456789ab-2", "bench-ba9876543210-1", "bench-mine"}; code != exitOK || !slices.Equal(subs, want) {
+	if want := []string{"bench-0123456789ab-2", "bench-ba9876543210-1", "bench-mine"}; code != cli.ExitOK || !slices.Equal(subs, want) {
 		t.Errorf("exit %d, subscriptions %q", code, subs)
 	}
 	incoming, _ := c.redis.Stream("medis:{0}:incoming")

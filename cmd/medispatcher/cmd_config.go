@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
@@ -15,7 +16,7 @@ func (a *app) configCommand() *cobra.Command {
 default. Exit 2 when serve would refuse to start with it, every problem being listed.`,
 		Example: `  medispatcher config
   medispatcher -f production.env config --json`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			env, problems := a.environment(config.NeedsRedis | config.NeedsListen)
 			if env.settings == nil { // the file is unreadable: there is nothing to show
@@ -33,14 +34,14 @@ default. Exit 2 when serve would refuse to start with it, every problem being li
 func (e *environment) showConfig() error {
 	list := e.settings.List(&e.cfg)
 	if e.json {
-		return writeJSON(e.stdout, list, "  ")
+		return cli.WriteJSON(e.stdout, list, "  ")
 	}
-	t := table{header: []string{"NAME", "VALUE", "SOURCE"}}
+	t := cli.Table{Header: []string{"NAME", "VALUE", "SOURCE"}}
 	for _, v := range list {
 		if v.Value == "" {
 			v.Value = "(none)"
 		}
-		t.add(v.Name, v.Value, string(v.Source))
+		t.Add(v.Name, v.Value, string(v.Source))
 	}
-	return t.write(e.stdout)
+	return t.Write(e.stdout)
 }

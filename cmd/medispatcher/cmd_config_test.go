@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
@@ -21,7 +22,7 @@ func TestEveryCommandChecksConfig(t *testing.T) {
 		{"sub", "ls"}, {"sub", "get", "a"}, {"sub", "put", "a"}, {"sub", "set", "a", "b=c"}, {"sub", "rm", "a"}, {"sub", "pause", "a"}, {"sub", "resume", "a"},
 	} {
 		code, _, stderr := runWith(t, nil, []string{"MEDIS_PARTITIONS=0"}, args...)
-		if code != exitUsage {
+		if code != cli.ExitUsage {
 			t.Errorf("%q: exit %d", args, code)
 		}
 		checkLines(t, stderr, "MEDIS_PARTITIONS=0")
@@ -32,7 +33,7 @@ func TestConfigCommand(t *testing.T) {
 	file := writeFile(t, "c.env", "MEDIS_TIMEOUT=90s\n")
 	env := []string{"MEDIS_REDIS_URL=redis://u:hush@h:1", "MEDIS_ADMIN_TOKEN=hush" + token, "MEDIS_MAX_TIMEOUT=2m", "MEDIS_DENY_CIDRS=10.0.0.0/8,::1"}
 	code, out, stderr := runWith(t, nil, env, "-f", file, "config")
-	if code != exitOK || stderr != "" || strings.Contains(out, "hush") {
+	if code != cli.ExitOK || stderr != "" || strings.Contains(out, "hush") {
 		t.Errorf("exit %d, %q, %s", code, stderr, out)
 	}
 	rows := map[string]string{}
@@ -57,7 +58,7 @@ func TestConfigCommand(t *testing.T) {
 			want++
 		}
 	}
-	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitUsage || len(list) != want {
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != cli.ExitUsage || len(list) != want {
 		t.Fatalf("exit %d, %v: %s", code, err, out)
 	}
 	if list[2] != (config.Line{Name: "MEDIS_PARTITIONS", Value: "abc", Source: config.FromEnv}) {
@@ -68,12 +69,12 @@ func TestConfigCommand(t *testing.T) {
 func TestCommandsRefuseBadEnvFile(t *testing.T) {
 	file := writeFile(t, "c.env", "A=1\nMEDIS_ADMIN_TOKEN hush\nB=2")
 	code, _, stderr := runWith(t, nil, nil, "-f", file, "config")
-	if code != exitUsage || strings.Contains(stderr, "hush") {
+	if code != cli.ExitUsage || strings.Contains(stderr, "hush") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	checkLines(t, stderr, file+", line 2: is not NAME=value")
 	code, _, stderr = runWith(t, nil, nil, "-f", "/no/such.env", "status")
-	if code != exitUsage {
+	if code != cli.ExitUsage {
 		t.Error(code)
 	}
 	checkLines(t, stderr, "cannot read /no/such.env: no such file or directory")

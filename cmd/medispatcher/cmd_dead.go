@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -30,7 +31,7 @@ all that are there when it starts. It may be interrupted and repeated: each lett
 		where:  func(sub string) string { return sub },
 		open: func(s *state, sub string) (place, error) {
 			if err := medispatcher.CheckSubscriptionID(sub); err != nil {
-				return nil, usageError(err.Error())
+				return nil, cli.UsageError(err.Error())
 			}
 			return deadLetters{s, sub}, nil
 		},

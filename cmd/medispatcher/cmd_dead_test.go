@@ -8,6 +8,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -47,12 +48,12 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("%d lines of JSON, want 3", n)
 	}
 	contains(t, c.ok("dead", "replay", "s", ids[0]), "s: 1 dead letter replayed")
-	c.fails(exitFailed, "", []string{"dead", "replay", "s", ids[0]}, "1 dead letter not there any more")
+	c.fails(cli.ExitFailed, "", []string{"dead", "replay", "s", ids[0]}, "1 dead letter not there any more")
 	contains(t, c.ok("dead", "purge", "s", ids[1]), "s: 1 dead letter purged")
-	c.fails(exitUsage, "", []string{"dead", "show", "s", "nonsense"}, "is not the id of a dead letter")
-	c.fails(exitFailed, "", []string{"dead", "show", "s", ids[0]}, "not found")
-	c.fails(exitUsage, "", []string{"dead", "purge", "s"}, "add --yes")
-	c.fails(exitUsage, "", []string{"dead", "ls", "!"}, "must start with a letter or digit")
+	c.fails(cli.ExitUsage, "", []string{"dead", "show", "s", "nonsense"}, "is not the id of a dead letter")
+	c.fails(cli.ExitFailed, "", []string{"dead", "show", "s", ids[0]}, "not found")
+	c.fails(cli.ExitUsage, "", []string{"dead", "purge", "s"}, "add --yes")
+	c.fails(cli.ExitUsage, "", []string{"dead", "ls", "!"}, "must start with a letter or digit")
 }
 
 func TestDeadLettersInBulk(t *testing.T) {

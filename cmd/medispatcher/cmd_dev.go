@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 )
@@ -28,7 +29,7 @@ The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LIST
 (127.0.0.1:6380).`,
 		Example: `  medispatcher dev --demo
   redis-cli -p 6380 XADD 'medis:{0}:incoming' '*' topic demo.hello body '"hi"'`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: a.lasting(config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
 			return dev(ctx, env, demo)
 		}),
@@ -43,7 +44,7 @@ const devHistory = 1000
 // dev runs a dispatcher on a Redis in this process, with a sample receiver.
 func dev(ctx context.Context, env *environment, demo bool) error {
 	if loopback, err := config.CheckListen(env.cfg.DevRedisListen); err == nil && !loopback {
-		return usagef("MEDIS_DEV_REDIS_LISTEN=%s is not a loopback address, and the embedded Redis has no password: use 127.0.0.1", env.cfg.DevRedisListen)
+		return cli.Usagef("MEDIS_DEV_REDIS_LISTEN=%s is not a loopback address, and the embedded Redis has no password: use 127.0.0.1", env.cfg.DevRedisListen)
 	}
 	mini := miniredis.NewMiniRedis()
 	if err := mini.StartAddr(env.cfg.DevRedisListen); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/streams/doctor"
@@ -50,7 +51,7 @@ each finding. Nothing is changed. It reads in small steps, beside working dispat
 Exit 0 without a problem, 1 with one, 2 when the arguments or the -f file are wrong.`,
 		Example: `  medispatcher doctor
   medispatcher -f production.env doctor --json | jq '.findings[] | select(.level == "problem")'`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			env, problems := a.environment(config.NeedsRedis | config.NeedsListen)
 			if env.settings == nil { // the file is unreadable: there is nothing to check
@@ -109,14 +110,22 @@ func (e *environment) examineParked(ctx context.Context) ([]doctor.Finding, erro
 		return nil, nil // a finding of the configuration already
 	}
 	defer func() { _ = store.Close() }()
-	ping, cancel := context.WithTimeout(ctx, pingWithin)
+	ping, cancel := context.WithTimeout(ctx, cli.PingWithin)
 	defer cancel()
 	if err := store.Ping(ping); err != nil {
 		return []doctor.Finding{{Area: doctor.AreaRecover, Check: "reachable", Level: doctor.LevelProblem,
-			Seen: strings.TrimPrefix(oneLine(err), "redis: "),
+			Seen: withoutRedis(err),
 			Do:   "see whether it runs and whether MEDIS_RECOVER_REDIS_URL is right; what producers parked there waits meanwhile"}}, ctx.Err()
 	}
 	return doctor.ExamineRecover(ctx, store.Store)
+}
+
+// withoutRedis is an error of Redis in one line, below a title that names Redis.
+func withoutRedis(err error) string {
+	if step, ok := errors.AsType[*medispatcher.StepError](err); ok {
+		return step.Text()
+	}
+	return medispatcher.OneLine(err)
 }
 
 // openForDoctor opens the store if the configuration is good enough for that.
@@ -127,17 +136,17 @@ func (e *environment) openForDoctor() (*joined.Store, error) {
 	return joined.Open(e.cfg.Streams("doctor-" + strconv.Itoa(os.Getpid())))
 }
 
-// ping is a finding when Redis does not answer, which nothing else can be looked at after.
+// ping is a finding when Redis does not answer: nothing else can be looked at then.
 func (e *environment) ping(ctx context.Context, store *joined.Store) (f doctor.Finding, away bool) {
-	ctx, cancel := context.WithTimeout(ctx, pingWithin)
-	defer cancel()
-	s := &state{environment: e, store: store}
-	err := s.explain(store.Ping(ctx))
+	err := cli.Reach(ctx, store, e.cfg.RedisURL)
 	if err == nil {
 		return f, false
 	}
-	seen, do, _ := strings.Cut(oneLine(err), "; ")
-	return doctor.Finding{Area: doctor.AreaRedis, Check: "reachable", Level: doctor.LevelProblem, Seen: seen, Do: do}, true
+	f = doctor.Finding{Area: doctor.AreaRedis, Check: "reachable", Level: doctor.LevelProblem, Seen: medispatcher.OneLine(err)}
+	if explained, ok := errors.AsType[*cli.RedisError](err); ok {
+		f.Seen, f.Do = explained.Seen, explained.Do
+	}
+	return f, true
 }
 
 // byLevel counts findings by level.
@@ -153,7 +162,7 @@ func (e *environment) showFindings(findings []doctor.Finding) error {
 	n := byLevel(findings)
 	var err error
 	if e.json {
-		err = writeJSON(e.stdout, struct {
+		err = cli.WriteJSON(e.stdout, struct {
 			Problems int              `json:"problems"`
 			Warnings int              `json:"warnings"`
 			Unknown  int              `json:"unknown"`
@@ -188,12 +197,12 @@ func printFindings(w io.Writer, findings []doctor.Finding, redis, parked string)
 				continue
 			}
 			if title != "" {
-				b.WriteString(clean(title) + "\n")
+				b.WriteString(cli.Clean(title) + "\n")
 				title = ""
 			}
-			fmt.Fprintf(&b, "  %s %-*s  %s\n", levelMarks[f.Level], width, f.Check, clean(f.Seen))
+			fmt.Fprintf(&b, "  %s %-*s  %s\n", levelMarks[f.Level], width, f.Check, cli.Clean(f.Seen))
 			if f.Do != "" {
-				fmt.Fprintf(&b, "    %-*s  → %s\n", width, "", clean(f.Do))
+				fmt.Fprintf(&b, "    %-*s  → %s\n", width, "", cli.Clean(f.Do))
 			}
 		}
 		if title == "" {
@@ -201,9 +210,9 @@ func printFindings(w io.Writer, findings []doctor.Finding, redis, parked string)
 		}
 	}
 	n := byLevel(findings)
-	fmt.Fprintf(&b, "%s, %s", counted(int64(n[doctor.LevelProblem]), "problem"), counted(int64(n[doctor.LevelWarning]), "warning"))
+	fmt.Fprintf(&b, "%s, %s", cli.Counted(int64(n[doctor.LevelProblem]), "problem"), cli.Counted(int64(n[doctor.LevelWarning]), "warning"))
 	if k := n[doctor.LevelUnknown]; k > 0 {
-		fmt.Fprintf(&b, "; %s cannot be told", counted(int64(k), "check"))
+		fmt.Fprintf(&b, "; %s cannot be told", cli.Counted(int64(k), "check"))
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 func (a *app) messageCommand() *cobra.Command {
@@ -23,7 +24,7 @@ wanted, or that could not be decoded, it says since when it is kept, why, and ho
 ID is what publishing printed, or the value of the header webhook-id. Delivered messages are
 gone from Redis: only what MEDIS_HISTORY keeps is known of them.`,
 		Example: `  medispatcher message 0-1767225600000-0`,
-		Args:    exactly("ID"),
+		Args:    cli.Exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.showMessage(ctx, args[0])
 		}),
@@ -43,16 +44,16 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	case s.json:
-		return writeJSON(s.stdout, story, "  ")
+		return cli.WriteJSON(s.stdout, story, "  ")
 	case len(story.Places)+len(story.Events) == 0:
 		return fmt.Errorf("message %q: %w: %s", id, medispatcher.ErrNotFound, story.NotFound())
 	}
 	if len(story.Places) > 0 {
-		t := table{header: []string{"SUBSCRIPTION", "STATE", ">ATTEMPT", "NEXT", "ENTRY", "LAST ERROR"}}
+		t := cli.Table{Header: []string{"SUBSCRIPTION", "STATE", ">ATTEMPT", "NEXT", "ENTRY", "LAST ERROR"}}
 		for _, p := range story.Places {
-			t.add(placeRow(p)...)
+			t.Add(placeRow(p)...)
 		}
-		if err := t.write(s.stdout); err != nil {
+		if err := t.Write(s.stdout); err != nil {
 			return err
 		}
 		for _, p := range story.Places {
@@ -63,15 +64,15 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 	}
 	if len(story.Events) > 0 {
 		_, _ = fmt.Fprintln(s.stdout)
-		t := table{header: []string{"TIME", "WHAT", "SUBSCRIPTION", ">ATTEMPT", ">TOOK", "TARGET", "ERROR"}}
+		t := cli.Table{Header: []string{"TIME", "WHAT", "SUBSCRIPTION", ">ATTEMPT", ">TOOK", "TARGET", "ERROR"}}
 		for _, e := range story.Events {
 			sub := e.Subscription
 			if sub == "" {
 				sub = strings.Join(e.Subscriptions, " ")
 			}
-			t.add(e.Time.Local().Format("2006-01-02 15:04:05.000"), e.What, orDash(sub), number(e.Attempt), millis(e.TookMS), orDash(e.Target), orDash(shorten(e.Error)))
+			t.Add(e.Time.Local().Format("2006-01-02 15:04:05.000"), e.What, orDash(sub), number(e.Attempt), millis(e.TookMS), orDash(e.Target), orDash(shorten(e.Error)))
 		}
-		if err := t.write(s.stdout); err != nil {
+		if err := t.Write(s.stdout); err != nil {
 			return err
 		}
 	}
@@ -85,7 +86,7 @@ func placeRow(p medispatcher.Place) []string {
 	next, last := "-", "-"
 	switch {
 	case p.Due != nil:
-		next = "in " + age(time.Until(*p.Due))
+		next = "in " + cli.Age(time.Until(*p.Due))
 		if time.Until(*p.Due) <= 0 {
 			next = "now"
 		}
@@ -96,7 +97,7 @@ func placeRow(p medispatcher.Place) []string {
 		last = shorten(p.Failure.LastError)
 	}
 	if p.Since != nil {
-		next, last = "kept for "+age(time.Since(*p.Since)), shorten(p.Reason)
+		next, last = "kept for "+cli.Age(time.Since(*p.Since)), shorten(p.Reason)
 	}
 	return []string{orDash(p.Subscription), string(p.State), number(p.Attempt), next, p.Entry, last}
 }

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
+)
 
 func TestMessage(t *testing.T) {
 	t.Parallel()
@@ -13,5 +17,5 @@ func TestMessage(t *testing.T) {
 	}
 	contains(t, c.ok("message", "m\x1b1"), "billing", "DEAD", "status 500")
 	contains(t, c.ok("message", id, "--json"), `"state": "INCOMING"`)
-	c.fails(exitFailed, "", []string{"message", "nobody"}, "not found: every subscription has it")
+	c.fails(cli.ExitFailed, "", []string{"message", "nobody"}, "not found: every subscription has it")
 }

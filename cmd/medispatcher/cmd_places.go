@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 // place is where undelivered messages wait for an operator: the dead letters of a subscription,
@@ -60,8 +61,8 @@ func (a *app) placeCommand(t *placeTexts) *cobra.Command {
 		Short:                 t.short,
 		Long:                  t.long,
 		Example:               t.example(),
-		Args:                  noSuchCommand,
-		RunE:                  needsCommand,
+		Args:                  cli.NoSuchCommand,
+		RunE:                  cli.NeedsCommand,
 	}
 	cmd.AddCommand(a.placeListCommand(t), a.placeShowCommand(t), a.placeReplayCommand(t), a.placePurgeCommand(t))
 	return cmd
@@ -89,7 +90,7 @@ func (t *placeTexts) some() cobra.PositionalArgs {
 	if t.scope == "" {
 		return cobra.ArbitraryArgs
 	}
-	return atLeast(1, -1, t.scope)
+	return cli.AtLeast(1, -1, t.scope)
 }
 
 // withPlace is withState for a place. The arguments are without the scope.
@@ -111,7 +112,7 @@ func (a *app) withPlace(t *placeTexts, do func(ctx context.Context, s *state, p 
 // each wrong id.
 func usageOr(err error) error {
 	if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
-		return usageError(field.Problem)
+		return cli.UsageError(field.Problem)
 	}
 	return err
 }

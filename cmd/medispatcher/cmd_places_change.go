@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 type progressFunc = func(done, all int64) bool
@@ -62,17 +63,17 @@ func (s *state) changePlace(ctx context.Context, t *placeTexts, scope, done stri
 	case err != nil:
 		return fmt.Errorf("%d %s before it stopped; repeat it to go on: %w", o.done, done, s.explain(err))
 	}
-	if err := s.tell(o.json, "%s: %s %s", t.where(scope), counted(o.done, t.what), done); err != nil {
+	if err := s.tell(o.json, "%s: %s %s", t.where(scope), cli.Counted(o.done, t.what), done); err != nil {
 		return err
 	}
 	for _, r := range o.refusals {
-		_, _ = fmt.Fprintf(s.stderr, "medispatcher: %s: %s\n", r.ID, clean(r.Problem))
+		_, _ = fmt.Fprintf(s.stderr, "medispatcher: %s: %s\n", r.ID, cli.Clean(r.Problem))
 	}
 	switch {
 	case o.refused > 0:
-		return fmt.Errorf("%s not %s and kept; medispatcher %s show ID shows one whole", counted(o.refused, t.what), done, t.name)
+		return fmt.Errorf("%s not %s and kept; medispatcher %s show ID shows one whole", cli.Counted(o.refused, t.what), done, t.name)
 	case o.missing > 0:
-		return fmt.Errorf("%s not there any more", counted(o.missing, t.what))
+		return fmt.Errorf("%s not there any more", cli.Counted(o.missing, t.what))
 	}
 	return nil
 }

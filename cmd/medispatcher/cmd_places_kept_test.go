@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // keepAway puts a message into a place of kept ones, as the dispatcher leaves it.
-func (c *cli) keepAway(place medispatcher.KeptPlace, fields ...string) (id string) {
+func (c *program) keepAway(place medispatcher.KeptPlace, fields ...string) (id string) {
 	c.t.Helper()
 	entry, err := c.redis.XAdd("medis:{0}:"+string(place), "*", fields)
 	if err != nil {
@@ -20,7 +21,7 @@ func (c *cli) keepAway(place medispatcher.KeptPlace, fields ...string) (id strin
 }
 
 // says runs a command that tells something on stderr, and returns its stdout.
-func (c *cli) says(code int, args []string, want ...string) string {
+func (c *program) says(code int, args []string, want ...string) string {
 	c.t.Helper()
 	got, stdout, stderr := c.run("", args...)
 	if got != code {
@@ -33,7 +34,7 @@ func (c *cli) says(code int, args []string, want ...string) string {
 func TestUnrouted(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
-	c.says(exitOK, []string{"unrouted", "ls"}, "no unrouted messages")
+	c.says(cli.ExitOK, []string{"unrouted", "ls"}, "no unrouted messages")
 	c.ok("sub", "put", "s", "--topic", "order.created", "--url", "http://w/")
 	wrong := c.keepAway(medispatcher.PlaceUnrouted, "time", "1700000000000", "topic", "order.craeted", "body", "\x1b[31m\xff", "~src", "1700000000001-0")
 	right := c.keepAway(medispatcher.PlaceUnrouted, "time", "1700000000000", "topic", "order.created", "body", "two", "id", "p1")
@@ -47,7 +48,7 @@ func TestUnrouted(t *testing.T) {
 	if strings.Index(newest, wrong) < strings.Index(newest, right) {
 		t.Error("the newest is not first")
 	}
-	contains(t, c.says(exitOK, []string{"unrouted", "ls", "--limit", "1"}, "and more"), wrong)
+	contains(t, c.says(cli.ExitOK, []string{"unrouted", "ls", "--limit", "1"}, "and more"), wrong)
 	shown := c.ok("unrouted", "show", wrong)
 	if strings.Contains(out+newest+shown, "\x1b") {
 		t.Errorf("an escape sequence reaches the terminal: %q", out+newest+shown)
@@ -57,14 +58,14 @@ func TestUnrouted(t *testing.T) {
 		t.Errorf("%v: %+v", err, k)
 	}
 
-	c.fails(exitUsage, "", []string{"unrouted", "show", "nonsense"}, "is not the id of a message in unrouted")
-	c.fails(exitFailed, "", []string{"unrouted", "show", "0-1-1"}, "not found")
-	c.fails(exitUsage, "", []string{"unrouted", "purge"}, "add --yes")
-	c.fails(exitUsage, "", []string{"unrouted", "replya"}, "did you mean replay?")
-	c.fails(exitUsage, "", []string{"unruoted", "ls"}, "did you mean unrouted?")
+	c.fails(cli.ExitUsage, "", []string{"unrouted", "show", "nonsense"}, "is not the id of a message in unrouted")
+	c.fails(cli.ExitFailed, "", []string{"unrouted", "show", "0-1-1"}, "not found")
+	c.fails(cli.ExitUsage, "", []string{"unrouted", "purge"}, "add --yes")
+	c.fails(cli.ExitUsage, "", []string{"unrouted", "replya"}, "did you mean replay?")
+	c.fails(cli.ExitUsage, "", []string{"unruoted", "ls"}, "did you mean unrouted?")
 
-	contains(t, c.says(exitOK, []string{"unrouted", "replay"}, "no subscription wants 1 of 2 messages, which will come back: order.craeted (1, did you mean order.created?)"), "unrouted: 2 messages replayed")
-	c.fails(exitFailed, "", []string{"unrouted", "replay", wrong}, "1 message not there any more")
+	contains(t, c.says(cli.ExitOK, []string{"unrouted", "replay"}, "no subscription wants 1 of 2 messages, which will come back: order.craeted (1, did you mean order.created?)"), "unrouted: 2 messages replayed")
+	c.fails(cli.ExitFailed, "", []string{"unrouted", "replay", wrong}, "1 message not there any more")
 	if list, err := c.redis.Stream("medis:{0}:incoming"); err != nil || len(list) != 2 {
 		t.Errorf("%v in incoming, %v", list, err)
 	}
@@ -77,7 +78,7 @@ func TestUnrouted(t *testing.T) {
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
-	c.says(exitOK, []string{"quarantine", "ls"}, "the quarantine is empty")
+	c.says(cli.ExitOK, []string{"quarantine", "ls"}, "the quarantine is empty")
 	bad := c.keepAway(medispatcher.PlaceQuarantine, "reason", "DECODERR topic: is \x1bmissing", "source", "1700000000000-0", "tropic", "a.b", "body", "\x1b[31m")
 	large := c.keepAway(medispatcher.PlaceQuarantine, "reason", "DECODERR body: is 9 bytes long", "source", "1700000000000-1", "topic", "a.b", "body", "too large")
 	out := c.ok("quarantine", "ls") + c.ok("quarantine", "show", bad)
@@ -85,10 +86,10 @@ func TestQuarantine(t *testing.T) {
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("an escape sequence reaches the terminal: %q", out)
 	}
-	stdout := c.says(exitFailed, []string{"quarantine", "replay"}, bad+": it would come back: topic: is missing", "1 message not replayed and kept")
+	stdout := c.says(cli.ExitFailed, []string{"quarantine", "replay"}, bad+": it would come back: topic: is missing", "1 message not replayed and kept")
 	contains(t, stdout, "quarantine: 1 message replayed")
 	var done map[string]any
-	if err := json.Unmarshal([]byte(c.says(exitFailed, []string{"quarantine", "replay", "--json", bad, large}, "not replayed")), &done); err != nil || done["refused"] != 1.0 || done["missing"] != 1.0 {
+	if err := json.Unmarshal([]byte(c.says(cli.ExitFailed, []string{"quarantine", "replay", "--json", bad, large}, "not replayed")), &done); err != nil || done["refused"] != 1.0 || done["missing"] != 1.0 {
 		t.Errorf("%v %v", done, err)
 	}
 	contains(t, c.ok("quarantine", "purge", "--yes"), "quarantine: 1 message purged")
@@ -123,14 +124,14 @@ func TestPublishWarns(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
 	c.ok("sub", "put", "s", "--topic", "order.created", "--url", "http://w/")
-	contains(t, c.says(exitOK, []string{"publish", "order.craeted", "x"}, "no subscription wants the topic order.craeted now; did you mean order.created?"), "0-")
-	contains(t, c.says(exitOK, []string{"publish", "order.craeted", "x", "--json"}, "did you mean order.created?"), `{"id":"0-`)
+	contains(t, c.says(cli.ExitOK, []string{"publish", "order.craeted", "x"}, "no subscription wants the topic order.craeted now; did you mean order.created?"), "0-")
+	contains(t, c.says(cli.ExitOK, []string{"publish", "order.craeted", "x", "--json"}, "did you mean order.created?"), `{"id":"0-`)
 	lines := strings.Repeat(`{"topic":"order.craeted","body":""}`+"\n"+`{"topic":"order.created","body":""}`+"\n"+`{"topic":"no.body","body":""}`+"\n", 3)
 	code, out, stderr := c.run(lines, "publish", "--ndjson")
-	if code != exitOK || strings.Count(out, "\n") != 9 || strings.Count(stderr, "warning") != 2 || !strings.Contains(stderr, "no.body") {
+	if code != cli.ExitOK || strings.Count(out, "\n") != 9 || strings.Count(stderr, "warning") != 2 || !strings.Contains(stderr, "no.body") {
 		t.Errorf("exit %d, %d ids, stderr %s", code, strings.Count(out, "\n"), stderr)
 	}
-	if code, _, stderr := c.run("", "publish", "order.created", "x"); code != exitOK || stderr != "" {
+	if code, _, stderr := c.run("", "publish", "order.created", "x"); code != cli.ExitOK || stderr != "" {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
 }

@@ -5,14 +5,16 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 func (a *app) placeListCommand(t *placeTexts) *cobra.Command {
 	var limit int
 	var newest bool
-	args := noArgs
+	args := cli.NoArgs
 	if t.scope != "" {
-		args = exactly(t.scope)
+		args = cli.Exactly(t.scope)
 	}
 	cmd := &cobra.Command{
 		Use:   t.use("ls", ""),
@@ -31,7 +33,7 @@ func (a *app) placeListCommand(t *placeTexts) *cobra.Command {
 }
 
 func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope string, newest bool, limit int) error {
-	rows := table{header: t.header}
+	rows := cli.Table{Header: t.header}
 	more, n := false, 0
 	err := eachWaiting(ctx, p, newest, func(w waiting) (bool, error) {
 		if limit > 0 && n == limit {
@@ -40,9 +42,9 @@ func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope str
 		}
 		n++
 		if s.json {
-			return true, writeJSON(s.stdout, w.json, "")
+			return true, cli.WriteJSON(s.stdout, w.json, "")
 		}
-		rows.add(w.row...)
+		rows.Add(w.row...)
 		return true, nil
 	})
 	if err != nil || s.json {
@@ -52,7 +54,7 @@ func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope str
 		_, _ = fmt.Fprintln(s.stderr, t.none(scope))
 		return nil
 	}
-	if err := rows.write(s.stdout); err != nil {
+	if err := rows.Write(s.stdout); err != nil {
 		return err
 	}
 	if more {
@@ -83,9 +85,9 @@ func eachWaiting(ctx context.Context, p place, newest bool, do func(waiting) (mo
 }
 
 func (a *app) placeShowCommand(t *placeTexts) *cobra.Command {
-	args := exactly("ID")
+	args := cli.Exactly("ID")
 	if t.scope != "" {
-		args = exactly(t.scope, "ID")
+		args = cli.Exactly(t.scope, "ID")
 	}
 	return a.jsonFlag(&cobra.Command{
 		Use:   t.use("show", "ID"),
@@ -98,7 +100,7 @@ func (a *app) placeShowCommand(t *placeTexts) *cobra.Command {
 			if err != nil {
 				return usageOr(err)
 			}
-			return writeJSON(s.stdout, message, "  ")
+			return cli.WriteJSON(s.stdout, message, "  ")
 		}),
 	}, "print JSON, as it does in any case")
 }

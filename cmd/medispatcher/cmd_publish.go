@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 // publishFlags are the fields of a message other than topic and body. With --ndjson they are the
@@ -48,9 +49,9 @@ id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.
   medispatcher publish --ndjson < messages.ndjson`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.ndjson {
-				return atLeast(0, 1, "TOPIC")(cmd, args)
+				return cli.AtLeast(0, 1, "TOPIC")(cmd, args)
 			}
-			return atLeast(1, 2, "TOPIC")(cmd, args)
+			return cli.AtLeast(1, 2, "TOPIC")(cmd, args)
 		},
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error { return s.publish(ctx, f, args) }),
 	}
@@ -76,7 +77,7 @@ func (s *state) publish(ctx context.Context, f publishFlags, args []string) erro
 	}
 	if f.ndjson {
 		if f.id != "" {
-			return usagef("--id cannot go with --ndjson: every message needs an id of its own; write it into the lines")
+			return cli.Usagef("--id cannot go with --ndjson: every message needs an id of its own; write it into the lines")
 		}
 		return s.publishLines(ctx, m)
 	}
@@ -94,14 +95,14 @@ func (f publishFlags) message() (medispatcher.Message, error) {
 	m := medispatcher.Message{ID: f.id, Sender: f.sender, Key: f.key, Type: f.mediaType}
 	var err error
 	if m.Delay, err = medispatcher.ParseDelay(f.delay); err != nil {
-		return m, usagef("--delay: %v", err)
+		return m, cli.Usagef("--delay: %v", err)
 	}
 	if m.Headers, err = parseHeaders(f.headers); err != nil {
 		return m, err
 	}
 	for name := range m.Headers {
 		if medispatcher.ReservedHeader(name) {
-			return m, usagef("--header %q: the dispatcher or HTTP itself sets it, and would ignore yours; leave it out", name)
+			return m, cli.Usagef("--header %q: the dispatcher or HTTP itself sets it, and would ignore yours; leave it out", name)
 		}
 	}
 	return m, nil
@@ -114,10 +115,10 @@ func parseHeaders(list []string) (map[string]string, error) {
 		name, value, ok := strings.Cut(h, ":")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" {
-			return nil, usagef("--header %q: write 'name: value'", h)
+			return nil, cli.Usagef("--header %q: write 'name: value'", h)
 		}
 		if _, twice := headers[name]; twice {
-			return nil, usagef("--header %q is given twice; a message has one value of a header", name)
+			return nil, cli.Usagef("--header %q is given twice; a message has one value of a header", name)
 		}
 		headers[name] = strings.TrimSpace(value)
 	}
@@ -131,8 +132,8 @@ func (s *state) body(ctx context.Context, args []string) ([]byte, error) {
 	switch {
 	case len(args) == 1 && args[0] != "-":
 		body = []byte(args[0])
-	case len(args) == 0 && isTerminal(s.stdin):
-		return nil, usagef("BODY is missing: give it as an argument, or - to type it (end with Ctrl-D)")
+	case len(args) == 0 && cli.IsTerminal(s.stdin):
+		return nil, cli.Usagef("BODY is missing: give it as an argument, or - to type it (end with Ctrl-D)")
 	default:
 		var err error
 		in := interruptible(ctx, s.stdin)
@@ -142,7 +143,7 @@ func (s *state) body(ctx context.Context, args []string) ([]byte, error) {
 		}
 		if len(args) == 0 && len(body) == 0 {
 			// Probably a cron job without stdin, and not an empty message.
-			return nil, usagef("BODY is missing, and stdin is empty; give '' for a message without a body")
+			return nil, cli.Usagef("BODY is missing, and stdin is empty; give '' for a message without a body")
 		}
 	}
 	return body, s.checkBody(body)
@@ -163,7 +164,7 @@ func (s *state) publishOne(ctx context.Context, m medispatcher.Message, w *wishe
 	if err != nil {
 		return err
 	}
-	err = s.tell(map[string]string{"id": id}, "%s", clean(id))
+	err = s.tell(map[string]string{"id": id}, "%s", cli.Clean(id))
 	w.published(ctx, m.Topic)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	rescue "github.com/solate/medispatcher/recover"
 )
 
@@ -43,14 +44,14 @@ func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message)
 		case err != nil:
 			failed++
 			for problem := range strings.SplitSeq(err.Error(), "\n") {
-				_, _ = fmt.Fprintf(s.stderr, "medispatcher: line %d: %s\n", n, clean(problem))
+				_, _ = fmt.Fprintf(s.stderr, "medispatcher: line %d: %s\n", n, cli.Clean(problem))
 			}
 		default:
 			published++
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s not published, %d published; correct those lines and publish them alone", counted(int64(failed), "message"), published)
+		return fmt.Errorf("%s not published, %d published; correct those lines and publish them alone", cli.Counted(int64(failed), "message"), published)
 	}
 	return nil
 }

@@ -5,12 +5,14 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 const incoming = "medis:{0}:incoming"
 
 // newPublisher is newCLI with a subscription that wants every topic.
-func newPublisher(t *testing.T, env ...string) *cli {
+func newPublisher(t *testing.T, env ...string) *program {
 	t.Helper()
 	c := newCLI(t, env...)
 	c.ok("sub", "put", "all", "--topic", ">", "--url", "http://w/")
@@ -18,7 +20,7 @@ func newPublisher(t *testing.T, env ...string) *cli {
 }
 
 // entries are the fields of the incoming messages.
-func (c *cli) entries() []map[string]string {
+func (c *program) entries() []map[string]string {
 	c.t.Helper()
 	list, err := c.redis.Stream(incoming)
 	if err != nil {
@@ -36,7 +38,7 @@ func (c *cli) entries() []map[string]string {
 }
 
 // only is the one incoming message.
-func (c *cli) only() map[string]string {
+func (c *program) only() map[string]string {
 	c.t.Helper()
 	list := c.entries()
 	if len(list) != 1 {
@@ -85,7 +87,7 @@ func TestPublishFromStdin(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"publish", "a", "-"}, {"publish", "a"}} {
 		c := newPublisher(t)
-		if code, _, stderr := c.run("line 1\nline 2\x00\n", args...); code != exitOK || stderr != "" {
+		if code, _, stderr := c.run("line 1\nline 2\x00\n", args...); code != cli.ExitOK || stderr != "" {
 			t.Errorf("exit %d, %s", code, stderr)
 		}
 		same(t, c.only(), map[string]string{"topic": "a", "body": "line 1\nline 2\x00\n"})
@@ -118,20 +120,20 @@ func TestPublishRefuses(t *testing.T) {
 		code  int
 		want  []string
 	}{
-		{[]string{"a..b", "x"}, "", exitUsage, []string{`topic: "a..b" has an empty level`}},
-		{[]string{"", "x"}, "", exitUsage, []string{`topic: is missing`}},
-		{[]string{"a b", "x", "--id", "a\nb", "--sender", strings.Repeat("s", 256)}, "", exitUsage,
+		{[]string{"a..b", "x"}, "", cli.ExitUsage, []string{`topic: "a..b" has an empty level`}},
+		{[]string{"", "x"}, "", cli.ExitUsage, []string{`topic: is missing`}},
+		{[]string{"a b", "x", "--id", "a\nb", "--sender", strings.Repeat("s", 256)}, "", cli.ExitUsage,
 			[]string{`topic: `, `id: "a\nb" has a control character`, "sender: is 256 bytes long"}},
-		{[]string{"a", "x", "--header", "nope"}, "", exitUsage, []string{`--header "nope": write 'name: value'`}},
-		{[]string{"a", "x", "--header", "a:1", "--header", "a:2"}, "", exitUsage, []string{`--header "a" is given twice`}},
-		{[]string{"a", "x", "--header", "Webhook-Id: 1"}, "", exitUsage, []string{`the dispatcher or HTTP itself sets it`}},
-		{[]string{"a", "x", "--header", "a b: 1"}, "", exitUsage, []string{`headers: "a b" is not an HTTP header name`}},
-		{[]string{"a", "x", "--delay", "soon"}, "", exitUsage, []string{`--delay: "soon" is neither a duration`}},
-		{[]string{"a", "x", "--delay", "-1s"}, "", exitUsage, []string{`--delay: "-1s" is outside 0 to`}},
-		{[]string{"a"}, "", exitUsage, []string{`BODY is missing, and stdin is empty`}},
-		{[]string{"--ndjson", "--id", "x"}, "", exitUsage, []string{`--id cannot go with --ndjson`}},
-		{[]string{"a", "0123456789a"}, "", exitFailed, []string{`message body is too large: more than 10B; `}},
-		{[]string{"a", "-"}, "0123456789a", exitFailed, []string{`raise MEDIS_MAX_BODY`}},
+		{[]string{"a", "x", "--header", "nope"}, "", cli.ExitUsage, []string{`--header "nope": write 'name: value'`}},
+		{[]string{"a", "x", "--header", "a:1", "--header", "a:2"}, "", cli.ExitUsage, []string{`--header "a" is given twice`}},
+		{[]string{"a", "x", "--header", "Webhook-Id: 1"}, "", cli.ExitUsage, []string{`the dispatcher or HTTP itself sets it`}},
+		{[]string{"a", "x", "--header", "a b: 1"}, "", cli.ExitUsage, []string{`headers: "a b" is not an HTTP header name`}},
+		{[]string{"a", "x", "--delay", "soon"}, "", cli.ExitUsage, []string{`--delay: "soon" is neither a duration`}},
+		{[]string{"a", "x", "--delay", "-1s"}, "", cli.ExitUsage, []string{`--delay: "-1s" is outside 0 to`}},
+		{[]string{"a"}, "", cli.ExitUsage, []string{`BODY is missing, and stdin is empty`}},
+		{[]string{"--ndjson", "--id", "x"}, "", cli.ExitUsage, []string{`--id cannot go with --ndjson`}},
+		{[]string{"a", "0123456789a"}, "", cli.ExitFailed, []string{`message body is too large: more than 10B; `}},
+		{[]string{"a", "-"}, "0123456789a", cli.ExitFailed, []string{`raise MEDIS_MAX_BODY`}},
 	} {
 		r := newPublisher(t, "MEDIS_MAX_BODY=10B")
 		r.fails(c.code, c.stdin, append([]string{"publish"}, c.args...), c.want...)
@@ -150,7 +152,7 @@ func TestPublishLines(t *testing.T) {
 {"body_base64":"/wA=","time":"1700000000001","delay":1500}
 {"body":null,"sender":"other"}`
 	code, out, stderr := c.run(in, "publish", "default.topic", "--ndjson", "--sender", "flag")
-	if code != exitOK || stderr != "" || strings.Count(out, "\n") != 4 || !strings.HasPrefix(out, "1\n0-") {
+	if code != cli.ExitOK || stderr != "" || strings.Count(out, "\n") != 4 || !strings.HasPrefix(out, "1\n0-") {
 		t.Fatalf("exit %d, %q, %s", code, out, stderr)
 	}
 	got := c.entries()
@@ -198,7 +200,7 @@ func TestPublishBadLines(t *testing.T) {
 		}
 	}
 	want = append(want, "18 messages not published, 2 published; correct those lines")
-	c.fails(exitFailed, in.String(), []string{"publish", "--ndjson"}, want...)
+	c.fails(cli.ExitFailed, in.String(), []string{"publish", "--ndjson"}, want...)
 	got := c.entries()
 	if len(got) != 2 || got[1]["body"] != "last" {
 		t.Errorf("published %v", got)
@@ -225,7 +227,7 @@ func TestPublishLinesStopsWithoutRedis(t *testing.T) {
 	}
 	c.redis.Close()
 	line(`{"body":2}`)
-	if got := <-code; got != exitFailed {
+	if got := <-code; got != cli.ExitFailed {
 		t.Errorf("exit %d", got)
 	}
 	_ = feed.Close()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -52,5 +53,5 @@ func (w *wishes) published(ctx context.Context, topic string) {
 		_, _ = fmt.Fprintln(w.s.stderr, "medispatcher: warning: more topics are wanted by no subscription; medispatcher unrouted ls lists their messages")
 		return
 	}
-	_, _ = fmt.Fprintf(w.s.stderr, "medispatcher: warning: %s (it is kept; see medispatcher unrouted --help)\n", clean(text))
+	_, _ = fmt.Fprintf(w.s.stderr, "medispatcher: warning: %s (it is kept; see medispatcher unrouted --help)\n", cli.Clean(text))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -21,7 +22,7 @@ that wait for their next attempt. Pushes under way are not interrupted. Dead let
 dead purge throws them away. It works while dispatchers run, paused or not.`,
 		Example: `  medispatcher purge billing
   medispatcher sub pause billing && medispatcher purge billing --yes`,
-		Args: exactly("SUB"),
+		Args: cli.Exactly("SUB"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.purge(ctx, args[0], yes)
 		}),
@@ -32,14 +33,14 @@ dead purge throws them away. It works while dispatchers run, paused or not.`,
 
 func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 	if err := medispatcher.CheckSubscriptionID(sub); err != nil {
-		return usageError(err.Error())
+		return cli.UsageError(err.Error())
 	}
 	held, err := s.look(ctx, sub)
 	if err != nil {
 		return err
 	}
 	if !yes {
-		question := fmt.Sprintf("Throw away %d READY and %s of %q?", held.Ready, counted(held.Buried, "BURIED message"), sub)
+		question := fmt.Sprintf("Throw away %d READY and %s of %q?", held.Ready, cli.Counted(held.Buried, "BURIED message"), sub)
 		if err := s.confirm(ctx, question); err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 	if err != nil {
 		return fmt.Errorf("%d READY and %d BURIED messages purged before it stopped; repeat it to go on: %w", ready, buried, s.explain(err))
 	}
-	err = s.tell(map[string]int64{"ready": ready, "buried": buried}, "%s: %d READY and %s purged", sub, ready, counted(buried, "BURIED message"))
+	err = s.tell(map[string]int64{"ready": ready, "buried": buried}, "%s: %d READY and %s purged", sub, ready, cli.Counted(buried, "BURIED message"))
 	if held.Dead > 0 && err == nil {
 		_, err = fmt.Fprintf(s.stderr, "dead letters that stay: %d; medispatcher dead purge %s throws them away\n", held.Dead, sub)
 	}

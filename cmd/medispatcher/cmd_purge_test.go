@@ -1,13 +1,17 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
+)
 
 func TestPurge(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
-	c.fails(exitFailed, "", []string{"purge", "s", "--yes"}, `subscription "s": not found; medispatcher sub ls lists`)
-	c.fails(exitUsage, "", []string{"purge", "a b"}, "must start with a letter or digit")
-	c.fails(exitUsage, "", []string{"purge"}, "SUB")
+	c.fails(cli.ExitFailed, "", []string{"purge", "s", "--yes"}, `subscription "s": not found; medispatcher sub ls lists`)
+	c.fails(cli.ExitUsage, "", []string{"purge", "a b"}, "must start with a letter or digit")
+	c.fails(cli.ExitUsage, "", []string{"purge"}, "SUB")
 	c.ok("sub", "put", "s", "--topic", "a", "--url", "http://h/")
 	if out := c.ok("purge", "s", "--yes"); out != "s: 0 READY and 0 BURIED messages purged\n" {
 		t.Error(out)
@@ -21,9 +25,9 @@ func TestPurge(t *testing.T) {
 		bury(t, c.redis, 1)
 	}
 	fill()
-	c.fails(exitUsage, "", []string{"purge", "s"}, "add --yes") // nobody can be asked
+	c.fails(cli.ExitUsage, "", []string{"purge", "s"}, "add --yes") // nobody can be asked
 	code, out, stderr := c.run("", "purge", "s", "--yes")
-	if code != exitOK || out != "s: 3 READY and 0 BURIED messages purged\n" || stderr != "dead letters that stay: 1; medispatcher dead purge s throws them away\n" {
+	if code != cli.ExitOK || out != "s: 3 READY and 0 BURIED messages purged\n" || stderr != "dead letters that stay: 1; medispatcher dead purge s throws them away\n" {
 		t.Errorf("exit %d, %q, %q", code, out, stderr)
 	}
 	if n, _ := c.redis.Stream("medis:{0}:ch:s"); len(n) != 0 {

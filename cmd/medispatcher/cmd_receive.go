@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 )
 
@@ -25,7 +26,7 @@ func (a *app) receiveCommand() *cobra.Command {
 its address to see what a subscription would get.`,
 		Example: `  medispatcher receive --listen 127.0.0.1:8080
   medispatcher sub put try --topic '>' --url http://127.0.0.1:8080/`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: a.command(0, func(ctx context.Context, env *environment, _ []string) error {
 			r, err := newReceiver(ctx, listen, env.stdout)
 			if err != nil {
@@ -101,6 +102,6 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	h := req.Header
 	_, _ = fmt.Fprintf(r.out, "received #%d  %s  %s  attempt %s  %d bytes  %s%s\n", r.count.Add(1),
-		clean(h.Get("medis-topic")), clean(h.Get("webhook-id")), clean(h.Get("medis-attempt")), len(body), clean(string(shown)), more)
+		cli.Clean(h.Get("medis-topic")), cli.Clean(h.Get("webhook-id")), cli.Clean(h.Get("medis-attempt")), len(body), cli.Clean(string(shown)), more)
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	rescue "github.com/solate/medispatcher/recover"
 )
 
@@ -41,7 +42,7 @@ remembers that for 30 days. Lines of other programs are skipped and counted.`,
 		Example: `  medispatcher recover --dry-run /var/log/medispatcher/data.log
   medispatcher recover /var/log/medispatcher/data.log*
   zcat data.log.2.gz | medispatcher recover -`,
-		Args: atLeast(1, -1, "FILE"),
+		Args: cli.AtLeast(1, -1, "FILE"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.recoverFiles(ctx, args, dryRun)
 		}),
@@ -69,7 +70,7 @@ func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFil
 		}
 		f, err := os.Open(name)
 		if err != nil {
-			return list, 0, usagef("%v", err)
+			return list, 0, cli.Usagef("%v", err)
 		}
 		list = append(list, dataLogFile{name, nil, f.Close, -1})
 		info, err := f.Stat()
@@ -77,7 +78,7 @@ func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFil
 			return list, 0, err
 		}
 		if info.IsDir() {
-			return list, 0, usagef("%s is a directory; name the files in it", name)
+			return list, 0, cli.Usagef("%s is a directory; name the files in it", name)
 		}
 		last := &list[len(list)-1]
 		last.Reader = f

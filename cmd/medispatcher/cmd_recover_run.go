@@ -13,6 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	rescue "github.com/solate/medispatcher/recover"
 )
 
@@ -113,7 +114,7 @@ func (r *recovery) problem(at origin, text string) {
 		what = string(at.code) + ": "
 	}
 	_ = r.bar.Clear()
-	_, _ = fmt.Fprintf(r.stderr, "medispatcher: %s line %d: %s%s\n", clean(at.file), at.line, what, clean(text))
+	_, _ = fmt.Fprintf(r.stderr, "medispatcher: %s line %d: %s%s\n", cli.Clean(at.file), at.line, what, cli.Clean(text))
 }
 
 func (r *recovery) line(ctx context.Context, l *rescue.Line, at origin) error {
@@ -180,7 +181,7 @@ func (r *recovery) flush(ctx context.Context) error {
 }
 
 func (r *recovery) stopped(at origin, err error) error {
-	return fmt.Errorf("stopped at line %d of %s; run it again, which leaves alone what is recovered already: %w", at.line, clean(at.file), r.explain(err))
+	return fmt.Errorf("stopped at line %d of %s; run it again, which leaves alone what is recovered already: %w", at.line, cli.Clean(at.file), r.explain(err))
 }
 
 // ring tells the dispatchers of channels that were written to.
@@ -202,27 +203,27 @@ func (r *recovery) summary(err error) error {
 	if r.dryRun {
 		word = "TO RECOVER"
 	}
-	t := table{header: []string{"CODE", ">" + word, ">ALREADY", ">NOTHING TO DO", ">FAILED"}}
+	t := cli.Table{Header: []string{"CODE", ">" + word, ">ALREADY", ">NOTHING TO DO", ">FAILED"}}
 	failed := 0
 	for _, code := range slices.SortedFunc(maps.Keys(r.tally), func(a, b rescue.Code) int { return cmp.Compare(strings.ToUpper(string(a)), strings.ToUpper(string(b))) }) {
 		n := r.tally[code]
 		failed += n.Failed
-		t.add(string(code), fmt.Sprint(n.Recovered), fmt.Sprint(n.Already), fmt.Sprint(n.Nothing), fmt.Sprint(n.Failed))
+		t.Add(string(code), fmt.Sprint(n.Recovered), fmt.Sprint(n.Already), fmt.Sprint(n.Nothing), fmt.Sprint(n.Failed))
 	}
 	switch {
 	case r.json:
-		if err := writeJSON(r.stdout, map[string]any{"codes": r.tally, "foreign": r.foreign, "dry_run": r.dryRun}, ""); err != nil {
+		if err := cli.WriteJSON(r.stdout, map[string]any{"codes": r.tally, "foreign": r.foreign, "dry_run": r.dryRun}, ""); err != nil {
 			return err
 		}
 	case len(r.tally) > 0:
-		if err := t.write(r.stdout); err != nil {
+		if err := t.Write(r.stdout); err != nil {
 			return err
 		}
 	}
 	switch {
 	case r.json:
 	case r.foreign > 0:
-		_, _ = fmt.Fprintf(r.stdout, "%s of other programs skipped\n", counted(int64(r.foreign), "line"))
+		_, _ = fmt.Fprintf(r.stdout, "%s of other programs skipped\n", cli.Counted(int64(r.foreign), "line"))
 	case len(r.tally) == 0 && err == nil:
 		_, _ = fmt.Fprintln(r.stdout, "nothing in it")
 	}
@@ -230,9 +231,9 @@ func (r *recovery) summary(err error) error {
 	case err != nil:
 		return err
 	case failed > recoverProblems:
-		return fmt.Errorf("%s not recovered, the first %d are above; correct what they say and run it again", counted(int64(failed), "line"), recoverProblems)
+		return fmt.Errorf("%s not recovered, the first %d are above; correct what they say and run it again", cli.Counted(int64(failed), "line"), recoverProblems)
 	case failed > 0:
-		return fmt.Errorf("%s not recovered; correct what is said above and run it again", counted(int64(failed), "line"))
+		return fmt.Errorf("%s not recovered; correct what is said above and run it again", cli.Counted(int64(failed), "line"))
 	}
 	return nil
 }

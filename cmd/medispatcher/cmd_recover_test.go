@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
@@ -29,8 +30,8 @@ func TestDaemonRecoverLists(t *testing.T) {
 			"MEDIS_MAX_BODY=1KiB", "MEDIS_PARTITIONS=2",
 		}
 		w := newWorker(t)
-		cli := &cli{t: t, env: vars}
-		cli.ok("sub", "put", "s", "--topic", "a.*", "--url", w.URL)
+		p := &program{t: t, env: vars}
+		p.ok("sub", "put", "s", "--topic", "a.*", "--url", w.URL)
 		var want []string
 		for i := range 200 {
 			body := fmt.Sprintf(`{"n":%d}`, i)
@@ -55,7 +56,7 @@ func TestDaemonRecoverLists(t *testing.T) {
 		r := startServe(t, vars, "serve")
 		w.await(t, "all", func(got map[string][]string) bool { return len(got["s"]) >= 200 })
 		eventually(t, "nothing parked nor in hand", func() bool { return len(parked.Client.Keys(t.Context(), "*").Val()) == 0 })
-		if code := r.stop(); code != exitOK {
+		if code := r.stop(); code != cli.ExitOK {
 			t.Errorf("exit %d", code)
 		}
 		w.mu.Lock()
@@ -70,20 +71,20 @@ func TestDaemonRecoverLists(t *testing.T) {
 		}
 
 		// The limit is raised: the large one is recovered, the others cannot be.
-		cli.env = append(vars, "MEDIS_MAX_BODY=2KiB")
-		out := cli.recover(exitFailed, "--dry-run", file)
+		p.env = append(vars, "MEDIS_MAX_BODY=2KiB")
+		out := p.recover(cli.ExitFailed, "--dry-run", file)
 		contains(t, out, "RECOVFAILASSERT           1        0              0       1", "RECOVFAILDECODE           0        0              0       1")
 		for _, column := range []string{"1        0", "0        1"} {
-			contains(t, cli.recover(exitFailed, file), "RECOVFAILASSERT          "+column)
+			contains(t, p.recover(cli.ExitFailed, file), "RECOVFAILASSERT          "+column)
 		}
-		r = startServe(t, cli.env, "serve")
+		r = startServe(t, p.env, "serve")
 		w.await(t, "the large one", func(got map[string][]string) bool { return len(got["s"]) == 201 })
 		r.stop()
 	})
 }
 
 // recover runs the command and returns its stdout.
-func (c *cli) recover(code int, args ...string) string {
+func (c *program) recover(code int, args ...string) string {
 	c.t.Helper()
 	got, stdout, stderr := c.run("", append([]string{"recover"}, args...)...)
 	if got != code {
@@ -100,11 +101,11 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 		t.Parallel()
 		file := filepath.Join(t.TempDir(), "data.log")
 		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file}
-		cli := &cli{t: t, env: vars}
+		p := &program{t: t, env: vars}
 		w := newWorker(t)
-		cli.ok("sub", "put", "good", "--topic", "t", "--url", w.URL)
-		cli.ok("sub", "put", "bad", "--topic", "t", "--url", w.URL)
-		cli.ok("sub", "put", "env", "--topic", "t", "--url", "[T_ENV:PUB]"+w.URL)
+		p.ok("sub", "put", "good", "--topic", "t", "--url", w.URL)
+		p.ok("sub", "put", "bad", "--topic", "t", "--url", w.URL)
+		p.ok("sub", "put", "env", "--topic", "t", "--url", "[T_ENV:PUB]"+w.URL)
 		if err := env.Client.Set(t.Context(), "medis:{0}:ch:bad", "not a stream", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -118,25 +119,25 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 			return strings.Count(string(text), `"code":"`+code+`"`)
 		}
 		eventually(t, "the DATA log", func() bool { return lines("REDISTFAIL") == 2 && lines("DROPPED") == 2 && lines("UNROUTABLE") == 1 })
-		cli.ok("sub", "set", "env", "urls="+w.URL)
+		p.ok("sub", "set", "env", "urls="+w.URL)
 		eventually(t, "the new URL in force", func() bool { return strings.Count(r.logs.String(), "subscriptions in force") >= 2 })
-		cli.recover(exitFailed, file) // two are stuck still: nobody wants "later", and the key is still wrong
+		p.recover(cli.ExitFailed, file) // two are stuck still: nobody wants "later", and the key is still wrong
 
 		if err := env.Client.Del(t.Context(), "medis:{0}:ch:bad").Err(); err != nil {
 			t.Fatal(err)
 		}
-		cli.ok("sub", "put", "later", "--topic", "later", "--url", w.URL)
-		out := cli.recover(exitOK, file)
+		p.ok("sub", "put", "later", "--topic", "later", "--url", w.URL)
+		out := p.recover(cli.ExitOK, file)
 		contains(t, out, "REDISTFAIL          2        0", "UNROUTABLE          1        0", "DROPPED             0        2")
 		w.await(t, "the others'", func(got map[string][]string) bool {
 			return len(got["bad"]) == 2 && len(got["later"]) == 1 && len(got["env"]) == 2
 		})
-		contains(t, cli.recover(exitOK, file, file), "REDISTFAIL          0        4", "UNROUTABLE          0        2")
+		contains(t, p.recover(cli.ExitOK, file, file), "REDISTFAIL          0        4", "UNROUTABLE          0        2")
 		eventually(t, "nothing waits", func() bool {
 			counts := env.Client.HGetAll(t.Context(), "medis:stats:{0}:total").Val()
 			return counts["sent:bad"] == "2" && counts["sent:later"] == "1" && counts["sent:good"] == "2"
 		})
-		if code := r.stop(); code != exitOK {
+		if code := r.stop(); code != cli.ExitOK {
 			t.Errorf("exit %d", code)
 		}
 		w.mu.Lock()
@@ -154,18 +155,18 @@ func TestRecoverRefuses(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
 	dir := t.TempDir()
-	c.fails(exitUsage, "", []string{"recover"}, "FILE is missing")
-	c.fails(exitUsage, "", []string{"recover", filepath.Join(dir, "none")}, "no such file")
-	c.fails(exitUsage, "", []string{"recover", dir}, "is a directory; name the files in it")
+	c.fails(cli.ExitUsage, "", []string{"recover"}, "FILE is missing")
+	c.fails(cli.ExitUsage, "", []string{"recover", filepath.Join(dir, "none")}, "no such file")
+	c.fails(cli.ExitUsage, "", []string{"recover", dir}, "is a directory; name the files in it")
 	contains(t, c.ok("recover", writeFile(t, "data.log", "")), "nothing in it")
 	contains(t, c.ok("recover", writeFile(t, "data.log", "hello\n{}\n")), "2 lines of other programs skipped")
 	code, stdout, stderr := c.run(`{"code":"DROPPED","time":"2026-`+"\nnoise\n", "recover", "-")
-	if code != exitFailed {
+	if code != cli.ExitFailed {
 		t.Errorf("exit %d", code)
 	}
 	contains(t, stdout, "damaged          0        0              0       1", "1 line of other programs")
 	checkLines(t, stderr, "stdin line 1: is damaged", "1 line not recovered; correct what is said above")
-	if code, _, stderr := runCancelled(t, c.env, "recover", writeFile(t, "data.log", "x\n")); code != exitFailed || !strings.Contains(stderr, "interrupted") {
+	if code, _, stderr := runCancelled(t, c.env, "recover", writeFile(t, "data.log", "x\n")); code != cli.ExitFailed || !strings.Contains(stderr, "interrupted") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }
@@ -180,7 +181,7 @@ func TestRecoverManyProblems(t *testing.T) {
 		fmt.Fprintf(&text, line, i)
 	}
 	code, _, stderr := c.run("", "recover", writeFile(t, "data.log", text.String()))
-	if n := strings.Count(stderr, "\n"); code != exitFailed || n != recoverProblems+1 {
+	if n := strings.Count(stderr, "\n"); code != cli.ExitFailed || n != recoverProblems+1 {
 		t.Errorf("exit %d, %d lines", code, n)
 	}
 	contains(t, stderr, "150 lines not recovered, the first 100 are above")
@@ -195,8 +196,8 @@ func TestRecoverBatches(t *testing.T) {
 		fmt.Fprintf(&text, `{"code":"RECOVFAILBACK","time":"2026-01-02T03:04:05Z","partition":0,"token":"t.%d","message":{"topic":"a","body":"%d"}}`+"\n", i, i)
 	}
 	file := writeFile(t, "data.log", text.String())
-	contains(t, c.recover(exitOK, file), "RECOVFAILBACK        450        0")
-	contains(t, c.recover(exitOK, file), "RECOVFAILBACK          0      450")
+	contains(t, c.recover(cli.ExitOK, file), "RECOVFAILBACK        450        0")
+	contains(t, c.recover(cli.ExitOK, file), "RECOVFAILBACK          0      450")
 	zero, _ := c.redis.Stream("medis:{0}:incoming")
 	one, _ := c.redis.Stream("medis:{1}:incoming")
 	if len(zero)+len(one) != 450 || len(zero) < 100 || len(one) < 100 {
@@ -208,16 +209,16 @@ func TestRecoverBatches(t *testing.T) {
 func TestRecoverStopsOutOfMemory(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
-	c := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
+	c := &program{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
 	if err := env.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	file := writeFile(t, "data.log", `{"code":"RECOVFAILBACK","time":"2026-01-02T03:04:05Z","partition":0,"token":"t.1","message":{"topic":"a","body":"x"}}`)
-	c.fails(exitFailed, "", []string{"recover", file}, "stopped at line 1 of "+file)
+	c.fails(cli.ExitFailed, "", []string{"recover", file}, "stopped at line 1 of "+file)
 	if err := env.Client.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
-	c.recover(exitOK, file)
+	c.recover(cli.ExitOK, file)
 	if n := env.Client.XLen(t.Context(), incoming).Val(); n != 1 {
 		t.Errorf("%d published", n)
 	}
@@ -231,8 +232,8 @@ func TestDaemonKickFail(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "data.log")
 		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file, "MEDIS_DEAD_AFTER=300ms", "MEDIS_HEARTBEAT=50ms"}
 		w := newWorker(t)
-		cli := &cli{t: t, env: vars}
-		cli.ok("sub", "put", "s", "--topic", "t", "--url", w.URL)
+		p := &program{t: t, env: vars}
+		p.ok("sub", "put", "s", "--topic", "t", "--url", w.URL)
 		dead := env.Open(t, env.Config("dead"))
 		if err := dead.Heartbeat(t.Context(), medispatcher.Dispatcher{ID: "dead", DeadAfter: time.Millisecond}); err != nil {
 			t.Fatal(err)
@@ -272,7 +273,7 @@ func TestDaemonKickFail(t *testing.T) {
 		if got := slices.Sorted(slices.Values(read())); !slices.Equal(got, []string{"0", "1", "2"}) {
 			t.Errorf("KICKFAIL of %v", got)
 		}
-		contains(t, cli.recover(exitOK, file), "KICKFAIL          0        0              3       0") // they are still there
+		contains(t, p.recover(cli.ExitOK, file), "KICKFAIL          0        0              3       0") // they are still there
 		if err := env.Client.Del(t.Context(), "medis:{0}:retry:s").Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -281,11 +282,11 @@ func TestDaemonKickFail(t *testing.T) {
 		if n := len(read()); n != 3 {
 			t.Errorf("%d lines, want one for each message", n)
 		}
-		if code := r.stop(); code != exitOK {
+		if code := r.stop(); code != cli.ExitOK {
 			t.Errorf("exit %d", code)
 		}
 		// The channel was lost, or so the file says: they go into it again.
-		contains(t, cli.recover(exitOK, file), "KICKFAIL          3        0              0       0")
+		contains(t, p.recover(cli.ExitOK, file), "KICKFAIL          3        0              0       0")
 		if n := env.Client.XLen(t.Context(), "medis:{0}:ch:s").Val(); n != 3 {
 			t.Errorf("%d in the channel", n)
 		}
@@ -311,7 +312,7 @@ func TestDaemonHangup(t *testing.T) {
 	if code, _ := r.call(http.MethodGet, "/healthz", ""); code != 200 {
 		t.Errorf("healthz %d", code)
 	}
-	if code := r.stop(); code != exitOK {
+	if code := r.stop(); code != cli.ExitOK {
 		t.Errorf("exit %d", code)
 	}
 }

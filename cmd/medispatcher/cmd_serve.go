@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
@@ -25,7 +26,7 @@ The first SIGTERM or SIGINT lets pushes in flight end, for MEDIS_SHUTDOWN_TIMEOU
 at most, and releases the rest. A second one quits at once.`,
 		Example: `  MEDIS_REDIS_URL=redis://redis:6379/0 medispatcher serve
   medispatcher -f production.env serve`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: a.lasting(config.NeedsRedis|config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
 			return serve(ctx, env)
 		}),

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 func (a *app) statsCommand() *cobra.Command {
@@ -29,7 +30,7 @@ LATENCY is the time from publishing to delivery, ATTEMPT the time that a worker 
 answer. Both are those of the last five minutes.`,
 		Example: `  medispatcher stats
   medispatcher stats billing --json | jq '.subscriptions[0].sent.minute'`,
-		Args: atLeast(0, -1),
+		Args: cli.AtLeast(0, -1),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.showStats(ctx, args)
 		}),
@@ -54,7 +55,7 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 	}
 	for _, id := range subs {
 		if err := medispatcher.CheckSubscriptionID(id); err != nil {
-			return usageError(err.Error())
+			return cli.UsageError(err.Error())
 		}
 	}
 	st, err := s.store.Stats(ctx, subs, topics)
@@ -62,7 +63,7 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 		return err
 	}
 	if s.json {
-		return writeJSON(s.stdout, st, "  ")
+		return cli.WriteJSON(s.stdout, st, "  ")
 	}
 	if err := printStats(s.stdout, st); err != nil {
 		return err
@@ -81,11 +82,11 @@ func printStats(w io.Writer, st medispatcher.Stats) error {
 		}
 		return cells
 	}
-	topics := table{header: append([]string{"TOPIC", "MESSAGES"}, windows...)}
+	topics := cli.Table{Header: append([]string{"TOPIC", "MESSAGES"}, windows...)}
 	for _, t := range st.Topics {
-		topics.add(slices.Concat([]string{t.Topic, "received"}, row(t.Received))...)
+		topics.Add(slices.Concat([]string{t.Topic, "received"}, row(t.Received))...)
 		if t.Unroutable.Total > 0 {
-			topics.add(slices.Concat([]string{"", "unroutable"}, row(t.Unroutable))...)
+			topics.Add(slices.Concat([]string{"", "unroutable"}, row(t.Unroutable))...)
 		}
 	}
 	for _, c := range []struct {
@@ -95,35 +96,35 @@ func printStats(w io.Writer, st medispatcher.Stats) error {
 		{"vanished", st.Sums.Vanished}, {"unowned", st.Sums.Unowned},
 	} {
 		if c.n.Total > 0 {
-			topics.add(slices.Concat([]string{"(any)", c.what}, row(c.n))...)
+			topics.Add(slices.Concat([]string{"(any)", c.what}, row(c.n))...)
 		}
 	}
-	subs := table{header: append([]string{"SUBSCRIPTION", "MESSAGES"}, windows...)}
-	times := table{header: []string{"SUBSCRIPTION", ">LATENCY P50", ">P90", ">P99", ">ATTEMPT P50", ">P90", ">P99"}}
+	subs := cli.Table{Header: append([]string{"SUBSCRIPTION", "MESSAGES"}, windows...)}
+	times := cli.Table{Header: []string{"SUBSCRIPTION", ">LATENCY P50", ">P90", ">P99", ">ATTEMPT P50", ">P90", ">P99"}}
 	for _, c := range st.Subscriptions {
-		subs.add(slices.Concat([]string{c.ID, "sent"}, row(c.Sent))...)
+		subs.Add(slices.Concat([]string{c.ID, "sent"}, row(c.Sent))...)
 		for _, k := range []struct {
 			what string
 			n    medispatcher.Windows
 		}{{"failed", c.Failed}, {"retried", c.Retried}, {"dead", c.Dead}, {"dropped", c.Dropped}} {
 			if k.n.Total > 0 {
-				subs.add(slices.Concat([]string{"", k.what}, row(k.n))...)
+				subs.Add(slices.Concat([]string{"", k.what}, row(k.n))...)
 			}
 		}
 		if c.Took.Count > 0 {
-			times.add(c.ID, millis(c.Latency.P50), millis(c.Latency.P90), millis(c.Latency.P99), millis(c.Took.P50), millis(c.Took.P90), millis(c.Took.P99))
+			times.Add(c.ID, millis(c.Latency.P50), millis(c.Latency.P90), millis(c.Latency.P99), millis(c.Took.P50), millis(c.Took.P90), millis(c.Took.P99))
 		}
 	}
 	first := true
-	for _, t := range []*table{&topics, &subs, &times} {
-		if len(t.rows) == 0 {
+	for _, t := range []*cli.Table{&topics, &subs, &times} {
+		if t.Empty() {
 			continue
 		}
 		if !first {
 			_, _ = io.WriteString(w, "\n")
 		}
 		first = false
-		if err := t.write(w); err != nil {
+		if err := t.Write(w); err != nil {
 			return err
 		}
 	}
@@ -143,5 +144,5 @@ func millis(ms float64) string {
 	if d < 10*time.Millisecond {
 		return d.Round(10 * time.Microsecond).String()
 	}
-	return age(d)
+	return cli.Age(d)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 func TestStats(t *testing.T) {
@@ -48,5 +49,5 @@ func TestStats(t *testing.T) {
 	if len(st.Subscriptions) != 1 || st.Subscriptions[0].Sent.TenSeconds != 5 || st.Sums.Sent.Total != 70 || len(st.Topics) != 0 {
 		t.Errorf("%+v", st)
 	}
-	c.fails(exitUsage, "", []string{"stats", "!"}, "must start with a letter or digit")
+	c.fails(cli.ExitUsage, "", []string{"stats", "!"}, "must start with a letter or digit")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -39,7 +40,7 @@ STATE is active, paused, or breaker_open: the worker failed every recent message
 dispatchers hold the others back and probe it now and then.`,
 		Example: `  medispatcher status --watch
   medispatcher status --json | jq '.subscriptions[] | select(.dead > 0)'`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
 			if watch {
 				return s.watchStatus(ctx)
@@ -59,7 +60,7 @@ func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) err
 		return err
 	}
 	if s.json {
-		return writeJSON(w, st, indent)
+		return cli.WriteJSON(w, st, indent)
 	}
 	return printStatus(w, st, s.store.Partitions())
 }
@@ -69,7 +70,7 @@ func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) err
 func (s *state) watchStatus(ctx context.Context) error {
 	tick := time.NewTicker(repaint)
 	defer tick.Stop()
-	paint := isTerminal(s.stdout) && !s.json
+	paint := cli.IsTerminal(s.stdout) && !s.json
 	for {
 		var page bytes.Buffer
 		err := s.writeStatus(ctx, &page, "")
@@ -78,10 +79,10 @@ func (s *state) watchStatus(ctx context.Context) error {
 		}
 		switch {
 		case err != nil && !paint:
-			_, _ = fmt.Fprintln(s.stderr, "medispatcher: "+clean(oneLine(s.explain(err))))
+			_, _ = fmt.Fprintln(s.stderr, "medispatcher: "+cli.Clean(medispatcher.OneLine(s.explain(err))))
 		case err != nil:
 			page.Reset()
-			_, _ = fmt.Fprintln(&page, clean(oneLine(s.explain(err))))
+			_, _ = fmt.Fprintln(&page, cli.Clean(medispatcher.OneLine(s.explain(err))))
 		}
 		if !s.json {
 			page.WriteString("\n")
@@ -110,37 +111,37 @@ func (s *state) paint(page string, over bool) error {
 func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	in := st.Incoming
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
-	ms := func(v int64) string { return age(time.Duration(v) * time.Millisecond) }
-	incoming := table{header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">UNROUTED", ">OLDEST"}}
-	incoming.add(counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), n(in.Unrouted), ms(in.OldestMS))
-	subs := table{header: []string{"SUBSCRIPTION", "TOPIC", "STATE", ">READY", ">BURIED", ">RETRYING", ">DEAD", ">OLDEST"}}
+	ms := func(v int64) string { return cli.Age(time.Duration(v) * time.Millisecond) }
+	incoming := cli.Table{Header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">UNROUTED", ">OLDEST"}}
+	incoming.Add(cli.Counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), n(in.Unrouted), ms(in.OldestMS))
+	subs := cli.Table{Header: []string{"SUBSCRIPTION", "TOPIC", "STATE", ">READY", ">BURIED", ">RETRYING", ">DEAD", ">OLDEST"}}
 	for _, c := range st.Subscriptions {
-		subs.add(c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS))
+		subs.Add(c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS))
 	}
-	breakers := table{header: []string{"OPEN BREAKER", "DISPATCHER", ">SINCE"}}
+	breakers := cli.Table{Header: []string{"OPEN BREAKER", "DISPATCHER", ">SINCE"}}
 	for _, c := range st.Subscriptions {
 		for _, h := range c.HeldBy {
-			breakers.add(c.ID, h.Dispatcher, age(time.Since(h.Since)))
+			breakers.Add(c.ID, h.Dispatcher, cli.Age(time.Since(h.Since)))
 		}
 	}
 	for _, d := range st.Dispatchers {
 		if more := d.HeldTotal - len(d.Held); d.Alive && more > 0 {
-			breakers.add(fmt.Sprintf("and %d more", more), d.ID, "-")
+			breakers.Add(fmt.Sprintf("and %d more", more), d.ID, "-")
 		}
 	}
-	dispatchers := table{header: []string{"DISPATCHER", "HOST", ">PID", "VERSION", "ENV", ">UP", "STATE"}}
+	dispatchers := cli.Table{Header: []string{"DISPATCHER", "HOST", ">PID", "VERSION", "ENV", ">UP", "STATE"}}
 	for _, d := range st.Dispatchers {
-		dispatchers.add(dispatcherRow(d)...)
+		dispatchers.Add(dispatcherRow(d)...)
 	}
-	logs := table{header: []string{"LOG PROBLEM OF", "WHY IT CANNOT BE WRITTEN"}}
+	logs := cli.Table{Header: []string{"LOG PROBLEM OF", "WHY IT CANNOT BE WRITTEN"}}
 	for _, d := range st.Dispatchers {
 		if d.Alive && d.LogProblem != "" {
-			logs.add(d.ID, d.LogProblem)
+			logs.Add(d.ID, d.LogProblem)
 		}
 	}
 	first := true
 	for _, t := range []struct {
-		table *table
+		table *cli.Table
 		empty string
 	}{
 		{&incoming, ""},
@@ -149,20 +150,20 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 		{&dispatchers, "no dispatcher runs; start one: medispatcher serve"},
 		{&logs, ""},
 	} {
-		if len(t.table.rows) == 0 && t.empty == "" {
+		if t.table.Empty() && t.empty == "" {
 			continue
 		}
 		if !first {
 			_, _ = io.WriteString(w, "\n")
 		}
 		first = false
-		if len(t.table.rows) == 0 {
+		if t.table.Empty() {
 			if _, err := io.WriteString(w, t.empty+"\n"); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := t.table.write(w); err != nil {
+		if err := t.table.Write(w); err != nil {
 			return err
 		}
 		if t.table == &incoming {
@@ -177,10 +178,10 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 // keptLines says what to do about kept messages.
 func keptLines(in medispatcher.IncomingStatus) (lines string) {
 	if in.Unrouted > 0 {
-		lines += fmt.Sprintf("! no subscription wanted %s: medispatcher unrouted ls --newest\n", counted(in.Unrouted, "message"))
+		lines += fmt.Sprintf("! no subscription wanted %s: medispatcher unrouted ls --newest\n", cli.Counted(in.Unrouted, "message"))
 	}
 	if in.Quarantine > 0 {
-		lines += fmt.Sprintf("! %s could not be decoded or copied: medispatcher quarantine ls --newest\n", counted(in.Quarantine, "message"))
+		lines += fmt.Sprintf("! %s could not be decoded or copied: medispatcher quarantine ls --newest\n", cli.Counted(in.Quarantine, "message"))
 	}
 	return lines
 }
@@ -192,7 +193,7 @@ func dispatcherRow(d medispatcher.Dispatcher) []string {
 		if d.Alive {
 			up = time.Since(d.Started)
 		}
-		row[5] = age(up)
+		row[5] = cli.Age(up)
 	}
 	if d.Short != "" {
 		row[6] = "short of " + d.Short

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/streams"
 )
 
 // beat makes a dispatcher be seen, which holds back some subscriptions.
-func (c *cli) beat(id string, held ...medispatcher.Breaker) {
+func (c *program) beat(id string, held ...medispatcher.Breaker) {
 	c.t.Helper()
 	store, err := streams.Open(streams.Config{URL: "redis://" + c.redis.Addr(), Prefix: "medis", Partitions: 1, ID: id})
 	if err != nil {
@@ -54,7 +55,7 @@ func TestStatusTables(t *testing.T) {
 	if got := strings.Join(rows["1"][:6], " "); got != "1 partition 1 0 0 0" {
 		t.Errorf("%s in\n%s", got, out)
 	}
-	contains(t, out, `ho\x1bst`, "1.2.3", "1h00m", "alive", "SUBSCRIPTION", "RETRYING", "OLDEST", "DISPATCHER")
+	contains(t, out, `ho\x1bst`, "1.2.3", " 1h  alive", "alive", "SUBSCRIPTION", "RETRYING", "OLDEST", "DISPATCHER")
 }
 
 func TestStatusBreakers(t *testing.T) {
@@ -71,7 +72,7 @@ func TestStatusBreakers(t *testing.T) {
 	c.beat("one", medispatcher.Breaker{Subscription: "billing", Since: since}, medispatcher.Breaker{Subscription: "paused", Since: since})
 	c.beat("two", medispatcher.Breaker{Subscription: "billing", Since: since})
 	out := c.ok("status")
-	contains(t, out, "OPEN BREAKER  DISPATCHER  SINCE\nbilling       one         2h00m\nbilling       two         2h00m\nand 4 more    two             -\n")
+	contains(t, out, "OPEN BREAKER  DISPATCHER  SINCE\nbilling       one            2h\nbilling       two            2h\nand 4 more    two             -\n")
 	states := map[string]string{}
 	for line := range strings.Lines(out) {
 		if f := strings.Fields(line); len(f) == 8 {
@@ -114,7 +115,7 @@ func TestStatusWatch(t *testing.T) {
 			cancel()
 		}
 	}
-	if code := run(ctx, []string{"status", "--watch", "--json"}, c.env, nil, &out, &errs); code != exitOK || errs.String() != "" {
+	if code := run(ctx, []string{"status", "--watch", "--json"}, c.env, nil, &out, &errs); code != cli.ExitOK || errs.String() != "" {
 		t.Errorf("exit %d, %s", code, errs.String())
 	}
 	dec := json.NewDecoder(strings.NewReader(out.String()))
@@ -145,7 +146,7 @@ func TestStatusWatchGoesOn(t *testing.T) {
 			cancel()
 		}
 	}
-	if code := run(ctx, []string{"status", "--watch"}, c.env, nil, &out, &errs); code != exitOK {
+	if code := run(ctx, []string{"status", "--watch"}, c.env, nil, &out, &errs); code != cli.ExitOK {
 		t.Errorf("exit %d, %s", code, errs.String())
 	}
 }
@@ -170,7 +171,7 @@ func TestRedisAway(t *testing.T) {
 		{"purge", "a", "--yes"},
 	} {
 		code, stdout, stderr := runWith(t, strings.NewReader(""), env, args...)
-		if code != exitFailed || stdout != "" || strings.Contains(stderr, "hush") {
+		if code != cli.ExitFailed || stdout != "" || strings.Contains(stderr, "hush") {
 			t.Errorf("%q: exit %d, %q", args, code, stdout)
 		}
 		checkLines(t, stderr, "redis at "+host+" does not answer: ")
@@ -182,9 +183,9 @@ func TestRedisRefuses(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
 	c.redis.RequireAuth("right")
-	c.fails(exitFailed, "", []string{"status"}, "NOAUTH")
+	c.fails(cli.ExitFailed, "", []string{"status"}, "NOAUTH")
 	c.env = []string{"MEDIS_REDIS_URL=redis://:hush@" + c.redis.Addr()}
-	c.fails(exitFailed, "", []string{"status"}, "check the user and the password in MEDIS_REDIS_URL")
+	c.fails(cli.ExitFailed, "", []string{"status"}, "check the user and the password in MEDIS_REDIS_URL")
 	for _, refusal := range []struct{ text, want string }{
 		{"OOM command not allowed when used memory > 'maxmemory'.", "Redis is out of memory: raise maxmemory"},
 		{"READONLY You can't write against a read only replica.", "must name the master"},
@@ -194,64 +195,13 @@ func TestRedisRefuses(t *testing.T) {
 	} {
 		c := newCLI(t)
 		c.redis.SetError(refusal.text)
-		c.fails(exitFailed, "", []string{"status"}, refusal.want)
+		c.fails(cli.ExitFailed, "", []string{"status"}, refusal.want)
 	}
 	c = newCLI(t)
 	if err := c.redis.Set("medis:subscriptions", "x"); err != nil {
 		t.Fatal(err)
 	}
-	c.fails(exitFailed, "", []string{"status"}, "something else uses a key of ours: check MEDIS_KEY_PREFIX")
-}
-
-func TestClean(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain ü 日": "plain ü 日", "\x1b[31m": `\x1b[31m`, "a\nb": `a\x0ab`, "\u009b": `\u009b`, "\u202e": `\u202e`, "\xff": `\xff`, "\U000e0001": `\ue0001`,
-	} {
-		if got := clean(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-	var b strings.Builder
-	if err := writeJSON(&b, "\x1b\u009b\u202e\U000e0001>&ü", ""); err != nil {
-		t.Fatal(err)
-	}
-	if want := `"\u001b\u009b\u202e\udb40\udc01>&ü"` + "\n"; b.String() != want {
-		t.Errorf("%s, want %s", b.String(), want)
-	}
-	var back string
-	if err := json.Unmarshal([]byte(b.String()), &back); err != nil || back != "\x1b\u009b\u202e\U000e0001>&ü" {
-		t.Errorf("%q, %v", back, err)
-	}
-}
-
-func TestAge(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[time.Duration]string{
-		0: "-", 159 * time.Millisecond: "159ms", 2340 * time.Millisecond: "2.3s", 125 * time.Second: "2m05s", 3*time.Hour + 7*time.Minute: "3h07m", 80 * time.Hour: "3d",
-	} {
-		if got := age(in); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-	}
-	for in, want := range map[time.Duration]string{0: "0s", 10 * time.Minute: "10m", 24 * time.Hour: "24h", 90 * time.Second: "1m30s", 10 * time.Second: "10s"} {
-		if got := medispatcher.ShortDuration(in); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-	}
-}
-
-func TestLogFormats(t *testing.T) {
-	t.Parallel()
-	for format, want := range map[string]string{"auto": `{"time":`, "json": `"msg":"hi"`, "text": "msg=hi", "tint": "WRN hi"} {
-		var b strings.Builder
-		log := newLogger(&b, format, "warn", true)
-		log.Info("quiet")
-		log.Warn("hi", "id", "a\x1bb")
-		if !strings.Contains(b.String(), want) || strings.ContainsAny(b.String(), "\x1b") || strings.Contains(b.String(), "quiet") {
-			t.Errorf("%s: %q", format, b.String())
-		}
-	}
+	c.fails(cli.ExitFailed, "", []string{"status"}, "something else uses a key of ours: check MEDIS_KEY_PREFIX")
 }
 
 // A stdin that never ends does not hold up an interrupt.
@@ -264,7 +214,7 @@ func TestPublishInterrupted(t *testing.T) {
 	var out, errs lockedBuffer
 	out.wrote = cancel
 	go func() { _, _ = io.WriteString(feed, "{\"body\":1}\n") }()
-	if code := run(ctx, []string{"publish", "a", "--ndjson"}, c.env, stdin, &out, &errs); code != exitFailed {
+	if code := run(ctx, []string{"publish", "a", "--ndjson"}, c.env, stdin, &out, &errs); code != cli.ExitFailed {
 		t.Errorf("exit %d", code)
 	}
 	checkLines(t, errs.String(), "interrupted at line 2, 1 published before it")

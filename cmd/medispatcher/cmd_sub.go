@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -28,8 +29,8 @@ every dispatcher within a second and disturbs nothing that is in flight.`,
   medispatcher sub set billing concurrency=32 interval=5ms
   medispatcher sub pause billing
   medispatcher sub ls`,
-		Args: noSuchCommand,
-		RunE: needsCommand,
+		Args: cli.NoSuchCommand,
+		RunE: cli.NeedsCommand,
 	}
 	cmd.AddCommand(a.subListCommand(), a.subGetCommand(), a.subPutCommand(), a.subSetCommand(), a.subRemoveCommand(), a.subHistoryCommand(),
 		a.subPauseCommand("pause", "Keep a subscription's messages and push none", true),
@@ -41,7 +42,7 @@ func (a *app) subListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List subscriptions",
-		Args:  noArgs,
+		Args:  cli.NoArgs,
 		RunE:  a.withState(func(ctx context.Context, s *state, _ []string) error { return s.listSubs(ctx) }),
 	}
 	return a.jsonFlag(cmd, "print JSON")
@@ -59,21 +60,21 @@ func (s *state) listSubs(ctx context.Context) error {
 		for _, id := range snapshot.IDs() {
 			list = append(list, snapshot.Subs[id].Masked())
 		}
-		return writeJSON(s.stdout, list, "  ")
+		return cli.WriteJSON(s.stdout, list, "  ")
 	}
-	t := table{header: []string{"ID", "TOPIC", "STATE", ">CONCURRENCY", "URLS"}}
+	t := cli.Table{Header: []string{"ID", "TOPIC", "STATE", ">CONCURRENCY", "URLS"}}
 	for _, id := range slices.Sorted(maps.Keys(snapshot.Stored)) {
 		sub, usable := snapshot.Subs[id]
 		if !usable { // the log says why
-			t.add(id, "-", "unusable", "-", "-")
+			t.Add(id, "-", "unusable", "-", "-")
 			continue
 		}
-		t.add(id, sub.Topic, operate.StateOf(sub), strconv.Itoa(sub.Concurrency), shownURLs(sub))
+		t.Add(id, sub.Topic, operate.StateOf(sub), strconv.Itoa(sub.Concurrency), shownURLs(sub))
 	}
 	if len(snapshot.Stored) == 0 {
 		_, _ = fmt.Fprintln(s.stderr, "no subscriptions yet; add one: medispatcher sub put ID --topic 'order.*' --url http://127.0.0.1:8080/hook")
 	}
-	return t.write(s.stdout)
+	return t.Write(s.stdout)
 }
 
 func (a *app) subGetCommand() *cobra.Command {
@@ -82,18 +83,18 @@ func (a *app) subGetCommand() *cobra.Command {
 		Short:   "Show a subscription as JSON, its secrets masked",
 		Long:    "Show a subscription as JSON with every value in force, its secret, the passwords in its URLs\nand its alert URLs masked. `sub put` keeps a value that it gets masked.",
 		Example: "  medispatcher sub get billing > billing.json\n  medispatcher sub put billing --file billing.json",
-		Args:    exactly("ID"),
+		Args:    cli.Exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			ctx, cancel := context.WithTimeout(ctx, stepWithin)
 			defer cancel()
 			sub, _, err := s.registry.Get(ctx, args[0])
 			if _, bad := errors.AsType[medispatcher.Problems](err); bad {
-				return fmt.Errorf("subscription %q: its stored document is unusable (%s); put it anew: medispatcher sub put", args[0], oneLine(err))
+				return fmt.Errorf("subscription %q: its stored document is unusable (%s); put it anew: medispatcher sub put", args[0], medispatcher.OneLine(err))
 			}
 			if err != nil {
 				return s.notFound(err)
 			}
-			return writeJSON(s.stdout, sub.Masked(), "  ")
+			return cli.WriteJSON(s.stdout, sub.Masked(), "  ")
 		}),
 	}, "print JSON, as it does in any case")
 }
@@ -109,13 +110,13 @@ shows, dotted for nested fields. An empty VALUE, or null, resets the field to it
   medispatcher sub set billing 'urls=["http://10.0.0.1/hook?only=a,b"]'
   medispatcher sub set billing drop.threshold=5 drop.action=log headers.X-Team=blue
   medispatcher sub set billing timeout=`,
-		Args: atLeast(2, -1, "ID", "KEY=VALUE"),
+		Args: cli.AtLeast(2, -1, "ID", "KEY=VALUE"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			p, problems := patch{}, medispatcher.Problems{}
 			for _, arg := range args[1:] {
 				key, value, ok := strings.Cut(arg, "=")
 				if !ok {
-					return usagef("%q: write KEY=VALUE, such as concurrency=32", arg)
+					return cli.Usagef("%q: write KEY=VALUE, such as concurrency=32", arg)
 				}
 				collect(&problems, p.set(key, value))
 			}
@@ -131,7 +132,7 @@ func (a *app) subPauseCommand(verb, short string, paused bool) *cobra.Command {
 	return a.jsonFlag(&cobra.Command{
 		Use:   verb + " ID",
 		Short: short,
-		Args:  exactly("ID"),
+		Args:  cli.Exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.patchSub(ctx, args[0], patch{"paused": paused}, verb+"d")
 		}),
@@ -149,7 +150,7 @@ func (s *state) patchSub(ctx context.Context, id string, p patch, done string) e
 	if err != nil {
 		return s.notFound(err)
 	}
-	return s.tell(sub.Masked(), "%s: %s", clean(id), done)
+	return s.tell(sub.Masked(), "%s: %s", cli.Clean(id), done)
 }
 
 // shownURLs are the worker URLs, passwords masked.
@@ -169,5 +170,3 @@ func collect(all *medispatcher.Problems, err error) {
 		*all = append(*all, some...)
 	}
 }
-
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

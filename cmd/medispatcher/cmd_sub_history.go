@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 func (a *app) subHistoryCommand() *cobra.Command {
@@ -18,7 +19,7 @@ func (a *app) subHistoryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history [ID]",
 		Short: "Show who changed what and when, the latest first",
-		Args:  atLeast(0, 1),
+		Args:  cli.AtLeast(0, 1),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			id := ""
 			if len(args) > 0 {
@@ -34,7 +35,7 @@ func (a *app) subHistoryCommand() *cobra.Command {
 
 func (s *state) showHistory(ctx context.Context, id string, limit int) error {
 	if limit < 1 {
-		return usagef("--limit %d: give 1 or more", limit)
+		return cli.Usagef("--limit %d: give 1 or more", limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
@@ -42,15 +43,15 @@ func (s *state) showHistory(ctx context.Context, id string, limit int) error {
 	if err != nil {
 		return err
 	}
-	t := table{header: []string{"TIME", "SUBSCRIPTION", "BY", "WHAT"}}
+	t := cli.Table{Header: []string{"TIME", "SUBSCRIPTION", "BY", "WHAT"}}
 	for _, c := range changes {
 		if s.json {
-			if err := writeJSON(s.stdout, c, ""); err != nil {
+			if err := cli.WriteJSON(s.stdout, c, ""); err != nil {
 				return err
 			}
 			continue
 		}
-		t.add(c.Time.Local().Format(time.DateTime), c.Subscription, c.By, changeText(c))
+		t.Add(c.Time.Local().Format(time.DateTime), c.Subscription, c.By, changeText(c))
 	}
 	if s.json {
 		return nil
@@ -59,7 +60,7 @@ func (s *state) showHistory(ctx context.Context, id string, limit int) error {
 		_, _ = fmt.Fprintln(s.stderr, "no changes are noted")
 		return nil
 	}
-	return t.write(s.stdout)
+	return t.Write(s.stdout)
 }
 
 // changeText says what changed, in a line.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
@@ -32,7 +33,7 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
   medispatcher sub put audit --topic '>' --url https://audit.example/in --max-retries 20
   medispatcher sub put billing --file billing.json
   medispatcher sub get billing | jq '.concurrency=32' | medispatcher sub put billing --file -`,
-		Args: exactly("ID"),
+		Args: cli.Exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withState(func(ctx context.Context, s *state, args []string) error {
 				doc, problems, err := s.subDocument(ctx, cmd.Flags(), file)
@@ -59,13 +60,13 @@ func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file stri
 	}
 	if file != "" {
 		if len(p)+len(problems) > 0 {
-			return nil, nil, usagef("--file is the whole subscription: leave out the other flags, or change fields afterwards with sub set")
+			return nil, nil, cli.Usagef("--file is the whole subscription: leave out the other flags, or change fields afterwards with sub set")
 		}
 		doc, err = s.readDocument(ctx, file)
 		return doc, nil, err
 	}
 	if len(p)+len(problems) == 0 {
-		return nil, nil, usagef("sub put: give --topic and --url, or --file; see medispatcher sub put --help")
+		return nil, nil, cli.Usagef("sub put: give --topic and --url, or --file; see medispatcher sub put --help")
 	}
 	doc, err = json.Marshal(p)
 	return doc, problems, err
@@ -78,7 +79,7 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 	} else {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, usagef("cannot read %s: %v", file, config.WithoutPath(err))
+			return nil, cli.Usagef("cannot read %s: %v", file, config.WithoutPath(err))
 		}
 		in = f
 	}
@@ -86,11 +87,11 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 	doc, err := io.ReadAll(io.LimitReader(in, maxSubscriptionFile+1))
 	switch {
 	case err != nil:
-		return nil, usagef("cannot read %s: %v", file, config.WithoutPath(err))
+		return nil, cli.Usagef("cannot read %s: %v", file, config.WithoutPath(err))
 	case len(doc) > maxSubscriptionFile:
-		return nil, usagef("%s is larger than %s; is it one subscription?", file, config.Size(maxSubscriptionFile))
+		return nil, cli.Usagef("%s is larger than %s; is it one subscription?", file, config.Size(maxSubscriptionFile))
 	case strings.TrimSpace(string(doc)) == "":
-		return nil, usagef("%s is empty; give one subscription as JSON", file)
+		return nil, cli.Usagef("%s is empty; give one subscription as JSON", file)
 	}
 	return doc, nil
 }
@@ -112,5 +113,13 @@ func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medi
 	if created {
 		done = "created"
 	}
-	return s.tell(sub.Masked(), "%s: %s, %s to %s", clean(id), done, clean(sub.Topic), clean(shownURLs(sub)))
+	return s.tell(sub.Masked(), "%s: %s, %s to %s", cli.Clean(id), done, cli.Clean(sub.Topic), cli.Clean(shownURLs(sub)))
 }
+
+// textBool is a flag that is true when it is named. It keeps any other text that is given to it, and the check of
+// the subscription reports that.
+type textBool string
+
+func (b *textBool) String() string     { return string(*b) }
+func (b *textBool) Set(s string) error { *b = textBool(s); return nil }
+func (b *textBool) Type() string       { return "bool" }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -18,7 +19,7 @@ func (a *app) subRemoveCommand() *cobra.Command {
 		Short: "Remove a subscription",
 		Long: `Remove a subscription. One that still holds messages or dead letters is removed only
 with --purge, which throws them away for good.`,
-		Args: exactly("ID"),
+		Args: cli.Exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.removeSub(ctx, args[0], purge)
 		}),
@@ -31,7 +32,7 @@ func (s *state) removeSub(ctx context.Context, id string, purge bool) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	if err := medispatcher.CheckSubscriptionID(id); err != nil {
-		return usageError(err.Error())
+		return cli.UsageError(err.Error())
 	}
 	thrown, err := operate.Remove(ctx, s.registry, s.store, id, "", purge)
 	holds, isHeld := errors.AsType[*operate.NotEmptyError](err)

@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 const secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 
-func (c *cli) get(id string) medispatcher.Subscription {
+func (c *program) get(id string) medispatcher.Subscription {
 	c.t.Helper()
 	var sub medispatcher.Subscription
 	if err := json.Unmarshal([]byte(c.ok("sub", "get", id)), &sub); err != nil {
@@ -23,7 +24,7 @@ func (c *cli) get(id string) medispatcher.Subscription {
 	return sub
 }
 
-func (c *cli) stored(id string) string { return c.redis.HGet("medis:subscriptions", id) }
+func (c *program) stored(id string) string { return c.redis.HGet("medis:subscriptions", id) }
 
 // Fields can be given on the command line, and their flags reach them.
 func TestSubPutFlags(t *testing.T) {
@@ -85,12 +86,12 @@ func TestSubPutFile(t *testing.T) {
 	}
 	// What get shows can be put again, and keeps what is masked.
 	code, out, stderr := c.run(c.ok("sub", "get", "x"), "sub", "put", "x", "--file", "-")
-	if code != exitOK || !strings.Contains(out, "x: replaced") {
+	if code != cli.ExitOK || !strings.Contains(out, "x: replaced") {
 		t.Errorf("exit %d, %q, %s", code, out, stderr)
 	}
 	contains(t, c.stored("x"), secret, "http://u:hush@h/", "telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?chats=@x")
-	c.fails(exitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`)
-	c.fails(exitUsage, "", []string{"sub", "set", "x", "alert.urls=smtp://mail.example/********-0000"}, `alert.urls[0]: "smtp://mail.example/********-0000" is masked, and stands for no URL`)
+	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`)
+	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "alert.urls=smtp://mail.example/********-0000"}, `alert.urls[0]: "smtp://mail.example/********-0000" is masked, and stands for no URL`)
 	for _, bad := range []struct {
 		args  []string
 		stdin string
@@ -103,7 +104,7 @@ func TestSubPutFile(t *testing.T) {
 		{[]string{"--file", "-", "--topic", "a"}, "{}", "--file is the whole subscription"},
 		{nil, "", "give --topic and --url, or --file"},
 	} {
-		c.fails(exitUsage, bad.stdin, append([]string{"sub", "put", "y"}, bad.args...), bad.want)
+		c.fails(cli.ExitUsage, bad.stdin, append([]string{"sub", "put", "y"}, bad.args...), bad.want)
 	}
 }
 
@@ -191,12 +192,12 @@ func TestSubWrongFields(t *testing.T) {
 		{[]string{"concurrency"}, []string{`"concurrency": write KEY=VALUE`}},
 		{[]string{"topic=a..b", "timeout=99h", "encoding=x"}, []string{"topic: ", "timeout: ", "encoding: "}},
 	} {
-		c.fails(exitUsage, "", append([]string{"sub", "set", "x"}, bad.args...), bad.want...)
+		c.fails(cli.ExitUsage, "", append([]string{"sub", "set", "x"}, bad.args...), bad.want...)
 	}
-	c.fails(exitUsage, "", []string{"sub", "put", "x", "--concurrency", "x", "--paused=maybe", "--timeout", "99h", "--url", ""},
+	c.fails(cli.ExitUsage, "", []string{"sub", "put", "x", "--concurrency", "x", "--paused=maybe", "--timeout", "99h", "--url", ""},
 		`concurrency: `, `paused: `, `topic: is missing`, `urls[0]: "" must begin with`, `timeout: `)
-	c.fails(exitUsage, "", []string{"sub", "put", "x", "--header", "x"}, `--header "x": write 'name: value'`)
-	c.fails(exitUsage, "", []string{"sub", "put", "b\x1bd", "--topic", "a", "--url", "http://h/"}, `id: "b\x1bd" must start with`)
+	c.fails(cli.ExitUsage, "", []string{"sub", "put", "x", "--header", "x"}, `--header "x": write 'name: value'`)
+	c.fails(cli.ExitUsage, "", []string{"sub", "put", "b\x1bd", "--topic", "a", "--url", "http://h/"}, `id: "b\x1bd" must start with`)
 	if c.stored("x") != before {
 		t.Errorf("stored %s", c.stored("x"))
 	}
@@ -218,16 +219,16 @@ func TestSubNotFound(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
 	for _, args := range [][]string{{"get", "x"}, {"set", "x", "paused=true"}, {"pause", "x"}, {"resume", "x"}, {"rm", "x"}, {"rm", "x", "--purge"}} {
-		c.fails(exitFailed, "", append([]string{"sub"}, args...), `subscription "x": not found; medispatcher sub ls lists the subscriptions`)
+		c.fails(cli.ExitFailed, "", append([]string{"sub"}, args...), `subscription "x": not found; medispatcher sub ls lists the subscriptions`)
 	}
-	c.fails(exitUsage, "", []string{"sub", "rm", "a b"}, `id: "a b" must start with`)
+	c.fails(cli.ExitUsage, "", []string{"sub", "rm", "a b"}, `id: "a b" must start with`)
 }
 
 func TestSubList(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
 	code, out, stderr := c.run("", "sub", "ls")
-	if code != exitOK || !strings.HasPrefix(out, "ID") || !strings.Contains(stderr, "no subscriptions yet; add one") {
+	if code != cli.ExitOK || !strings.HasPrefix(out, "ID") || !strings.Contains(stderr, "no subscriptions yet; add one") {
 		t.Errorf("exit %d, %q, %q", code, out, stderr)
 	}
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://u:hush@h/", "--url", "http://i/", "--concurrency", "16", "--secret", secret)
@@ -250,7 +251,7 @@ billing  order.*  active           16  http://u:********@h/ http://i/
 	contains(t, out, `bro\x1b[31mken  -        unusable`)
 	contains(t, stderr, "unusable")
 	c.redis.HSet("medis:subscriptions", "broken", `{"topic":1}`)
-	c.fails(exitFailed, "", []string{"sub", "get", "broken"}, `"broken": its stored document is unusable (`)
+	c.fails(cli.ExitFailed, "", []string{"sub", "get", "broken"}, `"broken": its stored document is unusable (`)
 }
 
 func TestSubRemove(t *testing.T) {
@@ -269,7 +270,7 @@ func TestSubRemove(t *testing.T) {
 	for _, key := range []string{"medis:{0}:ch:x", "medis:{0}:dead:x"} {
 		put()
 		fill(key)
-		c.fails(exitFailed, "", []string{"sub", "rm", "x"}, `subscription "x" holds messages (1 `)
+		c.fails(cli.ExitFailed, "", []string{"sub", "rm", "x"}, `subscription "x" holds messages (1 `)
 		if c.stored("x") == "" || !c.redis.Exists(key) {
 			t.Error("it is gone all the same")
 		}
@@ -280,7 +281,7 @@ func TestSubRemove(t *testing.T) {
 	}
 	// A purge that died half-way can be repeated.
 	fill("medis:{0}:ch:x")
-	c.fails(exitFailed, "", []string{"sub", "rm", "x"}, `not found, but Redis holds messages (1 READY) of it; --purge throws them away`)
+	c.fails(cli.ExitFailed, "", []string{"sub", "rm", "x"}, `not found, but Redis holds messages (1 READY) of it; --purge throws them away`)
 	if c.ok("sub", "rm", "x", "--purge"); c.redis.Exists("medis:{0}:ch:x") {
 		t.Error("left over")
 	}
@@ -298,5 +299,5 @@ func TestSubHistory(t *testing.T) {
 		t.Errorf("another one's changes:\n%s", out)
 	}
 	contains(t, c.ok("sub", "history", "--json"), `"subscription":"other"`)
-	c.fails(exitUsage, "", []string{"sub", "history", "--limit", "0"}, "give 1 or more")
+	c.fails(cli.ExitUsage, "", []string{"sub", "history", "--limit", "0"}, "give 1 or more")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -44,7 +45,7 @@ func (p keptMessages) warnUnwanted(ctx context.Context, router *medispatcher.Rou
 	}
 	if back > 0 {
 		_, _ = fmt.Fprintf(p.stderr, "medispatcher: no subscription wants %d of %s, which will come back: %s\n",
-			back, counted(int64(looked), "message"), clean(operate.NameTopics(router, unwanted)))
+			back, cli.Counted(int64(looked), "message"), cli.Clean(operate.NameTopics(router, unwanted)))
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert/alerttest"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -97,7 +98,7 @@ func TestAlertsOfTwoDispatchers(t *testing.T) {
 			return all.Waiting == 0 && len(all.Firing) == 0 && len(all.Last) == 4 && all.Last[0].Outcome == "sent"
 		})
 		for _, r := range []*running{a, b} {
-			if code := r.stop(); code != exitOK {
+			if code := r.stop(); code != cli.ExitOK {
 				t.Errorf("exit %d", code)
 			}
 			if logs := r.logs.String() + r.out.String(); strings.Contains(logs, "hush") {
@@ -181,8 +182,8 @@ func TestKilledBeforeItSends(t *testing.T) {
 	w := newWorker(t)
 	w.answer = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusGone) }
 	vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_ALERT_URLS=" + box.URL("ops@example.com"), "MEDIS_ALERT_DISPATCHER_LOST=false"}
-	cli := &cli{t: t, env: vars}
-	cli.ok("sub", "put", "s", "--topic", "a", "--url", w.URL)
+	p := &program{t: t, env: vars}
+	p.ok("sub", "put", "s", "--topic", "a", "--url", w.URL)
 	xadd(t, env, "topic", "a", "body", "x")
 	first = exec.Command(os.Args[0])
 	first.Env = append(append(os.Environ(), vars...), "MEDIS_LISTEN=127.0.0.1:0", commandInstead+"=serve")
@@ -228,7 +229,7 @@ func TestAlertCommands(t *testing.T) {
 	}
 	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/", "--alert-url", box.URL("nobody@example.com,ops@example.com"))
 	code, out, stderr := c.run("", "alert", "test", "--sub", "x")
-	if code != exitFailed || strings.Contains(out+stderr, "hush") {
+	if code != cli.ExitFailed || strings.Contains(out+stderr, "hush") {
 		t.Errorf("exit %d", code)
 	}
 	contains(t, out, "the recipient is refused: 550", "  sent\n")
@@ -236,11 +237,11 @@ func TestAlertCommands(t *testing.T) {
 	if _, out, _ := c.run("", "alert", "test", "--sub", "x", "--json"); !strings.HasPrefix(out, `{"receivers":[{"receiver":"smtp://`) || strings.Count(out, "\n") != 1 {
 		t.Errorf("as JSON %q", out)
 	}
-	c.fails(exitFailed, "", []string{"alert", "test", "--sub", "y"}, "not found")
-	c.fails(exitUsage, "", []string{"sub", "set", "x", "alert.urls=slak://hushhush"}, "alert.urls[0]: has an unknown scheme")
-	c.fails(exitUsage, "", []string{"alert"}, "alert: say which: ls or test")
+	c.fails(cli.ExitFailed, "", []string{"alert", "test", "--sub", "y"}, "not found")
+	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "alert.urls=slak://hushhush"}, "alert.urls[0]: has an unknown scheme")
+	c.fails(cli.ExitUsage, "", []string{"alert"}, "alert: say which: ls or test")
 	none := newCLI(t)
-	none.fails(exitUsage, "", []string{"alert", "test"}, "there are no receivers: set MEDIS_ALERT_URLS")
+	none.fails(cli.ExitUsage, "", []string{"alert", "test"}, "there are no receivers: set MEDIS_ALERT_URLS")
 }
 
 func TestAlertAPI(t *testing.T) {
@@ -282,7 +283,7 @@ func TestAlertConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, stderr := runWith(t, nil, []string{"MEDIS_ALERT_URLS=smtp://u:hushhush@h/ slack://hushhush generic+https://h/", "MEDIS_ALERT_TEMPLATES=" + file, "MEDIS_ALERT_MEMORY=101"}, "serve")
-	if code != exitUsage || strings.Contains(stderr, "hush") {
+	if code != cli.ExitUsage || strings.Contains(stderr, "hush") {
 		t.Errorf("exit %d", code)
 	}
 	contains(t, stderr, "number 1, smtp://h/********-", "number 2, slack://********-", "a.tmpl:2", "MEDIS_ALERT_MEMORY=101: give a whole number from 0 to 100")

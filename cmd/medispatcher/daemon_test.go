@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -225,7 +226,7 @@ func TestDaemon(t *testing.T) {
 				w.await(t, "3,000 deliveries", func(got map[string][]string) bool { return total(got) >= 3*n })
 				eventually(t, "nothing left in Redis", func() bool { return empty(t, env) })
 				for _, r := range all {
-					if code := r.stop(); code != exitOK {
+					if code := r.stop(); code != cli.ExitOK {
 						t.Errorf("exit %d:\n%s", code, r.logs.String())
 					}
 				}
@@ -299,7 +300,7 @@ func TestDaemonFates(t *testing.T) {
 		if n := env.Client.XLen(t.Context(), "medis:{0}:quarantine").Val(); n != 3 {
 			t.Errorf("%d in the quarantine, want 3", n)
 		}
-		if code := r.stop(); code != exitOK {
+		if code := r.stop(); code != cli.ExitOK {
 			t.Errorf("exit %d", code)
 		}
 		if got := strings.Count(r.out.String(), `"code":"DECODERR"`); got != 3 {
@@ -351,8 +352,8 @@ func TestDaemonIdleSubscriptions(t *testing.T) {
 	}
 	measure(300) // opens what a busy dispatcher needs
 	c1, g1 := measure(300)
-	cli := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
-	cli.ok("sub", "put", "first", "--topic", "idle.0", "--url", w.URL)
+	p := &program{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
+	p.ok("sub", "put", "first", "--topic", "idle.0", "--url", w.URL)
 	doc := env.Client.HGet(t.Context(), "medis:subscriptions", "first").Val()
 	idle := []any{}
 	for i := range 999 {
@@ -361,7 +362,7 @@ func TestDaemonIdleSubscriptions(t *testing.T) {
 	if err := env.Client.HSet(t.Context(), "medis:subscriptions", idle...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	cli.ok("sub", "set", "first", "concurrency=9") // announces them all
+	p.ok("sub", "set", "first", "concurrency=9") // announces them all
 	eventually(t, "1,001 subscriptions in force", func() bool { return strings.Contains(r.logs.String(), `"count":1001`) })
 	c2, g2 := measure(300)
 	t.Logf("with 1 subscription: %d connections, %d goroutines; with 1,001: %d connections, %d goroutines", c1, g1, c2, g2)
@@ -376,7 +377,7 @@ func TestDaemonFollowsChanges(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		redis := []string{"MEDIS_REDIS_URL=" + env.URL}
 		all := []*running{startServe(t, redis, "serve"), startServe(t, redis, "serve")}
-		cli := &cli{t: t, env: redis}
+		p := &program{t: t, env: redis}
 		w, w2 := newWorker(t), newWorker(t)
 		reaches := func(what string, change func()) {
 			t.Helper()
@@ -403,13 +404,13 @@ func TestDaemonFollowsChanges(t *testing.T) {
 		got := func(n int) func(map[string][]string) bool {
 			return func(got map[string][]string) bool { return len(got["s"]) == n }
 		}
-		reaches("put", func() { cli.ok("sub", "put", "s", "--topic", "t", "--url", w.URL) })
+		reaches("put", func() { p.ok("sub", "put", "s", "--topic", "t", "--url", w.URL) })
 		publish()
 		w.await(t, "put", got(20))
-		reaches("a new URL", func() { cli.ok("sub", "set", "s", "urls="+w2.URL) })
+		reaches("a new URL", func() { p.ok("sub", "set", "s", "urls="+w2.URL) })
 		publish()
 		w2.await(t, "a new URL", got(20))
-		reaches("pause", func() { cli.ok("sub", "pause", "s") })
+		reaches("pause", func() { p.ok("sub", "pause", "s") })
 		publish()
 		eventually(t, "copies", func() bool { return env.Client.XLen(t.Context(), "medis:{0}:ch:s").Val() == 20 })
 		if _, status := all[0].call(http.MethodGet, "/api/v1/status", ""); !strings.Contains(status, `"state":"paused"`) {
@@ -454,7 +455,7 @@ func TestDaemonReadiness(t *testing.T) {
 	eventually(t, "ready again", func() bool { return ready() == 200 })
 	eventually(t, "published", func() bool { code, _ := r.call(http.MethodPost, "/api/v1/topics/t/messages", "x"); return code == 202 })
 	w.await(t, "delivered", func(got map[string][]string) bool { return len(got["s"]) >= 1 })
-	if code := r.stop(); code != exitOK {
+	if code := r.stop(); code != cli.ExitOK {
 		t.Errorf("exit %d:\n%s", code, r.logs.String())
 	}
 }
@@ -467,7 +468,7 @@ func TestDev(t *testing.T) {
 	if !bytes.Contains([]byte(r.out.String()), []byte("NOTHING SURVIVES A RESTART")) {
 		t.Error("dev does not say loudly that nothing survives a restart")
 	}
-	if code := r.stop(); code != exitOK {
+	if code := r.stop(); code != cli.ExitOK {
 		t.Errorf("exit %d:\n%s", code, r.logs.String())
 	}
 }

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/streams/doctor"
 )
 
 // findings runs doctor --json, and gives every finding but the good ones as "<area>/<check>" → text.
-func (c *cli) findings(code int) map[string]string {
+func (c *program) findings(code int) map[string]string {
 	c.t.Helper()
 	got, stdout, stderr := c.run("", "doctor", "--json")
 	if got != code || stderr != "" {
@@ -60,7 +61,7 @@ func TestDoctorExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := c.run("", "doctor")
-	if code != exitOK || stderr != "" {
+	if code != cli.ExitOK || stderr != "" {
 		t.Errorf("with a warning alone: exit %d, %q", code, stderr)
 	}
 	contains(t, stdout, `! orphans `, `of no subscription: gone\x1b`, "\n  ", "→ to deliver them, put the subscription again", "\n0 problems, 1 warning; ")
@@ -68,12 +69,12 @@ func TestDoctorExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr = c.run("", "doctor")
-	if code != exitFailed || stderr != "" {
+	if code != cli.ExitFailed || stderr != "" {
 		t.Errorf("with a problem: exit %d, %q", code, stderr)
 	}
 	contains(t, stdout, "✗ key types ", "\n1 problem, 1 warning; ")
-	c.fails(exitUsage, "", []string{"doctor", "now"}, `doctor takes no argument, and got "now"`)
-	c.fails(exitUsage, "", []string{"-f", "/nowhere.env", "doctor"}, "cannot read /nowhere.env")
+	c.fails(cli.ExitUsage, "", []string{"doctor", "now"}, `doctor takes no argument, and got "now"`)
+	c.fails(cli.ExitUsage, "", []string{"-f", "/nowhere.env", "doctor"}, "cannot read /nowhere.env")
 }
 
 // A wrong configuration does not keep it from looking at Redis, while that can be reached.
@@ -81,7 +82,7 @@ func TestDoctorOfConfiguration(t *testing.T) {
 	c := newCLI(t, "MEDIS_CONCURRENCY=99", "MEDIS_MAX_CONCURRENCY=9", "MEDIS_TIMEOUT=soon", "MEDIS_DENY_CIDRS=here", "MEDIS_SHUTDOWN_TIMEOUT=2s")
 	c.ok2("MEDIS_REDIS_URL=redis://"+c.redis.Addr(), "sub", "put", "slow", "--topic", "a", "--url", "http://h/", "--timeout", "29s", "--concurrency", "3")
 	c.beat("one")
-	bad := c.findings(exitFailed)
+	bad := c.findings(cli.ExitFailed)
 	contains(t, bad["Configuration/variables"], "problem: MEDIS_TIMEOUT=soon → give a duration",
 		"problem: MEDIS_CONCURRENCY=99 is above MEDIS_MAX_CONCURRENCY=9 → lower the first or raise the second", "problem: MEDIS_DENY_CIDRS=here → ")
 	contains(t, bad["Configuration/shutdown"], "warning: MEDIS_SHUTDOWN_TIMEOUT=2s is below the timeout of slow, 29s")
@@ -91,31 +92,31 @@ func TestDoctorOfConfiguration(t *testing.T) {
 	for _, env := range []string{"MEDIS_PARTITIONS=0", "MEDIS_PARTITIONS=99999", "MEDIS_KEY_PREFIX={a}", "MEDIS_REDIS_URL=nothing"} {
 		c := newCLI(t)
 		c.env = append(c.env, env)
-		bad := c.findings(exitFailed)
+		bad := c.findings(cli.ExitFailed)
 		contains(t, bad["Configuration/variables"], "problem: "+env[:10])
 		contains(t, bad["Redis/reachable"], "unknown: cannot be told", "correct the configuration first")
 	}
 }
 
 // ok2 is ok in an environment of its own.
-func (c *cli) ok2(env string, args ...string) {
+func (c *program) ok2(env string, args ...string) {
 	c.t.Helper()
-	if code, _, stderr := runWith(c.t, nil, []string{env}, args...); code != exitOK {
+	if code, _, stderr := runWith(c.t, nil, []string{env}, args...); code != cli.ExitOK {
 		c.t.Fatal(stderr)
 	}
 }
 
 func TestDoctorOfRedisAway(t *testing.T) {
-	c := &cli{t: t, env: []string{deadRedis(t)}}
-	bad := c.findings(exitFailed)
+	c := &program{t: t, env: []string{deadRedis(t)}}
+	bad := c.findings(cli.ExitFailed)
 	contains(t, bad["Redis/reachable"], "problem: redis at 127.0.0.1:", "does not answer", " → check MEDIS_REDIS_URL, and whether Redis runs")
 	if strings.Contains(bad["Redis/reachable"], "hush") {
 		t.Error(bad)
 	}
 	r := newCLI(t)
 	r.redis.SetError("LOADING Redis is loading the dataset in memory")
-	contains(t, r.findings(exitFailed)["Redis/reachable"], "LOADING", "try again in a moment")
-	if code, stdout, stderr := runCancelled(t, newCLI(t).env, "doctor"); code != exitFailed || stdout != "" || stderr != "medispatcher: interrupted\n" {
+	contains(t, r.findings(cli.ExitFailed)["Redis/reachable"], "LOADING", "try again in a moment")
+	if code, stdout, stderr := runCancelled(t, newCLI(t).env, "doctor"); code != cli.ExitFailed || stdout != "" || stderr != "medispatcher: interrupted\n" {
 		t.Errorf("interrupted: exit %d, %q, %q", code, stdout, stderr)
 	}
 }
@@ -132,13 +133,13 @@ func TestDoctorOfRecoverRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.redis.RequireUserAuth("u", "hush")
-	bad := c.findings(exitFailed)
+	bad := c.findings(cli.ExitFailed)
 	contains(t, bad["Recover Redis/recover lists"], "warning: messages that producers parked wait in medis:recover:shop (2)")
 	contains(t, bad["Recover Redis/key types"], "problem: medis:recover:odd (a string, should be a list)")
 	_, out, _ := c.run("", "doctor")
 	contains(t, out, "Recover Redis at "+other.redis.Addr()+"\n", "✗ key types")
 	other.redis.SetError("LOADING Redis is loading the dataset in memory")
-	contains(t, c.findings(exitFailed)["Recover Redis/reachable"], "problem: ", "LOADING", "MEDIS_RECOVER_REDIS_URL")
+	contains(t, c.findings(cli.ExitFailed)["Recover Redis/reachable"], "problem: ", "LOADING", "MEDIS_RECOVER_REDIS_URL")
 }
 
 func TestDataLogFinding(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -45,7 +46,7 @@ func TestDaemonGoneInABurst(t *testing.T) {
 		if c := history.Changes; len(c) != 2 || !strings.Contains(c[0].By, "410 Gone") {
 			t.Errorf("changes %+v, want one that made the subscription and one that paused it", c)
 		}
-		if code := r.stop(); code != exitOK { // what one 410 more would do is done by now
+		if code := r.stop(); code != cli.ExitOK { // what one 410 more would do is done by now
 			t.Errorf("exit %d", code)
 		}
 		env.Client.Publish(t.Context(), "medis:control", "end")
@@ -82,7 +83,7 @@ func TestDaemonGoneAtTheEnd(t *testing.T) {
 		go func() { code <- r.stop() }()
 		eventually(t, "stopping", func() bool { return strings.Contains(r.logs.String(), `"stopping"`) })
 		release()
-		if c := <-code; c != exitOK {
+		if c := <-code; c != cli.ExitOK {
 			t.Errorf("exit %d", c)
 		}
 		if doc := env.Client.HGet(t.Context(), "medis:subscriptions", "a").Val(); !strings.Contains(doc, `"paused":true`) {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -119,9 +120,9 @@ func TestDaemonDataLogThatTakesNothing(t *testing.T) {
 			for _, sub := range []string{"a", "elsewhere"} {
 				eventually(t, "dead letters of "+sub, func() bool { return env.Client.XLen(t.Context(), "medis:{0}:dead:"+sub).Val() == 3 })
 			}
-			cli := &cli{t: t, env: vars}
-			contains(t, cli.ok("dead", "ls", "a"), "kept as a dead letter: it was to be dropped")
-			contains(t, cli.ok("dead", "ls", "elsewhere"), "no worker URL of the subscription is for this")
+			p := &program{t: t, env: vars}
+			contains(t, p.ok("dead", "ls", "a"), "kept as a dead letter: it was to be dropped")
+			contains(t, p.ok("dead", "ls", "elsewhere"), "no worker URL of the subscription is for this")
 			if code, _ := r.call(http.MethodGet, "/readyz", ""); code != 200 {
 				t.Errorf("readyz %d", code)
 			}
@@ -131,11 +132,11 @@ func TestDaemonDataLogThatTakesNothing(t *testing.T) {
 				_, answer := r.call(http.MethodGet, "/api/v1/alerts", "")
 				return strings.Contains(answer, `"rule":"log_lost"`)
 			})
-			eventually(t, "status", func() bool { return strings.Contains(cli.ok("status"), "DATA log: ") })
-			if code, out, _ := cli.run("", "doctor"); code != exitFailed || !strings.Contains(out, "✗ logs") {
+			eventually(t, "status", func() bool { return strings.Contains(p.ok("status"), "DATA log: ") })
+			if code, out, _ := p.run("", "doctor"); code != cli.ExitFailed || !strings.Contains(out, "✗ logs") {
 				t.Errorf("doctor: exit %d\n%s", code, out)
 			}
-			if code := r.stop(); code != exitOK {
+			if code := r.stop(); code != cli.ExitOK {
 				t.Errorf("exit %d", code)
 			}
 		})
@@ -175,8 +176,8 @@ func TestDaemonLastCopy(t *testing.T) {
 					return
 				}
 				env.Client.Del(t.Context(), "medis:{0}:ch:a")
-				cli := &cli{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
-				cli.ok("quarantine", "replay")
+				p := &program{t: t, env: []string{"MEDIS_REDIS_URL=" + env.URL}}
+				p.ok("quarantine", "replay")
 				w.await(t, "replayed", func(got map[string][]string) bool { return len(got["a"]) == 2 })
 			})
 		})

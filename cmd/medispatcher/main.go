@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 // gcPercent lets the heap grow to five times what is live before it is collected. A
@@ -42,7 +44,7 @@ func onSignal(parent context.Context) (context.Context, context.CancelFunc) {
 		first := time.Now()
 		for range signals {
 			if time.Since(first) > oneSignal {
-				os.Exit(exitFailed)
+				os.Exit(cli.ExitFailed)
 			}
 		}
 	}()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"go.uber.org/goleak"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 // commandInstead makes a process of these tests run a command, so that a test can kill it.
@@ -34,37 +36,37 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// cli runs the program against a Redis of its own.
-type cli struct {
+// program runs the program against a Redis of its own.
+type program struct {
 	t     *testing.T
 	redis *miniredis.Miniredis
 	env   []string
 }
 
-func newCLI(t *testing.T, env ...string) *cli {
+func newCLI(t *testing.T, env ...string) *program {
 	t.Helper()
 	r := miniredis.RunT(t)
-	return &cli{t: t, redis: r, env: append([]string{"MEDIS_REDIS_URL=redis://" + r.Addr()}, env...)}
+	return &program{t: t, redis: r, env: append([]string{"MEDIS_REDIS_URL=redis://" + r.Addr()}, env...)}
 }
 
 // run returns the exit code and what was printed.
-func (c *cli) run(stdin string, args ...string) (code int, stdout, stderr string) {
+func (c *program) run(stdin string, args ...string) (code int, stdout, stderr string) {
 	c.t.Helper()
 	return runWith(c.t, strings.NewReader(stdin), c.env, args...)
 }
 
 // ok runs a command that must succeed without a word on stderr, and returns its stdout.
-func (c *cli) ok(args ...string) string {
+func (c *program) ok(args ...string) string {
 	c.t.Helper()
 	code, stdout, stderr := c.run("", args...)
-	if code != exitOK || stderr != "" {
+	if code != cli.ExitOK || stderr != "" {
 		c.t.Fatalf("%q: exit %d, stderr %q", args, code, stderr)
 	}
 	return stdout
 }
 
 // fails runs a command that must fail, with one line on stderr for each of want.
-func (c *cli) fails(code int, stdin string, args []string, want ...string) {
+func (c *program) fails(code int, stdin string, args []string, want ...string) {
 	c.t.Helper()
 	got, _, stderr := c.run(stdin, args...)
 	if got != code {

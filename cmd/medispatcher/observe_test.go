@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -91,7 +92,7 @@ func TestDaemonIsObserved(t *testing.T) {
 		if got := strings.Join(told, ", "); got != "copied [a] 0, failed a[] 1 status 500, sent a[] 2" {
 			t.Errorf("its story: %s", got)
 		}
-		if code := r.stop(); code != exitOK {
+		if code := r.stop(); code != cli.ExitOK {
 			t.Errorf("exit %d:\n%s", code, r.logs.String())
 		}
 		spans.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -89,8 +90,8 @@ func TestDaemonPurge(t *testing.T) {
 		}
 		eventually(t, "four in flight", func() bool { return asked.Load() == 4 })
 		eventually(t, "nine copies", func() bool { return env.Client.XLen(t.Context(), "medis:{0}:ch:s").Val() == 9 })
-		cli := &cli{t: t, env: []string{redis}}
-		if out := cli.ok("purge", "s", "--yes"); out != "s: 5 READY and 4 BURIED messages purged\n" {
+		p := &program{t: t, env: []string{redis}}
+		if out := p.ok("purge", "s", "--yes"); out != "s: 5 READY and 4 BURIED messages purged\n" {
 			t.Error(out)
 		}
 		let()
@@ -110,7 +111,7 @@ func TestDaemonPurge(t *testing.T) {
 		if counts["purged:s"] != "9" || counts["sent:s"] != "3" || counts["dead:s"] != "" {
 			t.Errorf("counts %v", counts)
 		}
-		if code := r.stop(); code != exitOK {
+		if code := r.stop(); code != cli.ExitOK {
 			t.Errorf("exit %d", code)
 		}
 		for _, level := range []string{`"WARN"`, `"ERROR"`} {
@@ -135,10 +136,10 @@ func TestDaemonBreakerIsSeen(t *testing.T) {
 		for range 20 {
 			xadd(t, env, "topic", "t", "body", "x")
 		}
-		cli := &cli{t: t, env: []string{redis}}
+		p := &program{t: t, env: []string{redis}}
 		status := func() (st medispatcher.Status) {
 			t.Helper()
-			if err := json.Unmarshal([]byte(cli.ok("status", "--json")), &st); err != nil || len(st.Subscriptions) != 1 || len(st.Dispatchers) != 1 {
+			if err := json.Unmarshal([]byte(p.ok("status", "--json")), &st); err != nil || len(st.Subscriptions) != 1 || len(st.Dispatchers) != 1 {
 				t.Fatalf("%+v, %v", st, err)
 			}
 			return st
@@ -148,7 +149,7 @@ func TestDaemonBreakerIsSeen(t *testing.T) {
 		if by := st.Subscriptions[0].HeldBy; len(by) != 1 || by[0].Dispatcher != st.Dispatchers[0].ID || by[0].Since.IsZero() || st.Dispatchers[0].HeldTotal != 1 {
 			t.Errorf("status %+v", st)
 		}
-		contains(t, cli.ok("status"), "OPEN BREAKER", "breaker_open")
+		contains(t, p.ok("status"), "OPEN BREAKER", "breaker_open")
 		if _, answer := r.call(http.MethodGet, "/api/v1/status", ""); !strings.Contains(answer, `"state":"breaker_open"`) {
 			t.Error(answer)
 		}

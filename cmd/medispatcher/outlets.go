@@ -34,6 +34,9 @@ type stream struct {
 	under io.Writer // where it ends
 }
 
+// Under is where it ends, for cli.IsTerminal.
+func (s stream) Under() io.Writer { return s.under }
+
 // unblock puts outlets before stdout and stderr, so that a reader who stops reading stops
 // nothing else, and one who goes away does not end the process: EPIPE is an error like others.
 func (a *app) unblock() {

@@ -4,12 +4,11 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
@@ -34,28 +33,6 @@ const (
 	groupUse     = "use"
 	groupOperate = "operate"
 )
-
-// usageTemplate is cobra's, without what is said twice.
-const usageTemplate = `Usage:
-  {{.UseLine}}{{if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}{{if .HasAvailableSubCommands}}{{$all := .Commands}}{{range $group := .Groups}}
-
-{{.Title}}{{range $all}}{{if eq .GroupID $group.ID}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
-
-{{if .Groups}}More:{{else}}Commands:{{end}}{{range $all}}{{if and (not .GroupID) (or .IsAvailableCommand (eq .Name "help"))}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
-
-Flags of all commands:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
-
-{{.CommandPath}} COMMAND --help explains a command.{{end}}
-`
 
 const rootLong = `medispatcher takes messages from a Redis stream and pushes each to the URLs of
 everybody who subscribed to its topic, with retries and dead letters.
@@ -85,22 +62,16 @@ func (a *app) root() *cobra.Command {
 		Short:                 "A message dispatcher on Redis alone",
 		Long:                  rootLong,
 		Example:               rootExample,
-		Version:               "see the template", // its being there makes cobra add the flag
-		Args:                  noSuchCommand,
+		Args:                  cli.NoSuchCommand,
 		RunE: a.lasting(config.NeedsRedis|config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
 			return serve(ctx, env)
 		}),
-		SilenceUsage:  true,
-		SilenceErrors: true,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout) // before the completion command, which notes it
 	root.SetErr(a.stderr)
-	root.SetVersionTemplate(readBuild().String() + "\n")
-	root.SetFlagErrorFunc(flagError)
-	root.SetUsageTemplate(usageTemplate)
+	cli.Root(root, readBuild(), &a.envFile)
 	root.SetHelpCommand(a.helpCommand())
-	root.PersistentFlags().StringVarP(&a.envFile, "env-file", "f", "", "dotenv `FILE` whose variables lie beneath the environment")
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run:"},
 		&cobra.Group{ID: groupUse, Title: "Use:"},
@@ -113,16 +84,12 @@ func (a *app) root() *cobra.Command {
 		a.unroutedCommand(), a.quarantineCommand(), a.purgeCommand(), a.recoverCommand(),
 		a.alertCommand(), a.doctorCommand(), a.benchCommand(), a.configCommand(),
 	)
-	root.InitDefaultHelpFlag()
-	root.Flags().Lookup("help").Usage = "explain a command"
-	root.InitDefaultVersionFlag()
-	root.Flags().Lookup("version").Usage = "print version, commit, build date and Go version"
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Short = "Make a completion script for a shell"
-		completion.Args = noSuchCommand
-		completion.RunE = needsCommand
+		completion.Args = cli.NoSuchCommand
+		completion.RunE = cli.NeedsCommand
 	}
 	return root
 }
@@ -144,7 +111,7 @@ func (a *app) helpCommand() *cobra.Command {
 				return err
 			}
 			if len(rest) > 0 {
-				return noSuchCommand(about, rest)
+				return cli.NoSuchCommand(about, rest)
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
@@ -176,15 +143,8 @@ func (a *app) lasting(n config.Needs, do func(ctx context.Context, env *environm
 // shown, unless its settings are nil.
 func (a *app) environment(n config.Needs) (*environment, error) {
 	a.started = true
-	cfg, settings, err := config.Load(a.environ, a.envFile, n)
-	colour := !slices.ContainsFunc(a.environ, func(kv string) bool {
-		return strings.HasPrefix(kv, "NO_COLOR=") && kv != "NO_COLOR="
-	})
-	log := newLogger(a.stderr, cfg.LogFormat, cfg.LogLevel, colour)
+	cfg, settings, log, err := cli.Load(a.environ, a.envFile, n, a.stderr)
 	a.log.Store(log)
-	if settings != nil {
-		settings.WarnUnknown(log)
-	}
 	return &environment{
 		cfg: cfg, settings: settings, environ: a.environ, log: log, outlets: a.outlets,
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, json: a.json, build: readBuild(),

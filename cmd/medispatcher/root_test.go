@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 func TestVersion(t *testing.T) {
 	for _, arg := range []string{"--version", "-v"} {
 		code, out, stderr := runWith(t, nil, nil, arg)
-		if code != exitOK || stderr != "" || strings.Count(out, "\n") != 1 {
+		if code != cli.ExitOK || stderr != "" || strings.Count(out, "\n") != 1 {
 			t.Errorf("exit %d, stderr %q, stdout %q", code, stderr, out)
 		}
 		contains(t, out, "medispatcher ", "commit ", "built ", runtime.Version())
@@ -30,7 +32,7 @@ func TestHelpOfAll(t *testing.T) {
 	walk = func(cmd *cobra.Command) {
 		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
 		code, out, stderr := runWith(t, nil, []string{"MEDIS_REDIS_URL=wrong"}, args...)
-		if code != exitOK || stderr != "" {
+		if code != cli.ExitOK || stderr != "" {
 			t.Errorf("%q: exit %d, stderr %q", args, code, stderr)
 		}
 		contains(t, out, "Usage:", cmd.CommandPath())
@@ -51,14 +53,14 @@ func TestHelpOfAll(t *testing.T) {
 	contains(t, out, "MEDIS_REDIS_URL", "MEDIS_LISTEN", "MEDIS_ADMIN_TOKEN", "publish", "serve", "dev --demo")
 	code, out, _ := runWith(t, nil, nil, "help", "sub", "put")
 	contains(t, out, "sub put ID")
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Error(code)
 	}
 }
 
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if code, out, _ := runWith(t, nil, nil, "completion", shell); code != exitOK || !strings.Contains(out, "medispatcher") {
+		if code, out, _ := runWith(t, nil, nil, "completion", shell); code != cli.ExitOK || !strings.Contains(out, "medispatcher") {
 			t.Errorf("%s: exit %d", shell, code)
 		}
 	}
@@ -91,7 +93,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"sub", "rm", "a", "b"}, `"b" is one argument too many`},
 	} {
 		code, stdout, stderr := runWith(t, strings.NewReader(""), nil, c.args...)
-		if code != exitUsage || stdout != "" {
+		if code != cli.ExitUsage || stdout != "" {
 			t.Errorf("%q: exit %d, stdout %q", c.args, code, stdout)
 		}
 		checkLines(t, stderr, c.want)
@@ -103,7 +105,7 @@ func TestEarlierForm(t *testing.T) {
 	file := writeFile(t, "conf.env", "MEDIS_PARTITIONS=none\n")
 	for _, args := range [][]string{{file}, {"-f", file}, {"-f", file, "serve"}, {"serve", "--env-file", file}} {
 		code, _, stderr := runWith(t, nil, nil, args...)
-		if code != exitUsage {
+		if code != cli.ExitUsage {
 			t.Errorf("%q: exit %d", args, code)
 		}
 		checkLines(t, stderr, "MEDIS_PARTITIONS=none (in "+file+"): give a whole number")
@@ -116,7 +118,7 @@ func TestEarlierForm(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	c := newCLI(t)
-	if code, _, stderr := runCancelled(t, c.env, "status"); code != exitFailed || stderr != "medispatcher: interrupted\n" {
+	if code, _, stderr := runCancelled(t, c.env, "status"); code != cli.ExitFailed || stderr != "medispatcher: interrupted\n" {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,15 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
-)
-
-// Exit codes of every command.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2 // wrong arguments, wrong configuration, a wrong field
 )
 
 // environment is what a command runs in.
@@ -34,10 +26,10 @@ type environment struct {
 	stderr   io.Writer
 	outlets  *outlets // of a command that runs for long; nil in others
 	json     bool     // what is printed is JSON
-	build    buildInfo
+	build    cli.Build
 }
 
-// variable is a variable of the environment, also one that is not ours.
+// variable is the value of an environment variable, ours or not.
 func (e *environment) variable(name string) string {
 	for _, kv := range slices.Backward(e.environ) {
 		if value, ok := strings.CutPrefix(kv, name+"="); ok {
@@ -47,12 +39,14 @@ func (e *environment) variable(name string) string {
 	return ""
 }
 
-// usageError is a mistake in the command line.
-type usageError string
-
-func (e usageError) Error() string { return string(e) }
-
-func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+// tell prints what was done: v as one JSON object for programs, else a line for people.
+func (e *environment) tell(v any, format string, args ...any) error {
+	if e.json {
+		return cli.WriteJSON(e.stdout, v, "")
+	}
+	_, err := fmt.Fprintf(e.stdout, format+"\n", args...)
+	return err
+}
 
 // run is the whole program but for the process around it. environ has the form of
 // os.Environ.
@@ -63,36 +57,19 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	err := root.ExecuteContext(ctx)
 	defer a.flush()
 	if err == nil {
-		return exitOK
+		return cli.ExitOK
 	}
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if strings.HasSuffix(line, context.Canceled.Error()) {
-			line = "interrupted" // in which step matters to nobody
-		}
-		if line != "" {
-			_, _ = fmt.Fprintln(a.stderr, "medispatcher: "+clean(line))
-		}
-	}
+	cli.Complain(a.stderr, "medispatcher", err)
 	if !a.started {
-		return exitUsage
+		return cli.ExitUsage
 	}
-	return exitCode(err)
-}
-
-func exitCode(err error) int {
-	var usage usageError
-	var problems config.Problems
-	var fields medispatcher.Problems
-	if errors.As(err, &usage) || errors.As(err, &problems) || errors.As(err, &fields) {
-		return exitUsage
-	}
-	return exitFailed
+	return cli.ExitCode(err)
 }
 
 // earlierForm turns the one form of earlier versions, `medispatcher FILE`, into today's.
 // A command's name wins over a file that is called like it.
 func (a *app) earlierForm(root *cobra.Command, args []string) []string {
-	if len(args) != 1 || strings.HasPrefix(args[0], "-") || slices.Contains(commandNames(root), args[0]) {
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") || slices.Contains(cli.CommandNames(root), args[0]) {
 		return args
 	}
 	if info, err := os.Stat(args[0]); err != nil || info.IsDir() {

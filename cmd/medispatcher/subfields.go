@@ -174,7 +174,7 @@ func fieldHint(name string) string {
 	for _, f := range medispatcher.Fields() {
 		names = append(names, f.Name)
 	}
-	if near := nearest(strings.ReplaceAll(name, "-", "_"), names); near != "" {
+	if near := medispatcher.Nearest(strings.ReplaceAll(name, "-", "_"), names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return "medispatcher sub put --help names them"

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 // confirm asks a person; without one it refuses.
 func (s *state) confirm(ctx context.Context, question string) error {
-	if !isTerminal(s.stdin) {
-		return usagef("this throws messages away for good: add --yes")
+	if !cli.IsTerminal(s.stdin) {
+		return cli.Usagef("this throws messages away for good: add --yes")
 	}
 	_, _ = fmt.Fprint(s.stderr, question+" [y/N] ")
 	in := interruptible(ctx, s.stdin)
@@ -43,7 +45,7 @@ func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 // progress is a bar on a terminal, and nothing elsewhere.
 func (s *state) progress(total int64, what string, more ...progressbar.Option) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total, append([]progressbar.Option{
-		progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetVisibility(isTerminal(s.stderr)),
+		progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetVisibility(cli.IsTerminal(s.stderr)),
 		progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(),
 		progressbar.OptionThrottle(50 * time.Millisecond),
 	}, more...)...)

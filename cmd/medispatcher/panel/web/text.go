@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/cmd/medispatcher/show"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 // viewFuncs are the functions of the templates.
@@ -117,7 +117,7 @@ func shortText(s string) string {
 			s = s[:len(s)-1]
 		}
 	}
-	r := []rune(show.Clean(s))
+	r := []rune(cli.Clean(s))
 	if len(r) > shownText {
 		r, cut = r[:shownText], true
 	}
@@ -155,7 +155,7 @@ func bodyText(body []byte) (text string, cut, indented bool) {
 			if j > 0 {
 				b.WriteByte('\t')
 			}
-			b.WriteString(show.Clean(part))
+			b.WriteString(cli.Clean(part))
 		}
 	}
 	return b.String(), cut, indented

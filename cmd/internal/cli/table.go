@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"io"
@@ -6,24 +6,29 @@ import (
 	"unicode/utf8"
 )
 
-// table prints aligned columns. text/tabwriter cannot align only the numbers right.
-type table struct {
-	header []string // one that begins with ">" aligns its column right
+// Table prints aligned columns, their text made safe. text/tabwriter cannot align only some columns right.
+type Table struct {
+	Header []string // one that begins with ">" aligns its column right
 	rows   [][]string
 }
 
-func (t *table) add(cells ...string) {
+// Add adds a row, with a cell for each column.
+func (t *Table) Add(cells ...string) {
 	for i := range cells {
-		cells[i] = clean(cells[i])
+		cells[i] = Clean(cells[i])
 	}
 	t.rows = append(t.rows, cells)
 }
 
-func (t *table) write(w io.Writer) error {
-	right := make([]bool, len(t.header))
-	header := make([]string, len(t.header))
-	widths := make([]int, len(t.header))
-	for i, h := range t.header {
+// Empty reports whether there are no rows.
+func (t *Table) Empty() bool { return len(t.rows) == 0 }
+
+// Write prints the header and the rows.
+func (t *Table) Write(w io.Writer) error {
+	right := make([]bool, len(t.Header))
+	header := make([]string, len(t.Header))
+	widths := make([]int, len(t.Header))
+	for i, h := range t.Header {
 		header[i], right[i] = strings.CutPrefix(h, ">")
 		widths[i] = utf8.RuneCountInString(header[i])
 		for _, row := range t.rows {
