@@ -4,214 +4,174 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
-	"github.com/caarlos0/env/v10"
-	"github.com/joho/godotenv"
+	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/amender"
+	"github.com/solate/medispatcher/cmd/internal/cli"
+	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/internal/joined"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/streams"
 )
 
 var _ amender.Store = (*streams.Store)(nil)
 
-// Exit codes.
-const (
-	exitOK     = 0 // done; the table says what
-	exitFailed = 1 // something could not be given back
-	exitUsage  = 2 // wrong arguments or configuration
-)
+// Set by the release build: -ldflags "-X main.version=… -X main.commit=… -X main.date=…".
+var version, commit, date string
 
 // atMost bounds the whole job. It listens for up to half an hour where MEDIS_DEAD_AFTER is an hour.
 const atMost = 40 * time.Minute
 
-const usage = `amender gives back what crashed dispatchers, and commands typed by hand, left behind:
-messages that were read, are not settled, and belong to no living dispatcher. What a
-living one has in flight is never touched: before it takes anything, it listens for half the
+const long = `amender gives back what crashed dispatchers, and commands typed by hand, left behind:
+messages that were read, are not settled, and belong to no living dispatcher. It never
+touches what a living one has in flight: before it takes anything, it listens for half the
 dead-after limit whether the owner is heard. Running dispatchers do the same by themselves.
 
-Usage:
-  amender [-f FILE.env] [--dry-run] [--sub ID] [--force] [--json]
+It reads the same variables as the dispatchers, and refuses the same wrong values. It uses:
+  MEDIS_REDIS_URL     the Redis of the dispatchers (redis://127.0.0.1:6379/0)
+  MEDIS_KEY_PREFIX    what every key begins with, as the dispatchers have it (medis)
+  MEDIS_PARTITIONS    how many partitions there are, as the dispatchers have it (1)
 
-Flags:
-  -f FILE.env   dotenv file whose variables lie beneath the environment
-  --dry-run     say what would be given back, and change nothing
-  --sub ID      one subscription only
-  --force       messages that wait for their next attempt become due now, too
-  --json        the report as JSON
-  --version     print the version
+Exit codes: 0 done, 1 something could not be given back, 2 wrong arguments or configuration.`
 
-Variables: MEDIS_REDIS_URL, MEDIS_KEY_PREFIX, MEDIS_PARTITIONS, as the dispatchers have them.
-Exit codes: 0 done, 1 something could not be given back, 2 wrong arguments or configuration.
-`
-
-// config is the part of the dispatchers' configuration that the job needs.
-type config struct {
-	RedisURL   string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0"`
-	KeyPrefix  string `env:"MEDIS_KEY_PREFIX" envDefault:"medis"`
-	Partitions int    `env:"MEDIS_PARTITIONS" envDefault:"1"`
-}
-
-var version = "dev"
+const example = `  amender --dry-run
+  amender -f production.env --sub billing --json`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
-// run is the whole job.
+// run is the whole program but for the process around it. environ has the form of os.Environ.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	var o amender.Options
-	var file, sub string
-	var asJSON, showVersion bool
-	flags := flag.NewFlagSet("amender", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&file, "f", "", "")
-	flags.BoolVar(&o.DryRun, "dry-run", false, "")
-	flags.StringVar(&sub, "sub", "", "")
-	flags.BoolVar(&o.Force, "force", false, "")
-	flags.BoolVar(&asJSON, "json", false, "")
-	flags.BoolVar(&showVersion, "version", false, "")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		_, _ = io.WriteString(stdout, usage)
-		return exitOK
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q; choose a subscription with --sub", flags.Arg(0))
-	case showVersion:
-		_, _ = fmt.Fprintln(stdout, "amender", version)
-		return exitOK
-	}
+	j := job{environ: environ, stdout: stdout, stderr: stderr}
+	cmd := j.command()
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
 	if err != nil {
-		complain(stderr, fmt.Errorf("%w; see amender --help", err))
-		return exitUsage
+		cli.Complain(stderr, "amender", err)
 	}
-	cfg, err := loadConfig(environ, file)
+	if err != nil && !j.started {
+		return cli.ExitUsage
+	}
+	return cli.ExitCode(err)
+}
+
+// job is one run of the program.
+type job struct {
+	environ        []string
+	envFile        string
+	stdout, stderr io.Writer
+	sub            string
+	json           bool
+	options        amender.Options
+	started        bool // the command line is right
+}
+
+func (j *job) command() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:                   "amender [-f FILE.env] [--dry-run] [--sub ID] [--force] [--json]",
+		DisableFlagsInUseLine: true,
+		Long:                  long,
+		Example:               example,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return cli.Usagef("unexpected argument %q; choose a subscription with --sub; see %s --help", args[0], cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return j.run(cmd.Context()) },
+	}
+	cmd.SetOut(j.stdout)
+	cmd.SetErr(j.stderr)
+	cli.Root(cmd, cli.ReadBuild("amender", version, commit, date), &j.envFile)
+	flags := cmd.Flags()
+	flags.BoolVar(&j.options.DryRun, "dry-run", false, "say what would be given back, and change nothing")
+	flags.StringVar(&j.sub, "sub", "", "look at the subscription with this `ID` only")
+	flags.BoolVar(&j.options.Force, "force", false, "messages that wait for their next attempt become due now, too")
+	flags.BoolVar(&j.json, "json", false, "print the report as JSON")
+	return cmd
+}
+
+func (j *job) run(ctx context.Context) error {
+	j.started = true
+	if j.sub != "" {
+		if field, wrong := errors.AsType[medispatcher.FieldError](medispatcher.CheckSubscriptionID(j.sub)); wrong {
+			return cli.Usagef("--sub: %s", field.Problem)
+		}
+	}
+	cfg, _, _, err := cli.Load(j.environ, j.envFile, config.NeedsRedis, j.stderr)
 	if err != nil {
-		complain(stderr, err)
-		return exitUsage
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	report, err := amend(ctx, cfg, o, sub)
-	if asJSON {
-		_ = json.NewEncoder(stdout).Encode(report)
-	} else {
-		table(stdout, report, o.DryRun)
+	report, err := j.amend(ctx, &cfg)
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("not done within %s; what is given back stays so, run it again to go on", medispatcher.ShortDuration(atMost))
+	default:
+		err = cli.Explain(err, cfg.RedisURL)
 	}
-	if err != nil {
-		complain(stderr, err)
-		return exitFailed
+	if err != nil && len(report.Rows) == 0 && report.Vanished == 0 {
+		return err // nothing was done, and nobody knows whether there is something to do
 	}
-	return exitOK
+	return errors.Join(j.print(report), err)
 }
 
-func amend(ctx context.Context, cfg config, o amender.Options, sub string) (amender.Report, error) {
-	store, err := streams.Open(streams.Config{URL: cfg.RedisURL, Prefix: cfg.KeyPrefix, Partitions: cfg.Partitions, ID: "amender"})
+// amend gives back what it can.
+func (j *job) amend(ctx context.Context, cfg *config.Config) (report amender.Report, err error) {
+	store, err := joined.Open(cfg.Streams("amender"))
 	if err != nil {
-		return amender.Report{}, err
+		return report, err
 	}
 	defer func() { _ = store.Close() }()
+	if err := cli.Reach(ctx, store, cfg.RedisURL); err != nil {
+		return report, err
+	}
 	ids, err := store.SubscriptionIDs(ctx)
 	if err != nil {
-		return amender.Report{}, fmt.Errorf("%w; check MEDIS_REDIS_URL", err)
+		return report, err
 	}
+	o := j.options
 	o.Partitions, o.Subs, o.Incoming, o.Listen = cfg.Partitions, ids, true, true
-	if sub != "" {
-		if err := medispatcher.CheckSubscriptionID(sub); err != nil {
-			return amender.Report{}, err
+	if j.sub != "" {
+		if err := known(ctx, store, j.sub, ids); err != nil {
+			return report, err
 		}
-		o.Subs, o.Incoming = []string{sub}, false
+		o.Subs, o.Incoming = []string{j.sub}, false
 	}
-	report, err := amender.Run(ctx, store, o)
+	report, err = amender.Run(ctx, store, o)
 	for _, v := range store.TakeVanished() {
 		report.Vanished += v.Count
 	}
 	return report, err
 }
 
-func loadConfig(environ []string, file string) (cfg config, err error) {
-	values := map[string]string{}
-	if file != "" {
-		if values, err = godotenv.Read(file); err != nil {
-			return cfg, fmt.Errorf("cannot read %s: %w", file, err)
-		}
+// known refuses a subscription that does not exist and left no messages.
+func known(ctx context.Context, store *joined.Store, sub string, ids []string) error {
+	if slices.Contains(ids, sub) {
+		return nil
 	}
-	for _, kv := range environ {
-		if name, v, _ := strings.Cut(kv, "="); v != "" {
-			values[name] = v
-		}
+	held, err := operate.HeldBy(ctx, store, sub)
+	if err != nil || !held.Empty() {
+		return err
 	}
-	if err := env.ParseWithOptions(&cfg, env.Options{Environment: values}); err != nil {
-		return cfg, errors.New("MEDIS_PARTITIONS: give a whole number, the same as the dispatchers have")
+	hint := "medispatcher sub ls lists the subscriptions"
+	if near := medispatcher.Nearest(sub, ids); near != "" {
+		hint = "did you mean " + near + "?"
 	}
-	var problems []error
-	if err := streams.CheckURL(cfg.RedisURL); err != nil {
-		problems = append(problems, fmt.Errorf("MEDIS_REDIS_URL %w", err))
-	}
-	if err := streams.CheckPrefix(cfg.KeyPrefix); err != nil {
-		problems = append(problems, fmt.Errorf("MEDIS_KEY_PREFIX: %w", err))
-	}
-	if cfg.Partitions < 1 {
-		problems = append(problems, fmt.Errorf("MEDIS_PARTITIONS=%d: give at least 1, the same as the dispatchers have", cfg.Partitions))
-	}
-	return cfg, errors.Join(problems...)
-}
-
-func complain(w io.Writer, err error) {
-	for line := range strings.Lines(err.Error()) {
-		_, _ = fmt.Fprintln(w, "amender:", strings.TrimSpace(line))
-	}
-}
-
-func table(w io.Writer, report amender.Report, dryRun bool) {
-	what := "given back"
-	if dryRun {
-		what = "to be given back"
-	}
-	messages := "messages"
-	if report.Kicked() == 1 {
-		messages = "message"
-	}
-	if report.Vanished > 0 {
-		_, _ = fmt.Fprintf(w, "Taken out of Redis by hand, and lost: %d.\n", report.Vanished)
-	}
-	if len(report.Rows) == 0 {
-		_, _ = fmt.Fprintln(w, "Nothing to amend: every message that was read belongs to a living dispatcher, or waits.")
-		return
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	_, _ = fmt.Fprintln(t, "CHANNEL\tPARTITION\tOWNER\tMESSAGES")
-	for _, row := range report.Rows {
-		channel, owner := row.Subscription, row.Owner
-		if channel == "" {
-			channel = "(incoming)"
-		}
-		if owner == "" {
-			owner = "(waiting)"
-		}
-		if owner == amender.Nobody {
-			owner = "(nobody)"
-		}
-		note := ""
-		if row.Error != "" {
-			note = "\tfailed"
-		}
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\t%d%s\n", channel, row.Partition, owner, row.Kicked, note)
-	}
-	_ = t.Flush()
-	_, _ = fmt.Fprintf(w, "%d %s %s.\n", report.Kicked(), messages, what)
+	return fmt.Errorf("subscription %q: %w; %s", sub, medispatcher.ErrNotFound, hint)
 }
