@@ -3,33 +3,8 @@ package alert
 import (
 	"fmt"
 	"strings"
-	"time"
 	"unicode"
 )
-
-// span writes a duration with the precision that a reader needs.
-func span(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0s"
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Hour:
-		d = d.Round(time.Second)
-	case d < 48*time.Hour:
-		d = d.Round(time.Minute)
-	default:
-		return fmt.Sprintf("%dd", int(d.Round(time.Hour).Hours()/24))
-	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
 
 // bytes writes a size in bytes with one digit behind the point.
 func bytes(n int64) string {

@@ -29,8 +29,8 @@ type data struct {
 }
 
 var funcs = template.FuncMap{
-	"span":  func(d medispatcher.Duration) string { return span(time.Duration(d)) },
-	"until": func(t, now time.Time) string { return span(t.Sub(now)) },
+	"span":  func(d medispatcher.Duration) string { return medispatcher.RoughDuration(time.Duration(d)) },
+	"until": func(t, now time.Time) string { return medispatcher.RoughDuration(t.Sub(now)) },
 	"bytes": bytes,
 	"plain": plain,
 }

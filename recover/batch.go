@@ -78,7 +78,7 @@ func (w *Watcher) decide(list string, item medispatcher.RecoverItem) decided {
 	if _, bad := errors.AsType[SyntaxError](err); bad {
 		d.line.Code = RecoverFailDecode
 	}
-	d.line.Error = shorten(oneLine(err))
+	d.line.Error = shorten(medispatcher.OneLine(err))
 	if m.Key != "" || m.ID != "" {
 		d.partition = medispatcher.Partition(m.Key, m.ID, w.Partitions)
 	}
@@ -132,7 +132,7 @@ func (w *Watcher) publish(ctx context.Context, p int, group []decided, at *place
 		switch {
 		case failure != nil:
 			if d.once.Reason == "" {
-				d.line.Error = oneLine(failure)
+				d.line.Error = medispatcher.OneLine(failure)
 				w.tell(d.line, at)
 			}
 			if text := failure.Error(); err == nil && !said[text] { // mostly all have the same one

@@ -53,7 +53,7 @@ func (p *Planner) Plan(l *Line) Plan {
 		m.Delay = p.rest(m.Delay, l.Time)
 	}
 	if err != nil {
-		return Plan{Problem: oneLine(err)}
+		return Plan{Problem: medispatcher.OneLine(err)}
 	}
 	token := l.OnceToken()
 	return Plan{Once: &medispatcher.Once{Token: token, Message: m, Again: l.Code == Unroutable}, Partition: partitionOf(&m, token, p.Partitions)}
@@ -110,7 +110,7 @@ func (p *Planner) decodeItem(l *Line) (medispatcher.Message, error) {
 	}
 	m, err := DecodeItem([]byte(fields[rawItem]), p.MaxBody)
 	if err != nil {
-		return m, fmt.Errorf("still cannot be decoded: %s; publish a corrected message, and ignore this line", oneLine(err))
+		return m, fmt.Errorf("still cannot be decoded: %s; publish a corrected message, and ignore this line", medispatcher.OneLine(err))
 	}
 	if m.Time.IsZero() {
 		m.Time = l.Time
@@ -126,7 +126,7 @@ func (p *Planner) toChannel(l *Line) Plan {
 	m, err := p.whole(l)
 	switch {
 	case err != nil:
-		return Plan{Problem: oneLine(err)}
+		return Plan{Problem: medispatcher.OneLine(err)}
 	case m.ID == "":
 		return Plan{Problem: "its message has no id"}
 	case medispatcher.CheckSubscriptionID(l.Subscription) != nil:
@@ -146,8 +146,6 @@ func (p *Planner) toChannel(l *Line) Plan {
 	}
 	return Plan{Once: once, Partition: l.Partition}
 }
-
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // partitionOf is the partition of a message. One without a key and id may go to any: its token chooses, so
 // that every repetition goes to the same one.

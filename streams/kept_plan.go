@@ -37,7 +37,7 @@ func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *k
 		if !isEntryID(r.source) {
 			item, err := rules.DecodeItem([]byte(raw), rules.MaxBody)
 			if err != nil {
-				return m, "it is still no message: " + inLine(err) + "; publish it as it should be, then purge this", nil
+				return m, "it is still no message: " + medispatcher.OneLine(err) + "; publish it as it should be, then purge this", nil
 			}
 			m.item, m.unwanted = &item, !rules.Wanted(item.Topic)
 			return m, "", nil
@@ -83,7 +83,7 @@ func undecodable(fields map[string]string, r *keptRow, maxBody int64) string {
 	if errors.As(err, &field) && r.sizes[field.Field] > keptValue {
 		return fmt.Sprintf("%s: is %d bytes long", field.Field, r.sizes[field.Field])
 	}
-	return "it would come back: " + inLine(err) + "; publish it as it should be, then purge this"
+	return "it would come back: " + medispatcher.OneLine(err) + "; publish it as it should be, then purge this"
 }
 
 // keepOrigin has the message keep the id and the time that it had, and what is left of its delay.
@@ -126,4 +126,3 @@ func unpacked(text string) []string {
 }
 
 // inLine is an error on one line.
-func inLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,7 +217,7 @@ func (r *Registry) loadLocked(ctx context.Context, wrong *warnings) (*Snapshot, 
 func (r *Registry) load(id, doc string, last medispatcher.Subscription, had bool, wrong *warnings) (medispatcher.Subscription, bool) {
 	sub, list, err := r.rules.Load(id, []byte(doc))
 	if err != nil {
-		wrong.add(id, "its stored document is unusable, put it anew: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		wrong.add(id, "its stored document is unusable, put it anew: "+medispatcher.OneLine(err))
 		return last, had
 	}
 	for _, w := range list {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -96,10 +97,10 @@ func (d *exam) judgeIncoming(now time.Time) {
 	case length == 0:
 		d.ok(AreaMessages, "incoming", "nothing waits for its fan-out")
 	case oldest > fanoutLate && len(d.alive) > 0:
-		d.add(AreaMessages, "incoming", LevelWarning, fmt.Sprintf("%s, the oldest for %s, although %s", seen, rough(oldest), runs(len(d.alive))),
+		d.add(AreaMessages, "incoming", LevelWarning, fmt.Sprintf("%s, the oldest for %s, although %s", seen, medispatcher.RoughDuration(oldest), runs(len(d.alive))),
 			`look for "fan-out waits" in the dispatchers' logs; if they only lag behind, add partitions or find what slows Redis`)
 	default:
-		d.ok(AreaMessages, "incoming", fmt.Sprintf("%s, the oldest for %s", seen, rough(max(0, oldest))))
+		d.ok(AreaMessages, "incoming", fmt.Sprintf("%s, the oldest for %s", seen, medispatcher.RoughDuration(max(0, oldest))))
 	}
 }
 

@@ -60,15 +60,15 @@ func (d *exam) judgeHeartbeats(now time.Time) {
 		age := now.Sub(p.Heartbeat)
 		switch {
 		case !p.Alive:
-			dead = append(dead, fmt.Sprintf("%s (silent for %s)", p.ID, rough(age)))
+			dead = append(dead, fmt.Sprintf("%s (silent for %s)", p.ID, medispatcher.RoughDuration(age)))
 		case age > p.DeadAfter/2:
-			late = append(late, fmt.Sprintf("%s (%s of %s)", p.ID, rough(age), p.DeadAfter))
+			late = append(late, fmt.Sprintf("%s (%s of %s)", p.ID, medispatcher.RoughDuration(age), p.DeadAfter))
 		case age < -skewWarn:
 			early = append(early, p.ID)
 		}
 		// Its own clock when it started against Redis's at its last heartbeat, which came later.
 		if by := p.Started.Sub(p.Heartbeat); by > skewWarn {
-			ahead = append(ahead, fmt.Sprintf("%s (at least %s)", p.ID, rough(by)))
+			ahead = append(ahead, fmt.Sprintf("%s (at least %s)", p.ID, medispatcher.RoughDuration(by)))
 		}
 	}
 	if len(dead) > 0 {
@@ -85,7 +85,7 @@ func (d *exam) judgeHeartbeats(now time.Time) {
 	}
 	if by := d.db.ClockAhead(); by.Abs() > skewWarn {
 		way := map[bool]string{true: "back", false: "ahead"}[by > 0]
-		d.ok(AreaDispatchers, "clock of Redis", "was set "+way+" by "+rough(by.Abs())+" in all; dispatchers made up for it")
+		d.ok(AreaDispatchers, "clock of Redis", "was set "+way+" by "+medispatcher.RoughDuration(by.Abs())+" in all; dispatchers made up for it")
 	}
 	if len(ahead) > 0 {
 		d.add(AreaDispatchers, "clocks", LevelWarning, "ahead of Redis's: "+rdb.Some(ahead),

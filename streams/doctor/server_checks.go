@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 // serverChecks are what is asked of each master, in the order they are shown.
@@ -158,9 +160,9 @@ func (n *server) clock() verdict {
 		by, size = "behind", -n.skew
 	}
 	if size <= skewWarn+n.within {
-		return verdict{LevelOK, "as this machine's, within " + rough(max(skewWarn/20, (size+n.within).Truncate(100*time.Millisecond))), ""}
+		return verdict{LevelOK, "as this machine's, within " + medispatcher.RoughDuration(max(skewWarn/20, (size+n.within).Truncate(100*time.Millisecond))), ""}
 	}
-	seen := fmt.Sprintf("%s %s this machine's", rough(size.Round(100*time.Millisecond)), by)
+	seen := fmt.Sprintf("%s %s this machine's", medispatcher.RoughDuration(size.Round(100*time.Millisecond)), by)
 	do := "run NTP on both: entry ids are by Redis's clock, webhook-timestamp by the dispatcher's"
 	if size > skewBad+n.within {
 		return verdict{LevelProblem, seen + ": subscribers refuse signatures that are five minutes off", do}

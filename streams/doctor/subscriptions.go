@@ -27,7 +27,7 @@ func (d *exam) examineSubscriptions(ctx context.Context) error {
 			d.subs[id] = true
 			sub, warnings, err := d.o.Rules.Load(id, []byte(pair[1]))
 			if err != nil {
-				broken = append(broken, id+" ("+strings.ReplaceAll(err.Error(), "\n", "; ")+")")
+				broken = append(broken, id+" ("+medispatcher.OneLine(err)+")")
 				continue
 			}
 			if len(warnings) > 0 {
