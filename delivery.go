@@ -71,6 +71,10 @@ type Waiting struct {
 	DueIn time.Duration // until the first of its retrying messages is due; negative: none
 }
 
+// OwnerBuried is the consumer that owns the entries of a channel that wait for their next attempt. No
+// dispatcher has this name.
+const OwnerBuried = "~buried"
+
 // Owned says who owns what in a channel.
 type Owned struct {
 	Length  int64            // entries in the stream

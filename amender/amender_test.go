@@ -144,7 +144,7 @@ func TestAmenderAndANewDispatcher(t *testing.T) {
 		}}
 		report, err := amender.Run(t.Context(), l, amender.Options{Partitions: 1, Subs: []string{"s"}, Incoming: true})
 		check(t, err)
-		if report.Kicked() != 1 {
+		if report.GivenBack() != 1 {
 			t.Errorf("%+v", report)
 		}
 		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[new:2 ~buried:1]" {
@@ -236,7 +236,7 @@ func TestAmenderListens(t *testing.T) {
 		}}
 		report, err := amender.Run(t.Context(), l, amender.Options{Partitions: 1, Subs: []string{"s"}, Incoming: true, Listen: true})
 		check(t, err)
-		if report.Kicked() != 3 || len(report.Dead) != 1 || report.Dead[0] != "dead" {
+		if report.GivenBack() != 3 || len(report.Dead) != 1 || report.Dead[0] != "dead" {
 			t.Errorf("%+v", report)
 		}
 		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[live:2 lost:1 ~buried:3]" {
@@ -290,7 +290,7 @@ func TestAmenderAfterCommandsTypedByHand(t *testing.T) {
 		}
 		check(t, env.Client.Set(t.Context(), "medis:{0}:ch:other", "x", 0).Err())
 		report, err := amender.Run(t.Context(), live, amender.Options{Partitions: 1, Subs: []string{"other", "s"}, Incoming: true, Adopt: "live"})
-		if err == nil || report.Kicked() != 6 {
+		if err == nil || report.GivenBack() != 6 {
 			t.Errorf("%+v, %v", report, err)
 		}
 		check(t, env.Client.Del(t.Context(), "medis:{0}:ch:other").Err())

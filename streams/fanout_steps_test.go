@@ -244,7 +244,7 @@ func TestFanoutGoesOnElsewhere(t *testing.T) {
 		}
 		put(t, registry, "a-new", `{"topic":"t","urls":["http://h/"]}`)
 		put(t, registry, "z-new", `{"topic":"t","urls":["http://h/"]}`)
-		check(t, third(sc.Store.KickIncoming(sc.Ctx, 0, "dead", 10, true)))
+		check(t, third(sc.Store.GiveBackIncoming(sc.Ctx, 0, "dead", 10, true)))
 		sc.worker(t, sc.Store, registry, 2)
 
 		want := map[string]string{"a-new": "b", "z-new": "ab"}

@@ -76,9 +76,9 @@ redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
 return {moved, 0, vanished()}
 `)
 
-// Kick gives back up to limit entries of a consumer that is gone. more tells whether
+// GiveBack gives back up to limit entries of a consumer that is gone. more tells whether
 // it owns others; when it does not, it is removed from the group.
-func (s *Store) Kick(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
+func (s *Store) GiveBack(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
 	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
 	return s.kick(ctx, kickScript, "kick "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
 }
@@ -117,9 +117,9 @@ redis.call('XGROUP', 'DELCONSUMER', incoming, 'fanout', ARGV[1])
 return {moved, 0, vanished()}
 `)
 
-// KickIncoming moves up to limit entries of a fan-out consumer that is gone to this
+// GiveBackIncoming moves up to limit entries of a fan-out consumer that is gone to this
 // process, or with adopt unset to a consumer that nobody is, where every dispatcher looks.
-func (s *Store) KickIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error) {
+func (s *Store) GiveBackIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error) {
 	to := rdb.Buried
 	if adopt {
 		to = s.cfg.ID

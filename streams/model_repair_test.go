@@ -73,7 +73,7 @@ func (w *world) kick(t *rapid.T, d *dispatcher, ch medispatcher.Channel, dead st
 	var moved int
 	var more bool
 	r := w.try(t, d, fmt.Sprintf("kicks %s from %s of %d", dead, ch.Subscription, ch.Partition), func() (err error) {
-		moved, more, err = d.store.Kick(w.ctx, ch, dead, limit)
+		moved, more, err = d.store.GiveBack(w.ctx, ch, dead, limit)
 		return err
 	}, "evalsha")
 	if !r.effect {
@@ -105,7 +105,7 @@ func (w *world) kickIncoming(t *rapid.T, d *dispatcher, p, limit int) {
 	var moved int
 	var more bool
 	r := w.try(t, d, fmt.Sprintf("moves entries of %s in incoming of %d to %s", dead, p, to), func() (err error) {
-		moved, more, err = d.store.KickIncoming(w.ctx, p, dead, limit, adopt)
+		moved, more, err = d.store.GiveBackIncoming(w.ctx, p, dead, limit, adopt)
 		return err
 	}, "evalsha")
 	if !r.effect {

@@ -136,8 +136,8 @@ func (l *lab) loadScripts() {
 		second(s.PurgeDead(l.ctx, "s", []string{"0-0-1"})),
 		s.Release(l.ctx, c, nil, true),
 		s.LeaveIncoming(l.ctx),
-		third(s.Kick(l.ctx, c, "nobody", 1)),
-		third(s.KickIncoming(l.ctx, 0, "nobody", 1, true)),
+		third(s.GiveBack(l.ctx, c, "nobody", 1)),
+		third(s.GiveBackIncoming(l.ctx, 0, "nobody", 1, true)),
 		second(s.Orphans(l.ctx, c, false, false)),
 		second(s.Unowned(l.ctx, c, true)),
 	} {

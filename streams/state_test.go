@@ -315,7 +315,7 @@ func arrows() []arrow {
 		{
 			name: "BURIED owned by the dead to BURIED, retrying", command: "evalsha", before: buried,
 			step: func(sc *scene, id string) error {
-				_, _, err := sc.Store.Kick(sc.Ctx, channelS, ownerOf(id), 10)
+				_, _, err := sc.Store.GiveBack(sc.Ctx, channelS, ownerOf(id), 10)
 				return err
 			},
 			want: "#received:a.b=1, ch:s=1 ~buried:1, retry:s=1",
@@ -496,7 +496,7 @@ func begun(by string) func(t *testing.T, sc *scene) string {
 		first := sc.Open(t, sc.Config(by))
 		check(t, second(first.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}, More: true}})))
 		if by != "me" {
-			check(t, third(sc.Store.KickIncoming(sc.Ctx, 0, by, 10, true)))
+			check(t, third(sc.Store.GiveBackIncoming(sc.Ctx, 0, by, 10, true)))
 		}
 		return id
 	}

@@ -178,7 +178,7 @@ func TestUnownedIncoming(t *testing.T) {
 		if n := must[int](t)(sc.Store.UnownedIncoming(sc.Ctx, 0, false, false)); n != 3 {
 			t.Errorf("%d were given back; it should be 3", n)
 		}
-		if moved, _, err := sc.Store.KickIncoming(sc.Ctx, 0, "~buried", 10, true); err != nil || moved != 3 {
+		if moved, _, err := sc.Store.GiveBackIncoming(sc.Ctx, 0, "~buried", 10, true); err != nil || moved != 3 {
 			t.Errorf("%d moved, %v", moved, err)
 		}
 	})

@@ -79,7 +79,7 @@ func TestVanished(t *testing.T) {
 			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				_, _, err := sc.Store.Kick(sc.Ctx, channelS, "me", 10)
+				_, _, err := sc.Store.GiveBack(sc.Ctx, channelS, "me", 10)
 				check(t, err)
 			},
 			want: "#received:a.b=1, #vanished:s=1", from: "s", real: true,
@@ -100,7 +100,7 @@ func TestVanished(t *testing.T) {
 			hand:   func(id string) []any { return []any{"XDEL", incoming, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				_, _, err := sc.Store.KickIncoming(sc.Ctx, 0, "me", 10, false)
+				_, _, err := sc.Store.GiveBackIncoming(sc.Ctx, 0, "me", 10, false)
 				check(t, err)
 			},
 			want: "#vanished:~incoming=1", from: "~incoming", real: true,

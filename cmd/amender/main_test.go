@@ -201,7 +201,7 @@ func TestReport(t *testing.T) {
 	fails(t, cli.ExitFailed, []string{url}, []string{"--sub", "x"}, `subscription "x": not found; medispatcher sub ls lists the subscriptions`)
 	code, out, stderr = start(t, []string{url, "MEDIS_REDIS_ULR=hush"}, "--json", "--sub", "billing")
 	var report amender.Report
-	if err := json.Unmarshal([]byte(out), &report); err != nil || code != cli.ExitOK || report.Kicked() != 1 || report.Rows[0].Owner != "web1\x1b[31m" || strings.Contains(out, "\x1b") {
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != cli.ExitOK || report.GivenBack() != 1 || report.Rows[0].Owner != "web1\x1b[31m" || strings.Contains(out, "\x1b") {
 		t.Errorf("exit %d, %v: %q", code, err, out)
 	}
 	if !strings.Contains(stderr, "did you mean MEDIS_REDIS_URL?") || strings.Contains(stderr, "hush") {

@@ -30,7 +30,7 @@ func (j *job) print(report amender.Report) error {
 		if row.Error != "" {
 			failed = "failed"
 		}
-		t.Add(cmp.Or(row.Subscription, "(incoming)"), strconv.Itoa(row.Partition), ownerName(row.Owner), strconv.Itoa(row.Kicked), failed)
+		t.Add(cmp.Or(row.Subscription, "(incoming)"), strconv.Itoa(row.Partition), ownerName(row.Owner), strconv.Itoa(row.GivenBack), failed)
 	}
 	if err := t.Write(j.stdout); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (j *job) print(report amender.Report) error {
 	if j.options.DryRun {
 		done = "to be given back"
 	}
-	_, err := fmt.Fprintf(j.stdout, "%s %s.\n", cli.Counted(int64(report.Kicked()), "message"), done)
+	_, err := fmt.Fprintf(j.stdout, "%s %s.\n", cli.Counted(int64(report.GivenBack()), "message"), done)
 	return err
 }
 

@@ -113,7 +113,7 @@ func (h *healer) heal(ctx context.Context, dead []medispatcher.Dispatcher) {
 		Partitions: h.partitions, Subs: snapshot.IDs(), Incoming: true, Adopt: h.info.ID, Dead: dead,
 	})
 	h.tellGivenBack(report.Rows)
-	if report.Kicked() > 0 {
+	if report.GivenBack() > 0 {
 		h.scheduler.Sweep()
 		for _, w := range h.fanouts {
 			w.Adopted()
@@ -153,15 +153,15 @@ func (h *healer) lost(ctx context.Context, other medispatcher.Dispatcher) error 
 // tellGivenBack says what healing gave back, and to whom it belonged.
 func (h *healer) tellGivenBack(rows []amender.Row) {
 	for _, row := range rows {
-		args := []any{"partition", row.Partition, "subscription", row.Subscription, "owner", row.Owner, "count", row.Kicked}
+		args := []any{"partition", row.Partition, "subscription", row.Subscription, "owner", row.Owner, "count", row.GivenBack}
 		switch {
-		case row.Kicked == 0: // an error; heal logs it
+		case row.GivenBack == 0: // an error; heal logs it
 		case row.Owner == amender.Nobody:
 			if row.Subscription == "" {
 				row.Subscription = metrics.FromIncoming
 			}
 			h.log.Warn("given back what nobody owned: a command typed by hand took it from its owner (XACK, XGROUP)", args...)
-			h.unowned.Unowned(row.Subscription, int64(row.Kicked))
+			h.unowned.Unowned(row.Subscription, int64(row.GivenBack))
 		default:
 			h.log.Warn("given back what a dead dispatcher owned", args...)
 		}

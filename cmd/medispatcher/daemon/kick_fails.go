@@ -19,8 +19,6 @@ const (
 	kickFailMost = 100_000
 	// kickFailEvery spaces the looks.
 	kickFailEvery = 5 * time.Second
-	// buriedOwner owns the entries that wait for their next attempt.
-	buriedOwner = "~buried"
 )
 
 // kickFails writes KICKFAIL lines for the messages that healing cannot give back, one for each.
@@ -62,7 +60,7 @@ func (k *kickFails) tell(ctx context.Context, rows []amender.Row, healed bool) {
 	left := kickFailLines
 	for c, list := range owners {
 		// A step that fails half way leaves its entry with ~buried.
-		for _, owner := range append(list, buriedOwner) {
+		for _, owner := range append(list, medispatcher.OwnerBuried) {
 			if owner == "" {
 				continue // ~buried's own
 			}
@@ -86,7 +84,7 @@ func (k *kickFails) cause(ctx context.Context, c medispatcher.Channel, owner str
 		_, err := k.store.Orphans(ctx, c, false, false)
 		return err
 	}
-	_, _, err := k.store.Kick(ctx, c, owner, 1)
+	_, _, err := k.store.GiveBack(ctx, c, owner, 1)
 	return err
 }
 

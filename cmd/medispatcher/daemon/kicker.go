@@ -26,6 +26,6 @@ func (k kicker) Kick(ctx context.Context, sub string) (int, error) {
 		return 0, errors.New("the heartbeat of this dispatcher is late, so it cannot say who is dead")
 	}
 	report, err := amender.Run(ctx, k.store, amender.Options{Partitions: k.partitions, Subs: []string{sub}, Force: true})
-	k.log.Info("kicked", "subscription", sub, "by", medispatcher.Actor(ctx), "count", report.Kicked())
-	return report.Kicked(), err
+	k.log.Info("kicked", "subscription", sub, "by", medispatcher.Actor(ctx), "count", report.GivenBack())
+	return report.GivenBack(), err
 }

@@ -44,7 +44,7 @@ type kicker struct{ *streams.Store }
 
 func (k kicker) Kick(ctx context.Context, id string) (int, error) {
 	done, err := amender.Run(ctx, k.Store, amender.Options{Partitions: k.Partitions(), Subs: []string{id}, Force: true})
-	return done.Kicked(), err
+	return done.GivenBack(), err
 }
 
 // keptBook replays by the rules of a dispatcher whose subscriptions want everything.

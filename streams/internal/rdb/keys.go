@@ -4,13 +4,15 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/solate/medispatcher"
 )
 
 const (
 	GroupFanout = "fanout" // group of the incoming streams
 	GroupPush   = "push"   // group of the channels
 	// buriedConsumer owns the entries that wait for their next attempt.
-	Buried = "~buried"
+	Buried = medispatcher.OwnerBuried
 )
 
 // Keys builds key names. All keys of a partition share the hash tag {p}, so that
