@@ -11,7 +11,7 @@ import (
 const (
 	GroupFanout = "fanout" // group of the incoming streams
 	GroupPush   = "push"   // group of the channels
-	// buriedConsumer owns the entries that wait for their next attempt.
+	// Buried owns the entries that wait for their next attempt.
 	Buried = medispatcher.OwnerBuried
 )
 
