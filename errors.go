@@ -41,11 +41,20 @@ type StepError struct {
 
 func (e *StepError) Error() string { return "redis: " + e.Text() }
 
-// Text is the error without the word redis, for a text that names it already.
+// Text is the error without the word redis.
 func (e *StepError) Text() string { return e.Step + ": " + OneLine(e.Err) }
 
 // Unwrap is the cause.
 func (e *StepError) Unwrap() error { return e.Err }
+
+// StepText is an error in one line, without the word redis if it is a failed step, for a text that names Redis.
+func StepText(err error) string {
+	var step *StepError
+	if errors.As(err, &step) {
+		return step.Text()
+	}
+	return OneLine(err)
+}
 
 // OneLine is an error in one line: the problems of a document, or joined errors, with semicolons between them.
 func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -114,18 +114,10 @@ func (e *environment) examineParked(ctx context.Context) ([]doctor.Finding, erro
 	defer cancel()
 	if err := store.Ping(ping); err != nil {
 		return []doctor.Finding{{Area: doctor.AreaRecover, Check: "reachable", Level: doctor.LevelProblem,
-			Seen: withoutRedis(err),
+			Seen: medispatcher.StepText(err),
 			Do:   "see whether it runs and whether MEDIS_RECOVER_REDIS_URL is right; what producers parked there waits meanwhile"}}, ctx.Err()
 	}
 	return doctor.ExamineRecover(ctx, store.Store)
-}
-
-// withoutRedis is an error of Redis in one line, below a title that names Redis.
-func withoutRedis(err error) string {
-	if step, ok := errors.AsType[*medispatcher.StepError](err); ok {
-		return step.Text()
-	}
-	return medispatcher.OneLine(err)
 }
 
 // openForDoctor opens the store if the configuration is good enough for that.

@@ -178,7 +178,7 @@ type verdict struct {
 
 // cannotTell is the verdict where Redis refuses an answer.
 func cannotTell(err error) verdict {
-	text := strings.TrimPrefix(err.Error(), "redis: ")
+	text := medispatcher.StepText(err)
 	do := ""
 	switch {
 	case strings.Contains(text, "NOPERM"):

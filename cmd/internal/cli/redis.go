@@ -61,7 +61,7 @@ func Explain(err error, url string) error {
 		return err
 	}
 	text := err.Error()
-	if err == error(step) {
+	if err == error(step) { // and is not wrapped in words of a caller
 		text = step.Text()
 	}
 	return &RedisError{fmt.Sprintf("redis at %s: %s", at, strings.TrimSuffix(text, ".")), remedy(text), err}
