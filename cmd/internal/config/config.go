@@ -41,28 +41,28 @@ type Config struct {
 	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
 	DataLog   string `env:"MEDIS_DATA_LOG" envDefault:"-" doc:"File of the DATA log, which holds whole messages that may have to be recovered by hand; - is stdout."`
 	SentLog   bool   `env:"MEDIS_SENT_LOG" envDefault:"false" doc:"Also write each delivered message to the DATA log."`
-	History   int    `env:"MEDIS_HISTORY" envDefault:"0" min:"0" max:"10000000" doc:"Messages of each partition whose history is kept in Redis, the latest ones, to be looked at with medispatcher message; some 300 bytes for each attempt. 0 keeps none."`
+	History   int    `env:"MEDIS_HISTORY" envDefault:"0" min:"0" max:"10000000" doc:"Latest messages of each partition whose story is kept in Redis, for medispatcher message; some 300 bytes for each attempt. 0 keeps none."`
 	Env       string `env:"MEDIS_ENV" doc:"Reception environment of this dispatcher: it uses worker URLs tagged [T_ENV:…] with this name."`
 
 	FanoutWorkers       int           `env:"MEDIS_FANOUT_WORKERS" envDefault:"1" min:"1" max:"64" doc:"Fan-out workers of a partition. More than one loses the order of messages within a topic."`
-	Concurrency         int           `env:"MEDIS_CONCURRENCY" envDefault:"8" min:"1" max:"100000" doc:"Pushes at once of a subscription that does not say, in each dispatcher."`
+	Concurrency         int           `env:"MEDIS_CONCURRENCY" envDefault:"8" min:"1" max:"100000" doc:"Default concurrency of a subscription: pushes at once in each dispatcher."`
 	MaxConcurrency      int           `env:"MEDIS_MAX_CONCURRENCY" envDefault:"1500" min:"1" max:"100000" doc:"Highest concurrency that a subscription may ask for."`
-	RetryConcurrency    int           `env:"MEDIS_RETRY_CONCURRENCY" envDefault:"2" min:"1" max:"100000" doc:"Retries at once of a subscription that does not say, beside its concurrency."`
+	RetryConcurrency    int           `env:"MEDIS_RETRY_CONCURRENCY" envDefault:"2" min:"1" max:"100000" doc:"Default retry_concurrency of a subscription: retries at once, on top of its concurrency."`
 	MaxRetryConcurrency int           `env:"MEDIS_MAX_RETRY_CONCURRENCY" envDefault:"60" min:"1" max:"100000" doc:"Highest retry_concurrency that a subscription may ask for."`
-	Interval            time.Duration `env:"MEDIS_INTERVAL" envDefault:"0s" min:"0s" max:"1h" doc:"Pause between two pushes of a subscription that does not say."`
-	Timeout             time.Duration `env:"MEDIS_TIMEOUT" envDefault:"5s" min:"1ms" max:"1h" doc:"Time that a worker has to answer, of a subscription that does not say."`
+	Interval            time.Duration `env:"MEDIS_INTERVAL" envDefault:"0s" min:"0s" max:"1h" doc:"Default interval of a subscription: the pause between two pushes."`
+	Timeout             time.Duration `env:"MEDIS_TIMEOUT" envDefault:"5s" min:"1ms" max:"1h" doc:"Default timeout of a subscription: the time that a worker has to answer."`
 	MaxTimeout          time.Duration `env:"MEDIS_MAX_TIMEOUT" envDefault:"30s" min:"1ms" max:"1h" doc:"Highest timeout that a subscription may ask for."`
 	MaxRetries          int           `env:"MEDIS_MAX_RETRIES" envDefault:"10" min:"0" max:"10000" doc:"Retries of a message before it becomes a dead letter; n retries are n+1 attempts."`
 	RetryCoefficient    time.Duration `env:"MEDIS_RETRY_COEFFICIENT" envDefault:"10s" min:"0s" max:"24h" doc:"The wait after failed attempt n is n² times this, plus up to 20 % jitter."`
 
 	MaxBody            Size          `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
 	MaxInflight        Size          `env:"MEDIS_MAX_INFLIGHT" envDefault:"0B" min:"0B" max:"1024GiB" doc:"Bytes of message bodies that a dispatcher holds at once: being read, in flight, not settled yet. 0B: a quarter of the memory limit of its container or of GOMEMLIMIT, 512MiB where there is neither."`
-	DeadMaxLen         int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition, the oldest going first; 0 keeps all."`
-	UnroutedMaxLen     int64         `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Messages that no subscription wanted, kept in each partition, the oldest going first."`
+	DeadMaxLen         int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition; the oldest are dropped first; 0 keeps all."`
+	UnroutedMaxLen     int64         `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Messages that no subscription wanted, kept in each partition; the oldest are dropped first."`
 	UnroutedMaxBytes   Size          `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of them that are kept in each partition. The newest is kept however large it is."`
-	QuarantineMaxLen   int64         `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Entries that could not be decoded, kept in each partition, the oldest going first."`
+	QuarantineMaxLen   int64         `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Entries that could not be decoded, kept in each partition; the oldest are dropped first."`
 	QuarantineMaxBytes Size          `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of them that are kept in each partition. The newest is kept however large it is."`
-	DedupeWindow       time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long a producer's id is remembered, to take a repeated message only once."`
+	DedupeWindow       time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long the id of a message is remembered, so that a repeated message is taken once."`
 	SecretOverlap      time.Duration `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
 
 	DevRedisListen  string        `env:"MEDIS_DEV_REDIS_LISTEN" envDefault:"127.0.0.1:6380" doc:"host:port of the embedded Redis of medispatcher dev."`
@@ -71,9 +71,9 @@ type Config struct {
 	DeadAfter       time.Duration `env:"MEDIS_DEAD_AFTER" envDefault:"10s" min:"30ms" max:"1h" doc:"Silence after which others take over a dispatcher's messages; at least three heartbeats."`
 	DenyCIDRs       []string      `env:"MEDIS_DENY_CIDRS" doc:"Addresses and prefixes that no push may go to, joined by commas: 10.0.0.0/8,::1. Link-local and cloud metadata addresses are always denied."`
 
-	AlertURLs        Receivers `env:"MEDIS_ALERT_URLS" secret:"receivers" doc:"Receivers of alerts of subscriptions that name none, and of those that belong to no subscription: smtp://, slack://, teams://, telegram://, discord://, generic+https:// and others, see ALERTS.md. Separated by spaces, or by commas behind which a scheme follows."`
+	AlertURLs        Receivers `env:"MEDIS_ALERT_URLS" secret:"receivers" doc:"Receivers of alerts of subscriptions that name none, and of alerts that belong to no subscription: smtp://, slack://, teams://, telegram://, discord://, generic+https:// and others, see ALERTS.md. Separated by spaces, or by commas behind which a scheme follows."`
 	AlertTemplates   string    `env:"MEDIS_ALERT_TEMPLATES" doc:"File, or directory of files *.tmpl, with templates that replace the built-in texts of alerts."`
-	AlertEnabled     bool      `env:"MEDIS_ALERT_ENABLED" envDefault:"true" doc:"Whether a subscription that does not say alerts at all."`
+	AlertEnabled     bool      `env:"MEDIS_ALERT_ENABLED" envDefault:"true" doc:"Default of alert.enabled: whether a subscription alerts at all."`
 	AlertFailures    int       `env:"MEDIS_ALERT_FAILURES" envDefault:"120" min:"0" max:"1000000000" doc:"Failed attempts of a subscription within the window that raise an alert; 0 none."`
 	AlertMsgFailures int       `env:"MEDIS_ALERT_MESSAGE_FAILURES" envDefault:"7" min:"0" max:"10000" doc:"Failed attempts of one message that raise an alert; 0 none."`
 	AlertBacklog     int       `env:"MEDIS_ALERT_BACKLOG" envDefault:"5000" min:"0" max:"1000000000" doc:"Messages of a subscription, READY or waiting for a retry, that raise an alert; 0 none."`
