@@ -2,40 +2,79 @@ package streams
 
 import (
 	"context"
+	"time"
 
-	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Publish writes a message to the incoming stream of its partition and returns
-// the id that subscribers will see. After an error whose cause is a lost reply the
-// message may have been accepted: repeating it is safe only with an ID of its own.
-func (s *Store) Publish(ctx context.Context, m medispatcher.Message) (string, error) {
-	ids, err := s.PublishAll(ctx, []medispatcher.Message{m})
-	return ids[0], err
+// Entry is an entry of the incoming stream that this process owns.
+type Entry struct {
+	ID     string
+	Fields map[string]string
 }
 
-// PublishAll is Publish for many messages in one round trip. Where an id is empty, that
-// message was not accepted, or nobody knows whether it was; the error says why.
-func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message) ([]string, error) {
-	pipe := s.db.Pipe(ctx)
-	cmds := make([]*rdb.Reply[string], len(messages))
-	partitions := make([]int, len(messages))
-	for i, m := range messages {
-		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
-		cmds[i] = rdb.Text(pipe, append([]any{"XADD", s.keys.Incoming(partitions[i]), "*"}, entry.Values(m)...)...)
+// Time is when Redis accepted the entry.
+func (e Entry) Time() time.Time { return rdb.EntryTime(e.ID) }
+
+// ReadIncoming reads up to count new entries of a partition, waiting up to a
+// second for the first. With own set it returns entries this process already owns
+// instead, which a lost reply or a failed step left behind, without waiting; none are left
+// when it returns nothing.
+func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Entry, error) {
+	if own {
+		return s.ownIncoming(ctx, p, count, "0")
 	}
-	err := pipe.Run()
-	ids := make([]string, len(messages))
-	for i, cmd := range cmds {
-		switch {
-		case cmd.Err() != nil:
-		case messages[i].ID != "":
-			ids[i] = messages[i].ID
-		default:
-			ids[i] = rdb.GeneratedID(partitions[i], cmd.Val())
-		}
+	entries, _, err := s.awaitIncoming(ctx, p, count)
+	return entries, err
+}
+
+// awaitIncoming is ReadIncoming of new entries. little reports whether all of the stream, and so
+// whatever is read of it at once, is small: Redis adds up the nodes of the stream, as many as may lie
+// before what is read next; behind them it estimates, and never less than it has added up.
+func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entry, little bool, err error) {
+	// By itself the client would wait ten seconds longer than that for a node that hangs.
+	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
+	defer cancel()
+	pipe := s.db.BlockingPipe(ctx)
+	read := rdb.ReadGroup(pipe, s.incomingArgs(p, count, ">", "BLOCK", rdb.BlockFor.Milliseconds())...)
+	size := rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
+	_ = pipe.Run() // each command has its own error
+	entries, err = s.incomingEntries(ctx, p, read)
+	return entries, size.Err() == nil && size.Val() <= littleBytes, err
+}
+
+const (
+	littleBytes = 8 << 20
+	littleFor   = 5 * time.Millisecond // not much is written meanwhile
+)
+
+// moreIncoming reads new entries and waits for none.
+func (s *Store) moreIncoming(ctx context.Context, p, count int) ([]Entry, error) {
+	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, ">")...))
+}
+
+// ownIncoming reads entries behind one that this process owns.
+func (s *Store) ownIncoming(ctx context.Context, p, count int, behind string) ([]Entry, error) {
+	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, behind)...))
+}
+
+func (s *Store) incomingArgs(p, count int, from string, block ...any) []any {
+	args := append([]any{"XREADGROUP", "GROUP", rdb.GroupFanout, s.cfg.ID, "COUNT", count}, block...)
+	return append(args, "STREAMS", s.keys.Incoming(p), from)
+}
+
+func (s *Store) incomingEntries(ctx context.Context, p int, read *rdb.Reply[[]rdb.Entry]) ([]Entry, error) {
+	res, err := read.Result()
+	if rdb.IsNoGroup(err) {
+		_ = s.AuditIncoming(ctx, p, false) // from its beginning; else the next look begins it
+		return nil, s.createGroup(ctx, s.keys.Incoming(p), rdb.GroupFanout)
 	}
-	return ids, rdb.Failed("publish", err)
+	if err != nil || len(res) == 0 {
+		return nil, rdb.Failed("read incoming", err)
+	}
+	entries := make([]Entry, len(res))
+	for i, e := range res {
+		entries[i] = Entry{ID: e.ID, Fields: e.Fields.Map()}
+	}
+	return entries, nil
 }

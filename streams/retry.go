@@ -2,8 +2,6 @@ package streams
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
@@ -75,95 +73,4 @@ func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, p
 		}
 	}
 	return k, place
-}
-
-// dueScript takes messages whose next attempt is due.
-//
-// KEYS 1–4 counts, then channel, retry, failures for each subscription.
-// ARGV consumer, now in ms, bytes after which no other one is taken, then the limit of each subscription.
-// Returns for each subscription {ms until the next one is due (-1: none),
-// {id, attempt, record, {field, value, …}}…}, and at the end what vanished.
-//
-// Safe to repeat: an entry is taken only from ~buried, so each is taken once.
-// What a lost reply hides is pending for the consumer, where Mine finds it.
-//
-// The due time of an entry that is not ~buried's is dropped. If the entry is in the stream, it is READY again, since
-// its group was made anew, or healing finds it; if it is in nobody's pending list either, it vanished.
-var dueScript = rdb.NewScript(countLua + vanishedLua + `
-local now, room = tonumber(ARGV[2]), tonumber(ARGV[3])
-local out = {}
-for i = 4, #ARGV do
-  local ch, retry, failures = KEYS[3 * i - 7], KEYS[3 * i - 6], KEYS[3 * i - 5]
-  local taken = {-1}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
-    if room <= 0 then break end -- they are due at the next step
-    local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '~buried')
-    if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then error(pending.err, 0) end
-    if pending[1] then
-      local n = pending[1][4]
-      local claimed = redis.call('XCLAIM', ch, 'push', ARGV[1], 0, id, 'RETRYCOUNT', n)
-      if claimed[1] and claimed[1][2] then
-        for f = 2, #claimed[1][2], 2 do room = room - #claimed[1][2][f] end
-        taken[#taken + 1] = {id, n, redis.call('HGET', failures, id) or '', claimed[1][2]}
-      else
-        redis.call('XACK', ch, 'push', id)
-        redis.call('HDEL', failures, id)
-        vanish(sub_of(ch), id)
-      end
-    elseif not redis.pcall('XPENDING', ch, 'push', id, id, 1)[1] and not redis.call('XRANGE', ch, id, id)[1] then
-      redis.call('HDEL', failures, id)
-      vanish(sub_of(ch), id)
-    end
-    redis.call('ZREM', retry, id)
-  end
-  local next = redis.call('ZRANGE', retry, 0, 0, 'WITHSCORES')
-  if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
-  out[#out + 1] = taken
-end
-out[#out + 1] = vanished()
-return out
-`)
-
-// Due takes messages whose next attempt is due: BURIED by ~buried → BURIED, owned
-// by this process. All wants are of partition p. next tells for each want how long it
-// is until there is more, negative for nothing more.
-func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
-	k, argv := s.countKeys(p), []any{s.cfg.ID, s.db.Now().UnixMilli(), stepBytes}
-	for _, w := range wants {
-		k = append(k, s.keys.Channels(p, []string{w.Subscription})...)
-		argv = append(argv, w.Max)
-	}
-	res, err := dueScript.Run(ctx, s.db, k, argv...).Slice()
-	if err != nil {
-		return nil, nil, rdb.Failed("take due messages", err)
-	}
-	if len(res) != len(wants)+1 {
-		return nil, nil, rdb.Failed("take due messages", fmt.Errorf("%d answers for %d channels", len(res), len(wants)))
-	}
-	s.noteVanished(p, res[len(wants)])
-	for i, r := range res[:len(wants)] {
-		taken, _ := r.([]any)
-		if len(taken) == 0 {
-			return nil, nil, rdb.Failed("take due messages", fmt.Errorf("unreadable answer %T", r))
-		}
-		ms, _ := taken[0].(int64)
-		next = append(next, time.Duration(ms)*time.Millisecond)
-		for _, t := range taken[1:] {
-			due = append(due, dueDelivery(wants[i].Channel, t))
-		}
-	}
-	return due, next, nil
-}
-
-// dueDelivery reads {id, attempt, record, {field, value, …}}.
-func dueDelivery(c medispatcher.Channel, raw any) medispatcher.Delivery {
-	parts, _ := raw.([]any)
-	id, _ := parts[0].(string)
-	attempt := rdb.ToInt(parts[1])
-	fields, _ := parts[3].([]any)
-	d := entry.Delivery(c, id, max(1, attempt), fields)
-	if record, _ := parts[2].(string); record != "" {
-		d.Failure = entry.DecodeFailure(record)
-	}
-	return d
 }

@@ -147,10 +147,10 @@ func (s *Store) CountUnowned(ctx context.Context, c medispatcher.Channel, place 
 }
 
 // UnownedLook is the most entries that one step of CountUnowned looks at.
-const UnownedLook = kickBatch
+const UnownedLook = lookBatch
 
 func (s *Store) unownedStep(ctx context.Context, k []string, place, group, owner, count string, due int64, dryRun bool) (found int, next string, err error) {
-	res, err := unownedScript.Run(ctx, s.db, k, place, kickBatch, unownedBytes, group, owner, count, due, dryRun).Slice()
+	res, err := unownedScript.Run(ctx, s.db, k, place, lookBatch, unownedBytes, group, owner, count, due, dryRun).Slice()
 	if err != nil {
 		return 0, "", err
 	}

@@ -2,46 +2,11 @@ package streams
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
-
-// Read takes new messages of channels: READY → BURIED, owned by this process.
-// All channels share one round trip. A channel without its group gets it, and is
-// read at the next call. The deliveries are good even when the error is not nil:
-// it names the channels that could not be read, whose entries may have been taken
-// by a read whose reply was lost; see Mine.
-func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error) {
-	pipe := s.db.Pipe(ctx)
-	cmds := make([]*rdb.Reply[[]rdb.Entry], len(wants))
-	for i, w := range wants {
-		cmds[i] = rdb.ReadGroup(pipe, "XREADGROUP", "GROUP", rdb.GroupPush, s.cfg.ID, "COUNT", w.Max, "STREAMS", s.keys.Channel(w.Partition, w.Subscription), ">")
-	}
-	_ = pipe.Run() // each command has its own error
-	var deliveries []medispatcher.Delivery
-	var errs []error
-	for i, cmd := range cmds {
-		res, err := cmd.Result()
-		if rdb.IsNoGroup(err) {
-			err = s.createGroup(ctx, s.keys.Channel(wants[i].Partition, wants[i].Subscription), rdb.GroupPush)
-			if err == nil {
-				err = medispatcher.ErrGroupCreated
-			}
-		}
-		if err := rdb.Failed("read "+wants[i].Subscription, err); err != nil {
-			errs = append(errs, &medispatcher.ChannelError{Channel: wants[i].Channel, Err: err})
-			continue
-		}
-		for _, e := range res {
-			deliveries = append(deliveries, entry.Delivery(wants[i].Channel, e.ID, 1, e.Fields))
-		}
-	}
-	return deliveries, errors.Join(errs...)
-}
 
 // Delete settles deliveries for good, whoever owns their entries by now: a message
 // that was delivered must not be delivered again. BURIED → DELETED.

@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -62,36 +61,6 @@ func deadLetter(c medispatcher.Channel, e rdb.Entry) medispatcher.DeadLetter {
 		l.Failure = entry.DecodeFailure(record)
 	}
 	return l
-}
-
-// eachID runs a step for batches of entries of one partition each, which split reads the ids of. Nothing is done
-// when an id cannot be one; the error is then medispatcher.Problems of "ids[…]".
-func (s *Store) eachID(ids []string, split func(id string) (p int, entryID string, err error), step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
-	byPartition := make([][]string, s.cfg.Partitions)
-	var problems medispatcher.Problems
-	for i, id := range ids {
-		p, entryID, err := split(id)
-		if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
-			problems = append(problems, medispatcher.FieldError{Field: fmt.Sprintf("ids[%d]", i), Problem: field.Problem})
-			continue
-		}
-		byPartition[p] = append(byPartition[p], entryID)
-	}
-	if len(problems) > 0 {
-		return 0, problems
-	}
-	for p, entryIDs := range byPartition {
-		for len(entryIDs) > 0 {
-			n := min(deadBatch, len(entryIDs))
-			moved, err := step(p, entryIDs[:n])
-			total += int(moved)
-			if err != nil {
-				return total, err
-			}
-			entryIDs = entryIDs[n:]
-		}
-	}
-	return total, nil
 }
 
 func (s *Store) deadID(id string) (p int, entryID string, err error) {

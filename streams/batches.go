@@ -1,0 +1,84 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// eachID runs a step for batches of entries of one partition each, which split reads the ids of. Nothing is done
+// when an id cannot be one; the error is then medispatcher.Problems of "ids[…]".
+func (s *Store) eachID(ids []string, split func(id string) (p int, entryID string, err error), step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
+	byPartition := make([][]string, s.cfg.Partitions)
+	var problems medispatcher.Problems
+	for i, id := range ids {
+		p, entryID, err := split(id)
+		if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
+			problems = append(problems, medispatcher.FieldError{Field: fmt.Sprintf("ids[%d]", i), Problem: field.Problem})
+			continue
+		}
+		byPartition[p] = append(byPartition[p], entryID)
+	}
+	if len(problems) > 0 {
+		return 0, problems
+	}
+	for p, entryIDs := range byPartition {
+		for len(entryIDs) > 0 {
+			n := min(deadBatch, len(entryIDs))
+			moved, err := step(p, entryIDs[:n])
+			total += int(moved)
+			if err != nil {
+				return total, err
+			}
+			entryIDs = entryIDs[n:]
+		}
+	}
+	return total, nil
+}
+
+// allUntil runs a step, which handles some of the oldest entries up to last, until it finds no
+// more of those that there were when allUntil began.
+func (s *Store) allUntil(ctx context.Context, what string, key func(p int) string, more func(done, all int64) bool, step func(p int, last string) (int64, error)) (done, left int64, err error) {
+	lasts, all, err := s.ends(ctx, what, key)
+	if err != nil {
+		return 0, 0, err
+	}
+	for p, last := range lasts {
+		for last != "" {
+			n, err := step(p, last)
+			done += n
+			if err != nil {
+				return done, max(0, all-done), err
+			}
+			if n == 0 {
+				break
+			}
+			if !more(done, all) && done < all {
+				return done, all - done, nil
+			}
+		}
+	}
+	return done, 0, nil
+}
+
+// ends are the ids of the last entry of a stream in each partition ("": none), and how
+// many entries there are in all.
+func (s *Store) ends(ctx context.Context, what string, key func(p int) string) (lasts []string, all int64, err error) {
+	for p := range s.cfg.Partitions {
+		pipe := s.db.Pipe(ctx)
+		n := rdb.Int(pipe, "XLEN", key(p))
+		end := rdb.Entries(pipe, "XREVRANGE", key(p), "+", "-", "COUNT", 1)
+		if err := pipe.Run(); err != nil {
+			return nil, 0, rdb.Failed("count "+what, err)
+		}
+		last := ""
+		if found := end.Val(); len(found) > 0 {
+			last = found[0].ID
+		}
+		lasts, all = append(lasts, last), all+n.Val()
+	}
+	return lasts, all, nil
+}

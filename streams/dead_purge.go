@@ -1,0 +1,56 @@
+package streams
+
+import (
+	"context"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// purgeDeadScript removes dead letters for good.
+//
+// KEYS 1–4 counts, 5 dead. ARGV name of the count, entry ids.
+// Returns the number that were there. Safe to repeat: a letter that is gone is not counted again.
+var purgeDeadScript = rdb.NewScript(countLua + `
+local n = redis.call('XDEL', KEYS[5], unpack(ARGV, 2))
+if n > 0 then count(ARGV[1], n) end
+return n
+`)
+
+// purgeAllDeadScript is purgeDeadScript for the oldest letters.
+//
+// KEYS as purgeDeadScript. ARGV name of the count, entry id behind the last one, about how many.
+// Returns the number that were removed. Safe to repeat: it goes on.
+var purgeAllDeadScript = rdb.NewScript(countLua + `
+local n = redis.call('XTRIM', KEYS[5], 'MINID', '~', ARGV[2], 'LIMIT', ARGV[3])
+if n == 0 then n = redis.call('XTRIM', KEYS[5], 'MINID', ARGV[2]) end -- the rest is less than a node
+if n > 0 then count(ARGV[1], n) end
+return n
+`)
+
+// trimBatch bounds what one step removes: it holds Redis for milliseconds.
+const trimBatch = 10_000
+
+// PurgeDead removes dead letters for good and returns how many were there.
+func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
+	return s.eachID(ids, s.deadID, func(p int, entryIDs []string) (int64, error) {
+		argv := []any{}
+		for _, id := range entryIDs {
+			argv = append(argv, id)
+		}
+		return s.purgeDead(ctx, purgeDeadScript, p, sub, argv...)
+	})
+}
+
+// PurgeAllDead is PurgeDead of the dead letters that are there when it begins. more and left
+// are as of ReplayAll.
+func (s *Store) PurgeAllDead(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
+	return s.allUntil(ctx, "dead letters of "+sub, s.deadKey(sub), more, func(p int, last string) (int64, error) {
+		return s.purgeDead(ctx, purgeAllDeadScript, p, sub, rdb.NextID(last), trimBatch)
+	})
+}
+
+func (s *Store) purgeDead(ctx context.Context, script *rdb.Script, p int, sub string, args ...any) (int64, error) {
+	k := append(s.countKeys(p), s.keys.Dead(p, sub))
+	n, err := script.Run(ctx, s.db, k, append([]any{purgedCount(sub)}, args...)...).Int64()
+	return n, rdb.Failed("purge dead letters of "+sub, err)
+}

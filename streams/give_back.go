@@ -1,0 +1,84 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// giveBackScript gives back what a consumer that is gone left behind, due now, the
+// attempt not counted, and removes the consumer once it owns nothing.
+//
+// KEYS 1–4 counts, 5 channel, 6 retry. ARGV consumer, limit, due time.
+// Returns {entries taken from it, entries it still owns: 0 or 1 for more, what vanished of them}.
+//
+// Safe to repeat and to run by several at once: each entry is moved by the one call
+// that finds it with the consumer.
+var giveBackScript = rdb.NewScript(countLua + vanishedLua + `
+local ch, moved = KEYS[5], 0
+for _, e in ipairs(redis.call('XPENDING', ch, 'push', '-', '+', ARGV[2], ARGV[1])) do
+  if redis.call('XCLAIM', ch, 'push', '~buried', 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
+    redis.call('ZADD', KEYS[6], ARGV[3], e[1])
+  else
+    redis.call('XACK', ch, 'push', e[1])
+    vanish(sub_of(ch), e[1])
+  end
+  moved = moved + 1
+end
+if #redis.call('XPENDING', ch, 'push', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1, vanished()} end
+redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
+return {moved, 0, vanished()}
+`)
+
+// GiveBack gives back up to limit entries of a consumer that is gone. more tells whether
+// it owns others; when it does not, it is removed from the group.
+func (s *Store) GiveBack(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
+	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
+	return s.giveBack(ctx, giveBackScript, "kick "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
+}
+
+func (s *Store) giveBack(ctx context.Context, script *rdb.Script, step string, p int, k []string, args ...any) (moved int, more bool, err error) {
+	res, err := script.Run(ctx, s.db, k, args...).Slice()
+	if rdb.IsNoGroup(err) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, rdb.Failed(step, err)
+	}
+	if len(res) != 3 {
+		return 0, false, fmt.Errorf("redis: %s: unreadable answer %v", step, res)
+	}
+	s.noteVanished(p, res[2])
+	return rdb.ToInt(res[0]), rdb.ToInt(res[1]) != 0, nil
+}
+
+// giveBackIncomingScript moves what a fan-out consumer that is gone left behind to
+// another consumer, and removes the former once it owns nothing.
+//
+// KEYS 1–4 counts, 5 incoming. ARGV consumer, limit, new owner.
+// Returns as giveBackScript. Safe to repeat.
+var giveBackIncomingScript = rdb.NewScript(countLua + vanishedLua + `
+local incoming, moved = KEYS[5], 0
+for _, e in ipairs(redis.call('XPENDING', incoming, 'fanout', '-', '+', ARGV[2], ARGV[1])) do
+  if not redis.call('XCLAIM', incoming, 'fanout', ARGV[3], 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
+    redis.call('XACK', incoming, 'fanout', e[1])
+    vanish('~incoming', e[1])
+  end
+  moved = moved + 1
+end
+if #redis.call('XPENDING', incoming, 'fanout', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1, vanished()} end
+redis.call('XGROUP', 'DELCONSUMER', incoming, 'fanout', ARGV[1])
+return {moved, 0, vanished()}
+`)
+
+// GiveBackIncoming moves up to limit entries of a fan-out consumer that is gone to this
+// process, or with adopt unset to a consumer that nobody is, where every dispatcher looks.
+func (s *Store) GiveBackIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error) {
+	to := rdb.Buried
+	if adopt {
+		to = s.cfg.ID
+	}
+	return s.giveBack(ctx, giveBackIncomingScript, "kick incoming", p, append(s.countKeys(p), s.keys.Incoming(p)), consumer, limit, to)
+}

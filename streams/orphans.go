@@ -1,0 +1,56 @@
+package streams
+
+import (
+	"context"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// orphanScript finds entries of ~buried that no due time will ever wake.
+//
+// KEYS channel, retry. ARGV start of the range, limit, "1" to make every entry due now, "1" to change nothing, now in ms, due time.
+// Returns {entries made due, where to go on ("": done)}.
+//
+// Safe to repeat: an entry with a due time is left alone.
+var orphanScript = rdb.NewScript(`
+local now = tonumber(ARGV[5])
+local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[1], '+', ARGV[2], '~buried')
+local made = 0
+for _, e in ipairs(found) do
+  local due = redis.call('ZSCORE', KEYS[2], e[1])
+  if not due or ARGV[3] == '1' and tonumber(due) > now then
+    if ARGV[4] ~= '1' then redis.call('ZADD', KEYS[2], ARGV[6], e[1]) end
+    made = made + 1
+  end
+end
+if #found < tonumber(ARGV[2]) then return {made, ''} end
+local ms, seq = string.match(found[#found][1], '(%d+)-(%d+)')
+return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
+`)
+
+// Orphans makes entries of ~buried that have no due time due now, and with all set
+// every entry that waits. With dryRun it only counts them.
+func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error) {
+	k := []string{s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription)}
+	now, err := s.db.SharedNow(ctx)
+	if err != nil {
+		return 0, err
+	}
+	made, from := 0, "-"
+	for from != "" {
+		res, err := orphanScript.Run(ctx, s.db, k, from, lookBatch, all, dryRun, now.UnixMilli(), rdb.DueNow).Slice()
+		if rdb.IsNoGroup(err) {
+			return made, nil
+		}
+		if err != nil {
+			return made, rdb.Failed("find entries without a due time", err)
+		}
+		made += rdb.ToInt(res[0])
+		from, _ = res[1].(string)
+	}
+	return made, nil
+}
+
+// lookBatch is the most entries a script looks at, so that it holds Redis for milliseconds.
+const lookBatch = 200
