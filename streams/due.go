@@ -30,7 +30,7 @@ for i = 4, #ARGV do
   local taken = {-1}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
     if room <= 0 then break end -- they are due at the next step
-    local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '~buried')
+    local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '` + rdb.Buried + `')
     if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then error(pending.err, 0) end
     if pending[1] then
       local n = pending[1][4]
@@ -71,13 +71,13 @@ func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due 
 		return nil, nil, rdb.Failed("take due messages", err)
 	}
 	if len(res) != len(wants)+1 {
-		return nil, nil, fmt.Errorf("redis: take due messages: %d answers for %d channels", len(res), len(wants))
+		return nil, nil, rdb.Failed("take due messages", fmt.Errorf("%d answers for %d channels", len(res), len(wants)))
 	}
 	s.noteVanished(p, res[len(wants)])
 	for i, r := range res[:len(wants)] {
 		taken, _ := r.([]any)
 		if len(taken) == 0 {
-			return nil, nil, fmt.Errorf("redis: take due messages: unreadable answer %T", r)
+			return nil, nil, rdb.Unreadable("take due messages", r)
 		}
 		ms, _ := taken[0].(int64)
 		next = append(next, time.Duration(ms)*time.Millisecond)

@@ -141,7 +141,7 @@ func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, 
 		for at := range strings.FieldsSeq(rest) {
 			n, err := strconv.Atoi(at)
 			if err != nil || n < 1 || n > len(routings[i].Subs) {
-				return nil, rdb.Failed("fan-out", errors.New("unreadable answer"))
+				return nil, rdb.Unreadable("fan-out", line)
 			}
 			routed[i].Failed = append(routed[i].Failed, routings[i].Subs[n-1])
 		}

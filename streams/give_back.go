@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -19,7 +18,7 @@ import (
 var giveBackScript = rdb.NewScript(countLua + vanishedLua + `
 local ch, moved = KEYS[5], 0
 for _, e in ipairs(redis.call('XPENDING', ch, 'push', '-', '+', ARGV[2], ARGV[1])) do
-  if redis.call('XCLAIM', ch, 'push', '~buried', 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
+  if redis.call('XCLAIM', ch, 'push', '` + rdb.Buried + `', 0, e[1], 'RETRYCOUNT', e[4], 'JUSTID')[1] then
     redis.call('ZADD', KEYS[6], ARGV[3], e[1])
   else
     redis.call('XACK', ch, 'push', e[1])
@@ -48,7 +47,7 @@ func (s *Store) giveBack(ctx context.Context, script *rdb.Script, step string, p
 		return 0, false, rdb.Failed(step, err)
 	}
 	if len(res) != 3 {
-		return 0, false, fmt.Errorf("redis: %s: unreadable answer %v", step, res)
+		return 0, false, rdb.Unreadable(step, res)
 	}
 	s.noteVanished(p, res[2])
 	return rdb.ToInt(res[0]), rdb.ToInt(res[1]) != 0, nil

@@ -123,7 +123,7 @@ func (s *Store) keptRows(ctx context.Context, place medispatcher.KeptPlace, p, m
 	for i, answer := range answers {
 		list, _ := answer.([]any)
 		if len(list) < 5 {
-			return 0, nil, rdb.Failed("list "+string(place), fmt.Errorf("unreadable answer %v", answer))
+			return 0, nil, rdb.Unreadable("list "+string(place), answer)
 		}
 		text := func(i int) string { v, _ := list[i].(string); return v }
 		r := keptRow{

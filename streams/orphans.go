@@ -15,7 +15,7 @@ import (
 // Safe to repeat: an entry with a due time is left alone.
 var orphanScript = rdb.NewScript(`
 local now = tonumber(ARGV[5])
-local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[1], '+', ARGV[2], '~buried')
+local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[1], '+', ARGV[2], '` + rdb.Buried + `')
 local made = 0
 for _, e in ipairs(found) do
   local due = redis.call('ZSCORE', KEYS[2], e[1])

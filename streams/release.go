@@ -20,7 +20,7 @@ local ch = KEYS[5]
 for i = 4, #ARGV do
   local pending = redis.call('XPENDING', ch, 'push', ARGV[i], ARGV[i], 1, ARGV[1])
   if pending[1] then
-    if redis.call('XCLAIM', ch, 'push', '~buried', 0, ARGV[i], 'RETRYCOUNT', pending[1][4], 'JUSTID')[1] then
+    if redis.call('XCLAIM', ch, 'push', '` + rdb.Buried + `', 0, ARGV[i], 'RETRYCOUNT', pending[1][4], 'JUSTID')[1] then
       redis.call('ZADD', KEYS[6], ARGV[3], ARGV[i])
     else
       redis.call('XACK', ch, 'push', ARGV[i])

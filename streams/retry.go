@@ -27,7 +27,7 @@ while at <= #ARGV do
   local names = tonumber(ARGV[at + 5])
   local pending = redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me)[1]
   if pending and math.max(1, pending[4]) == attempt then
-    local claimed = redis.call('XCLAIM', KEYS[k], 'push', '~buried', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
+    local claimed = redis.call('XCLAIM', KEYS[k], 'push', '` + rdb.Buried + `', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
     if claimed[1] then -- Redis 6.2 does not look into the stream: there dueScript notices
       redis.call('ZADD', KEYS[k + 1], now + delay, id)
       if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end

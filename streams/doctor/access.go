@@ -2,10 +2,12 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -39,11 +41,11 @@ func (d *exam) examineWrites(ctx context.Context) error {
 	switch {
 	case err == nil:
 		d.ok(AreaRedis, "writes", "are accepted")
-	case strings.Contains(err.Error(), "NOPERM"): // the access says more
+	case rdb.IsRefused(err): // the access says more
 	case ofServer(err) != nil:
 		return err
 	default:
-		d.add(AreaRedis, "writes", LevelProblem, "are refused: "+strings.TrimPrefix(err.Error(), "redis: probe: "),
+		d.add(AreaRedis, "writes", LevelProblem, "are refused: "+causeOf(err),
 			"see the other findings about Redis; dispatchers go on by themselves once it takes writes")
 	}
 	return nil
@@ -112,7 +114,7 @@ func (d *exam) probe(ctx context.Context) (refused []string, err error) {
 		{"subscribe to " + d.keys.Control(), listen},
 	} {
 		switch {
-		case p.err != nil && strings.Contains(p.err.Error(), "NOPERM"):
+		case rdb.IsRefused(p.err):
 			refused = append(refused, p.what)
 		case ofServer(p.err) != nil:
 			return nil, rdb.Failed("probe the user's rights", p.err)
@@ -127,4 +129,12 @@ func ofServer(err error) error {
 		return nil
 	}
 	return err
+}
+
+// causeOf is what an error says without the step that met it.
+func causeOf(err error) string {
+	if e, ok := errors.AsType[*medispatcher.StepError](err); ok {
+		return e.Err.Error()
+	}
+	return err.Error()
 }

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
@@ -181,7 +180,7 @@ func cannotTell(err error) verdict {
 	text := medispatcher.StepText(err)
 	do := ""
 	switch {
-	case strings.Contains(text, "NOPERM"):
+	case rdb.IsRefused(err):
 		do = "let the user of MEDIS_REDIS_URL run that command, or look yourself"
 	case rdb.IsWrongType(err):
 		do = "see what is said of wrong key types"

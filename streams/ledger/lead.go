@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -37,7 +36,7 @@ func (l *Ledger) LeadAlerts(ctx context.Context, lease time.Duration) (leads boo
 		return false, now, 0, rdb.Failed("lead alerts", err)
 	}
 	if len(res) != 2 {
-		return false, now, 0, rdb.Failed("lead alerts", fmt.Errorf("unreadable answer %v", res))
+		return false, now, 0, rdb.Unreadable("lead alerts", res)
 	}
 	return rdb.ToInt(res[0]) == 1, now, int64(rdb.ToInt(res[1])), nil
 }

@@ -54,7 +54,7 @@ func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts
 	for i, answer := range res[1:] {
 		row, _ := answer.([]any)
 		if len(row) != 5 {
-			return nil, rdb.Failed("count", fmt.Errorf("unreadable answer %v", answer))
+			return nil, rdb.Unreadable("count", answer)
 		}
 		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: int64(rdb.ToInt(row[2])), dead: int64(rdb.ToInt(row[3]))}
 		// Messages are read in order, so the first that is pending is the oldest of all.

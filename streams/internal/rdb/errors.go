@@ -10,29 +10,38 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Failed names the step that an error of Redis stopped.
+// Failed names the step that an error of Redis stopped. That there is nothing (IsNil) is no error.
 func Failed(step string, err error) error {
-	if err == nil || errors.Is(err, redis.Nil) {
+	if err == nil || IsNil(err) {
 		return nil
 	}
 	if IsNoGroup(err) || IsWrongType(err) {
-		return &medispatcher.StepError{Step: step, Err: fmt.Errorf("%w: %w", medispatcher.ErrGone, err)}
+		err = fmt.Errorf("%w: %w", medispatcher.ErrGone, err)
 	}
 	return &medispatcher.StepError{Step: step, Err: err}
 }
 
+// Unreadable is the error of a step whose script answered what nobody can read.
+func Unreadable(step string, answer any) error {
+	return Failed(step, fmt.Errorf("unreadable answer %.200v", answer))
+}
+
+// IsNoGroup reports whether a stream has no such group, or is not there.
 func IsNoGroup(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "NOGROUP") // scripts put words before it
 }
 
+// IsBusyGroup reports whether a group is there already.
 func IsBusyGroup(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "BUSYGROUP")
 }
 
+// IsWrongType reports whether a key is of another type.
 func IsWrongType(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "WRONGTYPE")
 }
 
+// IsNoStream reports whether a stream or its group is not there.
 func IsNoStream(err error) bool {
 	return IsNoGroup(err) || err != nil && strings.Contains(err.Error(), "no such key")
 }
@@ -48,3 +57,6 @@ func IsAnswer(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer)
 }
+
+// IsRefused reports whether the user may not run a command.
+func IsRefused(err error) bool { return err != nil && strings.Contains(err.Error(), "NOPERM") }
