@@ -57,7 +57,7 @@ func (r *Report) RecordEvents(ctx context.Context, keep int, entries []Recorded)
 		k := []string{r.keys.Part(p, "journal"), r.keys.Part(p, "journal:ids")}
 		argv = append([]any{keep, maxRecord, r.db.Now().UnixMicro()}, argv...)
 		if err := eventsScript.Run(ctx, r.db, k, argv...).Err(); err != nil && !rdb.IsNil(err) {
-			errs = append(errs, rdb.Failed("keep the history of messages", err))
+			errs = append(errs, rdb.Failed("keep the events of messages", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -70,7 +70,7 @@ func (r *Report) readEvents(ctx context.Context, t trail, story *medispatcher.St
 	}
 	lines, err := rdb.Text(r.db.With(ctx), "HGET", r.keys.Part(t.p, "journal"), id).Result()
 	if err != nil {
-		return rdb.Failed("read the history of a message", err)
+		return rdb.Failed("read the events of a message", err)
 	}
 	for line := range strings.Lines(lines) {
 		var e medispatcher.Event

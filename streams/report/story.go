@@ -27,9 +27,9 @@ func (t trail) from() string {
 	return ms
 }
 
-// Story finds where a message is, among the incoming entries, the delayed and the kept ones, and the
-// channels and dead letters of subscriptions, and what was kept of its history. id is the
-// one its producer gave, "<partition>-<entry id>", or what the webhook-id header carried.
+// Story finds where a message is: among the incoming entries, the delayed and the kept ones, the
+// channels and the dead letters of subscriptions. It adds the events that were recorded. id is
+// the one that the producer gave, "<partition>-<entry id>", or what the webhook-id header carried.
 func (r *Report) Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error) {
 	story := medispatcher.Story{ID: id, Places: []medispatcher.Place{}, Events: []medispatcher.Event{}, Searched: true}
 	if err := r.db.Hear(ctx); err != nil {

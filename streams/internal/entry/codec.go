@@ -13,6 +13,7 @@ import (
 // Released is the field of an entry whose id was taken when it came first.
 const Released = "~released"
 
+// Values are the fields and values of an incoming entry, in the order of medispatcher.EntryFields.
 func Values(m medispatcher.Message) []any {
 	values := []any{"topic", m.Topic, "body", m.Body}
 	for _, f := range []struct{ name, value string }{{"id", m.ID}, {"sender", m.Sender}, {"key", m.Key}, {"type", m.Type}} {
@@ -73,6 +74,7 @@ func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fi
 	return d
 }
 
+// Headers reads the headers field of an entry behind the fan-out.
 func Headers(s string) map[string]string {
 	var h map[string]string
 	_ = json.Unmarshal([]byte(s), &h) // Fanout let only good ones pass

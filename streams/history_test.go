@@ -11,6 +11,7 @@ import (
 
 // TestChanges: who changed what is kept with the change itself, once, also when the reply is lost.
 func TestChanges(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})

@@ -1,0 +1,48 @@
+package entry
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// TestRoundTrip: what is written of a message is what is read of it, before the fan-out and behind it.
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	at := time.UnixMilli(1_700_000_000_000)
+	for name, m := range map[string]medispatcher.Message{
+		"the least": {ID: "0-1-1", Generated: true, Topic: "a.b", Body: []byte{}, Type: medispatcher.DefaultType, Time: at},
+		"all of it": {
+			ID: "p-1", Topic: "a.b", Body: []byte("x\xff\x00"), Sender: "shop", Key: "k", Type: "text/plain",
+			Headers: map[string]string{"a": "b"}, Time: at,
+		},
+	} {
+		var fields rdb.Fields
+		for _, v := range ChannelValues(0, m) {
+			switch v := v.(type) {
+			case []byte:
+				fields = append(fields, string(v))
+			case int64:
+				fields = append(fields, "1700000000000")
+			default:
+				fields = append(fields, v)
+			}
+		}
+		if got := Delivery(medispatcher.Channel{}, "2-1", 1, fields).Message; !reflect.DeepEqual(got, m) {
+			t.Errorf("%s, behind the fan-out:\n got  %+v\n want %+v", name, got, m)
+		}
+		got, err := medispatcher.DecodeEntry(fields.Map(), at)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if m.Generated {
+			got.ID, got.Generated = m.ID, true // only the stream knows it
+		}
+		if !reflect.DeepEqual(got, m) {
+			t.Errorf("%s, before it:\n got  %+v\n want %+v", name, got, m)
+		}
+	}
+}
