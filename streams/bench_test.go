@@ -14,6 +14,7 @@ import (
 )
 
 func TestBenches(t *testing.T) {
+	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		list := func() []medispatcher.BenchRun { return must[[]medispatcher.BenchRun](t)(sc.Store.Benches(sc.Ctx)) }
@@ -53,6 +54,7 @@ func TestBenches(t *testing.T) {
 // TestWithdraw: the messages of a topic go, wherever in the stream they are and whoever reads
 // them, and others stay.
 func TestWithdraw(t *testing.T) {
+	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2

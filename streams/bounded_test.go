@@ -26,6 +26,7 @@ func evals(sc *scene) *int {
 
 // TestLargeMessagesMoveInSeveralSteps: no step passes more than a megabyte or so through Redis, and all is moved.
 func TestLargeMessagesMoveInSeveralSteps(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		const all = 6

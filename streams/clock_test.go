@@ -42,6 +42,7 @@ func near(t *testing.T, who string, s *streams.Store) {
 
 // TestRedisClockIsSet: nobody is declared dead, nothing comes early, and nothing waits for the clock.
 func TestRedisClockIsSet(t *testing.T) {
+	t.Parallel()
 	for name, step := range map[string]time.Duration{"ahead": time.Hour, "back": -time.Hour, "by days": 50 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
@@ -123,6 +124,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 // TestRedisClockIsSetWhileNobodyRuns: what waited waits no longer than it had to when it was last heard.
 func TestRedisClockIsSetWhileNobodyRuns(t *testing.T) {
+	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
 		env.SetClock(t, 0)
 		a := env.Open(t, env.Config("a"))
@@ -140,6 +142,7 @@ func TestRedisClockIsSetWhileNobodyRuns(t *testing.T) {
 
 // TestRedisLosesTheClock: a Redis that lost what made up for its steps, or holds something else in its place.
 func TestRedisLosesTheClock(t *testing.T) {
+	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
 		for name, lose := range map[string]func(ctx context.Context) error{
 			"lost":         func(ctx context.Context) error { return env.Client.Del(ctx, clockKey).Err() },
@@ -175,6 +178,7 @@ func (w *stopwatch) read() time.Duration { return w.at }
 // TestDispatcherAsleep: one whose machine was suspended takes the time of those that went on. Alone it lets
 // go on waiting what waited.
 func TestDispatcherAsleep(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Mini(t)
 	start := time.UnixMilli(1_700_000_000_000)
 	var awake, asleep stopwatch
@@ -207,6 +211,7 @@ func TestDispatcherAsleep(t *testing.T) {
 
 // TestSlowAnswerIsNoStep: a heartbeat that hung for long is no sign that the clock of Redis was set.
 func TestSlowAnswerIsNoStep(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Mini(t)
 	var watch stopwatch
 	start := time.UnixMilli(1_700_000_000_000)
@@ -231,6 +236,7 @@ func TestSlowAnswerIsNoStep(t *testing.T) {
 
 // TestAlertLeaseAcrossAStep: the lease of a dispatcher that died ends although Redis's clock was set back.
 func TestAlertLeaseAcrossAStep(t *testing.T) {
+	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
 		env.SetClock(t, 0)
 		a, b := env.Open(t, env.Config("a")), env.Open(t, env.Config("b"))
@@ -252,6 +258,7 @@ func TestAlertLeaseAcrossAStep(t *testing.T) {
 
 // TestDelayAcrossAStep: a delay is as long as it was, whatever the clock that an entry's id is by.
 func TestDelayAcrossAStep(t *testing.T) {
+	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
 		for name, steps := range map[string][]time.Duration{"ahead": {time.Hour}, "back": {-time.Hour}, "ahead and back": {time.Hour, 0}} {
 			t.Run(name, func(t *testing.T) {
@@ -278,6 +285,7 @@ func TestDelayAcrossAStep(t *testing.T) {
 
 // TestCountsAcrossAStep: the counts of a time that Redis's clock shows twice are of their own.
 func TestCountsAcrossAStep(t *testing.T) {
+	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
 		env.SetClock(t, 0)
 		sc := newScene(t, env)

@@ -11,6 +11,7 @@ import (
 // TestConformance holds the queue in memory, which the tests of push use, to the
 // cases that hold for Redis.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	t.Run("memory", func(t *testing.T) {
 		streamstest.Conform(t, func(*testing.T) (streamstest.Queue, func(medispatcher.Channel, medispatcher.Message)) {
 			q := streamstest.NewMemory()

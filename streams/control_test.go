@@ -15,6 +15,7 @@ import (
 // TestHints: who hears of what. A process rings its own scheduler for what it fans out, but
 // hears of what operators do through it.
 func TestHints(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		sc.add(t, "medis:{0}:dead:s", 1)

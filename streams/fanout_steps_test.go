@@ -133,6 +133,7 @@ func (h *weigh) weigh(argv []any) {
 // TestFanoutStepIsBounded: whatever the number of subscribers and the size of bodies, no step copies more
 // than holds Redis for milliseconds, and each channel gets each message once and in order.
 func TestFanoutStepIsBounded(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ subs, entries, size int }{{1, 300, 10}, {1, 8, 1 << 20}, {40, 3, 1 << 20}, {3000, 3, 10}, {700, 4, 20_000}} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -171,6 +172,7 @@ func TestFanoutStepIsBounded(t *testing.T) {
 
 // TestFanoutGoesOnAfterALostReply: no copy is lost or repeated, whichever step it hits.
 func TestFanoutGoesOnAfterALostReply(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for _, fault := range []streamstest.Fault{streamstest.Before, streamstest.After} {
 			env.Flush(t)
@@ -226,6 +228,7 @@ func (h *afterSteps) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // takes its entry over. Who had a copy gets no second one, and who wants the message behind the place that is
 // noted gets it.
 func TestFanoutGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})

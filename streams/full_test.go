@@ -11,6 +11,7 @@ import (
 
 // TestFullRedisDrainsANewChannel: the group of a channel is made also while Redis is full.
 func TestFullRedisDrainsANewChannel(t *testing.T) {
+	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	sc.Ready(t)
 	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
@@ -31,6 +32,7 @@ func TestFullRedisDrainsANewChannel(t *testing.T) {
 
 // TestFanoutSaysItOnce: a batch that Redis refuses is one problem.
 func TestFanoutSaysItOnce(t *testing.T) {
+	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	var routings []streams.Routing
 	for range 3 {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestHeartbeatIntroduces(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		d := medispatcher.Dispatcher{Host: "h", DeadAfter: 30 * time.Second}
@@ -93,6 +94,7 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 
 // TestHeartbeatOutOfMemory: a full Redis makes no live dispatcher look dead, nor forgets who it is.
 func TestHeartbeatOutOfMemory(t *testing.T) {
+	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	sc.full(t)
 	check(t, sc.Store.Heartbeat(sc.Ctx, medispatcher.Dispatcher{Host: "h", DeadAfter: time.Hour}))

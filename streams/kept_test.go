@@ -42,6 +42,7 @@ func (sc *scene) incomingFields(t *testing.T, p int) (all []map[string]any) {
 
 // TestReplayKept: what goes on keeps its id and time; what would come back at once stays, with the reason.
 func TestReplayKept(t *testing.T) {
+	t.Parallel()
 	packed := "5:topic3:a.b4:body3:xyz4:more4:1:2:"
 	tests := []struct {
 		name    string
@@ -145,6 +146,7 @@ func TestReplayKept(t *testing.T) {
 
 // TestReplayCopy: a copy for one channel goes to that channel alone, once it is a stream.
 func TestReplayCopy(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		check(t, sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "no stream", 0).Err())
@@ -171,6 +173,7 @@ func TestReplayCopy(t *testing.T) {
 
 // TestReplayAllKeptEnds: what comes back while it works is left alone, and what is refused holds up nothing.
 func TestReplayAllKeptEnds(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		for i := range 250 {
@@ -201,6 +204,7 @@ func TestReplayAllKeptEnds(t *testing.T) {
 
 // TestListKept: pages in the order of time over all partitions, both ways, none twice and none left out.
 func TestListKept(t *testing.T) {
+	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 3
@@ -253,6 +257,7 @@ func TestListKept(t *testing.T) {
 
 // TestReadKept shows a message whole, and a raw one by its fields.
 func TestReadKept(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		id := "0-" + kept(t, sc, "medis:{0}:quarantine", "reason", "DECODERR topic", "source", "1700000000000-1", "reason", "mine", "tropic", "a\xff", "body", "x")
@@ -276,6 +281,7 @@ func TestReadKept(t *testing.T) {
 
 // TestKeptStepsAreBounded: no step reads much more than a megabyte, however large the bodies are.
 func TestKeptStepsAreBounded(t *testing.T) {
+	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	body := strings.Repeat("x", 1<<20)
 	var ids []string

@@ -13,6 +13,7 @@ import (
 // run the command again by itself. A message would be accepted twice, and entries would
 // be taken by a read that nobody knows of.
 func TestLostReplyRepeatsNothing(t *testing.T) {
+	t.Parallel()
 	for name, open := range map[string]func(t *testing.T) (env *streamstest.Env, url string){
 		"redis-server": func(t *testing.T) (*streamstest.Env, string) {
 			env := streamstest.Real(t)
@@ -87,6 +88,7 @@ func TestLostReplyRepeatsNothing(t *testing.T) {
 
 // TestLostConnections: a store goes on by itself after every kind of fault.
 func TestLostConnections(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	proxy := streamstest.NewProxy(t, env.Server.Addr)
 	cfg := env.Config("me")
@@ -116,6 +118,7 @@ func TestLostConnections(t *testing.T) {
 
 // TestClusterFollowsSlots: a slot that moved to another master is found there at once.
 func TestClusterFollowsSlots(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Cluster(t)
 	sc := newScene(t, env)
 	sc.Buried(t) // the client knows the slots

@@ -24,6 +24,7 @@ import (
 //	go test ./streams -run TestModel -rapid.checks=20000 -rapid.steps=60
 //	go test ./streams -run TestModel -rapid.seed=N      one run again
 func TestModel(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		lab := newLab(t, env)
 		flagTimes(t, "rapid.steps", 1.5)

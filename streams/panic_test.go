@@ -14,6 +14,7 @@ import (
 
 // TestPanicAtAnEntry: an incoming entry that makes a worker panic goes to the quarantine. A router that is missing stands for the defect.
 func TestPanicAtAnEntry(t *testing.T) {
+	t.Parallel()
 	var logs bytes.Buffer
 	w := &streams.FanoutWorker{MaxBody: 100, Log: slog.New(slog.NewTextHandler(&logs, nil))}
 	e := streams.Entry{ID: "1-1", Fields: map[string]string{"topic": "a.b", "body": "x"}}
@@ -27,6 +28,7 @@ func TestPanicAtAnEntry(t *testing.T) {
 
 // TestPanicIsNoFailureOfTheSubscriber: it is counted, apart from what alerts look at.
 func TestPanicIsNoFailureOfTheSubscriber(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		s := env.Open(t, env.Config("me"))
 		c := medispatcher.Channel{Subscription: "s"}

@@ -12,6 +12,7 @@ import (
 
 // TestProbeNamesTheMaster: of a cluster, what stands still is told, and on which master.
 func TestProbeNamesTheMaster(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Cluster(t)
 	cfg := env.Config("me")
 	cfg.Partitions = 4 // of which 1 and 2 lie on one master
@@ -40,6 +41,7 @@ func TestProbeNamesTheMaster(t *testing.T) {
 
 // TestListensAgain: a subscription whose connection is open and silent for good is made anew.
 func TestListensAgain(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	proxy := streamstest.NewProxy(t, env.Server.Addr)
 	cfg := env.Config("me")

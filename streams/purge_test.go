@@ -32,6 +32,7 @@ func (sc *scene) full(t *testing.T) bool {
 }
 
 func TestPurge(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2
@@ -66,6 +67,7 @@ func TestPurge(t *testing.T) {
 // TestPurgeKeepsIDsRising: an entry that comes after a purge must not get the id of one in
 // flight, even where the clock goes back.
 func TestPurgeKeepsIDsRising(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		const future = "99999999999999-7" // of a clock that went back since
@@ -90,6 +92,7 @@ func TestPurgeKeepsIDsRising(t *testing.T) {
 
 // TestThrowingAwayWorksOutOfMemory: it is what makes room.
 func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
 	sc.add(t, "medis:{0}:ch:s", 10)
@@ -116,6 +119,7 @@ func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
 
 // TestPurgeOfAWrongType changes nothing, and says so.
 func TestPurgeOfAWrongType(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		check(t, sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "x", 0).Err())
@@ -134,6 +138,7 @@ func TestPurgeOfAWrongType(t *testing.T) {
 }
 
 func TestDiscardLeavesMessagesAlone(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		for _, fill := range []string{"medis:{0}:ch:s", "medis:{0}:dead:s"} {
@@ -153,6 +158,7 @@ func TestDiscardLeavesMessagesAlone(t *testing.T) {
 
 // TestAllDead: those that are there when it begins, batch by batch, in every partition.
 func TestAllDead(t *testing.T) {
+	t.Parallel()
 	type all func(s *streams.Store, more func(done, all int64) bool) (done, left int64, err error)
 	for name, step := range map[string]all{
 		"replay": func(s *streams.Store, more func(done, all int64) bool) (int64, int64, error) {
@@ -200,6 +206,7 @@ func TestAllDead(t *testing.T) {
 }
 
 func TestDeadIDsThatCannotBeOne(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		_, err := sc.Store.Replay(sc.Ctx, "s", []string{"0-1-1", "x", "0-2-2", "7-1-1"})

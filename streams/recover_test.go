@@ -29,6 +29,7 @@ func tokens(items []medispatcher.RecoverItem) (out []string) {
 }
 
 func TestFindRecoverLists(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		for _, list := range []string{"medis:recover:a", "medis:recover:{t}b", "medis:recover:", "medis:recovered", "other:recover:a", "xmedis:recover:a"} {
@@ -68,6 +69,7 @@ func TestFindRecoverLists(t *testing.T) {
 
 // TestFindAmongManyKeys: a look is bounded, so in a large Redis a list is found by one of several.
 func TestFindAmongManyKeys(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
 	pipe := sc.Client.Pipeline()
@@ -94,6 +96,7 @@ func TestFindAmongManyKeys(t *testing.T) {
 }
 
 func TestTakeIsBounded(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		big := strings.Repeat("b", 300)
@@ -123,6 +126,7 @@ func TestTakeIsBounded(t *testing.T) {
 
 // TestTakeKeepsTheOrder: a hash has none.
 func TestTakeKeepsTheOrder(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		var want []string
@@ -142,6 +146,7 @@ func TestTakeKeepsTheOrder(t *testing.T) {
 
 // TestTakeFromAFullRedis: parked messages may be what fills it.
 func TestTakeFromAFullRedis(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	sc := newScene(t, env)
 	list := parked("1", "2", "3")(t, sc)
@@ -162,6 +167,7 @@ func TestTakeFromAFullRedis(t *testing.T) {
 }
 
 func TestWriteOnce(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		check(t, sc.Client.Set(sc.Ctx, "medis:{0}:ch:bad", "x", 0).Err())
@@ -219,6 +225,7 @@ func TestWriteOnce(t *testing.T) {
 
 // TestAgainIsNoDuplicate: an id that was taken when nobody wanted the message must not keep it out.
 func TestAgainIsNoDuplicate(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		m := message("a.b")
@@ -235,6 +242,7 @@ func TestAgainIsNoDuplicate(t *testing.T) {
 }
 
 func TestEachPending(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		var ids []string

@@ -19,6 +19,7 @@ const largestID = "18446744073709551615-18446744073709551615"
 // TestLargestIDEndsNothing: somebody writes an entry with the largest id there is, and Redis refuses every later
 // one. The entry is moved as any other, and the stream takes messages again.
 func TestLargestIDEndsNothing(t *testing.T) {
+	t.Parallel()
 	for _, id := range []string{largestID, "18446744073709551615-0"} {
 		sc := newScene(t, streamstest.Real(t))
 		registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
@@ -66,6 +67,7 @@ func TestLargestIDEndsNothing(t *testing.T) {
 
 // TestIDsAreLeftAlone: a stream that is not empty, and one whose ids a clock may have given, stay as they are.
 func TestIDsAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	key := "medis:{0}:incoming"
 	soon := time.Now().Add(10 * time.Minute).UnixMilli()
@@ -94,6 +96,7 @@ func redisID(ms int64) string { return strconv.FormatInt(ms, 10) + "-0" }
 // TestChannelWithoutIDs: a channel whose ids are used up is made anew once it is empty. Until then its copies go to
 // the quarantine, and the other subscriptions have theirs, once.
 func TestChannelWithoutIDs(t *testing.T) {
+	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	route := func() streams.Routed {
 		id := sc.Incoming(t, "topic", "a.b", "body", "x")

@@ -43,6 +43,7 @@ func routes(t *testing.T, r *streams.Registry, topic string) string {
 // TestRevisionNeverRepeats: after Redis lost everything, or its last writes, the same number of
 // changes does not look as if nothing had happened.
 func TestRevisionNeverRepeats(t *testing.T) {
+	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		seen := map[string]bool{}
@@ -86,6 +87,7 @@ func TestRevisionNeverRepeats(t *testing.T) {
 // TestRevisionByHand: whatever stands where the revision should, fan-out goes on, changes are
 // seen, and the next one puts it right.
 func TestRevisionByHand(t *testing.T) {
+	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		for name, spoil := range map[string]func() error{
@@ -124,6 +126,7 @@ func TestRevisionByHand(t *testing.T) {
 // TestEarlierVersionsCount: dispatchers of earlier versions count changes by INCR. Theirs are seen,
 // and they read what is written now.
 func TestEarlierVersionsCount(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		put(t, writer, "s", subDoc("a"))
@@ -139,6 +142,7 @@ func TestEarlierVersionsCount(t *testing.T) {
 // TestWriterDiesBetweenSteps: a change whose revision was never counted is in force, and so is
 // one that a failover took the documents of away.
 func TestWriterDiesBetweenSteps(t *testing.T) {
+	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, _ := readers(t, env)
 		writer := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
@@ -189,6 +193,7 @@ func (a after) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 // TestSubscriptionsUnreadable: nothing is routed by a list that cannot be read; that is told,
 // and one document that cannot be read takes none of the others away.
 func TestSubscriptionsUnreadable(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		put(t, writer, "good", subDoc("t"))
@@ -217,6 +222,7 @@ func TestSubscriptionsUnreadable(t *testing.T) {
 
 // TestPutByHand: documents that were put and removed by hand are noticed by their number.
 func TestPutByHand(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		put(t, writer, "s", subDoc("t"))
@@ -237,6 +243,7 @@ func err2[T any](_ T, err error) error { return err }
 // TestUnreadableDocument: who knows a subscription keeps its last good settings, others leave it out, and both
 // go on with the rest.
 func TestUnreadableDocument(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc, dispatcher, writer := readers(t, env)
 		for _, id := range []string{"a", "b"} {

@@ -548,6 +548,7 @@ func second[T any](_ T, err error) error { return err }
 // lost; a step that failed is run again. The end is the same each time, and on a
 // Redis Cluster as well.
 func TestState(t *testing.T) {
+	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		for _, a := range arrows() {
 			for _, fault := range []streamstest.Fault{"", streamstest.Before, streamstest.After} {

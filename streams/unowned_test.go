@@ -48,6 +48,7 @@ func (sc *scene) due(t *testing.T) map[string]int {
 
 // TestUnownedAmongMany: each entry that lost its owner is found, wherever it lies, and no other.
 func TestUnownedAmongMany(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		ids := sc.fill(t, 1000, 10)
@@ -83,6 +84,7 @@ func TestUnownedAmongMany(t *testing.T) {
 
 // TestUnownedWithLargeBodies: a step ends when it has copied enough, and the next goes on there.
 func TestUnownedWithLargeBodies(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		ids := sc.fill(t, 20, 400_000)
@@ -96,6 +98,7 @@ func TestUnownedWithLargeBodies(t *testing.T) {
 // TestUnownedAttempts: a message goes on with the number of its next attempt and at its own time. One without
 // a due time may be in flight: if its attempt succeeds, nothing is left that could come twice.
 func TestUnownedAttempts(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		ids := sc.fill(t, 4, 10)
@@ -122,6 +125,7 @@ func TestUnownedAttempts(t *testing.T) {
 
 // TestUnownedAfterAGroupWasMovedOn: entries that XGROUP SETID, or DESTROY and CREATE at $, skipped.
 func TestUnownedAfterAGroupWasMovedOn(t *testing.T) {
+	t.Parallel()
 	for name, hand := range map[string][][]any{
 		"SETID":                     {{"XGROUP", "SETID", "medis:{0}:ch:s", "push", "$"}},
 		"SETID into the future":     {{"XGROUP", "SETID", "medis:{0}:ch:s", "push", "99999999999999-0"}},
@@ -156,6 +160,7 @@ func TestUnownedAfterAGroupWasMovedOn(t *testing.T) {
 
 // TestUnownedIncoming: this process gets them, and its fan-out moves them; without a dispatcher anyone's does.
 func TestUnownedIncoming(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		var ids []string

@@ -18,6 +18,7 @@ const unroutedKey = "medis:{0}:unrouted"
 
 // TestUnroutedIsWhole: an unrouted entry has what a channel's entry would have, and what the worker tells of it is right.
 func TestUnroutedIsWhole(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		told := make(chan medispatcher.Message, 10)
@@ -55,6 +56,7 @@ func TestUnroutedIsWhole(t *testing.T) {
 
 // TestUnroutedMayComeAgain: an id that nobody wanted is not taken for a duplicate when somebody does.
 func TestUnroutedMayComeAgain(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		m := message("a.b")
@@ -85,6 +87,7 @@ func TestUnroutedMayComeAgain(t *testing.T) {
 
 // TestKeptWithinBounds: the oldest go, are counted, and the size that is noted is that of what is there.
 func TestKeptWithinBounds(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for _, c := range []struct {
 			key, lost string
@@ -151,6 +154,7 @@ func TestKeptWithinBounds(t *testing.T) {
 
 // TestFullRedisKeepsUnroutedWhole: out of memory leaves the entry, and its mark, as they were.
 func TestFullRedisKeepsUnroutedWhole(t *testing.T) {
+	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	id := sc.Incoming(t, "topic", "a.b", "body", "x", "id", "p1")
 	m := message("a.b")

@@ -16,6 +16,7 @@ import (
 // TestVanished: what a command typed by hand took out is counted, told with the ids, and leaves
 // nothing behind, wherever a step notices it.
 func TestVanished(t *testing.T) {
+	t.Parallel()
 	const (
 		channel, incoming = "medis:{0}:ch:s", "medis:{0}:incoming"
 	)
@@ -146,6 +147,7 @@ func TestVanished(t *testing.T) {
 
 // TestNothingVanished: what settles late, or is purged, was not taken by anybody.
 func TestNothingVanished(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		failed := settlement(sc.Buried(t), medispatcher.Failed)
@@ -169,6 +171,7 @@ func TestNothingVanished(t *testing.T) {
 // TestLedger: unread entries that are trimmed or deleted are met by no step, and found all the same; what is settled, purged or
 // replayed is never taken for that, and nothing is counted twice.
 func TestLedger(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t) // miniredis and Redis 6.2 do not count what was added to a stream
 	sc := newScene(t, env)
 	const channel, incoming = "medis:{0}:ch:s", "medis:{0}:incoming"

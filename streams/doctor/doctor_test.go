@@ -46,6 +46,7 @@ func stateOnly(bad map[string]string) map[string]string {
 }
 
 func TestDoctorFindsNothingWrong(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		if bad := stateOnly(streamstest.Examine(t, env.Open(t, env.Config("doctor")))); len(bad) > 0 {
 			t.Errorf("an empty Redis: %v", bad)
@@ -63,6 +64,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 
 // Each fault is the only thing that is found, on a system that is otherwise healthy.
 func TestDoctorFindsFaults(t *testing.T) {
+	t.Parallel()
 	add := func(key string) func(t *testing.T, sc *streamstest.Scene) {
 		return func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: key, Values: []any{"topic", "a.b", "body", "x"}}).Err())
@@ -179,6 +181,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 
 // A channel's lost group shows by what is left of its retries, or by what Redis says it once held.
 func TestDoctorFindsLostGroup(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
 		streamstest.Check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:ch:s", "push").Err())
@@ -190,6 +193,7 @@ func TestDoctorFindsLostGroup(t *testing.T) {
 
 // After a group was made anew, entries are unread and their failure records are still theirs.
 func TestDoctorOfRecreatedGroup(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
 		streamstest.Check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:ch:s", "push").Err())
@@ -203,6 +207,7 @@ func TestDoctorOfRecreatedGroup(t *testing.T) {
 
 // A channel that nobody has read yet has no group, and nothing is lost.
 func TestDoctorOfUnreadChannel(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
 		streamstest.Put(t, streams.NewRegistry(sc.Store, streamstest.Rules(), nil), "s2", `{"topic":"c","urls":["http://h2/"]}`)
@@ -214,6 +219,7 @@ func TestDoctorOfUnreadChannel(t *testing.T) {
 }
 
 func TestDoctorFindsEntriesDeletedByHand(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t) // miniredis takes them off the pending list as well
 	sc := seed(t, env)
 	streamstest.Check(t, sc.Client.XTrimMaxLen(sc.Ctx, "medis:{0}:ch:s", 1).Err())
@@ -224,6 +230,7 @@ func TestDoctorFindsEntriesDeletedByHand(t *testing.T) {
 
 // What a cap left out is said.
 func TestDoctorSaysWhatItDidNotLookAt(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
 		for range 20 {
@@ -244,6 +251,7 @@ func TestDoctorSaysWhatItDidNotLookAt(t *testing.T) {
 }
 
 func TestDoctorOfServers(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	store := env.Open(t, env.Config("doctor"))
 	conf := func(pairs ...string) {
@@ -285,6 +293,7 @@ func TestDoctorOfServers(t *testing.T) {
 
 // A user who may ask little is told what is missing, and what cannot be told.
 func TestDoctorOfRestrictedUser(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	seed(t, env)
 	as := func(user string, rules ...any) map[string]string {
@@ -348,6 +357,7 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // Ten thousand subscriptions, and a channel with many messages waiting: only commands that read,
 // few round trips, and none that holds Redis.
 func TestDoctorIsBounded(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	sc := seed(t, env)
 	const subs, waiting = 10_000, 20_000
@@ -385,6 +395,7 @@ func TestDoctorIsBounded(t *testing.T) {
 
 // TestDoctorFindsWhatNobodyOwns: it says so, changes nothing, and is content after healing.
 func TestDoctorFindsWhatNobodyOwns(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
 		streamstest.Check(t, sc.Client.XGroupDelConsumer(sc.Ctx, "medis:{0}:ch:s", "push", "~buried").Err())

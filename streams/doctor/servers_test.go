@@ -11,6 +11,7 @@ import (
 
 // TestServerChecks: what no test server can be brought to say.
 func TestServerChecks(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		check string
 		s     server
@@ -60,6 +61,7 @@ func TestServerChecks(t *testing.T) {
 
 // TestJudge: masters of which the same is to be said share a line.
 func TestJudge(t *testing.T) {
+	t.Parallel()
 	servers := []*server{
 		{addr: "a:1", info: map[string]string{"role": "master"}}, {addr: "b:1", info: map[string]string{"role": "master"}},
 		{addr: "c:1", info: map[string]string{"role": "slave", "master_host": "b", "master_port": "1"}},
@@ -78,6 +80,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestPlaceOfKeys(t *testing.T) {
+	t.Parallel()
 	k := rdb.Keys{Prefix: "medis"}
 	for key, want := range map[string]place{
 		"medis:{0}:incoming":         {kind: "incoming"},

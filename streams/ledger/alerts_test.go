@@ -12,6 +12,7 @@ import (
 )
 
 func TestAlertsConform(t *testing.T) {
+	t.Parallel()
 	t.Run("memory", func(t *testing.T) {
 		streamstest.ConformAlerts(t, func(*testing.T) (a, b streamstest.AlertLedger) {
 			l := streamstest.NewLedger()
@@ -30,6 +31,7 @@ var backlogS = medispatcher.Alert{Rule: medispatcher.RuleBacklog, Subscription: 
 
 // TestAlertStepsAreSafeToRepeat: the reply of each step is lost once.
 func TestAlertStepsAreSafeToRepeat(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		twice := func(do func() error) {
@@ -73,6 +75,7 @@ func TestAlertStepsAreSafeToRepeat(t *testing.T) {
 
 // TestAlertsAreBounded: neither the history nor the outbox grows for ever, and what is dropped is told.
 func TestAlertsAreBounded(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		var outbox []any
@@ -114,6 +117,7 @@ func TestAlertsAreBounded(t *testing.T) {
 
 // TestAlertsOutOfMemory: a Redis that takes no messages takes alerts.
 func TestAlertsOutOfMemory(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	sc := streamstest.NewScene(t, env)
 	streamstest.Check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
@@ -150,6 +154,7 @@ func TestAlertsOutOfMemory(t *testing.T) {
 
 // TestFailingMessagesEnd: an alert about messages goes on while one of them has a failure record.
 func TestFailingMessagesEnd(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2
@@ -181,6 +186,7 @@ func TestFailingMessagesEnd(t *testing.T) {
 
 // TestForgetNotices: the time of a notice is kept as long as it may throttle another.
 func TestForgetNotices(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		_, _, err := ledger.New(sc.Store.DB()).RaiseAlert(sc.Ctx, backlogS, time.Hour, nil, false)

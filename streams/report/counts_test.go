@@ -15,6 +15,7 @@ import (
 // TestWindows: what is counted shows in every window, sums over partitions, and leaves
 // the short ones first.
 func TestWindows(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2
@@ -43,6 +44,7 @@ func TestWindows(t *testing.T) {
 }
 
 func TestSeries(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		sc.Ready(t)
@@ -68,6 +70,7 @@ func TestSeries(t *testing.T) {
 
 // TestCountsExpire: a step leaves nothing that stays for ever but the totals.
 func TestCountsExpire(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		sc.Ready(t)
@@ -88,6 +91,7 @@ func TestCountsExpire(t *testing.T) {
 
 // TestMadeUpTopics: producers that make up topics fill neither Redis nor the room of subscriptions.
 func TestMadeUpTopics(t *testing.T) {
+	t.Parallel()
 	env := streamstest.Real(t)
 	sc := streamstest.NewScene(t, env)
 	const most = 15_000                                                             // more than there is room for
@@ -135,6 +139,7 @@ func TestMadeUpTopics(t *testing.T) {
 
 // TestRemovedSubscriptionLeavesTheTotals, and is part of the sums.
 func TestRemovedSubscriptionLeavesTheTotals(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		streamstest.Must[int64](t)(sc.Store.Delete(sc.Ctx, 0, streamstest.Settlement(sc.Buried(t), medispatcher.Sent)))

@@ -12,6 +12,7 @@ import (
 // TestFailing: messages that failed are listed with their records, the last failure first; those that
 // were only given back are not.
 func TestFailing(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		if got := streamstest.Must[[]medispatcher.Failing](t)(report.New(sc.Store).Failing(sc.Ctx, "s", 10)); len(got) != 0 {

@@ -14,6 +14,7 @@ import (
 
 // TestStory follows a message by the id its subscribers see, and one by its producer's.
 func TestStory(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for _, producer := range []string{"", "order 42.7"} {
 			t.Run("id "+producer, func(t *testing.T) {
@@ -88,6 +89,7 @@ func TestStory(t *testing.T) {
 
 // TestStoryOfManyEntries looks from where the message should be, and so far only.
 func TestStoryOfManyEntries(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		entry := sc.Incoming(t, "topic", "a.b", "body", "x")
@@ -112,6 +114,7 @@ func TestStoryOfManyEntries(t *testing.T) {
 
 // TestLooksReadNoBodies: what is looked at every second costs the same whatever the messages weigh.
 func TestLooksReadNoBodies(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		meter := &streamstest.Meter{}
@@ -143,6 +146,7 @@ func TestLooksReadNoBodies(t *testing.T) {
 
 // TestStoryOfLargeMessages: no body passes through Lua, and no round trip asks for more than a few of them.
 func TestStoryOfLargeMessages(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		const size, each = 256 << 10, 60
@@ -169,6 +173,7 @@ func TestStoryOfLargeMessages(t *testing.T) {
 }
 
 func TestJournal(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		store := env.Open(t, env.Config("me"))
 		note := func(id, what string) {

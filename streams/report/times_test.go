@@ -10,6 +10,7 @@ import (
 )
 
 func TestTimes(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		store := env.Open(t, env.Config("me"))
 		times := func(latency, took time.Duration, n int64) *report.Times {

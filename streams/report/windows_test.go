@@ -14,6 +14,7 @@ import (
 
 // TestCountedWithin: what lies within the window counts whole, what its far edge cuts in part.
 func TestCountedWithin(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2
@@ -49,6 +50,7 @@ func TestCountedWithin(t *testing.T) {
 }
 
 func TestLengthsAndMemory(t *testing.T) {
+	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		cfg := env.Config("me")
 		cfg.Partitions = 2

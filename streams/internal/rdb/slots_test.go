@@ -19,6 +19,7 @@ func (e answered) Error() string { return string(e) }
 func (answered) RedisError()     {}
 
 func TestMisplaced(t *testing.T) {
+	t.Parallel()
 	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for err, want := range map[error]bool{
 		nil: false, redis.Nil: false, context.Canceled: false, answered("ERR no such thing"): false, answered("NOSCRIPT x"): false,
@@ -40,6 +41,7 @@ func TestMisplaced(t *testing.T) {
 
 // TestLinks: connections to a node that left are cut, and for a while none are made.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	var l links
 	open := func(addr string) (ours, theirs net.Conn) {
 		a, b := net.Pipe()
@@ -87,6 +89,7 @@ func TestLinks(t *testing.T) {
 // TestEveryNodeByItsName: the certificate of each node of a cluster, and of each sentinel, is held to the
 // address it is dialed at.
 func TestEveryNodeByItsName(t *testing.T) {
+	t.Parallel()
 	for rawURL, want := range map[string]string{
 		"rediss://h1:1": "h1", "rediss://h1:1,h2:2": "", "rediss://h1:1?cluster=true": "",
 		"rediss://h1:1?master_name=m": "", "rediss://h1:1,h2:2?master_name=m": "",

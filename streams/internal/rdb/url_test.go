@@ -27,6 +27,7 @@ func parse(rawURL string) (parsed, error) {
 }
 
 func TestParseURL(t *testing.T) {
+	t.Parallel()
 	for rawURL, want := range map[string]parsed{
 		"redis://":                         {addrs: "localhost:6379"},
 		"redis://h":                        {addrs: "h:6379"},
@@ -74,6 +75,7 @@ func TestParseURL(t *testing.T) {
 }
 
 func TestParseURLRefuses(t *testing.T) {
+	t.Parallel()
 	const form = "write redis://"
 	for rawURL, want := range map[string]string{
 		"":                                     form,
@@ -106,6 +108,7 @@ func TestParseURLRefuses(t *testing.T) {
 // TestErrorsHideThePassword: wherever a character that is not escaped makes a URL end
 // early, what stands behind it is still the password.
 func TestErrorsHideThePassword(t *testing.T) {
+	t.Parallel()
 	for _, rawURL := range []string{
 		"redis://:hunter2%@h",
 		"redis://:hunter2@h:port",
@@ -146,6 +149,7 @@ func TestErrorsHideThePassword(t *testing.T) {
 
 // TestOptionsForADispatcher: a lost reply must not repeat a step behind its back.
 func TestOptionsForADispatcher(t *testing.T) {
+	t.Parallel()
 	for _, rawURL := range []string{"redis://h", "redis://h1,h2", "redis://h?master_name=m", "unix:///s", "redis://h?max_retries=5&pool_size=99&protocol=3"} {
 		o, err := parseURL(rawURL)
 		if err != nil {
@@ -158,6 +162,7 @@ func TestOptionsForADispatcher(t *testing.T) {
 }
 
 func TestCheckPrefix(t *testing.T) {
+	t.Parallel()
 	for _, good := range []string{"medis", "a", "a:b", "A-b_c.1", "préfixe"} {
 		if err := CheckPrefix(good); err != nil {
 			t.Errorf("%q: %v", good, err)
@@ -174,6 +179,7 @@ func TestCheckPrefix(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range map[string]Config{
 		"no partitions":    {URL: "redis://h", Prefix: "medis"},
 		"negative readers": {URL: "redis://h", Prefix: "medis", Partitions: 1, Readers: -1},
@@ -187,6 +193,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestOpenDoesNotConnect(t *testing.T) {
+	t.Parallel()
 	for _, rawURL := range []string{"redis://127.0.0.1:1", "redis://127.0.0.1:1,127.0.0.1:2", "redis://127.0.0.1:1?master_name=m", "unix:///nowhere"} {
 		s, err := Open(Config{URL: rawURL, Prefix: "medis", Partitions: 2, Readers: 3, ID: "me"})
 		if err != nil {
