@@ -98,8 +98,8 @@ func (s *Store) Ring(ctx context.Context, p int, subs []string) error {
 	return s.ring(ctx, "ready", s.cfg.ID, p, subs)
 }
 
-// RingDue tells every dispatcher that messages in channels of a partition became due
-// before their time. Who knew when they were due would else wait for that.
+// RingDue tells every dispatcher that messages in channels of a partition became due before
+// their time. A dispatcher that knows the old due time would otherwise sleep until then.
 func (s *Store) RingDue(ctx context.Context, p int, subs []string) error {
 	return s.ring(ctx, "due", everybody, p, subs)
 }

@@ -31,11 +31,11 @@ redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
 return {moved, 0, vanished()}
 `)
 
-// GiveBack gives back up to limit entries of a consumer that is gone. more tells whether
-// it owns others; when it does not, it is removed from the group.
+// GiveBack gives back up to limit entries of a consumer that is gone. more reports whether it
+// owns others. When it does not, it is removed from the group.
 func (s *Store) GiveBack(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
 	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
-	return s.giveBack(ctx, giveBackScript, "kick "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
+	return s.giveBack(ctx, giveBackScript, "give back "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
 }
 
 func (s *Store) giveBack(ctx context.Context, script *rdb.Script, step string, p int, k []string, args ...any) (moved int, more bool, err error) {
@@ -79,5 +79,5 @@ func (s *Store) GiveBackIncoming(ctx context.Context, p int, consumer string, li
 	if adopt {
 		to = s.cfg.ID
 	}
-	return s.giveBack(ctx, giveBackIncomingScript, "kick incoming", p, append(s.countKeys(p), s.keys.Incoming(p)), consumer, limit, to)
+	return s.giveBack(ctx, giveBackIncomingScript, "give back incoming", p, append(s.countKeys(p), s.keys.Incoming(p)), consumer, limit, to)
 }

@@ -139,7 +139,7 @@ func (d *exam) scan(ctx context.Context) (map[string]place, error) {
 			cut = cut || err == nil && page.Next != "0" && round == mostScans
 			mu.Unlock()
 			if cursor = page.Next; err != nil || cursor == "0" || round == mostScans {
-				return nil
+				return nil //nolint:nilerr // problem has it
 			}
 		}
 	})

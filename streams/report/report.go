@@ -18,7 +18,7 @@ type Report struct {
 	kept *streams.Store
 }
 
-// NewReport makes the reports of a store.
+// New makes the reports of a store.
 func New(store *streams.Store) *Report {
 	db := store.DB()
 	return &Report{db, db.Keys, db.Config, store}

@@ -132,7 +132,7 @@ func (sc *Scene) State(t *testing.T) string {
 		switch Must[string](t)(sc.Client.Type(sc.Ctx, key).Result()) {
 		case "stream":
 			n := sc.Client.XLen(sc.Ctx, key).Val()
-			text := fmt.Sprint(n)
+			parts := []string{fmt.Sprint(n)}
 			for _, group := range []string{"fanout", "push"} {
 				pending, err := sc.Client.XPending(sc.Ctx, key, group).Result()
 				if err != nil || pending.Count == 0 {
@@ -140,11 +140,11 @@ func (sc *Scene) State(t *testing.T) string {
 				}
 				for _, owner := range slices.Sorted(maps.Keys(pending.Consumers)) {
 					if k := pending.Consumers[owner]; k > 0 {
-						text += fmt.Sprintf(" %s:%d", owner, k)
+						parts = append(parts, fmt.Sprintf("%s:%d", owner, k))
 					}
 				}
 			}
-			if text != "0" {
+			if text := strings.Join(parts, " "); text != "0" {
 				out[name] = text
 			}
 		case "zset":

@@ -19,7 +19,7 @@ import (
 // Entry ids are still by Redis's clock alone.
 
 const (
-	// clockTolerance is the difference that counts as drift and is followed.
+	// ClockTolerance is the difference that counts as drift and is followed.
 	ClockTolerance = time.Second
 	// driftShare: two clocks drift apart by less than this share of the time that passes.
 	driftShare = 5000
@@ -44,6 +44,7 @@ type Clock struct {
 	beats  int
 }
 
+// NewClock is one that has not heard Redis yet.
 func NewClock() *Clock {
 	began := time.Now()
 	return &Clock{Mono: func() time.Duration { return time.Since(began) }}
@@ -77,6 +78,7 @@ type Reading struct {
 	asked, got    time.Duration // by mono
 }
 
+// NewReading is what a script answered: {shared time in ms, ms it is ahead of Redis's clock, steps, …}.
 func NewReading(res []int64, asked, got time.Duration) Reading {
 	return Reading{time.Duration(res[0]) * time.Millisecond, time.Duration(res[1]) * time.Millisecond, res[2], asked, got}
 }

@@ -13,9 +13,10 @@ import (
 const (
 	// poolSize is the number of connections shared by everything but blocked reads.
 	poolSize = 10
-	// blockFor bounds a blocked read: cancelling its context does not interrupt it.
-	BlockFor     = time.Second
-	dialTimeout  = 3 * time.Second
+	// BlockFor bounds a blocked read: cancelling its context does not interrupt it.
+	BlockFor    = time.Second
+	dialTimeout = 3 * time.Second
+	// ReplyTimeout is how long an answer may take.
 	ReplyTimeout = 5 * time.Second
 )
 

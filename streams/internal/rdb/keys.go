@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	GroupFanout = "fanout" // group of the incoming streams
-	GroupPush   = "push"   // group of the channels
+	// GroupFanout is the group of the incoming streams.
+	GroupFanout = "fanout"
+	// GroupPush is the group of the channels.
+	GroupPush = "push"
 	// Buried owns the entries that wait for their next attempt.
 	Buried = medispatcher.OwnerBuried
 )
@@ -19,24 +21,52 @@ const (
 // a script may touch them together on Redis Cluster.
 type Keys struct{ Prefix string }
 
+// Part is a key of a partition.
 func (k Keys) Part(p int, name string) string {
 	return k.Prefix + ":{" + strconv.Itoa(p) + "}:" + name
 }
 
-func (k Keys) Incoming(p int) string             { return k.Part(p, "incoming") }
-func (k Keys) Quarantine(p int) string           { return k.Part(p, "quarantine") }
-func (k Keys) QuarantineSize(p int) string       { return k.Part(p, "quarantine:size") }
-func (k Keys) Unrouted(p int) string             { return k.Part(p, "unrouted") }
-func (k Keys) UnroutedSize(p int) string         { return k.Part(p, "unrouted:size") }
-func (k Keys) Copying(p int) string              { return k.Part(p, "copying") }
-func (k Keys) Delayed(p int) string              { return k.Part(p, "delayed") }
-func (k Keys) DelayedBody(p int) string          { return k.Part(p, "delayed:body") }
-func (k Keys) Seen(p int, id string) string      { return k.Part(p, "seen:"+id) }
-func (k Keys) Channel(p int, sub string) string  { return k.Part(p, "ch:"+sub) }
-func (k Keys) Retry(p int, sub string) string    { return k.Part(p, "retry:"+sub) }
+// Incoming is the stream of messages before their fan-out.
+func (k Keys) Incoming(p int) string { return k.Part(p, "incoming") }
+
+// Quarantine is the stream of entries that could not be decoded.
+func (k Keys) Quarantine(p int) string { return k.Part(p, "quarantine") }
+
+// QuarantineSize is the hash of how much that holds.
+func (k Keys) QuarantineSize(p int) string { return k.Part(p, "quarantine:size") }
+
+// Unrouted is the stream of messages that nobody wanted.
+func (k Keys) Unrouted(p int) string { return k.Part(p, "unrouted") }
+
+// UnroutedSize is the hash of how much that holds.
+func (k Keys) UnroutedSize(p int) string { return k.Part(p, "unrouted:size") }
+
+// Copying is the hash of how far the fan-out of large entries is.
+func (k Keys) Copying(p int) string { return k.Part(p, "copying") }
+
+// Delayed is the sorted set of delayed messages, by due time.
+func (k Keys) Delayed(p int) string { return k.Part(p, "delayed") }
+
+// DelayedBody is the hash of their fields.
+func (k Keys) DelayedBody(p int) string { return k.Part(p, "delayed:body") }
+
+// Seen marks a producer's id.
+func (k Keys) Seen(p int, id string) string { return k.Part(p, "seen:"+id) }
+
+// Channel is the stream of a subscription's copies.
+func (k Keys) Channel(p int, sub string) string { return k.Part(p, "ch:"+sub) }
+
+// Retry is the sorted set of due times of what waits for its next attempt.
+func (k Keys) Retry(p int, sub string) string { return k.Part(p, "retry:"+sub) }
+
+// Failures is the hash of failure records.
 func (k Keys) Failures(p int, sub string) string { return k.Part(p, "failures:"+sub) }
-func (k Keys) Dead(p int, sub string) string     { return k.Part(p, "dead:"+sub) }
-func (k Keys) Probe(p int) string                { return k.Part(p, "probe") } // never there
+
+// Dead is the stream of dead letters.
+func (k Keys) Dead(p int, sub string) string { return k.Part(p, "dead:"+sub) }
+
+// Probe is never there: writing to it finds out whether Redis takes writes.
+func (k Keys) Probe(p int) string { return k.Part(p, "probe") }
 
 // ProbeOf is a key in the slot of another one, and never there either.
 func (k Keys) ProbeOf(key string) string { return k.Prefix + ":probe:{" + key + "}" }
@@ -44,8 +74,11 @@ func (k Keys) ProbeOf(key string) string { return k.Prefix + ":probe:{" + key + 
 // Recovered marks what was written once; see WriteOnce.
 func (k Keys) Recovered(p int, token string) string { return k.Part(p, "recovered:"+token) }
 
+// Subscriptions is the hash of documents.
 func (k Keys) Subscriptions() string { return k.Prefix + ":subscriptions" }
-func (k Keys) Revision() string      { return k.Prefix + ":subscriptions:rev" }
+
+// Revision is the announced revision of the documents.
+func (k Keys) Revision() string { return k.Prefix + ":subscriptions:rev" }
 
 // Written is the version of the documents, in their slot; see version.
 func (k Keys) Written() string { return k.Prefix + ":written:{" + k.Subscriptions() + "}" }
@@ -53,10 +86,17 @@ func (k Keys) Written() string { return k.Prefix + ":written:{" + k.Subscription
 // Changes lies in the slot of the subscriptions, so that one step writes both.
 func (k Keys) Changes() string { return k.Prefix + ":changes:{" + k.Subscriptions() + "}" }
 
-func (k Keys) Control() string             { return k.Prefix + ":control" }
-func (k Keys) Dispatchers() string         { return k.Prefix + ":dispatchers" }
+// Control is the pub/sub channel of hints.
+func (k Keys) Control() string { return k.Prefix + ":control" }
+
+// Dispatchers is the sorted set of heartbeats.
+func (k Keys) Dispatchers() string { return k.Prefix + ":dispatchers" }
+
+// Dispatcher is the info of one dispatcher.
 func (k Keys) Dispatcher(id string) string { return k.Prefix + ":dispatcher:" + id }
-func (k Keys) Bench() string               { return k.Prefix + ":bench" }
+
+// Bench is the hash of load tests under way.
+func (k Keys) Bench() string { return k.Prefix + ":bench" }
 
 // Clock lies in the slot of the heartbeats: one step compares both with the time.
 func (k Keys) Clock() string { return k.Prefix + ":clock:{" + k.Dispatchers() + "}" }
@@ -67,6 +107,7 @@ func (k Keys) Stats(p int, kind byte, at int64) string {
 	return k.Prefix + ":stats:{" + strconv.Itoa(p) + "}:" + string(kind) + strconv.FormatInt(at, 10)
 }
 
+// StatsTotal is the count hash of all time.
 func (k Keys) StatsTotal(p int) string { return k.Prefix + ":stats:{" + strconv.Itoa(p) + "}:total" }
 
 // Latency is the hash of histograms of a minute in unix time. No step writes it, so it has no hash tag.
@@ -89,8 +130,12 @@ func (k Keys) Channels(p int, subs []string) []string {
 
 // RecoverList begins the lists that producers park messages in, inHand the hashes with the
 // items taken from them. Neither begins like the other, and both match recoverPattern.
-func (k Keys) RecoverList() string    { return k.Prefix + ":recover:" }
-func (k Keys) InHand() string         { return k.Prefix + ":recovering:" }
+func (k Keys) RecoverList() string { return k.Prefix + ":recover:" }
+
+// InHand begins the hashes of items in hand.
+func (k Keys) InHand() string { return k.Prefix + ":recovering:" }
+
+// RecoverPattern matches both.
 func (k Keys) RecoverPattern() string { return k.Prefix + ":recover*" }
 
 // Hand is the hash of a list's items in hand, in the list's own slot of a cluster: it has the

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// splitDeadID reads "<partition>-<entry id>".
+// SplitID reads "<partition>-<entry id>", the id of a dead letter, of a kept message or of a message without an id of its own.
 func SplitID(partitions int, id string) (p int, entryID string, err error) {
 	head, entryID, _ := strings.Cut(id, "-")
 	p, err = strconv.Atoi(head)
