@@ -122,7 +122,7 @@ func (w *FanoutWorker) moveNew(ctx context.Context) error {
 		if count = w.nextRead; little {
 			count = fanoutBatch - len(batch)
 		}
-		entries, err = w.Store.moreIncoming(ctx, w.Partition, count)
+		entries, err = w.Store.ReadIncoming(ctx, w.Partition, count, false)
 	}
 }
 

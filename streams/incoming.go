@@ -16,21 +16,10 @@ type Entry struct {
 // Time is when Redis accepted the entry.
 func (e Entry) Time() time.Time { return rdb.EntryTime(e.ID) }
 
-// ReadIncoming reads up to count new entries of a partition, waiting up to a
-// second for the first. With own set it returns entries this process already owns
-// instead, which a lost reply or a failed step left behind, without waiting; none are left
-// when it returns nothing.
-func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Entry, error) {
-	if own {
-		return s.ownIncoming(ctx, p, count, "0")
-	}
-	entries, _, err := s.awaitIncoming(ctx, p, count)
-	return entries, err
-}
-
-// awaitIncoming is ReadIncoming of new entries. little reports whether all of the stream, and so
-// whatever is read of it at once, is small: Redis adds up the nodes of the stream, as many as may lie
-// before what is read next; behind them it estimates, and never less than it has added up.
+// awaitIncoming reads up to count new entries of a partition, and waits up to a second for the first.
+// little reports whether the whole stream is small, and so whatever is read of it at once: Redis adds up
+// the nodes of the stream, as many as may lie before the next read. Beyond them it estimates, and never
+// less than it has added up.
 func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entry, little bool, err error) {
 	// By itself the client would wait ten seconds longer than that for a node that hangs.
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
@@ -48,8 +37,12 @@ const (
 	littleFor   = 5 * time.Millisecond // not much is written meanwhile
 )
 
-// moreIncoming reads new entries and waits for none.
-func (s *Store) moreIncoming(ctx context.Context, p, count int) ([]Entry, error) {
+// ReadIncoming reads up to count entries of a partition without waiting: new ones, or with own set those
+// that this process owns already, which a lost reply or a failed step left behind.
+func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Entry, error) {
+	if own {
+		return s.ownIncoming(ctx, p, count, "0")
+	}
 	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, ">")...))
 }
 
