@@ -11,18 +11,18 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// awayFor is longer than the dead-after limit of these tests: when Redis is back, the
-// heartbeats of all are too old, and still nobody is dead.
+// awayFor is longer than the dead-after limit of these tests. When Redis is back, every
+// heartbeat is too old, but no dispatcher may be declared dead.
 const awayFor = 2500 * time.Millisecond
 
-// away runs two dispatchers while messages flow, has something happen to Redis, and
-// checks that everything accepted is delivered once, that /readyz told of it within a
-// second or so, and that all goes on by itself. The fault lasts until it returns.
-func away(t *testing.T, w *world, tells bool, fault func(during func())) verdict {
+// away runs two dispatchers under load and calls fault, which makes Redis unusable, calls
+// during, and repairs Redis. away checks that every accepted message is delivered, that
+// /readyz reports the fault if reported is set, and that both dispatchers recover by themselves.
+func away(t *testing.T, w *world, reported bool, fault func(during func())) verdict {
 	t.Helper()
 	d := []*dispatcher{w.start(), w.start()}
 	for i := range d {
-		d[i].awaitReady(http.StatusOK, "ready at first")
+		d[i].awaitReady(http.StatusOK, "/readyz is 200 before the fault")
 	}
 	n := w.o.messages
 	w.publish(0, n/3, 0)
@@ -30,16 +30,16 @@ func away(t *testing.T, w *world, tells bool, fault func(during func())) verdict
 	fault(func() {
 		began := time.Now()
 		for i := range d {
-			if tells {
-				d[i].awaitReady(http.StatusServiceUnavailable, "/readyz tells it")
+			if reported {
+				d[i].awaitReady(http.StatusServiceUnavailable, "/readyz is 503 during the fault")
 			}
 		}
-		t.Logf("/readyz told it after %s", time.Since(began).Round(time.Millisecond))
+		t.Logf("/readyz reported the fault after %s", time.Since(began).Round(time.Millisecond))
 		pause(time.Until(began.Add(awayFor)))
 	})
 	sent()
 	for i := range d {
-		d[i].awaitReady(http.StatusOK, "ready again")
+		d[i].awaitReady(http.StatusOK, "/readyz is 200 after the fault")
 	}
 	w.publish(2*n/3, n/3, 0)
 	w.await(90 * time.Second)
@@ -48,7 +48,7 @@ func away(t *testing.T, w *world, tells bool, fault func(during func())) verdict
 		d[i].alive()
 		for _, word := range []string{"dispatcher is dead", "given back what a dead dispatcher owned", "panic"} {
 			if strings.Contains(d[i].log(), word) {
-				t.Errorf("its log has %q", word)
+				t.Errorf("the log of dispatcher %d contains %q", i, word)
 			}
 		}
 		d[i].stop()
@@ -65,7 +65,7 @@ func quick() options {
 	return options{messages: either(3000, 600), delay: 5 * time.Millisecond, concurrency: 8, deadAfter: 2 * time.Second}
 }
 
-// TestRedisRestarted: SIGKILL, and a start some seconds later.
+// TestRedisRestarted: Redis gets SIGKILL and is started some seconds later.
 func TestRedisRestarted(t *testing.T) {
 	o := quick()
 	o.env = streamstest.Real(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -77,7 +77,7 @@ func TestRedisRestarted(t *testing.T) {
 	})
 }
 
-// TestRedisRefusesConnections: nobody listens for a while.
+// TestRedisRefusesConnections: connections to Redis are refused for a while.
 func TestRedisRefusesConnections(t *testing.T) {
 	o := quick()
 	o.env = streamstest.Real(t)
@@ -90,7 +90,7 @@ func TestRedisRefusesConnections(t *testing.T) {
 	})
 }
 
-// TestRedisSilent: connections stay open, commands run, and no answer comes.
+// TestRedisSilent: connections stay open and commands run, but no reply comes.
 func TestRedisSilent(t *testing.T) {
 	o := quick()
 	o.env = streamstest.Real(t)
@@ -103,15 +103,15 @@ func TestRedisSilent(t *testing.T) {
 	})
 }
 
-// TestRedisFull: noeviction and no memory left. Publishing is refused and what is in
-// the channels drains; half a message is never written.
+// TestRedisFull: Redis has no memory left and does not evict. It refuses new messages, and
+// the channels still drain. No message is written in part.
 func TestRedisFull(t *testing.T) {
 	w := newWorld(t, quick())
 	away(t, w, true, func(during func()) {
 		w.env.Server.Do(t, "CONFIG", "SET", "maxmemory-policy", "noeviction")
 		w.env.Server.Do(t, "CONFIG", "SET", "maxmemory", "1mb")
 		if err := w.env.Client.Do(t.Context(), "XADD", "medis:{0}:incoming", "*", "topic", "t", "body", "x").Err(); err == nil || !strings.Contains(err.Error(), "OOM") {
-			t.Errorf("publishing while Redis is full: %v", err)
+			t.Errorf("publishing while Redis is full: got error %v, want OOM", err)
 		}
 		w.drain()
 		during()
@@ -119,7 +119,7 @@ func TestRedisFull(t *testing.T) {
 	})
 }
 
-// drain waits until the channels are empty, whatever is before them.
+// drain waits until the channels are empty. The incoming stream may still hold messages.
 func (w *world) drain() {
 	w.t.Helper()
 	var left string
@@ -135,10 +135,10 @@ func (w *world) drain() {
 		}
 	}
 	w.logs("given back", "is dead\"", "waits", "wait\"", "goes on", "breaker", "cannot be read", "ready", "lost reply")
-	w.t.Errorf("the channels do not drain: %s", left)
+	w.t.Errorf("the channels are not empty after 30 s: %s", left)
 }
 
-// TestRedisReadOnly: the master becomes the replica of one that is not there, and a
+// TestRedisReadOnly: the master becomes a replica of a node that does not exist, and then a
 // master again, as around a failover.
 func TestRedisReadOnly(t *testing.T) {
 	w := newWorld(t, quick())
@@ -149,7 +149,7 @@ func TestRedisReadOnly(t *testing.T) {
 	})
 }
 
-// TestRedisFarAway: 200 ms each way. Everything is slower, and nothing else.
+// TestRedisFarAway: replies and commands take 200 ms more each. Everything is slower, and nothing fails.
 func TestRedisFarAway(t *testing.T) {
 	o := quick()
 	o.env = streamstest.Real(t)
@@ -165,8 +165,8 @@ func TestRedisFarAway(t *testing.T) {
 	})
 }
 
-// TestRedisFlushed: FLUSHALL while everybody waits for messages. What was in Redis is
-// gone with the subscriptions; those that are put again work, without a restart.
+// TestRedisFlushed: FLUSHALL runs while the dispatchers wait for messages. It removes the
+// messages and the subscriptions. Subscriptions that are put again work without a restart.
 func TestRedisFlushed(t *testing.T) {
 	w := newWorld(t, quick())
 	d := []*dispatcher{w.start(), w.start()}
@@ -178,11 +178,11 @@ func TestRedisFlushed(t *testing.T) {
 	w.await(60 * time.Second)
 	v := w.judge()
 	if v.duplicates > 0 {
-		t.Errorf("%d duplicates", v.duplicates)
+		t.Errorf("%d duplicates, want none", v.duplicates)
 	}
 	w.healed(2)
 	for i := range d {
-		d[i].awaitReady(http.StatusOK, "ready")
+		d[i].awaitReady(http.StatusOK, "/readyz is 200")
 		d[i].stop()
 	}
 	w.rest()

@@ -25,7 +25,7 @@ func fifth(d delivery, attempt int) fate {
 	return accept
 }
 
-// clockWorld has two dispatchers, with messages that flow, fail and wait.
+// clockWorld has two dispatchers whose first two attempts at every fifth message fail.
 func clockWorld(t *testing.T) (*world, []*dispatcher) {
 	t.Helper()
 	o := quick()
@@ -33,7 +33,7 @@ func clockWorld(t *testing.T) (*world, []*dispatcher) {
 	w := newWorld(t, o)
 	d := []*dispatcher{w.start(), w.start()}
 	for i := range d {
-		d[i].awaitReady(http.StatusOK, "ready at first")
+		d[i].awaitReady(http.StatusOK, "/readyz is 200 before the clock is set")
 	}
 	return w, d
 }
@@ -43,7 +43,7 @@ const (
 	delayLong = 30 * time.Minute
 )
 
-// publishDelayed publishes messages that are due in a moment, and one that is due much later.
+// publishDelayed publishes messages that are due after delayFor, and one that is due after delayLong.
 func (w *world) publishDelayed(first, n int) {
 	w.t.Helper()
 	for i := first; i < first+n; i++ {
@@ -61,29 +61,30 @@ func (w *world) publishDelayed(first, n int) {
 	}
 }
 
-// forgetLater takes the message away that is due much later, and which must be there.
+// forgetLater checks that the message with the long delay is still there, and removes it.
 func (w *world) forgetLater() {
 	w.t.Helper()
 	if n := w.env.Client.Del(w.t.Context(), "medis:{0}:delayed", "medis:{0}:delayed:body").Val(); n != 2 {
-		w.t.Errorf("what is due in %s is there no more", delayLong)
+		w.t.Errorf("removed %d of the two keys of the message that is delayed by %s, want 2", n, delayLong)
 	}
 }
 
-// noneDead checks that nobody was declared dead.
+// noneDead checks that no dispatcher was declared dead.
 func (w *world) noneDead() {
 	w.t.Helper()
-	for _, d := range w.started {
+	for i, d := range w.started {
 		d.alive()
 		for _, word := range []string{"dispatcher is dead", "given back what a dead dispatcher owned", "panic"} {
 			if strings.Contains(d.log(), word) {
-				w.t.Errorf("its log has %q", word)
+				w.t.Errorf("the log of dispatcher %d contains %q", i, word)
 			}
 		}
 	}
 }
 
-// TestRedisClockIsSet: the clock of Redis is set while messages flow, fail and wait. Nobody is declared dead, by the
-// dispatchers or by the amender; what waits comes when it would have; and who dies later is found dead.
+// TestRedisClockIsSet: the clock of Redis is set while messages are delivered, retried and delayed. Neither the
+// dispatchers nor the amender declare anyone dead. Delayed messages come when they would have come anyway. A
+// dispatcher that dies later is still found dead.
 func TestRedisClockIsSet(t *testing.T) {
 	slow(t)
 	for name, steps := range map[string][]time.Duration{
@@ -101,13 +102,13 @@ func TestRedisClockIsSet(t *testing.T) {
 			for _, step := range steps {
 				pause(time.Second)
 				w.env.SetClock(t, step)
-				if report := w.amend(); report.kicked() > 0 {
-					t.Errorf("the amender gave back %+v", report.Rows)
+				if report := w.amend(); report.givenBack() > 0 {
+					t.Errorf("the amender gave back %+v, want nothing", report.Rows)
 				}
 			}
 			sent()
 			w.publish(2*n/3, n-2*n/3, 0)
-			eventually(t, "what was delayed is delivered", func() bool {
+			eventually(t, "the delayed messages are delivered", func() bool {
 				w.receiver.mu.Lock()
 				defer w.receiver.mu.Unlock()
 				return w.receiver.got[delivery{"s0", fmt.Sprintf("m%d", n+19)}] != nil
@@ -119,24 +120,24 @@ func TestRedisClockIsSet(t *testing.T) {
 
 			w.kills = append(w.kills, d[0].kill())
 			w.healed(1)
-			eventually(t, "the other one leads the alerts", func() bool {
+			eventually(t, "the other dispatcher leads the alerts", func() bool {
 				leader, err := w.env.Client.Get(t.Context(), "medis:alerts:{alerts}:leader").Result()
 				return err == nil && strings.Contains(leader, fmt.Sprintf("-%d-", d[1].cmd.Process.Pid))
 			})
 			v := w.judge()
 			if v.duplicates > 0 {
-				t.Errorf("%d duplicates", v.duplicates)
+				t.Errorf("%d duplicates, want none", v.duplicates)
 			}
 			d[1].stop()
 			w.rest()
-			t.Logf("%s; what was delayed came %.1f s after it was due", v, late.Seconds())
+			t.Logf("%s; the delayed messages came %.1f s after they were due", v, late.Seconds())
 			figures.add("the clock of Redis is set %s under load: %s", name, v)
 		})
 	}
 }
 
-// wallClock is added to a dispatcher whose clock signals set, by an hour each. Go asks no library for the time, so
-// package time is built anew with a variable. The monotonic clock goes on, as that of a real machine does.
+// wallClock is a source file for a dispatcher whose clock is moved by signals, by an hour each. Go does not ask libc
+// for the time, so package time is rebuilt with a variable. The monotonic clock is not changed, as on a real machine.
 const wallClock = `package main
 
 import (
@@ -161,10 +162,10 @@ func init() {
 }
 `
 
-// buildWallClock builds such a dispatcher.
+// buildWallClock builds a dispatcher with wallClock.
 func buildWallClock(t *testing.T) string {
 	t.Helper()
-	slow(t) // package time is built anew for this
+	slow(t) // package time and all that imports it are rebuilt
 	dir := t.TempDir()
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -177,7 +178,7 @@ func buildWallClock(t *testing.T) string {
 	}
 	const reads = "sec, nsec, mono := runtimeNow()\n"
 	if strings.Count(string(text), reads) != 1 {
-		t.Fatal("this release of Go reads the clock in another way; find out where, in " + source)
+		t.Fatalf("%s does not contain %q once: find how this release of Go reads the clock, and adapt the test", source, reads)
 	}
 	main, err := filepath.Abs("../cmd/medispatcher/wallclock.go")
 	if err != nil {
@@ -205,8 +206,8 @@ func buildWallClock(t *testing.T) string {
 	return binary
 }
 
-// TestDispatcherClockIsSet: the clock of a dispatcher's machine is set while messages flow, fail and wait. It
-// declares nobody dead for that, and finds the other one dead that dies later.
+// TestDispatcherClockIsSet: the clock of a dispatcher's machine is set while messages are delivered, retried and
+// delayed. The dispatcher declares no other dead because of that. It still finds the other one dead when that dies later.
 func TestDispatcherClockIsSet(t *testing.T) {
 	binary := buildWallClock(t)
 	for name, set := range map[string]syscall.Signal{"an hour ahead": syscall.SIGUSR1, "an hour back": syscall.SIGUSR2} {
@@ -225,7 +226,7 @@ func TestDispatcherClockIsSet(t *testing.T) {
 			}
 			sent()
 			w.publish(2*n/3, n-2*n/3, 0)
-			eventually(t, "what was delayed is delivered", func() bool {
+			eventually(t, "the delayed messages are delivered", func() bool {
 				w.receiver.mu.Lock()
 				defer w.receiver.mu.Unlock()
 				return w.receiver.got[delivery{"s0", fmt.Sprintf("m%d", n+19)}] != nil
@@ -237,7 +238,7 @@ func TestDispatcherClockIsSet(t *testing.T) {
 			w.healed(1)
 			v := w.judge()
 			if v.duplicates > 0 {
-				t.Errorf("%d duplicates", v.duplicates)
+				t.Errorf("%d duplicates, want none", v.duplicates)
 			}
 			d.stop()
 			w.rest()

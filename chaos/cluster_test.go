@@ -7,9 +7,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestCluster: three partitions on a Redis Cluster of three masters. Everything comes
-// once while the cluster is whole; then a master is killed while messages flow, and nothing
-// is lost.
+// TestCluster: three partitions on a Redis Cluster of three masters. While the cluster is
+// whole, every message comes once. Then a master is killed under load, and nothing is lost.
 func TestCluster(t *testing.T) {
 	env := streamstest.Cluster(t, "--appendonly", "yes", "--appendfsync", "always")
 	w := newWorld(t, options{
@@ -21,18 +20,18 @@ func TestCluster(t *testing.T) {
 	w.publish(0, n, 0)
 	w.await(60 * time.Second)
 	if v := w.judge(); v.duplicates > 0 {
-		t.Errorf("%d duplicates without a fault", v.duplicates)
+		t.Errorf("%d duplicates before any fault, want none", v.duplicates)
 	}
 	for p, key := range []string{"medis:{0}:incoming", "medis:{1}:incoming", "medis:{2}:incoming"} {
 		added, _ := env.Owner(t, key).Do(t, "XINFO", "STREAM", key).(map[any]any)
 		if added["entries-added"] == int64(0) {
-			t.Errorf("partition %d got nothing", p)
+			t.Errorf("partition %d got no message, want some in each", p)
 		}
 	}
 	second := w.start()
 	sent := w.publishing(n, n, 3*time.Second)
 	pause(time.Second)
-	// One holds a partition and not the subscriptions, the other what every partition needs.
+	// One master holds a partition but not the subscriptions; the other holds the subscriptions, which every partition needs.
 	keys := []string{otherMaster(t, env), "medis:subscriptions:rev"}
 	for _, key := range keys[either(0, 1):] {
 		node := env.Owner(t, key)
@@ -51,7 +50,7 @@ func TestCluster(t *testing.T) {
 	}
 	w.rest()
 	if v.duplicates > 0 {
-		t.Errorf("%d duplicates", v.duplicates)
+		t.Errorf("%d duplicates, want none", v.duplicates)
 	}
 	if t.Failed() {
 		w.logs("given back", "is dead\"", "waits", "wait\"", "goes on", "breaker", "cannot be read", "ready", "lost reply")
@@ -60,7 +59,7 @@ func TestCluster(t *testing.T) {
 	figures.add("Redis Cluster, %d masters killed one after the other: %s", len(keys), v)
 }
 
-// otherMaster is a key of a partition that lies elsewhere than the subscriptions' revision.
+// otherMaster returns a key of a partition on another master than the subscriptions' revision.
 func otherMaster(t *testing.T, env *streamstest.Env) string {
 	t.Helper()
 	for _, key := range []string{"medis:{0}:incoming", "medis:{1}:incoming", "medis:{2}:incoming"} {
@@ -68,6 +67,6 @@ func otherMaster(t *testing.T, env *streamstest.Env) string {
 			return key
 		}
 	}
-	t.Fatal("all keys are on one master")
+	t.Fatal("every partition is on the master of the subscriptions, want one elsewhere")
 	return ""
 }

@@ -1,13 +1,14 @@
-// Package chaos kills real processes and counts what arrives. Its tests are the proof
-// of the promise that nothing is lost.
+// Package chaos kills real processes and counts what arrives. Its tests prove the promise
+// that nothing is lost. They use streams and its test environments to publish and to look
+// into Redis; the programs under test run as processes.
 //
-//	go test ./chaos                        a short run, the quicker tests alone
-//	MEDIS_TEST_REQUIRE_REDIS=1 …           all of them
-//	MEDIS_CHAOS=full go test -v ./chaos    the long one, all of them with their figures
-//	MEDIS_CHAOS_SEED=42 …                  the moments of an earlier run
+//	go test ./chaos                        a short run of the quicker tests
+//	MEDIS_TEST_REQUIRE_REDIS=1 …           a short run of all tests
+//	MEDIS_CHAOS=full go test -v ./chaos    a long run of all tests, with their figures
+//	MEDIS_CHAOS_SEED=42 …                  the same random moments as an earlier run
 //
-// Each test has a producer that notes what Redis acknowledged, a receiver that notes
-// what it took, and a fault between them. What was acknowledged and is neither with the
-// receiver nor among the dead letters is lost. What came twice must have been under way,
-// or accepted a moment before, when something was killed.
+// Each test has a producer that records what Redis acknowledged, a receiver that records
+// what it accepted, and a fault between them. A message is lost if Redis acknowledged it
+// and it is neither with the receiver nor among the dead letters. A message may come twice
+// only if it was in flight, or had just been accepted, when something was killed.
 package chaos

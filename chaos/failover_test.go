@@ -11,14 +11,14 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// wholeWithin is what DESIGN promises: so long after Redis is whole every partition delivers.
+// wholeWithin is the promised limit: every partition delivers this long after Redis is whole again.
 const wholeWithin = 5 * time.Second
 
-// everywhere is enough partitions for every master of a cluster of three to have one.
+// everywhere is enough partitions to have one on every master of a cluster of three.
 const everywhere = 4
 
-// failoverWorld is two dispatchers on a Redis with replicas, which delivered some messages.
-// Messages count as accepted when they are with a replica: what is not, a failover may lose.
+// failoverWorld has two dispatchers on a Redis with replicas. They have delivered some messages.
+// A message counts as accepted when a replica has it, because a failover may lose any other.
 func failoverWorld(t *testing.T, env *streamstest.Env, partitions int) (*world, []*dispatcher) {
 	t.Helper()
 	w := newWorld(t, options{
@@ -36,9 +36,9 @@ func failoverWorld(t *testing.T, env *streamstest.Env, partitions int) (*world, 
 	return w, d
 }
 
-// failover has something happen to Redis while messages flow, and waits until Redis is whole
-// and every partition delivers, which it notes for the figures. Where it must be told, /readyz tells it.
-func (w *world) failover(what string, dispatchers []*dispatcher, told bool, fault func(), whole func() bool) {
+// failover injects a fault under load and waits until Redis is whole and every partition delivers.
+// It adds both times to the figures. If reported is set, /readyz must report the fault.
+func (w *world) failover(what string, dispatchers []*dispatcher, reported bool, fault func(), whole func() bool) {
 	t, n := w.t, w.o.messages
 	t.Helper()
 	w.rounds++
@@ -51,22 +51,22 @@ func (w *world) failover(what string, dispatchers []*dispatcher, told bool, faul
 	fault()
 	for _, d := range dispatchers {
 		text := ""
-		eventually(t, "/readyz tells it", func() bool {
+		eventually(t, "/readyz is 503 during the fault", func() bool {
 			var status int
 			status, text = d.readyz()
-			return !told || status == http.StatusServiceUnavailable
+			return !reported || status == http.StatusServiceUnavailable
 		})
-		t.Logf("%s: /readyz said after %s: %s", what, time.Since(from).Round(time.Millisecond), text)
+		t.Logf("%s: after %s /readyz said: %s", what, time.Since(from).Round(time.Millisecond), text)
 	}
 	eventually(t, "Redis is whole", whole)
 	wholeAt := time.Now()
 	w.kills = append(w.kills, span{from, wholeAt})
 	after := w.awaitEach(wholeAt)
 	for _, d := range dispatchers {
-		d.awaitReady(http.StatusOK, "ready again")
+		d.awaitReady(http.StatusOK, "/readyz is 200 after the fault")
 	}
 	took := wholeAt.Sub(from).Round(10 * time.Millisecond)
-	t.Logf("%s: whole after %s, every partition delivers %s later, all ready %s later", what, took, after, time.Since(wholeAt).Round(10*time.Millisecond))
+	t.Logf("%s: Redis whole after %s; from then, every partition delivers after %s and all are ready after %s", what, took, after, time.Since(wholeAt).Round(10*time.Millisecond))
 	figures.add("%s: Redis is whole after %s, every partition delivers %s later", what, took, after)
 	if after > wholeWithin {
 		t.Errorf("%s: a partition delivered %s after Redis was whole, want at most %s", what, after, wholeWithin)
@@ -74,7 +74,7 @@ func (w *world) failover(what string, dispatchers []*dispatcher, told bool, faul
 	sent()
 }
 
-// probe has the producer look whether Redis is well, as dispatchers do: so it hears of another master.
+// probe checks Redis from the producer, as dispatchers do. That is how the producer learns of a new master.
 func (w *world) probe(ctx context.Context) {
 	for medispatcher.Sleep(ctx, 300*time.Millisecond) {
 		within, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
@@ -83,7 +83,7 @@ func (w *world) probe(ctx context.Context) {
 	}
 }
 
-// awaitEach waits until every partition delivered something after a moment, and says how long that was.
+// awaitEach waits until every partition has delivered something after since, and returns how long that took.
 func (w *world) awaitEach(since time.Time) time.Duration {
 	w.t.Helper()
 	var after time.Duration
@@ -108,16 +108,16 @@ func (w *world) awaitEach(since time.Time) time.Duration {
 	return after.Round(time.Millisecond)
 }
 
-// finish is the end of a test with failovers: nothing that was promised is lost.
+// finish ends a test with failovers: it checks the verdict and stops the dispatchers.
 func (w *world) finish(dispatchers []*dispatcher) verdict {
 	w.t.Helper()
 	w.await(60 * time.Second)
 	v := w.judge()
-	for _, d := range dispatchers {
+	for i, d := range dispatchers {
 		d.alive()
 		for _, word := range []string{"dispatcher is dead", "panic"} {
 			if strings.Contains(d.log(), word) {
-				w.t.Errorf("its log has %q", word)
+				w.t.Errorf("the log of dispatcher %d contains %q", i, word)
 			}
 		}
 		d.stop()
@@ -130,9 +130,9 @@ func (w *world) finish(dispatchers []*dispatcher) verdict {
 	return v
 }
 
-// TestClusterFailover: a master of a cluster dies for good while messages flow, another one hangs,
-// and in the full form what else makes a node the master of other slots. Nothing that was
-// replicated is lost, and everything goes on within five seconds.
+// TestClusterFailover: under load a master of a cluster dies for good, then another one hangs. The
+// full run also covers other causes of a new master. Nothing that was replicated is lost, and every
+// partition delivers within wholeWithin.
 func TestClusterFailover(t *testing.T) {
 	slow(t)
 	env := streamstest.ReplicatedCluster(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -166,7 +166,7 @@ func TestClusterFailover(t *testing.T) {
 				s.Kill()
 			}
 			for i := range d {
-				d[i].awaitReady(http.StatusServiceUnavailable, "/readyz tells it")
+				d[i].awaitReady(http.StatusServiceUnavailable, "/readyz is 503 during the fault")
 			}
 			for _, s := range env.All() {
 				s.Start(t)
@@ -176,8 +176,8 @@ func TestClusterFailover(t *testing.T) {
 	w.finish(d)
 }
 
-// TestSentinelFailover: the master that sentinels watch dies, and comes back as a replica, to
-// which nothing is written.
+// TestSentinelFailover: the master that Sentinel watches dies and comes back as a replica. The
+// dispatchers must not read from it then.
 func TestSentinelFailover(t *testing.T) {
 	slow(t)
 	env := streamstest.Sentinel(t)
@@ -186,13 +186,13 @@ func TestSentinelFailover(t *testing.T) {
 	another := func() bool { master := env.MasterBySentinel(); return master != nil && master != old }
 	w.failover("Sentinel, the master killed", d, true, old.Kill, another)
 	w.await(60 * time.Second)
-	old.Start(t) // a master without data, until the sentinels notice
+	old.Start(t) // it is an empty master until the sentinels notice it
 	env.AwaitReplica(t, old)
 	w.publish((w.rounds+1)*w.o.messages, w.o.messages, 0)
 	w.rounds++
 	w.await(60 * time.Second)
 	if info, _ := old.Do(t, "INFO", "commandstats").(string); strings.Contains(info, "cmdstat_xreadgroup") {
-		t.Errorf("dispatchers read from the master that was replaced:\n%s", info)
+		t.Errorf("the dispatchers read from the master that was replaced, want no XREADGROUP there:\n%s", info)
 	}
 
 	old = env.MasterBySentinel()

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// setting is how a run is made: the table of a full run, or a short check.
+// setting is the load of a run. A full run has two, a short one has one.
 type setting struct {
 	messages    int
 	delay       time.Duration // of the receiver
@@ -26,7 +26,7 @@ func (s setting) String() string {
 	return fmt.Sprintf("%d messages × %d, answers after %s, %d in flight", s.messages, subscribers, s.delay, s.concurrency)
 }
 
-// options are those of a full run with the defaults of the documentation, else quicker.
+// options uses the default dead-after limit in a full run, and a shorter one otherwise.
 func (s setting) options() options {
 	o := options{delay: s.delay, concurrency: s.concurrency, retries: 8}
 	if full() {
@@ -35,7 +35,7 @@ func (s setting) options() options {
 	return o
 }
 
-// either is the first in a full run, else the second.
+// either returns its first argument in a full run, and its second otherwise.
 func either[T any](long, short T) T {
 	if full() {
 		return long
@@ -43,7 +43,7 @@ func either[T any](long, short T) T {
 	return short
 }
 
-// TestDispatcherKilled: SIGKILL three times, restarted at once.
+// TestDispatcherKilled: a dispatcher gets SIGKILL three times and is restarted at once.
 func TestDispatcherKilled(t *testing.T) {
 	for _, s := range settings() {
 		t.Run(s.String(), func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestDispatcherKilled(t *testing.T) {
 			figures.cell(lastA, fmt.Sprintf("%.1f s", after.Seconds()))
 			drain := time.Duration(s.messages) * s.delay / time.Duration(s.concurrency)
 			if limit := w.o.deadAfter + drain + 5*time.Second; after > limit {
-				t.Errorf("the last delivery came %s after the last kill, more than %s", after, limit)
+				t.Errorf("the last delivery came %s after the last kill, want at most %s", after, limit)
 			}
 			d.stop()
 			w.rest()
@@ -72,8 +72,8 @@ func TestDispatcherKilled(t *testing.T) {
 	}
 }
 
-// TestRedisKilled: SIGKILL of Redis with appendfsync always, restarted after two seconds.
-// The outcomes that could not be settled wait in the dispatcher, so nothing comes twice.
+// TestRedisKilled: Redis with appendfsync always gets SIGKILL and is restarted after two
+// seconds. Meanwhile the dispatcher keeps the outcomes it cannot settle, so no message comes twice.
 func TestRedisKilled(t *testing.T) {
 	for _, s := range settings() {
 		t.Run(s.String(), func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestRedisKilled(t *testing.T) {
 			figures.cell(duplicatesB, v.duplicates)
 			figures.cell(survivedB, map[bool]string{true: "yes", false: "no"}[d.running()])
 			if v.duplicates > 0 {
-				t.Errorf("%d duplicates, although the dispatcher lived", v.duplicates)
+				t.Errorf("%d duplicates, want none: the dispatcher was not killed", v.duplicates)
 			}
 			d.stop()
 			w.rest()

@@ -19,7 +19,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// freeAddress is one that nobody listens on now: what a dispatcher says in its log nobody may be able to read.
+// freeAddress returns an address with a free port. Tests need it in advance where they cannot read the log for it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,7 +59,7 @@ func (w *world) startWith(stdout, stderr *os.File, env ...string) *dispatcher {
 	return d
 }
 
-// pipe is a pipe of which the test has the end that is read. It holds 4 KiB where the system lets it.
+// pipe opens a pipe that holds 4 KiB, where the system permits that.
 func pipe(t *testing.T) (read, write *os.File) {
 	t.Helper()
 	read, write, err := os.Pipe()
@@ -72,8 +72,8 @@ func pipe(t *testing.T) (read, write *os.File) {
 	return read, write
 }
 
-// TestLogThatNobodyReads: the reader of stdout or stderr stands still, or is gone. Everything is delivered, and SIGTERM
-// ends the process well.
+// TestLogThatNobodyReads: the reader of stdout or stderr has stalled or closed the pipe. Everything is still delivered,
+// and SIGTERM ends the process with exit code 0.
 func TestLogThatNobodyReads(t *testing.T) {
 	slow(t)
 	for _, closed := range []bool{false, true} {
@@ -97,18 +97,18 @@ func TestLogThatNobodyReads(t *testing.T) {
 				if which != "stdout" {
 					errs = write
 				}
-				// A line of the DATA log for each message, and one of the other for many.
+				// This writes a line of the DATA log for each message, and many lines of the own log.
 				d := w.startWith(out, errs, "MEDIS_SENT_LOG=true", "MEDIS_LOG_LEVEL=debug")
 				if closed {
 					_ = read.Close()
 				}
-				_ = write.Close() // the dispatcher's is another
+				_ = write.Close() // the dispatcher has its own copy
 				n := either(20_000, 1000)
 				w.publish(0, n, 0)
 				w.await(time.Duration(either(120, 20)) * time.Second)
 				v := w.judge()
 				d.alive()
-				stuck := time.AfterFunc(15*time.Second, func() { d.kill() }) // which is no good end
+				stuck := time.AfterFunc(15*time.Second, func() { d.kill() }) // then stop fails the test
 				took := d.stop()
 				stuck.Stop()
 				w.rest()
@@ -118,7 +118,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 	}
 }
 
-// atFirst refuses the first attempt at three of ten messages.
+// atFirst refuses the first attempt at three messages in ten.
 func atFirst(d delivery, attempt int) fate {
 	if attempt > 1 {
 		return accept
@@ -126,7 +126,7 @@ func atFirst(d delivery, attempt int) fate {
 	return some(d, attempt)
 }
 
-// some refuses three of ten messages.
+// some refuses three messages in ten.
 func some(d delivery, _ int) fate {
 	if sum := sha256.Sum256([]byte(d.id)); sum[0]%10 < 3 {
 		return refuse
@@ -134,8 +134,8 @@ func some(d delivery, _ int) fate {
 	return accept
 }
 
-// TestDataLogWithoutRoom: three of ten messages are to be dropped with a line, and the disk takes none, or only some. Each is
-// delivered, in the log, or a dead letter.
+// TestDataLogWithoutRoom: three messages in ten are to be dropped and written to the DATA log, but the disk takes no
+// lines or only some. Each message is delivered, in the log, or a dead letter.
 func TestDataLogWithoutRoom(t *testing.T) {
 	for name, file := range map[string]func(t *testing.T) string{
 		"dev full": func(t *testing.T) string {
@@ -166,8 +166,8 @@ func TestDataLogWithoutRoom(t *testing.T) {
 			w.publish(0, either(2000, 300), 0)
 			eventually(t, "everything is settled", func() bool { return w.left(0) == "" })
 			d.alive()
-			if d.ready() != http.StatusOK {
-				t.Error("not ready")
+			if status, text := d.readyz(); status != http.StatusOK {
+				t.Errorf("/readyz: got %d %s, want 200", status, text)
 			}
 			d.stop()
 			w.rest()
@@ -192,14 +192,14 @@ func TestDataLogWithoutRoom(t *testing.T) {
 			}
 			text := fmt.Sprintf("%d delivered, %d in the DATA log, %d dead letters, %d nowhere", len(w.got), len(logged), dead, missing)
 			if missing > 0 || dead == 0 {
-				t.Error(text)
+				t.Errorf("%s; want none nowhere, and some dead letters", text)
 			}
 			figures.add("DATA log on a %s: %s", name, text)
 		})
 	}
 }
 
-// deadOf are the ids of a subscription's dead letters.
+// deadOf returns the ids of a subscription's dead letters.
 func (w *world) deadOf(sub string) map[string]bool {
 	ids := map[string]bool{}
 	for after := ""; ; {
@@ -218,7 +218,7 @@ func (w *world) deadOf(sub string) map[string]bool {
 	return ids
 }
 
-// linesOf are the deliveries that stand in a DATA log as dropped.
+// linesOf returns the deliveries that a DATA log records as dropped.
 func linesOf(t *testing.T, file string) map[delivery]bool {
 	t.Helper()
 	logged := map[delivery]bool{}

@@ -20,7 +20,7 @@ import (
 // binaries is the directory of the programs under test. TestMain makes it.
 var binaries string
 
-// build builds the programs when the first test asks: where Redis is missing, none does.
+// build builds the programs when the first test asks for one. Without Redis no test does.
 var build = sync.OnceValue(func() error {
 	out, err := exec.Command("go", "build", "-o", binaries, "../cmd/medispatcher", "../cmd/amender").CombinedOutput()
 	if err != nil {
@@ -29,7 +29,7 @@ var build = sync.OnceValue(func() error {
 	return nil
 })
 
-// program is the path of a program under test.
+// program returns the path of a program under test.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	if err := build(); err != nil {
@@ -55,25 +55,25 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// full reports whether the figures are wanted, rather than a short check.
+// full reports whether this is a full run, which prints figures.
 func full() bool { return os.Getenv("MEDIS_CHAOS") == "full" }
 
-// slow leaves a test to CI and to the long run: go test ./... is not to take minutes.
+// slow skips a test except in CI and in a full run, so that go test ./... does not take minutes.
 func slow(t *testing.T) {
 	t.Helper()
 	if !full() && os.Getenv(streamstest.RequireRedis) != "1" {
-		t.Skip("takes a while: set " + streamstest.RequireRedis + "=1 or MEDIS_CHAOS=full")
+		t.Skip("slow: set " + streamstest.RequireRedis + "=1 or MEDIS_CHAOS=full to run it")
 	}
 }
 
-// moments chooses when things happen. The seed repeats them.
+// moments returns the source of random moments. It logs its seed; the same seed gives the same moments.
 func moments(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("MEDIS_CHAOS_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			t.Fatal("MEDIS_CHAOS_SEED: give a whole number")
+			t.Fatalf("MEDIS_CHAOS_SEED: got %q, want a whole number of 0 or more", s)
 		}
 		seed = n
 	}
@@ -81,25 +81,25 @@ func moments(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// between is a random duration, at least low and less than high.
+// between returns a random duration, at least low and less than high.
 func between(r *rand.Rand, low, high time.Duration) time.Duration {
 	return low + time.Duration(r.Int64N(int64(high-low)))
 }
 
-// pause lets a fault come, or last, while there is work: the moment is the fault, not an event.
+// pause sleeps until a fault is due, or while it lasts. Faults come at a time, so there is no event to wait for.
 func pause(d time.Duration) { time.Sleep(d) }
 
-// figures are what a full run prints at its end: a row of the table that compares
-// systems, and a line of each other test.
+// figures is what a full run prints at its end: a row of the table that compares systems,
+// and lines from the other tests.
 var figures results
 
 type results struct {
 	mu    sync.Mutex
 	list  []string
-	cells [6][]string // of the row; a value for each setting
+	cells [6][]string // the row; each cell has a value for each setting
 }
 
-// The cells of the row. A is a dispatcher killed, B Redis.
+// The cells of the row. In A a dispatcher is killed, in B Redis.
 const (
 	lostA = iota
 	duplicatesA

@@ -19,11 +19,11 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// memoryLimit is what a dispatcher of these tests may use, as a container might.
+// memoryLimit is the memory that a dispatcher may use in TestMemory, as in a container.
 const memoryLimit = 256 << 20
 
-// confined has dispatchers run in a cgroup with a memory limit, whose kernel kills who exceeds it. Where none can be made
-// the Go runtime is told, and the test looks what they took.
+// confined makes dispatchers run in a cgroup with a memory limit; the kernel kills a process that exceeds it. Where the
+// test cannot make a cgroup, confined sets GOMEMLIMIT, and TestMemory relies on peak.
 func (w *world) confined() (how string) {
 	w.t.Helper()
 	for dir, limit := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
@@ -44,7 +44,7 @@ func (w *world) confined() (how string) {
 	return "by GOMEMLIMIT"
 }
 
-// peak is the most memory that the process had, in bytes; 0 where nothing tells.
+// peak returns the largest resident memory of the process in bytes, or 0 where it is unknown.
 func (d *dispatcher) peak() (bytes int64) {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
 	for line := range strings.Lines(string(status)) {
@@ -55,8 +55,8 @@ func (d *dispatcher) peak() (bytes int64) {
 	return 0
 }
 
-// sinkhole is the worker of many subscriptions. Until it is opened it answers none of them: of every second one it does
-// not even read the request. Those whose path is /well are served all the time.
+// sinkhole is the worker of many subscriptions. It answers none of them until open is closed; for every second
+// subscription it does not even read the request. It always serves the path /well.
 type sinkhole struct {
 	*httptest.Server
 	open  chan struct{}
@@ -76,9 +76,9 @@ func newSinkhole(t *testing.T) *sinkhole {
 			}
 			select {
 			case <-s.open:
-			case <-r.Context().Done(): // only where the body was read
+			case <-r.Context().Done(): // only if the body was read
 				return
-			case <-time.After(5 * time.Second): // the sender has given up long ago
+			case <-time.After(5 * time.Second): // longer than the timeout of the subscriptions
 				return
 			}
 		}
@@ -95,10 +95,11 @@ func newSinkhole(t *testing.T) *sinkhole {
 	return s
 }
 
-// TestMemory: a hundred subscribers hang, with a thousand messages of 1 MiB waiting for them, and the dispatcher has 256 MiB. It
-// lives, serves others meanwhile, large messages too, and when the hundred come back, they get everything.
+// TestMemory: the workers of 100 subscriptions hang, and up to 1000 messages of 1 MiB wait for them. The dispatcher has
+// 256 MiB. It survives and meanwhile serves other subscriptions, also with large messages. When the workers answer
+// again, they get everything.
 //
-//nolint:funlen // one story
+//nolint:funlen // one scenario
 func TestMemory(t *testing.T) {
 	slow(t)
 	w := newWorld(t, options{})
@@ -126,8 +127,8 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	d := w.start()
-	w.publish(0, 300, 0) // small ones, to the three subscriptions of this world
-	eventually(t, "all that hang are tried", func() bool {
+	w.publish(0, 300, 0) // small messages for the three subscriptions of the world
+	eventually(t, "every hanging subscription has been tried", func() bool {
 		n := 0
 		s.tried.Range(func(any, any) bool { n++; return true })
 		return n >= hanging
@@ -138,37 +139,37 @@ func TestMemory(t *testing.T) {
 		w.large("well", body)
 	}
 	w.publish(300, 300, 2*time.Second)
-	eventually(t, "large messages of another subscription are delivered", func() bool { return s.well.Load() >= large })
+	eventually(t, "the large messages of another subscription are delivered", func() bool { return s.well.Load() >= large })
 	w.await(30 * time.Second)
-	t.Logf("%d large and 900 small deliveries beside those that hang in %s", large, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d large and 900 small deliveries in %s while the others hang", large, time.Since(began).Round(time.Millisecond))
 	d.alive()
 	close(s.open)
 	for deadline := time.Now().Add(120 * time.Second); d.running(); pause(100 * time.Millisecond) {
 		left, dead := w.waiting(ids)
 		if left == 0 {
 			if took := s.took.Load(); dead > 0 || took < int64(each*hanging) {
-				t.Errorf("%d large messages came, %d are dead; want %d", took, dead, each*hanging)
+				t.Errorf("got %d large messages and %d dead letters, want %d and none", took, dead, each*hanging)
 			}
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d messages are left after two minutes", left)
+			t.Fatalf("%d messages are not delivered after two minutes, want none", left)
 		}
 	}
 	d.alive()
 	peak := d.peak()
 	if peak > memoryLimit {
-		t.Errorf("it took %d MiB, more than %d", peak>>20, memoryLimit>>20)
+		t.Errorf("the dispatcher used %d MiB, want at most %d", peak>>20, memoryLimit>>20)
 	}
 	v := w.judge()
 	d.stop()
 	w.rest()
-	t.Logf("%s: %d MiB at most: %s", how, peak>>20, v)
-	figures.add("%d MiB %s, 100 subscribers hang with %d messages of 1 MiB: alive with %d MiB at most, others served, all delivered: %s",
+	t.Logf("limited %s, it used %d MiB at most: %s", how, peak>>20, v)
+	figures.add("%d MiB %s, 100 subscriptions hang with %d messages of 1 MiB: alive with %d MiB at most, others served, all delivered: %s",
 		memoryLimit>>20, how, each*hanging, peak>>20, v)
 }
 
-// waiting counts the messages of subscriptions that are not delivered yet, and the dead ones.
+// waiting counts the messages of some subscriptions that are not settled, and their dead letters.
 func (w *world) waiting(subs []string) (left, dead int64) {
 	w.t.Helper()
 	channels, err := report.New(w.store).ChannelStatus(w.t.Context(), subs)
@@ -181,7 +182,6 @@ func (w *world) waiting(subs []string) (left, dead int64) {
 	return left, dead
 }
 
-// large publishes one large message.
 func (w *world) large(topic string, body []byte) {
 	w.t.Helper()
 	if _, err := w.store.Publish(w.t.Context(), medispatcher.Message{Topic: topic, Body: body}); err != nil {

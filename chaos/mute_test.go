@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// muter stands between dispatchers and the receiver. Connections that it makes mute stay open and take what they
-// are sent, and nothing comes back: a NAT entry is lost, or the node behind an address is gone.
+// muter is a proxy between dispatchers and the receiver. A connection that it mutes stays open and takes data, but
+// nothing passes through. That is what a lost NAT entry looks like, or an address whose node is gone.
 type muter struct {
 	url     string
 	target  string
 	running sync.WaitGroup
 
 	mu    sync.Mutex
-	muted map[net.Conn]bool // by the dispatcher's side; all that are open
+	muted map[net.Conn]bool // every open connection of a dispatcher
 }
 
 func newMuter(t *testing.T, target string) *muter {
@@ -51,7 +51,7 @@ func newMuter(t *testing.T, target string) *muter {
 	return m
 }
 
-// serve forwards both ways until one side ends.
+// serve forwards both ways until one side closes the connection.
 func (m *muter) serve(c net.Conn) {
 	up, err := net.Dial("tcp", m.target)
 	if err != nil {
@@ -68,7 +68,7 @@ func (m *muter) serve(c net.Conn) {
 	delete(m.muted, c)
 }
 
-// forward writes to one what comes from the other, but for what belongs to a mute connection.
+// forward copies from one connection to the other and discards the data while of is muted.
 func (m *muter) forward(of, to, from net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
@@ -87,7 +87,7 @@ func (m *muter) forward(of, to, from net.Conn) {
 	}
 }
 
-// mute makes every connection mute that is open now.
+// mute mutes every open connection and returns how many.
 func (m *muter) mute() (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,15 +98,15 @@ func (m *muter) mute() (n int) {
 	return n
 }
 
-// swallowed forgives that the receiver saw no first attempt of some messages: it was sent on a mute connection.
+// swallowed removes the complaints that an attempt has no predecessor: that one was sent on a muted connection.
 func (w *world) swallowed() {
 	w.receiver.mu.Lock()
 	defer w.receiver.mu.Unlock()
 	w.wrong = slices.DeleteFunc(w.wrong, func(s string) bool { return strings.Contains(s, ": attempt ") })
 }
 
-// TestConnectionsGoMute: all connections to the worker die without a word, and new ones work. The attempts that were
-// made on them fail, and nothing else does.
+// TestConnectionsGoMute: all connections to the worker go mute, and new ones work. Only the attempts on the muted
+// connections fail.
 func TestConnectionsGoMute(t *testing.T) {
 	slow(t)
 	w := newWorld(t, options{delay: 5 * time.Millisecond, concurrency: 32, timeout: time.Second})
@@ -117,11 +117,11 @@ func TestConnectionsGoMute(t *testing.T) {
 	n := either(3000, 600)
 	w.publish(0, n, 0)
 	w.await(30 * time.Second)
-	w.o.concurrency = 8 // one round of timeouts does not meet all of them
+	w.o.concurrency = 8 // fewer than the connections, so that one round of timeouts does not use all of them
 	w.subscribe()
 	muted := m.mute()
 	if muted < 50 {
-		t.Fatalf("%d connections are open: nothing is tested", muted)
+		t.Fatalf("%d connections are open, want at least 50 for a useful test", muted)
 	}
 	began := time.Now()
 	w.publish(n, n, 0)
@@ -130,10 +130,10 @@ func TestConnectionsGoMute(t *testing.T) {
 	w.swallowed()
 	v := w.judge()
 	if v.dead > 0 || v.duplicates > 0 {
-		t.Errorf("%s; the worker was well", v)
+		t.Errorf("%s; want no duplicates and no dead letters, for the worker was healthy", v)
 	}
-	if after > 20*time.Second { // a timeout, a probe, the retries
-		t.Errorf("the last delivery came after %s", after)
+	if limit := 20 * time.Second; after > limit { // a timeout, a probe, the retries
+		t.Errorf("the last delivery came after %s, want at most %s", after, limit)
 	}
 	d.alive()
 	d.stop()

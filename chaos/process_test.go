@@ -29,7 +29,7 @@ type dispatcher struct {
 	logs strings.Builder
 }
 
-// start starts a dispatcher and waits until it works.
+// start starts a dispatcher and waits until it runs.
 func (w *world) start(env ...string) *dispatcher {
 	w.t.Helper()
 	return w.startBinary(program(w.t, "medispatcher"), env...)
@@ -74,9 +74,9 @@ func (w *world) startBinary(binary string, env ...string) *dispatcher {
 	select {
 	case d.listen = <-running:
 	case <-d.ended:
-		w.t.Fatalf("the dispatcher ended: %v\n%s", d.err, d.log())
+		w.t.Fatalf("the dispatcher ended at its start: %v\n%s", d.err, d.log())
 	case <-time.After(30 * time.Second):
-		w.t.Fatal("the dispatcher does not start")
+		w.t.Fatal("the dispatcher has not started after 30 s")
 	}
 	return d
 }
@@ -87,13 +87,13 @@ func (d *dispatcher) log() string {
 	return d.logs.String()
 }
 
-// logs shows what the dispatchers of a failed test said of some matters.
-func (w *world) logs(matters ...string) {
+// logs prints the log lines of all dispatchers that contain one of some texts.
+func (w *world) logs(texts ...string) {
 	w.t.Helper()
 	for i, d := range w.started {
 		for line := range strings.Lines(d.log()) {
-			for _, m := range matters {
-				if strings.Contains(line, m) {
+			for _, text := range texts {
+				if strings.Contains(line, text) {
 					w.t.Logf("dispatcher %d: %s", i, strings.TrimSpace(line))
 					break
 				}
@@ -102,10 +102,10 @@ func (w *world) logs(matters ...string) {
 	}
 }
 
-// span is when something was killed: not before from, and gone at to.
+// span is the time within which something was killed: it ran until from at least and was gone at to.
 type span struct{ from, to time.Time }
 
-// kill ends the process as a crash does.
+// kill ends the process with SIGKILL, as a crash does.
 func (d *dispatcher) kill() span {
 	from := time.Now()
 	_ = d.cmd.Process.Kill()
@@ -113,14 +113,14 @@ func (d *dispatcher) kill() span {
 	return span{from, time.Now()}
 }
 
-// stop ends the process as an operator does. It must end well.
+// stop ends the process with SIGTERM and returns how long that took. The exit code must be 0.
 func (d *dispatcher) stop() time.Duration {
 	d.t.Helper()
 	began := time.Now()
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	<-d.ended
 	if d.err != nil {
-		d.t.Errorf("the dispatcher ended with %v\n%s", d.err, d.tail())
+		d.t.Errorf("after SIGTERM the dispatcher ended with %v, want exit code 0\n%s", d.err, d.tail())
 	}
 	return time.Since(began)
 }
@@ -134,28 +134,21 @@ func (d *dispatcher) running() bool {
 	}
 }
 
-// alive checks that the process goes on.
+// alive checks that the process is still running.
 func (d *dispatcher) alive() {
 	d.t.Helper()
 	if !d.running() {
-		d.t.Errorf("the dispatcher ended: %v\n%s", d.err, d.tail())
+		d.t.Errorf("the dispatcher ended, want it running: %v\n%s", d.err, d.tail())
 	}
 }
 
-// tail is the end of its log.
+// tail returns the end of the log.
 func (d *dispatcher) tail() string {
 	text := d.log()
 	return text[max(0, len(text)-4000):]
 }
 
-// ready is the status of /readyz.
-func (d *dispatcher) ready() int {
-	d.t.Helper()
-	status, _ := d.readyz()
-	return status
-}
-
-// readyz is the status of /readyz and what it says.
+// readyz returns the status and the text of /readyz.
 func (d *dispatcher) readyz() (int, string) {
 	d.t.Helper()
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -169,13 +162,16 @@ func (d *dispatcher) readyz() (int, string) {
 	return resp.StatusCode, string(text)
 }
 
-// awaitReady waits until /readyz answers that.
-func (d *dispatcher) awaitReady(status int, why string) {
+// awaitReady waits until /readyz answers with a status.
+func (d *dispatcher) awaitReady(want int, what string) {
 	d.t.Helper()
-	eventually(d.t, why, func() bool { return d.ready() == status })
+	eventually(d.t, what, func() bool {
+		status, _ := d.readyz()
+		return status == want
+	})
 }
 
-// amendment is what the amender job reports.
+// amendment is the report of the amender.
 type amendment struct {
 	Rows []struct {
 		Subscription, Owner string
@@ -184,14 +180,14 @@ type amendment struct {
 	Dead []string
 }
 
-func (a amendment) kicked() (n int) {
+func (a amendment) givenBack() (n int) {
 	for _, row := range a.Rows {
 		n += row.Kicked
 	}
 	return n
 }
 
-// amend runs the amender job.
+// amend runs the amender.
 func (w *world) amend() (report amendment) {
 	w.t.Helper()
 	cmd := exec.Command(program(w.t, "amender"), "--json")
@@ -210,12 +206,12 @@ func (w *world) amend() (report amendment) {
 	return report
 }
 
-// eventually waits for a state that sends no event.
+// eventually polls until a condition holds. It is for states that send no event.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("not in time: " + what)
+			t.Fatal("not within 30 s: " + what)
 		}
 	}
 }

@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// delivery names a message for a subscription.
+// delivery identifies one message of one subscription.
 type delivery struct{ sub, id string }
 
 // taken is one request that the receiver accepted.
 type taken struct{ began, ended time.Time }
 
-// receiver is the subscribers' worker. It notes what it took and what was wrong with it.
+// receiver is the worker of all subscriptions. It records what it accepted and what was wrong.
 type receiver struct {
 	*httptest.Server
-	delay time.Duration // of an answer
+	delay time.Duration // before an answer
 	plan  plan
 
 	mu       sync.Mutex
 	got      map[delivery][]taken
-	attempts map[delivery]map[int]bool // the numbers it saw
+	attempts map[delivery]map[int]bool // the attempt numbers that came
 	aborted  int                       // requests whose sender did not wait for the answer
 	wrong    []string
-	last     time.Time // of what was taken
+	last     time.Time // when it last accepted a request
 	news     chan struct{}
 }
 
@@ -42,14 +42,14 @@ const (
 	accept fate = iota
 	refuse      // 500
 	cut         // the connection ends in place of an answer
-	hang        // no answer comes
+	hang        // the receiver never answers
 )
 
-// plan says what becomes of an attempt; nil accepts everything. It depends on nothing else,
-// so that an attempt which is repeated ends as it did the first time.
+// plan decides the fate of an attempt; nil accepts everything. It depends on its arguments
+// alone, so a repeated attempt has the same fate.
 type plan func(d delivery, attempt int) fate
 
-// thirty fails three of ten attempts.
+// thirty fails three attempts in ten.
 func thirty(d delivery, attempt int) fate {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", d.sub, d.id, attempt))
 	switch n := binary.BigEndian.Uint64(sum[:]) % 1000; {
@@ -63,7 +63,7 @@ func thirty(d delivery, attempt int) fate {
 	return accept
 }
 
-// third fails the first attempt at a third of the messages.
+// third fails the first attempt at almost a third of the messages.
 func third(d delivery, attempt int) fate {
 	if attempt == 1 && thirty(d, 0) != accept {
 		return refuse
@@ -94,12 +94,11 @@ func newReceiver(t *testing.T, delay time.Duration, p plan) *receiver {
 	return r
 }
 
-// bodyOf is the body of a message, which shows whether it arrived whole.
+// bodyOf returns the body of a message. The id determines it, so the receiver can check that it is complete.
 func bodyOf(id string) []byte {
 	return []byte(`{"id":"` + id + `","pad":"` + strings.Repeat(id+" ", 240/(len(id)+1)) + `"}`)
 }
 
-// ServeHTTP is part of http.Handler.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	began := time.Now()
 	d := delivery{req.Header.Get("medis-subscription"), req.Header.Get("webhook-id")}
@@ -121,11 +120,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	case accept:
 	}
-	time.Sleep(r.delay) // the work
+	time.Sleep(r.delay)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if req.Context().Err() != nil {
-		r.aborted++ // the work is done all the same
+		r.aborted++ // accepted nevertheless: the worker has done its work
 	}
 	r.last = time.Now()
 	r.got[d] = append(r.got[d], taken{began, r.last})
@@ -135,7 +134,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// arrived notes an attempt. Its number must be the first, or follow one that was made.
+// arrived records an attempt. Its number must be 1 or follow that of an earlier attempt.
 func (r *receiver) arrived(d delivery, attempt int, whole bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,15 +142,15 @@ func (r *receiver) arrived(d delivery, attempt int, whole bool) {
 		r.attempts[d] = map[int]bool{}
 	}
 	if attempt < 1 || attempt > 1 && !r.attempts[d][attempt-1] {
-		r.wrong = append(r.wrong, fmt.Sprintf("%v: attempt %d came, and none before it with number %d", d, attempt, attempt-1))
+		r.wrong = append(r.wrong, fmt.Sprintf("%v: attempt %d came, want attempt %d before it", d, attempt, attempt-1))
 	}
 	r.attempts[d][attempt] = true
 	if !whole {
-		r.wrong = append(r.wrong, fmt.Sprintf("%v: a body that is not whole", d))
+		r.wrong = append(r.wrong, fmt.Sprintf("%v: the body is incomplete or changed", d))
 	}
 }
 
-// took is the number of messages, counted once for each subscription, that it has.
+// took returns how many deliveries the receiver accepted. It counts duplicates once.
 func (r *receiver) took() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestFewDescriptors: a dispatcher may have 64 files open, 300 requests could be under way, and the worker is well. All
-// is delivered by first attempts, nothing is dead, and the dispatcher says what it lacks.
+// TestFewDescriptors: a dispatcher may have 64 open files, and its subscriptions permit 300 requests in flight. The
+// worker is healthy. Every first attempt succeeds, there are no dead letters, and the log names the shortage.
 func TestFewDescriptors(t *testing.T) {
 	for name, closes := range map[string]bool{"kept open": false, "closed after each answer": true} {
 		t.Run(name, func(t *testing.T) {
@@ -21,21 +21,21 @@ func TestFewDescriptors(t *testing.T) {
 			sent()
 			w.await(60 * time.Second)
 			took := time.Since(began)
-			d.awaitReady(http.StatusOK, "ready")
+			d.awaitReady(http.StatusOK, "/readyz is 200")
 			v := w.judge()
 			if v.dead > 0 || v.duplicates > 0 {
-				t.Errorf("%s; nothing was wrong with the worker", v)
+				t.Errorf("%s; want no duplicates and no dead letters, for the worker was healthy", v)
 			}
 			w.receiver.mu.Lock()
 			for what, numbers := range w.receiver.attempts {
 				if len(numbers) > 1 {
-					t.Errorf("%v was tried %d times", what, len(numbers))
+					t.Errorf("%v was tried %d times, want once", what, len(numbers))
 				}
 			}
 			w.receiver.mu.Unlock()
-			for _, words := range []string{"the limit of open files is low", "short of file descriptors"} {
-				if !strings.Contains(d.log(), words) {
-					t.Errorf("its log does not say %q", words)
+			for _, text := range []string{"the limit of open files is low", "short of file descriptors"} {
+				if !strings.Contains(d.log(), text) {
+					t.Errorf("the log does not contain %q", text)
 				}
 			}
 			d.alive()

@@ -9,8 +9,8 @@ import (
 )
 
 // TestRollingRestart: one dispatcher after another gets SIGTERM under load and is replaced.
-// Nothing comes twice, no request is cut, no attempt is counted that was not made, and
-// nothing of the one that stopped is left behind.
+// No message comes twice, no request is cut, no attempt is counted without being made, and
+// a stopped dispatcher leaves nothing behind in Redis.
 func TestRollingRestart(t *testing.T) {
 	for name, c := range map[string]struct {
 		latency     time.Duration // each way
@@ -49,14 +49,14 @@ func TestRollingRestart(t *testing.T) {
 			w.await(120 * time.Second)
 			v := w.judge()
 			if v.duplicates > 0 || w.aborted > 0 {
-				t.Errorf("%d duplicates, %d requests were cut; want none of either", v.duplicates, w.aborted)
+				t.Errorf("%d duplicates and %d requests cut, want none of either", v.duplicates, w.aborted)
 			}
 			for i := range d {
 				longest = max(longest, d[i].stop())
 			}
 			w.rest()
 			if limit := 25 * time.Second; longest > limit {
-				t.Errorf("a stop took %s, more than %s", longest, limit)
+				t.Errorf("a stop took %s, want at most %s", longest, limit)
 			}
 			stops := len(d) * (rounds + 1)
 			t.Logf("%d stops, the longest took %.1f s: %s", stops, longest.Seconds(), v)
@@ -65,8 +65,8 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
-// leftBehind checks that no more than n dispatchers have a consumer anywhere: who stopped
-// took its own away, and left nothing pending.
+// leftBehind checks that at most n dispatchers have a consumer. A dispatcher that stops
+// removes its own, which it can do only if nothing is pending there.
 func (w *world) leftBehind(n int) {
 	w.t.Helper()
 	consumers := map[string]bool{}
@@ -83,12 +83,12 @@ func (w *world) leftBehind(n int) {
 		}
 	}
 	if len(consumers) > n {
-		w.t.Errorf("consumers %v, and %d dispatchers run", consumers, n)
+		w.t.Errorf("%d consumers after a stop, want at most %d, one for each dispatcher: %v", len(consumers), n, consumers)
 	}
 }
 
-// TestAmenderLeavesTheLivingAlone: the job runs all the time while messages flow, and
-// takes nothing from a dispatcher that lives.
+// TestAmenderLeavesTheLivingAlone: the amender runs again and again under load. It takes
+// nothing from a dispatcher that is alive.
 func TestAmenderLeavesTheLivingAlone(t *testing.T) {
 	w := newWorld(t, options{delay: 20 * time.Millisecond, concurrency: 16})
 	d := w.start()
@@ -96,8 +96,8 @@ func TestAmenderLeavesTheLivingAlone(t *testing.T) {
 	sent := w.publishing(0, n, time.Duration(either(10, 2))*time.Second)
 	runs := 0
 	for w.took() < n*subscribers*9/10 {
-		if report := w.amend(); report.kicked() > 0 {
-			t.Errorf("given back: %+v", report.Rows)
+		if report := w.amend(); report.givenBack() > 0 {
+			t.Errorf("the amender gave back %+v, want nothing", report.Rows)
 			break
 		}
 		runs++
@@ -106,15 +106,15 @@ func TestAmenderLeavesTheLivingAlone(t *testing.T) {
 	w.await(60 * time.Second)
 	v := w.judge()
 	if v.duplicates > 0 || runs == 0 {
-		t.Errorf("%d duplicates after %d runs of the amender", v.duplicates, runs)
+		t.Errorf("%d duplicates after %d runs of the amender, want none after one or more", v.duplicates, runs)
 	}
 	d.stop()
 	w.rest()
 	figures.add("amender run %d times under load: %s", runs, v)
 }
 
-// TestAmenderWhenNoneRuns: what a killed dispatcher had in flight is given back whole
-// by the job, and by it alone, once the dead-after limit has passed.
+// TestAmenderWhenNoneRuns: no dispatcher runs after one is killed. Once the dead-after limit has
+// passed, the amender gives back everything that it had in flight.
 func TestAmenderWhenNoneRuns(t *testing.T) {
 	w := newWorld(t, options{delay: 200 * time.Millisecond, concurrency: 16})
 	d := w.start()
@@ -123,17 +123,17 @@ func TestAmenderWhenNoneRuns(t *testing.T) {
 		<-w.news
 	}
 	w.kills = append(w.kills, d.kill())
-	if report := w.amend(); report.kicked() > 0 {
-		t.Errorf("given back before the dead-after limit: %+v", report.Rows)
+	if report := w.amend(); report.givenBack() > 0 {
+		t.Errorf("the amender gave back %+v before the dead-after limit, want nothing", report.Rows)
 	}
 	owned := w.owned()
 	given := 0
 	eventually(t, "the amender gives back what the dead dispatcher owned", func() bool {
-		given += w.amend().kicked()
+		given += w.amend().givenBack()
 		return w.owned() == 0
 	})
 	if given != owned || owned == 0 {
-		t.Errorf("%d entries given back, %d were owned", given, owned)
+		t.Errorf("%d entries given back, want the %d that the dispatcher owned, and one at least", given, owned)
 	}
 	next := w.start()
 	w.await(60 * time.Second)
@@ -145,7 +145,7 @@ func TestAmenderWhenNoneRuns(t *testing.T) {
 	figures.add("amender with no dispatcher running: %d entries given back; %s", given, v)
 }
 
-// owned is the number of entries that consumers besides ~buried own.
+// owned returns how many entries are pending with consumers other than ~buried.
 func (w *world) owned() (n int) {
 	w.t.Helper()
 	for _, key := range w.env.Keys(w.t, "medis:{*") {

@@ -8,11 +8,11 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// storm is how much is sent, and how often something is hit meanwhile.
+// storm is a load and the number of faults during it.
 type storm struct {
 	messages, hits int
-	over           time.Duration // the sending
-	low, high      time.Duration // between two hits
+	over           time.Duration // in which the messages are sent
+	low, high      time.Duration // bounds of the time between two faults
 }
 
 func theStorm() storm {
@@ -22,12 +22,12 @@ func theStorm() storm {
 	)
 }
 
-// options: the receiver fails three attempts of ten.
+// options has a receiver that fails three attempts in ten.
 func (s storm) options() options {
 	return options{delay: 5 * time.Millisecond, concurrency: 16, retries: 8, plan: thirty, timeout: 3 * time.Second}
 }
 
-// run sends, hits at random moments, and waits for what must come of it.
+// run publishes, calls hit at random moments, waits until everything is settled, and checks the verdict.
 func (s storm) run(t *testing.T, w *world, dispatchers []*dispatcher, hit func(r *rand.Rand)) verdict {
 	t.Helper()
 	r := moments(t)
@@ -41,7 +41,7 @@ func (s storm) run(t *testing.T, w *world, dispatchers []*dispatcher, hit func(r
 	w.healed(len(dispatchers))
 	v := w.judge()
 	if v.dead != w.doomed() {
-		t.Errorf("%d dead letters; the receiver refused %d for good", v.dead, w.doomed())
+		t.Errorf("%d dead letters, want the %d whose attempts all fail", v.dead, w.doomed())
 	}
 	for _, d := range dispatchers {
 		d.alive()
@@ -57,8 +57,8 @@ func (s storm) run(t *testing.T, w *world, dispatchers []*dispatcher, hit func(r
 	return v
 }
 
-// TestStormOnDispatchers: two dispatchers, one or the other killed at random moments and
-// started again, while three attempts of ten fail.
+// TestStormOnDispatchers: one or the other of two dispatchers is killed at random moments and
+// started again, while three attempts in ten fail.
 func TestStormOnDispatchers(t *testing.T) {
 	s := theStorm()
 	w := newWorld(t, s.options())
@@ -68,8 +68,8 @@ func TestStormOnDispatchers(t *testing.T) {
 	figures.add("dispatchers killed %d times: %s", s.hits, v)
 }
 
-// TestStormOnRedis: redis-server killed at random moments and started again on its
-// append-only file. The dispatchers live, so nothing comes twice.
+// TestStormOnRedis: redis-server is killed at random moments and started again with its
+// append-only file. The dispatchers are not killed, so no message comes twice.
 func TestStormOnRedis(t *testing.T) {
 	s := theStorm()
 	o := s.options()
@@ -85,8 +85,8 @@ func TestStormOnRedis(t *testing.T) {
 	figures.add("redis-server killed %d times: %s", s.hits, v)
 }
 
-// TestStormOnTheNetwork: one of two dispatchers has a bad network to Redis, which cuts,
-// delays and swallows.
+// TestStormOnTheNetwork: one of two dispatchers has a bad network to Redis. It cuts connections,
+// refuses them, and delays or swallows replies.
 func TestStormOnTheNetwork(t *testing.T) {
 	s := theStorm()
 	o := s.options()
@@ -113,5 +113,5 @@ func TestStormOnTheNetwork(t *testing.T) {
 		}
 	})
 	t.Logf("%d faults of the network: %s", s.hits, v)
-	figures.add("network to Redis broken %d times: %s", s.hits, v)
+	figures.add("network to Redis disturbed %d times: %s", s.hits, v)
 }

@@ -22,7 +22,7 @@ func (w *world) streams() []stream {
 	return list
 }
 
-// pending are up to n entries of a stream that somebody owns, from a place chosen at random.
+// pending returns the ids of up to n pending entries, from a random place on.
 func (w *world) pending(r *rand.Rand, s stream, n int) (ids []string) {
 	list, err := w.env.Client.Do(w.t.Context(), "XPENDING", s.key, s.group, "-", "+", 500).Slice()
 	if err != nil || len(list) == 0 {
@@ -36,7 +36,7 @@ func (w *world) pending(r *rand.Rand, s stream, n int) (ids []string) {
 	return ids
 }
 
-// types runs a command as a person does at a prompt. What was under way may come twice, as after a crash.
+// types runs a command as a person would type it. Like a kill, it may cause duplicates of what is in flight.
 func (w *world) types(command ...any) {
 	from := time.Now()
 	err := w.env.Client.Do(w.t.Context(), command...).Err()
@@ -54,8 +54,8 @@ func anys(first []any, ids []string) []any {
 	return first
 }
 
-// TestTypedCommandsThatTakeOwnership: under load, while three attempts of ten fail, somebody types commands that take
-// entries from their owners or move groups on. Everything is still in a stream, so everything arrives.
+// TestTypedCommandsThatTakeOwnership: under load, while three attempts in ten fail, somebody types commands that take
+// entries from their owners or move groups on. Every message is still in a stream, so every message arrives.
 func TestTypedCommandsThatTakeOwnership(t *testing.T) {
 	slow(t)
 	s := theStorm()
@@ -84,7 +84,7 @@ func TestTypedCommandsThatTakeOwnership(t *testing.T) {
 	})
 	given := w.counted(t, "unowned:")
 	if given == 0 {
-		t.Error("nothing was counted as given back")
+		t.Error("no entry was counted as given back, want some")
 	}
 	t.Logf("%d commands typed by hand: %s; %d given back to owners", len(w.typed), v, given)
 	figures.add("%d commands typed by hand that take entries from their owners: %s; %d given back", len(w.typed), v, given)
@@ -93,7 +93,7 @@ func TestTypedCommandsThatTakeOwnership(t *testing.T) {
 	}
 }
 
-// counted sums what the dispatchers counted under names that begin so.
+// counted returns the sum of the dispatchers' counts whose names have a prefix.
 func (w *world) counted(t *testing.T, prefix string) (n int) {
 	t.Helper()
 	counts, err := report.New(w.store).Counts(t.Context())
@@ -108,8 +108,8 @@ func (w *world) counted(t *testing.T, prefix string) (n int) {
 	return n
 }
 
-// TestTypedCommandsThatTakeMessagesOut: under load somebody trims and deletes. What is missing at the end is counted, logged,
-// in the metrics and named by the doctor; everything else arrives.
+// TestTypedCommandsThatTakeMessagesOut: under load somebody trims streams and deletes entries. The messages that are
+// missing at the end are counted and logged, and the doctor names them. All others arrive.
 func TestTypedCommandsThatTakeMessagesOut(t *testing.T) {
 	slow(t)
 	s := theStorm()
@@ -140,10 +140,10 @@ func TestTypedCommandsThatTakeMessagesOut(t *testing.T) {
 	counted := func() int {
 		return w.counted(t, "vanished:") + (subscribers-1)*w.counted(t, "vanished:~incoming")
 	}
-	eventually(t, fmt.Sprintf("the %d that are missing are counted", missing), func() bool { return counted() >= missing })
+	eventually(t, fmt.Sprintf("the %d missing deliveries are counted", missing), func() bool { return counted() >= missing })
 	w.healed(len(d))
 	if missing == 0 {
-		t.Error("nothing is missing: the test took nothing out")
+		t.Error("no delivery is missing, want some: the commands removed nothing")
 	}
 	logged := 0
 	for i := range d {
@@ -152,7 +152,7 @@ func TestTypedCommandsThatTakeMessagesOut(t *testing.T) {
 		logged += strings.Count(d[i].log(), "messages were taken out of Redis by hand")
 	}
 	if logged == 0 || logged > 100 {
-		t.Errorf("%d lines of the log tell of it", logged)
+		t.Errorf("%d log lines report missing messages, want 1 to 100", logged)
 	}
 	x, err := doctor.Examine(t.Context(), w.store, doctor.Checkup{})
 	if err != nil {
@@ -163,14 +163,14 @@ func TestTypedCommandsThatTakeMessagesOut(t *testing.T) {
 		named = named || f.Check == "vanished" && f.Level == doctor.LevelWarning
 	}
 	if !named {
-		t.Error("the doctor does not name it")
+		t.Errorf("the doctor's findings have no warning of vanished messages: %+v", x.Findings)
 	}
 	t.Logf("%d of %d deliveries are missing, %d counted as vanished, %d lines", missing, len(w.accepted)*subscribers, counted(), logged)
 	figures.add("messages taken out by hand %d times: %d of %d deliveries are missing, %d counted as vanished", s.hits, missing, len(w.accepted)*subscribers, counted())
 	w.rest()
 }
 
-// settled waits until nothing is under way in Redis.
+// settled waits until everything in Redis is settled.
 func (w *world) settled(within time.Duration) {
 	w.t.Helper()
 	var left string
@@ -179,10 +179,10 @@ func (w *world) settled(within time.Duration) {
 			return
 		}
 	}
-	w.t.Fatalf("left in Redis: %s", left)
+	w.t.Fatalf("not settled after %s: %s", within, left)
 }
 
-// missing counts the deliveries that neither came nor died.
+// missing counts the deliveries that neither came nor became dead letters.
 func (w *world) missing() (n int) {
 	dead := w.deadLetters()
 	w.receiver.mu.Lock()

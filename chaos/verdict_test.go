@@ -6,33 +6,32 @@ import (
 	"time"
 )
 
-// moment is how long ago a message may have been accepted that comes again because its
-// dispatcher was killed, and how long after a kill the receiver may get to a request that was
-// sent before. Both are milliseconds; a machine that is busy with ten times the work it can
-// do takes its time over them.
+// moment bounds two delays around a kill: from the acceptance of a message to the kill that keeps
+// its dispatcher from settling it, and from the kill to the receiver's turn at a request that was
+// sent before. Both usually take milliseconds, but much more on an overloaded machine.
 func moment() time.Duration { return either(500*time.Millisecond, time.Second) }
 
 // verdict compares what was accepted with what came.
 type verdict struct {
 	messages, lost, dead int
 	duplicates           int
-	underWay             int // duplicates that were with the receiver when something was killed
-	justAccepted         int // duplicates that had been answered, and not settled yet
-	oldest               time.Duration
+	underWay             int           // duplicates that were in flight at a kill
+	justAccepted         int           // duplicates that were accepted shortly before a kill and not settled
+	oldest               time.Duration // the longest time from such an acceptance to the kill
 	unexplained          []string
 }
 
 func (v verdict) String() string {
 	text := fmt.Sprintf("%d messages × %d, lost %d, duplicates %d", v.messages, subscribers, v.lost, v.duplicates)
 	if v.duplicates > 0 {
-		text += fmt.Sprintf(" (%d under way at a kill, %d accepted up to %s before one)", v.underWay, v.justAccepted, v.oldest.Round(100*time.Microsecond))
+		text += fmt.Sprintf(" (%d in flight at a kill, %d accepted up to %s before one)", v.underWay, v.justAccepted, v.oldest.Round(100*time.Microsecond))
 	}
 	return text + fmt.Sprintf(", dead letters %d", v.dead)
 }
 
-// judge is the verdict. Any loss is an error, and so is a duplicate without a cause, a
-// body that was not whole, an attempt that was counted and not made, and a dead letter
-// whose attempts were not all made.
+// judge compares what was accepted with what came. These are errors: a loss, a duplicate
+// without a cause, an incomplete body, an attempt that was counted but not made, and a dead
+// letter before its last attempt.
 func (w *world) judge() (v verdict) {
 	w.t.Helper()
 	dead := w.deadLetters()
@@ -57,25 +56,25 @@ func (w *world) judge() (v verdict) {
 	}
 	for d := range w.got {
 		if !w.accepted[d.id] {
-			w.t.Errorf("%v came, and nobody sent it", d)
+			w.t.Errorf("%v came, but Redis did not acknowledge it to the producer", d)
 		}
 	}
 	for d := range dead {
 		for n := 1; n <= attempts; n++ {
 			if !w.attempts[d][n] {
-				w.t.Errorf("%v is dead, and attempt %d was never made", d, n)
+				w.t.Errorf("%v is a dead letter without attempt %d, want %d attempts", d, n, attempts)
 			}
 		}
 	}
-	for what, list := range map[string][]string{"lost": lost, "wrong": w.wrong, "a duplicate without a cause": v.unexplained} {
+	for what, list := range map[string][]string{"lost": lost, "wrong": w.wrong, "duplicates without a cause": v.unexplained} {
 		if len(list) > 0 {
-			w.t.Errorf("%s: %d: %s", what, len(list), strings.Join(list[:min(10, len(list))], "; "))
+			w.t.Errorf("%s: got %d, want none: %s", what, len(list), strings.Join(list[:min(10, len(list))], "; "))
 		}
 	}
 	return v
 }
 
-// explain finds the kill that is the cause of a repetition of what was taken before.
+// explain finds the kill that caused a duplicate of an earlier delivery.
 func (w *world) explain(v *verdict, d delivery, before taken) {
 	for _, k := range w.kills {
 		switch age := k.from.Sub(before.ended); {
@@ -89,7 +88,7 @@ func (w *world) explain(v *verdict, d delivery, before taken) {
 		}
 		return
 	}
-	v.unexplained = append(v.unexplained, fmt.Sprintf("%v taken from %s to %s", d, before.began.Format("05.000"), before.ended.Format("05.000")))
+	v.unexplained = append(v.unexplained, fmt.Sprintf("%v first taken from %s to %s", d, before.began.Format("05.000"), before.ended.Format("05.000")))
 }
 
 func (w *world) deadLetters() map[delivery]bool {
@@ -107,11 +106,12 @@ func (w *world) deadLetters() map[delivery]bool {
 			for _, l := range letters {
 				d := delivery{sub, l.Message.ID}
 				if dead[d] {
-					w.t.Errorf("%v is dead twice", d)
+					w.t.Errorf("%v has two dead letters, want one", d)
 				}
 				dead[d] = true
 				if l.Failure == nil || l.Failure.Attempts != attempts || string(l.Message.Body) != string(bodyOf(d.id)) {
-					w.t.Errorf("%v is dead with the record %+v and a body of %d bytes", d, l.Failure, len(l.Message.Body))
+					w.t.Errorf("dead letter %v: got failure %+v and a body of %d bytes, want %d attempts and the %d bytes that were sent",
+						d, l.Failure, len(l.Message.Body), attempts, len(bodyOf(d.id)))
 				}
 			}
 			after = letters[len(letters)-1].ID
@@ -120,8 +120,8 @@ func (w *world) deadLetters() map[delivery]bool {
 	return dead
 }
 
-// rest checks, when no dispatcher runs any more, that nothing is left but dead letters:
-// no entry, nothing pending, no due time, no failure record, no consumer but ~buried.
+// rest checks that nothing but dead letters is left when no dispatcher runs any more: no
+// entries, nothing pending, no due times, no failure records, no consumers but ~buried.
 func (w *world) rest() {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -145,12 +145,12 @@ func (w *world) rest() {
 		left = append(left, "dispatcher "+d)
 	}
 	if len(left) > 0 {
-		w.t.Errorf("left in Redis: %s", strings.Join(left[:min(10, len(left))], "; "))
+		w.t.Errorf("left in Redis after all dispatchers stopped: %s", strings.Join(left[:min(10, len(left))], "; "))
 	}
 }
 
-// owners lists the consumers of a stream besides ~buried, those with nothing pending too
-// if idle is set.
+// owners lists the consumers of a stream other than ~buried that own entries, and those
+// that own none if idle is set.
 func (w *world) owners(key string, idle bool) (list []string) {
 	ctx := w.t.Context()
 	for _, g := range w.env.Client.XInfoGroups(ctx, key).Val() {

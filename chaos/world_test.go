@@ -16,24 +16,25 @@ import (
 
 const subscribers = 3
 
-// options say how a world is made. What is not set is small and quick.
+// options configure a world. The zero value is small and quick.
 type options struct {
-	messages    int           // for tests that do not choose their own number
-	delay       time.Duration // of the receiver's answers
+	messages    int           // used by tests that share their number
+	delay       time.Duration // before the receiver's answers
 	concurrency int           // requests in flight of each subscription
 	retries     int           // retry slots of each subscription
 	plan        plan
 	partitions  int
 	deadAfter   time.Duration
 	timeout     time.Duration
-	files       int              // that a dispatcher may have open, sockets included; 0: as many as the test
-	env         *streamstest.Env // nil: a redis-server of its own
-	url         string           // where dispatchers find Redis; empty: directly
-	// replicated reports whether what was published is safe from a failover; nil: it is when it is acknowledged.
+	files       int              // limit of open files of a dispatcher, sockets included; 0: that of the test
+	env         *streamstest.Env // nil: a new redis-server
+	url         string           // how dispatchers reach Redis; empty: without a proxy
+	// replicated calls publish and reports whether a failover may no longer lose what it published; nil: an
+	// acknowledgement is enough.
 	replicated func(t *testing.T, publish func() bool) bool
 }
 
-// attempts is how often a message is tried, in every world.
+// attempts is the number of attempts before a message becomes a dead letter.
 const attempts = 4
 
 // world is a Redis, three subscriptions, their receiver, and a producer that keeps a list.
@@ -44,11 +45,11 @@ type world struct {
 	env     *streamstest.Env
 	store   *streams.Store // the producer's and the judge's
 	url     string
-	environ []string // of every dispatcher
-	within  []string // a command that runs every dispatcher; nil: they are run as they are
+	environ []string // added to the environment of every dispatcher and the amender
+	within  []string // a command that runs every dispatcher; nil: none
 	subs    []string
 	kills   []span
-	typed   []string // commands of an operator
+	typed   []string // commands that types ran
 	started []*dispatcher
 	rounds  int // failovers so far
 
@@ -87,7 +88,6 @@ func newWorld(t *testing.T, o options) *world {
 	return w
 }
 
-// subscribe puts the subscriptions.
 func (w *world) subscribe() {
 	w.t.Helper()
 	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
@@ -102,16 +102,16 @@ func (w *world) subscribe() {
 
 const (
 	publishBatch = 50
-	// publishWithin is the patience of a producer, and shortly where masters may hang.
+	// publishWithin is how long the producer waits for Redis; shortly is that time where masters may hang.
 	publishWithin, shortly = 5 * time.Second, time.Second
 )
 
-// publish publishes the messages from first on, n in all, spread over a time, until
-// each is acknowledged. A message without a reply is sent again under the same id.
+// publish publishes n messages from number first on, spread evenly over a time, until each
+// is acknowledged. It sends a message without a reply again under the same id.
 func (w *world) publish(first, n int, over time.Duration) {
 	began := time.Now()
 	for at := 0; at < n; at += publishBatch {
-		time.Sleep(time.Until(began.Add(over * time.Duration(at) / time.Duration(n)))) // the pace
+		time.Sleep(time.Until(began.Add(over * time.Duration(at) / time.Duration(n))))
 		batch := make([]medispatcher.Message, 0, publishBatch)
 		for i := first + at; i < first+min(at+publishBatch, n); i++ {
 			id := fmt.Sprintf("m%d", i)
@@ -126,7 +126,7 @@ func (w *world) publish(first, n int, over time.Duration) {
 	}
 }
 
-// publishOnce notes what is acknowledged and returns what is not.
+// publishOnce publishes a batch once, records what is acknowledged, and returns the rest.
 func (w *world) publishOnce(batch []medispatcher.Message) (left []medispatcher.Message) {
 	var ids []string
 	var err error
@@ -156,7 +156,7 @@ func (w *world) publishOnce(batch []medispatcher.Message) (left []medispatcher.M
 	}
 	w.mu.Unlock()
 	if len(left) > 0 && err == nil {
-		w.t.Errorf("%d messages are not accepted, and no error says why", len(left))
+		w.t.Errorf("%d messages were not accepted, and PublishAll returned no error", len(left))
 	}
 	if err != nil {
 		medispatcher.Sleep(w.t.Context(), 50*time.Millisecond)
@@ -164,7 +164,7 @@ func (w *world) publishOnce(batch []medispatcher.Message) (left []medispatcher.M
 	return left
 }
 
-// publishing is publish beside the test. It must be waited for.
+// publishing publishes in the background. The test must call wait.
 func (w *world) publishing(first, n int, over time.Duration) (wait func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); w.publish(first, n, over) }()
@@ -179,7 +179,7 @@ func (w *world) kill(d **dispatcher) {
 	*d = w.start()
 }
 
-// doomed counts the deliveries that the plan lets end as dead letters.
+// doomed counts the deliveries whose attempts all fail by the plan.
 func (w *world) doomed() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -193,8 +193,8 @@ func (w *world) doomed() (n int) {
 	return n
 }
 
-// await waits until everything accepted is with the receiver or among the dead, and
-// nothing is left of it in Redis but dead letters.
+// await waits until everything accepted is delivered or a dead letter, and nothing but
+// dead letters is left in Redis.
 func (w *world) await(within time.Duration) {
 	w.t.Helper()
 	w.mu.Lock()
@@ -206,7 +206,7 @@ func (w *world) await(within time.Duration) {
 		select {
 		case <-w.news:
 		case <-deadline:
-			w.t.Errorf("%d of %d deliveries after %s; in Redis: %s", w.took(), want-doomed, within, w.left(doomed))
+			w.t.Errorf("got %d deliveries after %s, want %d; left in Redis: %s", w.took(), within, want-doomed, w.left(doomed))
 			return
 		}
 	}
@@ -216,13 +216,13 @@ func (w *world) await(within time.Duration) {
 			return
 		}
 		if time.Now().After(end) {
-			w.t.Errorf("left in Redis: %s", left)
+			w.t.Errorf("left in Redis 30 s after the last delivery: %s", left)
 			return
 		}
 	}
 }
 
-// left describes what is still under way in Redis; empty for nothing.
+// left describes what is not settled yet; it is empty when everything is.
 func (w *world) left(doomed int) string {
 	channels, err := report.New(w.store).ChannelStatus(w.t.Context(), w.subs)
 	if err != nil {
@@ -249,8 +249,8 @@ func (w *world) left(doomed int) string {
 	return strings.Join(left, ", ")
 }
 
-// healed waits until the dispatchers that were killed are forgotten: then all they
-// owned was given back.
+// healed waits until the killed dispatchers are forgotten. By then everything that they
+// owned has been given back.
 func (w *world) healed(alive int) {
 	w.t.Helper()
 	eventually(w.t, "the dead dispatchers are forgotten", func() bool {
