@@ -14,7 +14,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
-// measureLimit posts as many messages by a bare net/http client loop with no queue.
+// measureLimit posts as many messages as measureDispatcher delivers, with a bare net/http client loop and no queue.
 func measureLimit(ctx context.Context, o options) (f figures, err error) {
 	p := o.plan()
 	l := load{Plan: p, Run: p.NewRun(), Began: time.Now()}
@@ -27,7 +27,7 @@ func measureLimit(ctx context.Context, o options) (f figures, err error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: workers, MaxIdleConns: workers}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	url, payload := recv.url+"/"+l.Run.IDs()[0], loadtest.Body(l.Run.Run, 0, 0, o.size) // only the first is counted, and nobody looks
+	url, payload := recv.url+"/"+l.Run.IDs()[0], loadtest.Body(l.Run.Run, 0, 0, o.size) // all bodies are the same: the receiver's count is not used
 	total := o.messages * o.subscribers
 	jobs := make(chan struct{}, total)
 	for range total {

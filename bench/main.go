@@ -1,9 +1,9 @@
-// Command bench measures medispatcher beside a bare HTTP client loop, in the same
-// minutes on the same machine: only their ratio means something.
+// Command bench compares medispatcher with a bare HTTP client loop. Both run in turn, in
+// the same minutes on the same machine. Only the ratio of the two is meaningful.
 //
 //	go run ./bench
 //
-// It needs redis-server. Everything it starts listens on the loopback and ends with it.
+// It needs redis-server. Everything it starts listens on the loopback interface and ends with it.
 package main
 
 import (
@@ -39,17 +39,17 @@ func main() {
 		return
 	}
 	var o options
-	flag.IntVar(&o.messages, "messages", 20_000, "messages")
-	flag.IntVar(&o.subscribers, "subscribers", 3, "subscriptions of the one topic")
+	flag.IntVar(&o.messages, "messages", 20_000, "number of messages in each round")
+	flag.IntVar(&o.subscribers, "subscribers", 3, "number of subscriptions; each gets every message")
 	flag.IntVar(&o.concurrency, "concurrency", 32, "requests in flight for each subscription")
-	flag.IntVar(&o.size, "size", 256, "bytes of a body")
-	flag.IntVar(&o.rounds, "rounds", 5, "repetitions; limit and dispatcher take turns")
-	flag.IntVar(&o.rate, "rate", 500, "messages a second while latency is measured")
-	flag.DurationVar(&o.latencyFor, "latency", 5*time.Second, "how long latency is measured; 0: not")
-	flag.StringVar(&o.dispatcher, "dispatcher", "", "medispatcher binary; built when empty")
+	flag.IntVar(&o.size, "size", 256, "size of a message body in bytes")
+	flag.IntVar(&o.rounds, "rounds", 5, "number of rounds; each measures the limit, then the dispatcher")
+	flag.IntVar(&o.rate, "rate", 500, "messages per second while latency is measured")
+	flag.DurationVar(&o.latencyFor, "latency", 5*time.Second, "how long to measure latency; 0 turns it off")
+	flag.StringVar(&o.dispatcher, "dispatcher", "", "path of the medispatcher binary; built if empty")
 	flag.Parse()
 	if o.size < loadtest.MinBody {
-		fmt.Fprintf(os.Stderr, "bench: -size %d: give %d or more\n", o.size, loadtest.MinBody)
+		fmt.Fprintf(os.Stderr, "bench: -size %d: must be %d or more\n", o.size, loadtest.MinBody)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -74,7 +74,7 @@ func run(ctx context.Context, o options) (err error) {
 		o.dispatcher = filepath.Join(dir, "medispatcher")
 		build := exec.CommandContext(ctx, "go", "build", "-o", o.dispatcher, "./cmd/medispatcher")
 		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build: %w\n%s", err, out)
+			return fmt.Errorf("build medispatcher: %w\n%s", err, out)
 		}
 	}
 	var ratios, rates, limits []float64
@@ -105,7 +105,7 @@ func run(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// plan is what is sent as fast as it can be.
+// plan is the load of a round. It is published as fast as possible.
 func (o options) plan() loadtest.Plan {
 	return loadtest.Plan{Messages: o.messages, Subscribers: o.subscribers, Concurrency: o.concurrency, Size: o.size, Wait: 15 * time.Second}
 }
@@ -119,8 +119,8 @@ type figures struct {
 	rate, cpu, receiverCPU, redisCPU, p50, p99 float64
 }
 
-// measureDispatcher publishes everything to a running dispatcher and takes the time
-// from the first XADD to the last arrival.
+// measureDispatcher starts Redis, a receiver and a dispatcher, publishes everything, and
+// measures the time from the first XADD to the last arrival.
 func measureDispatcher(ctx context.Context, o options, dir string, p loadtest.Plan) (f figures, err error) {
 	redisAddr := freeAddr()
 	_, port, _ := net.SplitHostPort(redisAddr)
@@ -176,13 +176,13 @@ func measureDispatcher(ctx context.Context, o options, dir string, p loadtest.Pl
 	return f, nil
 }
 
-// process is a child that said it is ready.
+// process is a child process that has reported that it is ready.
 type process struct {
 	cmd *exec.Cmd
 	cpu float64
 }
 
-// start starts a command and waits for a line of its output that holds a text.
+// start starts a command and waits until its output has a line that contains ready.
 func start(ctx context.Context, cmd *exec.Cmd, ready string) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -209,7 +209,7 @@ func start(ctx context.Context, cmd *exec.Cmd, ready string) (*process, error) {
 			}
 		}
 		if !seen {
-			found <- fmt.Errorf("%s ended:\n%s", cmd.Path, strings.Join(said, "\n"))
+			found <- fmt.Errorf("%s ended before it was ready:\n%s", cmd.Path, strings.Join(said, "\n"))
 		}
 	}()
 	select {
@@ -217,13 +217,13 @@ func start(ctx context.Context, cmd *exec.Cmd, ready string) (*process, error) {
 		return &process{cmd: cmd}, err
 	case <-time.After(15 * time.Second):
 		_ = cmd.Process.Kill()
-		return nil, fmt.Errorf("%s did not get ready", cmd.Path)
+		return nil, fmt.Errorf("%s was not ready after 15 s", cmd.Path)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// stop ends the process and returns the CPU seconds it took.
+// stop ends the process and returns its CPU time in seconds. A second call returns the same.
 func (p *process) stop() float64 {
 	if p.cmd.ProcessState == nil {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)

@@ -16,7 +16,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
-// load is what is sent: the receiver's process gets it as an argument.
+// load is what is published. The receiver process gets it as a JSON argument.
 type load struct {
 	Plan  loadtest.Plan
 	Run   medispatcher.BenchRun
@@ -29,8 +29,8 @@ type arrivals struct {
 	Latency loadtest.Latency
 }
 
-// receive is the receiver's process: it takes pushes, and tells at /stats what came. Its
-// CPU time is counted apart from that of the client.
+// receive runs in the receiver process: it accepts pushes and reports at /stats what came. It is
+// a separate process so that its CPU time does not count as that of the client.
 func receive(addr, about string) error {
 	var l load
 	if err := json.Unmarshal([]byte(about), &l); err != nil {
@@ -72,7 +72,7 @@ func startReceiver(ctx context.Context, l load) (*receiverProcess, error) {
 	return &receiverProcess{p, "http://" + addr}, err
 }
 
-// wait waits until so many deliveries arrived.
+// wait waits until want deliveries have arrived.
 func (r *receiverProcess) wait(ctx context.Context, want int64) (a arrivals, err error) {
 	deadline := time.Now().Add(2 * time.Minute)
 	for {
@@ -80,7 +80,7 @@ func (r *receiverProcess) wait(ctx context.Context, want int64) (a arrivals, err
 			return a, err
 		}
 		if time.Now().After(deadline) {
-			return a, fmt.Errorf("only %d of %d deliveries arrived", a.Arrived, want)
+			return a, fmt.Errorf("only %d of %d deliveries arrived within two minutes", a.Arrived, want)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
