@@ -25,10 +25,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// token is the admin token of every panel here.
+// token is the admin token of every panel in these tests.
 const token = "a-token-for-the-tests"
 
-// binary is the dispatcher, chromium the browser; both are empty without a browser.
+// binary is the path of the dispatcher, chromium that of the browser. Both are empty without a browser.
 var binary, chromium string
 
 func TestMain(m *testing.M) {
@@ -43,9 +43,9 @@ func TestMain(m *testing.M) {
 	case chromium != "":
 		code = withBinary(m.Run)
 	case os.Getenv("MEDIS_TEST_REQUIRE_BROWSER") == "1":
-		fmt.Println("no chromium found, and MEDIS_TEST_REQUIRE_BROWSER=1")
+		fmt.Println("Chromium was not found, and MEDIS_TEST_REQUIRE_BROWSER=1 requires it")
 	default:
-		fmt.Println("no chromium found: the pages are not tested in a browser")
+		fmt.Println("skipped the tests in a browser: Chromium was not found")
 		code = 0
 	}
 	if code == 0 {
@@ -110,7 +110,7 @@ func startPanel(t *testing.T, args ...string) *panel {
 	select {
 	case p.url = <-listens:
 	case <-time.After(30 * time.Second):
-		t.Fatal("the dispatcher does not run")
+		t.Fatal("the dispatcher has not started after 30 s")
 	}
 	return p
 }
@@ -133,19 +133,19 @@ func (p *panel) api(method, path, body string, header ...string) string {
 	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode >= 300 {
-		p.t.Fatalf("%s %s: %d %s %v", method, path, res.StatusCode, answer, err)
+		p.t.Fatalf("%s %s: got %d %s and error %v, want a 2xx", method, path, res.StatusCode, answer, err)
 	}
 	return string(answer)
 }
 
-// worker is a subscriber's worker that can be broken and held.
+// worker is a subscriber's worker that can fail requests or hold them open.
 type worker struct {
 	*httptest.Server
 	mu     sync.Mutex
-	broken string // what it fails with; empty: it takes everything
-	hold   chan struct{}
-	bodies []string
-	inside int // requests under way
+	broken string        // the text of its 500; empty: it accepts everything
+	hold   chan struct{} // it answers when this is closed; nil: at once
+	bodies []string      // accepted, in order
+	inside int           // requests in flight
 }
 
 func newWorker(t *testing.T) *worker {
@@ -204,7 +204,7 @@ func (w *worker) await(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			t.Fatalf("no %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
@@ -214,7 +214,7 @@ type browser struct {
 	t   *testing.T
 	ctx context.Context
 	mu  sync.Mutex
-	bad []string // what the console complained of
+	bad []string // complaints that hears recorded
 }
 
 type action = chromedp.Action[chromedp.Void]
@@ -242,7 +242,7 @@ func newBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) *browser {
 	return b
 }
 
-// hears notes exceptions of scripts and what the policy of the page refused.
+// hears records exceptions of scripts and violations of the Content-Security-Policy.
 func (b *browser) hears(e any) {
 	text := ""
 	switch e := e.(type) {
@@ -263,17 +263,17 @@ func (b *browser) hears(e any) {
 	}
 }
 
-// complaints fails the test when there were any.
+// complaints fails the test if the browser reported any.
 func (b *browser) complaints() {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.bad) > 0 {
-		b.t.Errorf("the browser complains: %s", strings.Join(b.bad, "\n"))
+		b.t.Errorf("the browser reported errors, want none:\n%s", strings.Join(b.bad, "\n"))
 	}
 }
 
-// do runs actions, of which each waits for what it acts on.
+// do runs actions. Each waits until its element is there.
 func (b *browser) do(what string, actions ...action) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
@@ -284,8 +284,8 @@ func (b *browser) do(what string, actions ...action) {
 	}
 }
 
-// sees waits until a condition in JavaScript holds on the page, which updates itself. It survives
-// that the page is another one meanwhile.
+// sees waits until a JavaScript condition holds on the page, which updates itself. The page may
+// navigate meanwhile.
 func (b *browser) sees(what, condition string) {
 	b.t.Helper()
 	b.do("waiting to see "+what, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
@@ -305,7 +305,7 @@ func (b *browser) sees(what, condition string) {
 	}))
 }
 
-// shows waits until a part of the page holds a text.
+// shows waits until an element that selector matches contains a text.
 func (b *browser) shows(selector, text string) {
 	b.t.Helper()
 	b.sees(fmt.Sprintf("%q in %s", text, selector),
@@ -324,17 +324,17 @@ func (b *browser) eval(expression string) string {
 func (b *browser) open(url string) {
 	b.t.Helper()
 	b.do("open "+url, chromedp.Navigate(url))
-	b.sees("the page", `document.readyState === "complete"`)
+	b.sees("the page loaded", `document.readyState === "complete"`)
 }
 
 func (b *browser) signIn(p *panel, path string) {
 	b.t.Helper()
 	b.open(p.url + path)
 	b.do("sign in", fill("#token", token), click("main button[type=submit]"))
-	b.sees("another page than the sign-in", `location.pathname !== "/signin" && document.readyState === "complete"`)
+	b.sees("a page after the sign-in", `location.pathname !== "/signin" && document.readyState === "complete"`)
 }
 
-// fill types a text in the place of what a field holds.
+// fill replaces the value of a field by typing.
 func fill(selector, text string) action {
 	css := chromedp.CSS(selector)
 	return chromedp.Steps(

@@ -14,9 +14,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestScreens takes a picture of every page, wide and narrow, light and dark, for people to look
-// at: MEDIS_TEST_SCREENS=DIR go test ./browser -run Screens. It tests what can be tested of a
-// look: no page is wider than its window, at either width.
+// TestScreens takes screenshots of every page for people to look at, wide and narrow, light and
+// dark: MEDIS_TEST_SCREENS=DIR go test ./browser -run Screens. It checks that no page is wider than
+// its window. With MEDIS_TEST_PANEL=URL it uses a panel that runs already.
 func TestScreens(t *testing.T) {
 	dir, url := os.Getenv("MEDIS_TEST_SCREENS"), os.Getenv("MEDIS_TEST_PANEL")
 	p := &panel{t: t, url: url}
@@ -36,17 +36,17 @@ func TestScreens(t *testing.T) {
 		shoot(b, dir, name)
 	}
 	b.open(p.url + "/subscribe")
-	b.do("mistakes", click("main [type=submit]"))
+	b.do("send an empty form", click("main [type=submit]"))
 	b.shows("[data-summary]", "wrong")
 	shoot(b, dir, "mistakes")
 	b.open(p.url + "/subscriptions/mailer/dead")
-	b.do("a letter", click("#letters tbody th a"))
+	b.do("open a dead letter", click("#letters tbody th a"))
 	b.shows("main", "Where it is")
 	shoot(b, dir, "letter")
 	b.complaints()
 }
 
-// shoot looks at the page in both widths and colour schemes.
+// shoot checks the page in both widths and colour schemes, and saves screenshots unless dir is empty.
 func shoot(b *browser, dir, name string) {
 	b.t.Helper()
 	for _, look := range []struct {
@@ -67,7 +67,7 @@ func shoot(b *browser, dir, name string) {
 		}))
 		b.sees("the chart", fmt.Sprintf(`innerWidth === %d && (!document.querySelector('[data-chart]') || document.querySelector('.plot svg'))`, look.width))
 		if wide, _ := strconv.ParseInt(b.eval(`String(document.documentElement.scrollWidth)`), 10, 64); wide > look.width {
-			b.t.Errorf("%s%s is %d px wide in a window of %d", name, look.suffix, wide, look.width)
+			b.t.Errorf("%s%s is %d px wide, want at most the %d px of its window", name, look.suffix, wide, look.width)
 		}
 		if dir == "" {
 			continue
