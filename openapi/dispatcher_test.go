@@ -86,7 +86,7 @@ func startDispatcher(t *testing.T) *dispatcher {
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the dispatcher is not ready: ", err)
+			t.Fatal("the dispatcher is not ready after 20 s: ", err)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -102,7 +102,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// document is what is served, laid out, without the version of the build.
+// document returns the served document, indented and with a fixed version.
 func (d *dispatcher) document(t *testing.T) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/openapi.json", nil)
@@ -132,7 +132,7 @@ func (d *dispatcher) document(t *testing.T) []byte {
 
 func authorize(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) }
 
-// unused are the documented operations of which no request was seen.
+// unused returns the documented operations that had no request.
 func (h *held) unused() (out []string) {
 	var doc struct {
 		Paths map[string]map[string]struct{ OperationID string }
@@ -157,11 +157,11 @@ func (h *held) unused() (out []string) {
 	return out
 }
 
-// held holds every request and answer to the document.
+// held is a client that checks every request and answer against the document.
 type held struct {
 	t    *testing.T
 	d    *dispatcher
-	seen map[string]bool // "GET /api/v1/status", answered with success or a documented problem
+	seen map[string]bool // method and path of every request that was answered, such as "GET /api/v1/status"
 
 	check func(*http.Request, *http.Response) []string
 }
@@ -185,7 +185,7 @@ func hold(t *testing.T, d *dispatcher) *held {
 	}}
 }
 
-// Do sends a request and looks at it and its answer.
+// Do sends a request and checks it and its answer.
 func (h *held) Do(req *http.Request) (*http.Response, error) {
 	var sent []byte
 	if req.Body != nil {
@@ -203,7 +203,7 @@ func (h *held) Do(req *http.Request) (*http.Response, error) {
 	_ = resp.Body.Close()
 	req.Body, resp.Body = io.NopCloser(bytes.NewReader(sent)), io.NopCloser(bytes.NewReader(body))
 	for _, problem := range h.check(req, resp) {
-		h.t.Errorf("%s %s answers %d %s: %s", req.Method, req.URL.Path, resp.StatusCode, body, problem)
+		h.t.Errorf("%s %s, answered with %d %s, does not match the document: %s", req.Method, req.URL.Path, resp.StatusCode, body, problem)
 	}
 	h.seen[req.Method+" "+req.URL.Path] = true
 	resp.Body = io.NopCloser(bytes.NewReader(body))

@@ -18,9 +18,9 @@ import (
 
 const documentFile = "openapi.json"
 
-var update = flag.Bool("update", false, "write openapi.json anew")
+var update = flag.Bool("update", false, "write openapi.json again")
 
-// TestDocument: the file is what a dispatcher with its default configuration serves, and it is valid.
+// TestDocument: openapi.json is what a dispatcher serves by default, and it is valid.
 func TestDocument(t *testing.T) {
 	d := startDispatcher(t)
 	served := d.document(t)
@@ -31,17 +31,17 @@ func TestDocument(t *testing.T) {
 	}
 	kept, err := os.ReadFile(documentFile)
 	if err != nil || !bytes.Equal(kept, served) {
-		t.Errorf("%s is not what is served (%v); write it anew: go test -run TestDocument -update && go generate", documentFile, err)
+		t.Errorf("%s is not what is served (read error: %v); to write it again, run go test -run TestDocument -update && go generate", documentFile, err)
 	}
 	if ok, problems := newValidator(t, served).ValidateDocument(); !ok {
 		for _, p := range problems {
-			t.Errorf("%s: %s", p.Message, p.Reason)
+			t.Errorf("the document is invalid: %s: %s", p.Message, p.Reason)
 		}
 	}
 }
 
-// TestExamples: every operation has an example of what it takes and of what it answers, which holds
-// to its own schema; every status says what it means.
+// TestExamples: every operation has examples of its request bodies and its answers. The examples of
+// answers match their schemas. Every status has a description.
 func TestExamples(t *testing.T) {
 	raw, err := os.ReadFile(documentFile)
 	if err != nil {
@@ -67,7 +67,7 @@ func TestExamples(t *testing.T) {
 		for method, op := range operations {
 			for kind, c := range op.RequestBody.Content {
 				if c.Example == nil && c.Examples == nil && kind != "*/*" {
-					t.Errorf("%s: no example of a body of %s", op.OperationID, kind)
+					t.Errorf("%s: the request body %s has no example, want one", op.OperationID, kind)
 				}
 			}
 			for status, r := range op.Responses {
@@ -76,7 +76,7 @@ func TestExamples(t *testing.T) {
 						continue
 					}
 					if c.Example == nil {
-						t.Errorf("%s: no example of the answer %s of %s", op.OperationID, status, kind)
+						t.Errorf("%s: the answer %s %s has no example, want one", op.OperationID, status, kind)
 						continue
 					}
 					body := c.Example
@@ -84,17 +84,17 @@ func TestExamples(t *testing.T) {
 						body = []byte("ok")
 					}
 					code, _ := strconv.Atoi(status)
-					// No id is part of a path's examples: any will do.
+					// Path parameters have no examples, so their names stand in for ids.
 					req := httptest.NewRequest(strings.ToUpper(method), strings.NewReplacer("{", "", "}", "").Replace(path), nil)
 					answer := &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(bytes.NewReader(body))}
 					if ok, problems := v.ValidateHttpResponse(req, answer); !ok {
 						for _, p := range problems {
-							t.Errorf("%s: the example of %s: %s: %s", op.OperationID, status, p.Message, p.Reason)
+							t.Errorf("%s: the example of %s does not match its schema: %s: %s", op.OperationID, status, p.Message, p.Reason)
 						}
 					}
 				}
 				if n, _ := strconv.Atoi(status); r.Description == "" || r.Description == http.StatusText(n) && n >= 400 {
-					t.Errorf("%s: %s is not described", op.OperationID, status)
+					t.Errorf("%s: %s has the description %q, want one of its own", op.OperationID, status, r.Description)
 				}
 			}
 		}
