@@ -17,11 +17,11 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/passwd /out/group /etc/
 COPY --from=build /out/medispatcher /out/amender /
-# By number, so that runAsNonRoot can be checked.
+# A numeric user, because Kubernetes cannot check runAsNonRoot against a name.
 USER 65532:65532
-# An address that others can reach: the start asks for MEDIS_ADMIN_TOKEN.
+# Other hosts can reach this address, so MEDIS_ADMIN_TOKEN is required at start.
 ENV MEDIS_LISTEN=0.0.0.0:5601
 EXPOSE 5601
 STOPSIGNAL SIGTERM
-# No HEALTHCHECK: nothing in here can make a request. Probe GET /healthz and /readyz from outside.
+# No HEALTHCHECK: nothing in this image can make a request. Probe GET /healthz and /readyz from outside.
 ENTRYPOINT ["/medispatcher"]
