@@ -88,9 +88,9 @@ func (w *world) noneDead() {
 func TestRedisClockIsSet(t *testing.T) {
 	slow(t)
 	for name, steps := range map[string][]time.Duration{
-		"an hour ahead":          {time.Hour},
-		"an hour back":           {-time.Hour},
-		"ahead, back and beyond": {time.Hour, 0, -time.Hour},
+		"an hour ahead":                   {time.Hour},
+		"an hour back":                    {-time.Hour},
+		"ahead, right again, then behind": {time.Hour, 0, -time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, d := clockWorld(t)

@@ -194,7 +194,7 @@ func TestDataLogWithoutRoom(t *testing.T) {
 			if missing > 0 || dead == 0 {
 				t.Errorf("%s; want none nowhere, and some dead letters", text)
 			}
-			figures.add("DATA log on a %s: %s", name, text)
+			figures.add("DATA log, %s: %s", name, text)
 		})
 	}
 }
