@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 )
 
@@ -72,7 +73,7 @@ func (w *logWatcher) look(lostBefore int64) (lost int64) {
 		s := states[name]
 		lost += s.LostLines()
 		if s.Problem != nil {
-			problems = append(problems, name+": "+strings.TrimPrefix(strings.ReplaceAll(s.Problem.Error(), "\n", "; "), dataLogName+": "))
+			problems = append(problems, name+": "+strings.TrimPrefix(medispatcher.OneLine(s.Problem), dataLogName+": "))
 		}
 	}
 	if len(problems) == 0 && lost > lostBefore {
