@@ -109,9 +109,9 @@ const countMoved = "~moved"
 // move they may not count, so it is explained.
 func (s *Store) AuditIncoming(ctx context.Context, p int, mixed bool) error {
 	if mixed {
-		return rdb.Failed("reset the ledger", rdb.Int(s.db.With(ctx), "HSET", s.keys.StatsTotal(p), "~ledger:"+fromIncoming, "reset").Err())
+		return rdb.Failed("reset the ledger", rdb.Int(s.db.With(ctx), "HSET", s.keys.StatsTotal(p), "~ledger:"+FromIncoming, "reset").Err())
 	}
-	vanished, err := auditScript.Run(ctx, s.db, append(s.countKeys(p), s.keys.Incoming(p)), fromIncoming, auditSize, countMoved).Result()
+	vanished, err := auditScript.Run(ctx, s.db, append(s.countKeys(p), s.keys.Incoming(p)), FromIncoming, auditSize, countMoved).Result()
 	s.noteVanished(p, vanished)
 	return rdb.Failed("look for what was taken out of incoming", err)
 }

@@ -132,7 +132,7 @@ func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, 
 			continue
 		}
 		if result == string(RoutedVanished) {
-			s.vanished.note(Vanished{Partition: p, From: fromIncoming, Count: 1, First: routings[i].EntryID, Last: routings[i].EntryID})
+			s.vanished.note(Vanished{Partition: p, From: FromIncoming, Count: 1, First: routings[i].EntryID, Last: routings[i].EntryID})
 		}
 		if routed[i].Result == RoutedBehind {
 			routed[i].At = rest

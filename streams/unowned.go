@@ -110,7 +110,7 @@ func (s *Store) UnownedIncoming(ctx context.Context, p int, adopt, dryRun bool) 
 	if adopt {
 		owner = s.cfg.ID
 	}
-	n, err := s.unowned(ctx, append(s.countKeys(p), s.keys.Incoming(p)), rdb.GroupFanout, owner, "~incoming", dryRun)
+	n, err := s.unowned(ctx, append(s.countKeys(p), s.keys.Incoming(p)), rdb.GroupFanout, owner, FromIncoming, dryRun)
 	return n, rdb.Failed("look for incoming messages that nobody owns", err)
 }
 

@@ -8,10 +8,11 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Where messages vanish from that have no subscription.
+// These stand where the id of a subscription would, for messages before their fan-out: in counts, log lines and
+// metrics.
 const (
-	fromIncoming = "~incoming"
-	fromDelayed  = "~delayed"
+	FromIncoming = "~incoming"
+	FromDelayed  = "~delayed"
 )
 
 // vanishedLua comes behind countLua in a script that may find an entry gone which a command typed by hand took
@@ -44,7 +45,7 @@ end
 // Vanished is messages that somebody took out of Redis by hand before they were settled.
 type Vanished struct {
 	Partition int
-	From      string // a subscription, "~incoming" or "~delayed"
+	From      string // a subscription, FromIncoming or FromDelayed
 	Count     int64
 	// First and Last are ids of entries: the first and the last that this process noticed. Empty where
 	// only the number is known.

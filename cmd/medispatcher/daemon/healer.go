@@ -9,7 +9,6 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/amender"
-	"github.com/solate/medispatcher/cmd/medispatcher/daemon/metrics"
 	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
 )
@@ -158,7 +157,7 @@ func (h *healer) tellGivenBack(rows []amender.Row) {
 		case row.GivenBack == 0: // an error; heal logs it
 		case row.Owner == amender.Nobody:
 			if row.Subscription == "" {
-				row.Subscription = metrics.FromIncoming
+				row.Subscription = streams.FromIncoming
 			}
 			h.log.Warn("given back what nobody owned: a command typed by hand took it from its owner (XACK, XGROUP)", args...)
 			h.unowned.Unowned(row.Subscription, int64(row.GivenBack))

@@ -16,6 +16,7 @@ import (
 	"github.com/solate/medispatcher/alert"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	"github.com/solate/medispatcher/push"
+	"github.com/solate/medispatcher/streams"
 )
 
 // Sources are what the gauges, and the counters that others keep, are read from at each scrape.
@@ -63,9 +64,6 @@ type Metrics struct {
 	histograms labels          // subscriptions
 	inForce    map[string]bool // subscriptions; those that are not have no series of their own
 }
-
-// FromIncoming stands where a subscription would for messages before their fan-out.
-const FromIncoming = "~incoming"
 
 // New makes the series. from is read at each scrape, and not before.
 func New(from Sources) *Metrics {
@@ -133,7 +131,7 @@ func bodiesGauge(name, help string, read func() int64) prometheus.Collector {
 // fromCounter counts messages by where they were.
 func fromCounter(what, help string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "medispatcher_messages_" + what + "_total", Help: help}, []string{"from"})
-	c.WithLabelValues(FromIncoming) // so that an increase from nothing is seen
+	c.WithLabelValues(streams.FromIncoming) // so that an increase from nothing is seen
 	return c
 }
 
