@@ -115,11 +115,3 @@ func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medi
 	}
 	return s.tell(sub.Masked(), "%s: %s, %s to %s", cli.Clean(id), done, cli.Clean(sub.Topic), cli.Clean(shownURLs(sub)))
 }
-
-// textBool is a flag that is true when it is named. It keeps any other text that is given to it, and the check of
-// the subscription reports that.
-type textBool string
-
-func (b *textBool) String() string     { return string(*b) }
-func (b *textBool) Set(s string) error { *b = textBool(s); return nil }
-func (b *textBool) Type() string       { return "bool" }
