@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -59,7 +60,7 @@ func (s *state) printAlerts(all medispatcher.Alerts) error {
 	} else {
 		t := cli.Table{Header: []string{"RULE", "SUBSCRIPTION", ">FOR", ">NOTICES", "TEXT"}}
 		for _, f := range all.Firing {
-			t.Add(f.Rule, orDash(f.Subscription), cli.Age(time.Since(f.Since)), strconv.Itoa(f.Notices), f.Line)
+			t.Add(f.Rule, cmp.Or(f.Subscription, "-"), cli.Age(time.Since(f.Since)), strconv.Itoa(f.Notices), f.Line)
 		}
 		if err := t.Write(s.stdout); err != nil {
 			return err
@@ -73,11 +74,7 @@ func (s *state) printAlerts(all medispatcher.Alerts) error {
 	}
 	t := cli.Table{Header: []string{"SENT", "KIND", "OUTCOME", "TEXT"}}
 	for _, n := range all.Last {
-		outcome := n.Outcome
-		if outcome == "" {
-			outcome = "under way"
-		}
-		t.Add(n.At.Local().Format(time.DateTime), n.Kind, shorten(outcome), n.Line)
+		t.Add(n.At.Local().Format(time.DateTime), n.Kind, cli.Shorten(cmp.Or(n.Outcome, "under way")), n.Line)
 	}
 	_, _ = fmt.Fprintln(s.stdout)
 	return t.Write(s.stdout)

@@ -52,7 +52,7 @@ func (p deadLetters) list(ctx context.Context, after string, _ bool) ([]waiting,
 		if l.Failure != nil {
 			attempts, last = strconv.Itoa(l.Failure.Attempts), l.Failure.LastError
 		}
-		row := []string{l.ID, l.Died.Format(time.DateTime), l.Message.Topic, l.Message.ID, attempts, shorten(last)}
+		row := []string{l.ID, l.Died.Format(time.DateTime), l.Message.Topic, l.Message.ID, attempts, cli.Shorten(last)}
 		list[i] = waiting{l.ID, row, operate.Show(l)}
 	}
 	return list, err

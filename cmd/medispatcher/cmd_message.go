@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -70,7 +71,7 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 			if sub == "" {
 				sub = strings.Join(e.Subscriptions, " ")
 			}
-			t.Add(e.Time.Local().Format("2006-01-02 15:04:05.000"), e.What, orDash(sub), number(e.Attempt), millis(e.TookMS), orDash(e.Target), orDash(shorten(e.Error)))
+			t.Add(e.Time.Local().Format("2006-01-02 15:04:05.000"), e.What, cmp.Or(sub, "-"), number(e.Attempt), cli.Millis(e.TookMS), cmp.Or(e.Target, "-"), cmp.Or(cli.Shorten(e.Error), "-"))
 		}
 		if err := t.Write(s.stdout); err != nil {
 			return err
@@ -94,19 +95,12 @@ func placeRow(p medispatcher.Place) []string {
 		next = "in flight at " + p.Dispatcher
 	}
 	if p.Failure != nil {
-		last = shorten(p.Failure.LastError)
+		last = cli.Shorten(p.Failure.LastError)
 	}
 	if p.Since != nil {
-		next, last = "kept for "+cli.Age(time.Since(*p.Since)), shorten(p.Reason)
+		next, last = "kept for "+cli.Age(time.Since(*p.Since)), cli.Shorten(p.Reason)
 	}
-	return []string{orDash(p.Subscription), string(p.State), number(p.Attempt), next, p.Entry, last}
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return []string{cmp.Or(p.Subscription, "-"), string(p.State), number(p.Attempt), next, p.Entry, last}
 }
 
 func number(n int) string {
@@ -114,13 +108,4 @@ func number(n int) string {
 		return "-"
 	}
 	return strconv.Itoa(n)
-}
-
-// shorten keeps a line of a table readable.
-func shorten(text string) string {
-	const most = 60
-	if r := []rune(text); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return text
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -34,9 +36,9 @@ func (p keptMessages) list(ctx context.Context, after string, newest bool) ([]wa
 	kept, err := p.store.ListKept(ctx, p.name, medispatcher.KeptQuery{After: after, Newest: newest, Limit: pageSize})
 	list := make([]waiting, len(kept))
 	for i, k := range kept {
-		row := []string{k.ID, k.At.Format(time.DateTime), orDash(shorten(k.Message.Topic)), orDash(shorten(k.Message.ID)), strconv.FormatInt(k.Bytes, 10)}
+		row := []string{k.ID, k.At.Format(time.DateTime), cmp.Or(cli.Shorten(k.Message.Topic), "-"), cmp.Or(cli.Shorten(k.Message.ID), "-"), strconv.FormatInt(k.Bytes, 10)}
 		if p.name == medispatcher.PlaceQuarantine {
-			row = append(row, shorten(k.Reason))
+			row = append(row, cli.Shorten(k.Reason))
 		}
 		list[i] = waiting{k.ID, row, operate.ListKept(k)}
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -112,7 +111,7 @@ func printStats(w io.Writer, st medispatcher.Stats) error {
 			}
 		}
 		if c.Took.Count > 0 {
-			times.Add(c.ID, millis(c.Latency.P50), millis(c.Latency.P90), millis(c.Latency.P99), millis(c.Took.P50), millis(c.Took.P90), millis(c.Took.P99))
+			times.Add(c.ID, cli.Millis(c.Latency.P50), cli.Millis(c.Latency.P90), cli.Millis(c.Latency.P99), cli.Millis(c.Took.P50), cli.Millis(c.Took.P90), cli.Millis(c.Took.P99))
 		}
 	}
 	first := true
@@ -133,16 +132,4 @@ func printStats(w io.Writer, st medispatcher.Stats) error {
 		return err
 	}
 	return nil
-}
-
-// millis shows a time in ms.
-func millis(ms float64) string {
-	if ms == 0 {
-		return "-"
-	}
-	d := time.Duration(ms * float64(time.Millisecond))
-	if d < 10*time.Millisecond {
-		return d.Round(10 * time.Microsecond).String()
-	}
-	return cli.Age(d)
 }

@@ -72,6 +72,24 @@ func Age(d time.Duration) string {
 	return medispatcher.RoughDuration(d)
 }
 
+// Millis is a time in ms; "-" where there is none.
+func Millis(ms float64) string {
+	d := time.Duration(ms * float64(time.Millisecond))
+	if 0 < d && d < 10*time.Millisecond {
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return Age(d)
+}
+
+// Shorten keeps the line of a table readable.
+func Shorten(text string) string {
+	const most = 60
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}
+
 // Counted is "1 message", "2 messages".
 func Counted(n int64, what string) string {
 	if n == 1 {
