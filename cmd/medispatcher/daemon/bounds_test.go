@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// TestQueuesAreBounded: what waits while Redis is away takes no more than so much memory, and nobody waits for room.
+// TestQueuesAreBounded: what waits while Redis is away takes bounded memory, and a full queue blocks nobody.
 func TestQueuesAreBounded(t *testing.T) {
 	t.Run("events of messages", func(t *testing.T) {
 		r := &recorder{messages: 1}

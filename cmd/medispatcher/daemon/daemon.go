@@ -36,9 +36,9 @@ type Options struct {
 	Config  *config.Config
 	Version string
 	Log     *slog.Logger
-	// DataLog opens the DATA log, once the address is taken. end closes it within a bound.
+	// DataLog opens the DATA log. It is called once the address is taken. end closes the log within a bound.
 	DataLog func() (o *outlet.Outlet, end func(), err error)
-	OwnLog  *outlet.Outlet           // that Log writes to
+	OwnLog  *outlet.Outlet           // where Log writes
 	Getenv  func(name string) string // for the variables of OpenTelemetry
 }
 
@@ -59,13 +59,13 @@ type Daemon struct {
 	readiness *readiness
 	handler   http.Handler
 
-	staying []loop // they go on while the deliveries end
-	working []loop // they end with the first signal
-	taking  []loop // so do these, which take messages
+	staying []loop // run until the deliveries have ended
+	working []loop // end at the first signal
+	taking  []loop // take messages, and end at the first signal, too
 	closers closers
 }
 
-// New opens what a dispatcher needs.
+// New opens what a dispatcher needs, and makes its duties.
 func New(ctx context.Context, o Options) (*Daemon, error) {
 	host, _ := os.Hostname()
 	d := &Daemon{cfg: o.Config, log: o.Log, info: medispatcher.Dispatcher{
@@ -82,8 +82,8 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	return d, nil
 }
 
-// dispatcherID is unique for each start: a new process must not take the entries of
-// an earlier one for its own, whose requests may still be under way.
+// dispatcherID is unique for each start. A new process must not take the entries of an earlier one for its own:
+// the requests of that one may still be under way.
 func dispatcherID(host string) string {
 	var random [4]byte
 	_, _ = rand.Read(random[:])
@@ -98,7 +98,7 @@ func (d *Daemon) open(ctx context.Context, o Options) error {
 		return fmt.Errorf("cannot listen on %s: %w; set MEDIS_LISTEN to a free address", d.cfg.Listen, err)
 	}
 	d.closers.add(func() error {
-		if err := d.listener.Close(); !errors.Is(err, net.ErrClosed) { // as when the server was shut down
+		if err := d.listener.Close(); !errors.Is(err, net.ErrClosed) { // the server was shut down
 			return err
 		}
 		return nil
@@ -159,7 +159,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	for _, run := range d.taking {
 		g.Go(func() error {
-			select { // without a heartbeat, others would take the messages back
+			select { // others give back the messages of a dispatcher without a heartbeat
 			case <-d.Beaten():
 			case <-working.Done():
 			}
@@ -195,7 +195,7 @@ func (c *closers) close() (err error) {
 	return err
 }
 
-// outlive returns a context that ends so much later than ctx.
+// outlive returns a context that ends later than ctx by so much.
 func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { medispatcher.Sleep(longer, by); cancel() })

@@ -18,7 +18,7 @@ type dataLog struct {
 	log *slog.Logger
 }
 
-// put writes a line at some time, and does not block. Redis has the message, or it was delivered.
+// put queues a line, and does not block. No message is lost with the line: Redis has it, or it was delivered.
 func (l *dataLog) put(line rescue.Line) {
 	if text, err := rescue.Encode(line); err == nil {
 		l.out.Put(text, string(line.Code))
@@ -27,8 +27,8 @@ func (l *dataLog) put(line rescue.Line) {
 	}
 }
 
-// keep writes a line that will be the only copy of a message. Without an error the line is written
-// and, where the DATA log is a file, on the disk.
+// keep writes a line that will be the only copy of a message. Once it returns nil, the line is written and, if the
+// DATA log is a file, on the disk.
 func (l *dataLog) keep(line rescue.Line) error {
 	text, err := rescue.Encode(line)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 type fanoutEvents struct {
 	scheduler  *push.Scheduler
 	ringer     *streams.Ringer
-	wakes      []chan time.Time // of each partition's delayed messages
+	wakes      []chan time.Time // by partition: when a delayed message is due
 	metrics    *metrics.Metrics
 	recorder   *recorder
 	tracer     *tracer // nil: tracing is off
@@ -45,7 +45,7 @@ func (e *fanoutEvents) ready(p int, subs []string) {
 func (e *fanoutEvents) delayed(p int, due time.Time) {
 	select {
 	case e.wakes[p] <- due:
-	default: // full: the worker of delayed messages looks by itself soon
+	default: // full: the worker for delayed messages looks again soon anyway
 	}
 }
 
@@ -68,7 +68,7 @@ func (e *fanoutEvents) quarantined(p int, entry streams.Entry, reason string) {
 func (e *fanoutEvents) copyFailed(p int, entry streams.Entry, m medispatcher.Message, sub string) {
 	const reason = "the channel does not take it (its key is not a stream, or its entry ids are used up); the copy is in the quarantine"
 	e.log.Warn("copy quarantined", "partition", p, "topic", m.Topic, "subscription", sub, "id", m.ID, "reason", reason)
-	// Nobody knows whether the quarantine took it: its key may be of a wrong type, too.
+	// The quarantine may not have taken it: its key may have a wrong type, too.
 	e.lastCopies.put(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: entry.ID, Subscription: sub, Message: rescue.MessageOf(&m)})
 }
 

@@ -15,7 +15,7 @@ func FilesNeeded(atOnce, fanoutReads int) int { return atOnce + fanoutReads + ow
 
 // RaiseFiles says what to do where the limit is too low.
 const RaiseFiles = "raise the limit where dispatchers run (ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of Docker), or lower the concurrency; " +
-	"without that attempts wait for one another, uncounted, when all subscriptions are busy"
+	"otherwise attempts wait for one another when all subscriptions are busy; such waits do not count as attempts"
 
 // fileLimit warns when the limit of open files becomes too low for the subscriptions. The runtime of Go has
 // raised the soft limit to the hard one.

@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// TestFileLimitWarnsOnce: when the limit becomes too low for what all subscriptions need together.
+// TestFileLimitWarnsOnce: there is one warning each time the limit becomes too low for all subscriptions together.
 func TestFileLimitWarnsOnce(t *testing.T) {
 	have := OpenFiles()
 	var log bytes.Buffer

@@ -16,12 +16,12 @@ import (
 var _ amender.Store = (*streams.Store)(nil)
 
 const (
-	// healChecks is how often the list of dispatchers is looked at within the dead-after limit.
+	// healChecks is how many times the healer looks at the list of dispatchers within the dead-after limit.
 	healChecks = 20
 	// healAll is the longest time between looks at every channel. They find entries whose owner is no longer on the list,
 	// because Redis lost the list, and entries without an owner, because somebody typed a command.
 	healAll = time.Minute
-	// healAllLimits is that time in dead-after limits: a short limit asks for quick healing.
+	// healAllLimits bounds that time in multiples of the dead-after limit: a short limit asks for quick healing.
 	healAllLimits = 6
 )
 

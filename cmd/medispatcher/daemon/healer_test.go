@@ -8,8 +8,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// TestHealerJudges: dead is who Redis says is dead, and whose heartbeat has not changed for the time that dispatcher
-// has set for itself.
+// TestHealerJudges: a dispatcher is dead if Redis says so, or if its heartbeat has not changed for as long as its own
+// dead-after limit.
 func TestHealerJudges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &healer{info: medispatcher.Dispatcher{ID: "me"}, silences: silences{}}

@@ -56,13 +56,13 @@ func (h *hearing) mayJudge(now time.Time) bool {
 	return !h.lateLocked(now) && now.Sub(h.since) > h.deadAfter*2/3
 }
 
-// silences are the heartbeats of others and since when they have not changed, by this process's
-// monotonic clock. A heartbeat whose time lies in the future must not count as a sign of life for ever.
+// silences are the heartbeats of others, and since when each has not changed by the monotonic clock of this
+// process. A heartbeat whose time lies in the future must not count as a sign of life for ever.
 type silences map[string]silence
 
 type silence struct{ beat, since time.Time }
 
-// note looks at a dispatcher and returns for how long its heartbeat has been the same.
+// note returns for how long the heartbeat of a dispatcher has been the same.
 func (s silences) note(d *medispatcher.Dispatcher, now time.Time) time.Duration {
 	if had, ok := s[d.ID]; ok && had.beat.Equal(d.Heartbeat) {
 		return now.Sub(had.since)

@@ -7,7 +7,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// TestHearing: who is not heard, or is again only since a moment, declares nobody dead.
+// TestHearing: a dispatcher whose own heartbeat is late, or was late a moment ago, declares nobody dead.
 func TestHearing(t *testing.T) {
 	const every, deadAfter = 2 * time.Second, 10 * time.Second
 	began := time.Now()
@@ -24,7 +24,7 @@ func TestHearing(t *testing.T) {
 	}
 	expect(0, true, false)
 	if !h.heard(at(0)) || h.heard(at(time.Second)) {
-		t.Error("the first heartbeat is not told")
+		t.Error("heard reports another heartbeat than the first")
 	}
 	for d := time.Second; d <= 8*time.Second; d += time.Second {
 		h.heard(at(d))

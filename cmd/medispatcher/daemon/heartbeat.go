@@ -33,14 +33,14 @@ func newHeartbeat(info medispatcher.Dispatcher, every time.Duration, store *stre
 	}
 }
 
-// breakersGather lets breakers gather that open at the same time: many share a target.
+// breakersGather is how long a change of a breaker waits for others: subscriptions that share a target change together.
 const breakersGather = 100 * time.Millisecond
 
-// breakerChanged has the next heartbeat come at once. It does not block.
+// breakerChanged makes the next heartbeat come at once. It does not block.
 func (h *heartbeat) breakerChanged() {
 	select {
 	case h.breakers <- struct{}{}:
-	default: // the heartbeat that is about to come tells of this one, too
+	default: // the heartbeat that is about to come reports this one, too
 	}
 }
 
@@ -79,7 +79,7 @@ func (h *heartbeat) beat(ctx context.Context) {
 		close(h.first)
 	}
 	if by := h.store.ClockAhead() - before; !first && by.Abs() > time.Second {
-		h.log.Warn("the clock of Redis was set; what waits goes on waiting as long as it would have", "by", (-by).Round(time.Millisecond).String())
+		h.log.Warn("the clock of Redis was set; what waits still waits as long as planned", "by", (-by).Round(time.Millisecond).String())
 	}
 	h.countPeers(ctx)
 }

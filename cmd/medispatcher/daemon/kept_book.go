@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// keptBook is how the API shows and replays kept messages. Replaying asks for the subscriptions as they are then.
+// keptBook is how the API shows and replays kept messages. A replay reads the subscriptions anew.
 type keptBook struct {
 	*streams.Store
 	registry *streams.Registry

@@ -15,7 +15,7 @@ import (
 const (
 	// kickFailLines bounds the lines of one round of healing. The next round goes on.
 	kickFailLines = 1000
-	// kickFailMost bounds the entries that are remembered. What is stuck beyond that has no line.
+	// kickFailMost bounds the entries that are remembered. Entries beyond that have no line.
 	kickFailMost = 100_000
 	// kickFailEvery spaces the looks.
 	kickFailEvery = 5 * time.Second
@@ -62,7 +62,7 @@ func (k *kickFails) tell(ctx context.Context, rows []amender.Row, healed bool) {
 		// A step that fails half way leaves its entry with ~buried.
 		for _, owner := range append(list, medispatcher.OwnerBuried) {
 			if owner == "" {
-				continue // ~buried's own
+				continue // it is in the list as ~buried
 			}
 			err := k.store.EachPending(ctx, c, owner, func(entryID string) bool {
 				return left > 0 && k.n < kickFailMost && !k.told[c][entryID]
@@ -72,7 +72,7 @@ func (k *kickFails) tell(ctx context.Context, rows []amender.Row, healed bool) {
 				return left > 0 && k.n < kickFailMost
 			})
 			if err != nil && !errors.Is(err, medispatcher.ErrGone) { // a key of a wrong type holds no messages
-				k.log.Warn("messages that cannot be given back cannot be read", "partition", c.Partition, "subscription", c.Subscription, "error", err)
+				k.log.Warn("messages that cannot be given back cannot be read either", "partition", c.Partition, "subscription", c.Subscription, "error", err)
 			}
 		}
 	}
@@ -97,7 +97,7 @@ func (k *kickFails) write(m *medispatcher.Delivery, owner string, reason error) 
 	}
 	k.told[m.Channel][m.EntryID] = true
 	if k.n++; k.n == kickFailMost {
-		k.log.Error("too many messages cannot be given back: those from here on have no line in the DATA log", "lines", k.n)
+		k.log.Error("too many messages cannot be given back: the others have no line in the DATA log", "lines", k.n)
 	}
 	k.log.Warn("a message cannot be given back", "partition", m.Partition, "subscription", m.Subscription,
 		"id", m.Message.ID, "entry", m.EntryID, "owner", owner, "error", reason)

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxLastCopies and maxLastCopiesBytes bound the messages that wait, as those that are not settled are bounded.
+	// maxLastCopies and maxLastCopiesBytes bound the messages that wait.
 	maxLastCopies      = 4096
 	maxLastCopiesBytes = 64 << 20
 )
@@ -36,7 +36,7 @@ func newLastCopies(dataLog *dataLog, store *streams.Store, registry *streams.Reg
 	return &lastCopies{dataLog: dataLog, store: store, registry: registry, log: log, wake: make(chan struct{}, 1)}
 }
 
-// put takes a message. It does not block. Where too many wait already, the line waits with the others of the DATA log.
+// put takes a message, and does not block. If too many wait already, the line is queued with the others of the DATA log.
 func (l *lastCopies) put(line rescue.Line) {
 	if !l.add(line) {
 		l.dataLog.put(line)
@@ -90,7 +90,7 @@ func (l *lastCopies) done() {
 	l.list = l.list[1:]
 }
 
-// Run saves messages until ctx ends. Then it tries each of the rest once more, within a bound.
+// Run saves messages until ctx ends. Then it tries each that is left once more, within a bound.
 func (l *lastCopies) Run(ctx context.Context) error {
 	var back medispatcher.Backoff
 	steps, stop := outlive(ctx, lastStepsTimeout)
@@ -113,7 +113,7 @@ func (l *lastCopies) Run(ctx context.Context) error {
 			back.Reset()
 		case ctx.Err() == nil:
 			if back.Failures() == 0 {
-				l.log.Error("a message has no channel and cannot be saved; this is tried again", "subscription", line.Subscription, "entry", line.Entry, "error", err)
+				l.log.Error("a message has no channel and cannot be saved; it is tried again", "subscription", line.Subscription, "entry", line.Entry, "error", err)
 			}
 			back.Wait(ctx)
 			continue
@@ -134,7 +134,7 @@ func (l *lastCopies) save(ctx context.Context, line rescue.Line) error {
 	once := medispatcher.Once{Token: line.OnceToken(), Message: line.Message.Restore(), Subscription: line.Subscription, Unless: line.Entry}
 	if _, _, err := l.registry.Get(ctx, line.Subscription); err == nil {
 		if l.writeOnce(ctx, line.Partition, once) == nil {
-			l.log.Warn("a message whose channel is gone is in a new channel of its subscription: its line of the DATA log cannot be written",
+			l.log.Warn("a message whose channel is gone was saved in a new channel of its subscription: its line of the DATA log cannot be written",
 				"subscription", line.Subscription, "id", line.Message.ID, "error", kept)
 			return nil
 		}
@@ -143,7 +143,7 @@ func (l *lastCopies) save(ctx context.Context, line rescue.Line) error {
 	if err := l.writeOnce(ctx, line.Partition, once); err != nil {
 		return errors.Join(kept, err)
 	}
-	l.log.Warn("a message whose channel is gone is in the quarantine: its line of the DATA log cannot be written",
+	l.log.Warn("a message whose channel is gone was saved in the quarantine: its line of the DATA log cannot be written",
 		"subscription", line.Subscription, "id", line.Message.ID, "error", kept)
 	return nil
 }

@@ -21,8 +21,8 @@ const (
 	ownLogName  = "log"
 )
 
-// logWatcher reports logs that cannot be written. It leaves readiness alone: everything is delivered, and
-// one dispatcher less would help nobody.
+// logWatcher reports logs that cannot be written. It leaves readiness alone: messages are still delivered, and one
+// dispatcher fewer would help nobody.
 type logWatcher struct {
 	data   *outlet.Outlet
 	own    *outlet.Outlet // before stderr; nil: none
@@ -65,7 +65,7 @@ func (w *logWatcher) Run(ctx context.Context) error {
 	}
 }
 
-// look compares the logs with the last look, which found so many lines lost.
+// look compares the logs with the last look, which found lostBefore lines lost.
 func (w *logWatcher) look(lostBefore int64) (lost int64) {
 	var problems []string
 	states := w.states()

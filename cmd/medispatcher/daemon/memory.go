@@ -15,8 +15,8 @@ const (
 	// heapShare of the memory limit of the container is what the Go runtime may take. The rest is for what the runtime does
 	// not count, above all the buffers of sockets, which hold what a hanging worker does not read.
 	heapShare = 0.8
-	// inflightShare: bodies may take this part of the memory limit, and defaultInflight where there is no limit. The
-	// garbage collector lets memory double, and an unexpectedly large read may once take as much again.
+	// Bodies may take 1/inflightShare of the memory limit, or defaultInflight if there is no limit: the garbage
+	// collector lets memory double, and an unexpectedly large read may once take as much again.
 	inflightShare   = 4
 	defaultInflight = 512 << 20
 )
@@ -52,7 +52,7 @@ func limitMemory(cfg *config.Config, log *slog.Logger) (bodies config.Size) {
 	}
 	log.Info("memory", attrs...)
 	if bodies < config.RoomyInflight*cfg.MaxBody {
-		log.Warn("few of the largest messages fit into memory: those are pushed one at a time, whoever they are for",
+		log.Warn("few of the largest messages fit into memory: they are pushed one at a time, over all subscriptions",
 			"max_inflight", bodies.String(), "max_body", cfg.MaxBody.String())
 	}
 	return bodies

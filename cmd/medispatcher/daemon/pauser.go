@@ -57,7 +57,7 @@ func (p *pauser) gone(sub *medispatcher.Subscription) {
 	}
 }
 
-// Run pauses until ctx ends. Then it tries once more what is left, within a bound.
+// Run pauses until ctx ends. Then it tries those that are left once more, within a bound.
 func (p *pauser) Run(ctx context.Context) error {
 	steps, stop := outlive(ctx, lastStepsTimeout)
 	defer stop()

@@ -32,7 +32,7 @@ func (f *fakeSubscriptions) Get(ctx context.Context, _ string) (medispatcher.Sub
 
 func (f *fakeSubscriptions) Patch(ctx context.Context, _ string, patch []byte, rev string) (medispatcher.Subscription, string, error) {
 	if string(patch) != `{"paused":true}` || rev != "1" || !strings.Contains(medispatcher.Actor(ctx), "dispatcher me: its worker answered 410") {
-		return f.now, "", errors.New("not the change that was to be made")
+		return f.now, "", errors.New("not the change that pauses")
 	}
 	if f.now.Paused {
 		return f.now, "", medispatcher.ErrPrecondition
@@ -44,7 +44,7 @@ func (f *fakeSubscriptions) Patch(ctx context.Context, _ string, patch []byte, r
 
 func (f *fakeSubscriptions) Gone(context.Context, *medispatcher.Subscription) { f.alerts++ }
 
-// TestPauser: a burst of 410s is one pause, whoever reports one does not wait, and one that is reported just before the
+// TestPauser: a burst of 410s makes one pause. Reporting a 410 does not block, and one that is reported just before the
 // end counts.
 func TestPauser(t *testing.T) {
 	asked := medispatcher.Subscription{ID: "a", Topic: "t"}

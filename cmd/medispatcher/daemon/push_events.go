@@ -12,8 +12,8 @@ import (
 	"github.com/solate/medispatcher/streams/ledger"
 )
 
-// pushEvents hands the events of the scheduler to the duties. They happen in the workers, so nothing here
-// calls Redis, and only dropping waits.
+// pushEvents hands the events of the scheduler to the duties. They run in the workers, so nothing here calls Redis,
+// and only dropping waits.
 type pushEvents struct {
 	sentLog    bool // whether deliveries have lines in the DATA log
 	dataLog    *dataLog
@@ -82,9 +82,9 @@ func (e *pushEvents) failed(m *medispatcher.Delivery, s *medispatcher.Settlement
 	e.alerts.MessageFailed(sub, &m.Message, s.Failure, ledger.MessageCause(m.Partition, m.EntryID), deadAt)
 }
 
-// unsettled: an attempt ended and Redis will never hear of it. What this process still owns when it ends
-// is given back by others. A message whose channel is gone is only here. Nobody can tell whether somebody
-// removed its subscription or Redis lost the channel, so the message is written in either case.
+// unsettled: an attempt ended, and Redis will not learn its outcome. Others give back what this process still owns
+// when it ends. If the channel is gone, this process has the only copy. Nobody can tell whether somebody removed the
+// subscription or Redis lost the channel, so the message is written in either case.
 func (e *pushEvents) unsettled(s *medispatcher.Settlement, cause error) {
 	line := rescue.Line{
 		Error: cause.Error(), Partition: s.Partition, Subscription: s.Subscription, Attempt: s.Attempt,

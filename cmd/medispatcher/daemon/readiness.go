@@ -14,7 +14,7 @@ const (
 	pingAtMost = 500 * time.Millisecond // with pingEvery: a Redis that goes away is noticed within a second
 )
 
-// readiness knows why this dispatcher cannot work now. It asks Redis all the time.
+// readiness knows why this dispatcher cannot work now. It asks Redis again and again.
 type readiness struct {
 	redis string // where it is
 	probe func(ctx context.Context) error
@@ -59,7 +59,7 @@ func (r *readiness) Run(ctx context.Context) error {
 		if err != nil {
 			err = fmt.Errorf("Redis at %s takes no writes: %w", r.redis, err) //nolint:staticcheck // Redis is a name
 		} else if unread := r.unread(); unread != nil {
-			err = fmt.Errorf("nothing is fanned out, for the subscriptions cannot be read: %w", unread)
+			err = fmt.Errorf("nothing is fanned out, because the subscriptions cannot be read: %w", unread)
 		}
 		r.problem.Store(&err)
 		switch {

@@ -32,8 +32,8 @@ func newNotifier(cfg *config.Config, subs func() map[string]medispatcher.Subscri
 	}, outbox), texts, nil
 }
 
-// TestReceivers sends a notice from this process, which need not run a dispatcher, to the receivers of a subscription, or with
-// "" to the default ones.
+// TestReceivers sends a notice to the receivers of a subscription, or with "" to the default ones. It sends from this
+// process, which need not run a dispatcher.
 func TestReceivers(ctx context.Context, cfg *config.Config, registry *streams.Registry, outbox alert.Outbox, log *slog.Logger, sub string) ([]medispatcher.Receipt, error) {
 	if err := knownSubscription(ctx, registry, sub); err != nil {
 		return nil, err

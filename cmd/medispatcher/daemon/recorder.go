@@ -22,7 +22,7 @@ const (
 )
 
 // recorder writes the events of messages, which message ID and the panel show. It takes no part in the steps of
-// delivery: events that a crash takes away are missing in a message's story, and nowhere else.
+// delivery: an event that a crash loses is missing from the story of its message, and nowhere else.
 type recorder struct {
 	dispatcher string // its id
 	messages   int    // that have a story; 0: none has
@@ -99,7 +99,7 @@ func (r *recorder) Run(ctx context.Context) error {
 			events = events[n:]
 		}
 		if missing > 0 && ctx.Err() == nil {
-			r.log.Warn("the stories of messages have gaps: Redis took no more", "events", missing)
+			r.log.Warn("events of messages are lost: Redis did not take them; the stories of these messages have gaps", "events", missing)
 		}
 	}
 }

@@ -34,7 +34,7 @@ const (
 	otlpTracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 )
 
-// newTracer starts tracing where an endpoint is set in the environment, and returns nil elsewhere.
+// newTracer starts tracing if the environment has an endpoint, and returns nil if not.
 func newTracer(ctx context.Context, getenv func(name string) string, info medispatcher.Dispatcher) (*tracer, error) {
 	endpoint := getenv(otlpTracesEndpoint)
 	if base := getenv(otlpEndpoint); endpoint == "" && base != "" {

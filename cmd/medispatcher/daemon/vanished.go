@@ -11,7 +11,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// vanishedEvery spaces the log lines: an XTRIM of 100,000 messages shall be one line.
+// vanishedEvery spaces the log lines: an XTRIM of 100,000 messages is to be one line.
 const vanishedEvery = 5 * time.Second
 
 // vanished finds and counts the messages that commands typed by hand took out of Redis.
@@ -59,11 +59,11 @@ func (v *vanished) look(ctx context.Context, all []medispatcher.Dispatcher) {
 	v.tell()
 }
 
-// begin begins the ledgers of new subscriptions before their first messages.
+// begin starts the ledgers of new subscriptions before their first messages.
 func (v *vanished) begin(ctx context.Context, subs []string) {
 	for p := range v.partitions {
 		if v.store.AuditChannels(ctx, p, subs) != nil {
-			return // the next look begins them
+			return // the next look starts them
 		}
 	}
 }

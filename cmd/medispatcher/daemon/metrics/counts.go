@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// maxTopics bounds the topics that have series of their own, the first that come: producers invent them.
+	// maxTopics bounds the topics that have series of their own: producers may invent any number. The first ones get them.
 	maxTopics = 1000
-	// maxHistograms bounds the subscriptions that have histograms of their own, some 35 series each.
+	// maxHistograms bounds the subscriptions that have histograms of their own, about 35 series each.
 	maxHistograms = 1000
-	// otherLabel is the label that the others share.
+	// otherLabel is the value of the label for all others.
 	otherLabel = "~other"
 )
 

@@ -19,8 +19,8 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
-// collectTime is how long a scrape may wait for Redis when Prometheus waits so many seconds for the
-// scrape: half of that, so that the answer arrives in time.
+// collectTime is how long a scrape may wait for Redis, if Prometheus waits for the scrape for so many seconds. It is
+// half of that, so that the answer arrives in time.
 func collectTime(seconds string) time.Duration {
 	if s, err := strconv.ParseFloat(seconds, 64); err == nil && s > 0 && s < 2*collectWithin.Seconds() {
 		return time.Duration(s / 2 * float64(time.Second))

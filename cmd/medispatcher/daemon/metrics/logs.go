@@ -7,7 +7,7 @@ import (
 	rescue "github.com/solate/medispatcher/recover"
 )
 
-// logsCollector tells whether the logs of this dispatcher are written.
+// logsCollector reports whether the logs of this dispatcher can be written.
 type logsCollector struct {
 	data, own              *outlet.Outlet // own may be nil
 	dataLost, lost, writes *prometheus.Desc
@@ -20,7 +20,7 @@ func newLogsCollector(data, own *outlet.Outlet) *logsCollector {
 	return &logsCollector{
 		data: data, own: own,
 		dataLost: desc("data_log_lines_lost_total", "Lines of the DATA log that this dispatcher could not write, by code. "+
-			"A message of which the line would have been the only copy is a dead letter.", "code"),
+			"If the line would have been the only copy of a message, the message is kept in Redis.", "code"),
 		lost:   desc("log_lines_lost_total", "Lines of its own log that this dispatcher could not write."),
 		writes: desc("log_writable", "1 while this dispatcher can write a log: data, own.", "log"),
 	}
@@ -33,8 +33,8 @@ func (c *logsCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is part of prometheus.Collector. Every series is there from the start: a counter whose first value is
-// not zero has no increase.
+// Collect is part of prometheus.Collector. Every series is there from the start: Prometheus sees no increase in
+// a counter whose first value is not zero.
 func (c *logsCollector) Collect(ch chan<- prometheus.Metric) {
 	data := c.data.State()
 	for _, code := range rescue.Codes() {

@@ -1,7 +1,7 @@
-// Package metrics is what a dispatcher tells Prometheus. docs/METRICS.md lists all of it.
+// Package metrics has the metrics of a dispatcher for Prometheus. docs/METRICS.md lists them.
 //
-// Counters and histograms are of this dispatcher. The gauges of channels are read from Redis for each
-// scrape, so every dispatcher tells the same. Only the daemon imports this package.
+// Counters and histograms are of this dispatcher. The gauges of channels are read from Redis for each scrape, so they
+// are the same on every dispatcher. Only the daemon imports this package.
 package metrics
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// Sources are what the gauges, and the counters that others keep, are read from at each scrape.
+// Sources are where a scrape reads the gauges, and the counters that others keep.
 type Sources struct {
 	Version       string
 	Scheduler     Scheduler
@@ -62,7 +62,7 @@ type Metrics struct {
 	mu         sync.Mutex
 	topics     labels
 	histograms labels          // subscriptions
-	inForce    map[string]bool // subscriptions; those that are not have no series of their own
+	inForce    map[string]bool // subscriptions; others have no series of their own
 }
 
 // New makes the series. from is read at each scrape, and not before.
@@ -93,10 +93,10 @@ func New(from Sources) *Metrics {
 			Help: "Attempts of this dispatcher that were put off, uncounted, because its machine was short of file descriptors, local ports or memory.",
 		}, []string{"of"}),
 	}
-	m.vanished = fromCounter("vanished", "Messages that this dispatcher found gone: somebody took them out of Redis by hand (XDEL, XTRIM, DEL). By where from: a subscription, ~incoming, ~delayed.")
-	m.unowned = fromCounter("unowned", "Messages that nobody owned and this dispatcher gave back: a command typed by hand took them from their owner (XACK, XGROUP). By where they were: a subscription, ~incoming.")
+	m.vanished = fromCounter("vanished", "Messages that this dispatcher found gone: somebody took them out of Redis by hand (XDEL, XTRIM, DEL). By where they were: a subscription, ~incoming, ~delayed.")
+	m.unowned = fromCounter("unowned", "Messages that nobody owned and that this dispatcher gave back: a command typed by hand took them from their owner (XACK, XGROUP). By where they were: a subscription, ~incoming.")
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "medispatcher_build_info", Help: "1; the version stands in the labels.",
+		Name: "medispatcher_build_info", Help: "1; the labels hold the version.",
 		ConstLabels: prometheus.Labels{"version": from.Version, "goversion": runtime.Version()},
 	})
 	info.Set(1)
@@ -107,10 +107,10 @@ func New(from Sources) *Metrics {
 		m.received, m.attempts, m.took, m.latency, m.shortages, m.vanished, m.unowned, info, newLogsCollector(from.DataLog, from.OwnLog),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "medispatcher_in_flight", Help: "Requests of this dispatcher under way, and outcomes that Redis does not have yet.",
+			Name: "medispatcher_in_flight", Help: "Requests that this dispatcher has under way, and outcomes that it has not written to Redis yet.",
 		}, func() float64 { return float64(from.Scheduler.Inflight()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "medispatcher_panics_total", Help: "Panics of medispatcher at one message, entry, request or notice, which it survived. Each is a defect: its log has the stack.",
+			Name: "medispatcher_panics_total", Help: "Panics that this dispatcher survived, each at one message, entry, request or notice. Each is a defect: the log has its stack.",
 		}, func() float64 { return float64(medispatcher.Panics()) }),
 		bodiesGauge("bytes", "Bytes of message bodies that this dispatcher holds or is about to read.", func() int64 { held, _ := from.Scheduler.Bodies(); return held }),
 		bodiesGauge("limit_bytes", "Bytes of message bodies that this dispatcher may hold: MEDIS_MAX_INFLIGHT.", func() int64 { _, limit := from.Scheduler.Bodies(); return limit }),
@@ -118,7 +118,7 @@ func New(from Sources) *Metrics {
 			Name: "medispatcher_ready", Help: "1 while this dispatcher can work, as /readyz says.",
 		}, func() float64 { return oneIf(from.Ready() == nil) }),
 		noticeCounter("sent", "Notices of alerts that reached one of their receivers.", from.Notices, func(c *alert.Counters) int64 { return c.Sent.Load() }),
-		noticeCounter("failed", "Tries at a receiver of a notice that failed.", from.Notices, func(c *alert.Counters) int64 { return c.Failed.Load() }),
+		noticeCounter("failed", "Notices that could not be sent to a receiver; each try counts.", from.Notices, func(c *alert.Counters) int64 { return c.Failed.Load() }),
 		noticeCounter("unsent", "Notices of alerts that were given up, or had no receiver.", from.Notices, func(c *alert.Counters) int64 { return c.Unsent.Load() }),
 	)
 	return m

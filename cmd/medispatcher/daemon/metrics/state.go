@@ -27,7 +27,7 @@ func newStateCollector(from *Sources, within time.Duration) *stateCollector {
 	return &stateCollector{
 		from:        from,
 		within:      within,
-		up:          desc("redis_up", "1 while Redis answers what a scrape asks."),
+		up:          desc("redis_up", "1 if Redis answered everything that this scrape asked."),
 		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready, buried (retrying included), retrying, dead.", "subscription", "state"),
 		oldest:      desc("channel_oldest_age_seconds", "Age of a subscription's oldest message that is not settled.", "subscription"),
 		incoming:    desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, and kept for an operator: quarantine, unrouted.", "state"),
