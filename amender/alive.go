@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// note remembers who lives, by a list that was just read.
+// note remembers who lives according to a list that was just read.
 func (r *run) note(all []medispatcher.Dispatcher) {
 	for _, d := range all {
 		first, known := r.first[d.ID]
@@ -23,8 +23,8 @@ func (r *run) note(all []medispatcher.Dispatcher) {
 	}
 }
 
-// defaultListen is for a list that is empty because Redis lost it: a dispatcher that lives has the default
-// limit then.
+// defaultListen is how long to listen if the list is empty because Redis lost it. It is half the default dead-after
+// limit: the real ones are not known then.
 const defaultListen = 5 * time.Second
 
 // listen waits long enough to hear every dispatcher that lives.
@@ -40,8 +40,8 @@ func (r *run) listen(ctx context.Context) error {
 	return nil
 }
 
-// lives reports whether an owner that was just seen is a living dispatcher. An owner that is not known may have
-// started after the list was read. A dispatcher takes nothing before its first heartbeat, so a list that is read
+// lives reports whether an owner that was just seen is a living dispatcher. An unknown owner may have started
+// after the list was read. A dispatcher takes nothing before its first heartbeat, so a list that is read
 // now has it.
 func (r *run) lives(ctx context.Context, owner string) (bool, error) {
 	if r.alive[owner] || r.dead[owner] {

@@ -18,7 +18,7 @@ const (
 	stepEntries = 200
 	// lookChannels is the most channels looked at in one round trip.
 	lookChannels = 500
-	// Nobody stands for the owner of entries that had none.
+	// Nobody stands for the owner of entries that have none.
 	Nobody = "~nobody"
 )
 
@@ -46,8 +46,8 @@ type Options struct {
 	// Adopt names this dispatcher: entries of the incoming stream become its own, so
 	// that its fan-out finds them. Empty: any dispatcher's.
 	Adopt string
-	// Dead are dispatchers that the caller found dead. They are dead while their heartbeat is the one given here, however
-	// young it is.
+	// Dead are dispatchers that the caller found dead. They count as dead while their heartbeat is the one given here,
+	// however recent it is.
 	Dead []medispatcher.Dispatcher
 	// Listen is for a caller that has not heard the dispatchers for some time. Before Run declares the first owner
 	// dead, it waits for half the longest dead-after limit; a dispatcher whose heartbeat changes meanwhile lives.
@@ -59,8 +59,8 @@ type Options struct {
 type Row struct {
 	Partition    int    `json:"partition"`
 	Subscription string `json:"subscription,omitempty"` // empty: the incoming stream
-	// Owner is whose entries they were. Empty: entries that waited without a due time, so that nothing would have
-	// woken them. Nobody: entries that no consumer owned and no read would have returned.
+	// Owner is whose entries they were. Empty: entries that waited without a due time, so nothing would have tried them
+	// again. Nobody: entries that no consumer owned, so no read would have returned them.
 	Owner     string `json:"owner,omitempty"`
 	GivenBack int    `json:"kicked"`
 	Error     string `json:"error,omitempty"`

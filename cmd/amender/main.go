@@ -29,13 +29,13 @@ var _ amender.Store = (*streams.Store)(nil)
 // Set by the release build: -ldflags "-X main.version=… -X main.commit=… -X main.date=…".
 var version, commit, date string
 
-// atMost bounds the whole job. It listens for up to half an hour where MEDIS_DEAD_AFTER is an hour.
+// atMost bounds the whole job. With MEDIS_DEAD_AFTER=1h the job listens for half an hour.
 const atMost = 40 * time.Minute
 
 const long = `amender gives back what crashed dispatchers, and commands typed by hand, left behind:
 messages that were read, are not settled, and belong to no living dispatcher. It never
-touches what a living one has in flight: before it takes anything, it listens for half the
-dead-after limit whether the owner is heard. Running dispatchers do the same by themselves.
+touches what a living one has in flight: before it takes anything, it listens for a heartbeat
+of the owner for half the dead-after limit. Running dispatchers do the same by themselves.
 
 It reads the same variables as the dispatchers, and refuses the same wrong values. It uses:
   MEDIS_REDIS_URL     the Redis of the dispatchers (redis://127.0.0.1:6379/0)

@@ -43,7 +43,7 @@ func (j *job) print(report amender.Report) error {
 	return err
 }
 
-// ownerName is whose entries they were.
+// ownerName is the owner of entries as a person reads it.
 func ownerName(owner string) string {
 	switch owner {
 	case "":

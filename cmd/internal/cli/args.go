@@ -11,7 +11,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// NoSuchCommand refuses what is not a command, with the nearest one.
+// NoSuchCommand refuses what is not a command, and suggests the nearest one.
 func NoSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -37,8 +37,8 @@ func NewLogger(w io.Writer, format, level string, environ []string) *slog.Logger
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// IsTerminal reports whether a person sees what is written to w, or types what is read from it. A writer that is
-// put before another one names that by its method Under.
+// IsTerminal reports whether a person sees what is written to w, or types what is read from it. A writer in
+// front of another one returns that one from its method Under.
 func IsTerminal(w any) bool {
 	if s, ok := w.(interface{ Under() io.Writer }); ok {
 		w = s.Under()

@@ -25,16 +25,15 @@ type RedisError struct {
 func (e *RedisError) Error() string { return e.Seen + "; " + e.Do }
 func (e *RedisError) Unwrap() error { return e.cause }
 
-// Reach finds out whether Redis is there, so that a command does not stop half way because it never was. url is
-// the URL that store was opened with.
+// Reach finds out whether Redis answers, before a command begins its work. url is the URL that store was opened with.
 func Reach(ctx context.Context, store interface{ Ping(context.Context) error }, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, PingWithin)
 	defer cancel()
 	return Explain(store.Ping(ctx), url)
 }
 
-// Explain makes a RedisError of an error of the Redis at a URL. It leaves other errors alone, and those of an
-// interrupted command.
+// Explain makes a RedisError of an error of the Redis at a URL. It returns other errors, and those of an interrupted
+// command, unchanged.
 func Explain(err error, url string) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -67,8 +66,8 @@ func Explain(err error, url string) error {
 	return &RedisError{fmt.Sprintf("redis at %s: %s", at, strings.TrimSuffix(text, ".")), remedy(text), err}
 }
 
-// remedy is what to do about the answer of Redis. An answer is a text: its first word is its code, and a script
-// puts more words before that.
+// remedy is what to do about an answer of Redis. The answer is a text: its first word is a code, but the answer of a
+// script has more words before that.
 func remedy(answer string) string {
 	for _, r := range []struct {
 		codes []string
@@ -82,7 +81,7 @@ func remedy(answer string) string {
 		{[]string{"LOADING"}, "Redis is reading its data: try again in a moment"},
 		{[]string{"WRONGTYPE"}, "something else uses a key of ours: check MEDIS_KEY_PREFIX"},
 		{[]string{"DB index"}, "check the number of the database at the end of MEDIS_REDIS_URL"},
-		{[]string{"EOF"}, "the connection was closed: check MEDIS_REDIS_URL, rediss:// being TLS and redis:// not"},
+		{[]string{"EOF"}, "the connection was closed: check MEDIS_REDIS_URL, rediss:// is with TLS, redis:// without"},
 	} {
 		for _, code := range r.codes {
 			if strings.Contains(answer, code) {

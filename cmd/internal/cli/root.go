@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
-// usageTemplate is that of cobra, without what it says twice.
+// usageTemplate is the one of cobra, without what that says twice.
 const usageTemplate = `Usage:
   {{.UseLine}}{{if .HasExample}}
 
@@ -31,23 +31,23 @@ Flags of all commands:
 {{.CommandPath}} COMMAND --help explains a command.{{end}}
 `
 
-// Root gives the first command of a program what those of both programs have: -f, --help, --version, and the form
-// of help and of mistakes.
+// Root gives the root command of a program what both programs share: -f, --help, --version, and the form of help
+// and of mistakes.
 func Root(root *cobra.Command, build Build, envFile *string) {
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.Version = "see the template" // cobra adds the flag only where there is one
 	root.SetVersionTemplate(build.String() + "\n")
 	root.SetFlagErrorFunc(FlagError)
 	root.SetUsageTemplate(usageTemplate)
-	root.PersistentFlags().StringVarP(envFile, "env-file", "f", "", "dotenv `FILE` whose variables lie beneath the environment")
+	root.PersistentFlags().StringVarP(envFile, "env-file", "f", "", "dotenv `FILE` with variables; those of the environment win")
 	root.InitDefaultHelpFlag()
 	root.Flags().Lookup("help").Usage = "explain a command"
 	root.InitDefaultVersionFlag()
 	root.Flags().Lookup("version").Usage = "print version, commit, build date and Go version"
 }
 
-// Load loads the configuration for a command, and makes the log on stderr that it asks for. Variables that are
-// unknown have a warning there.
+// Load loads the configuration for a command, and makes the log on stderr that it asks for. It warns
+// of unknown variables there.
 func Load(environ []string, envFile string, n config.Needs, stderr io.Writer) (config.Config, *config.Settings, *slog.Logger, error) {
 	cfg, settings, err := config.Load(environ, envFile, n)
 	log := NewLogger(stderr, cfg.LogFormat, cfg.LogLevel, environ)

@@ -14,8 +14,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Clean makes hostile text safe to look at: what does not print, escape sequences
-// and changes of direction among it, is shown by its code.
+// Clean makes hostile text safe to look at. Characters that do not print, such as escape sequences
+// and changes of direction, are shown by their codes.
 func Clean(s string) string {
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
@@ -38,7 +38,7 @@ func Clean(s string) string {
 	return b.String()
 }
 
-// WriteJSON writes v for people and for jq: < and > as they are, for topics are full
+// WriteJSON writes v for people and for jq: < and > as they are, because topics are full
 // of them, but nothing that a terminal would obey.
 func WriteJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer

@@ -19,7 +19,7 @@ const minToken = 16
 // envName is what a [T_ENV:…] tag can hold.
 var envName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// Needs says what a command uses, and so which problems stop it: the address of the panel does not matter to a
+// Needs says what a command uses, and so which problems stop it. The address of the panel does not matter to a
 // command that publishes.
 type Needs int
 
@@ -42,7 +42,7 @@ func (p Problem) Error() string {
 	return p.Seen + ": " + p.Do
 }
 
-// Problems is every problem of a configuration. As a text they are one line each.
+// Problems are all problems of a configuration. The text has a line for each.
 type Problems []Problem
 
 func (p Problems) Error() string {
@@ -56,7 +56,7 @@ func (p Problems) Error() string {
 type checker struct {
 	cfg      *Config
 	settings *Settings
-	bad      map[string]bool // a wrong value is reported once, and starts no conflict
+	bad      map[string]bool // these are reported already, and conflict with nothing
 	problems Problems
 }
 
@@ -77,7 +77,7 @@ func (c *checker) values() {
 	_, err := http1.ParsePrefixes(c.cfg.denyList())
 	for _, err := range unjoin(err) {
 		c.test("MEDIS_DENY_CIDRS", err)
-		c.cfg.DenyCIDRs, c.settings.unparsed["MEDIS_DENY_CIDRS"] = nil, true // as of other values that are not of their kind
+		c.cfg.DenyCIDRs, c.settings.unparsed["MEDIS_DENY_CIDRS"] = nil, true // as with other values that do not parse
 	}
 }
 

@@ -29,15 +29,15 @@ const (
 // min and max bound a value, oneof lists the allowed ones. secret:"true" hides a value wherever it is shown,
 // secret:"url" hides the password in it, and secret:"receivers" hides everything but where alerts go.
 type Config struct {
-	RedisURL        string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://user:password@s1:26379,s2:26379/0?master_name=NAME, user, password and database being the master's; those of the sentinels are &sentinel_username= and &sentinel_password=."`
+	RedisURL        string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://user:password@s1:26379,s2:26379/0?master_name=NAME, with the user, password and database of the master; those of the sentinels are &sentinel_username= and &sentinel_password=."`
 	KeyPrefix       string `env:"MEDIS_KEY_PREFIX" envDefault:"medis" doc:"Every key begins with it, so that several systems can share one Redis."`
-	Partitions      int    `env:"MEDIS_PARTITIONS" envDefault:"1" min:"1" max:"1024" doc:"Complete slices of the system, spread over the masters of a Redis Cluster; one machine needs one. The same for everybody who shares the Redis."`
+	Partitions      int    `env:"MEDIS_PARTITIONS" envDefault:"1" min:"1" max:"1024" doc:"Complete slices of the system, spread over the masters of a Redis Cluster; one machine needs one. All processes that share the Redis must have the same number."`
 	RecoverRedisURL string `env:"MEDIS_RECOVER_REDIS_URL" secret:"url" doc:"The Redis with the recover lists, where producers park what they cannot publish, in the form of MEDIS_REDIS_URL. Empty: the main one."`
 
 	Listen     string `env:"MEDIS_LISTEN" envDefault:"127.0.0.1:5601" doc:"host:port of the API, the panel, the metrics and the health routes. An address that is not loopback needs MEDIS_ADMIN_TOKEN."`
 	AdminToken string `env:"MEDIS_ADMIN_TOKEN" secret:"true" doc:"Bearer token of the API, the panel and the metrics, 16 characters or more. Make one with: openssl rand -hex 32"`
 
-	LogLevel  string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"What is worth a line on stderr."`
+	LogLevel  string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"Lowest level of a line on stderr."`
 	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
 	DataLog   string `env:"MEDIS_DATA_LOG" envDefault:"-" doc:"File of the DATA log, which holds whole messages that may have to be recovered by hand; - is stdout."`
 	SentLog   bool   `env:"MEDIS_SENT_LOG" envDefault:"false" doc:"Also write each delivered message to the DATA log."`
@@ -58,10 +58,10 @@ type Config struct {
 	MaxBody            Size          `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
 	MaxInflight        Size          `env:"MEDIS_MAX_INFLIGHT" envDefault:"0B" min:"0B" max:"1024GiB" doc:"Bytes of message bodies that a dispatcher holds at once: being read, in flight, not settled yet. 0B: a quarter of the memory limit of its container or of GOMEMLIMIT, 512MiB where there is neither."`
 	DeadMaxLen         int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition; the oldest are dropped first; 0 keeps all."`
-	UnroutedMaxLen     int64         `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Messages that no subscription wanted, kept in each partition; the oldest are dropped first."`
-	UnroutedMaxBytes   Size          `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of them that are kept in each partition. The newest is kept however large it is."`
-	QuarantineMaxLen   int64         `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Entries that could not be decoded, kept in each partition; the oldest are dropped first."`
-	QuarantineMaxBytes Size          `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of them that are kept in each partition. The newest is kept however large it is."`
+	UnroutedMaxLen     int64         `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Unrouted messages (no subscription wanted them) kept in each partition; the oldest are dropped first."`
+	UnroutedMaxBytes   Size          `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of unrouted messages kept in each partition. The newest is kept however large it is."`
+	QuarantineMaxLen   int64         `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Quarantined entries (they could not be decoded) kept in each partition; the oldest are dropped first."`
+	QuarantineMaxBytes Size          `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of quarantined entries kept in each partition. The newest is kept however large it is."`
 	DedupeWindow       time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long the id of a message is remembered, so that a repeated message is taken once."`
 	SecretOverlap      time.Duration `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
 
@@ -71,7 +71,7 @@ type Config struct {
 	DeadAfter       time.Duration `env:"MEDIS_DEAD_AFTER" envDefault:"10s" min:"30ms" max:"1h" doc:"Silence after which others take over a dispatcher's messages; at least three heartbeats."`
 	DenyCIDRs       []string      `env:"MEDIS_DENY_CIDRS" doc:"Addresses and prefixes that no push may go to, joined by commas: 10.0.0.0/8,::1. Link-local and cloud metadata addresses are always denied."`
 
-	AlertURLs        Receivers `env:"MEDIS_ALERT_URLS" secret:"receivers" doc:"Receivers of alerts of subscriptions that name none, and of alerts that belong to no subscription: smtp://, slack://, teams://, telegram://, discord://, generic+https:// and others, see ALERTS.md. Separated by spaces, or by commas behind which a scheme follows."`
+	AlertURLs        Receivers `env:"MEDIS_ALERT_URLS" secret:"receivers" doc:"Receivers of alerts of subscriptions that name none, and of alerts that belong to no subscription: smtp://, slack://, teams://, telegram://, discord://, generic+https:// and others, see ALERTS.md. Separated by spaces, or by commas that a scheme follows."`
 	AlertTemplates   string    `env:"MEDIS_ALERT_TEMPLATES" doc:"File, or directory of files *.tmpl, with templates that replace the built-in texts of alerts."`
 	AlertEnabled     bool      `env:"MEDIS_ALERT_ENABLED" envDefault:"true" doc:"Default of alert.enabled: whether a subscription alerts at all."`
 	AlertFailures    int       `env:"MEDIS_ALERT_FAILURES" envDefault:"120" min:"0" max:"1000000000" doc:"Failed attempts of a subscription within the window that raise an alert; 0 none."`
@@ -127,7 +127,7 @@ func (c *Config) Rules() medispatcher.Rules {
 	}
 }
 
-// KeptRules are the rules of a replay of kept messages, with the subscriptions of this moment.
+// KeptRules are the rules of a replay of kept messages, by these subscriptions.
 func (c *Config) KeptRules(subs *streams.Snapshot) streams.KeptRules {
 	return streams.KeptRules{
 		MaxBody: int64(c.MaxBody), DecodeItem: rescue.DecodeItem,

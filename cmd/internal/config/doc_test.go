@@ -15,9 +15,8 @@ const docHead = `# Configuration
      go test ./cmd/internal/config -run TestConfigurationDoc -update
      Change it there, not here. -->
 
-medispatcher is configured by environment variables. ` + "`medispatcher -f FILE.env`" + ` reads a dotenv
-file whose variables lie beneath the environment: what the environment sets, wins. An empty
-variable means its default.
+medispatcher is configured by environment variables. ` + "`medispatcher -f FILE.env`" + ` reads them from a
+dotenv file; a variable that is set in the environment wins. An empty variable means its default.
 
 ` + "`medispatcher config`" + ` shows every variable, its value in force and where it comes from, and lists
 every problem at once. A wrong value or a conflict stops the start with exit code 2. An unknown
@@ -59,7 +58,7 @@ func configDoc() string {
 	return b.String()
 }
 
-// allowed is want, short.
+// allowed is want in short.
 func (v variable) allowed() string {
 	switch {
 	case v.oneof != nil:

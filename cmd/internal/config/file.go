@@ -14,7 +14,7 @@ import (
 // maxEnvFile keeps a mistaken -f /dev/zero from filling the memory.
 const maxEnvFile = 1 << 20
 
-// readEnvFile reads a dotenv file into a map: loading it into the process would lose what came from where. Its
+// readEnvFile reads a dotenv file into a map: loading it into the process would lose where a value comes from. Its
 // errors give the number of the wrong line and never quote it, because it may hold a password.
 func readEnvFile(name string) (map[string]string, error) {
 	f, err := os.Open(name)
@@ -64,8 +64,8 @@ func parseEnv(src []byte) (values map[string]string, ok bool) {
 // only be wrong because the quote does not end.
 var opensQuote = regexp.MustCompile(`^[\pL\pN_.\s]*[=:]\s*['"]`)
 
-// badLine finds the line that cannot be parsed, which the parser does not tell: the
-// first that no following lines complete.
+// badLine finds the line that cannot be parsed, because the parser does not name it. It is the first line that no
+// following lines complete.
 func badLine(src []byte) (n int, line []byte) {
 	const longest = 200 // lines of one quoted value, such as a certificate
 	lines := bytes.SplitAfter(append(src, '\n'), []byte("\n"))

@@ -20,7 +20,7 @@ func (v variable) show(value string) string {
 	return medispatcher.Mask
 }
 
-// maskReceivers shows where alerts go, and no secret of how.
+// maskReceivers shows where alerts go, without the secrets.
 func maskReceivers(list string) string {
 	urls := alert.SplitURLs(list)
 	for i, u := range urls {

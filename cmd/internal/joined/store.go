@@ -1,5 +1,5 @@
-// Package joined puts together what is kept in one Redis, for the parts of the programs that
-// ask for more than one of its rooms. It imports streams and the rooms beneath it.
+// Package joined opens streams, report and ledger on one Redis as one store, for the parts of both
+// programs that need more than one of them. It imports only those.
 package joined
 
 import (

@@ -1,6 +1,6 @@
 // Package outlet stands between the program and the files and pipes of its logs. Whoever
 // writes a line never waits for a disk or for a reader: lines wait in a bounded buffer, and
-// are counted as lost when that is full.
+// are counted as lost when that is full. It imports the domain alone.
 //
 // No library did all that is needed here. zerolog's diode counts lost lines, but is
 // bounded in lines and not in bytes, polls, and waits in Close for a writer that hangs; the buffered
@@ -32,8 +32,8 @@ const (
 	lineCost = 64
 )
 
-// Config says where lines go. Write is required. Its functions are called by one goroutine, one at
-// a time, and without a lock; each may hang.
+// Config says where lines go. Write is required. One goroutine calls the functions, one at a time and
+// without a lock; each may hang.
 type Config struct {
 	// Write writes a whole line. n is how much of it was written, also with an error.
 	Write func(line []byte) (n int, err error)
@@ -68,10 +68,10 @@ type Outlet struct {
 	closing bool
 	problem error     // of the last write
 	since   time.Time // when the write under way began; zero: none
-	retry   time.Time // after an error: no line is tried before
+	retry   time.Time // after an error: when the next line may be tried
 	back    medispatcher.Backoff
 	lost    map[string]int64 // by label
-	untold  int64            // lost, and Back does not know
+	untold  int64            // lost, and not reported to Back yet
 }
 
 // line is one that waits.
@@ -103,8 +103,8 @@ func (o *Outlet) Write(p []byte) (int, error) {
 // lost. It never blocks.
 func (o *Outlet) Put(text []byte, label string) {
 	o.mu.Lock()
-	if o.closing || !o.fits(text) || len(o.lines) >= o.cfg.Lines {
-		o.lose(label)
+	if o.closing || !o.fitsLocked(text) || len(o.lines) >= o.cfg.Lines {
+		o.loseLocked(label)
 		o.mu.Unlock()
 		return
 	}
@@ -114,14 +114,14 @@ func (o *Outlet) Put(text []byte, label string) {
 	o.signal()
 }
 
-// fits reports whether there is room for a line. One that is larger than the whole buffer fits
-// into an empty one. The mutex is held.
-func (o *Outlet) fits(text []byte) bool {
+// fitsLocked reports whether there is room for a line. One that is larger than the whole buffer fits into an empty
+// one.
+func (o *Outlet) fitsLocked(text []byte) bool {
 	return o.bytes == 0 || o.bytes+len(text)+lineCost <= o.cfg.Bytes
 }
 
-// lose counts a line that is not written. The mutex is held.
-func (o *Outlet) lose(label string) {
+// loseLocked counts a line that is not written.
+func (o *Outlet) loseLocked(label string) {
 	o.lost[label]++
 	o.untold++
 }
@@ -155,13 +155,13 @@ func (o *Outlet) Keep(text []byte, label string, within time.Duration) error {
 			break
 		}
 	}
-	k.done = nil // if it is being written, nobody wants to know any more
-	o.lose(label)
+	k.done = nil // it may be under way, but nobody waits for the outcome now
+	o.loseLocked(label)
 	return ErrStalled
 }
 
-// admit queues a line that somebody waits for. Behind a write that has taken longer than within
-// already there is nothing to wait for.
+// admit queues a line that somebody waits for. It refuses one behind a write that has taken longer than
+// within already.
 func (o *Outlet) admit(k *kept, within time.Duration) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -171,11 +171,11 @@ func (o *Outlet) admit(k *kept, within time.Duration) error {
 		err = ErrClosed
 	case !o.since.IsZero() && time.Since(o.since) > within:
 		err = ErrStalled
-	case !o.fits(k.text) && len(o.kept) > 0: // what nobody waits for makes no line wait
+	case !o.fitsLocked(k.text) && len(o.kept) > 0: // lines that nobody waits for do not keep it out
 		err = ErrFull
 	}
 	if err != nil {
-		o.lose(k.label)
+		o.loseLocked(k.label)
 		return err
 	}
 	o.kept = append(o.kept, k)
@@ -183,7 +183,7 @@ func (o *Outlet) admit(k *kept, within time.Duration) error {
 	return nil
 }
 
-// Reopen has the writer's Reopen called soon.
+// Reopen makes the writer call Config.Reopen soon.
 func (o *Outlet) Reopen() {
 	if o.cfg.Reopen == nil {
 		return
@@ -194,8 +194,8 @@ func (o *Outlet) Reopen() {
 	o.signal()
 }
 
-// Close writes what waits, for within at most, and closes. What is left then is lost: it returns how
-// many lines that are. An error that a line meets ends it at once.
+// Close writes what waits, for within at most, and closes. It returns how many lines are left then: they are
+// lost. The first error of a write ends it at once.
 func (o *Outlet) Close(within time.Duration) (lost int64, err error) {
 	o.mu.Lock()
 	o.closing = true
@@ -211,7 +211,7 @@ func (o *Outlet) Close(within time.Duration) (lost int64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, l := range o.lines {
-		o.lose(l.label)
+		o.loseLocked(l.label)
 	}
 	if err != nil && !o.since.IsZero() {
 		o.untold++ // the line that hangs
@@ -221,7 +221,7 @@ func (o *Outlet) Close(within time.Duration) (lost int64, err error) {
 	return lost, err
 }
 
-// State is how an outlet does.
+// State is the state of an outlet.
 type State struct {
 	Problem error            // why lines are not written now; nil: they are
 	Lost    map[string]int64 // lines so far, by label
@@ -236,7 +236,7 @@ func (s *State) LostLines() (n int64) {
 	return n
 }
 
-// State tells how the outlet does.
+// State returns the state at this moment.
 func (o *Outlet) State() State {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -111,7 +111,7 @@ func TestLinesAreWrittenInOrder(t *testing.T) {
 	})
 }
 
-// TestStalledReader: who writes lines waits for nobody, what does not fit is counted, and said once.
+// TestStalledReader: writing a line never blocks, and lines that do not fit are counted and reported once.
 func TestStalledReader(t *testing.T) {
 	bubble(t, func(t *testing.T, d *disk, o *Outlet, told *[]string) {
 		release := d.hold()
@@ -155,7 +155,7 @@ func TestBufferIsBoundedInBytes(t *testing.T) {
 	})
 }
 
-// TestFullDisk: lines wait for room, the first one torn, and each is whole in the end.
+// TestFullDisk: lines wait for room. The first one is torn at first, and each is whole in the end.
 func TestFullDisk(t *testing.T) {
 	bubble(t, func(t *testing.T, d *disk, o *Outlet, told *[]string) {
 		d.empty(3)

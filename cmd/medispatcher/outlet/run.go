@@ -2,14 +2,14 @@ package outlet
 
 import "time"
 
-// work is what the writer does next. One of its fields is set, or none.
+// work is what the writer does next. At most one of its fields is set.
 type work struct {
 	kept   []*kept
 	line   *line
-	probe  bool // whether an error is over, by an empty line
+	probe  bool // write an empty line, to see whether an error is over
 	reopen bool
 	end    bool
-	wait   time.Duration // with nothing to do: until a line may be tried again; 0: until something comes
+	wait   time.Duration // until a line may be tried again; 0, and nothing else set: until something comes
 }
 
 // run writes until the outlet is closed.
@@ -64,7 +64,7 @@ func (o *Outlet) next() (w work) {
 		o.lines = o.lines[1:]
 		w.line = &l
 		o.since = time.Now()
-	case o.problem != nil: // a line that somebody waited for failed, and no other finds out whether it is over
+	case o.problem != nil: // a kept line failed, and there is no other line to try
 		w.probe = true
 		o.since = time.Now()
 	}
@@ -89,9 +89,9 @@ func (o *Outlet) writeLine(l *line) {
 	case err == nil:
 		o.bytes -= len(l.text) + lineCost
 	case o.closing: // Close does not wait for a disk to be emptied
-		o.lose(l.label)
+		o.loseLocked(l.label)
 		for _, rest := range o.lines {
-			o.lose(rest.label)
+			o.loseLocked(rest.label)
 		}
 		o.lines, o.bytes = nil, 0
 	default:
@@ -127,7 +127,7 @@ func (o *Outlet) writeKept(list []*kept) {
 			continue // counted as lost when its time was over
 		}
 		if errs[i] != nil {
-			o.lose(k.label)
+			o.loseLocked(k.label)
 		}
 		k.done <- errs[i]
 	}
@@ -135,7 +135,7 @@ func (o *Outlet) writeKept(list []*kept) {
 	o.note(failed)
 }
 
-// note takes the end of a write: the state changes, and whoever wants to know is told.
+// note records how a write ended, and calls Failing or Back if that changes the state.
 func (o *Outlet) note(err error) {
 	o.mu.Lock()
 	o.since = time.Time{}
@@ -146,7 +146,7 @@ func (o *Outlet) note(err error) {
 		o.retry = time.Now().Add(o.back.Next())
 	} else {
 		o.back.Reset()
-		// Not before there is room for what Back may have to say in this very log.
+		// Back may write to this very log, so there must be room first.
 		if len(o.lines) <= o.cfg.Lines/2 && o.bytes <= o.cfg.Bytes/2 {
 			lost, o.untold = o.untold, 0
 		}
