@@ -78,7 +78,7 @@ Exit code 1: messages are missing. Messages that came twice are only counted.`,
 	flags.DurationVar(&f.wait, "wait", 30*time.Second, "give up when nothing arrives for this `DURATION`")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "`ADDRESS` of the receiver")
 	flags.StringVar(&f.url, "url", "", "`URL` by which dispatchers reach it (default: its address)")
-	flags.BoolVar(&f.dispatch, "dispatch", false, "run a dispatcher in this process, whatever others there are")
+	flags.BoolVar(&f.dispatch, "dispatch", false, "run a dispatcher in this process, even if others run")
 	flags.BoolVar(&f.clean, "clean", false, "only remove what killed runs left behind")
 	return cmd
 }
@@ -91,7 +91,7 @@ func (f *benchFlags) plan() loadtest.Plan {
 	}
 }
 
-// Limits of a load test keep small what it holds in memory and in Redis.
+// The limits bound what a load test holds in memory and in Redis.
 const (
 	benchMaxSubscribers = 500
 	benchMaxDeliveries  = 1_000_000_000 // a bit each

@@ -14,7 +14,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-// findDispatchers lists who is alive, and so will deliver.
+// findDispatchers lists the dispatchers that are alive, and so will deliver.
 func (b *bench) findDispatchers(ctx context.Context) error {
 	step, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
@@ -30,7 +30,7 @@ func (b *bench) findDispatchers(ctx context.Context) error {
 	return nil
 }
 
-// dispatch runs a dispatcher of this process, where one is wanted.
+// dispatch runs a dispatcher in this process, if one is wanted.
 func (b *bench) dispatch(ctx, staying context.Context) (stop func() error, err error) {
 	if len(b.others) > 0 && !b.flags.dispatch {
 		b.note("dispatched by %s", b.dispatchers())

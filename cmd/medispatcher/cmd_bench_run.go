@@ -52,8 +52,8 @@ func (s *state) bench(ctx context.Context, f benchFlags) error {
 	return errors.Join(b.tell(report), err)
 }
 
-// measure does everything between a receiver that listens and a summary, and leaves nothing
-// behind. Without a report nothing was measured.
+// measure subscribes, publishes, waits for the deliveries, and leaves nothing behind. Without a report nothing was
+// measured.
 func (b *bench) measure(ctx, staying context.Context) (report *loadtest.Report, err error) {
 	if err := b.findDispatchers(ctx); err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (b *bench) measure(ctx, staying context.Context) (report *loadtest.Report, 
 	return report, err
 }
 
-// note tells a person what is not a result.
+// note prints a remark for a person, which is not a result.
 func (b *bench) note(format string, args ...any) {
 	if !b.json {
 		_, _ = fmt.Fprintf(b.stderr, format+"\n", args...)
@@ -101,7 +101,7 @@ func (b *bench) clean(staying context.Context, release func()) error {
 	b.Receiver.Close()
 	release()
 	if _, err := loadtest.Remove(staying, b.store, b.registry, b.Run); err != nil {
-		return fmt.Errorf("%s is not removed whole; medispatcher bench --clean does it, half a minute from now: %w", b.Run.Name(), b.explain(err))
+		return fmt.Errorf("%s is not removed completely; run medispatcher bench --clean in half a minute: %w", b.Run.Name(), b.explain(err))
 	}
 	return nil
 }

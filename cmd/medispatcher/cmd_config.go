@@ -13,7 +13,7 @@ func (a *app) configCommand() *cobra.Command {
 		GroupID: groupOperate,
 		Short:   "Show the effective configuration, secrets masked",
 		Long: `Show every variable, its value and where that comes from: env, file (-f) or
-default. Exit 2 when serve would refuse to start with it, every problem being listed.`,
+default. Exit 2 if serve would refuse to start with it; every problem is listed.`,
 		Example: `  medispatcher config
   medispatcher -f production.env config --json`,
 		Args: cli.NoArgs,

@@ -30,7 +30,7 @@ var levelMarks = map[doctor.Level]string{
 	doctor.LevelOK: "✓", doctor.LevelUnknown: "?", doctor.LevelWarning: "!", doctor.LevelProblem: "✗",
 }
 
-// foundProblems is the failure of a doctor that has said everything already.
+// foundProblems is the error of a doctor that has printed every problem already.
 type foundProblems struct{}
 
 func (foundProblems) Error() string { return "" }
@@ -41,7 +41,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		GroupID: groupOperate,
 		Short:   "Check the configuration, Redis and the state in it",
 		Long: `Check the configuration, the Redis it names and the state in it, and say what to do about
-each finding. Nothing is changed. It reads in small steps, beside working dispatchers, too.
+each finding. Nothing is changed. It reads in small steps, so it may run beside working dispatchers.
 
 ✓ as it should be
 ? cannot be told: Redis does not say, or not to this user
@@ -67,7 +67,7 @@ Exit 0 without a problem, 1 with one, 2 when the arguments or the -f file are wr
 	return a.jsonFlag(cmd, "print JSON")
 }
 
-// examine makes every finding. Its error is of ctx: an examination that did not end says nothing.
+// examine makes every finding. It fails only if the examination did not end: a part of one says nothing.
 func (e *environment) examine(ctx context.Context, problems error) ([]doctor.Finding, error) {
 	findings := e.examineConfig(problems)
 	store, err := e.openForDoctor()
@@ -128,7 +128,7 @@ func (e *environment) openForDoctor() (*joined.Store, error) {
 	return joined.Open(e.cfg.Streams("doctor-" + strconv.Itoa(os.Getpid())))
 }
 
-// ping is a finding when Redis does not answer: nothing else can be looked at then.
+// ping makes a finding if Redis does not answer: then there is nothing else to look at.
 func (e *environment) ping(ctx context.Context, store *joined.Store) (f doctor.Finding, away bool) {
 	err := cli.Reach(ctx, store, e.cfg.RedisURL)
 	if err == nil {

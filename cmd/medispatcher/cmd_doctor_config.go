@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams/doctor"
 )
 
-// examineConfig makes findings of what would stop a dispatcher's start, and of what it would write to.
+// examineConfig finds what would keep a dispatcher from starting, and whether it could write its DATA log.
 func (e *environment) examineConfig(problems error) []doctor.Finding {
 	var list []doctor.Finding
 	if all, ok := errors.AsType[config.Problems](problems); ok {
@@ -51,7 +51,7 @@ func configFinding(check string, level doctor.Level, seen, do string) doctor.Fin
 	return doctor.Finding{Area: areaConfiguration, Check: check, Level: level, Seen: seen, Do: do}
 }
 
-// dataLogFinding says whether the DATA log could be written, without making it.
+// dataLogFinding says whether the DATA log could be written. It does not create the file.
 func dataLogFinding(name string) doctor.Finding {
 	const check, do = "DATA log", "correct MEDIS_DATA_LOG, or the rights of the user that dispatchers run as"
 	if name == "-" {

@@ -20,8 +20,8 @@ type place interface {
 	list(ctx context.Context, after string, newest bool) ([]waiting, error)
 	// show is one message whole, for JSON.
 	show(ctx context.Context, id string) (any, error)
-	// replay and purge do it to the messages named, or to all that are there when they begin. They
-	// tell more how many of how many are done.
+	// replay and purge act on the messages named, or on all that are there when they begin. They call more with
+	// how many of how many are done.
 	replay(ctx context.Context, ids []string, more progressFunc) (outcome, error)
 	purge(ctx context.Context, ids []string, more progressFunc) (outcome, error)
 }
@@ -36,7 +36,7 @@ type waiting struct {
 	json any
 }
 
-// placeTexts are what differs between the commands of the places.
+// placeTexts hold what differs between the commands of the places.
 type placeTexts struct {
 	name, what       string // the command, and one message
 	scope            string // the argument before the ids, if there is one
@@ -45,9 +45,9 @@ type placeTexts struct {
 	show             string
 	replay, replayed string // short and long
 	purge            string
-	newest           bool // ls knows --newest
+	newest           bool // ls has --newest
 	header           []string
-	// none and all are said of an empty place and asked before all is purged. where names it in results.
+	// none is said of an empty place, all is asked before everything is purged, and where names the place in results.
 	none, all, where func(scope string) string
 	open             func(s *state, scope string) (place, error)
 }
@@ -93,7 +93,7 @@ func (t *placeTexts) some() cobra.PositionalArgs {
 	return cli.AtLeast(1, -1, t.scope)
 }
 
-// withPlace is withState for a place. The arguments are without the scope.
+// withPlace is withState for a place. The arguments it passes on are without the scope.
 func (a *app) withPlace(t *placeTexts, do func(ctx context.Context, s *state, p place, scope string, args []string) error) runE {
 	return a.withState(func(ctx context.Context, s *state, args []string) error {
 		scope := ""

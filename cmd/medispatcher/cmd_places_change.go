@@ -50,7 +50,7 @@ func (a *app) placePurgeCommand(t *placeTexts) *cobra.Command {
 	return a.jsonFlag(cmd, "print JSON")
 }
 
-// changePlace replays or purges, and tells what became of it.
+// changePlace replays or purges, and prints the outcome.
 func (s *state) changePlace(ctx context.Context, t *placeTexts, scope, done string, ids []string,
 	do func(context.Context, []string, progressFunc) (outcome, error),
 ) error {
@@ -71,7 +71,7 @@ func (s *state) changePlace(ctx context.Context, t *placeTexts, scope, done stri
 	}
 	switch {
 	case o.refused > 0:
-		return fmt.Errorf("%s not %s and kept; medispatcher %s show ID shows one whole", cli.Counted(o.refused, t.what), done, t.name)
+		return fmt.Errorf("%s not %s but kept; medispatcher %s show ID shows one whole", cli.Counted(o.refused, t.what), done, t.name)
 	case o.missing > 0:
 		return fmt.Errorf("%s not there any more", cli.Counted(o.missing, t.what))
 	}

@@ -50,7 +50,7 @@ func (p keptMessages) show(ctx context.Context, id string) (any, error) {
 	return operate.ShowKept(k), err
 }
 
-// replay decides by the subscriptions that are stored now.
+// replay uses the subscriptions that are stored now.
 func (p keptMessages) replay(ctx context.Context, ids []string, more progressFunc) (outcome, error) {
 	subs, err := p.registry.Latest(ctx)
 	if err != nil {

@@ -86,7 +86,7 @@ func TestQuarantine(t *testing.T) {
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("an escape sequence reaches the terminal: %q", out)
 	}
-	stdout := c.says(cli.ExitFailed, []string{"quarantine", "replay"}, bad+": it would come back: topic: is missing", "1 message not replayed and kept")
+	stdout := c.says(cli.ExitFailed, []string{"quarantine", "replay"}, bad+": it would come back: topic: is missing", "1 message not replayed but kept")
 	contains(t, stdout, "quarantine: 1 message replayed")
 	var done map[string]any
 	if err := json.Unmarshal([]byte(c.says(cli.ExitFailed, []string{"quarantine", "replay", "--json", bad, large}, "not replayed")), &done); err != nil || done["refused"] != 1.0 || done["missing"] != 1.0 {

@@ -25,7 +25,7 @@ func (a *app) placeListCommand(t *placeTexts) *cobra.Command {
 		}),
 	}
 	a.jsonFlag(cmd, t.listJSON)
-	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many; 0 for all")
+	cmd.Flags().IntVar(&limit, "limit", 100, "list at most `N`; 0 lists all")
 	if t.newest {
 		cmd.Flags().BoolVar(&newest, "newest", false, "the newest first")
 	}
@@ -102,5 +102,5 @@ func (a *app) placeShowCommand(t *placeTexts) *cobra.Command {
 			}
 			return cli.WriteJSON(s.stdout, message, "  ")
 		}),
-	}, "print JSON, as it does in any case")
+	}, "print JSON, as it does without this flag")
 }

@@ -26,8 +26,8 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:     "publish TOPIC [BODY|-]",
 		GroupID: groupUse,
 		Short:   "Publish a message, or many from stdin",
-		Long: `Publish a message and print its id. The body is the argument. Where that is - or missing,
-it is what stdin holds.
+		Long: `Publish a message and print its id. The body is the argument BODY, or what stdin holds if
+that is - or missing.
 
 With --ndjson every line of stdin is a JSON object of these fields:
   topic        required, unless TOPIC is given
@@ -58,7 +58,7 @@ id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.
 	a.jsonFlag(cmd, "print the id as JSON")
 	flags := cmd.Flags()
 	flags.StringVar(&f.id, "id", "", "`ID` of the message, which makes repeating it safe")
-	flags.StringVar(&f.sender, "sender", "", "`NAME` of who sends it")
+	flags.StringVar(&f.sender, "sender", "", "`NAME` of the sender")
 	flags.StringVar(&f.key, "key", "", "`KEY` that chooses the partition, such as a customer number")
 	flags.StringVar(&f.mediaType, "type", "", "content `TYPE` of the body (default "+medispatcher.DefaultType+")")
 	flags.StringVar(&f.delay, "delay", "", "`WAIT` this long before it is delivered, such as 1m30s")
@@ -118,7 +118,7 @@ func parseHeaders(list []string) (map[string]string, error) {
 			return nil, cli.Usagef("--header %q: write 'name: value'", h)
 		}
 		if _, twice := headers[name]; twice {
-			return nil, cli.Usagef("--header %q is given twice; a message has one value of a header", name)
+			return nil, cli.Usagef("--header %q is given twice; a header of a message has one value", name)
 		}
 		headers[name] = strings.TrimSpace(value)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// wishesFresh is how long it is believed that nobody wants a topic.
+	// wishesFresh is how long the last look at the subscriptions counts.
 	wishesFresh = time.Second
 	// wishesWithin bounds the look at the subscriptions: the message is published already.
 	wishesWithin = 3 * time.Second
@@ -19,13 +19,13 @@ const (
 	wishesTold = 1000
 )
 
-// wishes warns once of each topic that no subscription wants.
+// wishes warns once about each topic that no subscription wants.
 type wishes struct {
 	s      *state
 	router *medispatcher.Router
 	looked time.Time
 	told   map[string]bool
-	blind  bool // the subscriptions cannot be read: a producer's user of Redis may lack the permission
+	blind  bool // the subscriptions cannot be read: the Redis user of a producer may lack the permission
 }
 
 func (s *state) wishes() *wishes { return &wishes{s: s, told: map[string]bool{}} }
@@ -50,7 +50,7 @@ func (w *wishes) published(ctx context.Context, topic string) {
 		return
 	}
 	if w.told[topic] = true; len(w.told) > wishesTold {
-		_, _ = fmt.Fprintln(w.s.stderr, "medispatcher: warning: more topics are wanted by no subscription; medispatcher unrouted ls lists their messages")
+		_, _ = fmt.Fprintln(w.s.stderr, "medispatcher: warning: further topics that no subscription wants are not named; medispatcher unrouted ls lists their messages")
 		return
 	}
 	_, _ = fmt.Fprintf(w.s.stderr, "medispatcher: warning: %s (it is kept; see medispatcher unrouted --help)\n", cli.Clean(text))

@@ -58,8 +58,8 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 	return err
 }
 
-// look counts the messages of a subscription. It is an error when neither the subscription nor
-// anything that it left is there.
+// look counts the messages of a subscription. It fails if there is neither the subscription nor anything that it
+// left.
 func (s *state) look(ctx context.Context, sub string) (operate.Held, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()

@@ -73,7 +73,7 @@ func (r *receiver) url() string { return "http://" + r.listener.Addr().String() 
 // run serves until ctx ends.
 func (r *receiver) run(ctx context.Context) error { return serveUntil(ctx, r.listener, r) }
 
-// serveUntil serves until ctx ends, and a second longer what is under way then.
+// serveUntil serves until ctx ends. Requests under way have a second more.
 func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := panel.Server("", h)
 	stop := context.AfterFunc(ctx, func() {

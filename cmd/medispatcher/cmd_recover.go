@@ -59,8 +59,7 @@ type dataLogFile struct {
 	size  int64 // -1: unknown
 }
 
-// openLogs opens files. Of each it reads only what is there now, because recovering may make a
-// dispatcher append to it.
+// openLogs opens files. Only what a file holds now is read, because recovering may make a dispatcher append to it.
 func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFile, size int64, err error) {
 	for _, name := range names {
 		if name == "-" {

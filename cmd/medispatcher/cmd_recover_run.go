@@ -101,7 +101,7 @@ func (r *recovery) read(ctx context.Context, f dataLogFile) error {
 	}
 }
 
-// damaged takes the place of a code in the summary.
+// damaged stands in place of a code in the summary.
 const damaged rescue.Code = "damaged"
 
 func (r *recovery) problem(at origin, text string) {
@@ -159,7 +159,7 @@ func (r *recovery) flush(ctx context.Context) error {
 			switch {
 			case errors.Is(d.Err, medispatcher.ErrGone):
 				r.problem(b.from[i], r.explain(d.Err).Error())
-			case d.Err != nil: // Redis as a whole fails: so would the next ones
+			case d.Err != nil: // Redis fails, so the next lines would fail as well
 				if stop == nil {
 					stop = r.stopped(b.from[i], d.Err)
 				}
@@ -184,7 +184,7 @@ func (r *recovery) stopped(at origin, err error) error {
 	return fmt.Errorf("stopped at line %d of %s; run it again, which leaves alone what is recovered already: %w", at.line, cli.Clean(at.file), r.explain(err))
 }
 
-// ring tells the dispatchers of channels that were written to.
+// ring tells the dispatchers which channels were written to.
 func (r *recovery) ring(ctx context.Context, p int, b *batch, done []medispatcher.OnceDone) {
 	subs := map[string]bool{}
 	for i, d := range done {
@@ -231,9 +231,9 @@ func (r *recovery) summary(err error) error {
 	case err != nil:
 		return err
 	case failed > recoverProblems:
-		return fmt.Errorf("%s not recovered, the first %d are above; correct what they say and run it again", cli.Counted(int64(failed), "line"), recoverProblems)
+		return fmt.Errorf("%s not recovered, the first %d are above; correct them and run it again", cli.Counted(int64(failed), "line"), recoverProblems)
 	case failed > 0:
-		return fmt.Errorf("%s not recovered; correct what is said above and run it again", cli.Counted(int64(failed), "line"))
+		return fmt.Errorf("%s not recovered; correct what is named above and run it again", cli.Counted(int64(failed), "line"))
 	}
 	return nil
 }

@@ -165,7 +165,7 @@ func TestRecoverRefuses(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	contains(t, stdout, "damaged          0        0              0       1", "1 line of other programs")
-	checkLines(t, stderr, "stdin line 1: is damaged", "1 line not recovered; correct what is said above")
+	checkLines(t, stderr, "stdin line 1: is damaged", "1 line not recovered; correct what is named above")
 	if code, _, stderr := runCancelled(t, c.env, "recover", writeFile(t, "data.log", "x\n")); code != cli.ExitFailed || !strings.Contains(stderr, "interrupted") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}

@@ -65,7 +65,7 @@ func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) err
 	return printStatus(w, st, s.store.Partitions())
 }
 
-// watchStatus repeats until ctx ends, which is success. While Redis is away it says so, and tries
+// watchStatus repeats until ctx ends, which is no error. While Redis is away it says so, and tries
 // again.
 func (s *state) watchStatus(ctx context.Context) error {
 	tick := time.NewTicker(repaint)
@@ -175,7 +175,7 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	return nil
 }
 
-// keptLines says what to do about kept messages.
+// keptLines says how to look at kept messages.
 func keptLines(in medispatcher.IncomingStatus) (lines string) {
 	if in.Unrouted > 0 {
 		lines += fmt.Sprintf("! no subscription wanted %s: medispatcher unrouted ls --newest\n", cli.Counted(in.Unrouted, "message"))

@@ -89,14 +89,14 @@ func (a *app) subGetCommand() *cobra.Command {
 			defer cancel()
 			sub, _, err := s.registry.Get(ctx, args[0])
 			if _, bad := errors.AsType[medispatcher.Problems](err); bad {
-				return fmt.Errorf("subscription %q: its stored document is unusable (%s); put it anew: medispatcher sub put", args[0], medispatcher.OneLine(err))
+				return fmt.Errorf("subscription %q: its stored document is unusable (%s); put it again: medispatcher sub put", args[0], medispatcher.OneLine(err))
 			}
 			if err != nil {
 				return s.notFound(err)
 			}
 			return cli.WriteJSON(s.stdout, sub.Masked(), "  ")
 		}),
-	}, "print JSON, as it does in any case")
+	}, "print JSON, as it does without this flag")
 }
 
 func (a *app) subSetCommand() *cobra.Command {

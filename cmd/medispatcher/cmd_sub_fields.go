@@ -12,8 +12,8 @@ import (
 	"github.com/solate/medispatcher/alert"
 )
 
-// subFlag is the flag of a field of a subscription. It keeps what was written, which is
-// checked with all other fields.
+// subFlag is the flag of a field of a subscription. It keeps the text: the value is checked together with all
+// other fields.
 type subFlag struct {
 	field  medispatcher.Field
 	values []string
@@ -50,7 +50,7 @@ func (f *subFlag) usage() string {
 	case f.repeats():
 		help += "; may be repeated"
 	case f.field.Secret:
-		help += "; others see it in ps, --file - avoids that"
+		help += "; others can see it in ps, which --file - avoids"
 	}
 	return help
 }
@@ -90,7 +90,7 @@ func (p patch) setFlags(flags *pflag.FlagSet) (problems medispatcher.Problems, e
 	return problems, err
 }
 
-// set puts the JSON of text in the place that a dotted name says. The error is Problems.
+// set puts the value of text where a dotted name says. The error is Problems.
 func (p patch) set(name, text string) error {
 	into, last := p, name
 	f, known := medispatcher.FieldNamed(name)
@@ -120,7 +120,7 @@ func (p patch) set(name, text string) error {
 	return err
 }
 
-// valueOf reads text the way the field wants it. Nothing, or null, means the default.
+// valueOf reads text the way the field wants it. An empty text, or null, means the default.
 func valueOf(f medispatcher.Field, text string) (any, error) {
 	if text == "" || text == "null" {
 		return nil, nil

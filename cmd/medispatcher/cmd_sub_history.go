@@ -29,7 +29,7 @@ func (a *app) subHistoryCommand() *cobra.Command {
 		}),
 	}
 	a.jsonFlag(cmd, "print one JSON object a line")
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
+	cmd.Flags().IntVar(&limit, "limit", 50, "list at most `N`")
 	return cmd
 }
 
@@ -57,7 +57,7 @@ func (s *state) showHistory(ctx context.Context, id string, limit int) error {
 		return nil
 	}
 	if len(changes) == 0 {
-		_, _ = fmt.Fprintln(s.stderr, "no changes are noted")
+		_, _ = fmt.Fprintln(s.stderr, "no changes are recorded")
 		return nil
 	}
 	return t.Write(s.stdout)

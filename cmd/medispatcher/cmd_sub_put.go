@@ -52,7 +52,7 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 	return cmd
 }
 
-// subDocument is what the file or the flags say of a subscription, and the problems seen so far.
+// subDocument is the subscription that the file or the flags describe, and the problems seen so far.
 func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file string) (doc []byte, problems medispatcher.Problems, err error) {
 	p := patch{}
 	if problems, err = p.setFlags(flags); err != nil {
@@ -96,7 +96,7 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 	return doc, nil
 }
 
-// putSub stores a document. If the flags have problems it looks for those of the rest, to list all at once.
+// putSub stores a document. If the flags have problems, it checks the rest as well, to list all problems at once.
 func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems) error {
 	if len(problems) > 0 {
 		_, _, err := s.cfg.Rules().Replace(id, nil, doc, time.Now())

@@ -26,7 +26,7 @@ and repeated: each message is moved in one step.`
 	return a.placeCommand(t)
 }
 
-// unwantedLooked bounds the messages that are looked at before all are replayed.
+// unwantedLooked bounds the messages that warnUnwanted looks at.
 const unwantedLooked = 20_000
 
 // warnUnwanted says how many of the messages that are to be replayed will come back.

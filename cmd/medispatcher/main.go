@@ -1,5 +1,5 @@
-// Command medispatcher runs a dispatcher, and looks after the messages and
-// subscriptions of one.
+// Command medispatcher runs a dispatcher, and has the commands that look after its messages and
+// subscriptions. Each command is a file cmd_….go.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 
 // gcPercent lets the heap grow to five times what is live before it is collected. A
 // dispatcher keeps little and makes much garbage, a few kilobytes for each push: at the
-// default of 100 collecting it takes a tenth of its time. GOGC and GOMEMLIMIT win.
+// default of 100, collecting takes a tenth of its time. GOGC and GOMEMLIMIT win.
 const gcPercent = 400
 
 func main() {
@@ -28,7 +28,7 @@ func main() {
 	os.Exit(code)
 }
 
-// oneSignal is within which time two signals are one: timeout(1) and some supervisors
+// oneSignal is how close two signals must be to count as one: timeout(1) and some supervisors
 // signal the process and then its group.
 const oneSignal = 100 * time.Millisecond
 

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// outletLines and the sizes bound what waits while the reader of a log stands still.
+	// outletLines and the sizes bound what waits while nobody reads a log.
 	outletLines  = 16 << 10
 	logBytes     = 4 << 20
 	dataLogBytes = 16 << 20 // its lines hold whole messages
@@ -37,8 +37,8 @@ type stream struct {
 // Under is where it ends, for cli.IsTerminal.
 func (s stream) Under() io.Writer { return s.under }
 
-// unblock puts outlets before stdout and stderr, so that a reader who stops reading stops
-// nothing else, and one who goes away does not end the process: EPIPE is an error like others.
+// unblock puts outlets in front of stdout and stderr. A reader that stops reading then blocks nothing, and one
+// that goes away does not end the process: EPIPE is an error like any other.
 func (a *app) unblock() {
 	signal.Ignore(syscall.SIGPIPE)
 	a.outlets = &outlets{
@@ -49,10 +49,10 @@ func (a *app) unblock() {
 		}),
 	}
 	a.stdout, a.stderr = stream{a.outlets.stdout, a.stdout}, stream{a.outlets.stderr, a.stderr}
-	log.SetOutput(a.stderr) // of libraries: none of them may wait for a reader, either
+	log.SetOutput(a.stderr) // of libraries, which may not wait for a reader either
 }
 
-// logger is the log of the command that runs. An outlet tells of itself there.
+// logger is the log of the command that runs. The outlets report their own troubles there.
 func (a *app) logger() *slog.Logger {
 	if l := a.log.Load(); l != nil {
 		return l
@@ -72,7 +72,8 @@ func (a *app) flush() {
 	log.SetOutput(os.Stderr)
 }
 
-// openDataLog puts an outlet before the DATA log. That of stdout may be there already, and then ends with the process.
+// openDataLog puts an outlet in front of the DATA log. If that is stdout, its outlet may be there already, and ends with
+// the process.
 func (e *environment) openDataLog() (o *outlet.Outlet, end func(), err error) {
 	file := rescue.Stdout(e.stdout)
 	switch {
@@ -91,7 +92,7 @@ func (e *environment) openDataLog() (o *outlet.Outlet, end func(), err error) {
 	}, nil
 }
 
-// outletOf puts an outlet before a DATA log.
+// outletOf puts an outlet in front of a DATA log.
 func outletOf(file *rescue.DataLog, name string, log func() *slog.Logger) *outlet.Outlet {
 	return outlet.New(outlet.Config{
 		Write: file.Append, Sync: file.Sync, Close: file.Close, Bytes: dataLogBytes, Lines: outletLines,
@@ -103,7 +104,7 @@ func outletOf(file *rescue.DataLog, name string, log func() *slog.Logger) *outle
 			return nil
 		},
 		Failing: func(err error) {
-			log().Error("the DATA log cannot be written; its lines wait, and are lost when too many do", "file", name, "error", err)
+			log().Error("the DATA log cannot be written; its lines wait, and are lost when too many wait", "file", name, "error", err)
 		},
 		Back: func(lost int64) {
 			log().Warn("the DATA log is written again; lines of it were lost", "file", name, "lines", lost)

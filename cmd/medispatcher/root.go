@@ -23,7 +23,7 @@ type app struct {
 	json           bool // --json
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	outlets        *outlets // before stdout and stderr of a command that runs for long; nil in others
+	outlets        *outlets // in front of stdout and stderr of a command that runs for long; nil in others
 	log            atomic.Pointer[slog.Logger]
 }
 
@@ -68,14 +68,14 @@ func (a *app) root() *cobra.Command {
 		}),
 	}
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout) // before the completion command, which notes it
+	root.SetOut(a.stdout) // first: the completion command keeps it
 	root.SetErr(a.stderr)
 	cli.Root(root, readBuild(), &a.envFile)
 	root.SetHelpCommand(a.helpCommand())
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run:"},
 		&cobra.Group{ID: groupUse, Title: "Use:"},
-		&cobra.Group{ID: groupOperate, Title: "Look after it:"},
+		&cobra.Group{ID: groupOperate, Title: "Operate:"},
 	)
 	root.AddCommand(
 		a.serveCommand(), a.devCommand(), a.receiveCommand(),
@@ -100,7 +100,7 @@ func (a *app) jsonFlag(cmd *cobra.Command, usage string) *cobra.Command {
 	return cmd
 }
 
-// helpCommand is cobra's, but for an unknown command being an error.
+// helpCommand is the one of cobra, except that an unknown command is an error.
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -130,8 +130,7 @@ func (a *app) command(n config.Needs, do func(ctx context.Context, env *environm
 	}
 }
 
-// lasting makes a cobra function of one that runs until it is stopped: a log that nobody reads must
-// not stand in its way.
+// lasting is command for one that runs until it is stopped. A log that nobody reads must not block it.
 func (a *app) lasting(n config.Needs, do func(ctx context.Context, env *environment, args []string) error) runE {
 	return func(cmd *cobra.Command, args []string) error {
 		a.unblock()
@@ -139,7 +138,7 @@ func (a *app) lasting(n config.Needs, do func(ctx context.Context, env *environm
 	}
 }
 
-// environment reads the configuration. With an error of type config.Problems the environment can still be
+// environment reads the configuration. After an error of type config.Problems the environment can still be
 // shown, unless its settings are nil.
 func (a *app) environment(n config.Needs) (*environment, error) {
 	a.started = true

@@ -48,7 +48,7 @@ func (e *environment) tell(v any, format string, args ...any) error {
 	return err
 }
 
-// run is the whole program but for the process around it. environ has the form of
+// run is the whole program without its process, so that tests can call it. environ has the form of
 // os.Environ.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
@@ -67,7 +67,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 }
 
 // earlierForm turns the one form of earlier versions, `medispatcher FILE`, into today's.
-// A command's name wins over a file that is called like it.
+// A command wins over a file of the same name.
 func (a *app) earlierForm(root *cobra.Command, args []string) []string {
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") || slices.Contains(cli.CommandNames(root), args[0]) {
 		return args

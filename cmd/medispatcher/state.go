@@ -14,7 +14,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// stepWithin bounds one step in Redis: an operator is waiting.
+// stepWithin bounds one step in Redis: an operator waits for it.
 const stepWithin = 10 * time.Second
 
 // state is the state in Redis, for the commands that show or change it.
@@ -31,8 +31,8 @@ func (a *app) withState(do func(ctx context.Context, s *state, args []string) er
 	})
 }
 
-// withState finds out first whether Redis is there, so that nothing is half done when it is
-// not, and closes what it opened.
+// withState opens the store and finds out first whether Redis answers, so that a command does not stop
+// half way. It closes the store in the end.
 func (e *environment) withState(ctx context.Context, do func(ctx context.Context, s *state) error) error {
 	store, err := joined.Open(e.cfg.Streams("cli-" + strconv.Itoa(os.Getpid())))
 	if err != nil {
@@ -49,7 +49,7 @@ func (e *environment) withState(ctx context.Context, do func(ctx context.Context
 	return s.explain(do(medispatcher.WithActor(ctx, "cli "+userAtHost()), s))
 }
 
-// explain says of an error of Redis where that Redis is and what to do.
+// explain adds to an error of Redis where that Redis is and what to do.
 func (s *state) explain(err error) error { return cli.Explain(err, s.cfg.RedisURL) }
 
 // userAtHost is who runs a command, for the history of changes.

@@ -29,7 +29,7 @@ func (s *state) confirm(ctx context.Context, question string) error {
 	return nil
 }
 
-// interruptible is a reader that fails when ctx ends: a read from a terminal or a pipe cannot be
+// interruptible is a reader that fails when ctx ends. A read from a terminal or a pipe cannot be
 // interrupted itself.
 func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 	out, in := io.Pipe()
@@ -51,14 +51,14 @@ func (s *state) progress(total int64, what string, more ...progressbar.Option) *
 	}, more...)...)
 }
 
-// lazyBar is a progress bar that begins when it is known how much there is to do.
+// lazyBar is a progress bar that begins once it knows how much there is to do.
 type lazyBar struct {
 	s    *state
 	what string
 	bar  *progressbar.ProgressBar
 }
 
-// set shows how far it is. It never says stop.
+// set shows how far it is. It returns true: go on.
 func (b *lazyBar) set(n, of int64) bool {
 	if b.bar == nil {
 		b.bar = b.s.progress(of, b.what)
