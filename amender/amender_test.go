@@ -43,7 +43,7 @@ func dispatcher(t *testing.T, env *streamstest.Env, id string, n int) *streams.S
 	return store
 }
 
-// beat gives a dispatcher a heartbeat, so long ago.
+// beat writes the heartbeat of a dispatcher, so long ago.
 func beat(t *testing.T, env *streamstest.Env, store *streams.Store, ago time.Duration) {
 	t.Helper()
 	check(t, store.Heartbeat(t.Context(), medispatcher.Dispatcher{ID: store.ID(), DeadAfter: 10 * time.Second}))
@@ -128,7 +128,7 @@ func (l *late) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, erro
 	return all, err
 }
 
-// TestAmenderAndANewDispatcher: one that starts while the amender works keeps what it takes.
+// TestAmenderAndANewDispatcher: a dispatcher that starts while the amender works keeps what it takes.
 func TestAmenderAndANewDispatcher(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for range 4 {
@@ -214,8 +214,8 @@ func TestAmenderIncoming(t *testing.T) {
 	})
 }
 
-// TestAmenderListens: where Redis was away, or its clock was set, the heartbeats of all look old. Whose
-// heartbeat changes, or comes back to a list that Redis lost, lives.
+// TestAmenderListens: after Redis was away, or its clock was set, every heartbeat looks old. A dispatcher lives if its
+// heartbeat changes, or comes back to a list that Redis lost.
 func TestAmenderListens(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for range 6 {
@@ -245,7 +245,7 @@ func TestAmenderListens(t *testing.T) {
 	})
 }
 
-// listening is a store that tells of the second look at the dispatchers, after it was answered.
+// listening is a store that calls second after the second look at the dispatchers.
 type listening struct {
 	*streams.Store
 	looks  int
@@ -260,8 +260,8 @@ func (l *listening) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher,
 	return all, err
 }
 
-// TestAmenderAfterCommandsTypedByHand: what lost its owner to XACK or XGROUP is found, told and given back; a channel of a
-// wrong type keeps no other from that.
+// TestAmenderAfterCommandsTypedByHand: entries that lost their owner to XACK or XGROUP are reported and given back. A
+// channel of a wrong type does not hinder the others.
 func TestAmenderAfterCommandsTypedByHand(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		for range 4 {
@@ -300,7 +300,7 @@ func TestAmenderAfterCommandsTypedByHand(t *testing.T) {
 		if got := owners(t, env, "medis:{0}:incoming", "fanout"); got != "map[live:4]" {
 			t.Error(got)
 		}
-		// Forced, both are due now, and told once.
+		// With Force both are due now, and reported once.
 		if got := amend(t, live, func(o *amender.Options) { o.Force = true }); got != `[{"partition":0,"subscription":"s","kicked":2}]` {
 			t.Errorf("forced %s", got)
 		}

@@ -117,7 +117,7 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 }
 
-// TestRedisIsAway: who cannot ask Redis cannot say that there is nothing to amend.
+// TestRedisIsAway: without Redis the job fails, and does not say that there is nothing to amend.
 func TestRedisIsAway(t *testing.T) {
 	gone, err := miniredis.Run()
 	if err != nil {
@@ -187,7 +187,7 @@ func dead(t *testing.T, env *streamstest.Env, id, sub string) {
 	}
 }
 
-// TestReport: a table, or one JSON object. What stands in Redis cannot write to the terminal.
+// TestReport: a table, or one JSON object. Escape sequences in Redis do not reach the terminal.
 func TestReport(t *testing.T) {
 	env := streamstest.Mini(t)
 	url := "MEDIS_REDIS_URL=" + env.URL
@@ -218,7 +218,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestRedisGoesAway: half way, the report says what was done, and stderr why that is not all.
+// TestRedisGoesAway: if Redis goes away half way, the report says what was done, and stderr why that is not all.
 func TestRedisGoesAway(t *testing.T) {
 	env := streamstest.Mini(t)
 	url := "MEDIS_REDIS_URL=" + env.URL
@@ -242,7 +242,7 @@ func TestRedisGoesAway(t *testing.T) {
 	ended := time.AfterFunc(20*time.Millisecond, env.Mini.Close) // while the job listens
 	defer ended.Stop()
 	code, out, stderr = start(t, []string{"MEDIS_REDIS_URL=" + env.URL})
-	// The connection that is cut has one line, all that cannot be made afterwards have one.
+	// There is one line for the connection that is cut, and one for all that cannot be opened afterwards.
 	if code != cli.ExitFailed || strings.Contains(out, "Nothing to amend") || !strings.Contains(stderr, "connection refused; check MEDIS_REDIS_URL") || strings.Count(stderr, "\n") > 2 {
 		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, out, stderr)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// leftOver lists what a load test may not leave: anything but statistics and bookkeeping of all.
+// leftOver lists what a load test may not leave: everything but statistics and the bookkeeping that all share.
 func leftOver(t *testing.T, env *streamstest.Env) (keys []string) {
 	t.Helper()
 	for _, k := range env.Client.Keys(t.Context(), "*").Val() {
@@ -32,8 +32,8 @@ func leftOver(t *testing.T, env *streamstest.Env) (keys []string) {
 	return keys
 }
 
-// TestBench: a load test with a dispatcher of its own, with failures, and with the
-// dispatcher of somebody else; nothing of it is left, and a catch-all gets nothing of it.
+// TestBench: a load test with its own dispatcher and failures, then one with another dispatcher. It leaves
+// nothing behind, and a catch-all subscription gets none of its messages.
 func TestBench(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, redis *streamstest.Env) {
@@ -111,7 +111,7 @@ func TestBenchFlags(t *testing.T) {
 	}
 }
 
-// TestBenchMissing: what did not arrive is said, where it is, and why that may be.
+// TestBenchMissing: the error says what did not arrive, where it is, and the likely cause.
 func TestBenchMissing(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
@@ -124,7 +124,7 @@ func TestBenchMissing(t *testing.T) {
 	contains(t, out, "\nmissing ")
 	contains(t, stderr, "3 of 3 deliveries did not arrive, and none did for 1s: ", "a message failed last with: status 502")
 
-	c.beat("elsewhere") // on another host, and it does nothing
+	c.beat("elsewhere") // a dispatcher on another host, which does nothing
 	code, out, stderr = c.run("", "bench", "--messages", "3", "--subscribers", "1", "--wait", "1s", "--json")
 	contains(t, out, `"where":{"ready":0,"buried":0,"retrying":0,"dead":0,"incoming":3}`)
 	contains(t, stderr, "3 messages not fanned out yet: do the dispatchers have the same MEDIS_PARTITIONS=1", "the likely cause: http://127.0.0.1:", "--url http://THIS-HOST:PORT")
@@ -197,7 +197,7 @@ func TestBenchClean(t *testing.T) {
 	}
 	c.ok("sub", "put", dead.IDs()[1], "--topic", "order.*", "--url", "http://h/") // somebody uses it
 	c.ok("sub", "put", "bench-mine", "--topic", "bench.mine", "--url", "http://h/")
-	for _, id := range []string{dead.IDs()[0], dead.IDs()[2], dead.IDs()[1], "bench-mine"} { // the third was taken off the registry already
+	for _, id := range []string{dead.IDs()[0], dead.IDs()[2], dead.IDs()[1], "bench-mine"} { // the third is not in the registry any more
 		if _, err := c.redis.XAdd("medis:{0}:ch:"+id, "*", []string{"topic", "a", "body", "1"}); err != nil {
 			t.Fatal(err)
 		}

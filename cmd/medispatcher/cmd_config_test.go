@@ -62,7 +62,7 @@ func TestConfigCommand(t *testing.T) {
 		t.Fatalf("exit %d, %v: %s", code, err, out)
 	}
 	if list[2] != (config.Line{Name: "MEDIS_PARTITIONS", Value: "abc", Source: config.FromEnv}) {
-		t.Errorf("what is wrong is to be seen: %+v", list[2])
+		t.Errorf("the wrong value is not shown: %+v", list[2])
 	}
 }
 

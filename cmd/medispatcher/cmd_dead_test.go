@@ -67,7 +67,7 @@ func TestDeadLettersInBulk(t *testing.T) {
 	}
 	for _, v := range ready[0].Values {
 		if v == "failure" {
-			t.Error("the record went along")
+			t.Error("the replayed message still has its record of failures")
 		}
 	}
 	bury(t, c.redis, 10)

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams/doctor"
 )
 
-// TestOpenFilesAreCompared: with what all subscriptions need together.
+// TestOpenFilesAreCompared: doctor compares the limit with what all subscriptions need together.
 func TestOpenFilesAreCompared(t *testing.T) {
 	t.Parallel()
 	if f := filesFinding(1, 1); f.Level != doctor.LevelOK {

@@ -41,7 +41,7 @@ func (c *program) findings(code int) map[string]string {
 	return bad
 }
 
-// A Redis that says little of itself is no failure.
+// A Redis that says little about itself is no problem.
 func TestDoctorOfHealthy(t *testing.T) {
 	c := newCLI(t)
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/")
@@ -77,7 +77,7 @@ func TestDoctorExitCodes(t *testing.T) {
 	c.fails(cli.ExitUsage, "", []string{"-f", "/nowhere.env", "doctor"}, "cannot read /nowhere.env")
 }
 
-// A wrong configuration does not keep it from looking at Redis, while that can be reached.
+// With a wrong configuration, doctor still looks at Redis if that can be reached.
 func TestDoctorOfConfiguration(t *testing.T) {
 	c := newCLI(t, "MEDIS_CONCURRENCY=99", "MEDIS_MAX_CONCURRENCY=9", "MEDIS_TIMEOUT=soon", "MEDIS_DENY_CIDRS=here", "MEDIS_SHUTDOWN_TIMEOUT=2s")
 	c.ok2("MEDIS_REDIS_URL=redis://"+c.redis.Addr(), "sub", "put", "slow", "--topic", "a", "--url", "http://h/", "--timeout", "29s", "--concurrency", "3")

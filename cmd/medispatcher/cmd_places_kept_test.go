@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-// keepAway puts a message into a place of kept ones, as the dispatcher leaves it.
+// keepAway puts a message into a place of kept messages, as a dispatcher does.
 func (c *program) keepAway(place medispatcher.KeptPlace, fields ...string) (id string) {
 	c.t.Helper()
 	entry, err := c.redis.XAdd("medis:{0}:"+string(place), "*", fields)
@@ -95,7 +95,7 @@ func TestQuarantine(t *testing.T) {
 	contains(t, c.ok("quarantine", "purge", "--yes"), "quarantine: 1 message purged")
 }
 
-// TestStatusTellsOfKept: a status that is green while messages wait for an operator is a lie.
+// TestStatusTellsOfKept: status names the messages that wait for an operator.
 func TestStatusTellsOfKept(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)

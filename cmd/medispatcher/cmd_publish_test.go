@@ -207,7 +207,7 @@ func TestPublishBadLines(t *testing.T) {
 	}
 }
 
-// Lines are published while stdin is open, and a Redis that goes away stops it with the number.
+// Lines are published while stdin is open. If Redis goes away, the command stops and names the line.
 func TestPublishLinesStopsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	c := newPublisher(t)
@@ -235,7 +235,7 @@ func TestPublishLinesStopsWithoutRedis(t *testing.T) {
 	contains(t, errs.String(), "check MEDIS_REDIS_URL")
 }
 
-// lastLine leaves out what go-redis writes of its own accord.
+// lastLine leaves out the lines that go-redis writes by itself.
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1] + "\n"

@@ -33,7 +33,7 @@ func TestPurge(t *testing.T) {
 	if n, _ := c.redis.Stream("medis:{0}:ch:s"); len(n) != 0 {
 		t.Errorf("%d messages are left", len(n))
 	}
-	// What a subscription left that was removed can be thrown away, too.
+	// What a removed subscription left can be thrown away, too.
 	fill()
 	c.redis.HDel("medis:subscriptions", "s")
 	contains(t, c.ok("dead", "purge", "s", "--yes"), "s: 2 dead letters purged")

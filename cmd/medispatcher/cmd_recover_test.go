@@ -18,8 +18,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestDaemonRecoverLists: producers parked messages at either end while nothing ran, on a Redis
-// of its own, garbage and too large ones among them.
+// TestDaemonRecoverLists: while nothing ran, producers parked messages at both ends of the lists, which are in a
+// Redis of their own. Some are garbage, some too large.
 func TestDaemonRecoverLists(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -93,8 +93,8 @@ func (c *program) recover(code int, args ...string) string {
 	return stdout
 }
 
-// TestRecoverTwiceDeliversOnce: what nobody wanted, what was dropped, and what a channel could
-// not take, each to those alone who did not get it.
+// TestRecoverTwiceDeliversOnce: messages that nobody wanted, that were dropped, or that a channel could not take
+// reach only the subscriptions that did not get them, and once.
 func TestRecoverTwiceDeliversOnce(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -121,7 +121,7 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 		eventually(t, "the DATA log", func() bool { return lines("REDISTFAIL") == 2 && lines("DROPPED") == 2 && lines("UNROUTABLE") == 1 })
 		p.ok("sub", "set", "env", "urls="+w.URL)
 		eventually(t, "the new URL in force", func() bool { return strings.Count(r.logs.String(), "subscriptions in force") >= 2 })
-		p.recover(cli.ExitFailed, file) // two are stuck still: nobody wants "later", and the key is still wrong
+		p.recover(cli.ExitFailed, file) // two still fail: nobody wants "later", and the key is still wrong
 
 		if err := env.Client.Del(t.Context(), "medis:{0}:ch:bad").Err(); err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestRecoverRefuses(t *testing.T) {
 	}
 }
 
-// TestRecoverManyProblems: a file that is wrong from end to end does not flood the terminal.
+// TestRecoverManyProblems: a file with many wrong lines does not flood the terminal.
 func TestRecoverManyProblems(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
@@ -205,7 +205,7 @@ func TestRecoverBatches(t *testing.T) {
 	}
 }
 
-// TestRecoverStopsOutOfMemory: it says where, and goes on there when it is run again.
+// TestRecoverStopsOutOfMemory: the command says where it stopped, and goes on there when it is run again.
 func TestRecoverStopsOutOfMemory(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -285,7 +285,7 @@ func TestDaemonKickFail(t *testing.T) {
 		if code := r.stop(); code != cli.ExitOK {
 			t.Errorf("exit %d", code)
 		}
-		// The channel was lost, or so the file says: they go into it again.
+		// Then the channel is lost: the file brings the messages back into it.
 		contains(t, p.recover(cli.ExitOK, file), "KICKFAIL          3        0              0       0")
 		if n := env.Client.XLen(t.Context(), "medis:{0}:ch:s").Val(); n != 3 {
 			t.Errorf("%d in the channel", n)
@@ -293,7 +293,7 @@ func TestDaemonKickFail(t *testing.T) {
 	})
 }
 
-// TestDaemonHangup: SIGHUP ends nothing, and has the DATA log made anew.
+// TestDaemonHangup: SIGHUP ends nothing, and makes the dispatcher open its DATA log again.
 func TestDaemonHangup(t *testing.T) {
 	env := streamstest.Mini(t)
 	file := filepath.Join(t.TempDir(), "data.log")

@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// beat makes a dispatcher be seen, which holds back some subscriptions.
+// beat writes the heartbeat of a dispatcher that holds back some subscriptions.
 func (c *program) beat(id string, held ...medispatcher.Breaker) {
 	c.t.Helper()
 	store, err := streams.Open(streams.Config{URL: "redis://" + c.redis.Addr(), Prefix: "medis", Partitions: 1, ID: id})
@@ -99,11 +99,11 @@ func TestStatusJSON(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	if strings.Contains(out, "\x1b") {
-		t.Error("raw escape")
+		t.Error("an escape sequence reaches the terminal")
 	}
 }
 
-// --watch repeats until it is interrupted, which is a good end.
+// --watch repeats until it is interrupted, and then exits with 0.
 func TestStatusWatch(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
@@ -127,7 +127,7 @@ func TestStatusWatch(t *testing.T) {
 	}
 }
 
-// A Redis that goes away while it is watched is reported, and watched for.
+// --watch reports a Redis that goes away, and goes on when it is back.
 func TestStatusWatchGoesOn(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
@@ -160,7 +160,7 @@ func TestPaint(t *testing.T) {
 	}
 }
 
-// Every command that needs Redis says where it is looked for and what to do.
+// Every command that needs Redis says where it looked for it and what to do.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
 	env := []string{deadRedis(t)}

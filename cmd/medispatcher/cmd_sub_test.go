@@ -53,7 +53,7 @@ func TestSubPutFlags(t *testing.T) {
 	contains(t, c.stored("billing"), "hush@h", "to=b@x.example,c@x.example", secret)
 }
 
-// TestEveryFieldHasAFlag that reaches it.
+// TestEveryFieldHasAFlag: the flag of each field reaches the field.
 func TestEveryFieldHasAFlag(t *testing.T) {
 	for _, f := range medispatcher.Fields() {
 		if f.Flag == "" {
@@ -245,7 +245,7 @@ billing  order.*  active           16  http://u:********@h/ http://i/
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 || strings.Contains(out, secret) || !strings.Contains(out, `"topic": ">"`) {
 		t.Errorf("%v: %s", err, out)
 	}
-	// What somebody broke by hand is listed, and reaches no terminal raw.
+	// A document that somebody broke by hand is listed, and its escape sequences do not reach the terminal.
 	c.redis.HSet("medis:subscriptions", "bro\x1b[31mken", `{"topic":1}`)
 	_, out, stderr = c.run("", "sub", "ls")
 	contains(t, out, `bro\x1b[31mken  -        unusable`)
@@ -272,7 +272,7 @@ func TestSubRemove(t *testing.T) {
 		fill(key)
 		c.fails(cli.ExitFailed, "", []string{"sub", "rm", "x"}, `subscription "x" holds messages (1 `)
 		if c.stored("x") == "" || !c.redis.Exists(key) {
-			t.Error("it is gone all the same")
+			t.Error("it was removed although it was refused")
 		}
 		out := c.ok("sub", "rm", "x", "--purge")
 		if !strings.HasPrefix(out, "x: removed, and with it messages (1 ") || c.stored("x") != "" || c.redis.Exists(key) {
@@ -283,7 +283,7 @@ func TestSubRemove(t *testing.T) {
 	fill("medis:{0}:ch:x")
 	c.fails(cli.ExitFailed, "", []string{"sub", "rm", "x"}, `not found, but Redis holds messages (1 READY) of it; --purge throws them away`)
 	if c.ok("sub", "rm", "x", "--purge"); c.redis.Exists("medis:{0}:ch:x") {
-		t.Error("left over")
+		t.Error("the channel is still there")
 	}
 }
 

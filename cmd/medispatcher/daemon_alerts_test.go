@@ -56,9 +56,9 @@ func (r *running) alerts() (all medispatcher.Alerts) {
 	return all
 }
 
-// TestAlertsOfTwoDispatchers: one mail and one call of the webhook for an alert, and again for its
-// recovery, however many dispatchers run; a receiver of the subscription's own wins over the default ones; and
-// no secret of a receiver's URL is shown anywhere.
+// TestAlertsOfTwoDispatchers: an alert and its recovery are one mail and one call of the webhook each, however many
+// dispatchers run. A receiver of the subscription replaces the default ones. No secret in the URL of a receiver is
+// shown anywhere.
 func TestAlertsOfTwoDispatchers(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -122,7 +122,7 @@ func TestAlertsOfTwoDispatchers(t *testing.T) {
 	})
 }
 
-// TestAlertOfDispatcherLost, and of a subscription whose worker is gone.
+// TestAlertsOfEvents: a dispatcher that is lost, and a subscription whose worker is gone, raise one alert each.
 func TestAlertsOfEvents(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -159,8 +159,7 @@ func TestAlertsOfEvents(t *testing.T) {
 	})
 }
 
-// TestKilledBeforeItSends: the dispatcher that was about to send an alert dies at that very moment; another
-// one sends it, once.
+// TestKilledBeforeItSends: a dispatcher dies just before it sends an alert. Another one sends it, once.
 func TestKilledBeforeItSends(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -196,7 +195,7 @@ func TestKilledBeforeItSends(t *testing.T) {
 	if len(due) != 1 || time.Until(time.UnixMilli(int64(due[0].Score))) < 10*time.Second {
 		t.Fatalf("the killed dispatcher has no lease: %+v", due)
 	}
-	env.Client.Do(t.Context(), "ZADD", "medis:alerts:{alerts}:due", 0, due[0].Member) // it ends now
+	env.Client.Do(t.Context(), "ZADD", "medis:alerts:{alerts}:due", 0, due[0].Member) // the lease ends now
 	other := startServe(t, vars, "serve")
 	box.Await(t, "the mail of the other dispatcher", func(mails []alerttest.Mail) bool { return len(mails) > 0 })
 	eventually(t, "it is settled", func() bool {

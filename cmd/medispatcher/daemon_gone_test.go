@@ -31,7 +31,7 @@ func TestDaemonGoneInABurst(t *testing.T) {
 		r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q],"concurrency":%d,"retry_coefficient":"1h"}`, w.URL, n))
 		control := env.Client.Subscribe(t.Context(), "medis:control")
 		defer func() { _ = control.Close() }()
-		if _, err := control.Receive(t.Context()); err != nil { // it is subscribed
+		if _, err := control.Receive(t.Context()); err != nil { // the answer to SUBSCRIBE
 			t.Fatal(err)
 		}
 		for range n {
@@ -46,7 +46,7 @@ func TestDaemonGoneInABurst(t *testing.T) {
 		if c := history.Changes; len(c) != 2 || !strings.Contains(c[0].By, "410 Gone") {
 			t.Errorf("changes %+v, want one that made the subscription and one that paused it", c)
 		}
-		if code := r.stop(); code != cli.ExitOK { // what one 410 more would do is done by now
+		if code := r.stop(); code != cli.ExitOK { // a second pause would have happened by now
 			t.Errorf("exit %d", code)
 		}
 		env.Client.Publish(t.Context(), "medis:control", "end")

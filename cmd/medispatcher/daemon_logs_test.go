@@ -15,7 +15,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// held is a worker that answers once it is let go.
+// held is a worker that does not answer before release is called.
 func heldWorker(t *testing.T, status int) (w *worker, arrived <-chan struct{}, release func()) {
 	t.Helper()
 	w = newWorker(t)
@@ -35,14 +35,14 @@ func dropping(url string) string {
 	return fmt.Sprintf(`{"topic":"t","urls":[%q],"max_retries":0,"drop":{"action":"log"}}`, url)
 }
 
-// inForce waits until the dispatcher works by the n-th set of subscriptions.
+// inForce waits until the n-th set of subscriptions is in force.
 func (r *running) inForce(n int) {
 	r.t.Helper()
 	eventually(r.t, "in force", func() bool { return r.changes() >= n })
 }
 
-// TestDaemonDropsByWhatItDecidedBy: drop.action changes while the last attempt is under way. The message is in the
-// DATA log or a dead letter, never neither.
+// TestDaemonDropsByWhatItDecidedBy: drop.action changes while the last attempt is under way. The message is then
+// in the DATA log or a dead letter, and not both.
 func TestDaemonDropsByWhatItDecidedBy(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -59,7 +59,7 @@ func TestDaemonDropsByWhatItDecidedBy(t *testing.T) {
 		r.stop()
 		dead := env.Client.XLen(t.Context(), "medis:{0}:dead:a").Val()
 		if lines := strings.Count(r.out.String(), `"code":"DROPPED"`); dead+int64(lines) != 1 {
-			t.Errorf("%d dead letters and %d lines, want one of either", dead, lines)
+			t.Errorf("%d dead letters and %d lines, want one in all", dead, lines)
 		}
 	})
 }
@@ -87,7 +87,7 @@ func TestDaemonGoneFromAFormerURL(t *testing.T) {
 	})
 }
 
-// unwritable are DATA logs that take nothing.
+// unwritable are DATA logs that cannot be written.
 func unwritable(t *testing.T) map[string]string {
 	t.Helper()
 	logs := map[string]string{}
@@ -101,8 +101,8 @@ func unwritable(t *testing.T) map[string]string {
 	return logs
 }
 
-// TestDaemonDataLogThatTakesNothing: what was to be dropped with a line is a dead letter, and everybody can see why. The
-// dispatcher is ready all the same.
+// TestDaemonDataLogThatTakesNothing: a message that was to be dropped with a line becomes a dead letter, and everybody can
+// see why. The dispatcher stays ready.
 func TestDaemonDataLogThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	for name, file := range unwritable(t) {
@@ -184,7 +184,7 @@ func TestDaemonLastCopy(t *testing.T) {
 	}
 }
 
-// TestPipeThatIsClosed: a command of an operator ends quietly when nobody reads what it prints.
+// TestPipeThatIsClosed: a command that an operator runs ends quietly when nobody reads its output.
 func TestPipeThatIsClosed(t *testing.T) {
 	t.Parallel()
 	read, write, err := os.Pipe()

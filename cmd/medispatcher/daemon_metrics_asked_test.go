@@ -74,7 +74,7 @@ func wrongWith(query string, shown [][]string, known map[string]metric) (wrong [
 	return wrong
 }
 
-// panelJSON is what is checked of a panel.
+// panelJSON has the parts of a panel that the tests check.
 type panelJSON struct {
 	ID                       int
 	Title, Description, Type string
@@ -124,7 +124,7 @@ func checkDashboard(t *testing.T, known map[string]metric) {
 	ids, cells := map[int]bool{}, map[[2]int]string{}
 	for _, p := range d.Panels {
 		if p.ID == 0 || ids[p.ID] || p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
-			t.Errorf("panel %d %q: its id is not its own, or its title, description, unit or targets are missing", p.ID, p.Title)
+			t.Errorf("panel %d %q: another panel has its id, or its title, description, unit or targets are missing", p.ID, p.Title)
 		}
 		ids[p.ID] = true
 		if p.Datasource.Type != "prometheus" || p.Datasource.UID != "${datasource}" {

@@ -21,8 +21,8 @@ import (
 
 const metricsFile = "../../docs/METRICS.md"
 
-// scrapedAll is what /metrics says when every metric has a series: messages were
-// delivered, and a subscription is held back, of which an alert tells.
+// scrapedAll is what /metrics says when every metric has a series: messages were delivered, a subscription is held
+// back, and an alert fires because of that.
 func scrapedAll(t *testing.T) string {
 	t.Helper()
 	env := streamstest.Mini(t)
@@ -55,7 +55,7 @@ func scrapedAll(t *testing.T) string {
 	return text
 }
 
-// metric is what a family of /metrics can be asked for: its labels and their values.
+// metric is a family of /metrics: its labels and their values.
 type metric struct {
 	family *dto.MetricFamily
 	labels map[string]map[string]bool
@@ -169,6 +169,6 @@ func checkMetricsDoc(t *testing.T, known map[string]metric) {
 			t.Fatal(err)
 		}
 	case got != table.String():
-		t.Errorf("%s is not current; make it anew with: go test ./cmd/medispatcher -run TestMetrics -update", metricsFile)
+		t.Errorf("%s is not current; make it again with: go test ./cmd/medispatcher -run TestMetrics -update", metricsFile)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// answering makes a worker fail, or not.
+// answering makes a worker fail until well is true.
 func (w *worker) answering(t *testing.T) (well *atomic.Bool) {
 	t.Helper()
 	well = &atomic.Bool{}
@@ -26,8 +26,8 @@ func (w *worker) answering(t *testing.T) (well *atomic.Bool) {
 	return well
 }
 
-// TestDaemonKick: a message that one dispatcher failed, and that waits an hour for its next
-// attempt, is tried when another one is asked to.
+// TestDaemonKick: a message failed at one dispatcher and waits an hour for its next attempt. A kick at another
+// dispatcher makes it due now.
 func TestDaemonKick(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -42,7 +42,7 @@ func TestDaemonKick(t *testing.T) {
 
 		two := startServe(t, []string{redis}, "serve")
 		well.Store(true)
-		eventually(t, "kicked", func() bool { // it says nothing of the dead before its first heartbeat
+		eventually(t, "kicked", func() bool { // before its first heartbeat a dispatcher refuses to kick
 			code, answer := two.call(http.MethodPost, "/api/v1/subscriptions/s/kick", "")
 			if code == http.StatusOK && answer != `{"kicked":1}`+"\n" {
 				t.Errorf("answer %s", answer)
@@ -79,7 +79,7 @@ func TestDaemonPurge(t *testing.T) {
 				<-release
 			}
 			if n <= 2 {
-				rw.WriteHeader(http.StatusInternalServerError) // of a failed one nothing is left either
+				rw.WriteHeader(http.StatusInternalServerError) // a failed message leaves nothing either
 			}
 		}
 		r := startServe(t, []string{redis, "MEDIS_ALERT_MEMORY=0"}, "serve") // miniredis does not know its memory, which is a warning
@@ -122,8 +122,8 @@ func TestDaemonPurge(t *testing.T) {
 	})
 }
 
-// TestDaemonBreakerIsSeen: by command line and API, with the dispatcher that holds it, while
-// the worker fails and no longer.
+// TestDaemonBreakerIsSeen: while the worker fails, the command line and the API show the open breaker and the
+// dispatcher that holds it.
 func TestDaemonBreakerIsSeen(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -131,7 +131,7 @@ func TestDaemonBreakerIsSeen(t *testing.T) {
 		redis := "MEDIS_REDIS_URL=" + env.URL
 		w := newWorker(t)
 		well := w.answering(t)
-		r := startServe(t, []string{redis, "MEDIS_HEARTBEAT=10m", "MEDIS_DEAD_AFTER=1h"}, "serve") // the event tells, not the next heartbeat
+		r := startServe(t, []string{redis, "MEDIS_HEARTBEAT=10m", "MEDIS_DEAD_AFTER=1h"}, "serve") // the breaker shows at once, not at the next heartbeat
 		r.put("s", fmt.Sprintf(`{"topic":"t","urls":[%q],"retry_coefficient":"1ms"}`, w.URL))
 		for range 20 {
 			xadd(t, env, "topic", "t", "body", "x")

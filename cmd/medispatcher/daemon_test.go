@@ -58,9 +58,9 @@ func startServe(t *testing.T, env []string, args ...string) *running {
 		case <-wrote:
 		case c := <-code:
 			code <- c // for stop
-			t.Fatalf("ended with %d:\n%s", c, r.logs.String())
+			t.Fatalf("the dispatcher ended with %d:\n%s", c, r.logs.String())
 		case <-timeout:
-			t.Fatalf("does not run:\n%s", r.logs.String())
+			t.Fatalf("the dispatcher does not run:\n%s", r.logs.String())
 		}
 	}
 	return r
@@ -113,7 +113,7 @@ func newWorker(t *testing.T) *worker {
 		w.got[sub] = append(w.got[sub], string(body))
 		w.header[sub] = r.Header
 		w.mu.Unlock()
-		select { // before the answer, which may wait for what the test does then
+		select { // before the answer, which may wait for the test
 		case w.news <- struct{}{}:
 		default:
 		}
@@ -125,7 +125,7 @@ func newWorker(t *testing.T) *worker {
 	return w
 }
 
-// await waits until a condition on what came holds.
+// await waits until a condition on the deliveries holds.
 func (w *worker) await(t *testing.T, what string, holds func(got map[string][]string) bool) {
 	t.Helper()
 	timeout := time.After(30 * time.Second)
@@ -197,8 +197,8 @@ func total(got map[string][]string) (n int) {
 	return n
 }
 
-// TestDaemon is the main job end to end: 1,000 messages by raw XADD, three
-// subscriptions, one dispatcher and two.
+// TestDaemon is the main job end to end: 1,000 messages by raw XADD to three subscriptions, with one dispatcher
+// and with two.
 func TestDaemon(t *testing.T) {
 	t.Parallel()
 	for _, dispatchers := range []int{1, 2} {
@@ -367,7 +367,7 @@ func TestDaemonIdleSubscriptions(t *testing.T) {
 	c2, g2 := measure(300)
 	t.Logf("with 1 subscription: %d connections, %d goroutines; with 1,001: %d connections, %d goroutines", c1, g1, c2, g2)
 	if c2 > c1+3 || g2 > g1+20 {
-		t.Error("they grow with idle subscriptions")
+		t.Error("connections or goroutines grow with idle subscriptions")
 	}
 }
 
@@ -434,7 +434,7 @@ func TestDaemonFollowsChanges(t *testing.T) {
 // changes is how many sets of subscriptions were put in force so far.
 func (r *running) changes() int { return strings.Count(r.logs.String(), `"subscriptions in force"`) }
 
-// TestDaemonReadiness: a Redis that is away is said, ends nothing, and is found again.
+// TestDaemonReadiness: a dispatcher reports that Redis is away, does not end, and is ready when Redis is back.
 func TestDaemonReadiness(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t, "--appendonly", "yes", "--appendfsync", "always")

@@ -84,7 +84,7 @@ func TestJSON(t *testing.T) {
 		}
 		seen[strings.Join(args[:1], " ")], seen[strings.Join(args[:2], " ")] = true, true
 	}
-	// test: it needs receivers, and has a test of its own. The others run until they are stopped.
+	// alert test needs receivers, and has its own test. The others run until they are stopped.
 	for _, name := range []string{"alert test", "serve", "dev", "receive"} {
 		seen[name] = true
 	}
@@ -92,7 +92,7 @@ func TestJSON(t *testing.T) {
 		for _, leaf := range append([]*cobra.Command{cmd}, cmd.Commands()...) {
 			path := strings.TrimPrefix(leaf.CommandPath(), "medispatcher ")
 			if len(leaf.Commands()) == 0 && !seen[path] && !strings.HasPrefix(path, "completion") && path != "help" {
-				t.Errorf("%s is not tried", path)
+				t.Errorf("no step runs %s", path)
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func TestVersionOfRelease(t *testing.T) {
 	contains(t, readBuild().String(), "medispatcher 1.2.3 (commit abc, built 2026-01-02, go")
 }
 
-// Every command explains itself, works no Redis for that, and fits a terminal.
+// The help of every command needs no Redis, and fits a terminal.
 func TestHelpOfAll(t *testing.T) {
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
@@ -100,7 +100,7 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// `medispatcher FILE` is `medispatcher -f FILE serve`, as in earlier versions, and no command is serve.
+// `medispatcher FILE` is `medispatcher -f FILE serve`, as in earlier versions, and no command at all is serve.
 func TestEarlierForm(t *testing.T) {
 	file := writeFile(t, "conf.env", "MEDIS_PARTITIONS=none\n")
 	for _, args := range [][]string{{file}, {"-f", file}, {"-f", file, "serve"}, {"serve", "--env-file", file}} {
