@@ -60,7 +60,7 @@ func Explain(err error, url string) error {
 		return err
 	}
 	text := err.Error()
-	if err == error(step) { // and is not wrapped in words of a caller
+	if err == error(step) { //nolint:errorlint // only an error that no caller wrapped in words of its own
 		text = step.Text()
 	}
 	return &RedisError{fmt.Sprintf("redis at %s: %s", at, strings.TrimSuffix(text, ".")), remedy(text), err}
