@@ -8,19 +8,21 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// auditScript finds out whether more left a stream than our steps took. Unread entries that somebody trimmed or
-// deleted are met by no step; but Redis 7 counts what was ever added to a stream, and we count what we settle.
+// auditScript compares how many entries left a stream with how many our steps removed. The difference vanished: somebody
+// trimmed or deleted entries by hand. No step meets those that were unread, but Redis 7 counts all that was ever added
+// to a stream, and we count what we settle.
 //
 // KEYS 1–4 counts, 5 stream.
 // ARGV name of the place, largest mean size of an entry in bytes, then the names of the counts of what left.
-// Returns what vanished; an id is empty. On Redis 6.2, which does not count, nothing.
+// Returns what vanished, with empty ids. On Redis 6.2, which does not count added entries, it returns nothing.
 //
-// The account stands in the totals, so that one step compares both, and goes with them: field ~ledger:<place>, "<difference
-// that is explained> <length> <settled>". The first look explains whatever is missing, and so does the first after a purge. What this
-// finds, a step may meet later, a due time without its entry: field ~early:<place> keeps it from being counted twice (see
-// vanishedLua). XINFO copies the first and the last entry; where those are large, a stream is looked at when it is empty.
+// The result of the last check is in the totals, field ~ledger:<place>: "<explained difference> <length> <settled>".
+// It is kept there so that one step can compare both, and so that both are deleted together. The first check takes
+// whatever is missing as explained, and so does the first one after a purge. A step may later meet a trace of an entry
+// counted here, such as its due time; field ~early:<place> keeps it from being counted twice (see vanishedLua).
+// XINFO copies the first and the last entry. A stream with large entries is therefore checked only when it is empty.
 //
-// Safe to repeat: what was counted is explained. It writes only where something changed.
+// Safe to repeat: what was counted counts as explained. It writes only if something changed.
 var auditScript = rdb.NewScript(countLua + vanishedLua + `
 local key, place, total = KEYS[5], ARGV[1], KEYS[4]
 local field, settled = '~ledger:' .. place, tonumber(redis.call('HGET', total, 'vanished:' .. place) or 0)
@@ -46,7 +48,7 @@ end
 local lost, removed = 0, added - length
 if not base then
   base = removed - settled
-elseif added < base + before + had then -- the key went, and may be there anew
+elseif added < base + before + had then -- the key was deleted, and may exist again
   lost = math.max(0, had - (settled - before))
   base = removed - settled - lost
 else
@@ -65,11 +67,11 @@ if now ~= account then redis.call('HSET', total, field, now) end
 return places
 `)
 
-// auditSize is the mean size of entries, in bytes, up to which a stream is asked for its history while it holds any.
+// auditSize is the largest mean size of entries, in bytes, at which a stream that is not empty is audited.
 const auditSize = 64 << 10
 
-// AuditChannels notes what left channels of one partition without a step of ours since it last looked; TakeVanished has it. A channel
-// that is not there yet is one from which nothing left.
+// AuditChannels notes what vanished from channels of one partition since the last call. TakeVanished returns it. A
+// channel that does not exist yet has lost nothing.
 func (s *Store) AuditChannels(ctx context.Context, p int, subs []string) error {
 	var errs []error
 	for chunk := range slices.Chunk(subs, auditChunk) {
@@ -87,31 +89,31 @@ func (s *Store) AuditChannels(ctx context.Context, p int, subs []string) error {
 				vanished, err = auditScript.Run(ctx, s.db, k, argv...).Result()
 			}
 			s.noteVanished(p, vanished)
-			if err != nil && !rdb.IsWrongType(err) { // healing tells of those
-				errs = append(errs, rdb.Failed("look for what was taken out of "+chunk[i], err))
+			if err != nil && !rdb.IsWrongType(err) { // healing reports these
+				errs = append(errs, rdb.Failed("audit channel "+chunk[i], err))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// auditChunk is the number of channels looked at in one round trip.
+// auditChunk is the number of channels audited in one round trip.
 const auditChunk = 100
 
 func (s *Store) channelAudit(p int, sub string) (k []string, argv []any) {
 	return append(s.countKeys(p), s.keys.Channel(p, sub)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
 }
 
-// countMoved is the field of the totals that counts what left incoming by a step of ours.
+// countMoved is the field of the totals that counts the entries our steps removed from incoming.
 const countMoved = "~moved"
 
-// AuditIncoming is AuditChannels of a partition's incoming stream. mixed says that dispatchers of another version run: what they
-// move they may not count, so it is explained.
+// AuditIncoming is AuditChannels of a partition's incoming stream. mixed says that dispatchers of another version run.
+// They may move entries without counting them, so whatever is missing then counts as explained.
 func (s *Store) AuditIncoming(ctx context.Context, p int, mixed bool) error {
 	if mixed {
 		return rdb.Failed("reset the ledger", rdb.Int(s.db.With(ctx), "HSET", s.keys.StatsTotal(p), "~ledger:"+FromIncoming, "reset").Err())
 	}
 	vanished, err := auditScript.Run(ctx, s.db, append(s.countKeys(p), s.keys.Incoming(p)), FromIncoming, auditSize, countMoved).Result()
 	s.noteVanished(p, vanished)
-	return rdb.Failed("look for what was taken out of incoming", err)
+	return rdb.Failed("audit incoming", err)
 }

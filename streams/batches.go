@@ -9,8 +9,8 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// eachID runs a step for batches of entries of one partition each, which split reads the ids of. Nothing is done
-// when an id cannot be one; the error is then medispatcher.Problems of "ids[…]".
+// eachID splits ids into a partition and an entry id each, and runs step for batches of entries of one partition.
+// If an id is malformed, nothing is done, and the error is medispatcher.Problems of "ids[…]".
 func (s *Store) eachID(ids []string, split func(id string) (p int, entryID string, err error), step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
 	byPartition := make([][]string, s.cfg.Partitions)
 	var problems medispatcher.Problems
@@ -39,8 +39,9 @@ func (s *Store) eachID(ids []string, split func(id string) (p int, entryID strin
 	return total, nil
 }
 
-// allUntil runs a step, which handles some of the oldest entries up to last, until it finds no
-// more of those that there were when allUntil began.
+// allUntil runs step for every entry that existed when it began. One step handles some of the
+// oldest entries, up to last, and returns how many. allUntil ends early when more says no; left
+// is then how many remain.
 func (s *Store) allUntil(ctx context.Context, what string, key func(p int) string, more func(done, all int64) bool, step func(p int, last string) (int64, error)) (done, left int64, err error) {
 	lasts, all, err := s.ends(ctx, what, key)
 	if err != nil {
@@ -64,8 +65,8 @@ func (s *Store) allUntil(ctx context.Context, what string, key func(p int) strin
 	return done, 0, nil
 }
 
-// ends are the ids of the last entry of a stream in each partition ("": none), and how
-// many entries there are in all.
+// ends returns the id of the last entry of a stream in each partition ("" if it is empty), and
+// the number of entries in all partitions.
 func (s *Store) ends(ctx context.Context, what string, key func(p int) string) (lasts []string, all int64, err error) {
 	for p := range s.cfg.Partitions {
 		pipe := s.db.Pipe(ctx)

@@ -14,22 +14,23 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// BenchDeadAfter is how long a load test is silent before it counts as dead. It should be
-// heard several times in that.
+// BenchDeadAfter is how long a load test may be silent before it counts as dead. It should
+// call HoldBench several times in that time.
 const BenchDeadAfter = 30 * time.Second
 
 // holdBenchScript notes that a load test is alive, and what it made.
 //
-// KEYS load tests. ARGV run, info, now in ms. Safe to repeat. HDEL comes first
-// because it is allowed out of memory, and so is then HSET: a full Redis must not make a
-// live load test look dead.
+// KEYS load tests. ARGV run, info, now in ms. Returns nothing.
+// Safe to repeat: it overwrites the note. HDEL comes first because Redis allows it, and then
+// the rest of the script, even when out of memory. A full Redis must not make a live load
+// test look dead.
 var holdBenchScript = rdb.NewScript(`
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3] .. ' ' .. ARGV[2])
 `)
 
-// HoldBench says that a load test is alive, and returns when that was by the clock of Redis.
-// It comes before anything that the run makes, and again within BenchDeadAfter.
+// HoldBench says that a load test is alive, and returns the time of Redis. Call it before the
+// run makes anything, and again within BenchDeadAfter.
 func (s *Store) HoldBench(ctx context.Context, run medispatcher.BenchRun) (time.Time, error) {
 	info, err := json.Marshal(run)
 	if err != nil {
@@ -42,17 +43,17 @@ func (s *Store) HoldBench(ctx context.Context, run medispatcher.BenchRun) (time.
 	now = now.Truncate(time.Millisecond)
 	err = holdBenchScript.Run(ctx, s.db, []string{s.keys.Bench()}, run.Run, info, now.UnixMilli()).Err()
 	if rdb.IsNil(err) {
-		err = nil // it returns nothing
+		err = nil // the script returns nothing
 	}
 	return s.db.Shown(now), rdb.Failed("note the load test", err)
 }
 
-// ForgetBench takes a load test of which nothing is left off the list.
+// ForgetBench takes a load test off the list once nothing is left of it.
 func (s *Store) ForgetBench(ctx context.Context, run string) error {
 	return rdb.Failed("forget the load test", rdb.Int(s.db.With(ctx), "HDEL", s.keys.Bench(), run).Err())
 }
 
-// Benches lists the load tests that run or left something, the oldest first.
+// Benches lists the load tests that are running or left something behind, the oldest first.
 func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
 	now, err := s.db.SharedNow(ctx)
 	if err != nil {
@@ -80,16 +81,17 @@ func (s *Store) Benches(ctx context.Context) ([]medispatcher.BenchRun, error) {
 	return runs, nil
 }
 
-// withdrawn is how many entries one step of Withdraw looks at, unless their bodies, which pass through it, are too large.
+// withdrawn is the most entries one step of Withdraw reads; large bodies end it earlier.
 const withdrawn = 100
 
-// withdrawScript removes entries of a topic from the incoming stream, read by a fan-out
-// worker or not: one that has them in hand finds them gone.
+// withdrawScript removes the entries of a topic from the incoming stream, whether a fan-out
+// worker has read them or not. A worker that has finds them gone.
 //
-// KEYS incoming, copying, counts of all time. ARGV group, topic, where to begin, entries to look at, bytes after which it looks at no other one.
-// Returns {entries removed, where to go on, empty at the end of the stream}.
+// KEYS incoming, copying, counts of all time.
+// ARGV group, topic, id to begin at, most entries to read, bytes after which no further entry is read.
+// Returns {entries removed, id to go on from ("": the end was reached)}.
 //
-// Safe to repeat: it then finds nothing. XACK and XDEL are allowed out of memory.
+// Safe to repeat: it then finds nothing. Redis allows XACK and XDEL when out of memory.
 var withdrawScript = rdb.NewScript(`
 local found, from, room, left = {}, ARGV[3], tonumber(ARGV[5]), tonumber(ARGV[4])
 while left > 0 and room > 0 do
@@ -111,9 +113,9 @@ end
 return {#found, from}
 `)
 
-// Withdraw removes the messages of a topic that were written since a time and are not fanned
-// out yet, and returns how many. Later it cannot be told who wrote a message of a topic: it is
-// for topics that one producer alone uses, and that has stopped.
+// Withdraw removes the messages of a topic that were written since a given time and are not
+// fanned out yet, and returns how many. A message does not say who wrote it, so this is only
+// for a topic that has a single producer, which has stopped.
 func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (int64, error) {
 	var total int64
 	for p := range s.cfg.Partitions {

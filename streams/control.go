@@ -12,21 +12,22 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
+// changed is the hint that a subscription changed.
 const changed = "subscriptions"
 
-// Hints are what other processes tell this one. They may be lost; polling repairs that.
+// Hints receives what other processes tell this one. A hint may be lost; polling makes up for it.
 type Hints struct {
 	Changed func()                       // a subscription changed
 	Ready   func([]medispatcher.Channel) // these channels have new messages
 	Due     func([]medispatcher.Channel) // in these channels messages became due before their time
 }
 
-// quietFor is how long nothing may come from a subscription before it is asked for a sign of
-// life, and again before it is made anew: a node that hangs ends no connection.
+// quietFor is how long the Pub/Sub connection may be silent before it is pinged, and then again
+// before it is replaced. A node that hangs does not close its connections.
 const quietFor = 2 * time.Second
 
-// Listen hands on hints until ctx ends. It has a connection of its own, and goes on
-// by itself when Redis comes back, or has another master.
+// Listen passes on hints until ctx ends. It has a connection of its own, and reconnects
+// when Redis comes back or has a new master.
 func (s *Store) Listen(ctx context.Context, h Hints) error {
 	var back medispatcher.Backoff
 	for ctx.Err() == nil {
@@ -36,12 +37,12 @@ func (s *Store) Listen(ctx context.Context, h Hints) error {
 	return nil
 }
 
-// listen hands on hints until the subscription fails. works is called when it does not.
+// listen passes on hints until the connection fails. It calls works whenever something was received.
 func (s *Store) listen(ctx context.Context, h Hints, works func()) {
 	sub := s.db.Subscribe(ctx, s.keys.Control())
 	closing := sync.OnceFunc(func() { _ = sub.Close() })
 	defer closing()
-	defer context.AfterFunc(ctx, closing)() // ends a read
+	defer context.AfterFunc(ctx, closing)() // ends a blocked read
 	asked := false
 	for {
 		heard, text, err := sub.Receive(ctx, quietFor)
@@ -59,14 +60,14 @@ func (s *Store) listen(ctx context.Context, h Hints, works func()) {
 		switch heard {
 		case rdb.HeardMessage:
 			s.hint(text, h)
-		case rdb.HeardBegin: // hints may have been lost before
+		case rdb.HeardBegin: // hints may have been lost before the connection was made
 			h.Changed()
 		default:
 		}
 	}
 }
 
-// everybody is the sender of a hint that this process's own scheduler needs, too.
+// everybody is the sender of a hint that the sending process must hear too.
 const everybody = "~"
 
 // hint reads "subscriptions" or "ready|due <sender> <partition> <sub>,<sub>…".
@@ -98,13 +99,13 @@ func (s *Store) Ring(ctx context.Context, p int, subs []string) error {
 	return s.ring(ctx, "ready", s.cfg.ID, p, subs)
 }
 
-// RingDue tells every dispatcher that messages in channels of a partition became due before
-// their time. A dispatcher that knows the old due time would otherwise sleep until then.
+// RingDue tells every dispatcher, this one included, that messages in channels of a partition
+// became due early. A dispatcher that knows the old due time would otherwise sleep until then.
 func (s *Store) RingDue(ctx context.Context, p int, subs []string) error {
 	return s.ring(ctx, "due", everybody, p, subs)
 }
 
 func (s *Store) ring(ctx context.Context, what, from string, p int, subs []string) error {
 	text := strings.Join([]string{what, from, strconv.Itoa(p), strings.Join(subs, ",")}, " ")
-	return rdb.Failed("ring", rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), text).Err())
+	return rdb.Failed("tell the dispatchers", rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), text).Err())
 }

@@ -2,16 +2,17 @@ package streams
 
 import "github.com/solate/medispatcher"
 
-// countLua begins every script that counts. A step counts what it does inside its script,
-// so that a repetition counts nothing twice: in hashes of this second, minute and hour,
-// which are kept a little longer than they are read, and of all time. Their fields are
-// "<what>:<name>", such as sent:billing or received:order.created; "sent:" is the sum of all.
-// Counting never fails a step.
+// countLua begins every script that counts. A step counts inside its own script, so that a
+// repetition counts nothing twice. There is one hash for this second, this minute, this hour
+// and all time each; the first three expire a little after they are last read. A field is
+// "<what>:<name>", such as sent:billing or received:order.created; "sent:" is the sum of all
+// names. Counting never fails a step.
 //
-// The names in a hash are bounded in bytes, 100 for each field beside its name, those of topics, which
-// producers make up, apart from those of subscriptions: "~topics" and "~subs" are the bytes so far. A name that finds no
-// room counts as ~other. The totals have room for every subscription. All hashes of a partition
-// together hold some 60 MB of topics and 270 MB of subscriptions at most.
+// The names in a hash are bounded in bytes: each costs its length and 100 more. Topics and
+// subscriptions have separate bounds, because producers make up topics. Fields "~topics" and
+// "~subs" hold the bytes used so far. A name for which there is no room is counted as ~other.
+// The totals have room for every subscription. All hashes of a partition together hold at
+// most some 60 MB of topics and 270 MB of subscriptions.
 //
 // KEYS 1–4 counts of the second, the minute, the hour and all time.
 const countLua = `
@@ -50,24 +51,24 @@ local function count(what, n)
 end
 `
 
-// subscriptionCounts are what is counted of a subscription; the totals forget them when it is removed.
+// subscriptionCounts are the counts of a subscription. Removing it removes them from the totals.
 var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released", "retried", "replayed", "purged", "trimmed", "panicked", "vanished", "unowned", "~ledger", "~early"}
 
-// countKeys are the hashes that a step counts in now, by the shared clock: dispatchers whose clocks
-// differ count in the same seconds.
+// countKeys are the hashes in which a step counts now. They follow the shared clock, so that
+// dispatchers whose clocks differ count in the same seconds.
 func (s *Store) countKeys(p int) []string {
 	now := s.db.Now().Unix()
 	return []string{s.keys.Stats(p, 's', now), s.keys.Stats(p, 'm', now/60), s.keys.Stats(p, 'h', now/3600), s.keys.StatsTotal(p)}
 }
 
-// appendCounts appends the names under which an outcome counts, their number first.
+// appendCounts appends the names of the counts that an outcome increments, preceded by their number.
 func appendCounts(argv []any, s *medispatcher.Settlement) []any {
 	at := len(argv)
 	argv = append(argv, 0)
 	ended := s.Outcome == medispatcher.Exhausted || s.Outcome == medispatcher.Dropped
-	switch failed := s.Outcome == medispatcher.Failed || ended && s.Failure != nil; { // its last attempt did
+	switch failed := s.Outcome == medispatcher.Failed || ended && s.Failure != nil; { // the last attempt failed
 	case failed && s.Panicked:
-		argv = append(argv, "panicked:"+s.Subscription) // the subscriber did not fail
+		argv = append(argv, "panicked:"+s.Subscription) // medispatcher failed, not the subscriber
 	case failed:
 		argv = append(argv, medispatcher.Failed.String()+":"+s.Subscription)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// deadScript makes dead letters of entries whose attempts are exhausted.
+// deadScript turns entries whose attempts are exhausted into dead letters.
 //
 // KEYS 1–4 counts, then channel, retry, failures, dead for each entry.
 // ARGV consumer, longest dead-letter stream (0: unlimited), then for each entry:
@@ -16,8 +16,9 @@ import (
 // names of its counts.
 // Returns what vanished.
 //
-// Safe to repeat: as retryScript, it leaves alone what is not the consumer's, and what has
-// another attempt under way. XADD comes first, so out of memory leaves the entry where it is.
+// Safe to repeat: like retryScript, it leaves an entry alone that the consumer does not own or
+// that has a later attempt under way. XADD comes first: it fails when Redis is out of memory,
+// and the entry stays where it is.
 var deadScript = rdb.NewScript(countLua + vanishedLua + `
 local me, longest = ARGV[1], tonumber(ARGV[2])
 local at, k = 3, 5
@@ -57,8 +58,8 @@ end
 return vanished()
 `)
 
-// Kill makes dead letters of deliveries that this process owns. BURIED → DEAD.
-// All of them are of partition p. Several steps take what is too large for one.
+// Kill turns deliveries that this process owns into dead letters. BURIED → DEAD.
+// All of them are of partition p. It takes several steps if the bodies are too large for one.
 func (s *Store) Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error {
 	for from, to, size := 0, 0, 0; from < len(exhausted); from, size = to, 0 {
 		for to = from; to < len(exhausted) && size < stepBytes; to++ {
@@ -87,5 +88,5 @@ func (s *Store) kill(ctx context.Context, p int, exhausted []medispatcher.Settle
 	}
 	vanished, err := deadScript.Run(ctx, s.db, k, argv...).Result()
 	s.noteVanished(p, vanished)
-	return rdb.Failed("bury for good", err)
+	return rdb.Failed("make dead letters", err)
 }

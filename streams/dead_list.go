@@ -14,7 +14,7 @@ import (
 const deadBatch = 100
 
 // DeadLetters lists up to limit dead letters of a subscription, the oldest first,
-// partition by partition. after is the ID of the last one seen, empty to begin.
+// partition by partition. after is the id of the last one seen, empty at first.
 func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) ([]medispatcher.DeadLetter, error) {
 	from, start := 0, "-"
 	if after != "" {
@@ -38,7 +38,7 @@ func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) (
 	return letters, nil
 }
 
-// DeadLetter returns one dead letter; ErrNotFound when it is not there.
+// DeadLetter returns one dead letter. The error is ErrNotFound if it does not exist.
 func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.DeadLetter, error) {
 	p, entryID, err := rdb.SplitID(s.cfg.Partitions, id)
 	if err != nil {

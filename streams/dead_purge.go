@@ -9,28 +9,28 @@ import (
 // purgeDeadScript removes dead letters for good.
 //
 // KEYS 1–4 counts, 5 dead. ARGV name of the count, entry ids.
-// Returns the number that were there. Safe to repeat: a letter that is gone is not counted again.
+// Returns the number removed. Safe to repeat: a letter that is gone is not counted again.
 var purgeDeadScript = rdb.NewScript(countLua + `
 local n = redis.call('XDEL', KEYS[5], unpack(ARGV, 2))
 if n > 0 then count(ARGV[1], n) end
 return n
 `)
 
-// purgeAllDeadScript is purgeDeadScript for the oldest letters.
+// purgeAllDeadScript removes the oldest dead letters.
 //
-// KEYS as purgeDeadScript. ARGV name of the count, entry id behind the last one, about how many.
-// Returns the number that were removed. Safe to repeat: it goes on.
+// KEYS 1–4 counts, 5 dead. ARGV name of the count, entry id after the last one to remove, about how many.
+// Returns the number removed. Safe to repeat: it goes on with the next oldest, up to the same id.
 var purgeAllDeadScript = rdb.NewScript(countLua + `
 local n = redis.call('XTRIM', KEYS[5], 'MINID', '~', ARGV[2], 'LIMIT', ARGV[3])
-if n == 0 then n = redis.call('XTRIM', KEYS[5], 'MINID', ARGV[2]) end -- the rest is less than a node
+if n == 0 then n = redis.call('XTRIM', KEYS[5], 'MINID', ARGV[2]) end -- the rest is less than one node of the stream
 if n > 0 then count(ARGV[1], n) end
 return n
 `)
 
-// trimBatch bounds what one step removes: it holds Redis for milliseconds.
+// trimBatch is about how many letters one step removes, so that it holds Redis only for milliseconds.
 const trimBatch = 10_000
 
-// PurgeDead removes dead letters for good and returns how many were there.
+// PurgeDead removes dead letters for good and returns how many it removed.
 func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, error) {
 	return s.eachID(ids, s.deadID, func(p int, entryIDs []string) (int64, error) {
 		argv := []any{}
@@ -41,8 +41,8 @@ func (s *Store) PurgeDead(ctx context.Context, sub string, ids []string) (int, e
 	})
 }
 
-// PurgeAllDead is PurgeDead of the dead letters that are there when it begins. more and left
-// are as of ReplayAll.
+// PurgeAllDead is PurgeDead of every dead letter that exists when it begins. more and left
+// mean the same as for ReplayAll.
 func (s *Store) PurgeAllDead(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
 	return s.allUntil(ctx, "dead letters of "+sub, s.deadKey(sub), more, func(p int, last string) (int64, error) {
 		return s.purgeDead(ctx, purgeAllDeadScript, p, sub, rdb.NextID(last), trimBatch)

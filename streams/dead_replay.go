@@ -7,8 +7,9 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// replayLua is what the two scripts below do with a dead letter: XADD comes first, so out of
-// memory leaves the letter where it is. ARGV[2] is the bytes after which a step moves no other one.
+// replayLua is what the two scripts below share: replay moves one dead letter. XADD comes first:
+// it fails when Redis is out of memory, and the letter stays where it is. ARGV[2] is the number
+// of bytes after which a step moves no further letter.
 const replayLua = countLua + `
 local moved, room = 0, tonumber(ARGV[2])
 local function replay(letter)
@@ -30,7 +31,7 @@ end
 // replayScript makes dead letters READY again, as if they had never been read.
 //
 // KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, bytes, entry ids.
-// Returns the number that were there, and how many ids it came to. Safe to repeat: a letter that is gone is left alone.
+// Returns {letters moved, ids handled}. Safe to repeat: a letter that was moved is gone, and skipped.
 var replayScript = rdb.NewScript(replayLua + `
 local at = 3
 while at <= #ARGV and room > 0 do
@@ -41,10 +42,10 @@ end
 return {counted(), at - 3}
 `)
 
-// replayAllScript is replayScript for the oldest letters.
+// replayAllScript makes the oldest dead letters READY again.
 //
-// KEYS as replayScript. ARGV name of the count, bytes, entry id of the last one, most.
-// Returns the number that were moved, twice. Safe to repeat: it goes on.
+// KEYS as replayScript. ARGV name of the count, bytes, entry id of the last letter to move, most letters.
+// Returns {letters moved, the same number}. Safe to repeat: it goes on with the next oldest, up to the same id.
 var replayAllScript = rdb.NewScript(replayLua + `
 for _ = 1, tonumber(ARGV[4]) do -- one by one: bodies may be large
   local found = redis.call('XRANGE', KEYS[5], '-', ARGV[3], 'COUNT', 1)
@@ -55,7 +56,7 @@ return {counted(), moved}
 `)
 
 // Replay makes dead letters READY again: attempt 1, the same webhook-id, no failure
-// record. It returns how many were there, and tells the dispatchers. DEAD → READY.
+// record. It returns how many it moved, and tells the dispatchers. DEAD → READY.
 func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, error) {
 	return s.eachID(ids, s.deadID, func(p int, entryIDs []string) (int64, error) {
 		var done int64
@@ -75,9 +76,9 @@ func (s *Store) Replay(ctx context.Context, sub string, ids []string) (int, erro
 	})
 }
 
-// ReplayAll is Replay of the dead letters that are there when it begins. Those that die
-// meanwhile are left for the next time: a target that is still down would keep it running for
-// ever. more is asked after each batch whether to go on. left is how many it did not come to.
+// ReplayAll is Replay of every dead letter that exists when it begins. It leaves alone those
+// that die meanwhile: with a target that is still down it would run for ever. After each batch
+// more says whether to go on. left is how many letters were not handled.
 func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all int64) bool) (done, left int64, err error) {
 	return s.allUntil(ctx, "dead letters of "+sub, s.deadKey(sub), more, func(p int, last string) (int64, error) {
 		n, _, err := s.replay(ctx, replayAllScript, p, sub, last, deadBatch)

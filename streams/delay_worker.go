@@ -9,18 +9,18 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// DelayWorker hands the due messages of one partition back to the fan-out.
+// DelayWorker moves the due delayed messages of one partition back to incoming.
 type DelayWorker struct {
 	Store     *Store
 	Partition int
 	Log       *slog.Logger
-	// Wake gets the time at which a message that was just delayed is due, by the shared clock.
+	// Wake receives the due time of each message that this process delays, by the shared clock.
 	Wake <-chan time.Time
 }
 
 const (
 	delayedBatch = 100
-	// delayedPoll bounds the wait for messages that another dispatcher delayed.
+	// delayedPoll is the longest wait, because another dispatcher may have delayed a message.
 	delayedPoll = 500 * time.Millisecond
 )
 
@@ -45,7 +45,7 @@ func (w *DelayWorker) Run(ctx context.Context) error {
 		moved, wait, err := w.Store.ReleaseDelayed(context.WithoutCancel(ctx), w.Partition, delayedBatch)
 		if err != nil {
 			if back.Failures() == 0 && !errors.Is(err, context.Canceled) {
-				w.Log.Warn("delayed messages wait", "partition", w.Partition, "error", err)
+				w.Log.Warn("cannot release delayed messages; will try again", "partition", w.Partition, "error", err)
 			}
 			back.Wait(ctx)
 			wait = 0

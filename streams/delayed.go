@@ -8,15 +8,16 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// delayedScript moves due messages from the delayed ones back to INCOMING, with
-// their id and time kept, so that the subscriptions of that moment get them.
+// delayedScript moves due messages from the delayed ones back to INCOMING. They keep their id and
+// time. They are routed when they are due, so the subscriptions of that moment get them.
 //
-// KEYS 1–4 counts, 5 delayed, 6 delayed:body, 7 incoming. ARGV limit, now in ms, bytes after which no other one is moved.
-// Returns the number moved, the ms until the next one is due (-1: none) and what vanished: times
-// whose body is not there.
+// KEYS 1–4 counts, 5 delayed, 6 delayed:body, 7 incoming.
+// ARGV limit, now in ms, bytes after which no further message is moved.
+// Returns {messages moved, ms until the next one is due (-1: there is none), what vanished}. A
+// message vanished if its due time is there and its body is not.
 //
-// Safe to repeat: what was moved is no longer in the set. XADD comes first, so out
-// of memory leaves the message where it is.
+// Safe to repeat: what was moved is no longer in the set. XADD comes first: it fails when Redis
+// is out of memory, and the message stays where it is.
 var delayedScript = rdb.NewScript(countLua + vanishedLua + `
 local now = tonumber(ARGV[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[1])
@@ -45,8 +46,8 @@ if not next[2] then return {moved, -1, vanished()} end
 return {moved, math.max(0, tonumber(next[2]) - now), vanished()}
 `)
 
-// ReleaseDelayed moves up to limit messages, and no more than a step may hold, whose delay is over to the incoming
-// stream. next is the time until there is more to do, negative when nothing waits.
+// ReleaseDelayed moves messages whose delay is over to the incoming stream: at most limit, and fewer
+// if their bodies are large. next is the time until the next one is due, negative if there is none.
 func (s *Store) ReleaseDelayed(ctx context.Context, p, limit int) (moved int, next time.Duration, err error) {
 	now, err := s.db.SharedNow(ctx)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Delete settles deliveries for good, whoever owns their entries by now: a message
-// that was delivered must not be delivered again. BURIED → DELETED.
-// All of them are of partition p. It returns how many were not settled before.
+// Delete settles deliveries for good. BURIED → DELETED. It does not matter who owns their
+// entries by now, because a message that was delivered must not be delivered again.
+// All of them are of partition p. It returns how many it settled; others were settled before.
 func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error) {
 	k, place := s.settleKeys(p, done)
 	argv := []any{}
@@ -27,16 +27,16 @@ func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlemen
 	return n, rdb.Failed("settle", err)
 }
 
-// maxUnpack keeps a variadic command inside Lua's limit on arguments.
+// maxUnpack keeps unpack within Lua's limit on arguments.
 const maxUnpack = 1000
 
-// group is settlements that count alike.
+// group is the settlements of one channel that increment the same counts.
 type group struct {
 	first *medispatcher.Settlement
 	ids   []string
 }
 
-// alike groups settlements by channel and by what they count as, in the order of their first.
+// alike groups settlements by channel and by the counts they increment, in the order of first appearance.
 func alike(done []medispatcher.Settlement) []*group {
 	type kind struct {
 		sub                       string
@@ -59,14 +59,14 @@ func alike(done []medispatcher.Settlement) []*group {
 	return groups
 }
 
-// deleteScript removes settled entries and what is recorded of them.
+// deleteScript removes settled entries, their due times and their failure records.
 //
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
 // ARGV for each group: number of its channel in KEYS, n, n entry ids, m, m names of its counts.
-// Returns the number of entries that were there.
+// Returns the number of entries that it settled.
 //
 // Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice.
-// XACK comes first: it is allowed out of memory, and so is then all that follows.
+// XACK comes first because Redis allows it, and then the rest of the script, even when out of memory.
 var deleteScript = rdb.NewScript(countLua + `
 local at, settled = 1, 0
 while at <= #ARGV do
@@ -75,8 +75,8 @@ while at <= #ARGV do
   for i = 1, n do ids[i] = ARGV[at + 1 + i] end
   at = at + 2 + n
   local acked = redis.call('XACK', KEYS[k], 'push', unpack(ids))
-  acked = math.max(acked, redis.call('XDEL', KEYS[k], unpack(ids))) -- an XACK by hand settles nothing
-  if redis.call('EXISTS', KEYS[k + 1], KEYS[k + 2]) > 0 then -- rarely: most succeed at once
+  acked = math.max(acked, redis.call('XDEL', KEYS[k], unpack(ids))) -- after an XACK by hand the entry is still unsettled
+  if redis.call('EXISTS', KEYS[k + 1], KEYS[k + 2]) > 0 then -- rare: most messages succeed at the first attempt
     redis.call('ZREM', KEYS[k + 1], unpack(ids))
     redis.call('HDEL', KEYS[k + 2], unpack(ids))
   end

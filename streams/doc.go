@@ -1,13 +1,13 @@
-// Package streams is the way of a message through Redis: every key and every script of
-// its life, and beside them the registry of subscriptions, the heartbeats of dispatchers, the
-// hints between them, and the workers that fan out and that release what is delayed.
+// Package streams moves messages through Redis. It holds the script of every step in the life
+// of a message. It also holds the registry of subscriptions, the heartbeats of dispatchers, the
+// hints they send one another, and the workers that fan out and that release delayed messages.
 //
 // One arrow of a message's life is one script, one method of Store and one row of the
-// state test; its file has its name: publish, incoming, fanout, read, delete, retry, due,
+// state test. Its file is named after it: publish, incoming, fanout, read, delete, retry, due,
 // dead, delayed, release, give_back. Every step checks who owns the entry before it
-// changes anything, so a step whose reply was lost can be run again. Commands are never
-// repeated by the client: the caller decides, and knows what a repetition means.
+// changes anything, so a step whose reply was lost can be run again. The client never
+// repeats a command: only the caller knows whether a repetition does harm.
 //
-// It imports the root package and streams/internal. The rooms beneath it, ledger, report
-// and doctor, import it; it never imports them.
+// The package imports the root package and streams/internal. The packages ledger, report
+// and doctor import it; it never imports them.
 package streams

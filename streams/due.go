@@ -13,15 +13,16 @@ import (
 // dueScript takes messages whose next attempt is due.
 //
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
-// ARGV consumer, now in ms, bytes after which no other one is taken, then the limit of each subscription.
-// Returns for each subscription {ms until the next one is due (-1: none),
+// ARGV consumer, now in ms, bytes after which no further entry is taken, then the limit of each subscription.
+// Returns for each subscription {ms until the next one is due (-1: there is none),
 // {id, attempt, record, {field, value, …}}…}, and at the end what vanished.
 //
-// Safe to repeat: an entry is taken only from ~buried, so each is taken once.
-// What a lost reply hides is pending for the consumer, where Mine finds it.
+// Safe to repeat: an entry is taken only from ~buried, so each is taken once. If the reply is
+// lost, its entries are pending for the consumer, and Mine finds them.
 //
-// The due time of an entry that is not ~buried's is dropped. If the entry is in the stream, it is READY again, since
-// its group was made anew, or healing finds it; if it is in nobody's pending list either, it vanished.
+// If an entry does not belong to ~buried, its due time is dropped. Such an entry may be pending for another consumer.
+// If it is pending for none but in the stream, it is READY again because its group was recreated, or healing finds
+// it. If it is not in the stream either, it vanished.
 var dueScript = rdb.NewScript(countLua + vanishedLua + `
 local now, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local out = {}
@@ -29,7 +30,7 @@ for i = 4, #ARGV do
   local ch, retry, failures = KEYS[3 * i - 7], KEYS[3 * i - 6], KEYS[3 * i - 5]
   local taken = {-1}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
-    if room <= 0 then break end -- they are due at the next step
+    if room <= 0 then break end -- the next step takes the others
     local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '` + rdb.Buried + `')
     if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then error(pending.err, 0) end
     if pending[1] then
@@ -58,8 +59,8 @@ return out
 `)
 
 // Due takes messages whose next attempt is due: BURIED by ~buried → BURIED, owned
-// by this process. All wants are of partition p. next tells for each want how long it
-// is until there is more, negative for nothing more.
+// by this process. All wants are of partition p. next is, for each want, the time until
+// the next message is due, negative if there is none.
 func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
 	k, argv := s.countKeys(p), []any{s.cfg.ID, s.db.Now().UnixMilli(), stepBytes}
 	for _, w := range wants {
