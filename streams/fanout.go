@@ -18,17 +18,17 @@ var fanoutSource string
 
 var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + fanoutSource)
 
-// Routing says what is to become of one incoming entry. Exactly one of Reason,
-// Due and Subs holds; all empty means that nobody wants the topic: to the unrouted messages.
+// Routing says where one incoming entry belongs. At most one of Reason, Due and Subs is set.
+// If none is, and After is empty, nobody wants the topic: it goes to the unrouted messages.
 type Routing struct {
 	EntryID  string
 	Message  medispatcher.Message
-	Reason   string    // why it cannot be decoded: to the quarantine
-	Due      time.Time // when it is to be routed: to the delayed messages
-	Subs     []string  // copied to the channels of these subscriptions, sorted
-	After    string    // the last subscription that has its copy already; Subs may be empty then
-	More     bool      // not all who want it are in Subs: another step goes on behind the last
-	Released bool      // it comes from the delayed messages, its id was marked as seen then
+	Reason   string    // why it cannot be decoded: it goes to the quarantine
+	Due      time.Time // when to route it: until then it goes to the delayed messages
+	Subs     []string  // it is copied to the channels of these subscriptions, sorted
+	After    string    // the last subscription that has a copy already; Subs may then be empty
+	More     bool      // Subs is not all of them: another step goes on after the last one
+	Released bool      // it was delayed before, and its id was marked as seen then
 }
 
 func (r *Routing) unrouted() bool {
@@ -39,7 +39,7 @@ func (r *Routing) unrouted() bool {
 type Routed struct {
 	Result RoutedResult
 	Failed []string // subscriptions whose channel could not take the copy, now in the quarantine
-	At     string   // of RoutedBehind: the last subscription that has its copy; "": none has
+	At     string   // only with RoutedBehind: the last subscription that has its copy; "": none has
 }
 
 // RoutedResult classifies what became of an incoming entry.
@@ -52,14 +52,14 @@ const (
 	RoutedDuplicate   RoutedResult = "duplicate"
 	RoutedQuarantined RoutedResult = "quarantined"
 	RoutedDelayed     RoutedResult = "delayed"
-	RoutedVanished    RoutedResult = "vanished" // deleted by hand before it was moved
-	RoutedGone        RoutedResult = "gone"     // not ours any more: done before, or by another dispatcher
+	RoutedVanished    RoutedResult = "vanished" // somebody deleted it by hand before it was moved
+	RoutedGone        RoutedResult = "gone"     // no longer ours: done before, or given to another dispatcher
 )
 
 // The results of a step that leaves the entry where it is.
 const (
 	RoutedMore   RoutedResult = "more" // the subscriptions of this step have their copies
-	RoutedBehind RoutedResult = "at"   // nothing was done: others have their copies than After says
+	RoutedBehind RoutedResult = "at"   // nothing was done: After is not the last subscription that has its copy
 	RoutedWait   RoutedResult = "wait" // nothing was done: an entry before it is not finished
 )
 
@@ -68,11 +68,11 @@ func (r RoutedResult) final() bool {
 }
 
 // Fanout moves entries from a partition's incoming stream to where they belong.
-// For each entry the copies, the acknowledgement and the removal are one step, or several where
-// More says so: what is copied is then noted in Redis, and the entry stays until the last step.
-// Entries that this process does not own are left alone, so a repetition is safe.
-// The results stand in the order of the routings. With an error, those entries whose
-// result is empty are as they were, and the others are done.
+// The copies, the acknowledgement and the removal of one entry are one step. With More they are
+// several: Redis then remembers what is copied, and the entry stays until the last step.
+// Fanout leaves entries alone that this process does not own, so a repetition is safe.
+// The results are in the order of the routings. With an error, an entry whose result is empty
+// is as it was, and the others are done.
 func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed, error) {
 	if len(routings) == 0 {
 		return nil, nil
@@ -119,7 +119,7 @@ func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, 
 	}
 	routed := make([]Routed, len(res))
 	var problems []error
-	known := map[string]bool{} // most often they all say the same
+	known := map[string]bool{} // usually all entries fail with the same error
 	for i, line := range res {
 		result, rest, _ := strings.Cut(line, " ")
 		routed[i].Result = RoutedResult(result)

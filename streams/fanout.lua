@@ -1,45 +1,49 @@
 -- Fan-out of a batch: INCOMING → READY, UNROUTED, QUARANTINE or delayed.
 --
--- KEYS  1–4 counts, 5 incoming, 6 delayed, 7 delayed:body, 8 quarantine, 9 its size, 10 unrouted,
---       11 its size, 12 what is copied of entries that are not finished, by entry id: the last subscription
---       that has its copy; then every channel and every seen key, named by number.
+-- KEYS  1–4 counts, 5 incoming, 6 delayed, 7 delayed:body, 8 quarantine, 9 its size, 10 unrouted, 11 its size,
+--       12 progress: a hash from the id of an unfinished entry to the last subscription that has its copy;
+--       then every channel and every seen key. ARGV names these by their number in KEYS.
 -- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
 --       of the unrouted, number of entries, first and last entry id, then for each entry:
 --       entry id, time in ms, number of its seen key (0: none), and one of
---       "quarantine" reason | "delay" due in ms | "copy" the last subscription that has its copy ("": none),
---       the last one of this step ("": there are no others), n, n numbers of channels
--- Returns a line for each entry: "<result>[ <ordinal>…]", the ordinals being those
--- copies that went to the quarantine because their channel does not take them;
--- "more[ <ordinal>…]", these copies are made and others are not; "at <subscription>", nothing was done, because the last
--- copy is another than the caller knows; "wait", an entry before it is not finished; or
--- "error <what Redis said>", the entry then being as it was.
+--       "quarantine", reason
+--       "delay", due in ms
+--       "copy", last subscription that has its copy ("": none), last subscription of this step ("": it is the
+--       last step), n, n numbers of channels
+-- Returns one line for each entry:
+--       "<result>[ <ordinal>…]": the entry is done. Ordinals count the channels of this step from 1, and name
+--         the copies that went to the quarantine because their channel refused them.
+--       "more[ <ordinal>…]": the copies of this step are made, others are still missing.
+--       "at <subscription>": nothing was done, because progress differs from what the caller said.
+--       "wait": nothing was done, because an earlier entry is not finished.
+--       "error <what Redis said>": the entry is as it was.
 --
--- Safe to repeat: an entry that is not pending for the consumer is left alone, copies are made only
--- from the place that is noted, and a seen key that holds this very entry does not make it a
--- duplicate. Out of memory refuses the first command that grows memory, before anything was written.
+-- Safe to repeat: an entry that is not pending for the consumer is left alone, copying goes on only
+-- from where progress says, and a seen key that holds the same entry id does not make the entry a
+-- duplicate. Out of memory, Redis refuses the first command that needs memory, before anything is written.
 --
--- The caller bounds the work of a step: what is in it is copied in one go.
+-- The caller bounds the work: the script does all of it in one go.
 local me, window = ARGV[1], ARGV[2]
 local incoming, progress = KEYS[5], KEYS[12]
 
--- Fields that a copy keeps; time is written anew, ~src holds the first entry id.
+-- Fields that a copy keeps. The time is written first; ~src is the id of the original incoming entry.
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}
 
 local unfinished = redis.call('EXISTS', progress) == 1
 
-local counts = {} -- of the whole batch
+local counts = {} -- of the whole batch, written at the end
 local function note(what, n)
   if n > 0 then counts[what] = (counts[what] or 0) + n end
 end
 
--- Netstrings, because any byte may stand in a body.
+-- Netstrings, because a body may contain any byte.
 local function pack(fields, n)
   local out = {}
   for i = 1, n do out[i] = #fields[i] .. ':' .. fields[i] end
   return table.concat(out)
 end
 
--- Whoever repeats a field means the last; only then is the order of the fields lost.
+-- If a field is repeated, its last value counts. This loses the order of the fields, so only long entries come here.
 local function without_repeats(fields)
   local last, out = {}, {}
   for i = 1, #fields, 2 do last[fields[i]] = fields[i + 1] end
@@ -51,7 +55,7 @@ end
 
 local function copy_of(id, fields, time)
   if #fields > 40 then fields = without_repeats(fields) end
-  -- Room for all, made at once: a table that grows is built anew at every power of two.
+  -- Preallocated for speed: a growing table is rebuilt at every power of two.
   local out = {'time', time, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
   local n, has_id, has_src, topic = 2, false, false, nil
   for i = 1, #fields, 2 do
@@ -72,20 +76,20 @@ local function copy_of(id, fields, time)
 end
 
 local function to_quarantine(fields, n, reason, source)
-  if n > 2000 then fields, n = {'raw', pack(fields, n)}, 2 end -- more than a call can take
+  if n > 2000 then fields, n = {'raw', pack(fields, n)}, 2 end -- more than one call takes
   local entry = {'reason', reason, 'source', source, unpack(fields, 1, n)}
   note('quarantine_lost', keep(KEYS[8], KEYS[9], tonumber(ARGV[3]), tonumber(ARGV[4]), entry, n + 4))
   note('quarantined', 1)
 end
 
--- An entry that was delayed holds its mark under the id that it had then.
+-- The seen key of a message that was delayed holds the entry id that it had before the delay.
 local function released(fields)
   for i = 1, #fields, 2 do
     if fields[i] == '~released' then return fields[i + 1] end
   end
 end
 
--- Nobody got the message, so it may come again: its mark goes.
+-- Nobody got the message, so its producer may send it again: the seen key is deleted.
 local function to_unrouted(id, fields, time, seen)
   if keep_work <= 0 then return 'wait' end
   local marked = seen > 0 and redis.call('GET', KEYS[seen])
@@ -109,8 +113,8 @@ local function to_delayed(id, fields, time, due)
   return 'delayed'
 end
 
--- What a channel does not take goes to the quarantine. That must not fail: other copies are
--- written. The caller logs the message whole.
+-- A copy that its channel refuses goes to the quarantine. A failure of that is ignored, because other
+-- copies are written already. The caller logs the whole message.
 local function refused(err, channel, id, copy, n)
   local why
   if string.find(err, 'WRONGTYPE', 1, true) then why = 'is not a stream'
@@ -140,7 +144,7 @@ local function copy_all(id, fields, time, upto, first, last)
   return 'copied' .. failed
 end
 
--- A copy begun is finished: its mark may be another's by now.
+-- Copying that has begun is finished without looking at the seen key, which may be another entry's by now.
 local function route(id, fields, time, seen, verb, arg, upto, first, last)
   if verb == 'copy' then
     local begun = unfinished and redis.call('HGET', progress, id) or ''
@@ -162,8 +166,8 @@ local function route(id, fields, time, seen, verb, arg, upto, first, last)
   return copy_all(id, fields, time, upto, first, last)
 end
 
--- Nearly always the batch is a run of the stream: one call then answers for all. Where others own
--- entries between, each is asked for alone: nobody knows how large theirs are.
+-- Nearly always the entries of the batch follow one another in the stream, and one call reads them all.
+-- If other consumers own entries in between, each entry is read alone, because theirs may be large.
 local mine, body = {}, {}
 local n = tonumber(ARGV[7])
 local run = redis.call('XPENDING', incoming, 'fanout', ARGV[8], ARGV[9], n)
@@ -190,14 +194,14 @@ while at <= #ARGV do
   elseif mine[id] or #redis.call('XPENDING', incoming, 'fanout', id, id, 1, me) > 0 then
     local found = body[id] or redis.call('XRANGE', incoming, id, id)[1]
     local ok = true
-    if not found then -- somebody deleted it by hand: nothing is left to deliver
+    if not found then -- somebody deleted it by hand
       result = 'vanished'
       vanish('~incoming', id)
     else
       ok, result = pcall(route, id, found[2], time, seen, verb, arg, upto, first, at - 1)
       if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
     end
-    if result ~= 'copied' then -- the one that is frequent
+    if result ~= 'copied' then -- skips the match in the usual case
       local word = string.match(result, '^%a+')
       halted = word == 'more' or word == 'at' or word == 'wait'
     end

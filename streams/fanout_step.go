@@ -6,15 +6,15 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// stepBytes bounds the bodies that pass through a script which moves messages one by one: it begins no
-// other one when it has moved so many. A MiB takes it some three milliseconds.
+// stepBytes bounds the bodies in a script that moves messages one by one: after this many bytes it
+// begins no further message. One MiB takes about three milliseconds.
 const stepBytes = 1 << 20
 
-// A step of the fan-out is bounded by what it copies, not by its entries: it holds Redis for
-// about stepWork. The numbers are µs of a slow machine.
+// A step of the fan-out is bounded by the work of its copies, not by the number of entries. It
+// holds Redis for about stepWork. The numbers are µs on a slow machine.
 const (
 	stepWork = 5000
-	// An entry is read once in each step, and costs Lua more than a copy costs Redis.
+	// Each step reads an entry once. That costs Lua more per byte than a copy costs Redis.
 	entryWork, entryBytesPerWork = 5, 512
 	copyWork, copyBytesPerWork   = 5, 2048
 )
@@ -22,7 +22,7 @@ const (
 // inHand is an entry that is not finished.
 type inHand struct {
 	Entry
-	routing Routing // of the whole entry
+	routing Routing // of the whole entry, whatever is already copied
 	after   string  // the last subscription that has its copy
 	size    int     // bytes of its fields
 }
@@ -35,7 +35,7 @@ func newInHand(e Entry) inHand {
 	return h
 }
 
-// rest is what remains to be done.
+// rest is the routing of what is not copied yet.
 func (h *inHand) rest() Routing {
 	r := h.routing
 	r.After = h.after
@@ -49,8 +49,8 @@ func (h *inHand) rest() Routing {
 	return r
 }
 
-// nextStep is what of hand fits into one step: whole entries in their order, and a part of the one
-// behind them. There is always something in it.
+// nextStep is the part of hand that fits into one step: whole entries in their order, and a part of the
+// next one. It is never empty.
 func nextStep(hand []inHand) []Routing {
 	var step []Routing
 	work := 0
@@ -72,8 +72,8 @@ func nextStep(hand []inHand) []Routing {
 	return step
 }
 
-// after takes what became of a step and returns what is still in hand. What failed is not: it
-// stays pending, and is read again.
+// after returns the entries that are still in hand after a step. Those that failed are not: they
+// stay pending, and are read again.
 func after(hand []inHand, step []Routing, routed []Routed) []inHand {
 	kept := hand[:0]
 	for i, r := range routed {
@@ -91,7 +91,7 @@ func after(hand []inHand, step []Routing, routed []Routed) []inHand {
 	return append(kept, hand[len(routed):]...)
 }
 
-// reroute decides anew for entries in hand.
+// reroute decides again where the entries in hand belong.
 func (w *FanoutWorker) reroute(hand []inHand, router *medispatcher.Router) {
 	for i := range hand {
 		hand[i].routing = w.decide(hand[i].Entry, router)

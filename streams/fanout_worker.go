@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// fanoutBatch is the most entries of a batch, fanoutBytes the most bytes of their bodies: a
-	// batch ends with the read that goes beyond.
+	// fanoutBatch and fanoutBytes are the most entries of a batch, and the most bytes of their
+	// bodies. The read that reaches one of them is the last of the batch.
 	fanoutBatch = 128
 	fanoutBytes = 4 << 20
-	// fanoutRead is the most entries of one read, whose bodies nobody knows before: 16 MiB hold
-	// Redis for some milliseconds.
+	// fanoutRead is the most entries of one read. The size of their bodies is not known before;
+	// 16 of 1 MiB hold Redis for some milliseconds.
 	fanoutRead = 16
-	// finishWithin bounds the steps after the end was asked for.
+	// finishWithin is how long after ctx ended another step may begin.
 	finishWithin = 2 * time.Second
 )
 
@@ -30,16 +30,17 @@ const (
 type FanoutEvents struct {
 	// Ready: channels of a partition have new messages.
 	Ready func(p int, subs []string)
-	// Delayed: a partition has a message that is due then, by the shared clock.
+	// Delayed: a message of a partition was delayed until due, by the shared clock.
 	Delayed func(p int, due time.Time)
 	// Quarantined: an entry could not be decoded and is kept in the quarantine.
 	Quarantined func(p int, e Entry, reason string)
 	// CopyFailed: a channel of a wrong type could not take its copy, which is in the quarantine.
 	CopyFailed func(p int, e Entry, m medispatcher.Message, sub string)
-	// Routed: this became of an entry; subs got copies. Of what is quarantined m may be anything. May be nil.
+	// Routed: r is what became of an entry, and subs are the subscriptions that it was routed to.
+	// With RoutedQuarantined m is not reliable. Routed may be nil.
 	Routed func(p int, m medispatcher.Message, r Routed, subs []string)
-	// Unroutable: no subscription wants the topic; the message is among the unrouted. After a lost
-	// reply nobody is told.
+	// Unroutable: no subscription wants the topic; the message is among the unrouted. It is not
+	// called if the reply was lost.
 	Unroutable func(p int, e Entry, m medispatcher.Message)
 }
 
@@ -53,13 +54,13 @@ type FanoutWorker struct {
 	Log       *slog.Logger
 
 	adopted  atomic.Bool
-	late     atomic.Bool // the end was asked for too long ago to begin another step
-	renewAt  time.Time   // when to look at the ids of the stream
+	late     atomic.Bool // finishWithin is over: no further step may begin
+	renewAt  time.Time   // when to check the ids of the stream
 	nextRead int         // most entries of the next read; 0: fanoutRead
-	littleAt time.Time   // when all of the stream was little
+	littleAt time.Time   // when the whole stream was last seen to be little; see awaitIncoming
 }
 
-// Adopted says that entries of another dispatcher are this process's now.
+// Adopted says that this process now owns entries that another dispatcher left behind.
 func (w *FanoutWorker) Adopted() { w.adopted.Store(true) }
 
 // Run works until ctx ends, then finishes the batch it has in hand.
@@ -67,7 +68,7 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(finishWithin, func() { w.late.Store(true) }) })()
 	var back medispatcher.Backoff
-	own, ownAt := true, time.Time{} // first whatever a lost reply left to this process
+	own, ownAt := true, time.Time{} // first what this process already owns because of a lost reply
 	for ctx.Err() == nil {
 		own = own || w.adopted.Swap(false)
 		if !own && !ownAt.IsZero() && time.Now().After(ownAt) {
@@ -79,10 +80,10 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 		}
 		if err := move(work); err != nil {
 			if back.Failures() == 0 {
-				w.Log.Warn("fan-out waits", "partition", w.Partition, "error", err)
+				w.Log.Warn("fan-out waits: it cannot move entries", "partition", w.Partition, "error", err)
 			}
-			// The reply may be lost and the entries ours: look there next. But if that is
-			// where it failed, new entries must not wait for one that cannot be moved.
+			// The reply may be lost and the entries ours, so move our own next. If those
+			// failed, move new ones next: they must not wait for one that cannot be moved.
 			if own {
 				ownAt = time.Now().Add(time.Second)
 			}
@@ -100,7 +101,7 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 	return nil
 }
 
-// moveNew reads a batch of new entries, waiting a while for the first, and moves it.
+// moveNew reads a batch of new entries and moves it. It waits a while for the first entry.
 func (w *FanoutWorker) moveNew(ctx context.Context) error {
 	count := cmp.Or(w.nextRead, fanoutRead)
 	if time.Since(w.littleAt) < littleFor {
@@ -133,7 +134,7 @@ func bodies(entries []Entry) (size int) {
 	return size
 }
 
-// nextRead is how many entries to read after n with bodies of that size: producers send messages of about one size.
+// nextRead is how many entries to read next, after n entries with size bytes of bodies. It takes the next ones to be about as large.
 func nextRead(n, size int) int {
 	if size == 0 {
 		return fanoutRead
@@ -141,7 +142,7 @@ func nextRead(n, size int) int {
 	return min(max(1, fanoutBytes*n/size), fanoutRead)
 }
 
-// moveOwn moves what this process owns and does not know of. What cannot be moved keeps nothing behind it.
+// moveOwn moves entries that this process owns without knowing. One that cannot be moved does not stop those behind it.
 func (w *FanoutWorker) moveOwn(ctx context.Context) error {
 	var errs []error
 	for from := "0"; !w.late.Load(); {
@@ -155,7 +156,7 @@ func (w *FanoutWorker) moveOwn(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// route moves entries, in as many steps as their copies take.
+// route moves entries, in as many steps as their copies need.
 func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 	hand := make([]inHand, len(entries))
 	for i, e := range entries {
@@ -165,7 +166,7 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 	var router *medispatcher.Router
 	var errs []error
 	for len(hand) > 0 && !w.late.Load() {
-		// After the read: a subscription that was put before these entries were written is in it.
+		// Ask after the read, so that it holds every subscription that was put before these entries were written.
 		subs, err := w.Registry.Latest(ctx)
 		if err != nil {
 			return err
@@ -186,7 +187,7 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 	return errors.Join(errs...)
 }
 
-// identified is m with the id that subscribers see.
+// identified returns m with the id that subscribers see.
 func (w *FanoutWorker) identified(e Entry, m medispatcher.Message) medispatcher.Message {
 	if m.ID == "" {
 		src := e.Fields["~src"]
@@ -201,7 +202,7 @@ func (w *FanoutWorker) identified(e Entry, m medispatcher.Message) medispatcher.
 // decide says where one entry belongs.
 func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) {
 	defer func() {
-		if v := recover(); v != nil { // or else it would stop one dispatcher after another
+		if v := recover(); v != nil { // otherwise this entry would stop one dispatcher after another
 			p := medispatcher.Recovered(v)
 			w.Log.Error("medispatcher panicked at an incoming entry, which is a defect of ours: please report it",
 				"partition", w.Partition, "entry", e.ID, "panic", p.Error(), "stack", string(p.Stack))
@@ -223,7 +224,7 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 	return r
 }
 
-// report tells what a step did with the first entries in hand.
+// report calls Events with what a step did with the first entries in hand.
 func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed) {
 	var ready []string
 	known := map[string]bool{}

@@ -7,14 +7,14 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// giveBackScript gives back what a consumer that is gone left behind, due now, the
-// attempt not counted, and removes the consumer once it owns nothing.
+// giveBackScript gives back what a dead consumer left behind: its entries are due now, and the
+// interrupted attempt is not counted. It removes the consumer once it owns nothing.
 //
 // KEYS 1–4 counts, 5 channel, 6 retry. ARGV consumer, limit, due time.
-// Returns {entries taken from it, entries it still owns: 0 or 1 for more, what vanished of them}.
+// Returns {entries taken from it, 1 if it still owns some and else 0, what vanished}.
 //
-// Safe to repeat and to run by several at once: each entry is moved by the one call
-// that finds it with the consumer.
+// Safe to repeat and to run by several at once: only one call finds an entry with the consumer,
+// and moves it.
 var giveBackScript = rdb.NewScript(countLua + vanishedLua + `
 local ch, moved = KEYS[5], 0
 for _, e in ipairs(redis.call('XPENDING', ch, 'push', '-', '+', ARGV[2], ARGV[1])) do
@@ -31,8 +31,8 @@ redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
 return {moved, 0, vanished()}
 `)
 
-// GiveBack gives back up to limit entries of a consumer that is gone. more reports whether it
-// owns others. When it does not, it is removed from the group.
+// GiveBack gives back up to limit entries of a dead consumer. more reports whether it owns
+// others. If it does not, it is removed from the group.
 func (s *Store) GiveBack(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
 	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
 	return s.giveBack(ctx, giveBackScript, "give back "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
@@ -53,11 +53,11 @@ func (s *Store) giveBack(ctx context.Context, script *rdb.Script, step string, p
 	return rdb.ToInt(res[0]), rdb.ToInt(res[1]) != 0, nil
 }
 
-// giveBackIncomingScript moves what a fan-out consumer that is gone left behind to
-// another consumer, and removes the former once it owns nothing.
+// giveBackIncomingScript moves what a dead fan-out consumer left behind to another consumer, and
+// removes the dead one once it owns nothing.
 //
-// KEYS 1–4 counts, 5 incoming. ARGV consumer, limit, new owner.
-// Returns as giveBackScript. Safe to repeat.
+// KEYS 1–4 counts, 5 incoming. ARGV dead consumer, limit, new owner.
+// Returns as giveBackScript. Safe to repeat for the same reason.
 var giveBackIncomingScript = rdb.NewScript(countLua + vanishedLua + `
 local incoming, moved = KEYS[5], 0
 for _, e in ipairs(redis.call('XPENDING', incoming, 'fanout', '-', '+', ARGV[2], ARGV[1])) do
@@ -72,8 +72,8 @@ redis.call('XGROUP', 'DELCONSUMER', incoming, 'fanout', ARGV[1])
 return {moved, 0, vanished()}
 `)
 
-// GiveBackIncoming moves up to limit entries of a fan-out consumer that is gone to this
-// process, or with adopt unset to a consumer that nobody is, where every dispatcher looks.
+// GiveBackIncoming moves up to limit entries of a dead fan-out consumer. With adopt they go to
+// this process. Otherwise they go to ~buried, which no process is; every dispatcher adopts from it.
 func (s *Store) GiveBackIncoming(ctx context.Context, p int, consumer string, limit int, adopt bool) (moved int, more bool, err error) {
 	to := rdb.Buried
 	if adopt {

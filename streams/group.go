@@ -6,12 +6,13 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// groupScript makes a group and, where it is missing, its stream. The group sees everything
-// in the stream: at "$" it would skip what arrived while the group was lost.
+// groupScript makes a group and, if it is missing, its stream. The group sees everything in
+// the stream: at "$" it would skip what arrived while there was no group.
 //
-// KEYS stream. ARGV group. An error says BUSYGROUP where the group is there: safe to repeat.
-// XACK comes first because it is allowed out of memory, and so is then the rest: a channel
-// that nobody has read yet must drain as well when Redis is full.
+// KEYS stream. ARGV group. Returns OK. Safe to repeat: if the group exists, it changes nothing
+// and fails with BUSYGROUP.
+// XACK comes first because Redis allows it, and then the rest of the script, even when out of
+// memory. A channel that nobody has read yet must drain even if Redis is full.
 var groupScript = rdb.NewScript(`
 redis.call('XACK', KEYS[1], ARGV[1], '0-1')
 return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')

@@ -11,31 +11,32 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// heartbeatScript notes the time for a dispatcher, and whether Redis's clock was set (see clock).
+// heartbeatScript notes the time for a dispatcher, and finds out whether Redis's clock was set (see rdb.Clock).
 //
-// KEYS dispatchers, clock. ARGV dispatcher id, shared time in ms that it sent this at ("": it has not
-// heard Redis yet), steps that it knows of, "1" where its word counts, tolerance in ms.
-// Returns {shared time in ms, ms it is ahead of Redis's clock, steps, 1 when the dispatcher was on the
-// list before, 1 when Redis's clock may have leapt forward}.
+// KEYS dispatchers, clock. ARGV dispatcher id, shared time in ms at which this was sent ("": the dispatcher has
+// not heard from Redis yet), clock steps that it knows of, "1" if it may confirm the time for others, tolerance in ms.
+// Returns {shared time in ms, ms it is ahead of Redis's clock, steps, 1 if the dispatcher was on the
+// list before, 1 if Redis's clock may have leapt forward}.
 //
-// The time at which this runs is never before that at which it was sent, so a clock that says so was
-// set back. It may be later for other reasons than a leap, of which the sender knows more. Where another
-// dispatcher found a time right that lies in the leap, it is the sender that was asleep.
+// The script cannot run before it was sent. If the clock says that it did, the clock was set back, and the
+// script corrects for it. If the script runs much later than it was sent, the clock may have leapt, or the
+// sender was asleep; the sender knows more. If another dispatcher has confirmed a time in between, the
+// sender was asleep.
 //
-// Safe to repeat. ZREM comes first because it is allowed out of memory, and so is
-// then the rest: a full Redis must not make a live dispatcher look dead.
+// Safe to repeat: it notes the newer time. ZREM comes first because Redis allows it, and then the rest
+// of the script, even when out of memory. A full Redis must not make a live dispatcher look dead.
 var heartbeatScript = rdb.NewScript(`
 local t = redis.call('TIME')
 local known = redis.call('ZREM', KEYS[1], ARGV[1])
 local sent, mine, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 local c = redis.pcall('HMGET', KEYS[2], 'ahead', 'steps', 'seen')
-if c.err then -- somebody else's key
+if c.err then -- a key of another type
   redis.call('DEL', KEYS[2])
   c = {}
 end
 local ahead, steps, seen = tonumber(c[1] or '0') or 0, tonumber(c[2] or '0') or 0, tonumber(c[3] or '0') or 0
 local now = t[1] * 1000 + math.floor(t[2] / 1000) + ahead
-if steps > mine then sent = nil end -- another dispatcher made up for a step
+if steps > mine then sent = nil end -- another dispatcher corrected for a step that the sender does not know of
 local least = sent or seen
 if now < least - most then
   ahead, steps, now = ahead + least - now, math.max(steps, mine) + 1, least
@@ -54,31 +55,33 @@ return {now, ahead, steps, known, leapt}
 
 // introduceScript notes who a dispatcher is.
 //
-// KEYS its info. ARGV info, ms to keep it. Safe to repeat. DEL comes first because it is
-// allowed out of memory, and so is then SET.
+// KEYS its info. ARGV info, ms to keep it. Returns OK. Safe to repeat: it writes the same.
+// DEL comes first because Redis allows it, and then SET, even when out of memory.
 var introduceScript = rdb.NewScript(`
 redis.call('DEL', KEYS[1])
 return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 `)
 
 const (
-	// infoEvery repairs an info that Redis lost: dispatchers would judge this one by another's limit.
+	// infoEvery is how often the info is written again, in case Redis lost it. Without it the
+	// others would apply a default dead-after limit to this dispatcher.
 	infoEvery = time.Minute
-	// infoKept is far longer than the limit: whoever judges a dead dispatcher reads its limit there.
+	// infoKept is far longer than any dead-after limit, because the limit of a dead dispatcher is
+	// read from its info.
 	infoKept = 24 * time.Hour
 )
 
-// introduction is the info that Redis has of this process, as far as known.
+// introduction is the info of this process that Redis is known to have.
 type introduction struct {
 	mu    sync.Mutex
 	info  string
 	at    time.Time
-	steps int64 // of Redis's clock: one by days makes an info expire
+	steps int64 // clock steps when it was written: a step by days makes the info expire
 }
 
-// Heartbeat says that this dispatcher is alive, and who it is where that changed, or where
-// Redis may have forgotten it. That it is alive is heard also when the info is refused, which
-// the next heartbeat then repeats.
+// Heartbeat says that this dispatcher is alive. It also writes the dispatcher's info if that
+// changed, or if Redis may have lost it. If Redis refuses the info, the heartbeat still counts,
+// and the next one writes the info again.
 func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error {
 	known, err := s.beat(ctx)
 	if err != nil {
@@ -103,7 +106,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	return nil
 }
 
-// beat is the heartbeat itself. known tells whether this dispatcher was on the list.
+// beat is the heartbeat without the info. known reports whether this dispatcher was on the list.
 func (s *Store) beat(ctx context.Context) (known bool, err error) {
 	sent, steps, confirms, asked := s.db.Clock.Expectation()
 	k := []string{s.keys.Dispatchers(), s.keys.Clock()}
@@ -119,9 +122,9 @@ func (s *Store) beat(ctx context.Context) (known bool, err error) {
 	if res[4] == 0 {
 		s.db.Clock.Follow(r)
 	} else if leap := s.db.Clock.Leapt(r); leap > 0 {
-		_ = s.db.MakeUp(ctx, r, leap) // or the next heartbeat does
+		_ = s.db.MakeUp(ctx, r, leap) // if it fails, the next heartbeat tries again
 	}
-	if first { // it took long: a connection had to be made
+	if first { // the first took long because of the new connection, so it says little of the clock
 		_, err = s.beat(ctx)
 	}
 	return res[3] == 1, err
@@ -130,12 +133,12 @@ func (s *Store) beat(ctx context.Context) (known bool, err error) {
 // Leave takes this dispatcher off the list.
 func (s *Store) Leave(ctx context.Context) error {
 	if err := rdb.Int(s.db.With(ctx), "ZREM", s.keys.Dispatchers(), s.cfg.ID).Err(); err != nil {
-		return rdb.Failed("leave", err)
+		return rdb.Failed("take this dispatcher off the list", err)
 	}
-	return rdb.Failed("leave", rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(s.cfg.ID)).Err())
+	return rdb.Failed("remove this dispatcher's info", rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(s.cfg.ID)).Err())
 }
 
-// Dispatchers lists every dispatcher that has a heartbeat, the dead ones included.
+// Dispatchers lists every dispatcher that has a heartbeat, including dead ones.
 func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
 	now, err := s.db.SharedNow(ctx)
 	if err != nil {
@@ -151,7 +154,7 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 		var d medispatcher.Dispatcher
 		info, err := rdb.Text(s.db.With(ctx), "GET", s.keys.Dispatcher(id)).Result()
 		if err != nil && !rdb.IsNil(err) {
-			return nil, rdb.Failed("read a dispatcher's info", err) // its limit is in there: nobody may judge it by another
+			return nil, rdb.Failed("read a dispatcher's info", err) // its dead-after limit is in there, and no other limit will do
 		}
 		if err != nil || json.Unmarshal([]byte(info), &d) != nil {
 			d = medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
@@ -163,8 +166,10 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 	return list, nil
 }
 
-// forgetScript takes a dispatcher off the list if its last heartbeat is still that one.
-// KEYS dispatchers. ARGV dispatcher id, time of its last heartbeat in ms. Safe to repeat.
+// forgetScript takes a dispatcher off the list unless it has sent a heartbeat since.
+//
+// KEYS dispatchers. ARGV dispatcher id, time of its last known heartbeat in ms.
+// Returns 1 if it was removed. Safe to repeat: it is then not on the list.
 var forgetScript = rdb.NewScript(`
 if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or -1) == tonumber(ARGV[2]) then
   return redis.call('ZREM', KEYS[1], ARGV[1])
@@ -172,11 +177,11 @@ end
 return 0
 `)
 
-// Forget takes a dead dispatcher, all of whose entries were given back, off the list.
+// Forget takes a dead dispatcher off the list, once all of its entries are given back.
 func (s *Store) Forget(ctx context.Context, d medispatcher.Dispatcher) error {
 	n, err := forgetScript.Run(ctx, s.db, []string{s.keys.Dispatchers()}, d.ID, d.Heartbeat.Add(s.db.ClockAhead()).UnixMilli()).Int64()
 	if err == nil && n > 0 {
 		err = rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(d.ID)).Err()
 	}
-	return rdb.Failed("forget", err)
+	return rdb.Failed("forget a dispatcher", err)
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// changesKept is how many changes of subscriptions are remembered, roughly.
+// changesKept is about how many changes of subscriptions are kept.
 const changesKept = 10_000
 
-// changesPage is how many changes are looked at in one command.
+// changesPage is how many changes one command reads.
 const changesPage = 500
 
-// changeOf is the record of a change: an old and a new document, nil for none.
+// changeOf encodes the change from an old document to a new one. nil is no document.
 func (r *Registry) changeOf(ctx context.Context, id string, old, next []byte) []byte {
 	read := func(doc []byte) *medispatcher.Subscription {
 		if doc == nil {
@@ -22,7 +22,7 @@ func (r *Registry) changeOf(ctx context.Context, id string, old, next []byte) []
 		}
 		sub, _, err := r.rules.Load(id, doc)
 		if err != nil {
-			return nil // one that cannot be read: what replaces it counts as new
+			return nil // an unreadable document counts as none, and its replacement as new
 		}
 		return &sub
 	}
@@ -30,13 +30,13 @@ func (r *Registry) changeOf(ctx context.Context, id string, old, next []byte) []
 	c.What, c.Fields = medispatcher.ChangeOf(read(old), read(next))
 	record, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // JSON and strings
+		panic(err) // impossible: it holds only JSON values and strings
 	}
 	return record
 }
 
-// Changes lists up to limit changes of a subscription, or with an empty id of all, the latest
-// first. before is the ID of the last one seen, empty to begin.
+// Changes lists up to limit changes of one subscription, or of all with an empty id, the latest
+// first. before is the id of the last one seen, empty at first.
 func (s *Store) Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error) {
 	end := "+"
 	if before != "" {
@@ -57,7 +57,7 @@ func (s *Store) Changes(ctx context.Context, id, before string, limit int) ([]me
 			record := e.Fields.Get("change")
 			var c medispatcher.Change
 			if json.Unmarshal([]byte(record), &c) != nil {
-				continue // written by hand
+				continue // somebody wrote it by hand
 			}
 			c.ID, c.Subscription, c.Time = e.ID, of, Entry{ID: e.ID}.Time().UTC()
 			changes = append(changes, c)

@@ -17,11 +17,11 @@ type Entry struct {
 func (e Entry) Time() time.Time { return rdb.EntryTime(e.ID) }
 
 // awaitIncoming reads up to count new entries of a partition, and waits up to a second for the first.
-// little reports whether the whole stream is small, and so whatever is read of it at once: Redis adds up
-// the nodes of the stream, as many as may lie before the next read. Beyond them it estimates, and never
-// less than it has added up.
+// little reports whether the whole stream is small, so that any number of its entries can be read at
+// once. MEMORY USAGE adds up as many nodes as may lie before the next entry to read. It estimates the
+// rest, but never returns less than that sum.
 func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entry, little bool, err error) {
-	// By itself the client would wait ten seconds longer than that for a node that hangs.
+	// Without it the client would wait ten seconds longer for a node that hangs.
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
 	pipe := s.db.BlockingPipe(ctx)
@@ -34,11 +34,11 @@ func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entr
 
 const (
 	littleBytes = 8 << 20
-	littleFor   = 5 * time.Millisecond // not much is written meanwhile
+	littleFor   = 5 * time.Millisecond // short, so that not much is written meanwhile
 )
 
-// ReadIncoming reads up to count entries of a partition without waiting: new ones, or with own set those
-// that this process owns already, which a lost reply or a failed step left behind.
+// ReadIncoming reads up to count entries of a partition without waiting: new ones or, with own, those
+// that this process already owns because of a lost reply or a failed step.
 func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Entry, error) {
 	if own {
 		return s.ownIncoming(ctx, p, count, "0")
@@ -46,7 +46,7 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, ">")...))
 }
 
-// ownIncoming reads entries behind one that this process owns.
+// ownIncoming reads entries that this process owns, after the entry id behind.
 func (s *Store) ownIncoming(ctx context.Context, p, count int, behind string) ([]Entry, error) {
 	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, behind)...))
 }
@@ -59,7 +59,7 @@ func (s *Store) incomingArgs(p, count int, from string, block ...any) []any {
 func (s *Store) incomingEntries(ctx context.Context, p int, read *rdb.Reply[[]rdb.Entry]) ([]Entry, error) {
 	res, err := read.Result()
 	if rdb.IsNoGroup(err) {
-		_ = s.AuditIncoming(ctx, p, false) // from its beginning; else the next look begins it
+		_ = s.AuditIncoming(ctx, p, false) // so that the ledger counts from the start; if it fails, the next audit begins it
 		return nil, s.createGroup(ctx, s.keys.Incoming(p), rdb.GroupFanout)
 	}
 	if err != nil || len(res) == 0 {

@@ -1,13 +1,14 @@
 package streams
 
-// keepLua adds to a stream of which only the newest entries are kept, the quarantine or the
-// unrouted messages. Beside the stream lies a hash {entries, bytes} of what is in it, so that nobody has
-// to add it up. Whoever removes an entry says so with forget; where the numbers do not match,
-// somebody removed entries by hand, and the bytes are taken to have shrunk alike.
+// keepLua adds entries to a stream that keeps only the newest ones: the quarantine or the unrouted
+// messages. A hash {entries, bytes} beside the stream holds its size, so that nobody has to add it up.
+// A script that removes an entry does so with forget. If the hash disagrees with the length of the
+// stream, somebody removed entries by hand; the bytes are then assumed to have shrunk in proportion.
 //
-// keep(stream, sizes, entries, bytes, fields, n) returns how many old entries it removed. XADD comes first,
-// so out of memory changes nothing. A step removes what keep_work allows, an entry costing 1 and its size in 8 KiB, and
-// the next one goes on.
+// keep(stream, sizes, entries, bytes, fields, n) returns how many old entries it removed. XADD comes first:
+// it fails when Redis is out of memory, and nothing is changed. One script removes only as much as keep_work
+// allows, where an entry costs 1 plus 1 for each 8 KiB; the next script goes on.
+// forget(stream, sizes, entry) removes one entry, and returns how many that were: 0 or 1.
 const keepLua = `
 local keep_work = 1000
 local function size_of(fields, n)
