@@ -26,7 +26,7 @@
 local me, window = ARGV[1], ARGV[2]
 local incoming, progress = KEYS[5], KEYS[12]
 
--- Fields that a copy keeps. The time is written first; ~src is the id of the original incoming entry.
+-- Fields that a copy keeps. Its time comes from ARGV; ~src is the id of the first incoming entry.
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}
 
 local unfinished = redis.call('EXISTS', progress) == 1

@@ -7,10 +7,10 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// keptSearched bounds the kept messages of a partition that are searched in each place.
+// keptSearched is about how many kept messages are searched in each place of a partition.
 const keptSearched = 10_000
 
-// keptStates are what a story calls the places of kept messages.
+// keptStates maps the places of kept messages to the states that a story shows.
 var keptStates = map[medispatcher.KeptPlace]medispatcher.State{
 	medispatcher.PlaceQuarantine: medispatcher.Quarantined, medispatcher.PlaceUnrouted: medispatcher.Unrouted,
 }
@@ -18,20 +18,20 @@ var keptStates = map[medispatcher.KeptPlace]medispatcher.State{
 // KeptSearch names a message that may be kept somewhere.
 type KeptSearch struct {
 	Partition int
-	ID        string // its producer's; "" for a generated one
-	Entry     string // of the incoming stream; "" when it is not known
-	From      string // the first entry id that it can have; used when Entry is known
+	ID        string // given by its producer; "" if it was generated
+	Entry     string // its id in the incoming stream; "" if unknown
+	From      string // the first entry id that it can have where it is kept; used only with Entry
 }
 
 // KeptFound is where a message is kept.
 type KeptFound struct {
 	Places []medispatcher.Place
 	Topic  string
-	Whole  bool // everything that may be the message was looked at
+	Whole  bool // the search was complete
 }
 
-// FindKept looks for a message among those that reached no channel: from the time of its entry
-// on, or, where that is not known, from the newest back.
+// FindKept looks for a message among those that reached no channel. It searches from the time of
+// its entry on or, if that is unknown, from the newest back.
 func (s *Store) FindKept(ctx context.Context, q KeptSearch) (KeptFound, error) {
 	found := KeptFound{Whole: true}
 	pipe := s.db.Pipe(ctx)
@@ -73,7 +73,7 @@ func (s *Store) FindKept(ctx context.Context, q KeptSearch) (KeptFound, error) {
 	return found, nil
 }
 
-// is tells whether a kept message is the one that is searched.
+// is reports whether a kept message is the one searched for.
 func (q *KeptSearch) is(r *keptRow) bool {
 	if q.ID != "" && r.fields["id"] == q.ID {
 		return true

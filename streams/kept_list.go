@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// ListKept lists up to Limit kept messages without their bodies, over all partitions in the order of time.
+// ListKept lists up to Limit kept messages of all partitions without their bodies, in the order of time.
 func (s *Store) ListKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.KeptQuery) ([]medispatcher.Kept, error) {
 	var list []medispatcher.Kept
 	err := s.eachKept(ctx, place, q.Newest, q.After, func(r *keptRow) bool {
@@ -20,7 +20,7 @@ func (s *Store) ListKept(ctx context.Context, place medispatcher.KeptPlace, q me
 	return list, err
 }
 
-// keptCursor goes through one partition.
+// keptCursor walks through the kept messages of one partition.
 type keptCursor struct {
 	p    int
 	from string
@@ -28,7 +28,7 @@ type keptCursor struct {
 	done bool
 }
 
-// eachKept calls do for each kept message behind after, in the order of time, until it says stop.
+// eachKept calls do for each kept message that comes after the id after, in the order of time, until do returns false.
 func (s *Store) eachKept(ctx context.Context, place medispatcher.KeptPlace, newestFirst bool, after string, do func(*keptRow) (more bool)) error {
 	how, start, end := oldest, "-", "+"
 	if newestFirst {
@@ -44,14 +44,14 @@ func (s *Store) eachKept(ctx context.Context, place medispatcher.KeptPlace, newe
 			return err
 		}
 		for _, c := range cursors {
-			// Entries of one id stand in the order of their partitions, or against it.
+			// Entries with the same id are ordered by partition, descending with newestFirst.
 			c.from = entry
 			if c.p == p || (c.p < p) != newestFirst {
 				c.from = "(" + entry
 			}
 		}
 	}
-	// The more partitions, the less of each: what is read ahead of one may not be needed.
+	// With more partitions read less of each, because not all of it may be needed.
 	ahead := max(1, keptPage/len(cursors))
 	for {
 		for _, c := range cursors {
@@ -77,7 +77,7 @@ func (s *Store) eachKept(ctx context.Context, place medispatcher.KeptPlace, newe
 	}
 }
 
-// first is the cursor whose next row comes before those of the others; nil: there are no more.
+// first is the cursor whose next row comes before those of all others; nil if there are no more rows.
 func first(cursors []*keptCursor, newestFirst bool) *keptCursor {
 	var best *keptCursor
 	for _, c := range cursors {
@@ -97,7 +97,7 @@ func first(cursors []*keptCursor, newestFirst bool) *keptCursor {
 
 // compareIDs orders valid entry ids.
 func compareIDs(a, b string) int {
-	if len(a) == len(b) { // as nearly always; "-" comes before every digit
+	if len(a) == len(b) { // nearly always; "-" sorts before every digit
 		return strings.Compare(a, b)
 	}
 	msA, seqA, _ := strings.Cut(a, "-")
@@ -106,8 +106,8 @@ func compareIDs(a, b string) int {
 	return cmp.Or(cmp.Compare(number(msA), number(msB)), cmp.Compare(number(seqA), number(seqB)))
 }
 
-// KeptTopics counts the topics of kept messages, the most frequent first: of the newest most, or of those named by ids.
-// looked is how many it looked at.
+// KeptTopics counts the topics of kept messages, the most frequent first. It reads the messages named by ids or, without
+// ids, the newest, up to most. looked is how many it read.
 func (s *Store) KeptTopics(ctx context.Context, place medispatcher.KeptPlace, most int, ids ...string) (topics []medispatcher.TopicCount, looked int, err error) {
 	counts := map[string]int64{}
 	note := func(r *keptRow) bool {
@@ -133,7 +133,7 @@ func (s *Store) KeptTopics(ctx context.Context, place medispatcher.KeptPlace, mo
 	return topics, looked, err
 }
 
-// eachNamed calls do with those of the messages named that are there, some at a time, each time of one partition.
+// eachNamed calls do with those of the named messages that exist, in batches of one partition each.
 func (s *Store) eachNamed(ctx context.Context, place medispatcher.KeptPlace, ids []string, do func(rows []keptRow) error) error {
 	split := func(id string) (int, string, error) { return s.splitKeptID(place, id) }
 	_, err := s.eachID(ids, split, func(p int, entries []string) (int64, error) {

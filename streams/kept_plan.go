@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/entry"
 )
 
-// planKept decides where a kept message goes, or why it stays and what to do.
+// planKept decides where a kept message goes. If it must stay, refusal says why and what to do.
 func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *keptRow, rules KeptRules) (m keptMove, refusal string, err error) {
 	m = keptMove{row: r, own: true}
 	if place == medispatcher.PlaceUnrouted {
@@ -22,7 +22,7 @@ func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *k
 	}
 	if sub, isCopy := s.copyFailedOf(r); isCopy {
 		if !rules.Exists(sub) {
-			return m, fmt.Sprintf("it is a copy for the subscription %s, which is not there any more; put it again, or purge the copy", sub), nil
+			return m, fmt.Sprintf("it is a copy for the subscription %s, which no longer exists; put the subscription again, or purge the copy", sub), nil
 		}
 		m.channel = sub
 		return m, "", nil
@@ -37,7 +37,7 @@ func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *k
 		if !isEntryID(r.source) {
 			item, err := rules.DecodeItem([]byte(raw), rules.MaxBody)
 			if err != nil {
-				return m, "it is still no message: " + medispatcher.OneLine(err) + "; publish it as it should be, then purge this", nil
+				return m, "it still cannot be decoded: " + medispatcher.OneLine(err) + "; publish a corrected message, then purge this one", nil
 			}
 			m.item, m.unwanted = &item, !rules.Wanted(item.Topic)
 			return m, "", nil
@@ -60,7 +60,7 @@ func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *k
 	return m, "", nil
 }
 
-// copyFailedOf is the subscription whose channel could not take the copy that this is.
+// copyFailedOf is the subscription whose channel refused the copy in this row. ok is false if the row is no such copy.
 func (s *Store) copyFailedOf(r *keptRow) (sub string, ok bool) {
 	text, ok := strings.CutPrefix(r.reason, "REDISTFAIL "+s.keys.Channel(r.p, ""))
 	if !ok {
@@ -70,7 +70,7 @@ func (s *Store) copyFailedOf(r *keptRow) (sub string, ok bool) {
 	return sub, medispatcher.CheckSubscriptionID(sub) == nil
 }
 
-// undecodable says why the fan-out would put an entry back.
+// undecodable says why the fan-out would quarantine an entry again, and what to do; "" if it would not.
 func undecodable(fields map[string]string, r *keptRow, maxBody int64) string {
 	_, err := medispatcher.DecodeEntry(fields, time.Time{})
 	if size := r.sizes["body"]; err == nil && maxBody > 0 && max(size, int64(len(fields["body"]))) > maxBody {
@@ -83,10 +83,10 @@ func undecodable(fields map[string]string, r *keptRow, maxBody int64) string {
 	if errors.As(err, &field) && r.sizes[field.Field] > keptValue {
 		return fmt.Sprintf("%s: is %d bytes long", field.Field, r.sizes[field.Field])
 	}
-	return "it would come back: " + medispatcher.OneLine(err) + "; publish it as it should be, then purge this"
+	return "it would come back: " + medispatcher.OneLine(err) + "; publish a corrected message, then purge this one"
 }
 
-// keepOrigin has the message keep the id and the time that it had, and what is left of its delay.
+// keepOrigin makes the replayed message keep its id, its time and what is left of its delay.
 func (s *Store) keepOrigin(m *keptMove, fields map[string]string) {
 	source := m.row.source
 	if !isEntryID(source) {
@@ -108,7 +108,7 @@ func (s *Store) keepOrigin(m *keptMove, fields map[string]string) {
 	}
 }
 
-// unpacked reads the netstrings that fanout.lua makes of an entry with too many fields; nil: it is something else.
+// unpacked reads the netstrings that fanout.lua packs an entry with too many fields into; nil if text is something else.
 func unpacked(text string) []string {
 	var fields []string
 	for text != "" {
@@ -124,5 +124,3 @@ func unpacked(text string) []string {
 	}
 	return fields
 }
-
-// inLine is an error on one line.

@@ -10,9 +10,10 @@ import (
 
 // keptDropScript removes kept messages for good.
 //
-// KEYS as keptMoveLua. ARGV name of the count, most bytes (the last one may go beyond), then "ids" and entry ids, or "until",
-// the last entry id and most entries: the oldest ones up to that.
-// Returns {removed, looked at}. Safe to repeat: what is gone is not counted again.
+// KEYS as keptMoveLua.
+// ARGV name of the count, most bytes (the last message may exceed them), then either "ids" and entry ids, or "until", an
+// entry id and most entries, for the oldest entries up to that id.
+// Returns {messages removed, ids or entries handled}. Safe to repeat: what is gone is not counted again.
 var keptDropScript = rdb.NewScript(keptMoveLua + `
 local room, removed, looked = tonumber(ARGV[2]), 0, 0
 local most = ARGV[3] == 'ids' and #ARGV - 3 or tonumber(ARGV[5])
@@ -32,8 +33,8 @@ if removed > 0 then count(ARGV[1], removed) end
 return {removed, looked}
 `)
 
-// PurgeKept removes kept messages for good and returns how many were there. An id that cannot be one is
-// medispatcher.Problems of "ids[…]", and nothing is done.
+// PurgeKept removes kept messages for good and returns how many it removed. If an id is malformed, nothing
+// is done, and the error is medispatcher.Problems of "ids[…]".
 func (s *Store) PurgeKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (int, error) {
 	split := func(id string) (int, string, error) { return s.splitKeptID(place, id) }
 	return s.eachID(ids, split, func(p int, entries []string) (removed int64, err error) {
@@ -49,8 +50,8 @@ func (s *Store) PurgeKept(ctx context.Context, place medispatcher.KeptPlace, ids
 	})
 }
 
-// PurgeAllKept is PurgeKept of the messages that are there when it begins. more is asked after each batch whether to go
-// on. left is how many it did not come to.
+// PurgeAllKept is PurgeKept of every message that exists when it begins. After each batch more says whether to go on. left
+// is how many messages were not handled.
 func (s *Store) PurgeAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (done, left int64, err error) {
 	return s.allUntil(ctx, "messages in "+string(place), s.keptKey(place), more, func(p int, last string) (int64, error) {
 		removed, _, err := s.runDrop(ctx, place, p, keptPurged(place), "until", last, keptPage)
@@ -60,7 +61,7 @@ func (s *Store) PurgeAllKept(ctx context.Context, place medispatcher.KeptPlace, 
 
 func keptPurged(place medispatcher.KeptPlace) string { return string(place) + "_purged" }
 
-// dropKept removes some of the entries, and tells how many of them it came to.
+// dropKept removes entries, as many as fit into one step. looked is how many of them it handled.
 func (s *Store) dropKept(ctx context.Context, place medispatcher.KeptPlace, p int, what string, entries []string) (removed int64, looked int, err error) {
 	args := []any{"ids"}
 	for _, entry := range entries {

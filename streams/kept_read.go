@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// keptPage and keptBytes bound what one step reads: bodies stay in Redis, but are copied there.
+	// keptPage and keptBytes bound what one step reads. Bodies do not leave Redis, but the script copies them.
 	keptPage  = 100
 	keptBytes = 1 << 20
-	// keptValue bounds a value that is read, in bytes. It holds the longest headers that decode.
+	// keptValue is the longest value that is read, in bytes. The longest headers that decode fit in.
 	keptValue = 256 << 10
 )
 
-// keptStream is the stream of a place in a partition, and the hash of its size.
+// keptStream returns the keys of a place in a partition: the stream, and the hash with its size.
 func (s *Store) keptStream(place medispatcher.KeptPlace, p int) (stream, size string) {
 	if place == medispatcher.PlaceQuarantine {
 		return s.keys.Quarantine(p), s.keys.QuarantineSize(p)
@@ -30,10 +30,12 @@ func (s *Store) keptStream(place medispatcher.KeptPlace, p int) (stream, size st
 
 // keptScript reads kept messages without their bodies.
 //
-// KEYS stream. ARGV most entries, most bytes (the last one may go beyond), longest value, then "ids" and entry ids, or
-// "XRANGE" or "XREVRANGE" and where that begins and ends. Reads only.
-// Returns how many it looked for, and for each one found {entry id, bytes, pairs of the message's own, reason, source, name,
-// length, value, …}: of the fields that a message can have, value being "" for the body, for raw, and for what is too long.
+// KEYS stream.
+// ARGV most entries, most bytes (the last entry may exceed them), longest value, then either "ids" and entry ids, or
+// "XRANGE" or "XREVRANGE" and the start and end of the range.
+// Returns {ids or entries handled, {{entry id, bytes, number of the message's own fields, reason, source, name, length,
+// value, …}, …}}. It lists only fields that a message can have. The value is "" for the body, for raw, and if too long.
+// Safe to repeat: it only reads.
 var keptScript = rdb.NewScript(`
 local names = {topic = true, id = true, sender = true, key = true, type = true, headers = true, time = true, delay = true,
   ['~src'] = true, ['~released'] = true, body = false, raw = false}
@@ -78,28 +80,28 @@ type keptRow struct {
 	p      int
 	entry  string
 	bytes  int64
-	pairs  int64             // of the message's own fields
-	fields map[string]string // those that a message can have; body, raw and what is too long are empty
-	sizes  map[string]int64  // of the values
+	pairs  int64             // number of the message's own fields
+	fields map[string]string // those that a message can have; body, raw and values that are too long are empty
+	sizes  map[string]int64  // bytes of the values, by field
 	reason string
 	source string
 }
 
 func (r *keptRow) id() string { return rdb.GeneratedID(r.p, r.entry) }
 
-// newest and oldest are the directions of a range.
+// newest and oldest say which end of the stream comes first.
 const (
 	newest = "XREVRANGE"
 	oldest = "XRANGE"
 )
 
-// keptRange reads the next rows of a partition; none: there are no more.
+// keptRange reads the next rows of a partition. It returns none at the end.
 func (s *Store) keptRange(ctx context.Context, place medispatcher.KeptPlace, p int, how, from, to string, limit int) ([]keptRow, error) {
 	_, rows, err := s.keptRows(ctx, place, p, min(limit, keptPage), how, from, to)
 	return rows, err
 }
 
-// keptNamed reads those of a few rows that are there, and how many of the entries it came to.
+// keptNamed reads those of the named rows that exist, as many as fit into one step. looked is how many of entries it handled.
 func (s *Store) keptNamed(ctx context.Context, place medispatcher.KeptPlace, p int, entries []string) (looked int, rows []keptRow, err error) {
 	args := []any{"ids"}
 	for _, entry := range entries {
@@ -145,7 +147,7 @@ func (r *keptRow) kept() medispatcher.Kept {
 	return k
 }
 
-// keptMessage is what can be read of a message that may not be one.
+// keptMessage decodes as much as it can of a message that may be undecodable.
 func keptMessage(p int, source string, fields map[string]string) medispatcher.Message {
 	origin := fields["~src"]
 	if origin == "" && isEntryID(source) {
@@ -163,7 +165,7 @@ func keptMessage(p int, source string, fields map[string]string) medispatcher.Me
 	return m
 }
 
-// isEntryID tells the id of an incoming entry from the name of a recover list.
+// isEntryID reports whether source is the id of an incoming entry; otherwise it is the name of a recover list.
 func isEntryID(source string) bool {
 	ms, seq, ok := strings.Cut(source, "-")
 	_, errMS := strconv.ParseUint(ms, 10, 63)
@@ -171,7 +173,7 @@ func isEntryID(source string) bool {
 	return ok && errMS == nil && errSeq == nil
 }
 
-// ReadKept returns one kept message whole; ErrNotFound when it is not there.
+// ReadKept returns one whole kept message. The error is ErrNotFound if it does not exist.
 func (s *Store) ReadKept(ctx context.Context, place medispatcher.KeptPlace, id string) (medispatcher.Kept, error) {
 	p, entry, err := s.splitKeptID(place, id)
 	if err != nil {
@@ -197,7 +199,7 @@ func (s *Store) ReadKept(ctx context.Context, place medispatcher.KeptPlace, id s
 	return k, nil
 }
 
-// keptFields are the fields and values of an entry in their order: raw ones may be there twice.
+// keptFields returns the fields and values of an entry in their order. A quarantined entry may repeat a field.
 func (s *Store) keptFields(ctx context.Context, place medispatcher.KeptPlace, p int, entry string) ([]string, error) {
 	stream, _ := s.keptStream(place, p)
 	list, err := rdb.Entries(s.db.With(ctx), "XRANGE", stream, entry, entry).Result()
@@ -214,7 +216,7 @@ func (s *Store) keptFields(ctx context.Context, place medispatcher.KeptPlace, p 
 	return fields, nil
 }
 
-// fieldMap is fields by name. Whoever repeats a field means the last.
+// fieldMap returns values by field. If a field is repeated, its last value counts.
 func fieldMap(fields []string) map[string]string {
 	all := make(map[string]string, len(fields)/2)
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -232,7 +234,7 @@ func (s *Store) splitKeptID(place medispatcher.KeptPlace, id string) (p int, ent
 	return p, entry, err
 }
 
-// KeptSince counts the messages of a place, and tells since when the oldest is there; zero: there are none.
+// KeptSince counts the messages of a place. since is when the oldest of them got there, zero if there are none.
 func (s *Store) KeptSince(ctx context.Context, place medispatcher.KeptPlace) (n int64, since time.Time, err error) {
 	for p := range s.cfg.Partitions {
 		stream, _ := s.keptStream(place, p)

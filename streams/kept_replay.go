@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// KeptRules say which kept messages can go on.
+// KeptRules say which kept messages can be replayed.
 type KeptRules struct {
 	MaxBody int64 // bytes; 0: any
 	// DecodeItem reads an item of a recover list.
@@ -21,19 +21,20 @@ type KeptRules struct {
 	Exists     func(sub string) bool   // whether there is such a subscription
 }
 
-// keptMoveLua begins the scripts that take kept messages away.
+// keptMoveLua begins the scripts that remove kept messages from their place.
 //
 // KEYS 1–4 counts, 5 stream, 6 its size.
 const keptMoveLua = countLua + keepLua
 
-// keptReplayScript moves kept messages to where they are tried again.
+// keptReplayScript moves kept messages to a stream where they are tried again.
 //
-// KEYS as keptMoveLua, then targets. ARGV name of the count, then for each message: entry id, key number of its target, "1" to
-// keep its own fields, n, n names of fields that are left out, m, m fields and values that are added.
+// KEYS as keptMoveLua, then targets.
+// ARGV name of the count, then for each message: entry id, number of its target in KEYS, "1" to keep its own fields, n, n
+// names of fields to leave out, m, m fields and values to add.
 // Returns for each "moved", "gone", "wrongtype" or "error <what Redis said>".
 //
-// Safe to repeat: what is gone is left alone. XADD comes first, so out of memory, and a target that is no stream, leave
-// the message where it is.
+// Safe to repeat: a message that was moved is gone, and skipped. XADD comes first: if it fails, because Redis is out of
+// memory or the target is not a stream, the message stays where it is.
 var keptReplayScript = rdb.NewScript(keptMoveLua + `
 local moved, out, at = 0, {}, 2
 local function replay(id, target, own, left_out, added)
@@ -69,9 +70,9 @@ if moved > 0 then count(ARGV[1], moved) end
 return out
 `)
 
-// ReplayKept tries kept messages again. UNROUTED, QUARANTINE → INCOMING with id and time kept, or → READY in the one
-// channel that could not take a copy. What would come back at once, undecodable still, is refused and stays.
-// An id that cannot be one is medispatcher.Problems of "ids[…]", and nothing is done.
+// ReplayKept tries kept messages again. UNROUTED, QUARANTINE → INCOMING, or → READY if it is a copy that its channel
+// refused. They keep their id and time. A message that still cannot be decoded would come back at once; it is
+// refused, and stays. If an id is malformed, nothing is done, and the error is medispatcher.Problems of "ids[…]".
 func (s *Store) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string, rules KeptRules) (done medispatcher.KeptDone, err error) {
 	ids = distinct(ids)
 	found := 0
@@ -85,7 +86,7 @@ func (s *Store) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, id
 	return done, err
 }
 
-// distinct is a list without repetitions, in its order.
+// distinct returns a list without repetitions, in the same order.
 func distinct(list []string) []string {
 	seen := make(map[string]bool, len(list))
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool {
@@ -95,8 +96,8 @@ func distinct(list []string) []string {
 	})
 }
 
-// ReplayAllKept is ReplayKept of the messages that are there when it begins: what comes back is left alone. more is
-// asked after each batch whether to go on.
+// ReplayAllKept is ReplayKept of every message that exists when it begins. Those that come back meanwhile are left alone.
+// After each batch more says whether to go on.
 func (s *Store) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, rules KeptRules, more func(done, all int64) bool) (done medispatcher.KeptDone, err error) {
 	lasts, all, err := s.ends(ctx, "messages in "+string(place), s.keptKey(place))
 	if err != nil {
@@ -131,7 +132,7 @@ func (s *Store) keptKey(place medispatcher.KeptPlace) func(p int) string {
 	return func(p int) string { stream, _ := s.keptStream(place, p); return stream }
 }
 
-// replayRows replays messages of one partition, in steps that hold Redis for a moment only.
+// replayRows replays messages of one partition, in steps that hold Redis only for a moment.
 func (s *Store) replayRows(ctx context.Context, place medispatcher.KeptPlace, rows []keptRow, rules KeptRules, done *medispatcher.KeptDone) error {
 	var batch []keptMove
 	var bytes int64
@@ -168,18 +169,18 @@ func (s *Store) replayRows(ctx context.Context, place medispatcher.KeptPlace, ro
 	return flush()
 }
 
-// keptMove is what is to become of one kept message.
+// keptMove says where one kept message goes, and with which fields.
 type keptMove struct {
 	row      *keptRow
-	channel  string // its subscription, where the copy of one channel goes back to it; else to incoming
-	own      bool   // its own fields go along
+	channel  string // the subscription whose channel gets this copy; "": it goes to incoming
+	own      bool   // keep its own fields, but for leaveOut
 	leaveOut []any
 	add      []any
-	unwanted bool
-	item     *medispatcher.Message // an item of a recover list, to be written anew
+	unwanted bool                  // no subscription wants its topic
+	item     *medispatcher.Message // set for an item of a recover list: it is published as a new message
 }
 
-// moveKept is one step for messages of one partition.
+// moveKept moves messages of one partition in one step.
 func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batch []keptMove, done *medispatcher.KeptDone) error {
 	if len(batch) == 0 {
 		return nil
@@ -226,8 +227,8 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 	return nil
 }
 
-// replayItem publishes an item of a recover list under a token made of its place here, so that a process which dies
-// before it takes the item away publishes nothing twice.
+// replayItem publishes an item of a recover list, then removes it here. If the process dies in between, a repetition
+// does not publish it twice, because its token is made of its id.
 func (s *Store) replayItem(ctx context.Context, m *keptMove, done *medispatcher.KeptDone) error {
 	r, p := m.row, m.row.p
 	if m.item.Key != "" || m.item.ID != "" {
@@ -248,5 +249,5 @@ func (s *Store) replayItem(ctx context.Context, m *keptMove, done *medispatcher.
 	return err
 }
 
-// itemRemembered is how long it is known that an item of a recover list was replayed.
+// itemRemembered is how long Redis remembers that an item of a recover list was replayed.
 const itemRemembered = 7 * 24 * time.Hour

@@ -95,7 +95,7 @@ func TestReplayKept(t *testing.T) {
 		{
 			name: "an item that is no message", place: medispatcher.PlaceQuarantine,
 			fields:  []any{"reason", "RECOVFAILDECODE x", "source", "medis:recover:l", "raw", "nonsense"},
-			refused: "it is still no message",
+			refused: "it still cannot be decoded",
 		},
 		{
 			name: "undecodable still", place: medispatcher.PlaceQuarantine,

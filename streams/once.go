@@ -12,24 +12,25 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// onceScript writes to streams of a partition what was not written before.
+// onceScript writes items to streams of a partition, unless they were written before. A marker is a
+// set of the items that were.
 //
-// KEYS 1–4 counts, 5 quarantine, 6 its size, then markers and streams, named by number.
-// ARGV time in ms that a marker is kept, "1" to change nothing, most entries and bytes of the quarantine, then for each item: number and
-// member of its marker, number of its stream, entry id ("": none) that must not be in the stream,
-// name of its count, n, n fields and values.
-// Returns for each item "written", "already" (its marker holds its member), "there" (the entry
-// is in the stream), or "error <what Redis said>", nothing being written then.
+// KEYS 1–4 counts, 5 quarantine, 6 its size, then markers and streams. ARGV names these by their number.
+// ARGV lifetime of a marker in ms, "1" to change nothing, most entries and bytes of the quarantine, then for each
+// item: number of its marker, its member there, number of its stream, entry id that must not be in the stream
+// ("": none), name of its count, n, n fields and values.
+// Returns for each item "written", "already" (its member is in its marker), "there" (the entry
+// is in the stream), or "error <what Redis said>"; nothing was written then.
 //
 // Safe to repeat and to run by several at once: the marker is set in the step that writes.
-// XADD comes first, so out of memory leaves neither.
+// XADD comes first: it fails when Redis is out of memory, and no marker is set.
 var onceScript = rdb.NewScript(countLua + keepLua + `
 local lifetime, dry = ARGV[1], ARGV[2] == '1'
 local function once(marker, member, stream, unless, what, first, last)
   if redis.call('SISMEMBER', marker, member) == 1 then return 'already' end
   if unless ~= '' and #redis.call('XRANGE', stream, unless, unless) > 0 then return 'there' end
   if dry then
-    redis.call('XLEN', stream) -- fails as XADD would
+    redis.call('XLEN', stream) -- fails like XADD if the key is not a stream
   else
     local lost = 0
     if stream == KEYS[5] then
@@ -56,10 +57,10 @@ end
 return out
 `)
 
-// WriteOnce writes to partition p what was not written before under the same token, and
-// remembers the tokens for keep. With dryRun it only says what it would do. → INCOMING,
-// → READY in one channel, or → QUARANTINE. What is done stands in the order of list; with an
-// error of its own nobody knows, and the call may be repeated.
+// WriteOnce writes messages to partition p, unless one was written before under the same token.
+// → INCOMING, → READY in one channel, or → QUARANTINE. It remembers the tokens for keep. With
+// dryRun it only says what it would do. The results are in the order of list. If WriteOnce
+// itself fails, the messages may have been written or not, and the call can be repeated.
 func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, keep time.Duration, dryRun bool) ([]medispatcher.OnceDone, error) {
 	if len(list) == 0 {
 		return nil, nil
@@ -77,15 +78,15 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 	}
 	res, err := onceScript.Run(ctx, s.db, k.keys, argv...).StringSlice()
 	if err != nil {
-		return nil, rdb.Failed("recover", err)
+		return nil, rdb.Failed("write recovered messages", err)
 	}
 	if len(res) != len(list) {
-		return nil, rdb.Failed("recover", fmt.Errorf("%d answers for %d messages", len(res), len(list)))
+		return nil, rdb.Failed("write recovered messages", fmt.Errorf("%d answers for %d messages", len(res), len(list)))
 	}
 	done := make([]medispatcher.OnceDone, len(list))
 	for i, r := range res {
 		if text, bad := strings.CutPrefix(r, "error "); bad {
-			done[i].Err = rdb.Failed("recover", errors.New(text))
+			done[i].Err = rdb.Failed("write recovered messages", errors.New(text))
 			continue
 		}
 		done[i].Result = medispatcher.OnceResult(r)
@@ -93,10 +94,10 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 	return done, nil
 }
 
-// onceFields are where something goes, how it is counted, and its fields.
+// onceFields returns the stream that an item goes to, the name of its count, and its fields.
 func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fields []any) {
 	switch {
-	case o.Reason != "" && o.Subscription != "": // as fanout.lua writes it, so that replaying finds the channel
+	case o.Reason != "" && o.Subscription != "": // as fanout.lua writes it, so that copyFailedOf can read it
 		reason := "REDISTFAIL " + s.keys.Channel(p, o.Subscription) + " " + o.Reason
 		return s.keys.Quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, entry.ChannelValues(p, o.Message)...)
 	case o.Reason != "":
@@ -111,12 +112,13 @@ func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fie
 	return s.keys.Incoming(p), "recovered", fields
 }
 
-// keyList is the KEYS of a script, each named by its number.
+// keyList collects the KEYS of a script.
 type keyList struct {
 	keys  []string
 	index map[string]int
 }
 
+// place returns the number of a key, and appends the key if it is new.
 func (k *keyList) place(key string) int {
 	i, ok := k.index[key]
 	if !ok {

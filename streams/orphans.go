@@ -7,12 +7,13 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// orphanScript finds entries of ~buried that no due time will ever wake.
+// orphanScript gives a due time to entries of ~buried that have none and so would never be tried again.
 //
-// KEYS channel, retry. ARGV start of the range, limit, "1" to make every entry due now, "1" to change nothing, now in ms, due time.
-// Returns {entries made due, where to go on ("": done)}.
+// KEYS channel, retry.
+// ARGV start of the range, limit, "1" to include entries that are due later, "1" to change nothing, now in ms, due time.
+// Returns {entries made due, id to go on from ("": done)}.
 //
-// Safe to repeat: an entry with a due time is left alone.
+// Safe to repeat: what it made due has a due time, and is left alone.
 var orphanScript = rdb.NewScript(`
 local now = tonumber(ARGV[5])
 local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[1], '+', ARGV[2], '` + rdb.Buried + `')
@@ -29,8 +30,8 @@ local ms, seq = string.match(found[#found][1], '(%d+)-(%d+)')
 return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
 `)
 
-// Orphans makes entries of ~buried that have no due time due now, and with all set
-// every entry that waits. With dryRun it only counts them.
+// Orphans makes those entries of ~buried due now that have no due time. With all it does so
+// to every entry that waits for its next attempt. With dryRun it only counts them.
 func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error) {
 	k := []string{s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription)}
 	now, err := s.db.SharedNow(ctx)
@@ -52,5 +53,5 @@ func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun
 	return made, nil
 }
 
-// lookBatch is the most entries a script looks at, so that it holds Redis for milliseconds.
+// lookBatch is the most entries that a script checks, so that it holds Redis only for milliseconds.
 const lookBatch = 200

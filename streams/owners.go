@@ -7,8 +7,8 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Owners lists the consumers of channels of one partition, in the order of subs. A channel that cannot be
-// looked at, because its key is of a wrong type, has an error of its own.
+// Owners lists the consumers of channels of one partition, in the order of subs. A channel whose key is of a
+// wrong type has an error of its own.
 func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatcher.Owned, error) {
 	pipe := s.db.Pipe(ctx)
 	consumers := make([]*rdb.Reply[map[string]int64], len(subs))
@@ -26,13 +26,13 @@ func (s *Store) Owners(ctx context.Context, p int, subs []string) ([]medispatche
 			continue
 		case err != nil && !rdb.IsNoStream(err):
 			return nil, rdb.Failed("list the consumers of "+sub, err)
-		case err == nil: // without a group there is nothing behind it
+		case err == nil: // without a group the length does not matter
 			lengths[i] = rdb.Int(pipe, "XLEN", s.keys.Channel(p, sub))
 		}
 		owned[i].Pending = list
 	}
 	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
-		return nil, rdb.Failed("count entries", err)
+		return nil, rdb.Failed("count the entries of channels", err)
 	}
 	for i, n := range lengths {
 		if n != nil {

@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	pendingPage   = 500 // entry ids of one round trip
-	pendingBodies = 50  // messages of one
+	pendingPage   = 500 // entry ids read in one round trip
+	pendingBodies = 50  // messages read in one round trip
 )
 
-// EachPending calls do for those entries of a channel that a consumer owns and that are
-// wanted, the message whole, the oldest first, until do says stop. It changes nothing, and works
-// where giving back does not.
+// EachPending calls do with every wanted entry of a channel that a consumer owns, the oldest
+// first, until do returns false. The messages are whole. It only reads, so it works even when
+// giving back fails.
 func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consumer string,
 	wanted func(entryID string) bool, do func(medispatcher.Delivery) (more bool),
 ) error {
@@ -45,7 +45,7 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 	return nil
 }
 
-// pendingMessages reads entries. One that was deleted meanwhile is left out.
+// pendingMessages reads entries. It leaves out those that were deleted meanwhile.
 func (s *Store) pendingMessages(ctx context.Context, c medispatcher.Channel, list []rdb.Pending) ([]medispatcher.Delivery, error) {
 	pipe := s.db.Pipe(ctx)
 	cmds := make([]*rdb.Reply[[]rdb.Entry], len(list))

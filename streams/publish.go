@@ -9,15 +9,15 @@ import (
 )
 
 // Publish writes a message to the incoming stream of its partition and returns
-// the id that subscribers will see. After an error whose cause is a lost reply the
-// message may have been accepted: repeating it is safe only with an ID of its own.
+// the id that subscribers will see. If the reply is lost, it returns an error although Redis
+// may have accepted the message. Publishing it again is then safe only if it has an ID.
 func (s *Store) Publish(ctx context.Context, m medispatcher.Message) (string, error) {
 	ids, err := s.PublishAll(ctx, []medispatcher.Message{m})
 	return ids[0], err
 }
 
-// PublishAll is Publish for many messages in one round trip. Where an id is empty, that
-// message was not accepted, or nobody knows whether it was; the error says why.
+// PublishAll is Publish for many messages in one round trip. An empty id means that the
+// message was not accepted, or that its reply was lost; the error says why.
 func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message) ([]string, error) {
 	pipe := s.db.Pipe(ctx)
 	cmds := make([]*rdb.Reply[string], len(messages))

@@ -11,14 +11,14 @@ import (
 // purgeScript empties a channel. READY and BURIED → purged.
 //
 // KEYS 1–4 counts, 5 channel, 6 retry, 7 failures. ARGV name of the count.
-// Returns {READY, BURIED} that were there.
+// Returns {READY, BURIED}: how many of each it removed.
 //
-// Safe to repeat: it then finds nothing. The group is made anew in the same step, so no
-// dispatcher meets a channel without one, and what they have in flight settles to nothing.
-// The new stream goes on behind the last id of the old one: an entry that comes after would
-// else get the id of one in flight if the clock went back, and be acknowledged in its place.
-// UNLINK comes first: it is allowed out of memory, and so is then all that follows. It frees
-// a million entries in the background, where XTRIM would hold Redis for as long as that takes.
+// Safe to repeat: it then finds nothing. It recreates the group in the same step, so that no
+// dispatcher finds a channel without one. What dispatchers have in flight settles to nothing.
+// The ids of the new stream go on after the last id of the old one. Otherwise, if the clock
+// went back, a new entry could get the id of one in flight, and be acknowledged in its place.
+// UNLINK comes first because Redis allows it, and then the rest of the script, even when out of
+// memory. It frees entries in the background, where XTRIM would hold Redis meanwhile.
 var purgeScript = rdb.NewScript(countLua + `
 local ch, ready, buried = KEYS[5], 0, 0
 if redis.call('EXISTS', ch) == 1 then
@@ -30,7 +30,7 @@ if redis.call('EXISTS', ch) == 1 then
     if info[i] == 'last-generated-id' then last = info[i + 1] end
   end
   redis.call('UNLINK', ch)
-  if last ~= '' and last ~= '0-0' then -- else it never had an entry
+  if last ~= '' and last ~= '0-0' then -- otherwise it never had an entry
     redis.call('XADD', ch, last, '~', '')
     redis.call('XDEL', ch, last)
   end
@@ -42,9 +42,9 @@ if ready + buried > 0 then count(ARGV[1], ready + buried) end
 return {ready, buried}
 `)
 
-// Purge throws away what is in a subscription's channel, in every partition, and returns how
-// many messages were READY and BURIED. Dead letters stay. What dispatchers have in flight ends
-// as it may; nothing of it is left. After an error the numbers are of what is purged already.
+// Purge removes every message from a subscription's channel, in all partitions, and returns how
+// many were READY and BURIED. Dead letters stay. Attempts in flight go on, but leave nothing
+// behind in Redis. With an error the numbers are those of the partitions purged so far.
 func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err error) {
 	for p := range s.cfg.Partitions {
 		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
@@ -60,17 +60,18 @@ func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err
 	return ready, buried, nil
 }
 
-// purgedCount names the count of messages that an operator threw away, dead letters included.
+// purgedCount names the count of messages that an operator purged, including dead letters.
 func purgedCount(sub string) string { return "purged:" + sub }
 
 // discardScript removes every key of a subscription.
 //
 // KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 dead.
-// ARGV name of the count, "1" to remove them even when they hold messages, then every name in the totals.
-// Returns {READY, BURIED, DEAD} that were there; without "1" they still are.
+// ARGV name of the count, "1" to remove them even if they hold messages, then the names of the subscription's totals.
+// Returns {READY, BURIED, DEAD}: how many of each it found. Without "1" they are still there.
 //
-// Safe to repeat: it then finds nothing. UNLINK is allowed out of memory. The totals forget the
-// subscription, so that those of all that ever were do not pile up; the sums over all keep it.
+// Safe to repeat: it then finds nothing. Redis allows UNLINK when out of memory. The subscription's
+// totals are removed, so that those of old subscriptions do not pile up. The sums over all
+// subscriptions stay.
 var discardScript = rdb.NewScript(countLua + `
 local function number(reply)
   if type(reply) == 'number' then return reply end
@@ -88,9 +89,9 @@ return {ready, buried, dead}
 `)
 
 // Discard removes a subscription's channel, retries, failure records and dead letters from
-// every partition. With messages unset it leaves alone what holds any: looking and
-// removing are one step, so that nothing which arrives meanwhile is lost. It returns what was
-// there. What dispatchers have in flight ends as gone.
+// every partition. Without messages it leaves a partition alone that holds any message. It
+// checks and removes in one step, so that no message which arrives meanwhile is lost. It
+// returns what it found. Attempts in flight end as gone.
 func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispatcher.ChannelStatus, error) {
 	held := medispatcher.ChannelStatus{ID: sub}
 	argv := []any{purgedCount(sub), messages}

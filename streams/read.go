@@ -10,10 +10,10 @@ import (
 )
 
 // Read takes new messages of channels: READY → BURIED, owned by this process.
-// All channels share one round trip. A channel without its group gets it, and is
-// read at the next call. The deliveries are good even when the error is not nil:
-// it names the channels that could not be read, whose entries may have been taken
-// by a read whose reply was lost; see Mine.
+// All channels share one round trip. A channel without a group gets one, and is
+// read at the next call. The deliveries are valid even with an error: it names only
+// the channels that could not be read. If the reply of such a read was lost, this
+// process may own entries without knowing; see Mine.
 func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error) {
 	pipe := s.db.Pipe(ctx)
 	cmds := make([]*rdb.Reply[[]rdb.Entry], len(wants))

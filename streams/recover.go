@@ -15,34 +15,35 @@ import (
 )
 
 const (
-	// scanCount keys are looked at by one SCAN, scanCalls times a look: 20,000 keys, which
-	// hold Redis for less than a millisecond each time and 2 % of a second in all. A
-	// Redis with more keys is gone through in several looks.
+	// One scan makes up to scanCalls SCAN calls of scanCount keys each: 20,000 keys. Each call
+	// holds Redis for less than a millisecond, all of them for about 20 ms. If Redis has
+	// more keys, the next scan goes on.
 	scanCount = 1000
 	scanCalls = 20
-	// An empty list is remembered for a while, so that it is found at once when it is used again.
+	// An empty list is remembered for rememberList, so that it is found at once when it is used again.
+	// If more than rememberLists are known, empty ones are forgotten at once.
 	rememberList  = 10 * time.Minute
 	rememberLists = 1000
-	maxLists      = 10_000 // looked at in turn; more wait until some are empty
+	maxLists      = 10_000 // the most lists that are known; further ones wait until some are empty
 )
 
-// RecoverLists finds the lists where producers parked messages, and takes the items from
+// RecoverLists finds the lists where producers parked messages, and takes items from
 // them. It is for one caller at a time.
 type RecoverLists struct {
 	store *Store
 
 	mu sync.Mutex // masters of a cluster are scanned at the same time
-	// known are the lists that were found, with the time they last held something.
+	// known holds each list that was found, with the time when it last held something.
 	known   map[string]time.Time
-	cursors map[string]string // where the scan of a master goes on, by address
+	cursors map[string]string // where the scan of each master goes on, by address
 }
 
-// NewRecoverLists looks at the Redis of a store, which need not be the main one.
+// NewRecoverLists looks for lists in the Redis of a store, which need not be the main one.
 func NewRecoverLists(s *Store) *RecoverLists {
 	return &RecoverLists{store: s, known: map[string]time.Time{}, cursors: map[string]string{}}
 }
 
-// Find names the lists that hold items, or from which items are in hand, sorted.
+// Find returns the lists that hold items or have items in hand, sorted by name.
 func (r *RecoverLists) Find(ctx context.Context) ([]medispatcher.RecoverList, error) {
 	if err := r.scan(ctx); err != nil {
 		return nil, rdb.Failed("find recover lists", err)
@@ -52,14 +53,14 @@ func (r *RecoverLists) Find(ctx context.Context) ([]medispatcher.RecoverList, er
 	for chunk := range slices.Chunk(names, rdb.SweepChunk) {
 		lists, err := r.look(ctx, chunk)
 		if err != nil {
-			return nil, rdb.Failed("look at recover lists", err)
+			return nil, rdb.Failed("check recover lists", err)
 		}
 		found = append(found, lists...)
 	}
 	return found, nil
 }
 
-// look leaves out the lists that hold nothing, and forgets those that did not for long.
+// look returns those lists that are not empty. It forgets lists that have been empty for long.
 func (r *RecoverLists) look(ctx context.Context, names []string) ([]medispatcher.RecoverList, error) {
 	pipe := r.store.db.Pipe(ctx)
 	types := make([]*rdb.Reply[string], len(names))
@@ -86,7 +87,7 @@ func (r *RecoverLists) look(ctx context.Context, names []string) ([]medispatcher
 	return found, nil
 }
 
-// scan looks at some more keys, on every master of a cluster.
+// scan goes on with the scan for lists, on every master of a cluster.
 func (r *RecoverLists) scan(ctx context.Context) error {
 	return r.store.db.EachMaster(ctx, r.scanOne)
 }
@@ -100,7 +101,7 @@ func (r *RecoverLists) scanOne(ctx context.Context, master *rdb.Node) error {
 	for range scanCalls {
 		var page rdb.Page
 		if page, err = rdb.Scan(master.With(ctx), "SCAN", cursor, "MATCH", r.store.keys.RecoverPattern(), "COUNT", scanCount).Result(); err != nil {
-			cursor = "" // it may be another server's by now
+			cursor = "" // the address may now be another server's
 			break
 		}
 		found, cursor = append(found, page.Items...), page.Next
@@ -133,16 +134,16 @@ func (r *RecoverLists) note(key string) {
 	}
 }
 
-// takeScript takes items from a list into the hash of items in hand, unless there are some.
+// takeScript moves items from a list into the hash of items in hand, unless that holds some.
 //
 // KEYS list, items in hand. ARGV name of the batch, most items, most bytes of all of them.
-// Returns {token, item, …} of what is in hand.
+// Returns {token, item, …}: everything in hand.
 //
 // Safe to repeat and to run by several at once: while anything is in hand nothing is taken,
-// and everybody is told the same. An item is in the hash before it leaves the list, in one
-// step. HDEL of a token that nobody has is there for its effect on Redis alone: it is a write
-// that Redis allows out of memory, and so is then the rest. A Redis that is full
-// of parked messages has to be emptied.
+// and every caller gets the same items. An item enters the hash before it leaves the list, in
+// the same step. The HDEL removes nothing. It is a write that Redis allows, and then
+// the rest of the script, even when out of memory: a Redis that is full of parked messages
+// must be emptied.
 var takeScript = rdb.NewScript(`
 local held = redis.call('HGETALL', KEYS[2])
 if #held > 0 then return held end
@@ -161,9 +162,8 @@ end
 return held
 `)
 
-// Take returns the items in hand of a list. When there are none it takes some first: at most
-// count, and no more bytes than that unless the first alone has more. They are in the order
-// of the list, read from its left.
+// Take returns the items in hand of a list. If there are none, it first takes some from the left
+// of the list: at most count items and, but for the first, at most bytes. They keep their order.
 func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes int64) ([]medispatcher.RecoverItem, error) {
 	k := []string{list, r.store.keys.Hand(list)}
 	res, err := takeScript.Run(ctx, r.store.db, k, rand.Text(), count, bytes).StringSlice()
@@ -185,7 +185,7 @@ func (r *RecoverLists) Drop(ctx context.Context, list string, tokens []string) e
 	return rdb.Failed("drop from "+list, rdb.Int(r.store.db.With(ctx), rdb.Cmd("HDEL", r.store.keys.Hand(list), tokens...)...).Err())
 }
 
-// tokenNumber is the place of an item in its batch.
+// tokenNumber is the number of an item in its batch, from 1.
 func tokenNumber(token string) int {
 	_, n, _ := strings.Cut(token, ".")
 	return rdb.ToInt(n)

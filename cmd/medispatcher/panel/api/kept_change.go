@@ -32,7 +32,7 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 	replayed := keptReplay{Replayed: 450, Unwanted: 2}
 	if place == medispatcher.PlaceQuarantine {
 		replayed = keptReplay{Replayed: 3, Refused: 1, Refusals: []medispatcher.KeptRefusal{{
-			ID: doc.example.ID, Problem: "it would come back: topic: is missing: give a dotted name such as order.created; publish it as it should be, then purge this",
+			ID: doc.example.ID, Problem: "it would come back: topic: is missing: give a dotted name such as order.created; publish a corrected message, then purge this one",
 		}}}
 	}
 	route(a, huma.Operation{
