@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	pollRevision = 500 * time.Millisecond // a lost hint is noticed after this
-	// reloadAll repairs what somebody changed by hand in a document.
+	pollRevision = 500 * time.Millisecond // finds changes whose hint was lost
+	// reloadAll is how often all documents are read, because somebody may change one by hand.
 	reloadAll = 30 * time.Second
-	// changeTries bounds the repetitions of a merge that others keep overtaking.
+	// changeTries is how often a change is tried while others change the same subscription.
 	changeTries = 10
 )
 
 // Snapshot is every subscription at one revision.
 type Snapshot struct {
-	Revision int64 // 0: there is none, or what is there is no number
+	Revision int64 // 0: there is none, or its key holds no number
 	Subs     map[string]medispatcher.Subscription
-	Stored   map[string]string // the documents, as they are in Redis
+	Stored   map[string]string // the documents as stored in Redis
 	Router   *medispatcher.Router
 
 	version version
@@ -52,8 +52,8 @@ type Registry struct {
 	poke    chan struct{}
 }
 
-// NewRegistry makes a registry that is empty until its first Refresh. warn hears of
-// stored documents that are not as they should be.
+// NewRegistry makes a registry that is empty until its first Refresh. It calls warn for each
+// problem of a stored document.
 func NewRegistry(store *Store, rules medispatcher.Rules, warn func(id, problem string)) *Registry {
 	r := &Registry{store: store, rules: rules, warn: warn, changed: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	r.current.Store(&Snapshot{Router: medispatcher.NewRouter(nil)})
@@ -63,10 +63,10 @@ func NewRegistry(store *Store, rules medispatcher.Rules, warn func(id, problem s
 // Snapshot is the newest copy.
 func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
 
-// Changed gets a value after each change of the copy, several changes making one value.
+// Changed receives a value after the copy changed. Several changes may share one value.
 func (r *Registry) Changed() <-chan struct{} { return r.changed }
 
-// Poke has Follow look for changes now.
+// Poke makes Follow check for changes now.
 func (r *Registry) Poke() {
 	select {
 	case r.poke <- struct{}{}:
@@ -74,8 +74,8 @@ func (r *Registry) Poke() {
 	}
 }
 
-// Problem is why the subscriptions could not be read when that was last tried: nothing is
-// fanned out until they are. nil: they were.
+// Problem is why the last try to read the subscriptions failed, nil if it did not. Nothing is
+// fanned out until they can be read.
 func (r *Registry) Problem() error {
 	if p := r.problem.Load(); p != nil {
 		return *p
@@ -83,8 +83,8 @@ func (r *Registry) Problem() error {
 	return nil
 }
 
-// Latest is a copy no older than this call: a message accepted after a subscription
-// was must be routed to it.
+// Latest returns a copy no older than this call. A message accepted after a subscription was put
+// must be routed to it.
 func (r *Registry) Latest(ctx context.Context) (*Snapshot, error) {
 	v, err := r.store.version(ctx)
 	if err != nil {
@@ -97,14 +97,14 @@ func (r *Registry) Latest(ctx context.Context) (*Snapshot, error) {
 	defer r.tell(&wrong)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.current.Load(); s.version == v { // somebody else read it meanwhile
+	if s := r.current.Load(); s.version == v { // another goroutine read it meanwhile
 		return s, r.noted(nil)
 	}
 	s, err := r.loadLocked(ctx, &wrong)
 	return s, r.noted(err)
 }
 
-// Subscriptions lists the subscriptions, no older than this call and sorted by id, and their revision.
+// Subscriptions returns the subscriptions, sorted by id, and their revision. They are no older than this call.
 func (r *Registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscription, int64, error) {
 	s, err := r.Latest(ctx)
 	if err != nil {
@@ -117,7 +117,7 @@ func (r *Registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscripti
 	return subs, s.Revision, nil
 }
 
-// noted keeps the outcome of a look for Problem.
+// noted keeps err for Problem, and returns it.
 func (r *Registry) noted(err error) error {
 	switch {
 	case err == nil:
@@ -148,11 +148,11 @@ func (r *Registry) Follow(ctx context.Context) error {
 		case <-reload.C:
 			_, err = r.Refresh(ctx)
 		}
-		_ = err // Redis is away: the next tick tries again, readiness says so
+		_ = err // Redis cannot be reached: the next tick tries again, and Problem has the error
 	}
 }
 
-// Refresh reads every subscription. Documents that did not change are not read again.
+// Refresh reads every document, and decodes those that changed.
 func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
 	var wrong warnings
 	defer r.tell(&wrong)
@@ -162,7 +162,7 @@ func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
 	return s, r.noted(err)
 }
 
-// warnings are what is wrong with documents, each with its subscription. They are told without the mutex.
+// warnings are pairs of a subscription and a problem of its document. They are collected under the mutex and reported after.
 type warnings [][2]string
 
 func (w *warnings) add(id, problem string) { *w = append(*w, [2]string{id, problem}) }
@@ -175,7 +175,7 @@ func (r *Registry) tell(wrong *warnings) {
 
 func (r *Registry) loadLocked(ctx context.Context, wrong *warnings) (*Snapshot, error) {
 	old := r.current.Load()
-	// The version first: a change in between is then seen once more, never missed.
+	// Read the version first: a change in between is then seen twice, never missed.
 	v, err := r.store.version(ctx)
 	if err != nil {
 		return nil, err
@@ -212,11 +212,11 @@ func (r *Registry) loadLocked(ctx context.Context, wrong *warnings) (*Snapshot, 
 	return next, nil
 }
 
-// load reads one document. One that cannot be read leaves the last good one in force.
+// load decodes one document. If that fails, the last good one stays in force.
 func (r *Registry) load(id, doc string, last medispatcher.Subscription, had bool, wrong *warnings) (medispatcher.Subscription, bool) {
 	sub, list, err := r.rules.Load(id, []byte(doc))
 	if err != nil {
-		wrong.add(id, "its stored document is unusable, put it anew: "+medispatcher.OneLine(err))
+		wrong.add(id, "its stored document is unusable, put the subscription again: "+medispatcher.OneLine(err))
 		return last, had
 	}
 	for _, w := range list {

@@ -27,8 +27,8 @@ func notFound(id string) error {
 	return fmt.Errorf("subscription %q: %w", id, medispatcher.ErrNotFound)
 }
 
-// Put replaces a subscription or makes it. ifMatch, when not empty, is the revision it must
-// have. The error is medispatcher.Problems, ErrPrecondition, ErrConflict or of Redis.
+// Put creates or replaces a subscription. If ifMatch is not empty, the subscription must have
+// this revision. The error is medispatcher.Problems, ErrPrecondition, ErrConflict or one of Redis.
 func (r *Registry) Put(ctx context.Context, id string, doc []byte, ifMatch string) (sub medispatcher.Subscription, rev string, created bool, err error) {
 	err = r.change(ctx, id, ifMatch, func(old []byte) (stored []byte, err error) {
 		created = old == nil
@@ -39,7 +39,7 @@ func (r *Registry) Put(ctx context.Context, id string, doc []byte, ifMatch strin
 	return sub, rev, created, err
 }
 
-// Patch merges a merge patch (RFC 7396) into a subscription. Errors are those of Put, and ErrNotFound.
+// Patch applies a merge patch (RFC 7396) to a subscription. Its errors are those of Put, and ErrNotFound.
 func (r *Registry) Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error) {
 	err = r.change(ctx, id, ifMatch, func(old []byte) (stored []byte, err error) {
 		if old == nil {
@@ -52,7 +52,7 @@ func (r *Registry) Patch(ctx context.Context, id string, patch []byte, ifMatch s
 	return sub, rev, err
 }
 
-// Remove takes a subscription off the registry; its channel stays. Errors as of Patch.
+// Remove takes a subscription off the registry. Its channel stays. Its errors are those of Patch.
 func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
 	return r.change(ctx, id, ifMatch, func(old []byte) ([]byte, error) {
 		if old == nil {
@@ -62,12 +62,12 @@ func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
 	})
 }
 
-// changeScript replaces a document only if it is still the one that was read, notes the
-// change, and gives the documents a version that they never had.
+// changeScript replaces a document only if nobody changed it since it was read. It adds the
+// change to the history, and gives the documents a version that they never had.
 //
 // KEYS subscriptions, changes, the documents' version. ARGV id, old document ("": none), new document ("": remove),
-// the change, changes kept, what to add to the version. Returns 1 when it was. A repetition finds the new document
-// and returns 1 too.
+// the change, changes kept, what to add to the version. Returns 1 if the new document is in force, else 0.
+// Safe to repeat: it then finds the new document, and returns 1.
 var changeScript = rdb.NewScript(nextRevision + `
 local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if now == ARGV[3] then return 1 end
@@ -113,6 +113,7 @@ func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old
 	return fmt.Errorf("subscription %q is being changed by others all the time: %w", id, medispatcher.ErrConflict)
 }
 
+// stored returns the document of a subscription, "" if there is none.
 func (s *Store) stored(ctx context.Context, id string) (string, error) {
 	doc, err := rdb.Text(s.db.With(ctx), "HGET", s.keys.Subscriptions(), id).Result()
 	return doc, rdb.Failed("read subscription", err)

@@ -7,14 +7,16 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// releaseScript gives entries of a consumer back, due now, their attempt not counted.
+// releaseScript hands entries of a live consumer to ~buried. They are due now, and the attempt
+// is not counted.
 //
-// KEYS 1–4 counts, 5 channel, 6 retry. ARGV consumer, "1" to remove the consumer once it owns nothing, due time, entry ids.
+// KEYS 1–4 counts, 5 channel, 6 retry.
+// ARGV consumer, "1" to remove the consumer if it then owns nothing, due time, entry ids.
 // Returns what vanished.
 //
-// Safe to repeat: an entry that is not the consumer's is left alone. The consumer
-// goes only where this very script sees that it owns nothing, because removing it
-// throws its pending entries away.
+// Safe to repeat: an entry that the consumer does not own is left alone. The script removes the
+// consumer only after it checked that it owns nothing, because XGROUP DELCONSUMER discards
+// pending entries.
 var releaseScript = rdb.NewScript(countLua + vanishedLua + `
 local ch = KEYS[5]
 for i = 4, #ARGV do
@@ -34,9 +36,9 @@ end
 return vanished()
 `)
 
-// Release gives entries of this process back to be taken by anyone at once, the
-// attempt not counted. With leave set the process leaves the channel, if
-// it owns nothing more there.
+// Release lets go of entries of this process, so that any dispatcher can take them at once.
+// The attempt is not counted. With leave the process also leaves the group of the channel,
+// if it owns nothing there any more.
 func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error {
 	argv := []any{s.cfg.ID, leave, rdb.DueNow}
 	for _, id := range entryIDs {
@@ -48,11 +50,11 @@ func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []
 	if rdb.IsNoGroup(err) {
 		return nil // the channel was purged: nothing is owned
 	}
-	return rdb.Failed("release", err)
+	return rdb.Failed("release entries of "+c.Subscription, err)
 }
 
-// Mine lists up to limit entries of a channel that this process owns, by id.
-// Those it does not know of were taken by a read whose reply was lost.
+// Mine lists the ids of up to limit entries of a channel that this process owns. It may not
+// know of some of them, because the reply of a read was lost.
 func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
 	pending, err := rdb.PendingOf(s.db.With(ctx), s.keys.Channel(c.Partition, c.Subscription), rdb.GroupPush, "-", "+", limit, s.cfg.ID).Result()
 	if rdb.IsNoGroup(err) {
@@ -65,7 +67,7 @@ func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]
 	return ids, rdb.Failed("list own entries", err)
 }
 
-// LeaveIncoming removes this process from the incoming groups where it owns nothing.
+// LeaveIncoming removes this process from the groups of those incoming streams where it owns nothing.
 func (s *Store) LeaveIncoming(ctx context.Context) error {
 	for p := range s.cfg.Partitions {
 		err := leaveScript.Run(ctx, s.db, []string{s.keys.Incoming(p)}, s.cfg.ID).Err()
@@ -76,8 +78,10 @@ func (s *Store) LeaveIncoming(ctx context.Context) error {
 	return nil
 }
 
-// leaveScript removes a consumer of the fanout group that owns nothing.
-// KEYS incoming. ARGV consumer. Safe to repeat.
+// leaveScript removes a consumer from group fanout if it owns nothing.
+//
+// KEYS incoming. ARGV consumer. Returns 0, also if it removed the consumer.
+// Safe to repeat: the consumer is then not in the group.
 var leaveScript = rdb.NewScript(`
 if #redis.call('XPENDING', KEYS[1], 'fanout', '-', '+', 1, ARGV[1]) == 0 then
   return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'fanout', ARGV[1])

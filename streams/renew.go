@@ -7,12 +7,13 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// renewLua makes a stream anew whose ids are used up: somebody wrote an entry with an id that no clock comes
-// to, the largest of all perhaps, and XADD goes on behind it or is refused for good.
+// renewLua recreates a stream whose ids are used up. Somebody wrote an entry with an id far in the future, perhaps
+// the largest there is. XADD then goes on after that id, or is refused for good.
 //
-// renew(stream, group) does so if the stream is empty, and returns whether it did: what is in it keeps its id, by
-// which others know it. An id within a year of now is left alone. The clock may have been there, and the ids that it
-// gave must not come again. Safe to repeat: the new stream's ids are not out of reach.
+// renew(stream, group) recreates the stream if it is empty, and returns whether it did. A stream with entries must
+// keep their ids, which others know. A stream whose last id is at most a year ahead stays: the clock may have been
+// there, and the ids that it gave must not be given twice.
+// Safe to repeat: the new stream has normal ids.
 const renewLua = `
 local function no_ids(err)
   return string.find(err, 'exhausted', 1, true) or string.find(err, 'equal or smaller', 1, true)
@@ -36,9 +37,10 @@ local function renew(stream, group)
 end
 `
 
-// renewScript makes the incoming stream anew where its ids are used up.
+// renewScript recreates the incoming stream if its ids are used up.
 //
-// KEYS incoming. Returns 0: its ids are those of a clock, 1: it was made anew, 2: it will be, once it is empty. Safe to repeat.
+// KEYS incoming. Returns 0: its ids are normal; 1: it was recreated; 2: its ids are used up, but it is not empty.
+// Safe to repeat: a new stream has normal ids.
 var renewScript = rdb.NewScript(renewLua + `
 if renew(KEYS[1], 'fanout') then return 1 end
 if redis.call('EXISTS', KEYS[1]) == 1 and out_of_reach(last_id(KEYS[1])) then return 2 end
@@ -47,22 +49,22 @@ return 0
 
 func (s *Store) renewIncoming(ctx context.Context, p int) (int, error) {
 	state, err := renewScript.Run(ctx, s.db, []string{s.keys.Incoming(p)}).Int()
-	return state, rdb.Failed("look at the ids of incoming", err)
+	return state, rdb.Failed("check the ids of incoming", err)
 }
 
 const (
-	renewEvery = time.Minute // for an id that nobody here has seen
-	renewAgain = time.Second // until the stream is empty
+	renewEvery = time.Minute // finds a bad id that this process did not read
+	renewAgain = time.Second // while the stream with a bad id is not empty
 )
 
-// look notes an entry whose id no clock comes to.
+// look makes renew check the stream at once if an entry has an id far in the future.
 func (w *FanoutWorker) look(e Entry) {
 	if e.Time().Sub(w.Store.db.Now()) > 365*24*time.Hour {
 		w.renewAt = time.Time{}
 	}
 }
 
-// renew sees to it that the incoming stream has ids left.
+// renew checks now and then that the incoming stream has ids left.
 func (w *FanoutWorker) renew(ctx context.Context) {
 	now := time.Now()
 	if now.Before(w.renewAt) {
@@ -71,11 +73,11 @@ func (w *FanoutWorker) renew(ctx context.Context) {
 	w.renewAt = now.Add(renewEvery)
 	state, err := w.Store.renewIncoming(ctx, w.Partition)
 	switch {
-	case err != nil: // Redis is away, or the key is no stream: reading tells
+	case err != nil: // reading the stream fails too, and reports it
 	case state == 1:
-		w.Log.Warn("the incoming stream was made anew: somebody wrote an entry with an id that no clock comes to", "partition", w.Partition)
+		w.Log.Warn("the incoming stream was recreated, because somebody had written an entry with an id far in the future", "partition", w.Partition)
 	case state == 2:
 		w.renewAt = now.Add(renewAgain)
-		w.Log.Warn("an entry of the incoming stream has an id that no clock comes to; Redis may refuse new ones until the stream is empty, and is then made anew", "partition", w.Partition)
+		w.Log.Warn("the incoming stream has an entry with an id far in the future; Redis may refuse new entries until the stream is empty, and is then recreated", "partition", w.Partition)
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// retryScript leaves failed entries with ~buried until their next attempt is due.
+// retryScript hands failed entries to ~buried until their next attempt is due.
 //
 // KEYS 1–4 counts, then channel, retry, failures for each subscription.
 // ARGV consumer, now in ms, then for each entry: number of its channel in KEYS, entry id, number of the attempt
 // that ended, delay in ms, failure record ("": none), n, n names of its counts.
 // Returns what vanished.
 //
-// Safe to repeat: an entry that is not the consumer's is left alone, and so is one with
-// another attempt under way, which the consumer itself took since. XCLAIM comes
-// first: it is allowed out of memory, and so is then all that follows.
+// Safe to repeat: an entry that the consumer does not own is left alone, and so is one that the
+// consumer has taken again for a later attempt. XCLAIM comes first because Redis allows it, and
+// then the rest of the script, even when out of memory.
 var retryScript = rdb.NewScript(countLua + vanishedLua + `
 local me, at = ARGV[1], 3
 local now = tonumber(ARGV[2])
@@ -28,7 +28,7 @@ while at <= #ARGV do
   local pending = redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me)[1]
   if pending and math.max(1, pending[4]) == attempt then
     local claimed = redis.call('XCLAIM', KEYS[k], 'push', '` + rdb.Buried + `', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
-    if claimed[1] then -- Redis 6.2 does not look into the stream: there dueScript notices
+    if claimed[1] then -- Redis 6.2 claims an entry that was deleted; there dueScript notices
       redis.call('ZADD', KEYS[k + 1], now + delay, id)
       if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
     else
@@ -43,8 +43,8 @@ end
 return vanished()
 `)
 
-// Retry leaves deliveries that this process owns to their next attempt, which is
-// due after their delay. BURIED → BURIED, retrying. All of them are of partition p.
+// Retry hands deliveries that this process owns to ~buried, until the next attempt is due
+// after their delay. BURIED → BURIED, retrying. All of them are of partition p.
 func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error {
 	k, place := s.settleKeys(p, failures)
 	argv := []any{s.cfg.ID, s.db.Now().UnixMilli()}
@@ -59,11 +59,11 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 	}
 	vanished, err := retryScript.Run(ctx, s.db, k, argv...).Result()
 	s.noteVanished(p, vanished)
-	return rdb.Failed("bury", err)
+	return rdb.Failed("schedule retries", err)
 }
 
-// settleKeys are the counts and the three keys of each subscription among done,
-// and the number of each subscription's first one.
+// settleKeys returns the counts and the three keys of each subscription in done, and for each
+// subscription the number of its first key.
 func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, place map[string]int) {
 	k, place = s.countKeys(p), map[string]int{}
 	for _, d := range done {

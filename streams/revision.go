@@ -10,25 +10,25 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// maxRevision is the largest that a JSON number holds exactly.
+// maxRevision is the largest integer that a JSON number holds exactly.
 const maxRevision = 1<<53 - 1
 
-// revisionSpread is added to a revision at random, at most. What Redis loses it writes again
-// at another time and, whatever its clock says by then, most likely with another number.
+// revisionSpread is the most that is added to a revision at random. If Redis loses a revision and
+// its clock is set back, the next one is still most likely a different number.
 const revisionSpread = 1 << 20
 
-// version is what tells one list of subscriptions from another. It is only ever compared,
-// and a value that somebody wrote by hand is as good as any.
+// version tells one state of the subscriptions from another. It is only ever compared, so a value
+// that somebody wrote by hand does no harm.
 type version struct {
 	read bool
-	// revision is the announced one, documents the one that the documents were written with.
-	// They lie in different slots of a cluster: a writer that dies between the two, and a
-	// failover that loses one of them, show in the other.
+	// revision is the announced revision, documents the version written together with the documents.
+	// They are in different slots of a cluster. If a writer dies between the two, or a failover
+	// loses one of them, the other still shows the change.
 	revision, documents string
-	count               int64 // of the documents: one that was put or removed by hand
+	count               int64 // number of documents: shows one that was added or removed by hand
 }
 
-// number is the revision as people see it; 0: what is there is none.
+// number is the revision as users see it, 0 if there is no valid one.
 func (v version) number() int64 {
 	n, err := strconv.ParseInt(v.revision, 10, 64)
 	if err != nil || n < 0 || n > maxRevision {
@@ -37,8 +37,8 @@ func (v version) number() int64 {
 	return n
 }
 
-// Revision is the announced revision as it stands in Redis, and as people see it; 0: what is
-// there is none. The text is empty where there is nothing, or a key of a wrong type.
+// Revision returns the announced revision as stored in Redis, and as users see it. text is empty if
+// there is none, or the key is of a wrong type. n is 0 if there is no valid revision.
 func (s *Store) Revision(ctx context.Context) (text string, n int64, err error) {
 	v, err := s.version(ctx)
 	if v.revision == wrongType {
@@ -47,7 +47,7 @@ func (s *Store) Revision(ctx context.Context) (text string, n int64, err error) 
 	return v.revision, v.number(), err
 }
 
-// version asks for the version of the list in one round trip.
+// version reads the version of the subscriptions in one round trip.
 func (s *Store) version(ctx context.Context) (version, error) {
 	pipe := s.db.Pipe(ctx)
 	revision := rdb.Text(pipe, "GET", s.keys.Revision())
@@ -61,11 +61,11 @@ func (s *Store) version(ctx context.Context) (version, error) {
 	return v, rdb.Failed("read the revision", errors.Join(unlessWrongType(revision.Err()), unlessWrongType(documents.Err()), count.Err()))
 }
 
-// wrongType stands for every value of a key that is no string. The next change of a
-// subscription puts that right.
+// wrongType stands for any value of a key that is not a string. The next change of a subscription
+// overwrites it.
 const wrongType = "(a key of a wrong type)"
 
-// opaque is a value that is only compared.
+// opaque returns a value that is only compared.
 func opaque(cmd *rdb.Reply[string]) string {
 	if rdb.IsWrongType(cmd.Err()) {
 		return wrongType
@@ -80,9 +80,9 @@ func unlessWrongType(err error) error {
 	return err
 }
 
-// nextRevision, in Lua, is a revision that the key never had, not even before Redis lost its
-// last writes or all of them: the time of Redis in microseconds, or more than the one before
-// where that is larger, and some. A value that is no revision does not count.
+// nextRevision is Lua. nextRevision(key, spread) returns a revision that the key never had, not even
+// before Redis lost some or all of its writes. It is the time of Redis in microseconds or the previous
+// revision, whichever is larger, plus spread. A value that is no revision is ignored.
 const nextRevision = `
 local function nextRevision(key, spread)
   local t = redis.call('TIME')
@@ -94,11 +94,12 @@ local function nextRevision(key, spread)
 end
 `
 
-// announceScript counts a change of the subscriptions.
+// announceScript sets a new revision after a change of the subscriptions.
 //
-// KEYS the revision. ARGV what to add, at least 1. Returns the new revision. A repetition
-// makes another one, and everybody looks once more. DEL comes first because it is allowed out
-// of memory, and so is then SET: a full Redis lets subscriptions be removed.
+// KEYS the revision. ARGV what to add, at least 1. Returns the new revision. Safe to repeat:
+// it sets another revision, and every process reads once more. DEL comes first because Redis
+// allows it, and then SET, even when out of memory. Subscriptions can be removed from a full
+// Redis.
 var announceScript = rdb.NewScript(nextRevision + `
 local next = nextRevision(KEYS[1], tonumber(ARGV[1]))
 redis.call('DEL', KEYS[1])
@@ -106,13 +107,14 @@ redis.call('SET', KEYS[1], next)
 return next
 `)
 
+// spread is a random number from 1 to revisionSpread.
 func spread() int64 { return 1 + rand.Int64N(revisionSpread) }
 
-// announce counts a change and tells the dispatchers. The documents, the revision and the
-// pub/sub channel lie in different slots of a cluster, so this cannot be one step.
+// announce sets a new revision and tells the dispatchers. The documents and the revision are in
+// different slots of a cluster, so writing both cannot be one step.
 func (s *Store) announce(ctx context.Context) error {
 	if err := announceScript.Run(ctx, s.db, []string{s.keys.Revision()}, spread()).Err(); err != nil {
-		return rdb.Failed("count the change", err)
+		return rdb.Failed("announce the change", err)
 	}
 	_ = rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), changed).Err() // a hint
 	return nil

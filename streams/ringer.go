@@ -8,11 +8,11 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Ringer tells the other dispatchers which channels have new messages, in as few
-// messages as Redis takes: what comes while one is sent goes with the next.
+// Ringer tells the other dispatchers which channels have new messages. While it sends one
+// hint it collects further channels for the next, so it sends only as many as Redis takes.
 type Ringer struct {
 	Store *Store
-	// Alone reports whether no other dispatcher would listen.
+	// Alone reports whether there is no other dispatcher.
 	Alone func() bool
 
 	mu      sync.Mutex
@@ -27,7 +27,7 @@ func (r *Ringer) init() {
 	})
 }
 
-// Ready notes channels of a partition. It does not block.
+// Ready notes channels of a partition that have new messages. It does not block.
 func (r *Ringer) Ready(p int, subs []string) {
 	if r.Alone() {
 		return
@@ -47,7 +47,7 @@ func (r *Ringer) Ready(p int, subs []string) {
 	}
 }
 
-// Run sends until ctx ends. What cannot be sent is dropped: sweeps find it.
+// Run sends hints until ctx ends. A hint that cannot be sent is dropped: sweeps find its messages.
 func (r *Ringer) Run(ctx context.Context) error {
 	r.init()
 	for {

@@ -7,10 +7,10 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Config says which Redis, and how the state in it is laid out.
+// Config says which Redis to use, and how the state in it is laid out.
 type Config = rdb.Config
 
-// Bound is how much a partition keeps of the messages that reached nobody.
+// Bound is how many messages, and bytes of them, a partition keeps in the quarantine or unrouted.
 type Bound = rdb.Bound
 
 // CheckURL says what is wrong with a Redis URL. It never quotes the URL.
@@ -28,8 +28,8 @@ type Store struct {
 	introduced introduction
 }
 
-// Open makes a Store. It connects on first use: a Redis that is away does not
-// stop a dispatcher from starting.
+// Open makes a Store. It connects on first use, so that a dispatcher can start while
+// Redis cannot be reached.
 func Open(cfg Config) (*Store, error) {
 	db, err := rdb.Open(cfg)
 	if err != nil {
@@ -38,7 +38,7 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{db: db, keys: db.Keys, cfg: db.Config}, nil
 }
 
-// DB is the Redis beneath, for the packages below this one.
+// DB is the Redis client, for the packages ledger, report and doctor.
 func (s *Store) DB() *rdb.DB { return s.db }
 
 // Close ends every connection.
@@ -50,11 +50,11 @@ func (s *Store) Partitions() int { return s.cfg.Partitions }
 // ID is this process's consumer name.
 func (s *Store) ID() string { return s.cfg.ID }
 
-// ClockAhead is by how much the shared clock is ahead of Redis's.
+// ClockAhead is how far the shared clock is ahead of Redis's clock.
 func (s *Store) ClockAhead() time.Duration { return s.db.ClockAhead() }
 
-// Ping asks Redis for a sign of life.
+// Ping checks that Redis answers.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
-// Probe asks Redis whether it takes writes.
+// Probe checks that Redis accepts writes.
 func (s *Store) Probe(ctx context.Context) error { return s.db.Probe(ctx) }

@@ -9,9 +9,9 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Waiting finds the channels of subscriptions that have something in them. It costs
-// one XLEN for each channel, in round trips of sweepChunk, and is meant to run seldom. With an
-// error, what was found is good all the same.
+// Waiting finds the channels of subscriptions that are not empty. It costs one XLEN for each
+// channel, in round trips of rdb.SweepChunk, and is meant to run seldom. With an error, the
+// channels it returns are still valid.
 func (s *Store) Waiting(ctx context.Context, subs []string) ([]medispatcher.Waiting, error) {
 	var waiting []medispatcher.Waiting
 	var errs []error
@@ -20,7 +20,7 @@ func (s *Store) Waiting(ctx context.Context, subs []string) ([]medispatcher.Wait
 			found, err := s.waiting(ctx, p, subs[from:min(from+rdb.SweepChunk, len(subs))])
 			if err != nil {
 				errs = append(errs, err)
-				break // the master of this partition is away; those of others need not be
+				break // this partition's master cannot be reached; others may be
 			}
 			waiting = append(waiting, found...)
 		}

@@ -10,28 +10,28 @@ import (
 )
 
 const (
-	// unownedBytes is about how much of bodies one step copies inside Redis: there is no
-	// command that tells the ids of entries without their fields.
+	// unownedBytes is about how many bytes of bodies one step copies inside Redis: no command
+	// returns the ids of entries without their fields.
 	unownedBytes = 1 << 20
-	// unownedGrace is how long an entry that may be in flight waits before it is tried again. An
-	// XACK by hand does not stop the attempt: one that succeeds meanwhile deletes the entry.
+	// unownedGrace is how long an entry waits before it is tried again, because it may be in flight.
+	// An XACK by hand does not stop an attempt. If that succeeds, it deletes the entry.
 	unownedGrace = 5 * time.Second
 )
 
-// unownedScript finds entries that a group has behind it and that are in nobody's pending list: XREADGROUP will never
-// return them. A command typed by hand makes them: XACK, XGROUP DELCONSUMER, SETID or CREATE.
+// unownedScript finds entries that the group has passed and that are in no pending list. XREADGROUP will never
+// return them. They come from a command typed by hand: XACK, XGROUP DELCONSUMER, SETID or CREATE.
 //
 // KEYS 1–4 counts, 5 stream, then for a channel: 6 retry, 7 failures.
-// ARGV id up to which everything was looked at, most entries to look at, bytes of bodies, group, new owner, name of the
-// count, due time of what has none, "1" to change nothing.
+// ARGV id to go on after, most entries to check, most bytes of bodies, group, new owner, name of the
+// count, due time for entries that have none, "1" to change nothing.
 // Returns {entries found, id to go on after ("": done)}.
 //
-// An entry of a channel goes to its new owner with the number of its next attempt, as the failure record
-// says. Its due time stays as it is; one that has none may be in flight and is due after the grace.
+// An entry of a channel goes to its new owner with the number of its next attempt, taken from the failure
+// record. It keeps its due time. Without one it may be in flight, and gets the one in ARGV.
 //
-// Safe to repeat: what has an owner is left alone. A step that settles acknowledges and removes an entry at
-// once, so none is seen in between. What lies between two pending entries is asked for as a range, which
-// copies no body where there is nothing. XCLAIM comes first: it is allowed out of memory, and so is then the rest.
+// Safe to repeat: an entry with an owner is left alone. Settling acknowledges and removes an entry in one step, so the
+// script never sees one in between. It reads the gaps between pending entries as ranges; an empty gap costs no
+// copying. XCLAIM comes first because Redis allows it, and then the rest of the script, even when out of memory.
 var unownedScript = rdb.NewScript(countLua + `
 local place, limit, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local key, group, owner, dry = KEYS[5], ARGV[4], ARGV[5], ARGV[8] == '1'
@@ -62,7 +62,7 @@ local function give(id)
   if KEYS[6] then redis.call('ZADD', KEYS[6], 'NX', ARGV[7], id) end
 end
 
--- between looks at what is behind place, up to stop. It returns whether it came to the end.
+-- between gives away the entries after place, up to stop. It returns false if a limit ended it.
 local function between(stop)
   while true do
     local e = redis.call('XRANGE', key, '(' .. place, stop, 'COUNT', 1)[1]
@@ -88,33 +88,33 @@ done = done and whole and (place == last or between(last))
 if found > 0 and not dry then count(ARGV[6], found) end
 if not done then return {found, place} end
 
--- A group that was set ahead of its stream would skip what is still to come.
+-- A group that was set to an id in the future would skip entries that are still to come.
 if not dry and tonumber(string.match(last, '^%d+')) > now and not redis.call('XRANGE', key, last, '+', 'COUNT', 1)[1] then
   redis.pcall('XGROUP', 'SETID', key, group, '$')
 end
 return {found, ''}
 `)
 
-// Unowned gives back entries of a channel that nobody owns and no read would return, and returns how many. They
-// become ~buried's. With dryRun it only counts them.
+// Unowned gives the entries of a channel that nobody owns and no read would return to ~buried. It returns how many
+// there were. With dryRun it only counts them.
 func (s *Store) Unowned(ctx context.Context, c medispatcher.Channel, dryRun bool) (int, error) {
 	k := append(s.countKeys(c.Partition), s.keys.Channels(c.Partition, []string{c.Subscription})...)
 	n, err := s.unowned(ctx, k, rdb.GroupPush, rdb.Buried, c.Subscription, dryRun)
-	return n, rdb.Failed("look for messages of "+c.Subscription+" that nobody owns", err)
+	return n, rdb.Failed("find messages of "+c.Subscription+" that nobody owns", err)
 }
 
-// UnownedIncoming is Unowned of a partition's incoming stream. The entries become this process's, or
-// with adopt unset those of a consumer that nobody is, where every dispatcher looks.
+// UnownedIncoming is Unowned of a partition's incoming stream. With adopt the entries go to this process.
+// Otherwise they go to ~buried, as with GiveBackIncoming.
 func (s *Store) UnownedIncoming(ctx context.Context, p int, adopt, dryRun bool) (int, error) {
 	owner := rdb.Buried
 	if adopt {
 		owner = s.cfg.ID
 	}
 	n, err := s.unowned(ctx, append(s.countKeys(p), s.keys.Incoming(p)), rdb.GroupFanout, owner, FromIncoming, dryRun)
-	return n, rdb.Failed("look for incoming messages that nobody owns", err)
+	return n, rdb.Failed("find incoming messages that nobody owns", err)
 }
 
-// unowned walks a stream, a step at a time.
+// unowned walks through a stream, one step at a time.
 func (s *Store) unowned(ctx context.Context, k []string, group, owner, from string, dryRun bool) (found int, err error) {
 	now, err := s.db.SharedNow(ctx)
 	if err != nil {
@@ -135,9 +135,9 @@ func (s *Store) unowned(ctx context.Context, k []string, group, owner, from stri
 	return found, nil
 }
 
-// CountUnowned counts, behind place, entries of a channel that nobody owns, or with no subscription
-// those of the incoming stream. It looks at UnownedLook entries, changes nothing and returns the
-// place to go on behind; "": it saw all.
+// CountUnowned counts the entries after id place that nobody owns, in a channel or, without a
+// subscription, in the incoming stream. It checks up to UnownedLook entries and only reads. next
+// is the id to go on after, "" at the end.
 func (s *Store) CountUnowned(ctx context.Context, c medispatcher.Channel, place string) (found int, next string, err error) {
 	k, group := []string{s.keys.Incoming(c.Partition)}, rdb.GroupFanout
 	if c.Subscription != "" {
@@ -146,7 +146,7 @@ func (s *Store) CountUnowned(ctx context.Context, c medispatcher.Channel, place 
 	return s.unownedStep(ctx, append(s.countKeys(c.Partition), k...), place, group, "", "", 0, true)
 }
 
-// UnownedLook is the most entries that one step of CountUnowned looks at.
+// UnownedLook is the most entries that one call of CountUnowned checks.
 const UnownedLook = lookBatch
 
 func (s *Store) unownedStep(ctx context.Context, k []string, place, group, owner, count string, due int64, dryRun bool) (found int, next string, err error) {

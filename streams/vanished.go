@@ -15,8 +15,8 @@ const (
 	FromDelayed  = "~delayed"
 )
 
-// vanishedLua comes behind countLua in a script that may find an entry gone which a command typed by hand took
-// out: XDEL, XTRIM, DEL. What vanished is counted in the step that notices it, and told once for each place.
+// vanishedLua follows countLua in a script that may miss an entry because somebody removed it by hand: with XDEL,
+// XTRIM or DEL. The step that notices counts what vanished, and returns one line for each place.
 const vanishedLua = `
 local places, place_of = {}, {}
 local function vanish(from, id)
@@ -28,8 +28,8 @@ local function vanish(from, id)
   at[2], at[4] = at[2] + 1, id
 end
 local function sub_of(channel) return string.match(channel, '}:ch:(.*)$') end
--- vanished counts them, but for those that the ledger counted before. It returns {from, how many
--- were counted now, first id, last id} for each place.
+-- vanished counts the entries that were noted, but for those that the ledger counted before. It returns
+-- {from, entries counted now, first id, last id} for each place.
 local function vanished()
   for _, at in ipairs(places) do
     local early = tonumber(redis.call('HGET', KEYS[4], '~early:' .. at[1]) or 0)
@@ -42,17 +42,17 @@ local function vanished()
 end
 `
 
-// Vanished is messages that somebody took out of Redis by hand before they were settled.
+// Vanished is the messages of one place that somebody removed from Redis by hand before they were settled.
 type Vanished struct {
 	Partition int
 	From      string // a subscription, FromIncoming or FromDelayed
 	Count     int64
-	// First and Last are ids of entries: the first and the last that this process noticed. Empty where
-	// only the number is known.
+	// First and Last are the ids of the first and the last entry that this process noticed. They are
+	// empty if only the number is known.
 	First, Last string
 }
 
-// vanishings are what the steps of this process noticed, one line for each place, until somebody takes them.
+// vanishings collects what the steps of this process noticed, one item for each place, until TakeVanished.
 type vanishings struct {
 	mu   sync.Mutex
 	list []Vanished
@@ -71,7 +71,7 @@ func (v *vanishings) note(n Vanished) {
 	v.list = append(v.list, n)
 }
 
-// TakeVanished returns what this process noticed since the last call: the subscriptions' first.
+// TakeVanished returns what this process noticed since the last call, with subscriptions first.
 func (s *Store) TakeVanished() []Vanished {
 	s.vanished.mu.Lock()
 	list := s.vanished.list
@@ -83,7 +83,7 @@ func (s *Store) TakeVanished() []Vanished {
 	return list
 }
 
-// noteVanished notes what the function vanished of a script returned.
+// noteVanished notes what vanished() returned in a script.
 func (s *Store) noteVanished(p int, answer any) {
 	list, _ := answer.([]any)
 	for _, raw := range list {
