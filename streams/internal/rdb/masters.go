@@ -29,7 +29,7 @@ func (db *DB) EachMaster(ctx context.Context, do func(context.Context, *Node) er
 	case *redis.Client:
 		return do(ctx, nodeOf(c))
 	}
-	return fmt.Errorf("redis: unknown kind of client %T", db.client)
+	return fmt.Errorf("unknown kind of Redis client %T", db.client)
 }
 
 // MasterOf is the server that has a key.
@@ -44,7 +44,7 @@ func (db *DB) MasterOf(ctx context.Context, key string) (*Node, error) {
 	case *redis.Client:
 		return nodeOf(c), nil
 	}
-	return nil, fmt.Errorf("redis: unknown kind of client %T", db.client)
+	return nil, fmt.Errorf("unknown kind of Redis client %T", db.client)
 }
 
 // IsCluster reports whether this is a Redis Cluster.

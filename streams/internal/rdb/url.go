@@ -47,7 +47,7 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 		if errors.As(err, &urlErr) || strings.Contains(rawURL[end:], "@") {
 			return nil, errURL
 		}
-		return nil, fmt.Errorf("%s; write redis://user:password@host:6379/0, rediss:// or unix:///path", strings.TrimPrefix(err.Error(), "redis: "))
+		return nil, fmt.Errorf("%w; write redis://user:password@host:6379/0, rediss:// or unix:///path", err)
 	}
 	addrs := []string{one.Addr}
 	if len(hosts) > 1 {
