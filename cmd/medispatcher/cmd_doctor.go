@@ -44,8 +44,8 @@ func (a *app) doctorCommand() *cobra.Command {
 each finding. Nothing is changed. It reads in small steps, so it may run beside working dispatchers.
 
 ✓ as it should be
-? cannot be told: Redis does not say, or not to this user
-! warning: may hurt later, or is being repaired
+? unknown: could not be checked, because Redis does not say or refuses this user
+! warning: may become a problem, or is being repaired
 ✗ problem: messages are lost, stuck or refused, or will be
 
 Exit 0 without a problem, 1 with one, 2 when the arguments or the -f file are wrong.`,
@@ -74,7 +74,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]doctor.Fin
 	if err != nil {
 		return append(findings, doctor.Finding{
 			Area: doctor.AreaRedis, Check: "reachable", Level: doctor.LevelUnknown,
-			Seen: "cannot be told: with this configuration there is no Redis to look at", Do: "correct the configuration first",
+			Seen: "could not be checked: with this configuration there is no Redis to examine", Do: "correct the configuration first",
 		}), nil
 	}
 	defer func() { _ = store.Close() }()
@@ -204,7 +204,7 @@ func printFindings(w io.Writer, findings []doctor.Finding, redis, parked string)
 	n := byLevel(findings)
 	fmt.Fprintf(&b, "%s, %s", cli.Counted(int64(n[doctor.LevelProblem]), "problem"), cli.Counted(int64(n[doctor.LevelWarning]), "warning"))
 	if k := n[doctor.LevelUnknown]; k > 0 {
-		fmt.Fprintf(&b, "; %s cannot be told", cli.Counted(int64(k), "check"))
+		fmt.Fprintf(&b, "; %s could not be done", cli.Counted(int64(k), "check"))
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())

@@ -47,8 +47,8 @@ func TestDoctorOfHealthy(t *testing.T) {
 	c.ok("sub", "put", "billing", "--topic", "order.*", "--url", "http://h/")
 	c.beat("one")
 	out := c.ok("doctor")
-	contains(t, out, "Configuration\n", "Redis at "+c.redis.Addr()+"\n", "  ✓ running ", "1 dispatcher alive", "  ? not told ",
-		"cannot be told (version, role, ", "✓ documents ", "1 subscription, all usable", "\n0 problems, 0 warnings; ")
+	contains(t, out, "Configuration\n", "Redis at "+c.redis.Addr()+"\n", "  ✓ running ", "1 dispatcher alive", "  ? not checked ",
+		"could not be checked (version, role, ", "✓ documents ", "1 subscription, all usable", "\n0 problems, 0 warnings; ")
 	if strings.Contains(out, "✗") || strings.Contains(out, "!") {
 		t.Error(out)
 	}
@@ -64,7 +64,7 @@ func TestDoctorExitCodes(t *testing.T) {
 	if code != cli.ExitOK || stderr != "" {
 		t.Errorf("with a warning alone: exit %d, %q", code, stderr)
 	}
-	contains(t, stdout, `! orphans `, `of no subscription: gone\x1b`, "\n  ", "→ to deliver them, put the subscription again", "\n0 problems, 1 warning; ")
+	contains(t, stdout, `! orphans `, `without a subscription: gone\x1b`, "\n  ", "→ to deliver them, put the subscription again", "\n0 problems, 1 warning; ")
 	if err := c.redis.Set("medis:{0}:ch:billing", "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestDoctorOfConfiguration(t *testing.T) {
 		c.env = append(c.env, env)
 		bad := c.findings(cli.ExitFailed)
 		contains(t, bad["Configuration/variables"], "problem: "+env[:10])
-		contains(t, bad["Redis/reachable"], "unknown: cannot be told", "correct the configuration first")
+		contains(t, bad["Redis/reachable"], "unknown: could not be checked", "correct the configuration first")
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// examineAccess finds out what the user of the URL may do. Where it may ask (ACL DRYRUN, an
-// administrator's command), every command is tried dry; else three that change nothing.
+// examineAccess finds out what the user of the URL may do. ACL DRYRUN answers for every command,
+// but it is an administrator's command. Where it is refused, three harmless commands are tried.
 func (d *exam) examineAccess(ctx context.Context) error {
 	refused, asked, err := d.dryRun(ctx)
 	if err != nil {
@@ -26,32 +26,32 @@ func (d *exam) examineAccess(ctx context.Context) error {
 	switch {
 	case len(refused) > 0:
 		d.add(AreaRedis, "access", LevelProblem, "the user of MEDIS_REDIS_URL may not: "+strings.Join(refused, "; "),
-			"see the ACL SETUSER line in docs/OPERATIONS.md, What Redis has to be")
+			"run the ACL SETUSER line in docs/OPERATIONS.md, What Redis has to be")
 	case asked:
-		d.ok(AreaRedis, "access", "every command that is used, on keys "+d.cfg.Prefix+":* and channel "+d.keys.Control())
+		d.ok(AreaRedis, "access", "may run every command that is used, on keys "+d.cfg.Prefix+":* and channel "+d.keys.Control())
 	default:
-		d.ok(AreaRedis, "access", "scripts, writing and pub/sub; each single command cannot be told (ACL DRYRUN is refused)")
+		d.ok(AreaRedis, "access", "may run scripts, write and use pub/sub; single commands could not be checked (ACL DRYRUN is refused)")
 	}
 	return nil
 }
 
-// examineWrites finds out whether Redis takes writes now, whatever the reason why it may not.
+// examineWrites finds out whether Redis accepts writes now. The reason for a refusal does not matter.
 func (d *exam) examineWrites(ctx context.Context) error {
 	err := d.db.Probe(ctx)
 	switch {
 	case err == nil:
 		d.ok(AreaRedis, "writes", "are accepted")
-	case rdb.IsRefused(err): // the access says more
+	case rdb.IsRefused(err): // examineAccess reports it
 	case ofServer(err) != nil:
 		return err
 	default:
 		d.add(AreaRedis, "writes", LevelProblem, "are refused: "+causeOf(err),
-			"see the other findings about Redis; dispatchers go on by themselves once it takes writes")
+			"see the other findings about Redis; dispatchers continue by themselves once it accepts writes")
 	}
 	return nil
 }
 
-// neededCommands are examples of everything a dispatcher, the commands and this examination do.
+// neededCommands has one example of every command that dispatchers, the CLI and this examination send.
 func (d *exam) neededCommands() [][]any {
 	in, ch, retry, hash := d.keys.Incoming(0), d.keys.Channel(0, "a"), d.keys.Retry(0, "a"), d.keys.Failures(0, "a")
 	list := d.cfg.Prefix + ":recover:a"
@@ -71,7 +71,7 @@ func (d *exam) neededCommands() [][]any {
 	}
 }
 
-// dryRun lists what Redis says the user may not do. asked is false where it does not say.
+// dryRun lists the commands that the user may not run. asked is false if Redis refuses ACL DRYRUN.
 func (d *exam) dryRun(ctx context.Context) (refused []string, asked bool, err error) {
 	me, err := rdb.Text(d.db.With(ctx), "ACL", "WHOAMI").Result()
 	if err != nil {
@@ -100,8 +100,8 @@ func (d *exam) dryRun(ctx context.Context) (refused []string, asked bool, err er
 	return refused, true, nil
 }
 
-// probe tries three commands that change nothing: a script that nobody has, a write to a key
-// that is never there, and a subscription that ends at once.
+// probe tries three commands that change nothing: a script that does not exist, a write to a key
+// that never exists, and a subscription that ends at once.
 func (d *exam) probe(ctx context.Context) (refused []string, err error) {
 	none := strings.Repeat("0", 40)
 	listen := d.db.TrySubscribe(ctx, d.keys.Control())
@@ -123,7 +123,7 @@ func (d *exam) probe(ctx context.Context) (refused []string, err error) {
 	return refused, nil
 }
 
-// ofServer is nil for an error that Redis answered: that it answered is enough.
+// ofServer is nil for an error that Redis itself returned. Other errors mean that Redis was not reached.
 func ofServer(err error) error {
 	if err == nil || rdb.IsAnswer(err) {
 		return nil
@@ -131,7 +131,7 @@ func ofServer(err error) error {
 	return err
 }
 
-// causeOf is what an error says without the step that met it.
+// causeOf is the text of an error without the name of the failed step.
 func causeOf(err error) string {
 	if e, ok := errors.AsType[*medispatcher.StepError](err); ok {
 		return e.Err.Error()

@@ -11,23 +11,23 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// unit is the four keys of a channel.
+// unit is one channel of one partition: its four keys and what they hold.
 type unit struct {
 	p       int
 	sub     string
-	within  bool // its partition is one of ours
+	within  bool // its partition is below MEDIS_PARTITIONS
 	noGroup bool
 	owners  map[string]int64 // pending entries of each consumer
 	length, pending, retrying,
 	failures, dead int64
 }
 
-// served reports whether dispatchers look after it.
+// served reports whether dispatchers work on the channel.
 func (d *exam) served(u *unit) bool { return u.within && (d.subs[u.sub] || !d.known) }
 
 func (u *unit) empty() bool { return u.length+u.dead == 0 }
 
-// held is what channels hold, in words.
+// held says in words how much channels hold: "2 messages and 1 dead letter".
 func held(messages, dead int64) string {
 	switch {
 	case dead == 0:
@@ -47,7 +47,7 @@ func inPartition(what string, p int) string {
 	return fmt.Sprintf("%s{%d}", what, p)
 }
 
-// examineChannels counts what is in every channel whose keys are there.
+// examineChannels counts the contents of every channel that has a key in Redis.
 func (d *exam) examineChannels(ctx context.Context) error {
 	units := map[medispatcher.Channel]*unit{}
 	for _, at := range d.stock.places {
@@ -99,7 +99,7 @@ func (d *exam) countUnits(ctx context.Context, chunk []*unit) error {
 		case rdb.IsNoStream(err):
 			u.noGroup = true
 		case err != nil && !rdb.IsWrongType(err):
-			return rdb.Failed("list what is pending of "+u.sub, err)
+			return rdb.Failed("list pending entries of "+u.sub, err)
 		case err == nil:
 			u.pending, u.owners = sum.Count, sum.Consumers
 		}
@@ -107,7 +107,7 @@ func (d *exam) countUnits(ctx context.Context, chunk []*unit) error {
 	return nil
 }
 
-// judgePartitions: somebody lowered MEDIS_PARTITIONS, and nobody looks there any more.
+// judgePartitions finds messages in partitions that nobody reads since somebody lowered MEDIS_PARTITIONS.
 func (d *exam) judgePartitions() {
 	highest, stranded, dead := -1, int64(0), int64(0)
 	for _, u := range d.units {
@@ -123,15 +123,15 @@ func (d *exam) judgePartitions() {
 	}
 	if highest >= 0 {
 		d.add(AreaMessages, "partitions", LevelProblem,
-			fmt.Sprintf("in partitions from %d up, where nobody looks (MEDIS_PARTITIONS=%d): %s", d.cfg.Partitions, d.cfg.Partitions, held(stranded, dead)),
-			fmt.Sprintf("set MEDIS_PARTITIONS=%d, or higher, in every dispatcher until they are delivered", highest+1))
+			fmt.Sprintf("nobody reads partition %d and above (MEDIS_PARTITIONS=%d), which hold %s", d.cfg.Partitions, d.cfg.Partitions, held(stranded, dead)),
+			fmt.Sprintf("set MEDIS_PARTITIONS to %d or more in every dispatcher until they are delivered", highest+1))
 	}
 }
 
-// judgeOrphans finds channels of no subscription.
+// judgeOrphans finds channels without a subscription.
 func (d *exam) judgeOrphans() {
 	if !d.known {
-		return // without the list of subscriptions everything would look like one
+		return // without the list of subscriptions, every channel would look like an orphan
 	}
 	var names []string
 	var messages, dead int64
@@ -152,8 +152,8 @@ func (d *exam) judgeOrphans() {
 	}
 	switch {
 	case len(names) > 0:
-		d.add(AreaMessages, "orphans", LevelWarning, fmt.Sprintf("%s of no subscription: %s", held(messages, dead), rdb.Some(names)),
-			"to deliver them, put the subscription again: medispatcher sub put ID …; to throw them away: medispatcher sub rm ID --purge")
+		d.add(AreaMessages, "orphans", LevelWarning, fmt.Sprintf("%s without a subscription: %s", held(messages, dead), rdb.Some(names)),
+			"to deliver them, put the subscription again: medispatcher sub put ID …; to delete them: medispatcher sub rm ID --purge")
 	case rest > 0:
 		d.ok(AreaMessages, "orphans", "none; "+count(rest, "empty channel")+" of removed subscriptions")
 	default:
@@ -161,10 +161,10 @@ func (d *exam) judgeOrphans() {
 	}
 }
 
-// judgeOwners finds what consumers own that are no living dispatchers.
+// judgeOwners finds messages whose owner is not a living dispatcher.
 func (d *exam) judgeOwners() {
 	if !d.heard {
-		return // everybody would look dead
+		return // without the heartbeats, every owner would look dead
 	}
 	var lost int64
 	var owners, where []string
@@ -192,10 +192,10 @@ func (d *exam) judgeOwners() {
 		}
 	}
 	if lost == 0 {
-		d.ok(AreaMessages, "owners", "whatever is in flight belongs to a living dispatcher")
+		d.ok(AreaMessages, "owners", "every message in flight belongs to a living dispatcher")
 		return
 	}
 	d.add(AreaMessages, "owners", LevelWarning,
-		fmt.Sprintf("taken by dispatchers that do not live (%s) and not settled: %s, in %s", rdb.Some(owners), count(lost, "message"), rdb.Some(where)),
-		"give them back with amender; living dispatchers do it by themselves within a minute")
+		fmt.Sprintf("dispatchers that are gone (%s) still own %s, in %s", rdb.Some(owners), count(lost, "message"), rdb.Some(where)),
+		"living dispatchers give them back within a minute; if none runs, run amender")
 }

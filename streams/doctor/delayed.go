@@ -7,10 +7,10 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// examineDelayed compares the times of delayed messages with their bodies.
+// examineDelayed finds delayed messages that have a due time but no body, or a body but no due time.
 func (d *exam) examineDelayed(ctx context.Context) error {
 	var lost, stuck int64
-	var where int // a partition concerned, for the advice
+	var where int // a partition with a fault, for the advice
 	for _, h := range d.heads {
 		if !h.within || h.delayed+h.bodies == 0 {
 			continue
@@ -32,14 +32,14 @@ func (d *exam) examineDelayed(ctx context.Context) error {
 		}
 	}
 	if lost > 0 {
-		d.note("delayed", LevelProblem, count(lost, "delayed message")+" without a body: nothing will be delivered of them", "find out what Redis lost, or who deleted from "+d.keys.DelayedBody(where))
+		d.note("delayed", LevelProblem, count(lost, "delayed message")+" without a body, which cannot be delivered", "find out what Redis lost, or who deleted from "+d.keys.DelayedBody(where))
 	}
 	if stuck > 0 {
-		d.note("delayed", LevelProblem, count(stuck, "delayed message")+" without a time: they never become due",
-			"their bodies are in "+d.keys.DelayedBody(where)+"; redis-cli ZADD "+d.keys.Delayed(where)+" MS ENTRY gives one a time")
+		d.note("delayed", LevelProblem, count(stuck, "delayed message")+" without a due time, which will never be delivered",
+			"give each a time (their bodies are in "+d.keys.DelayedBody(where)+"): redis-cli ZADD "+d.keys.Delayed(where)+" MS ENTRY")
 	}
 	if lost+stuck == 0 {
-		d.note("delayed", LevelOK, "each delayed message has its time and its body", "")
+		d.note("delayed", LevelOK, "every delayed message has a due time and a body", "")
 	}
 	return nil
 }

@@ -1,6 +1,5 @@
-// Package doctor examines the Redis that everything is in, and the state in it. It
-// only reads, in small steps. What is wrong, what may become wrong and what cannot be told
-// is a Finding each, with what to do about it.
+// Package doctor examines Redis and the state that medispatcher keeps in it. It only reads, in
+// small steps. Each check gives a Finding: what was seen, how bad it is, and what to do about it.
 //
-// It imports streams, which knows the keys and steps, and never the other way round.
+// It imports the root package, streams, streams/report and streams/internal. None of them imports it.
 package doctor

@@ -15,15 +15,15 @@ type Level string
 // The levels of a finding.
 const (
 	LevelOK      Level = "ok"
-	LevelUnknown Level = "unknown" // Redis did not tell
-	LevelWarning Level = "warning" // may hurt later, or is repaired by itself
+	LevelUnknown Level = "unknown" // could not be checked
+	LevelWarning Level = "warning" // may become a problem, or is being repaired
 	LevelProblem Level = "problem" // messages are lost, stuck or refused, or will be
 )
 
 // Areas of findings.
 const (
 	AreaRedis         = "Redis"
-	AreaRecover       = "Recover Redis" // where that is another one
+	AreaRecover       = "Recover Redis" // if it is not the same Redis
 	AreaDispatchers   = "Dispatchers"
 	AreaSubscriptions = "Subscriptions"
 	AreaMessages      = "Messages"
@@ -32,37 +32,37 @@ const (
 // Finding is the outcome of one check.
 type Finding struct {
 	Area    string `json:"area"`
-	Check   string `json:"check"` // the same for every outcome of a check
+	Check   string `json:"check"` // the name of the check, whatever its outcome
 	Level   Level  `json:"level"`
 	Seen    string `json:"seen"`
-	Do      string `json:"do,omitempty"`      // what to do about it
-	Partial bool   `json:"partial,omitempty"` // only a part was looked at; Seen says how much
+	Do      string `json:"do,omitempty"`
+	Partial bool   `json:"partial,omitempty"` // only a part was examined; Seen says how much
 }
 
 // Checkup says what to examine.
 type Checkup struct {
-	Rules medispatcher.Rules // that stored subscriptions are held to
-	// Most is the number of entries that are compared one by one in all; 0: mostEntries.
+	Rules medispatcher.Rules // for stored subscriptions
+	// Most limits how many entries are compared one by one, in all channels together; 0: mostEntries.
 	Most int
 }
 
 // Examination is what was found.
 type Examination struct {
 	Findings []Finding
-	MaxBulk  int64                     // bytes, the largest value that every master takes; 0: not known
-	Slowest  medispatcher.Subscription // one with the longest timeout; no ID: there is none
-	AtOnce   int                       // requests that one dispatcher makes at once where every subscription is busy
+	MaxBulk  int64                     // bytes, the largest value that every master accepts; 0: not known
+	Slowest  medispatcher.Subscription // the one with the longest timeout; an empty ID: no subscription
+	AtOnce   int                       // concurrent requests of one dispatcher when every subscription is busy
 }
 
-// What keeps an examination from being felt: no command returns or walks more than
-// doctorPage elements, no round trip carries more than doctorChunk commands, and what grows
-// with the number of messages ends at a cap, which the finding then says.
+// These limits keep an examination from slowing Redis down. No command returns or walks more than
+// doctorPage elements. No round trip carries more than doctorChunk commands. Work that grows with
+// the number of messages stops at a cap, and the finding says so.
 const (
 	doctorPage  = 1000
 	doctorChunk = 500
-	// mostEntries are compared one by one in all, and a quarter of it in one channel.
+	// mostEntries is how many entries are compared one by one, at most a quarter of them in one channel.
 	mostEntries = 200_000
-	// mostScans bounds the SCANs of one master: doctorPage keys each, of whomever they are.
+	// mostScans bounds the SCANs of one master. Each walks doctorPage keys, including those of other programs.
 	mostScans = 5000
 )
 
@@ -75,24 +75,24 @@ type exam struct {
 	o     Checkup
 	x     Examination
 	stock inventory
-	subs  map[string]bool // every stored subscription, the unusable ones too
-	// router is of the usable ones.
+	subs  map[string]bool // every stored subscription, also the unusable ones
+	// router has the usable ones.
 	router *medispatcher.Router
-	// known says that subs is complete: without it nothing can be called an orphan.
+	// known says that subs is complete. Otherwise nothing can be called an orphan.
 	known   bool
 	people  []medispatcher.Dispatcher
 	alive   map[string]bool
-	heard   bool // people is known
+	heard   bool // people is complete
 	units   []*unit
 	heads   []*head
-	blind   bool // messages could not be looked at further
-	left    int  // of Most
+	blind   bool // a check of messages failed: the later ones are left out
+	left    int  // how many entries may still be compared
 	skipped int  // entries that were not compared
 }
 
-// Examine checks the Redis of this store and the state in it. It only reads, in small steps: it
-// is safe beside working dispatchers. What Redis does not tell, or not to this user, is a finding
-// of its own; the error is of ctx alone.
+// Examine checks the Redis of this store and the state in it. It only reads, in small steps, so it
+// is safe while dispatchers work. A check that Redis does not answer, or refuses to this user, is a
+// finding of level unknown. The only error is that of ctx.
 func Examine(ctx context.Context, s *streams.Store, o Checkup) (Examination, error) {
 	d := &exam{store: s, db: s.DB(), keys: s.DB().Keys, cfg: s.DB().Config, o: o, subs: map[string]bool{}, alive: map[string]bool{}, left: o.Most, router: medispatcher.NewRouter(nil)}
 	if d.left == 0 {
@@ -119,7 +119,7 @@ func Examine(ctx context.Context, s *streams.Store, o Checkup) (Examination, err
 	return d.x, err
 }
 
-// ExamineRecover is Examine of a Redis that holds the recover lists alone.
+// ExamineRecover is Examine for a Redis that holds only the recover lists.
 func ExamineRecover(ctx context.Context, s *streams.Store) ([]Finding, error) {
 	d := &exam{store: s, db: s.DB(), keys: s.DB().Keys, cfg: s.DB().Config}
 	err := d.run(ctx, []step{
@@ -140,11 +140,11 @@ type step struct {
 	do          func(context.Context) error
 }
 
-// run takes the steps one after another. What one cannot find out is a finding of its own.
+// run runs the steps in order. A step that fails becomes a finding of level unknown.
 func (d *exam) run(ctx context.Context, steps []step) error {
 	for _, step := range steps {
 		if d.blind && step.area == AreaMessages {
-			continue // what was not seen must not look healthy
+			continue // what was not examined must not look healthy
 		}
 		if err := step.do(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -163,29 +163,29 @@ func (d *exam) add(area, check string, level Level, seen, do string) {
 
 func (d *exam) ok(area, check, seen string) { d.add(area, check, LevelOK, seen, "") }
 
-// unknown notes what could not be found out.
+// unknown adds the finding for a check that failed.
 func (d *exam) unknown(area, check string, err error) {
-	f := cannotTell(err)
+	f := notChecked(err)
 	d.add(area, check, LevelUnknown, f.seen, f.do)
 }
 
-// verdict is what one check says of one server.
+// verdict is the outcome of one check of one server.
 type verdict struct {
 	level    Level
 	seen, do string
 }
 
-// cannotTell is the verdict where Redis refuses an answer.
-func cannotTell(err error) verdict {
+// notChecked is the verdict of a check that Redis did not answer.
+func notChecked(err error) verdict {
 	text := medispatcher.StepText(err)
 	do := ""
 	switch {
 	case rdb.IsRefused(err):
-		do = "let the user of MEDIS_REDIS_URL run that command, or look yourself"
+		do = "allow the user of MEDIS_REDIS_URL to run that command, or check this yourself"
 	case rdb.IsWrongType(err):
-		do = "see what is said of wrong key types"
+		do = "see the finding about key types"
 	}
-	return verdict{LevelUnknown, "cannot be told: " + text, do}
+	return verdict{LevelUnknown, "could not be checked: " + text, do}
 }
 
 // count is "1 message", "2 messages".

@@ -35,7 +35,8 @@ func seed(t *testing.T, env *streamstest.Env) *streamstest.Scene {
 	return sc
 }
 
-// stateOnly leaves out the server: the tests' servers keep nothing on disk, and miniredis tells little.
+// stateOnly leaves out the findings about servers: the servers of tests keep nothing on disk, and
+// miniredis answers little.
 func stateOnly(bad map[string]string) map[string]string {
 	for name := range bad {
 		if strings.HasPrefix(name, doctor.AreaRedis) {
@@ -62,7 +63,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 	})
 }
 
-// Each fault is the only thing that is found, on a system that is otherwise healthy.
+// Each fault is the only finding on an otherwise healthy system.
 func TestDoctorFindsFaults(t *testing.T) {
 	t.Parallel()
 	add := func(key string) func(t *testing.T, sc *streamstest.Scene) {
@@ -91,50 +92,50 @@ func TestDoctorFindsFaults(t *testing.T) {
 		fault       func(t *testing.T, sc *streamstest.Scene)
 		where, want string
 	}{
-		"channel of a wrong type":    {set("medis:{0}:ch:t"), "Messages/key types", "problem: medis:{0}:ch:t (a string, should be a stream)"},
-		"recover list of wrong type": {set("medis:recover:x"), "Messages/key types", "medis:recover:x (a string, should be a list)"},
-		"dead letters of wrong type": {set("medis:{0}:dead:s2"), "Messages/key types", "medis:{0}:dead:s2"},
+		"channel of a wrong type":      {set("medis:{0}:ch:t"), "Messages/key types", "problem: medis:{0}:ch:t (a string, should be a stream)"},
+		"recover list of a wrong type": {set("medis:recover:x"), "Messages/key types", "medis:recover:x (a string, should be a list)"},
+		"dead letters of a wrong type": {set("medis:{0}:dead:s2"), "Messages/key types", "medis:{0}:dead:s2"},
 		"revision of a wrong type": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:subscriptions:rev").Err())
 			streamstest.Check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions:rev", "a", "b").Err())
 		}, "Messages/key types", "medis:subscriptions:rev (a hash, should be a string)"},
-		"a revision that is none": {set("medis:subscriptions:rev"), "Subscriptions/revision", `medis:subscriptions:rev holds "x"`},
+		"revision that is no number": {set("medis:subscriptions:rev"), "Subscriptions/revision", `medis:subscriptions:rev holds "x"`},
 		"recover list": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.RPush(sc.Ctx, "medis:recover:x", "1", "2").Err())
 		}, "Messages/recover lists", "medis:recover:x (2)"},
-		"quarantine":             {add("medis:{0}:quarantine"), "Messages/quarantine", "1 entry could not be decoded or copied, the oldest since "},
-		"unrouted":               {add("medis:{0}:unrouted"), "Messages/unrouted", "no subscription wanted 1 message, the oldest kept since "},
-		"orphan channel":         {add("medis:{0}:ch:gone"), "Messages/orphans", "warning: 1 message of no subscription: gone"},
-		"orphan dead letters":    {add("medis:{0}:dead:gone"), "Messages/orphans", "1 dead letter of no subscription: gone"},
-		"partition out of reach": {add("medis:{2}:ch:s"), "Messages/partitions", "problem: in partitions from 1 up, where nobody looks (MEDIS_PARTITIONS=1): 1 message"},
-		"incoming out of reach":  {add("medis:{7}:incoming"), "Messages/partitions", "1 message"},
+		"quarantine":                     {add("medis:{0}:quarantine"), "Messages/quarantine", "1 entry could not be decoded or copied, the oldest since "},
+		"unrouted":                       {add("medis:{0}:unrouted"), "Messages/unrouted", "no subscription wanted 1 message, the oldest kept since "},
+		"orphan channel":                 {add("medis:{0}:ch:gone"), "Messages/orphans", "warning: 1 message without a subscription: gone"},
+		"orphan dead letters":            {add("medis:{0}:dead:gone"), "Messages/orphans", "1 dead letter without a subscription: gone"},
+		"channel of a former partition":  {add("medis:{2}:ch:s"), "Messages/partitions", "problem: nobody reads partition 1 and above (MEDIS_PARTITIONS=1), which hold 1 message"},
+		"incoming of a former partition": {add("medis:{7}:incoming"), "Messages/partitions", "1 message"},
 		"entry of a dead dispatcher": {func(t *testing.T, sc *streamstest.Scene) {
 			add("medis:{0}:ch:s")(t, sc)
 			streamstest.Read(t, sc.Open(t, sc.Config("ghost")))
-		}, "Messages/owners", "(ghost) and not settled: 2 messages, in s"},
-		"fan-out of a dead one": {func(t *testing.T, sc *streamstest.Scene) {
+		}, "Messages/owners", "(ghost) still own 2 messages, in s"},
+		"fan-out of a dead dispatcher": {func(t *testing.T, sc *streamstest.Scene) {
 			add("medis:{0}:incoming")(t, sc)
 			streamstest.Must[[]streams.Entry](t)(sc.Open(t, sc.Config("ghost")).ReadIncoming(sc.Ctx, 0, 1, false))
-		}, "Messages/owners", "(ghost) and not settled: 1 message, in incoming"},
+		}, "Messages/owners", "(ghost) still own 1 message, in incoming"},
 		"no due time": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:{0}:retry:s").Err())
-		}, "Messages/due times", "problem: 1 entry of ~buried have no due time"},
-		"due time of no entry": {func(t *testing.T, sc *streamstest.Scene) {
+		}, "Messages/due times", "problem: 1 entry of ~buried without a due time"},
+		"due time without an entry": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.ZAdd(sc.Ctx, "medis:{0}:retry:s", redis.Z{Score: 9e15, Member: "1-1"}).Err())
-		}, "Messages/idle due times", "warning: 1 due time of no waiting entry: s"},
-		"failure record of no entry": {func(t *testing.T, sc *streamstest.Scene) {
+		}, "Messages/idle due times", "warning: 1 due time without a waiting entry: s"},
+		"failure record without an entry": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.HSet(sc.Ctx, "medis:{0}:failures:s", "1-1", "{}").Err())
-		}, "Messages/failure records", "1 failure record of no message: s"},
+		}, "Messages/failure records", "1 failure record without a message: s"},
 		"delayed without a body": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.ZAdd(sc.Ctx, "medis:{0}:delayed", redis.Z{Score: 9e15, Member: "1-1"}).Err())
 		}, "Messages/delayed", "problem: 1 delayed message without a body"},
-		"delayed without a time": {func(t *testing.T, sc *streamstest.Scene) {
+		"delayed without a due time": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.HSet(sc.Ctx, "medis:{0}:delayed:body", "1-1", "x").Err())
-		}, "Messages/delayed", "problem: 1 delayed message without a time"},
+		}, "Messages/delayed", "problem: 1 delayed message without a due time"},
 		"incoming group lost": {func(t *testing.T, sc *streamstest.Scene) {
 			sc.Incoming(t, "topic", "a", "body", "x")
 			streamstest.Check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:incoming", "fanout").Err())
-		}, "Messages/groups", "problem: lost, with entries in the stream: incoming"},
+		}, "Messages/groups", "problem: the consumer group is lost, but the stream has entries: incoming"},
 		"incoming is late": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:{0}:incoming").Err())
 			streamstest.Check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", ID: "1-1", Values: []any{"a", "b"}}).Err())
@@ -147,18 +148,18 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"late heartbeat":              {beat("x", "1", time.Time{}, -45*time.Second), "Dispatchers/heartbeats", "overdue"},
 		"heartbeat in the future":     {beat("x", "1", time.Time{}, time.Hour), "Dispatchers/heartbeats", "in the future"},
 		"versions differ":             {beat("x", "2", time.Time{}, 0), "Dispatchers/versions", "they differ: 1 (1), 2 (1)"},
-		"dispatcher's clock is ahead": {beat("x", "1", time.Now().Add(time.Hour), 0), "Dispatchers/clocks", "ahead of Redis's: x (at least"},
-		"log that is not written": {func(t *testing.T, sc *streamstest.Scene) {
+		"dispatcher's clock is ahead": {beat("x", "1", time.Now().Add(time.Hour), 0), "Dispatchers/clocks", "ahead of the clock of Redis: x (at least"},
+		"log that cannot be written": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Open(t, sc.Config("x")).Heartbeat(sc.Ctx, medispatcher.Dispatcher{ID: "x", Version: "1", DeadAfter: time.Minute, LogProblem: "DATA log: full"}))
-		}, "Dispatchers/logs", "problem: cannot be written, and their lines are lost: x (DATA log: full)"},
-		"none runs": {func(t *testing.T, sc *streamstest.Scene) {
+		}, "Dispatchers/logs", "problem: cannot be written, lines are lost: x (DATA log: full)"},
+		"no dispatcher runs": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:dispatchers").Err())
-		}, "Dispatchers/running", "none, and something waits: 3 messages"},
+		}, "Dispatchers/running", "none, but messages wait: 3 messages"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 				if name == "incoming group lost" && env.Mini != nil {
-					t.Skip("miniredis does not tell what a stream held before")
+					t.Skip("miniredis does not count the entries that a stream held before")
 				}
 				sc := seed(t, env)
 				c.fault(t, sc)
@@ -168,10 +169,9 @@ func TestDoctorFindsFaults(t *testing.T) {
 				}
 				delete(bad, c.where)
 				for also := range bad {
-					// With the heartbeats gone, what "me" has in flight belongs to nobody; a key
-					// of a wrong type that is listed is of no use to others either.
-					if name != "none runs" || also != "Messages/owners" {
-						t.Errorf("%s as well: %s", also, bad[also])
+					// Without heartbeats, nobody owns what "me" has in flight.
+					if name != "no dispatcher runs" || also != "Messages/owners" {
+						t.Errorf("an unexpected finding, %s: %s", also, bad[also])
 					}
 				}
 			})
@@ -179,19 +179,20 @@ func TestDoctorFindsFaults(t *testing.T) {
 	}
 }
 
-// A channel's lost group shows by what is left of its retries, or by what Redis says it once held.
+// The lost group of a channel is found by its due times and failure records, or by the number of
+// entries that Redis says it once held.
 func TestDoctorFindsLostGroup(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := seed(t, env)
 		streamstest.Check(t, sc.Client.XGroupDestroy(sc.Ctx, "medis:{0}:ch:s", "push").Err())
-		if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/groups"], "problem: lost, with entries in the stream: s") {
+		if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/groups"], "problem: the consumer group is lost, but the stream has entries: s") {
 			t.Error(bad)
 		}
 	})
 }
 
-// After a group was made anew, entries are unread and their failure records are still theirs.
+// After a group was created again, its entries are unread but keep their failure records.
 func TestDoctorOfRecreatedGroup(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -205,7 +206,7 @@ func TestDoctorOfRecreatedGroup(t *testing.T) {
 	})
 }
 
-// A channel that nobody has read yet has no group, and nothing is lost.
+// A channel that was never read has no group. That is no finding.
 func TestDoctorOfUnreadChannel(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -220,15 +221,15 @@ func TestDoctorOfUnreadChannel(t *testing.T) {
 
 func TestDoctorFindsEntriesDeletedByHand(t *testing.T) {
 	t.Parallel()
-	env := streamstest.Real(t) // miniredis takes them off the pending list as well
+	env := streamstest.Real(t) // miniredis removes them from the pending list as well
 	sc := seed(t, env)
 	streamstest.Check(t, sc.Client.XTrimMaxLen(sc.Ctx, "medis:{0}:ch:s", 1).Err())
-	if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/deleted by hand"], "at least 1 entry pending and not in the stream any more: s") {
+	if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/deleted by hand"], "at least 1 entry pending but no longer in the stream: s") {
 		t.Error(bad)
 	}
 }
 
-// What a cap left out is said.
+// A finding says how many entries a cap left out.
 func TestDoctorSaysWhatItDidNotLookAt(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -239,8 +240,8 @@ func TestDoctorSaysWhatItDidNotLookAt(t *testing.T) {
 		x := streamstest.Must[doctor.Examination](t)(doctor.Examine(sc.Ctx, sc.Store, doctor.Checkup{Rules: streamstest.Rules(), Most: 8}))
 		for _, f := range x.Findings {
 			if f.Check == "due times" {
-				// A quarter of 8 may be compared in one channel; 21 wait, the first of seed's among them.
-				if !f.Partial || f.Level != doctor.LevelOK || !strings.Contains(f.Seen, "more were not looked at") {
+				// In one channel, a quarter of Most is compared: 2 of 21 entries, one of which is from seed.
+				if !f.Partial || f.Level != doctor.LevelOK || !strings.Contains(f.Seen, "more were not examined") {
 					t.Errorf("%+v", f)
 				}
 				return
@@ -268,7 +269,7 @@ func TestDoctorOfServers(t *testing.T) {
 	}
 	at("Redis/persistence", "problem: neither AOF nor RDB")
 	conf("save", "3600 1")
-	at("Redis/persistence", "warning: RDB alone (save 3600 1)")
+	at("Redis/persistence", "warning: RDB only (save 3600 1)")
 	conf("appendonly", "yes", "appendfsync", "no")
 	at("Redis/persistence", "warning: AOF, appendfsync no")
 	conf("appendfsync", "everysec")
@@ -291,7 +292,7 @@ func TestDoctorOfServers(t *testing.T) {
 	at("Redis/writes", "problem: are refused: READONLY")
 }
 
-// A user who may ask little is told what is missing, and what cannot be told.
+// For a user with few rights, the findings say which rights are missing and what could not be checked.
 func TestDoctorOfRestrictedUser(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -312,9 +313,9 @@ func TestDoctorOfRestrictedUser(t *testing.T) {
 	}
 	bad = as("nobody", "+@all", "-@admin", "-@dangerous")
 	for where, want := range map[string]string{
-		"Redis/access":   "problem: the user of MEDIS_REDIS_URL may not: run scripts on keys of ours (EVALSHA); write to keys of ours (LPUSHX); subscribe to medis:control",
-		"Redis/not told": "unknown: cannot be told (version, role, ",
-		"Messages/keys":  "unknown: cannot be told",
+		"Redis/access":      "problem: the user of MEDIS_REDIS_URL may not: run scripts on keys of ours (EVALSHA); write to keys of ours (LPUSHX); subscribe to medis:control",
+		"Redis/not checked": "unknown: could not be checked (version, role, ",
+		"Messages/keys":     "unknown: could not be checked",
 	} {
 		if !strings.Contains(bad[where], want) {
 			t.Errorf("%s is %q, want %q", where, bad[where], want)
@@ -326,7 +327,7 @@ func TestDoctorOfRestrictedUser(t *testing.T) {
 	}
 }
 
-// counter counts round trips and what they carry.
+// counter counts round trips and the commands in them.
 type counter struct {
 	streamstest.Faults
 	mu              sync.Mutex
@@ -354,8 +355,8 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	return func(ctx context.Context, cmds []redis.Cmder) error { c.note(cmds...); return next(ctx, cmds) }
 }
 
-// Ten thousand subscriptions, and a channel with many messages waiting: only commands that read,
-// few round trips, and none that holds Redis.
+// With ten thousand subscriptions and a channel with many waiting messages, the examination only
+// reads, makes few round trips, and none of them blocks Redis for long.
 func TestDoctorIsBounded(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -376,10 +377,10 @@ func TestDoctorIsBounded(t *testing.T) {
 	store.DB().AddHook(c)
 	streamstest.Check(t, env.Client.ConfigSet(sc.Ctx, "slowlog-log-slower-than", "-1").Err())
 	bad := stateOnly(streamstest.Examine(t, store))
-	if len(bad) != 1 || !strings.Contains(bad["Messages/due times"], "20000 entries of ~buried have no due time, so nothing wakes them: n0") {
+	if len(bad) != 1 || !strings.Contains(bad["Messages/due times"], "20000 entries of ~buried without a due time, which will never be retried: n0") {
 		t.Errorf("found %v", bad)
 	}
-	// Every channel costs a TYPE and five counts; each of those waiting, which all look wrong, a look of two.
+	// Every channel costs a TYPE and five counts. Every waiting entry looks wrong, so it costs two commands more.
 	if c.commands > 6*subs+3*waiting || c.largest > 600 {
 		t.Errorf("%d commands, up to %d in one round trip", c.commands, c.largest)
 	}
@@ -393,7 +394,7 @@ func TestDoctorIsBounded(t *testing.T) {
 	}
 }
 
-// TestDoctorFindsWhatNobodyOwns: it says so, changes nothing, and is content after healing.
+// TestDoctorFindsWhatNobodyOwns: the examination reports it, changes nothing, and finds nothing after healing.
 func TestDoctorFindsWhatNobodyOwns(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -402,7 +403,7 @@ func TestDoctorFindsWhatNobodyOwns(t *testing.T) {
 		id := sc.Incoming(t, "topic", "a.b", "body", "x")
 		streamstest.Check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:incoming", "fanout", id).Err())
 		before := sc.State(t)
-		const want = "problem: 2 messages that nobody owns and nothing would deliver: incoming, s"
+		const want = "problem: 2 messages that no dispatcher owns, so they are stuck: incoming, s"
 		if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/unowned"], want) {
 			t.Errorf("%v", bad)
 		}

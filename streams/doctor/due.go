@@ -8,12 +8,12 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// examineDueTimes compares what ~buried owns with the due times: an entry without one is never woken.
+// examineDueTimes compares the entries of ~buried with their due times. An entry without a due time is never retried.
 func (d *exam) examineDueTimes(ctx context.Context) error {
 	var never, idle int64
 	var neverIn, idleIn []string
 	units := slices.Clone(d.units)
-	// The small ones first, so that one huge channel does not use up the whole comparison.
+	// Small channels first, so that one huge channel does not use up the limit.
 	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.owners[rdb.Buried], b.owners[rdb.Buried]) })
 	for _, u := range units {
 		if u.owners[rdb.Buried]+u.retrying == 0 || !d.served(u) {
@@ -27,7 +27,7 @@ func (d *exam) examineDueTimes(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// Fewer due times than entries: some have none, looked at or not.
+		// With fewer due times than entries, some entries have none, whether they were examined or not.
 		without = max(without, -excess)
 		if without > 0 {
 			never, neverIn = never+without, append(neverIn, u.String())
@@ -37,18 +37,18 @@ func (d *exam) examineDueTimes(ctx context.Context) error {
 		}
 	}
 	if never > 0 {
-		d.note("due times", LevelProblem, entries(never)+" of ~buried have no due time, so nothing wakes them: "+rdb.Some(neverIn),
-			"make them due with amender; living dispatchers do it once a minute")
+		d.note("due times", LevelProblem, entries(never)+" of ~buried without a due time, which will never be retried: "+rdb.Some(neverIn),
+			"living dispatchers make them due within a minute; if none runs, run amender")
 	} else {
-		d.note("due times", LevelOK, "no message waits without one", "")
+		d.note("due times", LevelOK, "every message that waits for a retry has one", "")
 	}
 	if idle > 0 {
-		d.note("idle due times", LevelWarning, count(idle, "due time")+" of no waiting entry: "+rdb.Some(idleIn), "nothing: dispatchers clear them when they are due")
+		d.note("idle due times", LevelWarning, count(idle, "due time")+" without a waiting entry: "+rdb.Some(idleIn), "do nothing: dispatchers remove them when they are due")
 	}
 	return nil
 }
 
-// withoutDue counts entries of ~buried without a due time. whole is false when it ended at a cap.
+// withoutDue counts entries of ~buried without a due time. whole is false if it stopped at a cap.
 func (d *exam) withoutDue(ctx context.Context, u *unit) (without int64, whole bool, err error) {
 	ch, retry := d.keys.Channel(u.p, u.sub), d.keys.Retry(u.p, u.sub)
 	total := int(u.owners[rdb.Buried])
@@ -69,7 +69,7 @@ func (d *exam) withoutDue(ctx context.Context, u *unit) (without int64, whole bo
 		}
 		var doubtful []string
 		for i, score := range scores {
-			if score == 0 { // none; a due time is never 0
+			if score == 0 { // missing; a due time is never 0
 				doubtful = append(doubtful, ids[i])
 			}
 		}
@@ -87,11 +87,12 @@ func (d *exam) withoutDue(ctx context.Context, u *unit) (without int64, whole bo
 	return without, true, nil
 }
 
-// pendingOf is a page of what ~buried owns. It walks that consumer's own list: no IDLE, which scans all.
+// pendingOf is one page of the entries of ~buried. It walks that consumer's own list. With IDLE,
+// Redis would walk the list of the whole group.
 func (d *exam) pendingOf(ctx context.Context, ch, from string, n int) ([]string, error) {
 	page, err := rdb.PendingOf(d.db.With(ctx), ch, rdb.GroupPush, from, "+", n, rdb.Buried).Result()
 	if err != nil && !rdb.IsNoStream(err) {
-		return nil, rdb.Failed("list what ~buried owns", err)
+		return nil, rdb.Failed("list the entries of ~buried", err)
 	}
 	ids := make([]string, len(page))
 	for i, e := range page {
@@ -100,7 +101,7 @@ func (d *exam) pendingOf(ctx context.Context, ch, from string, n int) ([]string,
 	return ids, nil
 }
 
-// excessDue is how many more due times than entries of ~buried there are.
+// excessDue is the number of due times minus the number of entries of ~buried.
 func (d *exam) excessDue(ctx context.Context, u *unit) (int64, error) {
 	if u.retrying == u.owners[rdb.Buried] {
 		return 0, nil

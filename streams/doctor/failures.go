@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// examineFailures finds failure records of messages that are gone.
+// examineFailures finds failure records whose message is gone.
 func (d *exam) examineFailures(ctx context.Context) error {
 	var stale int64
 	var in []string
@@ -16,7 +16,7 @@ func (d *exam) examineFailures(ctx context.Context) error {
 	units := slices.Clone(d.units)
 	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.failures, b.failures) })
 	for _, u := range units {
-		if u.failures == 0 || !d.served(u) || u.noGroup { // without a group, records wait for their entries to be read again
+		if u.failures == 0 || !d.served(u) || u.noGroup { // without a group, the entries will be read again and keep their records
 			continue
 		}
 		n, err := d.staleRecords(ctx, u)
@@ -28,9 +28,9 @@ func (d *exam) examineFailures(ctx context.Context) error {
 		}
 	}
 	if stale > 0 {
-		d.note("failure records", LevelWarning, count(stale, "failure record")+" of no message: "+rdb.Some(in), "they only take memory: redis-cli HDEL KEY ENTRY, such as KEY "+example)
+		d.note("failure records", LevelWarning, count(stale, "failure record")+" without a message: "+rdb.Some(in), "they only use memory; remove them with redis-cli HDEL KEY ENTRY, for example KEY "+example)
 	} else {
-		d.note("failure records", LevelOK, "none is without its message", "")
+		d.note("failure records", LevelOK, "every record has its message", "")
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (d *exam) staleRecords(ctx context.Context, u *unit) (stale int64, err erro
 		if err != nil {
 			return stale, err
 		}
-		// This look carries bodies back, so it is for few; mostly none come this far.
+		// This look fetches bodies, so it is limited. Usually no record gets this far.
 		few := doubtful[:min(len(doubtful), mostStreams)]
 		d.skipped += len(doubtful) - len(few)
 		n, err := d.confirm(ctx, few, func(pipe *rdb.Pipe, id string) func() bool {
@@ -75,7 +75,7 @@ func (d *exam) staleRecords(ctx context.Context, u *unit) (stale int64, err erro
 	}
 }
 
-// notPending are the ids that nobody owns.
+// notPending returns the ids that no consumer owns.
 func (d *exam) notPending(ctx context.Context, ch string, ids []string) (free []string, err error) {
 	for chunk := range slices.Chunk(ids, doctorChunk) {
 		pipe := d.db.Pipe(ctx)

@@ -7,18 +7,18 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// mostStreams bounds how many streams without a group are asked for their history: the
-// answer holds two bodies each.
+// mostStreams bounds how many streams without a group are examined with XINFO STREAM, whose
+// answer holds two bodies.
 const mostStreams = 100
 
-// lostGroup is a stream with entries and without its group. That is how a stream begins, before
-// the first read; lost is the group of one that had been read.
+// lostGroup is a stream with entries but without its group. Every new stream is like that before
+// its first read. lost says that it had been read, so its group was lost.
 type lostGroup struct {
 	key, name string
 	lost      bool
 }
 
-// judgeGroups tells lost groups from those that were never made.
+// judgeGroups finds lost groups. A group that was never created is not lost.
 func (d *exam) judgeGroups(ctx context.Context) error {
 	var found []*lostGroup
 	for _, u := range d.units {
@@ -42,9 +42,9 @@ func (d *exam) judgeGroups(ctx context.Context) error {
 		for i, g := range chunk {
 			info, err := infos[i].Result()
 			if err != nil && !rdb.IsNoStream(err) && !rdb.IsWrongType(err) {
-				return rdb.Failed("look at "+g.key, err)
+				return rdb.Failed("examine "+g.key, err)
 			}
-			// Something was settled here once, or more: somebody has read it.
+			// Entries were removed, so somebody has read the stream.
 			g.lost = g.lost || err == nil && info.Added > info.Length
 		}
 	}
@@ -55,20 +55,21 @@ func (d *exam) judgeGroups(ctx context.Context) error {
 		}
 	}
 	if len(lost) == 0 {
-		d.ok(AreaMessages, "groups", "every stream that was read has its group")
+		d.ok(AreaMessages, "groups", "every stream that was read has its consumer group")
 		return nil
 	}
-	d.add(AreaMessages, "groups", LevelProblem, "lost, with entries in the stream: "+rdb.Some(lost),
-		"dispatchers make it anew from 0, so what was in flight is delivered again, from attempt 1; find out what Redis lost (restart, failover, FLUSHALL)")
+	d.add(AreaMessages, "groups", LevelProblem, "the consumer group is lost, but the stream has entries: "+rdb.Some(lost),
+		"find out what Redis lost (restart, failover, FLUSHALL); dispatchers create the group again from 0, and what was in flight is delivered again, from attempt 1")
 	if len(found) > mostStreams {
 		last := &d.x.Findings[len(d.x.Findings)-1]
-		last.Seen, last.Partial = last.Seen+"; only the first 100 streams without a group were looked at", true
+		last.Seen, last.Partial = last.Seen+"; only the first 100 streams without a group were examined", true
 	}
 	return nil
 }
 
-// judgeDeleted finds channels of which somebody deleted entries by hand. It sees those that have
-// more pending than entries; others are noticed, and settled, when a dispatcher takes the entry.
+// judgeDeleted finds streams from which somebody deleted entries by hand. It finds only streams with
+// more pending entries than entries. A dispatcher notices the others, and settles them, when it
+// takes the entry.
 func (d *exam) judgeDeleted(ctx context.Context) error {
 	var places []string
 	var gone int64
@@ -99,8 +100,8 @@ func (d *exam) judgeDeleted(ctx context.Context) error {
 		}
 	}
 	if gone > 0 {
-		d.add(AreaMessages, "deleted by hand", LevelWarning, "at least "+entries(gone)+" pending and not in the stream any more: "+rdb.Some(places),
-			"these messages are lost (XDEL, XTRIM); dispatchers clear what is left of them, and count them, when it is due")
+		d.add(AreaMessages, "deleted by hand", LevelWarning, "at least "+entries(gone)+" pending but no longer in the stream: "+rdb.Some(places),
+			"find out who ran XDEL or XTRIM: these messages are lost; dispatchers count them and remove what is left of them when they are due")
 	}
 	return nil
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// head is what a partition holds before the fan-out.
+// head is what one partition holds before the fan-out.
 type head struct {
 	p                                int
-	within                           bool // the partition is one of ours
+	within                           bool // the partition is below MEDIS_PARTITIONS
 	noGroup                          bool
 	owners                           map[string]int64
 	first                            string // id of the oldest entry
 	length, pending, delayed, bodies int64
 }
 
-// fanoutLate is how old an incoming entry grows before the fan-out counts as stuck.
+// fanoutLate is the age of an incoming entry at which the fan-out counts as stuck.
 const fanoutLate = time.Minute
 
-// examineIncoming counts what waits for its fan-out.
+// examineIncoming counts the messages that wait for their fan-out.
 func (d *exam) examineIncoming(ctx context.Context) error {
 	seen := map[int]bool{}
 	for p := range d.cfg.Partitions {
@@ -40,7 +40,7 @@ func (d *exam) examineIncoming(ctx context.Context) error {
 	if err != nil {
 		return rdb.Failed("time", err)
 	}
-	// Few at a time: each answers with the oldest entry, its body included.
+	// A few at a time: each answer holds the oldest entry with its body.
 	for chunk := range slices.Chunk(d.heads, 10) {
 		if err := d.countHeads(ctx, chunk); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (d *exam) countHeads(ctx context.Context, chunk []*head) error {
 		case rdb.IsNoStream(err):
 			h.noGroup = true
 		case err != nil && !rdb.IsWrongType(err):
-			return rdb.Failed("list what is pending before the fan-out", err)
+			return rdb.Failed("list pending incoming entries", err)
 		case err == nil:
 			h.pending, h.owners = sum.Count, sum.Consumers
 		}
@@ -95,10 +95,10 @@ func (d *exam) judgeIncoming(now time.Time) {
 	}
 	switch seen := count(length, "message") + " before the fan-out"; {
 	case length == 0:
-		d.ok(AreaMessages, "incoming", "nothing waits for its fan-out")
+		d.ok(AreaMessages, "incoming", "no message waits for its fan-out")
 	case oldest > fanoutLate && len(d.alive) > 0:
 		d.add(AreaMessages, "incoming", LevelWarning, fmt.Sprintf("%s, the oldest for %s, although %s", seen, medispatcher.RoughDuration(oldest), runs(len(d.alive))),
-			`look for "fan-out waits" in the dispatchers' logs; if they only lag behind, add partitions or find what slows Redis`)
+			`look for "fan-out waits" in the dispatchers' logs; if they are only slow, add partitions or find out what slows Redis down`)
 	default:
 		d.ok(AreaMessages, "incoming", fmt.Sprintf("%s, the oldest for %s", seen, medispatcher.RoughDuration(max(0, oldest))))
 	}

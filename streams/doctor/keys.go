@@ -14,7 +14,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Kinds of keys, as section "keys" of the documentation names them.
+// Kinds of keys, with the names that docs/ARCHITECTURE.md gives them.
 const (
 	kindIncoming    = "incoming"
 	kindQuarantine  = "quarantine"
@@ -29,7 +29,7 @@ const (
 	kindRecover     = "recover"
 )
 
-// keyTypes is the type that Redis must give for a key of each kind.
+// keyTypes is the Redis type of each kind of key.
 var keyTypes = map[string]string{
 	kindIncoming: "stream", kindQuarantine: "stream", kindQuarantine + ":size": "hash", kindUnrouted: "stream", kindUnrouted + ":size": "hash", "copying": "hash",
 	kindDelayed: "zset", kindDelayedBody: "hash",
@@ -37,21 +37,21 @@ var keyTypes = map[string]string{
 	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash",
 }
 
-// place is one key of ours.
+// place is one key of medispatcher.
 type place struct {
 	key  string
 	kind string
 	p    int    // partition; -1: none
-	sub  string // of a channel's keys
+	sub  string // subscription, for the keys of a channel
 }
 
-// inventory is every key of ours that is there, but those that remember ids.
+// inventory is every key of medispatcher in Redis, except those that remember producers' ids.
 type inventory struct {
 	places   []place // of the right type
 	complete bool
 }
 
-// placeOf says what a key is; ok is false for one that is not looked at.
+// placeOf says what a key is. ok is false for a key that is not examined.
 func placeOf(k rdb.Keys, key string) (at place, ok bool) {
 	rest, ours := strings.CutPrefix(key, k.Prefix+":")
 	if !ours {
@@ -79,7 +79,7 @@ func placeOf(k rdb.Keys, key string) (at place, ok bool) {
 	return at, ok && at.kind != "subscriptions" || rest == "subscriptions"
 }
 
-// takeStock finds every key of ours and its type.
+// takeStock finds every key of medispatcher and checks its type.
 func (d *exam) takeStock(ctx context.Context) error {
 	found, err := d.scan(ctx)
 	if err != nil {
@@ -101,7 +101,7 @@ func (d *exam) takeStock(ctx context.Context) error {
 		for i, key := range chunk {
 			at := found[key]
 			switch got := types[i].Val(); got {
-			case "none": // it is gone meanwhile
+			case "none": // deleted meanwhile
 			case keyTypes[at.kind]:
 				d.stock.places = append(d.stock.places, at)
 			default:
@@ -111,14 +111,14 @@ func (d *exam) takeStock(ctx context.Context) error {
 	}
 	if len(wrong) > 0 {
 		d.add(AreaMessages, "key types", LevelProblem, rdb.Some(wrong),
-			"find out who wrote it; then move it away with redis-cli RENAME KEY OTHER, and dispatchers make it anew")
+			"find out who wrote it, then move it away with redis-cli RENAME KEY OTHER; dispatchers create it again")
 	} else {
 		d.ok(AreaMessages, "key types", count(len(d.stock.places), "key")+", all of the right type")
 	}
 	return nil
 }
 
-// scan walks the keys of every master. Where that is refused or too long, the stock is not complete.
+// scan walks the keys of every master. If that is refused or takes too long, the stock is incomplete.
 func (d *exam) scan(ctx context.Context) (map[string]place, error) {
 	var mu sync.Mutex
 	found := map[string]place{}
@@ -139,7 +139,7 @@ func (d *exam) scan(ctx context.Context) (map[string]place, error) {
 			cut = cut || err == nil && page.Next != "0" && round == mostScans
 			mu.Unlock()
 			if cursor = page.Next; err != nil || cursor == "0" || round == mostScans {
-				return nil //nolint:nilerr // problem has it
+				return nil //nolint:nilerr // it is in problem
 			}
 		}
 	})
@@ -152,13 +152,13 @@ func (d *exam) scan(ctx context.Context) (map[string]place, error) {
 		d.unknown(AreaMessages, "keys", rdb.Failed("scan for keys", problem))
 	case cut:
 		d.x.Findings = append(d.x.Findings, Finding{AreaMessages, "keys", LevelUnknown,
-			fmt.Sprintf("not all were looked at: this Redis has too many, the scan ended after about %d of a master", mostScans*doctorPage),
-			"orphans and keys of former partitions may be more than is said below", true})
+			fmt.Sprintf("this Redis has too many keys: the scan stopped after about %d keys of a master", mostScans*doctorPage),
+			"expect more orphans and more messages in former partitions than the findings below say", true})
 	}
 	return found, nil
 }
 
-// addExpected names the keys that are there if all is well, for want of a list.
+// addExpected adds the keys of a healthy system, because the scan did not list them all.
 func (d *exam) addExpected(found map[string]place) {
 	add := func(key string) {
 		if at, ok := placeOf(d.keys, key); ok {
@@ -183,7 +183,7 @@ func (d *exam) addExpected(found map[string]place) {
 	}
 }
 
-// examineRecover looks at what producers parked.
+// examineRecover counts the messages in the recover lists, where producers park them.
 func (d *exam) examineRecover(ctx context.Context) error {
 	var lists []place
 	for _, at := range d.stock.places {
@@ -209,7 +209,7 @@ func (d *exam) examineRecover(ctx context.Context) error {
 	}
 	if len(waiting) > 0 {
 		d.add(AreaMessages, "recover lists", LevelWarning, "messages that producers parked wait in "+rdb.Some(waiting),
-			"a dispatcher moves them within seconds; if they stay, see its log")
+			"look again in a few seconds, dispatchers move them; if they stay, see the dispatchers' logs")
 	}
 	return nil
 }

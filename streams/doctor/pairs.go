@@ -9,11 +9,11 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// What stands in two keys is compared one way, entry by entry; how many the other key has
-// too many follows from the sizes. What is missing at first sight is looked at once more,
-// both keys at one moment: meanwhile dispatchers work.
+// Some facts stand in two keys, and both must agree. The entries of one key are looked up in the
+// other. The sizes of both then tell how many entries only the other one has. Dispatchers work
+// meanwhile, so an entry that seems to be missing is looked up again, in both keys in one transaction.
 
-// take asks for n of the entries that may still be compared; it gives a page at most.
+// take reserves up to n of the entries that may still be compared, one page at most.
 func (d *exam) take(n, done int) int {
 	n = max(0, min(n, doctorPage, d.left, d.limit()/4-done))
 	d.left -= n
@@ -22,21 +22,21 @@ func (d *exam) take(n, done int) int {
 
 func (d *exam) limit() int { return cmp.Or(d.o.Most, mostEntries) }
 
-// note adds a finding about compared entries, with what was not compared.
+// note adds a finding about compared entries. It says how many were not compared.
 func (d *exam) note(check string, level Level, seen, do string) {
 	f := Finding{Area: AreaMessages, Check: check, Level: level, Seen: seen, Do: do}
 	if d.skipped > 0 {
 		f.Partial = true
-		f.Seen += fmt.Sprintf(" (%d more were not looked at)", d.skipped)
+		f.Seen += fmt.Sprintf(" (%d more were not examined)", d.skipped)
 	}
 	d.skipped = 0
 	d.x.Findings = append(d.x.Findings, f)
 }
 
-// confirmChunk is small because such a look may bring bodies, and a transaction holds Redis.
+// confirmChunk is small because the second look may fetch bodies, and a transaction blocks Redis.
 const confirmChunk = 20
 
-// confirm counts the ids for which a second look, both keys at one moment, says the same.
+// confirm looks at both keys again, in one transaction, and counts the ids for which the fault persists.
 func (d *exam) confirm(ctx context.Context, ids []string, look func(pipe *rdb.Pipe, id string) func() bool) (n int64, err error) {
 	for chunk := range slices.Chunk(ids, confirmChunk) {
 		pipe := d.db.Tx(ctx)

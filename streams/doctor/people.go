@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// examineDispatchers reads who runs, the latest heard first.
+// examineDispatchers reads the heartbeats, the latest first.
 func (d *exam) examineDispatchers(ctx context.Context) error {
 	beats, err := rdb.Scores(d.db.With(ctx), "ZREVRANGE", d.keys.Dispatchers(), 0, doctorPage-1, "WITHSCORES").Result()
 	if err != nil {
@@ -38,7 +38,7 @@ func (d *exam) examineDispatchers(ctx context.Context) error {
 			}
 			id := b.Member
 			p := medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
-			_ = json.Unmarshal([]byte(infos[i].Val()), &p) // without an info it is judged as others judge it
+			_ = json.Unmarshal([]byte(infos[i].Val()), &p) // without its info, the default applies, as for the other dispatchers
 			p.ID, p.Heartbeat = id, d.db.Shown(time.UnixMilli(int64(b.Score)))
 			p.Alive = now.Sub(p.Heartbeat) < p.DeadAfter
 			d.people = append(d.people, p)
@@ -62,34 +62,34 @@ func (d *exam) judgeHeartbeats(now time.Time) {
 		case !p.Alive:
 			dead = append(dead, fmt.Sprintf("%s (silent for %s)", p.ID, medispatcher.RoughDuration(age)))
 		case age > p.DeadAfter/2:
-			late = append(late, fmt.Sprintf("%s (%s of %s)", p.ID, medispatcher.RoughDuration(age), p.DeadAfter))
+			late = append(late, fmt.Sprintf("%s (silent for %s, counts as dead after %s)", p.ID, medispatcher.RoughDuration(age), p.DeadAfter))
 		case age < -skewWarn:
 			early = append(early, p.ID)
 		}
-		// Its own clock when it started against Redis's at its last heartbeat, which came later.
+		// Started is by its own clock, Heartbeat by that of Redis. A start after a heartbeat is impossible.
 		if by := p.Started.Sub(p.Heartbeat); by > skewWarn {
 			ahead = append(ahead, fmt.Sprintf("%s (at least %s)", p.ID, medispatcher.RoughDuration(by)))
 		}
 	}
 	if len(dead) > 0 {
 		d.add(AreaDispatchers, "dead", LevelWarning, count(len(dead), "dispatcher")+" died without leaving: "+rdb.Some(dead),
-			"living dispatchers take over what they owned within seconds; while none runs, run amender")
+			"living dispatchers give back within seconds what they owned; if none runs, run amender")
 	}
 	if len(late) > 0 {
-		d.add(AreaDispatchers, "heartbeats", LevelWarning, "overdue, as part of the silence that counts as death: "+rdb.Some(late),
-			"see whether that machine or Redis is overloaded; a false death means repetitions, not loss")
+		d.add(AreaDispatchers, "heartbeats", LevelWarning, "overdue: "+rdb.Some(late),
+			"see whether that machine or Redis is overloaded; if it is taken for dead, its messages in flight are delivered again, and none is lost")
 	}
 	if len(early) > 0 {
 		d.add(AreaDispatchers, "heartbeats", LevelWarning, "in the future: "+rdb.Some(early),
-			"look again in a few seconds: Redis's clock may have been set just now, and the dispatchers make up for that")
+			"look again in a few seconds: the clock of Redis may have been set just now, and dispatchers correct for that")
 	}
 	if by := d.db.ClockAhead(); by.Abs() > skewWarn {
 		way := map[bool]string{true: "back", false: "ahead"}[by > 0]
-		d.ok(AreaDispatchers, "clock of Redis", "was set "+way+" by "+medispatcher.RoughDuration(by.Abs())+" in all; dispatchers made up for it")
+		d.ok(AreaDispatchers, "clock of Redis", "was set "+way+" by "+medispatcher.RoughDuration(by.Abs())+" in all; dispatchers corrected for it")
 	}
 	if len(ahead) > 0 {
-		d.add(AreaDispatchers, "clocks", LevelWarning, "ahead of Redis's: "+rdb.Some(ahead),
-			"run NTP there: webhook-timestamp is by the dispatcher's clock")
+		d.add(AreaDispatchers, "clocks", LevelWarning, "ahead of the clock of Redis: "+rdb.Some(ahead),
+			"run NTP on that machine: webhook-timestamp is by the dispatcher's clock")
 	}
 }
 
@@ -107,10 +107,10 @@ func (d *exam) judgeVersions() {
 	for _, v := range slices.Sorted(maps.Keys(running)) {
 		list = append(list, fmt.Sprintf("%s (%d)", v, running[v]))
 	}
-	d.add(AreaDispatchers, "versions", LevelWarning, "they differ: "+strings.Join(list, ", "), "end the roll-out; if none is under way, find the old ones in medispatcher status")
+	d.add(AreaDispatchers, "versions", LevelWarning, "they differ: "+strings.Join(list, ", "), "complete the roll-out; if none is under way, find the old dispatchers with medispatcher status")
 }
 
-// judgeLogs finds logs that are not written.
+// judgeLogs finds dispatchers that cannot write their logs.
 func (d *exam) judgeLogs() {
 	var list []string
 	for _, p := range d.people {
@@ -119,15 +119,15 @@ func (d *exam) judgeLogs() {
 		}
 	}
 	if len(list) > 0 {
-		d.add(AreaDispatchers, "logs", LevelProblem, "cannot be written, and their lines are lost: "+rdb.Some(list),
-			"mend the disk, or what reads the log; deliveries go on, and no restart is needed")
+		d.add(AreaDispatchers, "logs", LevelProblem, "cannot be written, lines are lost: "+rdb.Some(list),
+			"repair the disk, or the program that reads the log; deliveries go on, and no restart is needed")
 	}
 }
 
-// examineRunning comes last, when it is known whether anything waits.
+// examineRunning runs last, because it needs to know whether messages wait.
 func (d *exam) examineRunning(context.Context) error {
 	if !d.heard {
-		return nil // said already
+		return nil // there is a finding already
 	}
 	var waiting int64
 	for _, u := range d.units {
@@ -142,11 +142,11 @@ func (d *exam) examineRunning(context.Context) error {
 	case alive > 0:
 		d.ok(AreaDispatchers, "running", count(alive, "dispatcher")+" alive")
 	case d.blind:
-		d.add(AreaDispatchers, "running", LevelUnknown, "none; whether anything waits cannot be told", "")
+		d.add(AreaDispatchers, "running", LevelUnknown, "none; it could not be checked whether messages wait", "")
 	case waiting > 0:
-		d.add(AreaDispatchers, "running", LevelWarning, "none, and something waits: "+count(waiting, "message"), "start one: medispatcher serve")
+		d.add(AreaDispatchers, "running", LevelWarning, "none, but messages wait: "+count(waiting, "message"), "start one: medispatcher serve")
 	default:
-		d.ok(AreaDispatchers, "running", "none, and nothing waits")
+		d.ok(AreaDispatchers, "running", "none, and no message waits")
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// serverChecks are what is asked of each master, in the order they are shown.
+// serverChecks are the checks of each master, in the order they are shown.
 var serverChecks = []struct {
 	check string
 	judge func(*server) verdict
@@ -27,7 +27,7 @@ var serverChecks = []struct {
 	{"clock", (*server).clock},
 }
 
-// version: streams are of Redis 5.0, a few commands of 6.2 (ZMSCORE is one); tests run on 7.0.
+// version: streams came with Redis 5.0, and a few commands, such as ZMSCORE, with 6.2. Tests run on 7.0.
 func (n *server) version() verdict {
 	v := n.info["redis_version"]
 	if v == "" {
@@ -41,13 +41,13 @@ func (n *server) version() verdict {
 	}
 	major, minor := 0, 0
 	if _, err := fmt.Sscanf(v, "%d.%d", &major, &minor); err != nil {
-		return verdict{LevelUnknown, fmt.Sprintf("cannot be told: version %q", v), ""}
+		return verdict{LevelUnknown, fmt.Sprintf("could not be checked: version %q", v), ""}
 	}
 	switch {
 	case major < 6 || major == 6 && minor < 2:
-		return verdict{LevelProblem, name + ": too old, it lacks commands of 6.2 that are used, such as ZMSCORE", "upgrade to Redis 7.0 or later"}
+		return verdict{LevelProblem, name + ": too old, it lacks commands that medispatcher uses, such as ZMSCORE (6.2)", "upgrade to Redis 7.0 or later"}
 	case major < 7:
-		return verdict{LevelWarning, name + ": has every command that is used, but nothing is tested on it", "upgrade to Redis 7.0 or later"}
+		return verdict{LevelWarning, name + ": it has every command that medispatcher uses, but medispatcher is not tested on it", "upgrade to Redis 7.0 or later"}
 	}
 	return verdict{LevelOK, name, ""}
 }
@@ -70,7 +70,7 @@ func (n *server) replicas() verdict {
 		return n.infoSilent()
 	}
 	least, known := n.number(n.config, "min-replicas-to-write")
-	good, counted := n.number(n.info, "min_slaves_good_slaves") // only told when there is a least number
+	good, counted := n.number(n.info, "min_slaves_good_slaves") // only there if min-replicas-to-write is set
 	switch {
 	case known && least > 0 && counted && good < least:
 		return verdict{LevelProblem, fmt.Sprintf("min-replicas-to-write is %d and %d replicas keep up: every write is refused (NOREPLICAS)", least, good),
@@ -78,9 +78,9 @@ func (n *server) replicas() verdict {
 	case known && least > 0:
 		return verdict{LevelOK, fmt.Sprintf("%d, min-replicas-to-write %d", connected, least), ""}
 	case connected > 0:
-		return verdict{LevelOK, fmt.Sprintf("%d; a failover loses what had not reached them (min-replicas-to-write 1 bounds that)", connected), ""}
+		return verdict{LevelOK, fmt.Sprintf("%d; a failover loses what was not replicated yet (min-replicas-to-write 1 limits that)", connected), ""}
 	}
-	return verdict{LevelOK, "none: what waits is on this one server", ""}
+	return verdict{LevelOK, "none: messages are on this server only", ""}
 }
 
 func (n *server) loading() verdict {
@@ -90,7 +90,7 @@ func (n *server) loading() verdict {
 	case "0":
 		return verdict{LevelOK, "its data is loaded", ""}
 	}
-	return verdict{LevelProblem, "it is reading its data and refuses commands (LOADING)", "wait; dispatchers go on by themselves"}
+	return verdict{LevelProblem, "it is loading its data and refuses commands (LOADING)", "wait; dispatchers continue by themselves"}
 }
 
 func (n *server) connections() verdict {
@@ -101,13 +101,13 @@ func (n *server) connections() verdict {
 	}
 	seen := fmt.Sprintf("%d of %d (maxclients)", now, most)
 	if now*10 >= most*8 {
-		return verdict{LevelWarning, seen + ": a dispatcher that starts may be refused", "raise maxclients, or find out who holds so many"}
+		return verdict{LevelWarning, seen + ": a new dispatcher may be refused", "raise maxclients, or find out which clients have so many connections"}
 	}
 	return verdict{LevelOK, seen, ""}
 }
 
-// idleTimeout: Redis spares connections that are blocked or subscribed, so only idle ones of
-// the pool are cut, and a dispatcher's heartbeat uses those all the time.
+// idleTimeout: Redis does not close connections that are blocked or subscribed. Only idle ones of the
+// pool are closed, and the heartbeats of a dispatcher keep those busy.
 func (n *server) idleTimeout() verdict {
 	v, ok := n.number(n.config, "timeout")
 	switch {
@@ -116,23 +116,23 @@ func (n *server) idleTimeout() verdict {
 	case v == 0:
 		return verdict{LevelOK, "off", ""}
 	case v < 60:
-		return verdict{LevelWarning, fmt.Sprintf("timeout is %d s: connections that rest are cut and made anew all the time", v), "set timeout to 0, or to 300 or more"}
+		return verdict{LevelWarning, fmt.Sprintf("timeout is %d s: Redis closes idle connections, and dispatchers open new ones all the time", v), "set timeout to 0, or to 300 or more"}
 	}
-	return verdict{LevelOK, fmt.Sprintf("timeout %d s; blocked reads and pub/sub are spared", v), ""}
+	return verdict{LevelOK, fmt.Sprintf("timeout %d s, which does not close blocked reads and pub/sub", v), ""}
 }
 
 func (n *server) clusterState() verdict {
 	state := n.cluster["cluster_state"]
 	failing, _ := n.number(n.cluster, "cluster_slots_fail")
-	doubted, _ := n.number(n.cluster, "cluster_slots_pfail")
+	suspect, _ := n.number(n.cluster, "cluster_slots_pfail")
 	switch {
 	case state == "":
-		return notTold("CLUSTER INFO", nil)
+		return silent("CLUSTER INFO", nil)
 	case state != "ok":
 		return verdict{LevelProblem, fmt.Sprintf("cluster_state is %s, %d of 16384 slots covered: it refuses commands (CLUSTERDOWN)", state, 16384-failing-missing(n.cluster)),
 			"see redis-cli CLUSTER NODES; bring the lost master or its replica back"}
-	case failing+doubted > 0:
-		return verdict{LevelProblem, fmt.Sprintf("%d slots belong to masters that do not answer", failing+doubted), "see redis-cli CLUSTER NODES"}
+	case failing+suspect > 0:
+		return verdict{LevelProblem, fmt.Sprintf("%d slots belong to masters that do not answer", failing+suspect), "see redis-cli CLUSTER NODES"}
 	case n.config["cluster-require-full-coverage"] == "yes":
 		return verdict{LevelOK, "cluster_state ok; one lost slot stops all partitions (cluster-require-full-coverage yes)", ""}
 	}
@@ -148,7 +148,7 @@ func missing(cluster map[string]string) int64 {
 }
 
 const (
-	// skewWarn is far above what NTP leaves; skewBad nears the five minutes after which a
+	// skewWarn is far above what NTP leaves. skewBad is well below the five minutes at which a
 	// Standard Webhooks subscriber refuses a signature.
 	skewWarn = 2 * time.Second
 	skewBad  = 2 * time.Minute
@@ -160,7 +160,7 @@ func (n *server) clock() verdict {
 		by, size = "behind", -n.skew
 	}
 	if size <= skewWarn+n.within {
-		return verdict{LevelOK, "as this machine's, within " + medispatcher.RoughDuration(max(skewWarn/20, (size+n.within).Truncate(100*time.Millisecond))), ""}
+		return verdict{LevelOK, "same as this machine's, within " + medispatcher.RoughDuration(max(skewWarn/20, (size+n.within).Truncate(100*time.Millisecond))), ""}
 	}
 	seen := fmt.Sprintf("%s %s this machine's", medispatcher.RoughDuration(size.Round(100*time.Millisecond)), by)
 	do := "run NTP on both: entry ids are by Redis's clock, webhook-timestamp by the dispatcher's"

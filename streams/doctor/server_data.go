@@ -20,13 +20,13 @@ func (n *server) eviction() verdict {
 	case policy == "":
 		return n.infoSilent()
 	case policy == "noeviction" && evicted > 0:
-		return verdict{LevelWarning, "noeviction" + since + " under another policy", "messages may be missing: compare what producers sent"}
+		return verdict{LevelWarning, "noeviction" + since + " under another policy", "compare with what producers sent: messages may be missing"}
 	case policy == "noeviction":
 		return verdict{LevelOK, "noeviction", ""}
 	case strings.HasPrefix(policy, "volatile-"):
-		return verdict{LevelWarning, policy + since + ": ids that are remembered against repetitions, and counts, may be evicted", do}
+		return verdict{LevelWarning, policy + since + ": remembered message ids and counts may be evicted, so duplicates may get through", do}
 	}
-	return verdict{LevelProblem, policy + since + ": when memory is short, Redis deletes whole channels with their messages", do}
+	return verdict{LevelProblem, policy + since + ": when memory runs out, Redis deletes whole channels with their messages", do}
 }
 
 func wereKeys(n int64) string {
@@ -52,7 +52,7 @@ func (n *server) memory() verdict {
 	}
 	share := used * 100 / limit
 	seen := fmt.Sprintf("%s, %d %% of %s", mebibytes(used), share, of)
-	const do = "give Redis more memory, or deliver or purge what waits: medispatcher status"
+	const do = "give Redis more memory, or deliver or purge waiting messages: medispatcher status"
 	switch {
 	case share >= 95:
 		return verdict{LevelProblem, seen + ": when it is full, publishing and fan-out stop", do}
@@ -73,33 +73,33 @@ func (n *server) persistence() verdict {
 	case aof == "1":
 		return n.appendOnly()
 	case known && save == "":
-		return verdict{LevelProblem, "neither AOF nor RDB: what Redis holds is lost when it restarts, messages and subscriptions", on}
+		return verdict{LevelProblem, "neither AOF nor RDB: a restart of Redis loses all messages and subscriptions", on}
 	case known:
-		return verdict{LevelWarning, fmt.Sprintf("RDB alone (save %s): a crash loses what came after the last snapshot, now %s changes", save, n.info["rdb_changes_since_last_save"]), on}
+		return verdict{LevelWarning, fmt.Sprintf("RDB only (save %s): a crash loses everything after the last snapshot, now %s changes", save, n.info["rdb_changes_since_last_save"]), on}
 	}
-	return verdict{LevelWarning, "no AOF; whether snapshots are made cannot be told: a crash loses at least what came after the last one", on}
+	return verdict{LevelWarning, "no AOF: a crash loses at least everything after the last snapshot; snapshots could not be checked", on}
 }
 
 func (n *server) appendOnly() verdict {
 	if n.info["aof_last_write_status"] == "err" {
-		return verdict{LevelProblem, "AOF: the last write failed, Redis refuses writes (MISCONF)", "make room on Redis's disk, see its log; it goes on by itself"}
+		return verdict{LevelProblem, "AOF: the last write failed, Redis refuses writes (MISCONF)", "see the log of Redis and free space on its disk; it then accepts writes by itself"}
 	}
 	if n.info["aof_last_bgrewrite_status"] == "err" {
-		return verdict{LevelWarning, "AOF: the last rewrite failed, the file grows", "make room on Redis's disk and memory to fork, then BGREWRITEAOF"}
+		return verdict{LevelWarning, "AOF: the last rewrite failed, the file grows", "free space on the disk of Redis, and memory to fork, then run BGREWRITEAOF"}
 	}
 	switch fsync := n.config["appendfsync"]; fsync {
 	case "":
-		return verdict{LevelOK, "AOF; appendfsync cannot be told", ""}
+		return verdict{LevelOK, "AOF; appendfsync could not be checked", ""}
 	case "always":
-		return verdict{LevelOK, "AOF, appendfsync always: what was accepted survives a crash of the machine", ""}
+		return verdict{LevelOK, "AOF, appendfsync always: accepted messages survive a crash of the machine", ""}
 	case "everysec":
 		return verdict{LevelOK, "AOF, appendfsync everysec: a crash of the machine may lose the last second", ""}
 	default:
-		return verdict{LevelWarning, "AOF, appendfsync " + fsync + ": a crash of the machine may lose half a minute", "CONFIG SET appendfsync everysec, and in redis.conf"}
+		return verdict{LevelWarning, "AOF, appendfsync " + fsync + ": a crash of the machine may lose the last half minute", "CONFIG SET appendfsync everysec, and in redis.conf"}
 	}
 }
 
-// snapshots that fail stop all writes by default, even where AOF is what counts.
+// snapshots: by default, Redis refuses all writes after a failed snapshot, even with AOF.
 func (n *server) snapshots() verdict {
 	switch status := n.info["rdb_last_bgsave_status"]; {
 	case status == "":
@@ -107,7 +107,7 @@ func (n *server) snapshots() verdict {
 	case status == "ok":
 		return verdict{LevelOK, "the last one succeeded, or none was made", ""}
 	case n.config["stop-writes-on-bgsave-error"] == "no" || n.config["save"] == "" && n.confErr == nil:
-		return verdict{LevelWarning, "the last one failed", "see the log of Redis: disk full, or too little memory to fork"}
+		return verdict{LevelWarning, "the last one failed", "see the log of Redis: the disk may be full, or memory too short to fork"}
 	}
-	return verdict{LevelProblem, "the last one failed: Redis refuses writes (MISCONF)", "see the log of Redis: disk full, or too little memory to fork; then BGSAVE"}
+	return verdict{LevelProblem, "the last one failed: Redis refuses writes (MISCONF)", "see the log of Redis: the disk may be full, or memory too short to fork; then run BGSAVE"}
 }

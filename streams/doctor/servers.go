@@ -13,21 +13,21 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// server is what one master tells of itself.
+// server is what one master says about itself.
 type server struct {
 	addr    string
 	err     error             // it does not answer
-	info    map[string]string // of INFO; empty where it is not told
-	config  map[string]string // of CONFIG GET; empty where it is not told
-	cluster map[string]string // of CLUSTER INFO; nil: no cluster
+	info    map[string]string // from INFO; empty if it is refused
+	config  map[string]string // from CONFIG GET; empty if it is refused
+	cluster map[string]string // from CLUSTER INFO; nil: no cluster
 	infoErr error
 	confErr error
-	skew    time.Duration // its clock minus ours
-	within  time.Duration // what skew may be wrong by
+	skew    time.Duration // its clock minus that of this machine
+	within  time.Duration // the error of skew
 }
 
-// settingsAsked are the parameters that the checks look at. Each is asked for alone: several
-// in one CONFIG GET is new in Redis 7.0.
+// settingsAsked are the parameters that the checks need. Each takes a CONFIG GET of its own,
+// because one command for several came with Redis 7.0.
 var settingsAsked = []string{
 	"appendfsync", "save", "stop-writes-on-bgsave-error", "min-replicas-to-write", "timeout",
 	"proto-max-bulk-len", "maxmemory-policy", "cluster-require-full-coverage",
@@ -51,7 +51,7 @@ func (d *exam) examineServers(ctx context.Context) error {
 	slices.SortFunc(servers, func(a, b *server) int { return strings.Compare(a.addr, b.addr) })
 	d.judge(servers, "reachable", func(n *server) verdict {
 		if n.err != nil {
-			return verdict{LevelProblem, "does not answer: " + n.err.Error(), "see whether it runs; partitions and subscriptions on it stand still"}
+			return verdict{LevelProblem, "does not answer: " + n.err.Error(), "see whether it runs; its partitions and subscriptions stand still"}
 		}
 		return verdict{LevelOK, "answers", ""}
 	})
@@ -68,13 +68,13 @@ func (d *exam) examineServers(ctx context.Context) error {
 		}
 	}
 	if cluster && d.cfg.Partitions < len(servers) {
-		d.add(AreaRedis, "spread", LevelWarning, fmt.Sprintf("%s for %d masters: some masters carry no messages", count(d.cfg.Partitions, "partition"), len(servers)),
-			"raise MEDIS_PARTITIONS, in all dispatchers and producers at once, if one master is too busy")
+		d.add(AreaRedis, "spread", LevelWarning, fmt.Sprintf("%s for %d masters: some masters hold no messages", count(d.cfg.Partitions, "partition"), len(servers)),
+			"if one master is too busy, raise MEDIS_PARTITIONS in all dispatchers and producers at once")
 	}
 	return nil
 }
 
-// judge puts masters of which the same is to be said into one finding.
+// judge runs one check on every master. Masters with the same verdict share a finding.
 func (d *exam) judge(servers []*server, check string, judge func(*server) verdict) {
 	var order []verdict
 	which := map[verdict][]string{}
@@ -97,7 +97,7 @@ func (d *exam) judge(servers []*server, check string, judge func(*server) verdic
 	}
 }
 
-// gatherUnknown makes one finding of all that cannot be told for the same reason.
+// gatherUnknown merges the checks that could not be done for the same reason into one finding.
 func (d *exam) gatherUnknown() {
 	var kept, unknown []Finding
 	for _, f := range d.x.Findings {
@@ -112,14 +112,14 @@ func (d *exam) gatherUnknown() {
 		}
 	}
 	for _, f := range unknown {
-		f.Seen = strings.Replace(f.Seen, "cannot be told", "cannot be told ("+f.Check+")", 1)
-		f.Check = "not told"
+		f.Seen = strings.Replace(f.Seen, "could not be checked", "could not be checked ("+f.Check+")", 1)
+		f.Check = "not checked"
 		kept = append(kept, f)
 	}
 	d.x.Findings = kept
 }
 
-// askServer asks one master. INFO and CONFIG may be refused, which managed ones like to do.
+// askServer asks one master. Managed services often refuse INFO and CONFIG.
 func askServer(ctx context.Context, master *rdb.Node, cluster bool) *server {
 	n := &server{addr: master.Addr, info: map[string]string{}, config: map[string]string{}}
 	if n.err = n.askTime(ctx, master); n.err != nil {
@@ -145,7 +145,7 @@ func askServer(ctx context.Context, master *rdb.Node, cluster bool) *server {
 		n.confErr = errors.Join(n.confErr, settings[i].Err())
 	}
 	if n.confErr != nil {
-		n.confErr = settings[0].Err() // the others say the same
+		n.confErr = settings[0].Err() // the other errors are the same
 	}
 	if state != nil {
 		n.cluster = fields(state.Val())
@@ -153,7 +153,7 @@ func askServer(ctx context.Context, master *rdb.Node, cluster bool) *server {
 	return n
 }
 
-// askTime compares clocks, by the quickest of three answers.
+// askTime compares the clocks, using the quickest of three answers.
 func (n *server) askTime(ctx context.Context, master *rdb.Node) error {
 	n.within = time.Hour
 	for range 3 {
@@ -186,15 +186,15 @@ func (n *server) number(from map[string]string, name string) (int64, bool) {
 	return v, err == nil
 }
 
-// notTold is the verdict on what INFO or CONFIG would say.
-func notTold(what string, err error) verdict {
+// silent is the verdict if INFO or CONFIG is refused, or does not have the answer.
+func silent(what string, err error) verdict {
 	if err != nil {
-		v := cannotTell(err)
-		v.seen = "cannot be told: " + what + " is refused: " + strings.TrimPrefix(v.seen, "cannot be told: ")
+		v := notChecked(err)
+		v.seen = "could not be checked: " + what + " is refused: " + strings.TrimPrefix(v.seen, "could not be checked: ")
 		return v
 	}
-	return verdict{LevelUnknown, "cannot be told: " + what + " does not say", ""}
+	return verdict{LevelUnknown, "could not be checked: " + what + " does not say", ""}
 }
 
-func (n *server) infoSilent() verdict   { return notTold("INFO", n.infoErr) }
-func (n *server) configSilent() verdict { return notTold("CONFIG GET", n.confErr) }
+func (n *server) infoSilent() verdict   { return silent("INFO", n.infoErr) }
+func (n *server) configSilent() verdict { return silent("CONFIG GET", n.confErr) }

@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// TestServerChecks: what no test server can be brought to say.
+// TestServerChecks holds answers that no test server can be made to give.
 func TestServerChecks(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -20,11 +20,11 @@ func TestServerChecks(t *testing.T) {
 	}{
 		"new":            {"version", server{info: map[string]string{"redis_version": "8.2.1"}}, LevelOK, "Redis 8.2.1"},
 		"tested":         {"version", server{info: map[string]string{"redis_version": "7.0.15"}}, LevelOK, "Redis 7.0.15"},
-		"untested":       {"version", server{info: map[string]string{"redis_version": "6.2.14"}}, LevelWarning, "nothing is tested"},
+		"untested":       {"version", server{info: map[string]string{"redis_version": "6.2.14"}}, LevelWarning, "is not tested on it"},
 		"old":            {"version", server{info: map[string]string{"redis_version": "6.0.16"}}, LevelProblem, "too old"},
 		"very old":       {"version", server{info: map[string]string{"redis_version": "5.0.14"}}, LevelProblem, "too old"},
 		"fork":           {"version", server{info: map[string]string{"redis_version": "7.2.4", "valkey_version": "8.0.1"}}, LevelOK, "Valkey 8.0.1, which says it is Redis 7.2.4"},
-		"odd":            {"version", server{info: map[string]string{"redis_version": "next"}}, LevelUnknown, "cannot be told"},
+		"no number":      {"version", server{info: map[string]string{"redis_version": "next"}}, LevelUnknown, "could not be checked"},
 		"silent":         {"version", server{}, LevelUnknown, "INFO does not say"},
 		"refused":        {"role", server{infoErr: errors.New("NOPERM no")}, LevelUnknown, "INFO is refused: NOPERM no"},
 		"loading":        {"loading", server{info: map[string]string{"loading": "1"}}, LevelProblem, "LOADING"},
@@ -39,12 +39,12 @@ func TestServerChecks(t *testing.T) {
 		"AOF always":     {"persistence", server{info: map[string]string{"aof_enabled": "1"}, config: map[string]string{"appendfsync": "always"}}, LevelOK, "always"},
 		"RDB fails":      {"snapshots", server{info: map[string]string{"rdb_last_bgsave_status": "err"}, config: map[string]string{"save": "3600 1", "stop-writes-on-bgsave-error": "yes"}}, LevelProblem, "MISCONF"},
 		"RDB may fail":   {"snapshots", server{info: map[string]string{"rdb_last_bgsave_status": "err"}, config: map[string]string{"save": "3600 1", "stop-writes-on-bgsave-error": "no"}}, LevelWarning, "failed"},
-		"long timeout":   {"idle timeout", server{config: map[string]string{"timeout": "300"}}, LevelOK, "spared"},
+		"long timeout":   {"idle timeout", server{config: map[string]string{"timeout": "300"}}, LevelOK, "does not close blocked reads"},
 		"cluster":        {"cluster", server{cluster: map[string]string{"cluster_state": "ok"}}, LevelOK, "ok"},
 		"cluster down":   {"cluster", server{cluster: map[string]string{"cluster_state": "fail", "cluster_slots_assigned": "16384", "cluster_slots_fail": "5461"}}, LevelProblem, "10923 of 16384 slots"},
-		"cluster ails":   {"cluster", server{cluster: map[string]string{"cluster_state": "ok", "cluster_slots_pfail": "5461"}}, LevelProblem, "5461 slots"},
-		"same time":      {"clock", server{skew: 100 * time.Millisecond}, LevelOK, "as this machine's, within 100ms"},
-		"slow answer":    {"clock", server{skew: 3 * time.Second, within: 2 * time.Second}, LevelOK, "as this machine's, within 5s"},
+		"slots in doubt": {"cluster", server{cluster: map[string]string{"cluster_state": "ok", "cluster_slots_pfail": "5461"}}, LevelProblem, "5461 slots"},
+		"same time":      {"clock", server{skew: 100 * time.Millisecond}, LevelOK, "same as this machine's, within 100ms"},
+		"slow answer":    {"clock", server{skew: 3 * time.Second, within: 2 * time.Second}, LevelOK, "same as this machine's, within 5s"},
 		"behind":         {"clock", server{skew: -5 * time.Second}, LevelWarning, "5s behind this machine's"},
 		"far ahead":      {"clock", server{skew: 10 * time.Minute}, LevelProblem, "10m ahead of this machine's"},
 	} {
@@ -59,7 +59,7 @@ func TestServerChecks(t *testing.T) {
 	}
 }
 
-// TestJudge: masters of which the same is to be said share a line.
+// TestJudge: masters with the same verdict share a finding.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	servers := []*server{

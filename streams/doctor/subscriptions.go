@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// examineSubscriptions reads every stored document, a page at a time, and judges it as a dispatcher would.
+// examineSubscriptions reads every stored document, a page at a time, and checks it as a dispatcher does.
 func (d *exam) examineSubscriptions(ctx context.Context) error {
 	var usable []medispatcher.Subscription
 	var broken, cut []string
@@ -45,8 +45,8 @@ func (d *exam) examineSubscriptions(ctx context.Context) error {
 	}
 	d.known = true
 	if len(broken) > 0 {
-		d.add(AreaSubscriptions, "documents", LevelProblem, "unusable, a dispatcher that starts leaves them out: "+rdb.Some(broken),
-			"put them anew: medispatcher sub put ID …; new messages for them are not kept until then")
+		d.add(AreaSubscriptions, "documents", LevelProblem, "unusable, a dispatcher that starts ignores them: "+rdb.Some(broken),
+			"put them again: medispatcher sub put ID …; until then, no new messages are kept for them")
 	} else {
 		d.ok(AreaSubscriptions, "documents", count(len(d.subs), "subscription")+", all usable")
 	}
@@ -62,21 +62,22 @@ func (d *exam) examineSubscriptions(ctx context.Context) error {
 	return nil
 }
 
-// examineRevision: a value that somebody wrote by hand is as good as any to dispatchers of this
-// version. Those of earlier ones take it for a number, and fan nothing out while it is none.
+// examineRevision: dispatchers of this version accept any value that somebody wrote by hand. Earlier
+// versions need a number, and fan nothing out without one.
 func (d *exam) examineRevision(ctx context.Context) error {
 	text, n, err := d.store.Revision(ctx)
 	if err != nil {
 		return err
 	}
 	if text != "" && text != "0" && n == 0 {
-		d.add(AreaSubscriptions, "revision", LevelWarning, fmt.Sprintf("%s holds %.40q, which is no revision: dispatchers of earlier versions fan nothing out", d.keys.Revision(), text),
-			"change any subscription, say with medispatcher sub set ID …: that writes it anew")
+		d.add(AreaSubscriptions, "revision", LevelWarning, fmt.Sprintf("%s holds %.40q, which is not a revision: dispatchers of earlier versions fan nothing out", d.keys.Revision(), text),
+			"change any subscription, for example with medispatcher sub set ID …: that writes it again")
 	}
 	return nil
 }
 
-// judgeTwins: who gets the same topic at the same URL twice mostly meant to replace.
+// judgeTwins finds subscriptions that send the same topic to the same URL. Usually the second one
+// was meant to replace the first.
 func (d *exam) judgeTwins(subs []medispatcher.Subscription) {
 	type target struct{ topic, url string }
 	sharing := map[target][]string{}
@@ -98,11 +99,12 @@ func (d *exam) judgeTwins(subs []medispatcher.Subscription) {
 	}
 	if len(twins) > 0 {
 		d.add(AreaSubscriptions, "same target", LevelWarning, "the same topic goes to the same URL more than once: "+rdb.Some(twins),
-			"if that is not meant, pause or remove one: medispatcher sub rm ID")
+			"if that is not intended, pause or remove one: medispatcher sub rm ID")
 	}
 }
 
-// judgeEnvironments: a dispatcher for which no URL of a subscription qualifies drops its messages.
+// judgeEnvironments finds subscriptions without a URL for the environment of a running dispatcher,
+// which drops their messages.
 func (d *exam) judgeEnvironments(subs []medispatcher.Subscription) {
 	var lacking []string
 	for _, s := range subs {
@@ -122,7 +124,7 @@ func (d *exam) judgeEnvironments(subs []medispatcher.Subscription) {
 		}
 	}
 	if len(lacking) > 0 {
-		d.add(AreaSubscriptions, "environments", LevelWarning, "no URL is for the environment of a running dispatcher, which drops their messages: "+rdb.Some(lacking),
-			"add a URL without a tag or with that one, or run that dispatcher on another Redis or prefix")
+		d.add(AreaSubscriptions, "environments", LevelWarning, "no URL for the environment of a running dispatcher, which drops their messages: "+rdb.Some(lacking),
+			"add a URL without a tag or with that environment, or run that dispatcher on another Redis or prefix")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher/streams/report"
 )
 
-// examineUnowned finds entries that a group has behind it and that are in nobody's pending list.
+// examineUnowned finds entries that their group has read but no consumer owns.
 func (d *exam) examineUnowned(ctx context.Context) error {
 	var n int64
 	var in []string
@@ -41,15 +41,15 @@ func (d *exam) examineUnowned(ctx context.Context) error {
 		}
 	}
 	if n > 0 {
-		d.note("unowned", LevelProblem, count(n, "message")+" that nobody owns and nothing would deliver: "+rdb.Some(in),
-			"a command typed by hand took them from their owner (XACK, XGROUP); give them back with amender; living dispatchers do it once a minute")
+		d.note("unowned", LevelProblem, count(n, "message")+" that no dispatcher owns, so they are stuck: "+rdb.Some(in),
+			"living dispatchers give them back within a minute; if none runs, run amender; somebody typed XACK or XGROUP by hand")
 	} else {
 		d.note("unowned", LevelOK, "every message that was read has an owner", "")
 	}
 	return nil
 }
 
-// unownedIn counts them in one stream, as healing does, and changes nothing.
+// unownedIn counts them in one stream. It finds what healing would find, but changes nothing.
 func (d *exam) unownedIn(ctx context.Context, c medispatcher.Channel, entries int64) (found int64, err error) {
 	done := 0
 	for place := "0-0"; place != ""; done += streams.UnownedLook {
@@ -60,17 +60,17 @@ func (d *exam) unownedIn(ctx context.Context, c medispatcher.Channel, entries in
 		n, next, err := d.store.CountUnowned(ctx, c, place)
 		found += int64(n)
 		if rdb.IsNoStream(err) || rdb.IsWrongType(err) {
-			return found, nil // it went meanwhile, or the types of keys tell
+			return found, nil // deleted meanwhile, or a finding about key types says it
 		}
 		if err != nil {
-			return found, rdb.Failed("look for what nobody owns", err)
+			return found, rdb.Failed("look for messages that nobody owns", err)
 		}
 		place = next
 	}
 	return found, nil
 }
 
-// examineVanished tells what dispatchers found gone within a day.
+// examineVanished reports the messages that dispatchers found missing within the last day.
 func (d *exam) examineVanished(ctx context.Context) error {
 	var fields []string
 	for p := range d.cfg.Partitions {
@@ -80,7 +80,7 @@ func (d *exam) examineVanished(ctx context.Context) error {
 			}
 		})
 		if err != nil && !rdb.IsWrongType(err) {
-			return rdb.Failed("read what vanished", err)
+			return rdb.Failed("count vanished messages", err)
 		}
 	}
 	windows, err := report.New(d.store).Windows(ctx, fields)
@@ -95,10 +95,10 @@ func (d *exam) examineVanished(ctx context.Context) error {
 		}
 	}
 	if sum == 0 {
-		d.ok(AreaMessages, "vanished", "dispatchers found nothing gone within a day")
+		d.ok(AreaMessages, "vanished", "dispatchers found no message missing within a day")
 		return nil
 	}
-	d.add(AreaMessages, "vanished", LevelWarning, "taken out of Redis by hand within a day, and lost: "+count(sum, "message")+", from "+rdb.Some(from),
-		"find who typed XDEL, XTRIM or DEL, or which producer trims (XADD with MAXLEN); the dispatchers' logs name the entries")
+	d.add(AreaMessages, "vanished", LevelWarning, count(sum, "message")+" lost within a day, deleted from Redis by hand: "+rdb.Some(from),
+		"find out who typed XDEL, XTRIM or DEL, or which producer trims (XADD with MAXLEN); the dispatchers' logs name the entries")
 	return nil
 }
