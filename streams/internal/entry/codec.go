@@ -10,7 +10,8 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Released is the field of an entry whose id was taken when it came first.
+// Released marks an entry whose id was remembered when the message first arrived, such as a delayed
+// message that is now due. Deduplication must not drop it.
 const Released = "~released"
 
 // Values are the fields and values of an incoming entry, in the order of medispatcher.EntryFields.
@@ -47,11 +48,11 @@ func ChannelValues(p int, m medispatcher.Message) []any {
 	return append(Values(m), "~src", src)
 }
 
-// Delivery reads the fields of a channel's entry, which only Fanout writes.
+// Delivery reads the fields of a channel's entry. Only Fanout writes those.
 func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fields) (d medispatcher.Delivery) {
 	d = medispatcher.Delivery{Channel: c, EntryID: entryID, Attempt: attempt}
 	defer func() {
-		if v := recover(); v != nil { // its attempts fail, so that it does not stop one dispatcher after another
+		if v := recover(); v != nil { // only its attempts fail; otherwise it would stop one dispatcher after another
 			d.Broken = medispatcher.Recovered(v)
 		}
 	}()
@@ -74,9 +75,9 @@ func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fi
 	return d
 }
 
-// Headers reads the headers field of an entry behind the fan-out.
+// Headers reads the headers field of an entry after the fan-out.
 func Headers(s string) map[string]string {
 	var h map[string]string
-	_ = json.Unmarshal([]byte(s), &h) // Fanout let only good ones pass
+	_ = json.Unmarshal([]byte(s), &h) // Fanout lets only valid ones through
 	return h
 }

@@ -1,7 +1,8 @@
-// Package entry is a message as the fields of a stream's entry, and back: the one encoder and the
-// one decoder of what publishing, the fan-out, dead letters, kept messages and recovering
-// write and read. Scripts copy fields as they are.
+// Package entry encodes a message as the fields of a stream entry, and decodes it. Publishing, the
+// fan-out, dead letters, kept messages and recovery all use it. Scripts copy fields unchanged.
 //
-// What a producer wrote is checked by medispatcher.DecodeEntry; behind the fan-out every
-// field is known to be good, and Delivery reads it as well as it can.
+// medispatcher.DecodeEntry checks what a producer wrote. After the fan-out the fields are known to be
+// valid, so Delivery returns no error and reads what it can.
+//
+// It imports the root package and streams/internal/rdb.
 package entry

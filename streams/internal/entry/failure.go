@@ -6,7 +6,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// EncodeFailure is a failure record; "" for none.
+// EncodeFailure writes a failure record; "" for nil.
 func EncodeFailure(f *medispatcher.Failure) (string, error) {
 	if f == nil {
 		return "", nil
@@ -15,11 +15,11 @@ func EncodeFailure(f *medispatcher.Failure) (string, error) {
 	return string(record), err
 }
 
-// DecodeFailure reads a failure record.
+// DecodeFailure reads a failure record; nil if it is unreadable.
 func DecodeFailure(record string) *medispatcher.Failure {
 	var f medispatcher.Failure
 	if json.Unmarshal([]byte(record), &f) != nil {
-		return nil // damaged by hand; the message matters more than its record
+		return nil // somebody damaged it by hand; the message must go on without it
 	}
 	return &f
 }

@@ -1,9 +1,9 @@
 package rdb
 
-// What keeps a round trip from being felt: Redis serves all of it in one go.
+// Redis serves a round trip in one go. These limits keep each one short.
 const (
-	// SweepChunk is the most channels asked for in one round trip.
+	// SweepChunk is the most channels in one round trip.
 	SweepChunk = 500
-	// BodiesChunk is the most entries of one, whatever their size.
+	// BodiesChunk is the most entries in one round trip, whatever their size.
 	BodiesChunk = 64
 )

@@ -8,7 +8,7 @@ import (
 )
 
 // Conn is where a command goes: to Redis at once (DB.With, Node.With), or into a Pipe.
-// The functions of reply.go take one, and say in their name what the answer is.
+// The functions in reply.go take one. Their names say what Redis answers.
 type Conn interface {
 	send(cmd *redis.Cmd)
 }
@@ -24,7 +24,7 @@ func (d direct) send(cmd *redis.Cmd) { _ = d.client.Process(d.ctx, cmd) }
 // With sends commands one by one.
 func (db *DB) With(ctx context.Context) Conn { return direct{ctx, db.client} }
 
-// WithBlocking is With on the connections that blocked reads may hold.
+// WithBlocking is With on the connections for blocked reads.
 func (db *DB) WithBlocking(ctx context.Context) Conn { return direct{ctx, db.blocking} }
 
 // Pipe collects commands that share one round trip.
@@ -36,10 +36,10 @@ type Pipe struct {
 // Pipe begins a round trip.
 func (db *DB) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx, db.client.Pipeline()} }
 
-// Tx begins a round trip whose commands see one moment (MULTI).
+// Tx begins a round trip whose commands run as one transaction (MULTI).
 func (db *DB) Tx(ctx context.Context) *Pipe { return &Pipe{ctx, db.client.TxPipeline()} }
 
-// BlockingPipe is Pipe on the connections that blocked reads may hold.
+// BlockingPipe is Pipe on the connections for blocked reads.
 func (db *DB) BlockingPipe(ctx context.Context) *Pipe { return &Pipe{ctx, db.blocking.Pipeline()} }
 
 func (p *Pipe) send(cmd *redis.Cmd) { _ = p.pipe.Process(p.ctx, cmd) }
@@ -47,14 +47,14 @@ func (p *Pipe) send(cmd *redis.Cmd) { _ = p.pipe.Process(p.ctx, cmd) }
 // Len is how many commands wait for Run.
 func (p *Pipe) Len() int { return p.pipe.Len() }
 
-// Run sends the commands and fills their replies. The error is that of the first one that failed;
-// each reply has its own.
+// Run sends the commands and fills their replies. It returns the error of the first command that
+// failed. Each reply has its own error.
 func (p *Pipe) Run() error {
 	_, err := p.pipe.Exec(p.ctx)
 	return err
 }
 
-// Cmd is a command with a list of arguments behind its key.
+// Cmd is a command with a list of arguments after its key.
 func Cmd(name, key string, more ...string) []any {
 	args := make([]any, 0, 2+len(more))
 	args = append(args, name, key)
@@ -64,8 +64,8 @@ func Cmd(name, key string, more ...string) []any {
 	return args
 }
 
-// run sends a command. On a cluster it goes to the master of its key, which is the first
-// argument but in these.
+// run sends a command. On a cluster it goes to the master of its key. That is the first argument,
+// except in the commands listed here.
 func run(c Conn, args []any) *redis.Cmd {
 	cmd := redis.NewCmd(context.Background(), args...)
 	switch args[0] {

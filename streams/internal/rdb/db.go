@@ -11,30 +11,30 @@ import (
 )
 
 const (
-	// poolSize is the number of connections shared by everything but blocked reads.
+	// poolSize is the number of connections. Blocked reads have their own.
 	poolSize = 10
-	// BlockFor bounds a blocked read: cancelling its context does not interrupt it.
+	// BlockFor bounds a blocked read, because cancelling its context does not interrupt it.
 	BlockFor    = time.Second
 	dialTimeout = 3 * time.Second
 	// ReplyTimeout is how long an answer may take.
 	ReplyTimeout = 5 * time.Second
 )
 
-// Config says which Redis, and how the state in it is laid out.
+// Config names the Redis and the layout of the state in it.
 type Config struct {
 	URL          string        // redis://, rediss://, unix://; several hosts, ?cluster=true, ?master_name=
 	Prefix       string        // of every key
-	Partitions   int           // ≥ 1; the same for everybody who shares the Redis
+	Partitions   int           // ≥ 1; the same in all processes that share the Redis
 	ID           string        // this process's consumer name in every group
 	DedupeWindow time.Duration // how long a producer's id is remembered
 	DeadMaxLen   int64         // dead letters kept for a subscription and partition; 0: all
-	Unrouted     Bound         // of the messages that no subscription wanted
-	Quarantine   Bound         // of the entries that could not be decoded
+	Unrouted     Bound         // for messages that no subscription wanted
+	Quarantine   Bound         // for entries that could not be decoded
 	Readers      int           // blocked reads of the incoming stream in each partition
 }
 
-// Bound is how much a partition keeps of the messages that reached nobody. The oldest go first
-// and are counted; the newest stays, however large it is.
+// Bound is how many messages that reached no channel a partition keeps. The oldest are deleted first,
+// and counted. The newest stays, however large it is.
 type Bound struct {
 	Entries int64 // 0: 10,000
 	Bytes   int64 // of fields and values; 0: 64 MiB
@@ -50,14 +50,14 @@ func (b Bound) orDefault() Bound {
 	return b
 }
 
-// DB is one Redis and the names of everything in it.
+// DB is one Redis, and the names of its keys.
 type DB struct {
 	Config Config
 	Keys   Keys
 	Clock  *Clock
 
 	client   redis.UniversalClient
-	blocking redis.UniversalClient // has a connection for each blocked read
+	blocking redis.UniversalClient // one connection for each blocked read
 }
 
 // CheckPrefix says what is wrong with a key prefix.
@@ -68,8 +68,7 @@ func CheckPrefix(prefix string) error {
 	return nil
 }
 
-// Open makes a DB. It connects on first use: a Redis that is away does not stop
-// a dispatcher from starting.
+// Open makes a DB. It connects on first use, so that a dispatcher can start without Redis.
 func Open(cfg Config) (*DB, error) {
 	quiet.Do(func() { redis.SetLogger(silence{}) })
 	opt, err := parseURL(cfg.URL)
@@ -104,20 +103,20 @@ func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
 	return client
 }
 
-// quiet keeps go-redis from writing lines of its own to stderr: every error reaches
-// its caller, who logs it once.
+// quiet keeps go-redis from writing its own lines to stderr. Every error reaches the caller, who
+// logs it once.
 var quiet sync.Once
 
 type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
 
-// Close ends every connection.
+// Close closes every connection.
 func (db *DB) Close() error {
 	return errors.Join(db.client.Close(), db.blocking.Close())
 }
 
-// AddHook puts a hook around every command: tests inject faults with it.
+// AddHook adds a hook around every command. Tests inject faults with it.
 func (db *DB) AddHook(h redis.Hook) {
 	db.client.AddHook(h)
 	db.blocking.AddHook(h)

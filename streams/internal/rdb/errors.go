@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Failed names the step that an error of Redis stopped. That there is nothing (IsNil) is no error.
+// Failed adds to an error the name of the step that failed. IsNil, which means that there is nothing, is no error.
 func Failed(step string, err error) error {
 	if err == nil || IsNil(err) {
 		return nil
@@ -21,17 +21,17 @@ func Failed(step string, err error) error {
 	return &medispatcher.StepError{Step: step, Err: err}
 }
 
-// Unreadable is the error of a step whose script answered what nobody can read.
+// Unreadable is the error of a step whose script gave an unexpected answer.
 func Unreadable(step string, answer any) error {
 	return Failed(step, fmt.Errorf("unreadable answer %.200v", answer))
 }
 
-// IsNoGroup reports whether a stream has no such group, or is not there.
+// IsNoGroup reports whether a stream or its group does not exist.
 func IsNoGroup(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "NOGROUP") // scripts put words before it
+	return err != nil && strings.Contains(err.Error(), "NOGROUP") // an error from a script has text before it
 }
 
-// IsBusyGroup reports whether a group is there already.
+// IsBusyGroup reports whether a group exists already.
 func IsBusyGroup(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "BUSYGROUP")
 }
@@ -41,7 +41,7 @@ func IsWrongType(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "WRONGTYPE")
 }
 
-// IsNoStream reports whether a stream or its group is not there.
+// IsNoStream is IsNoGroup, and also knows the answer of XINFO to a missing stream.
 func IsNoStream(err error) bool {
 	return IsNoGroup(err) || err != nil && strings.Contains(err.Error(), "no such key")
 }
@@ -52,7 +52,7 @@ func IsNil(err error) bool { return errors.Is(err, redis.Nil) }
 // IsNoScript reports whether Redis does not have a script.
 func IsNoScript(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }
 
-// IsAnswer reports whether an error is what Redis answered, not one of the way to it.
+// IsAnswer reports whether Redis itself returned the error. Other errors mean that Redis was not reached.
 func IsAnswer(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// NextID is the smallest stream id behind a valid one.
+// NextID is the smallest stream id after a valid one.
 func NextID(entryID string) string {
 	head, tail, _ := strings.Cut(entryID, "-")
 	ms, _ := strconv.ParseUint(head, 10, 64)
@@ -22,7 +22,7 @@ func GeneratedID(p int, entryID string) string {
 	return strconv.Itoa(p) + "-" + entryID
 }
 
-// EntryTime is when Redis accepted an entry; zero for what is no id.
+// EntryTime is when Redis accepted an entry; the zero time if entryID is not an id.
 func EntryTime(entryID string) time.Time {
 	ms, _, _ := strings.Cut(entryID, "-")
 	n, err := strconv.ParseUint(ms, 10, 64)
@@ -32,5 +32,5 @@ func EntryTime(entryID string) time.Time {
 	return time.UnixMilli(int64(min(n, latestTime)))
 }
 
-// latestTime is the end of the year 9999 in ms: no later time can be written as JSON.
+// latestTime is the end of the year 9999 in ms. JSON cannot hold a later time.
 const latestTime = 253_402_300_799_999

@@ -13,7 +13,7 @@ const (
 	GroupFanout = "fanout"
 	// GroupPush is the group of the channels.
 	GroupPush = "push"
-	// Buried owns the entries that wait for their next attempt.
+	// Buried is the consumer that owns the entries that wait for their next attempt.
 	Buried = medispatcher.OwnerBuried
 )
 
@@ -32,31 +32,31 @@ func (k Keys) Incoming(p int) string { return k.Part(p, "incoming") }
 // Quarantine is the stream of entries that could not be decoded.
 func (k Keys) Quarantine(p int) string { return k.Part(p, "quarantine") }
 
-// QuarantineSize is the hash of how much that holds.
+// QuarantineSize is the hash with the size of the quarantine.
 func (k Keys) QuarantineSize(p int) string { return k.Part(p, "quarantine:size") }
 
-// Unrouted is the stream of messages that nobody wanted.
+// Unrouted is the stream of messages that no subscription wanted.
 func (k Keys) Unrouted(p int) string { return k.Part(p, "unrouted") }
 
-// UnroutedSize is the hash of how much that holds.
+// UnroutedSize is the hash with the size of the unrouted stream.
 func (k Keys) UnroutedSize(p int) string { return k.Part(p, "unrouted:size") }
 
-// Copying is the hash of how far the fan-out of large entries is.
+// Copying is the hash with the progress of the fan-out of large entries.
 func (k Keys) Copying(p int) string { return k.Part(p, "copying") }
 
 // Delayed is the sorted set of delayed messages, by due time.
 func (k Keys) Delayed(p int) string { return k.Part(p, "delayed") }
 
-// DelayedBody is the hash of their fields.
+// DelayedBody is the hash with the fields of the delayed messages.
 func (k Keys) DelayedBody(p int) string { return k.Part(p, "delayed:body") }
 
-// Seen marks a producer's id.
+// Seen remembers an id from a producer, to drop duplicates.
 func (k Keys) Seen(p int, id string) string { return k.Part(p, "seen:"+id) }
 
 // Channel is the stream of a subscription's copies.
 func (k Keys) Channel(p int, sub string) string { return k.Part(p, "ch:"+sub) }
 
-// Retry is the sorted set of due times of what waits for its next attempt.
+// Retry is the sorted set of entries that wait for their next attempt, by due time.
 func (k Keys) Retry(p int, sub string) string { return k.Part(p, "retry:"+sub) }
 
 // Failures is the hash of failure records.
@@ -65,13 +65,13 @@ func (k Keys) Failures(p int, sub string) string { return k.Part(p, "failures:"+
 // Dead is the stream of dead letters.
 func (k Keys) Dead(p int, sub string) string { return k.Part(p, "dead:"+sub) }
 
-// Probe is never there: writing to it finds out whether Redis takes writes.
+// Probe is a key that never exists. Writing to it finds out whether Redis accepts writes.
 func (k Keys) Probe(p int) string { return k.Part(p, "probe") }
 
-// ProbeOf is a key in the slot of another one, and never there either.
+// ProbeOf is like Probe, in the cluster slot of another key.
 func (k Keys) ProbeOf(key string) string { return k.Prefix + ":probe:{" + key + "}" }
 
-// Recovered marks what was written once; see WriteOnce.
+// Recovered remembers a token of WriteOnce, so that its message is not written again.
 func (k Keys) Recovered(p int, token string) string { return k.Part(p, "recovered:"+token) }
 
 // Subscriptions is the hash of documents.
@@ -80,10 +80,10 @@ func (k Keys) Subscriptions() string { return k.Prefix + ":subscriptions" }
 // Revision is the announced revision of the documents.
 func (k Keys) Revision() string { return k.Prefix + ":subscriptions:rev" }
 
-// Written is the version of the documents, in their slot; see version.
+// Written is the version of the documents. It lies in their slot.
 func (k Keys) Written() string { return k.Prefix + ":written:{" + k.Subscriptions() + "}" }
 
-// Changes lies in the slot of the subscriptions, so that one step writes both.
+// Changes is the history of the subscriptions. It lies in their slot, so that one step writes both.
 func (k Keys) Changes() string { return k.Prefix + ":changes:{" + k.Subscriptions() + "}" }
 
 // Control is the pub/sub channel of hints.
@@ -95,14 +95,15 @@ func (k Keys) Dispatchers() string { return k.Prefix + ":dispatchers" }
 // Dispatcher is the info of one dispatcher.
 func (k Keys) Dispatcher(id string) string { return k.Prefix + ":dispatcher:" + id }
 
-// Bench is the hash of load tests under way.
+// Bench is the hash of running load tests.
 func (k Keys) Bench() string { return k.Prefix + ":bench" }
 
-// Clock lies in the slot of the heartbeats: one step compares both with the time.
+// Clock is the hash of the shared clock. It lies in the slot of the heartbeats, so that one step
+// compares both with the time.
 func (k Keys) Clock() string { return k.Prefix + ":clock:{" + k.Dispatchers() + "}" }
 
-// Stats is the count hash of a second ('s'), minute ('m') or hour ('h') in unix time. It
-// carries the hash tag so that a step counts what it does.
+// Stats is the count hash of a second ('s'), minute ('m') or hour ('h') in unix time. It has the
+// hash tag of the partition, so that a step can count what it does.
 func (k Keys) Stats(p int, kind byte, at int64) string {
 	return k.Prefix + ":stats:{" + strconv.Itoa(p) + "}:" + string(kind) + strconv.FormatInt(at, 10)
 }
@@ -110,16 +111,16 @@ func (k Keys) Stats(p int, kind byte, at int64) string {
 // StatsTotal is the count hash of all time.
 func (k Keys) StatsTotal(p int) string { return k.Prefix + ":stats:{" + strconv.Itoa(p) + "}:total" }
 
-// Latency is the hash of histograms of a minute in unix time. No step writes it, so it has no hash tag.
+// Latency is the hash of the histograms of one minute in unix time. No step writes it, so it has no hash tag.
 func (k Keys) Latency(minute int64) string {
 	return k.Prefix + ":stats:latency:m" + strconv.FormatInt(minute, 10)
 }
 
-// Alerts is a key of what all dispatchers know of alerts together. It carries a hash tag of its
-// own: the scripts on it touch no partition.
+// Alerts is a key of the state of alerts. These keys have a hash tag of their own, because their
+// scripts touch no partition.
 func (k Keys) Alerts(name string) string { return k.Prefix + ":alerts:{alerts}:" + name }
 
-// Channels are the keys that every script on channels takes, three for each.
+// Channels are the three keys of each channel that every script on channels takes.
 func (k Keys) Channels(p int, subs []string) []string {
 	out := make([]string, 0, 3*len(subs)+2)
 	for _, sub := range subs {
@@ -128,19 +129,19 @@ func (k Keys) Channels(p int, subs []string) []string {
 	return out
 }
 
-// RecoverList begins the lists that producers park messages in, inHand the hashes with the
-// items taken from them. Neither begins like the other, and both match recoverPattern.
+// RecoverList is the prefix of the recover lists, in which producers park messages. InHand must not
+// begin with it, and RecoverPattern must match both.
 func (k Keys) RecoverList() string { return k.Prefix + ":recover:" }
 
-// InHand begins the hashes of items in hand.
+// InHand is the prefix of the hashes that hold the items taken from a recover list.
 func (k Keys) InHand() string { return k.Prefix + ":recovering:" }
 
-// RecoverPattern matches both.
+// RecoverPattern matches recover lists and their items in hand.
 func (k Keys) RecoverPattern() string { return k.Prefix + ":recover*" }
 
-// Hand is the hash of a list's items in hand, in the list's own slot of a cluster: it has the
-// list's hash tag, else the whole list as its tag. A list with a closing brace and without a
-// hash tag is in a slot that no other name can be put in; a cluster refuses its steps.
+// Hand is the hash of the items in hand of a recover list, in the slot of the list. It has the hash
+// tag of the list, or else the whole name of the list as its tag. No other key can share the slot of a
+// list whose name has a closing brace but no hash tag: a cluster refuses the steps on such a list.
 func (k Keys) Hand(list string) string {
 	if hashTagged(list) {
 		return k.InHand() + list
@@ -148,7 +149,7 @@ func (k Keys) Hand(list string) string {
 	return k.InHand() + "{" + list + "}"
 }
 
-// ListOf is the list of a hash of items in hand.
+// ListOf is the recover list to which a hash of items in hand belongs.
 func (k Keys) ListOf(hand string) string {
 	list := strings.TrimPrefix(hand, k.InHand())
 	if strings.HasPrefix(list, "{") {
@@ -157,14 +158,15 @@ func (k Keys) ListOf(hand string) string {
 	return list
 }
 
-// hashTagged: Redis Cluster hashes what stands in the first braces, unless they are empty.
+// hashTagged reports whether a key has a hash tag. Redis Cluster hashes the text in the first
+// braces, unless it is empty.
 func hashTagged(key string) bool {
 	_, rest, ok := strings.Cut(key, "{")
 	return ok && strings.Index(rest, "}") > 0
 }
 
-// validPrefix: braces would move the hash tag, patterns match too much, and control
-// characters hide in listings.
+// validPrefix: braces would move the hash tag, pattern characters would match too many keys, and
+// control characters are invisible in listings.
 func validPrefix(prefix string) bool {
 	return prefix != "" && !strings.ContainsFunc(prefix, func(r rune) bool {
 		return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune(`{}*?[]\`, r)

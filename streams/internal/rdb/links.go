@@ -8,32 +8,34 @@ import (
 	"time"
 )
 
-// goneFor is how long no connection is made to a node that left the cluster: what waited for
-// one would hang on it again. It is short because the node may be all that is left one day.
+// goneFor is how long the client may not connect to a node that left the cluster. Otherwise a
+// command that waited for a connection would hang on that node again. It is short, because the node
+// may come back and be the only one left.
 const goneFor = 5 * time.Second
 
-// links are the open connections of a client by the node they lead to. A node that hangs
-// ends none of them, and who waits for its answer waits for seconds: they are cut here.
+// links are the open connections of a client, by address of the node. A node that hangs does not
+// close its connections, and commands would wait seconds for its answers. So they are cut here.
 type links struct {
 	mu   sync.Mutex
 	open map[string]map[*link]bool
 	gone map[string]time.Time // until when
 }
 
-// link is one of them.
+// link is one connection.
 type link struct {
 	net.Conn
 	of   *links
 	addr string
 }
 
-// rawLink is a link over a bare socket. The pool looks there for whether the other side hung up.
+// rawLink is a link over a bare socket. The pool of go-redis needs the socket to see whether the
+// other side closed the connection.
 type rawLink struct {
 	*link
 	syscall.Conn
 }
 
-// add notes a connection. It is forgotten when it is closed.
+// add registers a connection until it is closed.
 func (l *links) add(addr string, conn net.Conn) net.Conn {
 	at := &link{Conn: conn, of: l, addr: addr}
 	l.mu.Lock()
@@ -62,7 +64,7 @@ func (c *link) Close() error {
 	return c.Conn.Close()
 }
 
-// refused is the error of a connection that is not to be made.
+// refused is the error if the client may not connect to addr now.
 func (l *links) refused(addr string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,7 +74,7 @@ func (l *links) refused(addr string) error {
 	return nil
 }
 
-// cutAllBut ends the connections to nodes that are not among these.
+// cutAllBut closes the connections to all nodes that are not in known.
 func (l *links) cutAllBut(known map[string]bool) {
 	var cut []*link
 	l.mu.Lock()

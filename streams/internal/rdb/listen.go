@@ -9,32 +9,32 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Subscription is a connection that hears what is published.
+// Subscription is a connection that receives what is published (pub/sub).
 type Subscription struct{ sub *redis.PubSub }
 
-// Subscribe begins to hear a channel.
+// Subscribe begins to listen to a pub/sub channel.
 func (db *DB) Subscribe(ctx context.Context, channel string) *Subscription {
 	return &Subscription{db.client.Subscribe(ctx, channel)}
 }
 
-// Close ends it, and a Receive that waits.
+// Close ends the subscription, and a Receive that waits.
 func (s *Subscription) Close() error { return s.sub.Close() }
 
-// Ping asks Redis for a sign of life, which Receive then sees.
+// Ping asks Redis for an answer, which Receive then returns as HeardOther.
 func (s *Subscription) Ping(ctx context.Context) error { return s.sub.Ping(ctx) }
 
-// Heard is what Receive met.
+// Heard is what Receive got.
 type Heard int
 
-// What Receive can meet.
+// What Receive can get.
 const (
-	HeardMessage Heard = iota // with its text
-	HeardBegin                // the subscription begins, maybe anew: what was published before was not heard
-	HeardOther                // a sign of life
-	HeardNothing              // within the time given
+	HeardMessage Heard = iota // a message
+	HeardBegin                // the subscription began, or began again: earlier messages were missed
+	HeardOther                // an answer to Ping
+	HeardNothing              // nothing in time
 )
 
-// Receive waits for the next message, so long at most.
+// Receive waits for the next message for at most the time within.
 func (s *Subscription) Receive(ctx context.Context, within time.Duration) (what Heard, text string, err error) {
 	got, err := s.sub.ReceiveTimeout(ctx, within)
 	var late net.Error
@@ -53,7 +53,7 @@ func (s *Subscription) Receive(ctx context.Context, within time.Duration) (what 
 	return HeardOther, "", nil
 }
 
-// TrySubscribe finds out whether this user may hear a channel.
+// TrySubscribe finds out whether this user may listen to a pub/sub channel.
 func (db *DB) TrySubscribe(ctx context.Context, channel string) error {
 	sub := db.client.Subscribe(ctx)
 	defer func() { _ = sub.Close() }()

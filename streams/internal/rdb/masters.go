@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Node is one server: a master of a cluster, or the one Redis that there is.
+// Node is one server: a master of a cluster, or the only Redis.
 type Node struct {
 	Addr   string
 	client *redis.Client
@@ -21,7 +21,7 @@ func (n *Node) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx, n.client.Pipe
 
 func nodeOf(c *redis.Client) *Node { return &Node{c.Options().Addr, c} }
 
-// EachMaster runs do for every master of a cluster, all at once, or for the one Redis that there is.
+// EachMaster runs do for all masters of a cluster concurrently, or for the only Redis.
 func (db *DB) EachMaster(ctx context.Context, do func(context.Context, *Node) error) error {
 	switch c := db.client.(type) {
 	case *redis.ClusterClient:
@@ -32,7 +32,7 @@ func (db *DB) EachMaster(ctx context.Context, do func(context.Context, *Node) er
 	return fmt.Errorf("unknown kind of Redis client %T", db.client)
 }
 
-// MasterOf is the server that has a key.
+// MasterOf is the server that holds a key.
 func (db *DB) MasterOf(ctx context.Context, key string) (*Node, error) {
 	switch c := db.client.(type) {
 	case *redis.ClusterClient:

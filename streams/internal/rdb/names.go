@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// MostNamed is the most names that Some lists.
+// MostNamed is how many names Some lists at most.
 const MostNamed = 5
 
-// Some lists a few of many names.
+// Some lists the first names in order, and how many more there are.
 func Some(names []string) string {
 	names = slices.Sorted(slices.Values(names))
 	if len(names) <= MostNamed {

@@ -8,22 +8,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// runOnce keeps the cluster client from running a command again whose reply was lost.
-// MaxRetries does not reach it: it repeats whatever failed, as often as it follows
-// redirections, so that a message is accepted twice and a read takes entries nobody hears
-// of. A redirection is followed all the same: the node that sent it did nothing.
+// runOnce keeps the cluster client from repeating a command whose reply was lost. MaxRetries does
+// not prevent that: the client repeats a failed command as often as it follows redirections. A
+// message would then be accepted twice, or a read would take entries that no caller gets. The client
+// still follows redirections, because the node that sent one did not run the command.
 type runOnce struct{}
 
 var _ redis.Hook = runOnce{}
 
-// once is a command that is not run again. Its reply goes to the command inside.
+// once is a command that is not repeated. Its reply goes to the command inside.
 type once struct{ redis.Cmder }
 
 func (once) NoRetry() bool { return true }
 
-// onceOnly names the commands that take, accept or move messages, and the reads that loops
-// wait for: the client would ask a node that hangs a second time. The others may be
-// repeated, and some of them the client wants to see as they are.
+// onceOnly names the commands that take, accept or move messages. It also names the reads that loops
+// wait for, because the client would ask a node that hangs a second time. Other commands may be
+// repeated. Some of them must not be wrapped, because the client checks their type.
 var onceOnly = []string{
 	"xadd", "xreadgroup", "evalsha", "eval", "publish", "lpushx", "get", "hget", "hgetall", "hlen",
 	"xpending", "xlen", "xrange", "xrevrange", "zcard", "zrange", "zscore", "hmget", "hscan",

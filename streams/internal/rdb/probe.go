@@ -9,18 +9,17 @@ import (
 	"strings"
 )
 
-// Ping asks Redis for a sign of life.
+// Ping finds out whether Redis answers.
 func (db *DB) Ping(ctx context.Context) error {
 	return Failed("ping", Text(db.With(ctx), "PING").Err())
 }
 
-// Probe asks Redis whether it takes writes: a replica, a full Redis and one that cannot
-// save refuse them and answer a ping all the same. Nothing is written. In a cluster
-// the master of each partition and those of the subscriptions are asked, and the error
-// says which do not take any.
+// Probe asks Redis whether it accepts writes. A replica, a full Redis and one that cannot save
+// refuse writes, but answer a ping. Nothing is written. In a cluster it asks the masters of all
+// partitions, of the subscriptions and of the heartbeats. The error names those that refuse.
 func (db *DB) Probe(ctx context.Context) error {
 	if !db.IsCluster() {
-		return Failed("probe", Int(db.With(ctx), "LPUSHX", db.Keys.Probe(0), "").Err()) // refused like any write; the key is never there
+		return Failed("probe", Int(db.With(ctx), "LPUSHX", db.Keys.Probe(0), "").Err()) // Redis may refuse it like any write; the key never exists
 	}
 	asked, err := db.probes(ctx)
 	if err != nil {
@@ -41,7 +40,7 @@ func (db *DB) Probe(ctx context.Context) error {
 	return Failed("probe", joinRefusals(refusals))
 }
 
-// probed is a key of the slot that is asked for, and whose it is.
+// probed is a key to probe, what its slot holds, and its master.
 type probed struct {
 	key, what, master string
 }
@@ -65,7 +64,7 @@ func (db *DB) probes(ctx context.Context) ([]probed, error) {
 	return asked, nil
 }
 
-// refusal is what one master does not take, and why.
+// refusal says which writes one master refuses, and why.
 type refusal struct {
 	master     string
 	partitions []string
@@ -87,7 +86,7 @@ func note(list []refusal, a probed, err error) []refusal {
 	return list
 }
 
-// joinRefusals is one error, in one line, for all.
+// joinRefusals joins all refusals into one error of one line.
 func joinRefusals(list []refusal) error {
 	slices.SortFunc(list, func(a, b refusal) int { return cmp.Compare(a.master, b.master) })
 	var all error

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Reply is the answer to a command. That of one in a Pipe is there after Run.
+// Reply is the answer to a command. In a Pipe, it is there after Run.
 type Reply[T any] struct {
 	cmd    *redis.Cmd
 	decode func(answer any) (T, error)
@@ -34,7 +34,7 @@ func (r *Reply[T]) Result() (T, error) {
 	return r.val, r.err
 }
 
-// Val is the answer; the zero value where there is an error.
+// Val is the answer; the zero value if there was an error.
 func (r *Reply[T]) Val() T {
 	v, _ := r.Result()
 	return v
@@ -59,7 +59,7 @@ func Bool(c Conn, args ...any) *Reply[bool] {
 	})
 }
 
-// Text sends a command that answers a string. Where there is none the error is IsNil.
+// Text sends a command that answers a string. If there is none, the error is IsNil.
 func Text(c Conn, args ...any) *Reply[string] {
 	return ask(c, args, as[string])
 }
@@ -75,7 +75,7 @@ func Float(c Conn, args ...any) *Reply[float64] {
 	})
 }
 
-// Floats sends a command that answers scores; that of a member that is not there is 0.
+// Floats sends a command that answers scores. The score of a missing member is 0.
 func Floats(c Conn, args ...any) *Reply[[]float64] {
 	return ask(c, args, func(answer any) ([]float64, error) {
 		list, err := texts(answer)
@@ -87,7 +87,7 @@ func Floats(c Conn, args ...any) *Reply[[]float64] {
 	})
 }
 
-// List sends a command that answers a list. An element that is not there is nil.
+// List sends a command that answers a list. A missing element is nil.
 func List(c Conn, args ...any) *Reply[[]any] {
 	return ask(c, args, as[[]any])
 }
@@ -149,7 +149,7 @@ func Scores(c Conn, args ...any) *Reply[[]Score] {
 
 // Page is what SCAN or HSCAN answers.
 type Page struct {
-	Next  string // cursor of the next one; "0": there is none
+	Next  string // cursor of the next page; "0": this was the last
 	Items []string
 }
 
@@ -166,15 +166,15 @@ func Scan(c Conn, args ...any) *Reply[Page] {
 	})
 }
 
-// EachField calls do with the names of a hash's fields that match, until there are no more. It may
-// see a field twice.
+// EachField calls do with the name of every field of a hash that matches. It may call it twice for
+// a field.
 func EachField(c Conn, key, match string, page int, do func(name string)) error {
 	for cursor := "0"; ; {
 		got, err := Scan(c, "HSCAN", key, cursor, "MATCH", match, "COUNT", page).Result()
 		if err != nil {
 			return err
 		}
-		for i := 0; i < len(got.Items); i += 2 { // the value stands between
+		for i := 0; i < len(got.Items); i += 2 { // names and values alternate
 			do(got.Items[i])
 		}
 		if cursor = got.Next; cursor == "0" {
@@ -207,7 +207,7 @@ func text(v any) string { s, _ := v.(string); return s }
 
 func unreadable(answer any) error { return fmt.Errorf("unreadable answer %.200v", answer) }
 
-// ToInt is a number of an answer, which may be text; 0: it is none.
+// ToInt reads a number from an answer, which may be a string; 0 if it is not a number.
 func ToInt(v any) int {
 	switch v := v.(type) {
 	case int64:

@@ -14,26 +14,26 @@ import (
 )
 
 const (
-	// learnSoon and learnLate bound the question to one node where the slots are: one that hangs must
-	// not keep the others from being asked. The first is for a node that is near; while none
-	// answers, each is given twice the time.
+	// learnSoon and learnLate bound how long one node may take to say where the slots are. A node that
+	// hangs must not delay the question to the others. The limit starts at learnSoon and doubles with
+	// each question that gets no answer, up to learnLate.
 	learnSoon = 500 * time.Millisecond
 	learnLate = 4 * learnSoon
-	// learnEvery spaces the questions while nobody can answer.
+	// learnEvery is the pause between questions while no node answers.
 	learnEvery = 100 * time.Millisecond
-	// cutAfter lets a node that left the cluster answer what it was asked before.
+	// cutAfter gives a node that left the cluster time to answer earlier commands.
 	cutAfter = time.Second
 )
 
-// slotLearner has a cluster client learn anew which master has which slots, as soon as a
-// node gives reason to doubt it. By itself the client learns that from a redirection, or
-// once a minute: a master that died redirects nobody. It is a hook of each node's client,
-// so that it sees the errors of both kinds of commands, of dialing and of subscriptions.
+// slotLearner makes a cluster client ask again which master has which slots, as soon as an error
+// suggests that this has changed. By itself, the client learns it only from a redirection, or once
+// a minute, and a dead master redirects nobody. slotLearner is a hook on the client of each node, so
+// that it sees the errors of single commands, pipelines, dialing and subscriptions.
 type slotLearner struct {
 	cluster *redis.ClusterClient
 	began   time.Time
 	last    atomic.Int64 // when the slots were last asked for, ns since began
-	slow    atomic.Int32 // questions without an answer since the last one with
+	slow    atomic.Int32 // questions since the last answer
 	nodes   atomic.Pointer[string]
 	links   links
 }
@@ -46,7 +46,7 @@ func learnSlots(cluster *redis.ClusterClient) {
 	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(l) })
 }
 
-// doubt looks at an error of a node.
+// doubt asks for the slots again if an error suggests that they moved.
 func (l *slotLearner) doubt(ctx context.Context, err error) {
 	if !misplaced(err) {
 		return
@@ -57,8 +57,8 @@ func (l *slotLearner) doubt(ctx context.Context, err error) {
 	}
 }
 
-// learned takes the map that a node gave. Nodes that are not in it any more are dead, or hang,
-// or were taken away.
+// learned compares the map that a node gave with the one before. A node that is no longer in it is
+// dead, hangs or was removed.
 func (l *slotLearner) learned(slots []redis.ClusterSlot) {
 	var addrs []string
 	for _, s := range slots {
@@ -73,7 +73,7 @@ func (l *slotLearner) learned(slots []redis.ClusterSlot) {
 	}
 }
 
-// cut ends the connections to nodes that are not in the map that the client works by.
+// cut closes the connections to nodes that are not in the client's current map.
 func (l *slotLearner) cut() {
 	ctx, cancel := context.WithTimeout(context.Background(), ReplyTimeout)
 	defer cancel()
@@ -90,11 +90,11 @@ func (l *slotLearner) cut() {
 	}
 }
 
-// misplacedReplies begin the errors of a node that is not, or not now, the master of a slot.
+// misplacedReplies are the prefixes of errors from a node that is not the master of a slot, or not now.
 var misplacedReplies = []string{"READONLY", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "LOADING", "UNBLOCKED"}
 
-// misplaced reports whether an error may mean that the slot has another master by now. A
-// node that does not answer may be dead; one that answers most often says what is wrong.
+// misplaced reports whether an error may mean that the slot has another master now. If Redis returned
+// the error, its prefix decides. Any other error counts, because the node may be dead.
 func misplaced(err error) bool {
 	var answer redis.Error
 	switch {

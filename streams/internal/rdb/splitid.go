@@ -8,7 +8,8 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// SplitID reads "<partition>-<entry id>", the id of a dead letter, of a kept message or of a message without an id of its own.
+// SplitID reads "<partition>-<entry id>": the id of a dead letter, of a kept message, or of a
+// message whose producer gave none.
 func SplitID(partitions int, id string) (p int, entryID string, err error) {
 	head, entryID, _ := strings.Cut(id, "-")
 	p, err = strconv.Atoi(head)

@@ -6,14 +6,14 @@ type Entry struct {
 	Fields Fields
 }
 
-// Fields are the fields of an entry as Redis answers them: names and values in turn, all of them strings.
-// A field may be there twice; the last one counts.
+// Fields are the fields of an entry as Redis answers them: names and values in turn, all strings.
+// If a name is there twice, the last one counts.
 type Fields []any
 
 // Has reports whether there is a field.
 func (f Fields) Has(name string) bool { return f.at(name) >= 0 }
 
-// Get is the value of a field; "" where there is none.
+// Get is the value of a field; "" if there is none.
 func (f Fields) Get(name string) string {
 	if i := f.at(name); i >= 0 {
 		return text(f[i+1])
@@ -30,7 +30,7 @@ func (f Fields) at(name string) int {
 	return -1
 }
 
-// Bytes is how long the values are together.
+// Bytes is the total length of the values.
 func (f Fields) Bytes() (n int) {
 	for i := 1; i < len(f); i += 2 {
 		n += len(text(f[i]))
@@ -38,7 +38,7 @@ func (f Fields) Bytes() (n int) {
 	return n
 }
 
-// Map is the fields by name.
+// Map returns the fields by name.
 func (f Fields) Map() map[string]string {
 	m := make(map[string]string, len(f)/2)
 	for i := 0; i+1 < len(f); i += 2 {
@@ -47,7 +47,7 @@ func (f Fields) Map() map[string]string {
 	return m
 }
 
-// FieldsOf are fields by name, in no order.
+// FieldsOf makes Fields from a map, in no order.
 func FieldsOf(m map[string]string) Fields {
 	f := make(Fields, 0, 2*len(m))
 	for name, value := range m {
@@ -59,12 +59,12 @@ func FieldsOf(m map[string]string) Fields {
 // Entries sends XRANGE or XREVRANGE.
 func Entries(c Conn, args ...any) *Reply[[]Entry] { return ask(c, args, entries) }
 
-// Range asks for entries of a stream, count at most.
+// Range asks for up to count entries of a stream.
 func Range(c Conn, stream, from, to string, count int) *Reply[[]Entry] {
 	return Entries(c, "XRANGE", stream, from, to, "COUNT", count)
 }
 
-// ReadGroup sends XREADGROUP of one stream. Where there is nothing to read the error is IsNil.
+// ReadGroup sends XREADGROUP for one stream. If there is nothing to read, the error is IsNil.
 func ReadGroup(c Conn, args ...any) *Reply[[]Entry] {
 	return ask(c, args, func(answer any) ([]Entry, error) {
 		streams, _ := answer.([]any)
@@ -90,19 +90,19 @@ func entries(answer any) ([]Entry, error) {
 		if len(pair) != 2 {
 			return nil, unreadable(answer)
 		}
-		fields, _ := pair[1].([]any) // none of an entry that is pending, and was deleted
+		fields, _ := pair[1].([]any) // nil for a pending entry that was deleted
 		out[i] = Entry{text(pair[0]), fields}
 	}
 	return out, nil
 }
 
-// Pending is an entry that was read and is not acknowledged.
+// Pending is an entry that was read but is not acknowledged.
 type Pending struct {
 	ID, Consumer string
 	Deliveries   int64
 }
 
-// PendingOf lists what is pending in a group of a stream, of one consumer unless that is "".
+// PendingOf lists the pending entries of a group: those of one consumer, or of all if consumer is "".
 func PendingOf(c Conn, stream, group, from, to string, count int, consumer string) *Reply[[]Pending] {
 	args := []any{"XPENDING", stream, group, from, to, count}
 	if consumer != "" {
@@ -125,13 +125,13 @@ func PendingOf(c Conn, stream, group, from, to string, count int, consumer strin
 	})
 }
 
-// Owners is how much is pending in a group, and whose.
+// Owners counts the pending entries of a group, in all and by consumer.
 type Owners struct {
 	Count     int64
 	Consumers map[string]int64
 }
 
-// OwnersOf counts what is pending in a group of a stream.
+// OwnersOf counts the pending entries of a group.
 func OwnersOf(c Conn, stream, group string) *Reply[Owners] {
 	return ask(c, []any{"XPENDING", stream, group}, func(answer any) (o Owners, err error) {
 		list, _ := answer.([]any)
@@ -149,7 +149,7 @@ func OwnersOf(c Conn, stream, group string) *Reply[Owners] {
 	})
 }
 
-// ConsumersOf lists the consumers of a group, with how much each has pending.
+// ConsumersOf lists the consumers of a group, each with its number of pending entries.
 func ConsumersOf(c Conn, stream, group string) *Reply[map[string]int64] {
 	return ask(c, []any{"XINFO", "CONSUMERS", stream, group}, func(answer any) (map[string]int64, error) {
 		list, ok := answer.([]any)
@@ -172,13 +172,13 @@ func (f Fields) value(name string) any {
 	return nil
 }
 
-// StreamInfo is what XINFO STREAM says, as far as it is used.
+// StreamInfo is the part of XINFO STREAM that is used.
 type StreamInfo struct {
 	Length int64
-	Added  int64 // ever; 0 where Redis does not count that
+	Added  int64 // entries ever added; 0 if Redis does not count them
 }
 
-// InfoOf asks for it.
+// InfoOf sends XINFO STREAM.
 func InfoOf(c Conn, stream string) *Reply[StreamInfo] {
 	return ask(c, []any{"XINFO", "STREAM", stream}, func(answer any) (StreamInfo, error) {
 		list, ok := answer.([]any)

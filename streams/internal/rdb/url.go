@@ -17,22 +17,22 @@ func CheckURL(rawURL string) error {
 	return err
 }
 
-// errURL is what can be said of a URL without quoting it.
+// errURL says what is wrong without quoting the URL.
 var errURL = errors.New("is not a Redis URL; write redis://user:password@host:6379/0, rediss:// or unix:///path, and / ? # % in a password as %2F %3F %23 %25")
 
-// parseURL reads a Redis URL. Its errors never hold the URL, which has a password in it.
+// parseURL reads a Redis URL. Its errors never quote the URL, because it holds a password.
 func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	start, end := hostSpan(rawURL)
 	hosts := strings.Split(rawURL[start:end], ",")
 	u, err := url.Parse(rawURL[:start] + hosts[0] + rawURL[end:])
-	// A scheme that net/url reads otherwise is followed by a path in which a password may stand.
+	// If net/url reads another scheme, the rest is a path, which may hold a password.
 	if err != nil || start == 0 || u.Fragment != "" || !strings.HasPrefix(strings.ToLower(rawURL), u.Scheme+"://") {
 		return nil, errURL
 	}
 	q := u.Query()
 	cluster, master := q.Get("cluster") == "true", q.Get("master_name")
 	if v := q.Get("cluster"); v != "" && v != "true" && v != "false" {
-		return nil, errors.New("has a cluster that is neither true nor false")
+		return nil, errors.New("has cluster= with a value other than true or false")
 	}
 	sentinelUser, sentinelPassword := q.Get("sentinel_username"), q.Get("sentinel_password")
 	for _, name := range []string{"cluster", "master_name", "sentinel_username", "sentinel_password"} {
@@ -41,8 +41,8 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	u.RawQuery = q.Encode()
 	one, err := redis.ParseURL(u.String())
 	if err != nil {
-		// go-redis quotes path and query, url.Error all of it. Behind an @ that stands
-		// there, the URL ended early, inside the password.
+		// go-redis quotes path and query, url.Error the whole URL. An @ in path or query means that
+		// the host ended early, inside the password.
 		var urlErr *url.Error
 		if errors.As(err, &urlErr) || strings.Contains(rawURL[end:], "@") {
 			return nil, errURL
@@ -65,7 +65,7 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 		return nil, errors.New("names a database; a Redis Cluster has only database 0")
 	}
 	if one.TLSConfig != nil && (cluster || master != "" || len(addrs) > 1) {
-		one.TLSConfig.ServerName = "" // each node, and each sentinel, by the address it is dialed at
+		one.TLSConfig.ServerName = "" // verify each node and sentinel by the address that is dialed
 	}
 	opt := &redis.UniversalOptions{
 		Addrs: addrs, DB: one.DB, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig,
@@ -81,7 +81,7 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	return opt, nil
 }
 
-// hostSpan is where the hosts stand: between the userinfo and the path of a URL.
+// hostSpan finds the hosts, between the userinfo and the path of a URL.
 func hostSpan(rawURL string) (start, end int) {
 	start = strings.Index(rawURL, "://")
 	if start < 0 {
@@ -94,7 +94,7 @@ func hostSpan(rawURL string) (start, end int) {
 	return start + strings.LastIndex(rawURL[start:end], "@") + 1, end
 }
 
-// hostPort is one of several hosts as it is dialed.
+// hostPort is the address of one of several hosts.
 func hostPort(host string) (string, error) {
 	u, err := url.Parse("redis://" + host)
 	switch {
