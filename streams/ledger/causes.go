@@ -10,16 +10,16 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Causes keep an alert firing: messages that fail, and dispatchers whose breaker is open. There is no
-// telling when they end but by looking: a message may be delivered by any dispatcher, and a
-// dispatcher may die. A message is told by its partition and entry, a dispatcher by its id.
+// Causes keep an alert firing: messages that fail, and dispatchers whose breaker is open. Only a look
+// at Redis tells when a cause has ended, because any dispatcher may deliver the message, and a
+// dispatcher may die. A message is named by its partition and entry, a dispatcher by its id.
 
 // MessageCause names a message as the cause of an alert.
 func MessageCause(p int, entryID string) string { return strconv.Itoa(p) + " " + entryID }
 
-// AlertCauses counts what keeps alerts firing, by key, and forgets what does not any more: messages
-// that failed some seconds ago and have no failure record now, for they were delivered, died or were
-// purged, and dispatchers that did not say it again for some time.
+// AlertCauses counts the causes of alerts, by key of the alert, and forgets those that have ended. A
+// message has ended if it failed some seconds ago and has no failure record now: it was delivered,
+// dead-lettered or purged. A dispatcher has ended if it has not renewed its cause for some time.
 func (l *Ledger) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (map[string]int64, error) {
 	left := make(map[string]int64, len(alerts))
 	if len(alerts) == 0 {
@@ -64,7 +64,7 @@ func (l *Ledger) AlertCauses(ctx context.Context, alerts []medispatcher.Alert) (
 	}
 	if len(doubts) > 0 {
 		if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
-			return nil, rdb.Failed("look at failing messages", err)
+			return nil, rdb.Failed("check failing messages", err)
 		}
 		for _, d := range doubts {
 			if !d.failing.Val() {
@@ -88,9 +88,9 @@ func (l *Ledger) dropCauses(ctx context.Context, gone map[string][]string, left 
 	return rdb.Failed("forget causes of alerts", err)
 }
 
-// holdScript says again that a cause goes on. KEYS causes of alerts. ARGV cause, now in ms.
-// Returns for each alert 1 where it knows of the cause, else 0. Safe to repeat. ZREM comes first
-// because it is allowed out of memory, and so is then ZADD.
+// holdScript renews a cause. KEYS causes of alerts. ARGV cause, now in ms.
+// Returns for each alert 1 if it has the cause, else 0. Safe to repeat. ZREM comes first because
+// Redis allows it when memory is full, and then allows ZADD too.
 var holdScript = rdb.NewScript(`
 local now = tonumber(ARGV[2])
 redis.call('ZREM', KEYS[1], '')
@@ -105,8 +105,8 @@ end
 return out
 `)
 
-// HoldCause says again that this process's cause keeps alerts firing, and lists those that do not know
-// of it, for they ended or Redis lost them: they are to be raised again.
+// HoldCause renews this process's cause of alerts. It lists the alerts that do not have the cause,
+// because they ended or Redis lost them: the caller raises those again.
 func (l *Ledger) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cause string) (unknown []medispatcher.Alert, err error) {
 	now, err := l.db.SharedNow(ctx)
 	if err != nil {
@@ -130,7 +130,7 @@ func (l *Ledger) HoldCause(ctx context.Context, alerts []medispatcher.Alert, cau
 	return unknown, nil
 }
 
-// EndCause says that a cause keeps an alert firing no longer.
+// EndCause removes a cause of an alert.
 func (l *Ledger) EndCause(ctx context.Context, a medispatcher.Alert, cause string) error {
 	return rdb.Failed("end the cause of an alert", rdb.Int(l.db.With(ctx), "ZREM", l.keys.Alerts("causes:"+a.Key()), cause).Err())
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// noticeLua puts a notice into the outbox and the history, unless there are too many.
+// noticeLua adds a notice to the history, and to the outbox unless too many wait there.
 // KEYS 1 counter, 2 outbox, 3 due, 4 history, 5 outcomes.
 const noticeLua = `
 local function ms(n) return string.format('%.0f', n) end
@@ -30,16 +30,16 @@ local function notice(kind, since, now, after, alert, most_waiting, most_kept)
 end
 `
 
-// raiseScript notes that a rule fires, and makes a notice of it: the first at once, and one
-// within each while it goes on.
+// raiseScript records that a rule fires. It makes the first notice at once, and further ones at
+// intervals while the rule fires.
 //
 // KEYS as noticeLua, 6 firing, 7 sent, 8 seen, 9 causes of the alert.
 // ARGV key of the alert, alert, ms between notices, most notices waiting, most notices kept, most
-// causes, ms an event is remembered, "1" where the one cause is an event that raises once, now in ms, causes.
-// Returns 0 where no notice was made, 1 where one was, 2 where one was made and cannot be sent.
+// causes, ms an event is remembered, "1" if the only cause is an event that raises once, now in ms, causes.
+// Returns 0 if no notice was made, 1 if one was made, 2 if one was made but cannot be sent.
 //
-// Safe to repeat: what fires and has its notice gets no other within that time. HDEL comes first
-// because it is allowed out of memory, and so is then all that follows.
+// Safe to repeat: an alert that has its notice gets no other within the interval. HDEL comes first
+// because Redis allows it when memory is full, and then allows all that follows.
 var raiseScript = rdb.NewScript(noticeLua + `
 local now = tonumber(ARGV[9])
 redis.call('HDEL', KEYS[6], '')
@@ -85,11 +85,11 @@ func (l *Ledger) noticeKeys(more ...string) []string {
 	return k
 }
 
-// RaiseAlert notes that a rule fires. The first notice is made at once, others while it goes on, one in
-// every at most. causes are what keeps it firing (see AlertCauses); a rule that is looked at all the
-// time has none. once says that the one cause is an event, which raises the alert one time however
-// many dispatchers tell of it. queued tells whether a notice waits to be sent, dropped that one was
-// made and too many wait.
+// RaiseAlert records that a rule fires. It makes the first notice at once, and while the rule fires
+// at most one more in each interval every. causes keep the alert firing (see AlertCauses); a rule that is
+// evaluated all the time has none. once says that the only cause is an event, which raises the alert
+// one time, however many dispatchers report it. queued says that a notice waits to be sent, dropped
+// that one was made but too many wait.
 func (l *Ledger) RaiseAlert(ctx context.Context, a medispatcher.Alert, every time.Duration, causes []string, once bool) (queued, dropped bool, err error) {
 	text, err := json.Marshal(a)
 	if err != nil {
@@ -108,13 +108,13 @@ func (l *Ledger) RaiseAlert(ctx context.Context, a medispatcher.Alert, every tim
 	return made == 1, made == 2, rdb.Failed("raise alert", err)
 }
 
-// resolveScript ends an alert, with a notice where one told of its beginning.
+// resolveScript ends an alert. It makes a notice if there was one when the alert began.
 //
 // KEYS as noticeLua, 6 firing, 7 causes of the alert.
 // ARGV key of the alert, alert, "1" for no notice, most notices waiting, most notices kept, now in ms.
 // Returns as raiseScript.
 //
-// Safe to repeat: what does not fire is left alone. HDEL comes first, as there.
+// Safe to repeat: an alert that does not fire is left alone. HDEL comes first, as in raiseScript.
 var resolveScript = rdb.NewScript(noticeLua + `
 local now = tonumber(ARGV[6])
 local old = redis.call('HGET', KEYS[6], ARGV[1])
@@ -131,7 +131,7 @@ if sent then return 1 end
 return 2
 `)
 
-// ResolveAlert ends an alert. There is a notice of it unless quiet is set, or none told that it fired.
+// ResolveAlert ends an alert. It makes a notice, unless quiet is set or no notice said that the alert fires.
 func (l *Ledger) ResolveAlert(ctx context.Context, a medispatcher.Alert, quiet bool) (queued bool, err error) {
 	text, err := json.Marshal(a)
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// leadScript makes the caller the one dispatcher that evaluates the rules of alerts, for a while.
+// leadScript makes the caller the leader, the one dispatcher that evaluates the rules of alerts.
 //
 // KEYS leader, counter. ARGV dispatcher, ms to hold, now in ms. Returns {1 or 0, counter}.
 //
-// The leader's lease ends by the shared clock. That it expires is housekeeping: where Redis's clock is
-// set back, it does so too late. Safe to repeat: who leads holds on. DEL comes first because it is allowed out of memory, and
-// so is then SET: a Redis that is full is worth an alert.
+// The lease ends by the shared clock. The expiry of the key is only housekeeping: it comes too late
+// if the clock of Redis is set back. Safe to repeat: the leader stays the leader. DEL comes first
+// because Redis allows it when memory is full, and then allows SET too: a full Redis deserves an alert.
 var leadScript = rdb.NewScript(`
 local count = redis.call('GET', KEYS[2]) or '0'
 local leader = redis.call('GET', KEYS[1])
@@ -25,7 +25,7 @@ return {1, count}
 `)
 
 // LeadAlerts asks to be the one dispatcher that evaluates the rules, for the time of a lease. now is
-// by the shared clock; revision changes with what fires.
+// by the shared clock. revision changes whenever an alert is raised or ends.
 func (l *Ledger) LeadAlerts(ctx context.Context, lease time.Duration) (leads bool, now time.Time, revision int64, err error) {
 	if now, err = l.db.SharedNow(ctx); err != nil {
 		return false, now, 0, err
@@ -48,7 +48,7 @@ if leader and string.match(leader, '^%S*') == ARGV[1] then return redis.call('DE
 return 0
 `)
 
-// UnleadAlerts lets another dispatcher evaluate the rules.
+// UnleadAlerts ends the lease, so that another dispatcher can evaluate the rules.
 func (l *Ledger) UnleadAlerts(ctx context.Context) error {
 	return rdb.Failed("end leading alerts", unleadScript.Run(ctx, l.db, []string{l.keys.Alerts("leader")}, l.cfg.ID).Err())
 }

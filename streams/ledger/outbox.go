@@ -10,15 +10,15 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// claimScript takes notices to be sent, each for the time of a lease: whoever dies with one leaves
-// it to the others.
+// claimScript takes notices to send, each for the time of a lease. If the dispatcher dies, another
+// one takes them when the lease has ended.
 //
-// KEYS outbox, due, claims. ARGV dispatcher, ms of the lease, limit, ms until a notice whose turn
-// has not come is looked at again, now in ms. Returns {id, notice, tries, receivers that have it} for each.
+// KEYS outbox, due, claims. ARGV dispatcher, ms of the lease, limit, ms until a notice that must wait
+// for another one is tried again, now in ms. Returns {id, notice, tries, receivers that have it} for each.
 //
-// A notice that comes after another one waits until that is settled: nobody shall read of a recovery
-// before the alert. Safe to repeat: what a lost reply hides comes back when its lease ends. ZREM
-// comes first because it is allowed out of memory, and so is then all that follows.
+// A notice that comes after another one waits until that one is settled, so that nobody reads of a
+// recovery before the alert. Safe to repeat: notices in a lost reply come back when their lease ends.
+// ZREM comes first because Redis allows it when memory is full, and then allows all that follows.
 var claimScript = rdb.NewScript(`
 local now = tonumber(ARGV[5])
 local out = {}
@@ -41,10 +41,10 @@ end
 return out
 `)
 
-// afterPause is how long a notice waits that has to come after another one.
+// afterPause is how long a notice is put off if the one before it is not settled.
 const afterPause = time.Second
 
-// ClaimNotices takes up to limit notices that wait to be sent, for the time of a lease.
+// ClaimNotices takes up to limit waiting notices, for the time of a lease.
 func (l *Ledger) ClaimNotices(ctx context.Context, limit int, lease time.Duration) ([]medispatcher.Notice, error) {
 	now, err := l.db.SharedNow(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (l *Ledger) ClaimNotices(ctx context.Context, limit int, lease time.Duratio
 		id, _ := row[0].(string)
 		text, _ := row[1].(string)
 		n, ok := readNotice(id, text)
-		if !ok { // written by somebody else: nothing can be sent
+		if !ok { // not written by a dispatcher: it cannot be sent
 			n.ID, _ = strconv.ParseInt(id, 10, 64)
 			if _, err := l.SettleNotice(ctx, &n, "not sent: unreadable", false); err != nil {
 				return list, err
@@ -87,8 +87,8 @@ func (l *Ledger) outboxKeys(more ...string) []string {
 	return k
 }
 
-// markScript notes that a receiver has a notice. KEYS claims. ARGV dispatcher, id, receiver.
-// Returns 1 when the notice is the dispatcher's. Safe to repeat: a receiver is noted once.
+// markScript records that a receiver has a notice. KEYS claims. ARGV dispatcher, id, receiver.
+// Returns 1 if the dispatcher holds the notice. Safe to repeat: a receiver is recorded once.
 var markScript = rdb.NewScript(`
 local me, tries, done = string.match(redis.call('HGET', KEYS[1], ARGV[2]) or '', '^(%S*) (%d+) (.*)$')
 if me ~= ARGV[1] then return 0 end
@@ -99,20 +99,20 @@ redis.call('HSET', KEYS[1], ARGV[2], me .. ' ' .. tries .. ' ' .. done .. ARGV[3
 return 1
 `)
 
-// MarkNotice notes that a receiver has a notice that this process took, so that no repetition
-// goes there. receiver is a name without commas and spaces.
+// MarkNotice records that a receiver has a notice that this process took, so that a further try
+// skips that receiver. receiver is a name without commas and spaces.
 func (l *Ledger) MarkNotice(ctx context.Context, id int64, receiver string) error {
 	return rdb.Failed("mark a notice", markScript.Run(ctx, l.db, []string{l.keys.Alerts("claims")}, l.cfg.ID, id, receiver).Err())
 }
 
 // settleScript ends a notice.
 //
-// KEYS outbox, due, claims, outcomes, history, firing. ARGV dispatcher, id, outcome, "1" where
-// nobody has it, key of its alert. Returns 1 when the notice was the dispatcher's.
+// KEYS outbox, due, claims, outcomes, history, firing. ARGV dispatcher, id, outcome, "1" if
+// no receiver has it, key of its alert. Returns 1 if the dispatcher held the notice.
 //
-// Of an alert that nobody heard of there is no recovery to tell: its notices are not counted. Safe to
-// repeat: a notice that is not the dispatcher's is left alone. HDEL comes first because it is allowed out
-// of memory, and so is then all that follows.
+// If no receiver has the only notice of an alert, the notice is not counted, and the end of the alert
+// makes no notice. Safe to repeat: a notice that the dispatcher does not hold is left alone. HDEL
+// comes first because Redis allows it when memory is full, and then allows all that follows.
 var settleScript = rdb.NewScript(`
 local me = string.match(redis.call('HGET', KEYS[3], ARGV[2]) or '', '^(%S*) ')
 if me ~= ARGV[1] then return 0 end
@@ -132,16 +132,17 @@ end
 return 1
 `)
 
-// SettleNotice ends a notice that this process took. unsent says that no receiver has it.
+// SettleNotice ends a notice that this process took. unsent says that no receiver has it. mine says
+// that this process still held it.
 func (l *Ledger) SettleNotice(ctx context.Context, n *medispatcher.Notice, outcome string, unsent bool) (mine bool, err error) {
 	k := l.outboxKeys("outcomes", "history", "firing")
 	mine, err = settleScript.Run(ctx, l.db, k, l.cfg.ID, n.ID, outcome, unsent, n.Key()).Bool()
 	return mine, rdb.Failed("settle a notice", err)
 }
 
-// postponeScript puts a notice off. KEYS due, claims. ARGV dispatcher, id, ms, "1" where the try
-// that ends does not count, now in ms. Returns 1 when the notice was the dispatcher's. Safe to repeat: it then
-// is nobody's.
+// postponeScript puts a notice off. KEYS due, claims. ARGV dispatcher, id, ms, "1" if this try
+// does not count, now in ms. Returns 1 if the dispatcher held the notice. Safe to repeat: the
+// dispatcher then no longer holds it.
 var postponeScript = rdb.NewScript(`
 local now = tonumber(ARGV[5])
 local me, tries, done = string.match(redis.call('HGET', KEYS[2], ARGV[2]) or '', '^(%S*) (%d+) (.*)$')
@@ -153,7 +154,7 @@ redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[2])
 return 1
 `)
 
-// PostponeNotice gives a notice that this process took back, to be taken by anyone after a time.
+// PostponeNotice returns a notice that this process took. Any dispatcher may take it after delay.
 // uncounted says that it was not tried.
 func (l *Ledger) PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error {
 	now, err := l.db.SharedNow(ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// FiringAlerts lists what fires, in no order, with times by the shared clock.
+// FiringAlerts lists the alerts that fire, in no order, with times by the shared clock.
 func (l *Ledger) FiringAlerts(ctx context.Context) ([]medispatcher.Firing, error) {
 	pipe := l.db.Pipe(ctx)
 	firing, sent := rdb.Map(pipe, "HGETALL", l.keys.Alerts("firing")), rdb.Map(pipe, "HGETALL", l.keys.Alerts("sent"))
@@ -30,7 +30,7 @@ func (l *Ledger) FiringAlerts(ctx context.Context) ([]medispatcher.Firing, error
 	return list, nil
 }
 
-// readFiring reads "<since> <notices> <id> <alert>". What somebody else wrote there is no alert.
+// readFiring reads "<since> <notices> <id> <alert>". ok is false for a text of any other form.
 func readFiring(text string) (f medispatcher.Firing, ok bool) {
 	parts := strings.SplitN(text, " ", 4)
 	if len(parts) != 4 || json.Unmarshal([]byte(parts[3]), &f.Alert) != nil {
@@ -49,7 +49,7 @@ func unixMilli(text string) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-// ForgetNotices removes the times of notices that throttle nothing any more.
+// ForgetNotices removes the times of notices that are too old to hold back another notice.
 func (l *Ledger) ForgetNotices(ctx context.Context, now time.Time) error {
 	sent, err := rdb.Map(l.db.With(ctx), "HGETALL", l.keys.Alerts("sent")).Result()
 	if err != nil {
@@ -67,7 +67,7 @@ func (l *Ledger) ForgetNotices(ctx context.Context, now time.Time) error {
 	return rdb.Failed("forget notices", rdb.Int(l.db.With(ctx), rdb.Cmd("HDEL", l.keys.Alerts("sent"), old...)...).Err())
 }
 
-// Alerts is what fires, a thousand at most, and the last hundred notices, the newest first.
+// Alerts lists the alerts that fire, a thousand at most, and the last hundred notices, newest first.
 func (l *Ledger) Alerts(ctx context.Context) (medispatcher.Alerts, error) {
 	all := medispatcher.Alerts{Last: []medispatcher.Notice{}}
 	var err error
