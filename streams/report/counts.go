@@ -15,9 +15,9 @@ import (
 // statsChunk is the most fields asked for in one command.
 const statsChunk = 1000
 
-// Windows sums counts over all partitions: for each field, such as "sent:billing", what was
-// counted in the last second, 10 s, minute, hour and day, and in all. The second is the
-// last full one; the hour and the day include the minute and the hour that are under way.
+// Windows sums counts over all partitions. For each field, such as "sent:billing", it gives the
+// count of the last second, 10 s, minute, hour and day, and the total. The second is the last full
+// one. The hour includes the current minute, and the day the current hour.
 func (r *Report) Windows(ctx context.Context, fields []string) (map[string]medispatcher.Windows, error) {
 	sums := make(map[string]medispatcher.Windows, len(fields))
 	now, err := r.unixTime(ctx)
@@ -55,10 +55,10 @@ func (r *Report) Windows(ctx context.Context, fields []string) (map[string]medis
 	return sums, err
 }
 
-// Series is what was counted in each of the last full seconds ('s', 60 of them), minutes ('m', 60) or
-// hours ('h', 24), over all partitions, the oldest first; the last minute and hour are those under
-// way. at is the unix time at which the last one begins,
-// by the clock of Redis; the buckets are by the shared one, which never repeats a second.
+// Series gives the counts of each of the last 60 full seconds ('s'), 60 minutes ('m') or 24 hours
+// ('h'), over all partitions, the oldest first. The last minute or hour is the current one. at is the
+// unix time at which the last bucket begins, by the clock of Redis. The buckets are by the shared
+// clock, which never repeats a second.
 func (r *Report) Series(ctx context.Context, kind byte, fields []string) (series map[string][]int64, at int64, err error) {
 	now, err := r.unixTime(ctx)
 	if err != nil {
@@ -88,12 +88,11 @@ func (r *Report) unixTime(ctx context.Context) (int64, error) {
 	return now.Unix(), err
 }
 
-// bucket is one count hash: of a second, minute or hour, the at-th of unix time, or with
-// kind 't' of all time.
+// bucket is one count hash: of one second, minute or hour, or with kind 't' of all time.
 type bucket struct {
 	kind byte
-	at   int64
-	age  int64 // how many there are behind it
+	at   int64 // unix time in units of kind
+	age  int64 // 0 for the newest bucket
 }
 
 func countsKey(k rdb.Keys, p int, b bucket) string {
@@ -103,8 +102,8 @@ func countsKey(k rdb.Keys, p int, b bucket) string {
 	return k.Stats(p, b.kind, b.at)
 }
 
-// eachCount hands on every count that is not zero. Most buckets of a quiet system are not
-// there, and are not asked.
+// eachCount calls do for every count that is not zero. A quiet system lacks most buckets, so
+// it first asks which exist.
 func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
 	for p := range r.cfg.Partitions {
 		pipe := r.db.Pipe(ctx)
@@ -151,7 +150,7 @@ func (r *Report) Counts(ctx context.Context) (map[string]int64, error) {
 			return nil, rdb.Failed("read counts", err)
 		}
 		for what, n := range h {
-			if !strings.HasSuffix(what, ":") && !strings.HasPrefix(what, "~") { // sums, bytes of names, and accounts
+			if !strings.HasSuffix(what, ":") && !strings.HasPrefix(what, "~") { // leave out the sums, and internal counters
 				v, _ := strconv.ParseInt(n, 10, 64)
 				sums[what] += v
 			}
@@ -160,10 +159,10 @@ func (r *Report) Counts(ctx context.Context) (map[string]int64, error) {
 	return sums, nil
 }
 
-// maxTopics bounds a list of topics: producers may make them up.
+// maxTopics bounds the list of topics, because producers may invent any number.
 const maxTopics = 1000
 
-// Topics lists topics that messages were received of, sorted; more tells that there are others.
+// Topics lists the topics of received messages, sorted. more says that there are others.
 func (r *Report) Topics(ctx context.Context) (topics []string, more bool, err error) {
 	known := map[string]bool{}
 	for p := range r.cfg.Partitions {

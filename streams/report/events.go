@@ -10,19 +10,20 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Recorded is an event of a message, to be kept.
+// Recorded is an event of a message to record.
 type Recorded struct {
 	Partition int
 	ID        string // the message's
 	Event     medispatcher.Event
 }
 
-// eventsScript appends events to what is kept of messages, and forgets the messages that
-// had none for the longest time.
+// eventsScript appends events to the records of their messages. Above a number of messages, it
+// deletes the records that got no event for the longest time.
 //
 // KEYS events, ids of messages. ARGV messages kept, longest record in bytes, now in µs, then for each event: message id, event.
+// Returns nothing.
 //
-// A repetition writes its events twice: they are there to be looked at.
+// A repetition writes its events twice. That does no harm, because people only read them.
 var eventsScript = rdb.NewScript(`
 for i = 4, #ARGV, 2 do
   local had = redis.call('HGET', KEYS[1], ARGV[i]) or ''
@@ -39,10 +40,10 @@ if over > 0 then
 end
 `)
 
-// maxRecord bounds what is kept of one message, in bytes.
+// maxRecord bounds the events of one message, in bytes.
 const maxRecord = 16 << 10
 
-// RecordEvents keeps events of messages, for keep messages of each partition.
+// RecordEvents records events. Each partition keeps those of the last keep messages.
 func (r *Report) RecordEvents(ctx context.Context, keep int, entries []Recorded) error {
 	byPartition := map[int][]any{}
 	for _, e := range entries {
@@ -57,7 +58,7 @@ func (r *Report) RecordEvents(ctx context.Context, keep int, entries []Recorded)
 		k := []string{r.keys.Part(p, "journal"), r.keys.Part(p, "journal:ids")}
 		argv = append([]any{keep, maxRecord, r.db.Now().UnixMicro()}, argv...)
 		if err := eventsScript.Run(ctx, r.db, k, argv...).Err(); err != nil && !rdb.IsNil(err) {
-			errs = append(errs, rdb.Failed("keep the events of messages", err))
+			errs = append(errs, rdb.Failed("record the events of messages", err))
 		}
 	}
 	return errors.Join(errs...)

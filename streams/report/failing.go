@@ -9,12 +9,12 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// failingLooked is how many retrying messages of a partition are looked at, those that are
-// due soonest: what failed lately waits least.
+// failingLooked is how many retrying messages of a partition are read: those due soonest, because a
+// message that failed lately has the shortest wait.
 const failingLooked = 200
 
-// Failing lists up to limit messages of a subscription that failed and are tried again, those
-// that failed last first. Of very many it looks at those alone that are due soonest.
+// Failing lists up to limit messages of a subscription that failed and will be retried, the latest
+// failure first. If there are very many, it reads only those due soonest.
 func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispatcher.Failing, error) {
 	if err := r.db.Hear(ctx); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispat
 		for i, v := range records {
 			record, has := v.(string)
 			if !has {
-				continue // given back, not failed
+				continue // it did not fail: it was given back or released
 			}
 			if f := entry.DecodeFailure(record); f != nil {
 				list = append(list, medispatcher.Failing{Partition: p, Entry: ids[i], Due: r.db.ShownDue(due[i].Score), Failure: f})
@@ -51,7 +51,7 @@ func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispat
 	return list, r.nameFailing(ctx, sub, list)
 }
 
-// nameFailing notes which messages the entries are. One that is gone stays without a name.
+// nameFailing fills in the id and topic of each message. They stay empty if the message is gone.
 func (r *Report) nameFailing(ctx context.Context, sub string, list []medispatcher.Failing) error {
 	for chunk := range slices.Chunk(list, rdb.BodiesChunk) {
 		pipe := r.db.Pipe(ctx)

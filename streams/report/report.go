@@ -1,8 +1,8 @@
-// Package report says what is and what was: counts over time, how long deliveries take, how
-// much waits where, and the story of one message. It writes only what no step of a message
-// writes, the times and the events.
+// Package report reads what people want to know: counts over time, how long deliveries take, how
+// many messages wait where, and the story of one message. The steps of a message write the counts;
+// report itself writes only the times and the events.
 //
-// It imports streams, which counts what its steps do, and never the other way round.
+// It imports the root package, streams and streams/internal. None of them imports it.
 package report
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Report reads counts, times and stories, and writes those that no step of a message writes.
+// Report reads counts, times and stories. It writes times and events.
 type Report struct {
 	db   *rdb.DB
 	keys rdb.Keys
@@ -18,7 +18,7 @@ type Report struct {
 	kept *streams.Store
 }
 
-// New makes the reports of a store.
+// New makes the Report of a store.
 func New(store *streams.Store) *Report {
 	db := store.DB()
 	return &Report{db, db.Keys, db.Config, store}

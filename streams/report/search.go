@@ -9,14 +9,14 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// A search reads entries with XRANGE and compares them here: a body that passes through Lua
-// costs Redis some twenty times as much. What a round trip asks for is bounded, because
-// Redis serves all of it in one go.
+// A search reads entries with XRANGE and compares them here, because a body that passes through Lua
+// costs Redis some twenty times as much. Each round trip is bounded, because Redis serves all of it
+// in one go.
 const (
-	searchRoundBytes = 4 << 20 // of a round trip, judging by the entries before
-	searchEntries    = 2000    // of one stream, from where the message should be
-	searchBytes      = 1 << 30 // of one search
-	searchStreams    = 100     // subscriptions searched at once
+	searchRoundBytes = 4 << 20 // in one round trip, estimated from the entries before
+	searchEntries    = 2000    // in one stream, from where the message should be
+	searchBytes      = 1 << 30 // in one search
+	searchStreams    = 100     // subscriptions searched together
 )
 
 // searcher looks for the copies of one message.
@@ -27,13 +27,13 @@ type searcher struct {
 	left   int // bytes that may still be read
 }
 
-// search is one stream under search.
+// search is the search of one stream.
 type search struct {
 	place  medispatcher.Place
 	stream string
-	from   string // where to go on
-	looked int    // entries
-	size   int    // bytes of one of them, on average; 0: unknown
+	from   string // id of the next entry to read
+	looked int    // entries read
+	size   int    // average bytes of an entry; 0: unknown
 }
 
 // findCopies looks for a message in the channels and the dead letters of subscriptions.
@@ -51,7 +51,7 @@ func (r *Report) findCopies(ctx context.Context, t trail, subs []string, story *
 	return nil
 }
 
-// filled lists the streams of subscriptions that hold anything.
+// filled lists the streams of subscriptions that are not empty.
 func (x *searcher) filled(ctx context.Context, subs []string) ([]*search, error) {
 	k, p := x.report.keys, x.trail.p
 	var all []*search
@@ -78,7 +78,7 @@ func (x *searcher) filled(ctx context.Context, subs []string) ([]*search, error)
 	return filled, nil
 }
 
-// round reads on in as many streams as one round trip may, and returns those to go on with.
+// round continues in as many streams as one round trip allows. It returns the streams that are not finished.
 func (x *searcher) round(ctx context.Context, queue []*search) ([]*search, error) {
 	if x.left <= 0 {
 		x.story.Searched = false
@@ -113,7 +113,7 @@ func (x *searcher) round(ctx context.Context, queue []*search) ([]*search, error
 	return rest, nil
 }
 
-// count is how many entries to ask for when so many bytes may be read.
+// count is how many entries to ask for if so many bytes may be read.
 func (f *search) count(bytes int) int {
 	if f.size == 0 {
 		return 1
@@ -124,7 +124,7 @@ func (f *search) count(bytes int) int {
 	return min(max(1, bytes/f.size), searchEntries-f.looked)
 }
 
-// compare looks at entries of a stream that were asked for, and reports whether to go on in it.
+// compare looks for the message among the entries that were read. more says that the stream is not finished.
 func (x *searcher) compare(ctx context.Context, f *search, entries []rdb.Entry, asked int) (more bool, err error) {
 	read := 0
 	for _, e := range entries {
@@ -147,12 +147,12 @@ func (x *searcher) compare(ctx context.Context, f *search, entries []rdb.Entry, 
 	return true, nil
 }
 
-// isCopy reports whether an entry of a channel or of dead letters is the message.
+// isCopy reports whether an entry of a channel or of dead letters is a copy of the message.
 func (t trail) isCopy(e rdb.Entry) bool {
 	return t.id != "" && e.Fields.Get("id") == t.id || t.entry != "" && e.Fields.Get("~src") == t.entry
 }
 
-// found notes the place of a copy, unless it went on meanwhile.
+// found records the place of a copy, unless it left the stream meanwhile.
 func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 	k, p := x.report.keys, f.place
 	pipe := x.report.db.Tx(ctx)

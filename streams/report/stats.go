@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Stats are the statistics of subscriptions and topics, in the order given, and the sums over all.
+// Stats gives the counts of subscriptions and topics, in the order given, and the sums over all.
 func (r *Report) Stats(ctx context.Context, subs, topics []string) (medispatcher.Stats, error) {
 	st := medispatcher.Stats{
 		Topics:        make([]medispatcher.TopicStats, len(topics)),
@@ -50,14 +50,15 @@ func (r *Report) Stats(ctx context.Context, subs, topics []string) (medispatcher
 	return st, r.readTimes(ctx, now, st.Subscriptions)
 }
 
-// seriesSteps are what a series can be asked in.
+// seriesSteps are the step sizes of a series.
 var seriesSteps = map[string]struct {
 	kind byte
 	step int64
 }{"second": {'s', 1}, "minute": {'m', 60}, "hour": {'h', 3600}}
 
-// SubscriptionSeries is what became of a subscription's messages over time, of all of them with an
-// empty id: the counts "sent", "failed", "retried" and "dead", and of all "received". step is second, minute or hour.
+// SubscriptionSeries gives the counts "sent", "failed", "retried" and "dead" of a subscription over
+// time. With an empty id it gives those of all subscriptions together, and "received". step is
+// second, minute or hour.
 func (r *Report) SubscriptionSeries(ctx context.Context, id, step string) (medispatcher.Series, error) {
 	by, ok := seriesSteps[step]
 	if !ok {

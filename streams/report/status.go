@@ -10,12 +10,12 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// statusScript counts messages. It reads none: a body that passes through Lua costs Redis
-// milliseconds for each megabyte.
+// statusScript counts messages. It reads no entries, because a body that passes through Lua costs
+// Redis milliseconds for each megabyte.
 //
 // KEYS channel, retry, dead for each subscription. ARGV group of the streams.
-// Returns {time in ms, for each {length, pending, retrying, dead, id of the first that is pending}…}; a
-// key of a wrong type counts -1. Reads only.
+// Returns {time in ms, for each {length, pending, retrying, dead, id of the first pending entry}…}; a
+// key of a wrong type counts -1. Safe to repeat: it only reads.
 var statusScript = rdb.NewScript(`
 local t = redis.call('TIME')
 local function number(reply)
@@ -33,13 +33,13 @@ end
 return out
 `)
 
-// counts is what statusScript says of one stream.
+// counts is what statusScript returns for one stream.
 type counts struct {
 	length, pending, retrying, dead int64
 	oldest                          int64 // age of the oldest message, in ms
 }
 
-// counts reads k, which names three keys for each stream.
+// counts counts the messages of streams. k holds three keys for each.
 func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts, error) {
 	res, err := statusScript.Run(ctx, r.db, k, group).Slice()
 	if err != nil {
@@ -50,14 +50,14 @@ func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts
 	}
 	now := int64(rdb.ToInt(res[0]))
 	out, first := make([]counts, len(res)-1), make([]string, len(res)-1)
-	var unread []int // streams that hold messages, none of them pending
+	var unread []int // streams with messages but no pending ones
 	for i, answer := range res[1:] {
 		row, _ := answer.([]any)
 		if len(row) != 5 {
 			return nil, rdb.Unreadable("count", answer)
 		}
 		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: int64(rdb.ToInt(row[2])), dead: int64(rdb.ToInt(row[3]))}
-		// Messages are read in order, so the first that is pending is the oldest of all.
+		// Messages are read in order, so the first pending one is the oldest of all.
 		first[i], _ = row[4].(string)
 		if out[i].length > 0 && first[i] == "" {
 			unread = append(unread, i)
@@ -76,8 +76,8 @@ func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts
 	return out, nil
 }
 
-// firstIDs reads the ids of the first entries of some of the streams of k into first. Redis has no
-// command for that which leaves the bodies behind.
+// firstIDs reads into first the id of the first entry of some streams of k. Redis has no command
+// that returns the id without the body.
 func (r *Report) firstIDs(ctx context.Context, k []string, of []int, first []string) error {
 	pipe := r.db.Pipe(ctx)
 	cmds := make([]*rdb.Reply[[]rdb.Entry], len(of))
@@ -125,7 +125,8 @@ func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatche
 	return out, nil
 }
 
-// IncomingStatus counts the messages before their fan-out.
+// IncomingStatus counts the messages that no channel has: waiting for their fan-out, delayed,
+// quarantined and unrouted.
 func (r *Report) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error) {
 	var st medispatcher.IncomingStatus
 	pipe := r.db.Pipe(ctx)

@@ -11,14 +11,14 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// trail is what is known of a message that is searched.
+// trail is what is known about a message before the search.
 type trail struct {
-	id    string // the producer's, empty for a generated one
-	entry string // of the incoming stream, empty when unknown
+	id    string // the id from the producer; empty if it was generated
+	entry string // id of the incoming entry; empty if unknown
 	p     int
 }
 
-// from is the first id that its copies can have.
+// from is the smallest entry id that a copy can have.
 func (t trail) from() string {
 	if t.entry == "" {
 		return "-"
@@ -27,9 +27,9 @@ func (t trail) from() string {
 	return ms
 }
 
-// Story finds where a message is: among the incoming entries, the delayed and the kept ones, the
-// channels and the dead letters of subscriptions. It adds the events that were recorded. id is
-// the one that the producer gave, "<partition>-<entry id>", or what the webhook-id header carried.
+// Story finds where a message is: among the incoming, delayed and kept messages, and in the
+// channels and dead letters of subscriptions. It adds the recorded events. id is the id from the
+// producer, a generated "<partition>-<entry id>", or the value of the webhook-id header.
 func (r *Report) Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error) {
 	story := medispatcher.Story{ID: id, Places: []medispatcher.Place{}, Events: []medispatcher.Event{}, Searched: true}
 	if err := r.db.Hear(ctx); err != nil {
@@ -60,15 +60,16 @@ func (r *Report) Story(ctx context.Context, id string, subs []string) (medispatc
 	return story, nil
 }
 
-// trails are where a message may have begun. A producer's id tells the partition only
-// when it had no key; while it is remembered, it tells the entry.
+// trails are the incoming entries that may be the message. A generated id names partition and entry.
+// An id from a producer may be in any partition; while it is remembered for deduplication, Redis
+// knows its partition and entry.
 func (r *Report) trails(ctx context.Context, id string) ([]trail, error) {
 	if p, entry, err := rdb.SplitID(r.cfg.Partitions, id); err == nil {
 		return []trail{{entry: entry, p: p}}, nil
 	}
 	ids := []string{id}
 	if plain, err := url.PathUnescape(id); err == nil && plain != id {
-		ids = append(ids, plain) // as webhook-id carries it
+		ids = append(ids, plain) // webhook-id carries ids percent-encoded
 	}
 	pipe := r.db.Pipe(ctx)
 	var trails []trail

@@ -9,16 +9,16 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Histograms of times lie in a hash for each minute, "<kind>:<bucket>:<subscription>" → n.
+// Histograms of times lie in one hash for each minute, "<kind>:<bucket>:<subscription>" → n.
 const (
-	latencyMinutes = 5 // that are read
+	latencyMinutes = 5 // read by readTimes
 	latencyKept    = 7 * time.Minute
 )
 
-// timesRoom is how many fields of a minute are enough: some 16 MB.
+// timesRoom bounds the fields of one minute, to some 16 MB.
 const timesRoom = 200_000
 
-// Times are histograms of one subscription.
+// Times are the histograms of one subscription.
 type Times struct {
 	Latency [medispatcher.TimeBuckets]int64 // publish to delivery
 	Took    [medispatcher.TimeBuckets]int64 // of attempts
@@ -32,8 +32,8 @@ func timeField(kind string, bucket int, sub string) string {
 	return kind + ":" + strconv.Itoa(bucket) + ":" + sub
 }
 
-// AddTimes adds to the histograms of this minute, while they have room. What a lost reply hides may be added
-// twice by a repetition, so it is not to be repeated: these are figures to look at.
+// AddTimes adds to the histograms of the current minute, unless they are full. The caller must not
+// repeat it after an error: if only the reply was lost, the times would be added twice.
 func (r *Report) AddTimes(ctx context.Context, times map[string]*Times) error {
 	key := r.keys.Latency(r.db.Now().Unix() / 60)
 	if n, err := rdb.Int(r.db.With(ctx), "HLEN", key).Result(); err != nil || n > timesRoom {
@@ -54,7 +54,7 @@ func (r *Report) AddTimes(ctx context.Context, times map[string]*Times) error {
 	return rdb.Failed("add times", err)
 }
 
-// readTimes puts the quantiles of the last minutes into stats.
+// readTimes fills in the quantiles of the last minutes.
 func (r *Report) readTimes(ctx context.Context, now int64, stats []medispatcher.SubscriptionStats) error {
 	pipe := r.db.Pipe(ctx)
 	exist := make([]*rdb.Reply[int64], latencyMinutes)

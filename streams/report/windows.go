@@ -12,7 +12,7 @@ import (
 )
 
 // Lengths counts the messages in the channels of subscriptions, over all partitions, in the order of
-// subs: a fraction of what ChannelStatus costs.
+// subs. It costs a fraction of ChannelStatus.
 func (r *Report) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 	sums := make([]int64, len(subs))
 	for p := range r.cfg.Partitions {
@@ -24,7 +24,7 @@ func (r *Report) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 				lengths[i] = rdb.Int(pipe, "XLEN", r.keys.Channel(p, sub))
 			}
 			if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
-				return nil, rdb.Failed("measure channels", err)
+				return nil, rdb.Failed("count the messages of channels", err)
 			}
 			for i, n := range lengths {
 				sums[from+i] += n.Val()
@@ -34,9 +34,9 @@ func (r *Report) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 	return sums, nil
 }
 
-// CountedWithin sums counts such as "failed" of subscriptions over a window that ends now, in the order of
-// subs. Its far edge lies inside a second for windows up to a minute, inside a minute up to an hour and
-// inside an hour above that; of that bucket, the share is taken that lies within the window.
+// CountedWithin sums counts of subscriptions, such as "failed", over a window that ends now, in the
+// order of subs. It adds buckets of a second for windows up to a minute, of a minute up to an hour,
+// and of an hour above that. Of the oldest bucket it takes the share that lies within the window.
 func (r *Report) CountedWithin(ctx context.Context, what string, window time.Duration, subs []string) ([]int64, error) {
 	if len(subs) == 0 {
 		return nil, nil
@@ -48,7 +48,8 @@ func (r *Report) CountedWithin(ctx context.Context, what string, window time.Dur
 	return r.countedWithin(ctx, window, fields)
 }
 
-// CountedSums is CountedWithin for counts of no subscription, such as "unroutable:", of whatever topics, or "quarantined".
+// CountedSums is CountedWithin for counts that belong to no subscription, such as "quarantined", or
+// "unroutable:", the sum over all topics.
 func (r *Report) CountedSums(ctx context.Context, window time.Duration, what ...string) ([]int64, error) {
 	return r.countedWithin(ctx, window, what)
 }
@@ -78,8 +79,8 @@ func (r *Report) countedWithin(ctx context.Context, window time.Duration, fields
 	return sums, err
 }
 
-// windowBuckets are the count hashes that a window touches, the newest first, and the share of the oldest one
-// that lies within it.
+// windowBuckets gives the buckets that a window touches, the newest first, and the share of the
+// oldest one that lies within the window.
 func windowBuckets(now time.Time, window time.Duration) (buckets []bucket, share float64) {
 	kind, size := byte('h'), time.Hour
 	switch {
@@ -89,7 +90,7 @@ func windowBuckets(now time.Time, window time.Duration) (buckets []bucket, share
 		kind, size = 'm', time.Minute
 	}
 	newest, into := now.UnixNano()/int64(size), time.Duration(now.UnixNano()%int64(size))
-	rest := max(0, window-into) // what the bucket under way leaves
+	rest := max(0, window-into) // the part of the window before the current bucket
 	edge := int64(rest/size) + 1
 	for age := range edge + 1 {
 		buckets = append(buckets, bucket{kind, newest - age, age})
@@ -97,7 +98,8 @@ func windowBuckets(now time.Time, window time.Duration) (buckets []bucket, share
 	return buckets, float64(rest%size) / float64(size)
 }
 
-// Memory is what Redis uses and may use, in bytes, of the fullest master of a cluster. limit 0: it has none.
+// Memory is the memory that Redis uses and its maxmemory, in bytes; of a cluster, those of the
+// fullest master. limit is 0 if maxmemory is not set.
 func (r *Report) Memory(ctx context.Context) (used, limit int64, err error) {
 	var mu sync.Mutex
 	err = r.db.EachMaster(ctx, func(ctx context.Context, master *rdb.Node) error {
@@ -116,7 +118,7 @@ func (r *Report) Memory(ctx context.Context) (used, limit int64, err error) {
 	return used, limit, err
 }
 
-// infoNumber finds a number in the answer of INFO; 0: it is not there.
+// infoNumber finds a number in the answer of INFO; 0 if it is missing.
 func infoNumber(info, name string) int64 {
 	for lines := bufio.NewScanner(strings.NewReader(info)); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), name+":"); ok {
