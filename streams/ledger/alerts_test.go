@@ -29,7 +29,7 @@ func TestAlertsConform(t *testing.T) {
 
 var backlogS = medispatcher.Alert{Rule: medispatcher.RuleBacklog, Subscription: "s", Value: 1}
 
-// TestAlertStepsAreSafeToRepeat: the reply of each step is lost once.
+// TestAlertStepsAreSafeToRepeat loses the reply of each step once.
 func TestAlertStepsAreSafeToRepeat(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -42,7 +42,7 @@ func TestAlertStepsAreSafeToRepeat(t *testing.T) {
 			}
 			streamstest.Check(t, do())
 		}
-		// So that every script is known, and a lost reply is that of the script.
+		// Load every script first, so that the lost reply is that of the script.
 		prepare := medispatcher.Alert{Rule: "prepare"}
 		_, _, err := ledger.New(sc.Store.DB()).RaiseAlert(sc.Ctx, prepare, time.Hour, nil, false)
 		streamstest.Check(t, err)
@@ -73,7 +73,7 @@ func TestAlertStepsAreSafeToRepeat(t *testing.T) {
 	})
 }
 
-// TestAlertsAreBounded: neither the history nor the outbox grows for ever, and what is dropped is told.
+// TestAlertsAreBounded: neither the history nor the outbox grows for ever, and a dropped notice is reported.
 func TestAlertsAreBounded(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -115,7 +115,7 @@ func TestAlertsAreBounded(t *testing.T) {
 	})
 }
 
-// TestAlertsOutOfMemory: a Redis that takes no messages takes alerts.
+// TestAlertsOutOfMemory: a full Redis refuses messages but accepts alerts.
 func TestAlertsOutOfMemory(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -152,7 +152,7 @@ func TestAlertsOutOfMemory(t *testing.T) {
 	}
 }
 
-// TestFailingMessagesEnd: an alert about messages goes on while one of them has a failure record.
+// TestFailingMessagesEnd: an alert about failing messages goes on while one of them has a failure record.
 func TestFailingMessagesEnd(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -166,7 +166,7 @@ func TestFailingMessagesEnd(t *testing.T) {
 			return streamstest.Must[map[string]int64](t)(ledger.New(store.DB()).AlertCauses(t.Context(), []medispatcher.Alert{a}))[a.Key()]
 		}
 		if n := left(); n != 3 {
-			t.Errorf("%d at once: they may not be in the records yet", n)
+			t.Errorf("%d causes, want all: the failure records may not be there yet", n)
 		}
 		const causes = "medis:alerts:{alerts}:causes:message_failures:s"
 		for _, z := range env.Client.ZRangeWithScores(t.Context(), causes, 0, -1).Val() {
@@ -184,7 +184,7 @@ func TestFailingMessagesEnd(t *testing.T) {
 	})
 }
 
-// TestForgetNotices: the time of a notice is kept as long as it may throttle another.
+// TestForgetNotices: the time of a notice is kept as long as it may hold back another notice.
 func TestForgetNotices(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {

@@ -16,7 +16,7 @@ import (
 
 var calls = regexp.MustCompile(`cmdstat_\S+:calls=(\d+),usec=(\d+)`)
 
-// worked is how many commands Redis ran so far, scripts counted with what they call, and how long.
+// worked is how many commands Redis has run, including those in scripts, and how long they took.
 func worked(b *testing.B, env *streamstest.Env) (commands, usec float64) {
 	b.Helper()
 	info, err := env.Client.Info(b.Context(), "commandstats").Result()
@@ -28,7 +28,7 @@ func worked(b *testing.B, env *streamstest.Env) (commands, usec float64) {
 			n, _ := strconv.ParseFloat(m[1], 64)
 			us, _ := strconv.ParseFloat(m[2], 64)
 			commands += n
-			if !strings.Contains(line, "cmdstat_eval") { // whose time holds that of what it calls
+			if !strings.Contains(line, "cmdstat_eval") { // its time includes that of the commands it calls
 				usec += us
 			}
 		}
@@ -36,8 +36,8 @@ func worked(b *testing.B, env *streamstest.Env) (commands, usec float64) {
 	return commands, usec
 }
 
-// BenchmarkAlertRound is one look at 10,000 subscriptions on a real redis-server, of which so many had
-// something to do lately, and of those one in ten has a backlog near its threshold.
+// BenchmarkAlertRound evaluates the rules for 10,000 subscriptions on a real redis-server. Some of them
+// were active lately, and one in ten of those has a backlog near its threshold.
 func BenchmarkAlertRound(b *testing.B) {
 	const all = 10_000
 	env := streamstest.Real(b)

@@ -12,8 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestWindows: what is counted shows in every window, sums over partitions, and leaves
-// the short ones first.
+// TestWindows: each window sums the counts of its time over all partitions.
 func TestWindows(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -24,7 +23,7 @@ func TestWindows(t *testing.T) {
 		put := func(p int, kind string, at int64, n int) {
 			streamstest.Check(t, env.Client.HSet(t.Context(), fmt.Sprintf("medis:stats:{%d}:%s%d", p, kind, at), "sent:s", n).Err())
 		}
-		// Each a few buckets from its edge: the clock goes on while this runs.
+		// A few buckets from the edge of each window, because the clock goes on during the test.
 		for p := range 2 {
 			put(p, "s", now-5, 1)
 			put(p, "s", now-30, 10)
@@ -56,7 +55,7 @@ func TestSeries(t *testing.T) {
 		if len(series["received:"]) != 60 || at%60 != 0 || time.Since(last) > 2*time.Minute {
 			t.Errorf("%d minutes up to %s", len(series["received:"]), last)
 		}
-		// The minute may end between the two.
+		// The minute may end between the two calls.
 		if m := series["received:a.b"]; m[59]+m[58] != 2 || m[0] != 0 || series["received:"][59] != m[59] || series["received:c"][59] != 0 {
 			t.Errorf("series %v", series)
 		}
@@ -68,7 +67,7 @@ func TestSeries(t *testing.T) {
 	})
 }
 
-// TestCountsExpire: a step leaves nothing that stays for ever but the totals.
+// TestCountsExpire: of the counts, only the totals stay for ever.
 func TestCountsExpire(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -89,13 +88,13 @@ func TestCountsExpire(t *testing.T) {
 	})
 }
 
-// TestMadeUpTopics: producers that make up topics fill neither Redis nor the room of subscriptions.
+// TestMadeUpTopics: producers that invent topics fill neither Redis nor the fields reserved for subscriptions.
 func TestMadeUpTopics(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
 	sc := streamstest.NewScene(t, env)
-	const most = 15_000                                                             // more than there is room for
-	streamstest.Must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)) // makes the group
+	const most = 15_000                                                             // more than the limit
+	streamstest.Must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)) // creates the group
 	for from := 0; from < most; from += 100 {
 		routings, pipe := make([]streams.Routing, 100), sc.Client.Pipeline()
 		for i := range routings {
@@ -111,7 +110,7 @@ func TestMadeUpTopics(t *testing.T) {
 		streamstest.Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routings))
 		streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:{0}:ch:s").Err())
 	}
-	sc.Ready(t) // of a topic that comes late
+	sc.Ready(t) // its topic comes after the limit
 	d := streamstest.Read(t, sc.Store)[0]
 	streamstest.Must[int64](t)(sc.Store.Delete(sc.Ctx, 0, streamstest.Settlement(d.EntryID, medispatcher.Sent)))
 
@@ -131,20 +130,20 @@ func TestMadeUpTopics(t *testing.T) {
 	if counted["received:~other"].Total == 0 {
 		t.Error("no topic counts as ~other")
 	}
-	// The second may end between the two.
+	// The second may end between the two calls.
 	if s := counted["sent:s"]; s.Total != 1 || s.Minute+s.Hour == 0 {
 		t.Errorf("the subscription's own counts are %+v", s)
 	}
 }
 
-// TestRemovedSubscriptionLeavesTheTotals, and is part of the sums.
+// TestRemovedSubscriptionLeavesTheTotals: its totals are removed, but the sums still include them.
 func TestRemovedSubscriptionLeavesTheTotals(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := streamstest.NewScene(t, env)
 		streamstest.Must[int64](t)(sc.Store.Delete(sc.Ctx, 0, streamstest.Settlement(sc.Buried(t), medispatcher.Sent)))
 		streamstest.Check(t, sc.Store.Retry(sc.Ctx, 0, streamstest.Settlement(sc.Buried(t), medispatcher.Failed)))
-		for range 2 { // the second time nothing is left to count
+		for range 2 { // the second time there is nothing left to remove
 			streamstest.Must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", true))
 		}
 		h := streamstest.Must[map[string]string](t)(sc.Client.HGetAll(sc.Ctx, "medis:stats:{0}:total").Result())

@@ -9,8 +9,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestFailing: messages that failed are listed with their records, the last failure first; those that
-// were only given back are not.
+// TestFailing lists the messages that failed with their records, the latest failure first. It leaves
+// out those that were only given back.
 func TestFailing(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -36,7 +36,7 @@ func TestFailing(t *testing.T) {
 		if f.Topic != "a.b" || f.ID == "" || f.Failure.LastError != "status 503: <b>" || !f.Failure.LastAt.Equal(at.Add(-time.Minute)) || time.Until(f.Due) < 50*time.Minute {
 			t.Errorf("%+v %+v", f, f.Failure)
 		}
-		// One is settled while it is read: its record may be gone, or its entry.
+		// A message may be settled during the read: its record or its entry is gone.
 		streamstest.Check(t, env.Client.XDel(sc.Ctx, "medis:{0}:ch:s", ids[1]).Err())
 		if got := streamstest.Must[[]medispatcher.Failing](t)(report.New(sc.Store).Failing(sc.Ctx, "s", 1)); len(got) != 1 || got[0].ID != "" {
 			t.Errorf("%+v", got)

@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestStory follows a message by the id its subscribers see, and one by its producer's.
+// TestStory follows one message by the id that subscribers see, and one by the id from its producer.
 func TestStory(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -87,7 +87,7 @@ func TestStory(t *testing.T) {
 	})
 }
 
-// TestStoryOfManyEntries looks from where the message should be, and so far only.
+// TestStoryOfManyEntries: the search starts where the message should be, and stops at its limit.
 func TestStoryOfManyEntries(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -107,12 +107,12 @@ func TestStoryOfManyEntries(t *testing.T) {
 		put(2000)
 		story = streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, "nobody-knows", []string{"s"}))
 		if len(story.Places) != 0 || story.Searched || !strings.Contains(story.NotFound(), "too long") {
-			t.Errorf("of an unknown one %+v", story)
+			t.Errorf("of an unknown message: %+v", story)
 		}
 	})
 }
 
-// TestLooksReadNoBodies: what is looked at every second costs the same whatever the messages weigh.
+// TestLooksReadNoBodies: what is read every second costs the same, however large the messages are.
 func TestLooksReadNoBodies(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -129,7 +129,7 @@ func TestLooksReadNoBodies(t *testing.T) {
 			t.Errorf("READY for %d ms, want an hour", ms)
 		}
 		if n, _ := meter.Most(); n != 1 {
-			t.Errorf("%d entries were read, want the one that tells the age", n)
+			t.Errorf("%d entries were read, want only the oldest, for its age", n)
 		}
 		streamstest.Read(t, sc.Store)
 		later := &streamstest.Meter{}
@@ -139,12 +139,12 @@ func TestLooksReadNoBodies(t *testing.T) {
 			t.Errorf("BURIED for %d ms, want an hour", ms)
 		}
 		if n, _ := later.Most(); n != 0 {
-			t.Errorf("%d entries were read; the pending list tells the age", n)
+			t.Errorf("%d entries were read, want none: the pending list has the age", n)
 		}
 	})
 }
 
-// TestStoryOfLargeMessages: no body passes through Lua, and no round trip asks for more than a few of them.
+// TestStoryOfLargeMessages: no body passes through Lua, and no round trip fetches more than a few bodies.
 func TestStoryOfLargeMessages(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -164,7 +164,7 @@ func TestStoryOfLargeMessages(t *testing.T) {
 			t.Errorf("%+v", story)
 		}
 		if n := meter.Scripts(); n > 0 {
-			t.Errorf("%d scripts ran, and Lua copies every body", n)
+			t.Errorf("%d scripts ran, want none: Lua copies every body", n)
 		}
 		if entries, bytes := meter.Most(); entries > 64 || bytes > 5<<20 {
 			t.Errorf("one round trip brought %d entries of %d bytes", entries, bytes)

@@ -21,7 +21,7 @@ func TestTimes(t *testing.T) {
 		}
 		streamstest.Check(t, report.New(store).AddTimes(t.Context(), map[string]*report.Times{"a": times(time.Second, time.Millisecond, 9), "b": times(time.Minute, time.Second, 1)}))
 		streamstest.Check(t, report.New(store).AddTimes(t.Context(), map[string]*report.Times{"a": times(time.Second, time.Millisecond, 1)}))
-		// More subscriptions than one command asks for.
+		// More subscriptions than fit into one command.
 		subs := []string{"a"}
 		for range 20 {
 			subs = append(subs, "none")

@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestCountedWithin: what lies within the window counts whole, what its far edge cuts in part.
+// TestCountedWithin: buckets within the window count in full, and the oldest one in part.
 func TestCountedWithin(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -25,7 +25,7 @@ func TestCountedWithin(t *testing.T) {
 				streamstest.Check(t, env.Client.HSet(t.Context(), fmt.Sprintf("medis:stats:{%d}:%s%d", p, kind, at), "failed:s", n).Err())
 			}
 		}
-		for age := range int64(100) { // some in the future, for the clock goes on
+		for age := range int64(100) { // some in the future, because the clock goes on
 			put("s", now+30-age, 1)
 			put("m", now/60+2-age, 60)
 			put("h", now/3600+2-age, 3600)
@@ -34,7 +34,7 @@ func TestCountedWithin(t *testing.T) {
 			time.Second: 2, 10 * time.Second: 20, time.Minute: 120, 3 * time.Minute: 360, time.Hour: 7200, 24 * time.Hour: 24 * 7200,
 		} {
 			got := streamstest.Must[[]int64](t)(report.New(store).CountedWithin(t.Context(), "failed", window, []string{"other", "s"}))
-			// The bucket under way is full here, and really is not: up to one bucket more.
+			// The test fills the current bucket, so up to one bucket more may be counted.
 			size := int64(2)
 			if window > time.Minute {
 				size *= 60

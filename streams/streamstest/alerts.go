@@ -11,10 +11,10 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Ledger is what all dispatchers know of alerts, in memory, by the clock of this process, so that tests may
-// fake it. It does what the store does; ConformAlerts holds both to the same cases.
+// Ledger keeps the state of alerts in memory. It uses the clock of this process, which tests may
+// fake. ConformAlerts runs the same cases on it and on package ledger.
 type Ledger struct {
-	ID string // of the dispatcher that uses it
+	ID string // the dispatcher that uses it
 
 	*alertState
 }
@@ -33,7 +33,7 @@ type alertState struct {
 	history  []medispatcher.Notice
 	outcomes map[int64]string
 
-	// What the rules look at, set by tests.
+	// The input of the rules, set by tests.
 	Channels map[string]medispatcher.ChannelStatus
 	Counted  map[string]int64 // "failed:s", "sent:"
 	In       medispatcher.IncomingStatus
@@ -42,8 +42,8 @@ type alertState struct {
 	Used     int64
 	Limit    int64
 	Failing  map[string]bool // causes of messages that still fail
-	Err      error           // of every look
-	Blind    error           // of the memory alone
+	Err      error           // of LeadAlerts and Lengths
+	Blind    error           // of Memory
 }
 
 type waiting struct {
@@ -53,7 +53,7 @@ type waiting struct {
 	owner  string
 }
 
-// NewLedger makes an empty one. As makes another dispatcher's view of it.
+// NewLedger makes an empty ledger, used by dispatcher "a".
 func NewLedger() *Ledger {
 	return &Ledger{"a", &alertState{
 		firing: map[string]*medispatcher.Firing{}, last: map[string]int64{}, sent: map[string]time.Time{}, seen: map[string]bool{},
@@ -63,10 +63,10 @@ func NewLedger() *Ledger {
 	}}
 }
 
-// As is the ledger as another dispatcher uses it.
+// As is the same ledger, used by another dispatcher.
 func (l *Ledger) As(id string) *Ledger { return &Ledger{id, l.alertState} }
 
-// Flush loses everything but what tests set.
+// Flush clears everything except the input that tests set.
 func (l *Ledger) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,7 +80,7 @@ func (l *Ledger) Flush() {
 	clear(l.outcomes)
 }
 
-// Set changes what the rules look at.
+// Set changes the input of the rules.
 func (l *Ledger) Set(change func(l *Ledger)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -387,7 +387,7 @@ func (l *Ledger) Memory(context.Context) (used, limit int64, err error) {
 	return l.Used, l.Limit, l.Blind
 }
 
-// Told is the notices so far, the oldest first, in words: "1 alert backlog:s 7000".
+// Told lists the notices so far, the oldest first, one a line: "alert backlog:s 7000".
 func (l *Ledger) Told() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"github.com/solate/medispatcher/streams/report"
 )
 
-// All is a store with everything beside it, as the programs join them.
+// All is a store, its report and its ledger in one, as the programs join them.
 type All struct {
 	*streams.Store
 	*report.Report

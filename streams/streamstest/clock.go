@@ -14,14 +14,14 @@ import (
 //go:embed shim/clock.c
 var clockShim []byte
 
-// EachClock is Each on a Redis whose clock the test may set.
+// EachClock is Each with a Redis whose clock the test can set.
 func EachClock(t *testing.T, test func(t *testing.T, env *Env)) {
 	t.Helper()
 	t.Run("miniredis", func(t *testing.T) { test(t, Mini(t)) })
 	t.Run("redis-server", func(t *testing.T) { test(t, RealClock(t)) })
 }
 
-// RealClock is Real with a clock that SetClock sets, on Linux and with a C compiler.
+// RealClock is Real with a clock that SetClock can set. It needs Linux and a C compiler.
 func RealClock(t testing.TB, args ...string) *Env {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,7 +45,8 @@ func RealClock(t testing.TB, args ...string) *Env {
 	return started(t, s)
 }
 
-// SetClock sets the clock of Redis ahead of this machine's, by whole seconds. That of miniredis stands still then.
+// SetClock sets the clock of Redis ahead of this machine's, by whole seconds. The clock of miniredis
+// then stands still.
 func (e *Env) SetClock(t testing.TB, ahead time.Duration) {
 	t.Helper()
 	if e.Mini != nil {
@@ -61,7 +62,7 @@ func (s *Server) setClock(t testing.TB, ahead time.Duration) {
 	binary.NativeEndian.PutUint64(raw[:], uint64(int64(ahead/time.Second)))
 	f, err := os.OpenFile(s.ahead, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err == nil {
-		_, err = f.WriteAt(raw[:], 0) // in place: the server has it mapped
+		_, err = f.WriteAt(raw[:], 0) // in place, because the server has mapped the file
 	}
 	if err == nil {
 		err = f.Close()

@@ -15,14 +15,14 @@ import (
 const (
 	clusterMasters = 3
 	clusterSlots   = 16384
-	// clusterNodeTimeout is short, so that a cluster notices a dead master within a
-	// test, and long enough for a busy machine.
+	// clusterNodeTimeout is short enough that a cluster notices a dead master within a test, and long
+	// enough for a busy machine.
 	clusterNodeTimeout = 2 * time.Second
 	clusterReadyWithin = 30 * time.Second
 )
 
-// Cluster starts a Redis Cluster of three masters that end with the test. It skips
-// the test where no redis-server is installed.
+// Cluster starts a Redis Cluster of three masters that end with the test. It skips the test if no
+// redis-server is installed.
 func Cluster(t testing.TB, args ...string) *Env {
 	t.Helper()
 	return newCluster(t, false, args)
@@ -42,7 +42,7 @@ func ReplicatedCluster(t testing.TB, args ...string) *Env {
 	return env
 }
 
-// ProxiedCluster is Cluster with a proxy before each master, where clients are told to go.
+// ProxiedCluster is Cluster with a proxy in front of each master. Clients connect to the proxies.
 func ProxiedCluster(t testing.TB, args ...string) *Env {
 	t.Helper()
 	return newCluster(t, true, args)
@@ -81,8 +81,7 @@ func newCluster(t testing.TB, proxied bool, args []string) *Env {
 	return env
 }
 
-// joinNodes shares the slots out and makes the nodes known to each other. addrs is
-// where clients find them.
+// joinNodes distributes the slots and introduces the nodes to each other. Clients use addrs.
 func joinNodes(t testing.TB, nodes []*Server, addrs []string) {
 	t.Helper()
 	for i, s := range nodes {
@@ -117,14 +116,14 @@ func (e *Env) AwaitCluster(t testing.TB) {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("the cluster does not come up: %s says\n%s", s.Addr, info)
+				t.Fatalf("the cluster is not ready: %s says\n%s", s.Addr, info)
 			}
 			time.Sleep(10 * time.Millisecond) // a cluster that comes up sends no event
 		}
 	}
 }
 
-// Owner is the master that holds a key.
+// Owner is the master that has the slot of a key.
 func (e *Env) Owner(t testing.TB, key string) *Server {
 	t.Helper()
 	switch {
@@ -152,7 +151,7 @@ func (e *Env) Flush(t testing.TB) {
 	e.eachMaster(t, func(ctx context.Context, c *redis.Client) error { return c.FlushAll(ctx).Err() })
 }
 
-// Keys lists the keys that match a pattern, of every master.
+// Keys lists the keys of all masters that match a pattern.
 func (e *Env) Keys(t testing.TB, pattern string) []string {
 	t.Helper()
 	var keys []string

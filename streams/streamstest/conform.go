@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Queue is what package push needs of a queue, and what an operator does to it meanwhile.
+// Queue is what package push needs from a queue, and the Purge of an operator.
 type Queue interface {
 	Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error)
 	Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error)
@@ -22,8 +22,8 @@ type Queue interface {
 	Purge(ctx context.Context, sub string) (ready, buried int64, err error)
 }
 
-// Conform checks what package push relies on. newQueue makes an empty queue and a
-// function that makes a message READY in it.
+// Conform checks the behaviour that package push relies on. newQueue makes an empty queue, and a
+// function that puts a READY message into it.
 func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medispatcher.Channel, m medispatcher.Message))) {
 	t.Helper()
 	c := medispatcher.Channel{Subscription: "s"}
@@ -32,7 +32,7 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 		t.Helper()
 		q, put := newQueue(t)
 		cf := &conformance{t, q, c}
-		cf.read(1) // makes what a channel needs
+		cf.read(1) // creates the group of the channel
 		put(c, msg)
 		got := cf.read(5)
 		if len(got) != 1 {
@@ -46,7 +46,7 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 			Failure: &medispatcher.Failure{Attempts: d.Attempt, LastError: "boom"},
 		}}
 	}
-	t.Run("a message is read once, whole", func(t *testing.T) {
+	t.Run("a message is read once, complete", func(t *testing.T) {
 		cf, d := begin(t)
 		if d.Attempt != 1 || d.Message.ID != "m1" || string(d.Message.Body) != string(msg.Body) || d.Message.Type != msg.Type ||
 			d.Message.Headers["a"] != "b" || !d.Message.Time.Equal(msg.Time) || d.Message.Topic != "a.b" {
@@ -56,7 +56,7 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 	})
 	t.Run("deleted", func(t *testing.T) {
 		cf, d := begin(t)
-		for _, want := range []int64{1, 0} { // the second time nothing is left to do
+		for _, want := range []int64{1, 0} { // the second time there is nothing to delete
 			if n, err := cf.q.Delete(t.Context(), 0, settled(d, medispatcher.Sent, 0)); n != want || err != nil {
 				t.Errorf("deleted %d, %v; want %d", n, err, want)
 			}
@@ -66,16 +66,16 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 	t.Run("failed, due at once", func(t *testing.T) {
 		cf, d := begin(t)
 		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, 0)))
-		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, time.Hour))) // not ours any more
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, time.Hour))) // no longer owned
 		due, next := cf.due()
 		if len(due) != 1 || due[0].Attempt != 2 || due[0].Failure == nil || due[0].Failure.LastError != "boom" || next >= 0 {
 			t.Errorf("due %+v, next %v", due, next)
 		}
 		cf.want(0, 1, 1)
 	})
-	t.Run("failed, and settled again when the next attempt is under way", func(t *testing.T) {
+	t.Run("failed, and settled again during the next attempt", func(t *testing.T) {
 		cf, d := begin(t)
-		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, 0))) // let its reply be lost
+		cf.ok(cf.q.Retry(t.Context(), 0, settled(d, medispatcher.Failed, 0))) // as if its reply were lost
 		due, _ := cf.due()
 		if len(due) != 1 || due[0].Attempt != 2 {
 			t.Fatalf("due %+v", due)
@@ -114,7 +114,7 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 			t.Errorf("due %+v", due)
 		}
 	})
-	t.Run("purged while in flight: every outcome settles to nothing, and touches no message that came later", func(t *testing.T) {
+	t.Run("purged while in flight: no outcome has an effect, also not on later messages", func(t *testing.T) {
 		for _, outcome := range []medispatcher.Outcome{medispatcher.Sent, medispatcher.Failed, medispatcher.Exhausted, medispatcher.Released} {
 			q, put := newQueue(t)
 			cf := &conformance{t, q, c}
@@ -125,7 +125,7 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 			if ready, buried, err := q.Purge(t.Context(), "s"); ready != 1 || buried != 1 || err != nil {
 				t.Errorf("purged %d READY and %d BURIED, %v", ready, buried, err)
 			}
-			cf.settle(outcome, settled(d, outcome, 0)) // no read came between that might repair something
+			cf.settle(outcome, settled(d, outcome, 0)) // without a read before it, which might repair something
 			put(c, medispatcher.Message{ID: "m3", Topic: "a.b"})
 			if later := cf.read(5); len(later) != 1 {
 				t.Fatalf("%d messages after the purge, want 1", len(later))
@@ -152,7 +152,7 @@ func (cf *conformance) ok(err error) {
 	}
 }
 
-// settle settles outcomes whose entries are not there any more.
+// settle settles outcomes of entries that no longer exist.
 func (cf *conformance) settle(outcome medispatcher.Outcome, list []medispatcher.Settlement) {
 	cf.Helper()
 	switch outcome {
@@ -189,8 +189,8 @@ func (cf *conformance) due() ([]medispatcher.Delivery, time.Duration) {
 	return due, next[0]
 }
 
-// want checks how many messages can be read, how many channels hold any, and how many
-// messages this process owns.
+// want checks how many messages can be read, how many channels hold messages, and how many messages
+// this process owns.
 func (cf *conformance) want(ready, waiting, mine int) {
 	cf.Helper()
 	if got := cf.read(5); len(got) != ready {
@@ -201,6 +201,6 @@ func (cf *conformance) want(ready, waiting, mine int) {
 	m, err := cf.q.Mine(cf.Context(), cf.c, 10)
 	cf.ok(err)
 	if len(w) != waiting || len(m) != mine {
-		cf.Errorf("%d channels with messages, %d own; want %d and %d", len(w), len(m), waiting, mine)
+		cf.Errorf("%d channels with messages, %d owned; want %d and %d", len(w), len(m), waiting, mine)
 	}
 }

@@ -10,8 +10,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// AlertLedger is what ConformAlerts tests: the part of the store that is about what fires and what is
-// to be sent.
+// AlertLedger is what ConformAlerts tests: alerts that fire and notices to send.
 type AlertLedger interface {
 	LeadAlerts(ctx context.Context, lease time.Duration) (leads bool, now time.Time, revision int64, err error)
 	UnleadAlerts(ctx context.Context) error
@@ -28,41 +27,41 @@ type AlertLedger interface {
 	PostponeNotice(ctx context.Context, id int64, delay time.Duration, uncounted bool) error
 }
 
-// ConformAlerts runs the cases that hold for the store and for the ledger in memory. open makes an empty one as two
-// dispatchers, a and b, use it. Nothing in it waits: times are an hour or none.
+// ConformAlerts runs the cases that hold for package ledger and for the ledger in memory. open makes
+// an empty ledger, used by two dispatchers, a and b. No case waits: times are an hour or zero.
 func ConformAlerts(t *testing.T, open func(t *testing.T) (a, b AlertLedger)) {
 	t.Helper()
 	alert := medispatcher.Alert{Rule: medispatcher.RuleBacklog, Subscription: "s", Value: 7, Line: "[ALERT] backlog s: 7"}
 	for name, test := range map[string]func(c *alertCase){
-		"one leads": func(c *alertCase) {
+		"one dispatcher leads": func(c *alertCase) {
 			c.leads(c.a, true)
 			c.leads(c.b, false)
 			c.leads(c.a, true)
-			c.check(c.b.UnleadAlerts(c.ctx)) // it does not
+			c.check(c.b.UnleadAlerts(c.ctx)) // b does not lead
 			c.leads(c.b, false)
 			c.check(c.a.UnleadAlerts(c.ctx))
 			c.leads(c.b, true)
 		},
-		"one notice within every, whoever raises": func(c *alertCase) {
+		"one notice in each interval, whichever dispatcher raises": func(c *alertCase) {
 			c.raise(c.a, alert, time.Hour, true)
 			c.raise(c.b, alert, time.Hour, false)
 			c.raise(c.a, alert, 0, true) // every was lowered
 			c.told("alert", "reminder")
 			c.firing("backlog:s 2")
 		},
-		"revision changes": func(c *alertCase) {
+		"the revision changes": func(c *alertCase) {
 			_, _, before, _ := c.a.LeadAlerts(c.ctx, time.Hour)
 			for range 2 {
 				c.raise(c.b, alert, time.Hour, before == 0)
 				_, _, now, _ := c.a.LeadAlerts(c.ctx, time.Hour)
 				if now == before {
-					c.t.Error("raising changed no revision")
+					c.t.Error("raising did not change the revision")
 				}
 				before = now
 			}
 			_, _ = c.b.ResolveAlert(c.ctx, alert, true)
 			if _, _, now, _ := c.a.LeadAlerts(c.ctx, time.Hour); now == before {
-				c.t.Error("resolving changed no revision")
+				c.t.Error("resolving did not change the revision")
 			}
 		},
 		"recovery": func(c *alertCase) {
@@ -72,9 +71,9 @@ func ConformAlerts(t *testing.T, open func(t *testing.T) (a, b AlertLedger)) {
 			c.resolve(alert, false, false)
 			c.told("alert", "recovered")
 			c.firing()
-			c.raise(c.b, alert, time.Hour, false) // again within every: nobody hears of it
+			c.raise(c.b, alert, time.Hour, false) // again within the interval: no notice
 			c.firing("backlog:s 0")
-			c.resolve(alert, false, false) // nor of its end
+			c.resolve(alert, false, false) // and none when it ends
 			c.told("alert", "recovered")
 		},
 		"ended quietly": func(c *alertCase) {
@@ -114,7 +113,7 @@ func ConformAlerts(t *testing.T, open func(t *testing.T) (a, b AlertLedger)) {
 					c.t.Errorf("%s: unknown %v", id, unknown)
 				}
 			}
-			c.causes(open, 1) // to hold is not to raise
+			c.causes(open, 1) // holding does not add a cause
 			_, err := c.a.ResolveAlert(c.ctx, open, true)
 			c.check(err)
 			c.causes(open, 0)
@@ -134,7 +133,7 @@ func ConformAlerts(t *testing.T, open func(t *testing.T) (a, b AlertLedger)) {
 				c.t.Errorf("%+v, %v", all, err)
 			}
 		},
-		"who dies with a notice leaves it to the others": func(c *alertCase) {
+		"a notice of a dead dispatcher goes to another one": func(c *alertCase) {
 			c.raise(c.a, alert, time.Hour, true)
 			n := c.claim(c.a, 0, 1) // the lease ends
 			c.check(c.a.MarkNotice(c.ctx, n.ID, "first"))
@@ -143,7 +142,7 @@ func ConformAlerts(t *testing.T, open func(t *testing.T) (a, b AlertLedger)) {
 			if n.Tries != 2 || !slices.Equal(n.Done, []string{"first"}) {
 				c.t.Errorf("claimed %+v", n)
 			}
-			c.check(c.a.MarkNotice(c.ctx, n.ID, "second")) // it wakes up too late
+			c.check(c.a.MarkNotice(c.ctx, n.ID, "second")) // too late: b has it now
 			c.settle(c.a, n, false)
 			c.check(c.b.MarkNotice(c.ctx, n.ID, "third"))
 			c.check(c.b.PostponeNotice(c.ctx, n.ID, 0, true))
@@ -152,7 +151,7 @@ func ConformAlerts(t *testing.T, open func(t *testing.T) (a, b AlertLedger)) {
 			if n.Tries != 2 || !slices.Equal(n.Done, []string{"first", "third"}) {
 				c.t.Errorf("claimed %+v", n)
 			}
-			c.check(c.b.PostponeNotice(c.ctx, n.ID, 0, false)) // not its own
+			c.check(c.b.PostponeNotice(c.ctx, n.ID, 0, false)) // b does not hold it
 			c.claim(c.b, time.Hour, 0)
 			c.check(c.a.PostponeNotice(c.ctx, n.ID, time.Hour, false))
 			c.claim(c.b, time.Hour, 0)
@@ -164,7 +163,7 @@ func ConformAlerts(t *testing.T, open func(t *testing.T) (a, b AlertLedger)) {
 			c.claim(c.b, time.Hour, 0)
 			c.settle(c.a, n, true)
 		},
-		"an alert nobody heard of has no recovery": func(c *alertCase) {
+		"an alert without a sent notice has no recovery": func(c *alertCase) {
 			c.raise(c.a, alert, time.Hour, true)
 			n := c.claim(c.a, time.Hour, 1)
 			if mine, err := c.a.SettleNotice(c.ctx, &n, "not sent", true); err != nil || !mine {
@@ -221,7 +220,7 @@ func (c *alertCase) resolve(a medispatcher.Alert, quiet, want bool) {
 	}
 }
 
-// told is the kinds of notices, the oldest first.
+// told checks the kinds of all notices, the oldest first.
 func (c *alertCase) told(want ...string) {
 	c.t.Helper()
 	all, err := c.b.Alerts(c.ctx)

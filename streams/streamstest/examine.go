@@ -8,13 +8,14 @@ import (
 	"github.com/solate/medispatcher/streams/doctor"
 )
 
-// Examine has the doctor look, and gives the findings by "<area>/<check>", several joined; ok ones are left out.
+// Examine runs an examination. It returns what Bad does.
 func Examine(t *testing.T, store *streams.Store) map[string]string {
 	t.Helper()
 	return Bad(t, Must[doctor.Examination](t)(doctor.Examine(t.Context(), store, doctor.Checkup{Rules: Rules()})))
 }
 
-// Bad is what is not well of an examination. What is well must be well said, too.
+// Bad returns the findings that are not ok, by "<area>/<check>", several joined. It also checks that
+// every finding is complete.
 func Bad(t *testing.T, x doctor.Examination) map[string]string {
 	t.Helper()
 	bad, blind := map[string]string{}, false
@@ -26,7 +27,7 @@ func Bad(t *testing.T, x doctor.Examination) map[string]string {
 			blind = true
 		}
 		if f.Level == doctor.LevelOK && blind && f.Area == doctor.AreaMessages {
-			t.Errorf("called good without a look: %+v", f)
+			t.Errorf("ok although it was not examined: %+v", f)
 		}
 		if f.Level != doctor.LevelOK {
 			bad[f.Area+"/"+f.Check] += fmt.Sprintf("%s: %s\n", f.Level, f.Seen)

@@ -53,7 +53,7 @@ func (s *Server) says(section, line string) bool {
 
 func (s *Server) isMaster() bool { return s.says("replication", "role:master") }
 
-// AwaitReplica waits until a server copies another one and has all of it.
+// AwaitReplica waits until a replica is in sync with its master.
 func (e *Env) AwaitReplica(t testing.TB, s *Server) {
 	t.Helper()
 	awaitReplica(t, s)
@@ -64,7 +64,7 @@ func awaitReplica(t testing.TB, s *Server) {
 	await(t, s.Addr+" copies its master", func() bool { return s.says("replication", "master_link_status:up") })
 }
 
-// await waits for what sends no event.
+// await polls for a condition that sends no event.
 func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(clusterReadyWithin); !holds(); time.Sleep(10 * time.Millisecond) {
@@ -77,7 +77,7 @@ func await(t testing.TB, what string, holds func() bool) {
 // All are the nodes of a cluster.
 func (e *Env) All() []*Server { return append(append([]*Server{}, e.Nodes...), e.Replicas...) }
 
-// running are those that answer.
+// running are the nodes that were neither killed nor frozen.
 func (e *Env) running() []*Server {
 	var list []*Server
 	for _, s := range e.All() {
@@ -88,7 +88,7 @@ func (e *Env) running() []*Server {
 	return list
 }
 
-// master is the node that has the slot of a key now, as the nodes that answer say.
+// master is the node that has the slot of a key now. All running nodes must agree.
 func (e *Env) master(t testing.TB, key string) *Server {
 	t.Helper()
 	var found *Server
@@ -111,7 +111,7 @@ func (e *Env) masterBy(s *Server, key string) *Server {
 	slot, _ := s.try("CLUSTER", "KEYSLOT", key).(int64)
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
 	defer func() { _ = c.Close() }()
-	slots, err := c.ClusterSlots(context.Background()).Result() //nolint:staticcheck // what is new, Redis 6.2 does not have
+	slots, err := c.ClusterSlots(context.Background()).Result() //nolint:staticcheck // Redis 6.2 lacks CLUSTER SHARDS
 	if err != nil {
 		return nil
 	}
@@ -128,8 +128,8 @@ func (e *Env) masterBy(s *Server, key string) *Server {
 	return nil
 }
 
-// Whole reports whether every node that answers says that the cluster works and that
-// another than lost has the key; lost may be nil.
+// Whole reports whether every running node says that the cluster works, and that a node other than
+// lost has the key. lost may be nil.
 func (e *Env) Whole(lost *Server, key string) bool {
 	for _, s := range e.running() {
 		info, _ := s.try("CLUSTER", "INFO").(string)
@@ -148,8 +148,8 @@ const (
 	sentinelQuorum = 2
 )
 
-// Sentinel starts a master, a replica and three sentinels that watch them. It skips the test
-// where no redis-server is installed.
+// Sentinel starts a master, a replica and three sentinels that watch them. It skips the test if no
+// redis-server is installed.
 func Sentinel(t testing.TB, args ...string) *Env {
 	t.Helper()
 	env := &Env{Name: "redis-sentinel", Server: StartServer(t, args...)}
@@ -198,7 +198,7 @@ func startSentinel(t testing.TB, host, port string) *Server {
 	return s
 }
 
-// MasterBySentinel is the server that the sentinels call the master and that is one; nil for none.
+// MasterBySentinel is the server that is a master, and that all sentinels call the master; nil if there is none.
 func (e *Env) MasterBySentinel() *Server {
 	for _, s := range append([]*Server{e.Server}, e.Replicas...) {
 		agreed := s.answers() && s.isMaster()

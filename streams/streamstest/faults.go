@@ -13,13 +13,13 @@ import (
 // ErrInjected is the error of every injected fault.
 var ErrInjected = errors.New("injected fault: connection lost")
 
-// Fault says where a command fails.
+// Fault says when a command fails.
 type Fault string
 
 // The faults of a step, injected by the name of a command.
 const (
 	Before Fault = "before" // the command does not reach Redis
-	After  Fault = "after"  // it runs, and its reply is lost
+	After  Fault = "after"  // the command runs, but its reply is lost
 )
 
 // Faults is a hook that makes commands fail.
@@ -41,7 +41,7 @@ func (f *Faults) Next(fault Fault, n int, names ...string) {
 	f.fault, f.left, f.names, f.matched, f.skip = fault, n, names, 0, 0
 }
 
-// Skip lets n commands of those names pass before the first one that fails.
+// Skip lets n commands with those names pass before the first one fails.
 func (f *Faults) Skip(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,10 +10,10 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Memory is a queue in memory that behaves like streams.Store towards package push,
-// for tests in a synctest bubble. Conform holds it and the real one to the same cases.
+// Memory is a queue in memory for tests in a synctest bubble. For package push it behaves like
+// streams.Store. Conform runs the same cases on both.
 type Memory struct {
-	Fail func(step string) error // asked before each step; nil: nothing fails
+	Fail func(step string) error // called before each step; nil: no step fails
 
 	mu       sync.Mutex
 	next     int
@@ -30,8 +30,8 @@ type memoryChannel struct {
 
 type memoryEntry struct {
 	delivery medispatcher.Delivery
-	mine     bool      // else ~buried's
-	due      time.Time // of ~buried's
+	mine     bool      // owned by this process; otherwise by ~buried
+	due      time.Time // if ~buried owns it
 }
 
 // NewMemory makes an empty queue.
@@ -60,7 +60,7 @@ func (q *Memory) Put(c medispatcher.Channel, m medispatcher.Message) string {
 	return id
 }
 
-// Left describes what is in the channels: "ready", "mine", "retrying" and "dead".
+// Left counts the messages of a channel: "ready", "mine", "retrying" and "dead".
 func (q *Memory) Left(c medispatcher.Channel) map[string]int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -122,7 +122,7 @@ func (q *Memory) Read(_ context.Context, wants []medispatcher.Want) ([]medispatc
 		ch.ready = slices.Clone(ch.ready[n:])
 	}
 	if err := q.fail("read reply"); err != nil {
-		return nil, err // the entries are taken all the same
+		return nil, err // the entries are taken although the read fails
 	}
 	return out, nil
 }
@@ -154,7 +154,7 @@ func (q *Memory) Due(_ context.Context, _ int, wants []medispatcher.Want) ([]med
 	return out, next, nil
 }
 
-// waiting lists ~buried's entries, the first due first.
+// waiting lists the entries of ~buried, the first due first.
 func (ch *memoryChannel) waiting() []*memoryEntry {
 	var list []*memoryEntry
 	for _, e := range ch.pending {
@@ -203,8 +203,8 @@ func (q *Memory) Mine(_ context.Context, c medispatcher.Channel, limit int) ([]s
 	return ids, nil
 }
 
-// settle runs do for each settlement whose entry is pending, and this process's if mine is
-// set, with no other attempt under way.
+// settle runs do for each settlement whose entry is pending and whose attempt is the current one. If
+// mine is set, this process must own the entry.
 func (q *Memory) settle(step string, list []medispatcher.Settlement, mine bool, do func(*memoryChannel, *memoryEntry, medispatcher.Settlement)) (n int64, err error) {
 	if err := q.fail(step); err != nil {
 		return 0, err
@@ -261,7 +261,7 @@ func (q *Memory) Release(_ context.Context, c medispatcher.Channel, entryIDs []s
 	return err
 }
 
-// Purge throws away what is READY and BURIED.
+// Purge deletes the messages that are READY or BURIED.
 func (q *Memory) Purge(_ context.Context, sub string) (ready, buried int64, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -275,7 +275,7 @@ func (q *Memory) Purge(_ context.Context, sub string) (ready, buried int64, err 
 	return ready, buried, nil
 }
 
-// Kick makes what waits for its next attempt due now.
+// Kick makes all retries due now.
 func (q *Memory) Kick(c medispatcher.Channel) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

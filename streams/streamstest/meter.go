@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Meter is a hook that notes what round trips ask of Redis.
+// Meter is a hook that counts scripts, and the entries that round trips return.
 type Meter struct {
 	mu      sync.Mutex
 	scripts int
@@ -26,7 +26,7 @@ func (m *Meter) Scripts() int {
 	return m.scripts
 }
 
-// Most is the largest number of entries, and of bytes in them, that one round trip brought.
+// Most is the largest number of entries, and of bytes in them, that one round trip returned.
 func (m *Meter) Most() (entries, bytes int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

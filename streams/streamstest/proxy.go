@@ -9,26 +9,26 @@ import (
 	"time"
 )
 
-// Replies says what becomes of what Redis answers.
+// Replies says what the proxy does with the answers of Redis.
 type Replies int
 
-// The fates of an answer. The command that it answers has run in each case.
+// What happens to an answer. In each case the command has run.
 const (
-	PassReplies Replies = iota // it comes
-	HoldReplies                // it never comes; the connection stays open and silent
-	CutReplies                 // the connection ends in its place
+	PassReplies Replies = iota // it arrives
+	HoldReplies                // it never arrives; the connection stays open and silent
+	CutReplies                 // the connection is closed instead
 )
 
 const (
-	// proxyConns bounds the connections at a time; one more is closed at once.
+	// proxyConns bounds the open connections. Further ones are closed at once.
 	proxyConns = 512
-	// proxyChunks bounds what a slow direction holds, in chunks of proxyChunk bytes.
+	// proxyChunks bounds the buffer of one direction, in chunks of proxyChunk bytes.
 	proxyChunks = 64
 	proxyChunk  = 32 << 10
 )
 
-// Proxy is a TCP connection to Redis that fails as networks do. Its faults can be
-// switched while it runs, and hold for the connections that are open as well.
+// Proxy is a TCP proxy in front of Redis that fails as networks do. Tests switch its faults while it
+// runs. They also affect open connections.
 type Proxy struct {
 	Addr string // where clients connect to
 
@@ -39,14 +39,14 @@ type Proxy struct {
 	listener net.Listener // nil while connections are refused
 	closed   bool
 	conns    map[*proxied]struct{}
-	request  time.Duration // delay towards Redis
-	reply    time.Duration // delay of what it answers
+	request  time.Duration // delay of requests
+	reply    time.Duration // delay of answers
 	fate     Replies
-	left     int // answers that fate is for; negative: all
-	lost     int // answers that did not come
+	left     int // answers that fate still applies to; negative: all
+	lost     int // answers that did not arrive
 }
 
-// NewProxy stands before the server at target until the test ends.
+// NewProxy makes a proxy for the server at target. It ends with the test.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	addr, _ := freePort(t)
@@ -61,11 +61,11 @@ func newProxy(t testing.TB, addr, target string) *Proxy {
 	return p
 }
 
-// URL is the Redis behind the proxy.
+// URL is the URL of Redis through the proxy.
 func (p *Proxy) URL() string { return "redis://" + p.Addr }
 
-// Refuse has new connections refused, as by a machine on which nobody listens, and
-// cuts those that are open; or ends that.
+// Refuse closes all connections and refuses new ones, like a machine on which no process listens on
+// the port. Refuse(t, false) ends that.
 func (p *Proxy) Refuse(t testing.TB, on bool) {
 	t.Helper()
 	p.mu.Lock()
@@ -85,7 +85,7 @@ func (p *Proxy) Refuse(t testing.TB, on bool) {
 	}
 }
 
-// Cut ends every connection. New ones are taken.
+// Cut closes every connection. New ones are accepted.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,30 +98,30 @@ func (p *Proxy) cut() {
 	}
 }
 
-// Delay holds everything back for so long: request on its way to Redis, reply on its way back.
+// Delay delays everything: request is the delay towards Redis, reply the delay of answers.
 func (p *Proxy) Delay(request, reply time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.request, p.reply = request, reply
 }
 
-// Replies says what becomes of the next n answers, those to a client's greeting, and
-// to its question where the slots of a cluster are, not counted, and of all when n is negative. A connection that held one back stays silent for
-// good: what came behind it would answer the wrong command.
+// Replies sets what happens to the next n answers, or to all if n is negative. Answers to a client's
+// greeting, and to its question where the slots of a cluster are, do not count. A connection that
+// held an answer stays silent for good, because a later answer would answer the wrong command.
 func (p *Proxy) Replies(fate Replies, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fate, p.left, p.lost = fate, n, 0
 }
 
-// Lost is the number of answers that did not come since Replies.
+// Lost is the number of answers that did not arrive since the last call of Replies.
 func (p *Proxy) Lost() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lost
 }
 
-// Close ends the proxy and waits until nothing of it is left.
+// Close ends the proxy and waits for its goroutines.
 func (p *Proxy) Close() {
 	p.mu.Lock()
 	p.closed = true
@@ -169,7 +169,7 @@ func (p *Proxy) serve(l net.Listener, client net.Conn) {
 	c := &proxied{client: client, server: server, done: make(chan struct{})}
 	defer c.close()
 	p.mu.Lock()
-	taken := p.listener == l && len(p.conns) < proxyConns // else it was refused meanwhile
+	taken := p.listener == l && len(p.conns) < proxyConns // otherwise Refuse was called meanwhile
 	if taken {
 		p.conns[c] = struct{}{}
 	}
@@ -186,14 +186,14 @@ func (p *Proxy) serve(l net.Listener, client net.Conn) {
 	p.mu.Unlock()
 }
 
-// chunk is a piece of one direction and when it may go on.
+// chunk is a piece of data in one direction, and when to send it.
 type chunk struct {
 	data []byte
 	due  time.Time
 }
 
-// pipe carries one direction until the connection ends. A delay is a longer way, not
-// a narrower one: many chunks may be on it.
+// pipe copies one direction until the connection ends. A delay adds latency without reducing
+// throughput: many chunks may be under way.
 func (p *Proxy) pipe(c *proxied, from, to net.Conn, replies bool) {
 	way := make(chan chunk, proxyChunks)
 	var writer sync.WaitGroup
@@ -239,7 +239,7 @@ func (p *Proxy) pipe(c *proxied, from, to net.Conn, replies bool) {
 	}
 }
 
-// await waits until a chunk may go on; it reports false when the connection ended.
+// await waits until a chunk is due. It reports false if the connection ended.
 func (c *proxied) await(due time.Time) bool {
 	d := time.Until(due)
 	if d <= 0 {
@@ -255,15 +255,15 @@ func (c *proxied) await(due time.Time) bool {
 	}
 }
 
-// isGreeting reports whether a request is what a client says on each new connection, or
-// asks of a cluster by itself.
+// isGreeting reports whether a request is what a client sends by itself, on a new connection or to
+// learn the slots of a cluster.
 func isGreeting(request []byte) bool {
 	request = bytes.ToLower(request[:min(len(request), 40)])
 	return bytes.Contains(request, []byte("hello\r\n")) || bytes.Contains(request, []byte("setinfo\r\n")) ||
 		bytes.Contains(request, []byte("\r\nslots\r\n"))
 }
 
-// fateOf says what becomes of a chunk that was just read.
+// fateOf says what happens to a chunk that was just read.
 func (p *Proxy) fateOf(c *proxied, reply bool) (fate Replies, due time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

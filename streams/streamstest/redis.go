@@ -1,5 +1,5 @@
-// Package streamstest gives tests a Redis, real and in memory, faults, and a queue
-// in memory that behaves like both.
+// Package streamstest gives tests a Redis, real or in memory, its faults, and a queue in memory that
+// behaves like the one in Redis. Only tests, bench and chaos import it.
 package streamstest
 
 import (
@@ -24,15 +24,15 @@ import (
 // RequireRedis is the variable that, set to 1, makes a missing redis-server a failure instead of a skip.
 const RequireRedis = "MEDIS_TEST_REQUIRE_REDIS"
 
-// Env is one empty Redis.
+// Env is one Redis, empty at the start of the test.
 type Env struct {
 	Name   string
 	URL    string
 	Client redis.UniversalClient // for looking at keys and for raw producers
 	Mini   *miniredis.Miniredis
 	Server *Server
-	// Nodes are the masters of a cluster, Replicas what takes over from them, Proxies what
-	// stands before them.
+	// Nodes are the masters of a cluster, Replicas the servers that take over from them, and Proxies
+	// the proxies in front of them.
 	Nodes, Replicas []*Server
 	Proxies         []*Proxy
 	// Sentinels watch over Server, with Replicas.
@@ -46,7 +46,7 @@ func Each(t *testing.T, test func(t *testing.T, env *Env)) {
 	t.Run("redis-server", func(t *testing.T) { test(t, Real(t)) })
 }
 
-// EachAndCluster is Each, and a third run on a Redis Cluster.
+// EachAndCluster is Each with a third run, on a Redis Cluster.
 func EachAndCluster(t *testing.T, test func(t *testing.T, env *Env)) {
 	t.Helper()
 	Each(t, test)
@@ -66,13 +66,13 @@ func Mini(t testing.TB) *Env {
 	return env
 }
 
-// Real starts a redis-server that ends with the test. It skips the test where none is installed.
+// Real starts a redis-server that ends with the test. It skips the test if none is installed.
 func Real(t testing.TB, args ...string) *Env {
 	t.Helper()
 	return started(t, newServer(t, args...))
 }
 
-// started is a server that runs until the test ends.
+// started starts a server that runs until the test ends.
 func started(t testing.TB, s *Server) *Env {
 	t.Helper()
 	s.Start(t)
@@ -123,15 +123,15 @@ type Server struct {
 	args []string
 	conf string // of a sentinel
 	cmd  *exec.Cmd
-	// busPort is where the nodes of a cluster talk to each other.
+	// busPort is the port for traffic between the nodes of a cluster.
 	busPort string
 	frozen  bool
 	environ []string
-	ahead   string // file by which its clock is set
+	ahead   string // file that sets its clock
 }
 
-// StartServer starts a redis-server on a free port of the loopback. Later args
-// override the defaults, which keep nothing on disk.
+// StartServer starts a redis-server on a free port of the loopback. By default it keeps nothing on
+// disk. args override the defaults.
 func StartServer(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t, args...)
@@ -140,21 +140,21 @@ func StartServer(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// newServer is one that has not started.
+// newServer makes a Server that is not started yet.
 func newServer(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv(RequireRedis) == "1" {
 			t.Fatal("redis-server is not installed, and " + RequireRedis + "=1 requires it")
 		}
-		t.Skip("redis-server is not installed: this case ran on miniredis alone; install it to run it on the real one")
+		t.Skip("redis-server is not installed: this case ran only on miniredis; install redis-server to run it there too")
 	}
 	s := &Server{dir: t.TempDir(), args: args}
 	s.Addr, _ = freePort(t)
 	return s
 }
 
-// Start starts the server, again after Kill, and waits until it answers.
+// Start starts the server and waits until it answers. It may be called again after Kill.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.Addr)
@@ -194,10 +194,10 @@ func (s *Server) Kill() {
 	}
 }
 
-// Freeze stops the server as it stands: its connections stay open and nothing answers.
+// Freeze suspends the process: its connections stay open, but it does not answer.
 func (s *Server) Freeze(t testing.TB) { s.signal(t, syscall.SIGSTOP, true) }
 
-// Thaw has it go on.
+// Thaw resumes the process after Freeze.
 func (s *Server) Thaw(t testing.TB) { s.signal(t, syscall.SIGCONT, false) }
 
 func (s *Server) signal(t testing.TB, what syscall.Signal, frozen bool) {
@@ -208,16 +208,16 @@ func (s *Server) signal(t testing.TB, what syscall.Signal, frozen bool) {
 	s.frozen = frozen
 }
 
-// answers reports whether the server was neither killed nor frozen.
+// answers reports whether the server runs: it was neither killed nor frozen.
 func (s *Server) answers() bool { return s.cmd.ProcessState == nil && !s.frozen }
 
-// Move gives a server that was killed another port.
+// Move gives a killed server another port.
 func (s *Server) Move(t testing.TB) {
 	t.Helper()
 	s.Addr, _ = freePort(t)
 }
 
-// Do runs one command on this very server.
+// Do runs one command on this server.
 func (s *Server) Do(t testing.TB, args ...any) any {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
@@ -229,8 +229,9 @@ func (s *Server) Do(t testing.TB, args ...any) any {
 	return answer
 }
 
-// freePort is an address of the loopback that nobody listens on, and its port, which is none
-// that the kernel gives to clients: a server that was killed finds it free when it comes back.
+// freePort finds an address of the loopback on which no process listens, and its port. The port is
+// outside the range that the kernel gives to clients, so it is still free when a killed server
+// starts again.
 func freePort(t testing.TB) (addr, port string) {
 	t.Helper()
 	for range 100 {
@@ -242,6 +243,6 @@ func freePort(t testing.TB) (addr, port string) {
 			return addr, port
 		}
 	}
-	t.Fatal("no port of the loopback is free")
+	t.Fatal("found no free port of the loopback")
 	return "", ""
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// OnReplicas reports whether all that was published is with the replicas of the very masters
-// that were there before. What is not, a failover may lose.
+// OnReplicas runs publish, and reports whether everything it wrote has reached the replicas of the
+// masters that were there before. Otherwise a failover may lose it.
 func (e *Env) OnReplicas(ctx context.Context, partitions int, publish func() bool) bool {
 	masters, err := e.connectMasters(ctx, partitions)
 	for _, master := range masters {
@@ -26,7 +26,7 @@ func (e *Env) OnReplicas(ctx context.Context, partitions int, publish func() boo
 	return safe
 }
 
-// connectMasters gives a connection to the master of each partition.
+// connectMasters opens a connection to the master of each partition.
 func (e *Env) connectMasters(ctx context.Context, partitions int) (list []*redis.Conn, err error) {
 	for p := range partitions {
 		var master *redis.Client
@@ -47,13 +47,13 @@ func (e *Env) connectMasters(ctx context.Context, partitions int) (list []*redis
 	return list, nil
 }
 
-// replicated writes a key and waits for a replica to have it, and with it all that was written before.
+// replicated writes a key and waits until a replica has it. The replica then has all earlier writes too.
 func replicated(ctx context.Context, master *redis.Conn, key string) bool {
 	if master.Set(ctx, key, "", time.Minute).Err() != nil {
 		return false
 	}
 	n, err := master.Wait(ctx, 1, 500*time.Millisecond).Result()
-	if err == nil && n == 0 { // one that took over has no replica, and nothing takes over from it
+	if err == nil && n == 0 { // a former replica has no replica of its own, so no failover can lose its writes
 		info, err := master.Info(ctx, "replication").Result()
 		return err == nil && strings.Contains(info, "role:master") && strings.Contains(info, "connected_slaves:0")
 	}

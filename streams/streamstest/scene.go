@@ -25,7 +25,7 @@ type Scene struct {
 	Faults *Faults
 }
 
-// NewScene sets it up.
+// NewScene makes a Scene with the default configuration.
 func NewScene(t *testing.T, env *Env) *Scene {
 	t.Helper()
 	return NewSceneOf(t, env, env.Config("me"))
@@ -39,7 +39,7 @@ func NewSceneOf(t *testing.T, env *Env, cfg streams.Config) *Scene {
 	return sc
 }
 
-// Must is the value of a call that must not fail.
+// Must returns the value of a call, and ends the test if it failed.
 func Must[T any](t *testing.T) func(v T, err error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -50,7 +50,7 @@ func Must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-// Check ends a test that met an error.
+// Check ends the test if there is an error.
 func Check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -58,10 +58,10 @@ func Check(t *testing.T, err error) {
 	}
 }
 
-// Incoming writes an entry as any client would and has it read by "me".
+// Incoming writes an entry as any producer would, and lets "me" read it.
 func (sc *Scene) Incoming(t *testing.T, fields ...any) string {
 	t.Helper()
-	_, err := sc.Store.ReadIncoming(sc.Ctx, 0, 1, true) // makes the group
+	_, err := sc.Store.ReadIncoming(sc.Ctx, 0, 1, true) // creates the group
 	Check(t, err)
 	id := Must[string](t)(sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: fields}).Result())
 	for range 3 {
@@ -81,14 +81,14 @@ func (sc *Scene) Ready(t *testing.T) {
 	Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: Message("a.b"), Subs: []string{"s"}}}))
 }
 
-// Buried has one message of "s" read by "me", and returns its entry id.
+// Buried puts one message into the channel of "s", lets "me" read it, and returns its entry id.
 func (sc *Scene) Buried(t *testing.T) string {
 	t.Helper()
 	sc.Ready(t)
 	return Read(t, sc.Store)[0].EntryID
 }
 
-// Message is one with an empty body.
+// Message makes a message with an empty body.
 func Message(topic string) medispatcher.Message {
 	return medispatcher.Message{Topic: topic, Time: time.UnixMilli(1_700_000_000_000)}
 }
@@ -96,7 +96,7 @@ func Message(topic string) medispatcher.Message {
 // ChannelS is the channel of the subscription "s".
 var ChannelS = medispatcher.Channel{Subscription: "s"}
 
-// Read takes everything new from the channel of "s".
+// Read reads up to ten READY messages of "s".
 func Read(t *testing.T, s *streams.Store) []medispatcher.Delivery {
 	t.Helper()
 	wants := []medispatcher.Want{{Channel: ChannelS, Max: 10}}
@@ -108,7 +108,7 @@ func Read(t *testing.T, s *streams.Store) []medispatcher.Delivery {
 	return got
 }
 
-// Settlement ends a first attempt in ChannelS, which failed.
+// Settlement is the outcome of a first attempt in ChannelS, with a failure record.
 func Settlement(id string, o medispatcher.Outcome) []medispatcher.Settlement {
 	return []medispatcher.Settlement{{
 		Channel: ChannelS, EntryID: id, Outcome: o, Attempt: 1, Delay: time.Hour,
@@ -123,7 +123,7 @@ func Put(t *testing.T, registry *streams.Registry, id, doc string) {
 	Check(t, err)
 }
 
-// State is everything in Redis, in words: sizes, owners and counts.
+// State describes everything in Redis: sizes, owners and counts.
 func (sc *Scene) State(t *testing.T) string {
 	t.Helper()
 	out := map[string]string{}

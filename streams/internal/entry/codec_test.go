@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// TestRoundTrip: what is written of a message is what is read of it, before the fan-out and behind it.
+// TestRoundTrip: a message that was encoded and decoded is the same, before and after the fan-out.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMilli(1_700_000_000_000)
@@ -32,17 +32,17 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 		if got := Delivery(medispatcher.Channel{}, "2-1", 1, fields).Message; !reflect.DeepEqual(got, m) {
-			t.Errorf("%s, behind the fan-out:\n got  %+v\n want %+v", name, got, m)
+			t.Errorf("%s, after the fan-out:\n got  %+v\n want %+v", name, got, m)
 		}
 		got, err := medispatcher.DecodeEntry(fields.Map(), at)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if m.Generated {
-			got.ID, got.Generated = m.ID, true // only the stream knows it
+			got.ID, got.Generated = m.ID, true // only the stream knows the id
 		}
 		if !reflect.DeepEqual(got, m) {
-			t.Errorf("%s, before it:\n got  %+v\n want %+v", name, got, m)
+			t.Errorf("%s, before the fan-out:\n got  %+v\n want %+v", name, got, m)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzParseURL: whatever an operator wrote as a URL, the error is one line without the
-// password in it, and what is accepted can be opened.
+// FuzzParseURL: for any text as a URL, the error is one line without the password, and an accepted
+// URL can be opened.
 func FuzzParseURL(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"redis://u:", "@h:1/2"}, {"redis://:", "@h1:1,h2:2?cluster=true"}, {"rediss://h?master_name=m&sentinel_password=", ""},

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// answered is an error that Redis sent.
+// answered is an error that Redis returned.
 type answered string
 
 func (e answered) Error() string { return string(e) }
@@ -39,7 +39,7 @@ func TestMisplaced(t *testing.T) {
 	}
 }
 
-// TestLinks: connections to a node that left are cut, and for a while none are made.
+// TestLinks: connections to a node that left are closed, and for a while none may be opened.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	var l links
@@ -69,7 +69,7 @@ func TestLinks(t *testing.T) {
 	if len(l.open) > 0 {
 		t.Errorf("closed connections are remembered: %v", l.open)
 	}
-	// The pool looks at the socket itself for whether the other side hung up.
+	// The pool checks the socket itself to see whether the other side closed the connection.
 	server, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +86,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestEveryNodeByItsName: the certificate of each node of a cluster, and of each sentinel, is held to the
-// address it is dialed at.
+// TestEveryNodeByItsName: the certificate of each node of a cluster, and of each sentinel, must be for
+// the address that is dialed.
 func TestEveryNodeByItsName(t *testing.T) {
 	t.Parallel()
 	for rawURL, want := range map[string]string{
@@ -99,7 +99,7 @@ func TestEveryNodeByItsName(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := opt.TLSConfig.ServerName; got != want {
-			t.Errorf("%s: certificates are held to %q, want %q", rawURL, got, want)
+			t.Errorf("%s: certificates must be for %q, want %q", rawURL, got, want)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// parsed is what the tests compare of a parsed URL.
+// parsed is the part of a parsed URL that the tests compare.
 type parsed struct {
 	addrs, user, password, master  string
 	sentinelUser, sentinelPassword string
@@ -21,7 +21,7 @@ func parse(rawURL string) (parsed, error) {
 	return parsed{
 		addrs: strings.Join(o.Addrs, " "), user: o.Username, password: o.Password, master: o.MasterName, db: o.DB,
 		sentinelUser: o.SentinelUsername, sentinelPassword: o.SentinelPassword,
-		// What makes go-redis choose its cluster client.
+		// The condition for which go-redis chooses its cluster client.
 		cluster: o.MasterName == "" && (o.IsClusterMode || len(o.Addrs) > 1), tls: o.TLSConfig != nil,
 	}, nil
 }
@@ -105,8 +105,8 @@ func TestParseURLRefuses(t *testing.T) {
 	}
 }
 
-// TestErrorsHideThePassword: wherever a character that is not escaped makes a URL end
-// early, what stands behind it is still the password.
+// TestErrorsHideThePassword: an unescaped character may end the host early. The text after it is
+// still the password.
 func TestErrorsHideThePassword(t *testing.T) {
 	t.Parallel()
 	for _, rawURL := range []string{
@@ -147,7 +147,7 @@ func TestErrorsHideThePassword(t *testing.T) {
 	}
 }
 
-// TestOptionsForADispatcher: a lost reply must not repeat a step behind its back.
+// TestOptionsForADispatcher: the client must not repeat a step by itself when a reply is lost.
 func TestOptionsForADispatcher(t *testing.T) {
 	t.Parallel()
 	for _, rawURL := range []string{"redis://h", "redis://h1,h2", "redis://h?master_name=m", "unix:///s", "redis://h?max_retries=5&pool_size=99&protocol=3"} {
