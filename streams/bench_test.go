@@ -23,7 +23,7 @@ func TestBenches(t *testing.T) {
 		}
 		run := medispatcher.BenchRun{Run: "b", Subscriptions: 2, Host: "h", PID: 7}
 		run.Started = must[time.Time](t)(sc.Store.HoldBench(sc.Ctx, run))
-		if sc.full(t) { // which may not make it look dead
+		if sc.full(t) { // it must not look dead for that
 			defer sc.Client.ConfigSet(sc.Ctx, "maxmemory", "0")
 		}
 		heard := must[time.Time](t)(sc.Store.HoldBench(sc.Ctx, run))
@@ -51,8 +51,8 @@ func TestBenches(t *testing.T) {
 	})
 }
 
-// TestWithdraw: the messages of a topic go, wherever in the stream they are and whoever reads
-// them, and others stay.
+// TestWithdraw: all messages of a topic are removed, wherever they are in the stream and whoever
+// reads them. Other messages stay.
 func TestWithdraw(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
@@ -61,7 +61,7 @@ func TestWithdraw(t *testing.T) {
 		sc := newSceneOf(t, env, cfg)
 		mine := sc.Incoming(t, "topic", "bench.a", "body", "in hand")
 		sc.Incoming(t, "topic", "order.created", "body", "in hand")
-		for p, n := range map[int]int{0: 250, 1: 100} { // more than one step looks at, and just as many
+		for p, n := range map[int]int{0: 250, 1: 100} { // more than one step reads, and exactly as many
 			for i := range n {
 				topic := "bench.a"
 				if i%50 == 7 {
@@ -81,7 +81,7 @@ func TestWithdraw(t *testing.T) {
 			check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "0").Err())
 		}
 		if a, b := sc.Client.XLen(sc.Ctx, "medis:{0}:incoming").Val(), sc.Client.XLen(sc.Ctx, "medis:{1}:incoming").Val(); a != 1+5 || b != 2 {
-			t.Errorf("%d and %d are left", a, b)
+			t.Errorf("%d and %d remain", a, b)
 		}
 		if n := sc.Client.XPending(sc.Ctx, "medis:{0}:incoming", "fanout").Val().Count; n != 1 {
 			t.Errorf("%d pending", n)
@@ -93,7 +93,7 @@ func TestWithdraw(t *testing.T) {
 			t.Errorf("%+v", routed)
 		}
 		if n := must[int64](t)(sc.Store.Withdraw(sc.Ctx, "bench.b", time.Now().Add(time.Hour))); n != 0 {
-			t.Errorf("%d withdrawn that were written before", n)
+			t.Errorf("%d withdrawn although they were written before", n)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// evals counts the scripts that ran.
+// evals counts scripts.
 func evals(sc *scene) *int {
 	n := new(int)
 	sc.Store.DB().AddHook(hook(func(cmd redis.Cmder) error {
@@ -24,13 +24,14 @@ func evals(sc *scene) *int {
 	return n
 }
 
-// TestLargeMessagesMoveInSeveralSteps: no step passes more than a megabyte or so through Redis, and all is moved.
+// TestLargeMessagesMoveInSeveralSteps: no step passes more than about a megabyte through Redis, and
+// all messages are moved.
 func TestLargeMessagesMoveInSeveralSteps(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		const all = 6
-		large := strings.Repeat("x", 900_000) // two to a step
+		large := strings.Repeat("x", 900_000) // two fit into a step
 		deliver := func() (done []medispatcher.Settlement) {
 			for range all {
 				id := sc.Incoming(t, "topic", "a.b", "body", large)
@@ -43,7 +44,7 @@ func TestLargeMessagesMoveInSeveralSteps(t *testing.T) {
 			}
 			return done
 		}
-		// steps runs f, until it has done everything, and holds the number of scripts against at least three.
+		// steps runs f until it has done everything, and checks that each script moved two messages at most.
 		n := evals(sc)
 		steps := func(what string, f func()) {
 			t.Helper()

@@ -14,10 +14,10 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// clockKey is where the dispatchers note what makes up for the steps of Redis's clock.
+// clockKey is the hash in which dispatchers keep the correction of Redis's clock.
 const clockKey = "medis:clock:{medis:dispatchers}"
 
-// beats has stores say that they are alive, so often that the word of each counts.
+// beats sends so many heartbeats that each store may confirm the time.
 func beats(t *testing.T, stores ...*streams.Store) {
 	t.Helper()
 	for range 4 {
@@ -32,7 +32,7 @@ func beat(t *testing.T, stores ...*streams.Store) {
 	}
 }
 
-// near fails unless a time by the shared clock is that of this machine, give or take a second or two.
+// near checks that the shared clock agrees with that of this machine, within a second or two.
 func near(t *testing.T, who string, s *streams.Store) {
 	t.Helper()
 	if off := time.Since(s.Now()); off.Abs() > 2*time.Second {
@@ -40,7 +40,8 @@ func near(t *testing.T, who string, s *streams.Store) {
 	}
 }
 
-// TestRedisClockIsSet: nobody is declared dead, nothing comes early, and nothing waits for the clock.
+// TestRedisClockIsSet: when the clock of Redis is set, no dispatcher is declared dead, no message is due
+// early, and none waits for the clock.
 func TestRedisClockIsSet(t *testing.T) {
 	t.Parallel()
 	for name, step := range map[string]time.Duration{"ahead": time.Hour, "back": -time.Hour, "by days": 50 * 24 * time.Hour} {
@@ -55,7 +56,7 @@ func TestRedisClockIsSet(t *testing.T) {
 					c := medispatcher.Channel{Subscription: "s"}
 					check(t, env.Client.Do(ctx, "XADD", "medis:{0}:ch:s", "*", "topic", "t", "body", entry, "~src", "1-1").Err())
 					list, err := a.Read(ctx, []medispatcher.Want{{Channel: c, Max: 1}})
-					if len(list) == 0 { // the group is new
+					if len(list) == 0 { // the first read creates the group
 						list, err = a.Read(ctx, []medispatcher.Want{{Channel: c, Max: 1}})
 					}
 					check(t, err)
@@ -69,7 +70,7 @@ func TestRedisClockIsSet(t *testing.T) {
 					check(t, err)
 					return len(list)
 				}
-				if env.Mini == nil || step > 0 { // miniredis hides what was read later than now
+				if env.Mini == nil || step > 0 { // miniredis hides entries that were read in the future
 					wait("long", 30*time.Minute)
 				}
 				wait("released", 0)
@@ -77,14 +78,14 @@ func TestRedisClockIsSet(t *testing.T) {
 
 				env.SetClock(t, step)
 				if n := due(b); n != 0 {
-					t.Errorf("%d came due by the step", n)
+					t.Errorf("%d became due because of the step", n)
 				}
 				for who, s := range map[string]*streams.Store{"a": a, "b": b} {
 					beat(t, s)
 					near(t, who, s)
 				}
 				late := env.Open(t, env.Config("late"))
-				for who, s := range map[string]*streams.Store{"a": a, "b": b, "one that came later": late} {
+				for who, s := range map[string]*streams.Store{"a": a, "b": b, "a later dispatcher": late} {
 					list := must[[]medispatcher.Dispatcher](t)(s.Dispatchers(ctx))
 					for _, d := range list {
 						if !d.Alive || d.DeadAfter != 20*time.Second || time.Since(d.Heartbeat.Add(-step)).Abs() > 2*time.Second {
@@ -96,23 +97,23 @@ func TestRedisClockIsSet(t *testing.T) {
 					}
 				}
 				beats(t, late)
-				near(t, "one that came later", late)
+				near(t, "a later dispatcher", late)
 				if got := b.ClockAhead() + step; got.Abs() > 2*time.Second {
-					t.Errorf("%s was made up for a step of %s", b.ClockAhead(), step)
+					t.Errorf("a correction of %s for a step of %s", b.ClockAhead(), step)
 				}
 				if env.Mini == nil {
 					wait("short", 20*time.Millisecond)
-					eventually(t, "what failed after the step is due", func() bool { return due(late) == 1 })
+					eventually(t, "the message that failed after the step is due", func() bool { return due(late) == 1 })
 				}
 				if n := due(a); n != 0 {
-					t.Errorf("%d came due early", n)
+					t.Errorf("%d were due early", n)
 				}
 			})
 		})
 	}
 }
 
-// eventually waits for a state that sends no event.
+// eventually polls for a state that sends no event.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
@@ -122,7 +123,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// TestRedisClockIsSetWhileNobodyRuns: what waited waits no longer than it had to when it was last heard.
+// TestRedisClockIsSetWhileNobodyRuns: a waiting message waits no longer than was left when the last
+// dispatcher stopped.
 func TestRedisClockIsSetWhileNobodyRuns(t *testing.T) {
 	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
@@ -140,7 +142,7 @@ func TestRedisClockIsSetWhileNobodyRuns(t *testing.T) {
 	})
 }
 
-// TestRedisLosesTheClock: a Redis that lost what made up for its steps, or holds something else in its place.
+// TestRedisLosesTheClock: Redis lost the correction of its clock, or holds something else in its place.
 func TestRedisLosesTheClock(t *testing.T) {
 	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
@@ -175,8 +177,8 @@ type stopwatch struct{ at time.Duration }
 
 func (w *stopwatch) read() time.Duration { return w.at }
 
-// TestDispatcherAsleep: one whose machine was suspended takes the time of those that went on. Alone it lets
-// go on waiting what waited.
+// TestDispatcherAsleep: a dispatcher whose machine was suspended takes the time from those that kept
+// running. If it was alone, the time of the suspension does not count, and messages go on waiting.
 func TestDispatcherAsleep(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Mini(t)
@@ -197,7 +199,7 @@ func TestDispatcherAsleep(t *testing.T) {
 	}
 	beat(t, a)
 	if !a.Now().Equal(b.Now()) || a.ClockAhead() != 0 {
-		t.Errorf("it is %s for who slept and %s for who did not; %s was made up for", a.Now(), b.Now(), a.ClockAhead())
+		t.Errorf("the time is %s for the one that slept and %s for the other; the correction is %s", a.Now(), b.Now(), a.ClockAhead())
 	}
 
 	check(t, b.Leave(t.Context()))
@@ -205,11 +207,11 @@ func TestDispatcherAsleep(t *testing.T) {
 	pass(time.Hour)
 	beat(t, a)
 	if a.Now().Sub(before) > time.Second || a.ClockAhead() != -time.Hour {
-		t.Errorf("%s passed for one that slept alone; %s was made up for", a.Now().Sub(before), a.ClockAhead())
+		t.Errorf("%s passed for the one that slept alone; the correction is %s", a.Now().Sub(before), a.ClockAhead())
 	}
 }
 
-// TestSlowAnswerIsNoStep: a heartbeat that hung for long is no sign that the clock of Redis was set.
+// TestSlowAnswerIsNoStep: a heartbeat that hung for long does not mean that the clock of Redis was set.
 func TestSlowAnswerIsNoStep(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Mini(t)
@@ -221,7 +223,7 @@ func TestSlowAnswerIsNoStep(t *testing.T) {
 	beats(t, a)
 	slow := true
 	a.DB().AddHook(hook(func(redis.Cmder) error {
-		if slow { // on the way to Redis, which runs it late
+		if slow { // the command takes long to reach Redis
 			watch.at += 4 * time.Second
 			env.Mini.SetTime(start.Add(watch.at))
 			slow = false
@@ -230,11 +232,11 @@ func TestSlowAnswerIsNoStep(t *testing.T) {
 	}))
 	beat(t, a)
 	if off := a.Now().Sub(start.Add(watch.at)); off.Abs() > time.Second || a.ClockAhead() != 0 {
-		t.Errorf("off by %s, %s was made up for", off, a.ClockAhead())
+		t.Errorf("off by %s, the correction is %s", off, a.ClockAhead())
 	}
 }
 
-// TestAlertLeaseAcrossAStep: the lease of a dispatcher that died ends although Redis's clock was set back.
+// TestAlertLeaseAcrossAStep: the lease of a dead dispatcher ends although Redis's clock was set back.
 func TestAlertLeaseAcrossAStep(t *testing.T) {
 	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
@@ -256,7 +258,7 @@ func TestAlertLeaseAcrossAStep(t *testing.T) {
 	})
 }
 
-// TestDelayAcrossAStep: a delay is as long as it was, whatever the clock that an entry's id is by.
+// TestDelayAcrossAStep: a delay keeps its length, whatever clock gave the entry its id.
 func TestDelayAcrossAStep(t *testing.T) {
 	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {
@@ -283,7 +285,7 @@ func TestDelayAcrossAStep(t *testing.T) {
 	})
 }
 
-// TestCountsAcrossAStep: the counts of a time that Redis's clock shows twice are of their own.
+// TestCountsAcrossAStep: if Redis's clock shows the same time twice, each time has its own counts.
 func TestCountsAcrossAStep(t *testing.T) {
 	t.Parallel()
 	streamstest.EachClock(t, func(t *testing.T, env *streamstest.Env) {

@@ -8,8 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestConformance holds the queue in memory, which the tests of push use, to the
-// cases that hold for Redis.
+// TestConformance runs the same cases on Redis and on the queue in memory that the tests of push use.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	t.Run("memory", func(t *testing.T) {

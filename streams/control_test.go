@@ -12,8 +12,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestHints: who hears of what. A process rings its own scheduler for what it fans out, but
-// hears of what operators do through it.
+// TestHints checks which process hears which hint. A process wakes its own scheduler for messages that
+// it fans out, but it hears the hints of operators who use it.
 func TestHints(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -30,7 +30,7 @@ func TestHints(t *testing.T) {
 			})
 		})
 		publish := func(text string) { check(t, sc.Client.Publish(sc.Ctx, "medis:control", text).Err()) }
-		for { // until it listens
+		for { // until the store listens
 			publish("subscriptions")
 			if sc.Client.PubSubNumSub(sc.Ctx, "medis:control").Val()["medis:control"] > 0 {
 				break

@@ -8,13 +8,13 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Decide is what a worker makes of one entry, for tests that play the worker step by step.
+// Decide is the decision of a worker about one entry, for tests that play the worker step by step.
 func (w *FanoutWorker) Decide(e Entry, router *medispatcher.Router) Routing {
 	return w.decide(e, router)
 }
 
-// UseClock has a store that sends no heartbeats count time by mono, as one that sends them does,
-// beginning with what Redis says now.
+// UseClock makes a store without heartbeats keep time by mono, as a store with heartbeats does. It
+// begins with the current time of Redis.
 func (s *Store) UseClock(ctx context.Context, mono func() time.Duration) error {
 	s.db.Clock = &rdb.Clock{Mono: mono}
 	err := s.db.Hear(ctx)
@@ -22,16 +22,16 @@ func (s *Store) UseClock(ctx context.Context, mono func() time.Duration) error {
 	return err
 }
 
-// UseMonotonic has a store count time by mono from its first heartbeat on.
+// UseMonotonic makes a store keep time by mono from its first heartbeat on.
 func (s *Store) UseMonotonic(mono func() time.Duration) { s.db.Clock = &rdb.Clock{Mono: mono} }
 
-// Now is the shared time as this store keeps it.
+// Now is the shared time of this store.
 func (s *Store) Now() time.Time { return s.db.Now() }
 
-// Renew is what a worker does about the ids of the incoming stream.
+// Renew is the step of a worker that renews an incoming stream whose ids are used up.
 func Renew(ctx context.Context, s *Store, p int) (int, error) { return s.renewIncoming(ctx, p) }
 
-// DelayedUntil is when a message that was accepted at a time is due.
+// DelayedUntil is when a delayed message is due.
 func (s *Store) DelayedUntil(accepted time.Time, delay time.Duration) time.Time {
 	return s.db.DelayedUntil(accepted, delay)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// BenchmarkFanout moves messages on a real redis-server by a worker as serve runs it, and tells for how
-// long Redis did not answer a ping on another connection at worst.
+// BenchmarkFanout moves messages on a real redis-server, with a worker like that of serve. It reports
+// the longest time that Redis took to answer a ping on another connection.
 //
 //	go test ./streams -run XXX -bench Fanout -benchtime 1x
 func BenchmarkFanout(b *testing.B) {
@@ -82,7 +82,7 @@ func benchFanout(b *testing.B, subs, size, entries int) {
 	b.StartTimer()
 }
 
-// worstPing pings until ctx ends and returns the longest that an answer took.
+// worstPing pings until ctx ends, and returns the longest time to an answer.
 func worstPing(ctx context.Context, c redis.UniversalClient) (worst time.Duration) {
 	for ctx.Err() == nil {
 		start := time.Now()

@@ -19,7 +19,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// wanted has n subscriptions of the topic t, and returns their ids, sorted.
+// wanted stores n subscriptions to the topic t, and returns their ids, sorted.
 func wanted(t *testing.T, sc *scene, registry *streams.Registry, n int) []string {
 	t.Helper()
 	ids := make([]string, n)
@@ -29,11 +29,11 @@ func wanted(t *testing.T, sc *scene, registry *streams.Registry, n int) []string
 		docs = append(docs, ids[i], `{"topic":"t","urls":["http://h/"]}`)
 	}
 	check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", docs...).Err())
-	put(t, registry, ids[0], `{"topic":"t","urls":["http://h/"]}`) // tells of the change
+	put(t, registry, ids[0], `{"topic":"t","urls":["http://h/"]}`) // announces the change
 	return ids
 }
 
-// outcome is what a worker told.
+// outcome is what a worker reported.
 type outcome struct {
 	mu     sync.Mutex
 	ready  map[string]int
@@ -92,7 +92,7 @@ func (sc *scene) copies(t *testing.T) map[string]string {
 	return out
 }
 
-// weigh is a hook that holds what each fan-out copies against the bound.
+// weigh is a hook that checks the copies of each fan-out step against the bound.
 type weigh struct {
 	t     *testing.T
 	sizes map[string]int // of bodies, by entry id
@@ -130,8 +130,8 @@ func (h *weigh) weigh(argv []any) {
 	}
 }
 
-// TestFanoutStepIsBounded: whatever the number of subscribers and the size of bodies, no step copies more
-// than holds Redis for milliseconds, and each channel gets each message once and in order.
+// TestFanoutStepIsBounded: for any number of subscriptions and any size of bodies, no step blocks Redis
+// for more than milliseconds, and each channel gets each message once and in order.
 func TestFanoutStepIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ subs, entries, size int }{{1, 300, 10}, {1, 8, 1 << 20}, {40, 3, 1 << 20}, {3000, 3, 10}, {700, 4, 20_000}} {
@@ -150,7 +150,7 @@ func TestFanoutStepIsBounded(t *testing.T) {
 				sc.Store.DB().AddHook(h)
 				out := sc.worker(t, sc.Store, registry, c.entries)
 				if len(out.routed) != c.entries || len(out.ready) != c.subs {
-					t.Errorf("told of %d entries and %d channels", len(out.routed), len(out.ready))
+					t.Errorf("reported %d entries and %d channels", len(out.routed), len(out.ready))
 				}
 				copies := sc.copies(t)
 				for _, id := range ids {
@@ -162,7 +162,7 @@ func TestFanoutStepIsBounded(t *testing.T) {
 					t.Errorf("%s received, want %d", got, c.entries)
 				}
 				if n := sc.Client.Exists(sc.Ctx, "medis:{0}:copying").Val(); n != 0 {
-					t.Error("what is copied is still noted")
+					t.Error("the progress of the fan-out is still in Redis")
 				}
 				t.Logf("%d steps", h.steps)
 			})
@@ -170,7 +170,7 @@ func TestFanoutStepIsBounded(t *testing.T) {
 	}
 }
 
-// TestFanoutGoesOnAfterALostReply: no copy is lost or repeated, whichever step it hits.
+// TestFanoutGoesOnAfterALostReply: no copy is lost or repeated, whichever step loses its reply.
 func TestFanoutGoesOnAfterALostReply(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -179,7 +179,7 @@ func TestFanoutGoesOnAfterALostReply(t *testing.T) {
 			sc := newScene(t, env)
 			registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 			ids := wanted(t, sc, registry, 2000)
-			check(t, second(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)))                       // makes the group
+			check(t, second(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)))                       // creates the group
 			check(t, second(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: "0-1"}}))) // loads the script
 			xadd := func(body string) {
 				check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "t", "body", body, "id", body}}).Err())
@@ -187,9 +187,9 @@ func TestFanoutGoesOnAfterALostReply(t *testing.T) {
 			xadd("a")
 			xadd("b")
 			sc.Store.DB().AddHook(&afterSteps{n: 2, then: func() { sc.Faults.Next(fault, 1, "evalsha") }})
-			sc.worker(t, sc.Store, registry, 1) // of the other one nobody may be told; it is in the same batch
+			sc.worker(t, sc.Store, registry, 1) // the other entry, in the same batch, may go unreported
 			if sc.Faults.Matched() != 1 {
-				t.Errorf("%s: the fault was not hit", fault)
+				t.Errorf("%s: no command met the fault", fault)
 			}
 			copies := sc.copies(t)
 			for _, id := range ids {
@@ -224,9 +224,9 @@ func (h *afterSteps) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// TestFanoutGoesOnElsewhere: a dispatcher dies between two steps, and subscriptions come and go before another one
-// takes its entry over. Who had a copy gets no second one, and who wants the message behind the place that is
-// noted gets it.
+// TestFanoutGoesOnElsewhere: a dispatcher dies between two steps, and subscriptions change before another
+// dispatcher takes over its entry. A subscription that has a copy gets no second one. A subscription
+// that wants the message and comes after the recorded progress gets it.
 func TestFanoutGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {

@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestFullRedisDrainsANewChannel: the group of a channel is made also while Redis is full.
+// TestFullRedisDrainsANewChannel: the group of a channel can be created while Redis is full.
 func TestFullRedisDrainsANewChannel(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
@@ -17,7 +17,7 @@ func TestFullRedisDrainsANewChannel(t *testing.T) {
 	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
 	got := read(t, sc.Store)
 	if len(got) != 1 {
-		t.Fatalf("%d messages are read, want 1", len(got))
+		t.Fatalf("%d messages were read, want 1", len(got))
 	}
 	check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(got[0].EntryID, medispatcher.Sent))))
 	if _, err := sc.Store.Publish(sc.Ctx, message("a.b")); err == nil || !strings.Contains(err.Error(), "OOM") {
@@ -26,11 +26,11 @@ func TestFullRedisDrainsANewChannel(t *testing.T) {
 	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "0").Err())
 	sc.Ready(t)
 	if got := read(t, sc.Store); len(got) != 1 {
-		t.Errorf("%d messages are read, want 1", len(got))
+		t.Errorf("%d messages were read, want 1", len(got))
 	}
 }
 
-// TestFanoutSaysItOnce: a batch that Redis refuses is one problem.
+// TestFanoutSaysItOnce: if Redis refuses a batch, there is one error.
 func TestFanoutSaysItOnce(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))

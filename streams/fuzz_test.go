@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// FuzzDeadID: an id of a dead letter that is accepted names a partition that there is.
+// FuzzDeadID: an accepted id of a dead letter names a partition that exists.
 func FuzzDeadID(f *testing.F) {
 	for _, seed := range []string{"0-1700000000000-0", "1-1-18446744073709551615", "2-1-1", "-1-1-1", "0--", "+0-1-1", "0-1-1-1", ""} {
 		f.Add(seed)
@@ -20,7 +20,7 @@ func FuzzDeadID(f *testing.F) {
 			t.Errorf("%q is partition %d, entry %q", id, p, entryID)
 		}
 		if err == nil && rdb.NextID(entryID) == entryID {
-			t.Errorf("nothing is behind %q", entryID)
+			t.Errorf("no id comes after %q", entryID)
 		}
 		if err != nil && strings.ContainsAny(err.Error(), "\r\n") {
 			t.Errorf("%q: the error %q is not one line", id, err)
@@ -28,7 +28,7 @@ func FuzzDeadID(f *testing.F) {
 	})
 }
 
-// FuzzHint: whatever somebody published, a hint names channels of partitions that there are.
+// FuzzHint: for any published text, a hint names only channels in partitions that exist.
 func FuzzHint(f *testing.F) {
 	for _, seed := range []string{changed, "ready d2 1 a,b", "ready me 0 a", "ready d2 -1 a", "ready d2 2 a", "ready d2 0 ", "ready d2 0 ,", "ready\n"} {
 		f.Add(seed)
@@ -38,7 +38,7 @@ func FuzzHint(f *testing.F) {
 		s.hint(payload, Hints{
 			Changed: func() {
 				if payload != changed {
-					t.Errorf("%q is a change", payload)
+					t.Errorf("%q counts as a change", payload)
 				}
 			},
 			Ready: func(channels []medispatcher.Channel) {
@@ -52,8 +52,8 @@ func FuzzHint(f *testing.F) {
 	})
 }
 
-// FuzzDelivery: a channel's entry or a failure record that somebody damaged by hand is
-// delivered as well as it can be.
+// FuzzDelivery: an entry of a channel, or a failure record, that somebody damaged by hand is still
+// delivered as far as it is readable.
 func FuzzDelivery(f *testing.F) {
 	f.Add("order.created", "{}", "", "1-0", `{"a":"b"}`, "1700000000000", `{"attempts":2}`)
 	f.Add("", "\xff", "id", "", `[]`, "x", "{")

@@ -31,7 +31,7 @@ func TestHeartbeatIntroduces(t *testing.T) {
 			t.Errorf("introduced %+v", got)
 		}
 
-		// What did not change is not written again.
+		// An unchanged info is not written again.
 		check(t, sc.Client.Set(sc.Ctx, info, `{"host":"marked","dead_after_ns":30000000000}`, 0).Err())
 		if got := beat(); got.Host != "marked" {
 			t.Errorf("the info was written at every heartbeat: %+v", got)
@@ -39,16 +39,16 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		since := time.UnixMilli(1_700_000_000_000).UTC()
 		d.Held = []medispatcher.Breaker{{Subscription: "s", Since: since}}
 		if got := beat(); len(got.Held) != 1 || got.Held[0] != d.Held[0] {
-			t.Errorf("the info did not follow: %+v", got)
+			t.Errorf("the info was not updated: %+v", got)
 		}
 
-		// A Redis that lost everything gets it back with the next heartbeat.
+		// After Redis lost everything, the next heartbeat writes the info again.
 		check(t, sc.Client.FlushAll(sc.Ctx).Err())
 		if got := beat(); got.Host != "h" {
 			t.Errorf("the info is lost: %+v", got)
 		}
 
-		// An info that is not taken is no missed heartbeat, and is repeated.
+		// If Redis refuses the info, the heartbeat still counts, and the info is written again later.
 		d.Held = nil
 		refused := 0
 		refuse := true
@@ -68,12 +68,12 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		}
 		check(t, sc.Store.Leave(sc.Ctx))
 		if n := sc.Client.Exists(sc.Ctx, info, "medis:dispatchers").Val(); n != 0 {
-			t.Error("something of it is left")
+			t.Error("something of the dispatcher is left")
 		}
 	})
 }
 
-// hook is asked before each command.
+// hook is called before each command.
 type hook func(cmd redis.Cmder) error
 
 func (h hook) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -92,7 +92,7 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 	return next
 }
 
-// TestHeartbeatOutOfMemory: a full Redis makes no live dispatcher look dead, nor forgets who it is.
+// TestHeartbeatOutOfMemory: while Redis is full, a living dispatcher does not look dead, and its info stays.
 func TestHeartbeatOutOfMemory(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))

@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestChanges: who changed what is kept with the change itself, once, also when the reply is lost.
+// TestChanges: the history is written in the same step as the change, once, also if the reply is lost.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -20,10 +20,10 @@ func TestChanges(t *testing.T) {
 			return err
 		}
 		check(t, put("ann", `{"topic":"t","urls":["http://h/"]}`))
-		check(t, put("ann", `{"topic":"t","urls":["http://h/"]}`)) // changes nothing
+		check(t, put("ann", `{"topic":"t","urls":["http://h/"]}`)) // no change
 		sc.Faults.Next(streamstest.After, 1, "evalsha")
 		if err := put("bob", `{"topic":"t","urls":["http://h/"],"concurrency":9}`); !errors.Is(err, streamstest.ErrInjected) {
-			t.Fatalf("the fault was not hit: %v", err)
+			t.Fatalf("no command met the fault: %v", err)
 		}
 		check(t, put("bob", `{"topic":"t","urls":["http://h/"],"concurrency":9}`))
 		_, _, _, err := registry.Put(sc.Ctx, "b", []byte(`{"topic":"t","urls":["http://h/"]}`), "")
@@ -43,7 +43,7 @@ func TestChanges(t *testing.T) {
 			t.Errorf("changes of all %+v", all)
 		}
 		if rest := list("a", got[1].ID, 10); len(rest) != 1 || rest[0].ID != got[2].ID {
-			t.Errorf("the page behind %s is %+v", got[1].ID, rest)
+			t.Errorf("the page after %s is %+v", got[1].ID, rest)
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// keptRules let everything go on that decodes; the subscription s wants a.b.
+// keptRules accept every message that decodes. The subscription s wants a.b.
 func keptRules() streams.KeptRules {
 	return streams.KeptRules{
 		MaxBody: 100,
@@ -31,7 +31,7 @@ func keptRules() streams.KeptRules {
 	}
 }
 
-// incomingFields are the fields of what waits for its fan-out.
+// incomingFields are the fields of the messages that wait for their fan-out.
 func (sc *scene) incomingFields(t *testing.T, p int) (all []map[string]any) {
 	t.Helper()
 	for _, m := range must[[]redis.XMessage](t)(sc.Client.XRange(sc.Ctx, fmt.Sprintf("medis:{%d}:incoming", p), "-", "+").Result()) {
@@ -40,7 +40,8 @@ func (sc *scene) incomingFields(t *testing.T, p int) (all []map[string]any) {
 	return all
 }
 
-// TestReplayKept: what goes on keeps its id and time; what would come back at once stays, with the reason.
+// TestReplayKept: a replayed message keeps its id and time. One that would come back at once is not
+// replayed, and the reason is reported.
 func TestReplayKept(t *testing.T) {
 	t.Parallel()
 	packed := "5:topic3:a.b4:body3:xyz4:more4:1:2:"
@@ -48,7 +49,7 @@ func TestReplayKept(t *testing.T) {
 		name    string
 		place   medispatcher.KeptPlace
 		fields  []any
-		want    map[string]any // that is in incoming then; nil: refused
+		want    map[string]any // the entry in incoming afterwards; nil: refused
 		refused string
 		done    medispatcher.KeptDone
 	}{
@@ -58,18 +59,18 @@ func TestReplayKept(t *testing.T) {
 			want:   map[string]any{"time": "1600000000000", "topic": "a.b", "body": "x\xff\x00", "~src": "1700000000000-1", "headers": `{"a":"b"}`},
 		},
 		{
-			name: "unrouted that still nobody wants", place: medispatcher.PlaceUnrouted,
+			name: "unrouted, and still not wanted", place: medispatcher.PlaceUnrouted,
 			fields: []any{"time", "1600000000000", "topic", "no.body", "body", "", "id", "p1"},
 			want:   map[string]any{"time": "1600000000000", "topic": "no.body", "body": "", "id": "p1"},
 			done:   medispatcher.KeptDone{Unwanted: 1},
 		},
 		{
-			name: "too large no more", place: medispatcher.PlaceQuarantine,
+			name: "no longer too large", place: medispatcher.PlaceQuarantine,
 			fields: []any{"reason", "DECODERR body: is 3 bytes long; the limit is 2 (MEDIS_MAX_BODY)", "source", "1700000000000-1", "topic", "a.b", "body", "xyz", "mine", "too"},
 			want:   map[string]any{"~src": "1700000000000-1", "time": "1700000000000", "topic": "a.b", "body": "xyz", "mine": "too"},
 		},
 		{
-			name: "fields of the producer that are called as ours", place: medispatcher.PlaceQuarantine,
+			name: "producer's fields with the names of the quarantine's fields", place: medispatcher.PlaceQuarantine,
 			fields: []any{"reason", "DECODERR x", "source", "1700000000000-1", "reason", "why", "topic", "a.b", "body", "xyz", "id", "p1", "time", "5", "source", "shop"},
 			want:   map[string]any{"reason": "why", "source": "shop", "time": "5", "topic": "a.b", "body": "xyz", "id": "p1"},
 		},
@@ -79,11 +80,11 @@ func TestReplayKept(t *testing.T) {
 			want:   map[string]any{"delay": "0", "time": "1700000000000", "topic": "a.b", "body": "xyz", "id": "p1"},
 		},
 		{
-			name: "too many fields for a call", place: medispatcher.PlaceQuarantine,
+			name: "too many fields for one call", place: medispatcher.PlaceQuarantine,
 			fields: []any{"reason", "DECODERR x", "source", "1700000000000-1", "raw", packed[:len(packed)-4] + "1:21:3"},
 		},
 		{
-			name: "too many fields, that decode", place: medispatcher.PlaceQuarantine,
+			name: "too many fields, which decode", place: medispatcher.PlaceQuarantine,
 			fields: []any{"reason", "DECODERR x", "source", "1700000000000-1", "raw", "5:topic3:a.b4:body3:xyz4:more1:1"},
 			want:   map[string]any{"topic": "a.b", "body": "xyz", "~src": "1700000000000-1", "time": "1700000000000"},
 		},
@@ -98,12 +99,12 @@ func TestReplayKept(t *testing.T) {
 			refused: "it still cannot be decoded",
 		},
 		{
-			name: "undecodable still", place: medispatcher.PlaceQuarantine,
+			name: "still undecodable", place: medispatcher.PlaceQuarantine,
 			fields:  []any{"reason", "DECODERR topic: is missing", "source", "1700000000000-1", "tropic", "a.b", "body", "xyz"},
 			refused: "topic: is missing",
 		},
 		{
-			name: "too large still", place: medispatcher.PlaceQuarantine,
+			name: "still too large", place: medispatcher.PlaceQuarantine,
 			fields:  []any{"reason", "DECODERR body: x", "source", "1700000000000-1", "topic", "a.b", "body", strings.Repeat("x", 101)},
 			refused: "body: is 101 bytes long; the limit is 100 (MEDIS_MAX_BODY)",
 		},
@@ -144,7 +145,7 @@ func TestReplayKept(t *testing.T) {
 	})
 }
 
-// TestReplayCopy: a copy for one channel goes to that channel alone, once it is a stream.
+// TestReplayCopy: a copy for one channel goes only to that channel, as soon as the channel is a stream.
 func TestReplayCopy(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -154,12 +155,12 @@ func TestReplayCopy(t *testing.T) {
 		must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}}}))
 		done := must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceQuarantine, keptRules(), goOn))
 		if done.Refused != 1 || !strings.Contains(done.Refusals[0].Problem, "medis:{0}:ch:s is not a stream") {
-			t.Errorf("while it is no stream: %+v", done)
+			t.Errorf("while the channel is not a stream: %+v", done)
 		}
 		check(t, sc.Client.Del(sc.Ctx, "medis:{0}:ch:s").Err())
 		done = must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceQuarantine, keptRules(), goOn))
 		if done.Replayed != 1 || done.Refused != 0 {
-			t.Errorf("then: %+v", done)
+			t.Errorf("once the channel is a stream: %+v", done)
 		}
 		got := read(t, sc.Store)
 		if len(got) != 1 || got[0].Message.ID != "0-"+id || string(got[0].Message.Body) != "x" {
@@ -171,7 +172,8 @@ func TestReplayCopy(t *testing.T) {
 	})
 }
 
-// TestReplayAllKeptEnds: what comes back while it works is left alone, and what is refused holds up nothing.
+// TestReplayAllKeptEnds: messages that come back during the replay are left alone, and refused ones do
+// not hold up the others.
 func TestReplayAllKeptEnds(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -193,7 +195,7 @@ func TestReplayAllKeptEnds(t *testing.T) {
 			t.Errorf("%+v in %d rounds", done, rounds)
 		}
 		if n, _, _ := sc.Store.KeptSince(sc.Ctx, medispatcher.PlaceUnrouted); n != 5+3 {
-			t.Errorf("%d are kept, want the 5 refused and the 3 that came", n)
+			t.Errorf("%d are kept, want the 5 refused ones and the 3 new ones", n)
 		}
 		done = must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceUnrouted, keptRules(), func(_, _ int64) bool { return false }))
 		if done.Replayed != 3 || done.Left != 0 {
@@ -202,7 +204,8 @@ func TestReplayAllKeptEnds(t *testing.T) {
 	})
 }
 
-// TestListKept: pages in the order of time over all partitions, both ways, none twice and none left out.
+// TestListKept: pages are in the order of time over all partitions, in both directions, and hold every
+// message once.
 func TestListKept(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
@@ -215,7 +218,7 @@ func TestListKept(t *testing.T) {
 				if (i+p)%3 == 0 && p > 0 {
 					continue
 				}
-				entry := fmt.Sprintf("%d-%d", 1000+i/10, i%10*100+1) // several partitions have the same
+				entry := fmt.Sprintf("%d-%d", 1000+i/10, i%10*100+1) // the same id in several partitions
 				check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: fmt.Sprintf("medis:{%d}:unrouted", p), ID: entry, Values: []any{"topic", "a.b", "body", strings.Repeat("x", 100)}}).Err())
 				want = append(want, fmt.Sprintf("%d-%s", p, entry))
 			}
@@ -255,7 +258,7 @@ func TestListKept(t *testing.T) {
 	})
 }
 
-// TestReadKept shows a message whole, and a raw one by its fields.
+// TestReadKept reads a complete message, and a raw entry by its fields.
 func TestReadKept(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -267,7 +270,7 @@ func TestReadKept(t *testing.T) {
 			t.Errorf("%+v", k)
 		}
 		if _, err := sc.Store.ReadKept(sc.Ctx, medispatcher.PlaceQuarantine, "0-1-1"); !errors.Is(err, medispatcher.ErrNotFound) {
-			t.Errorf("one that is not there: %v", err)
+			t.Errorf("a message that does not exist: %v", err)
 		}
 		if _, err := sc.Store.ReadKept(sc.Ctx, medispatcher.PlaceQuarantine, "nonsense"); err == nil || !strings.Contains(err.Error(), "is not the id of a message in quarantine") {
 			t.Errorf("nonsense: %v", err)
@@ -294,7 +297,7 @@ func TestKeptStepsAreBounded(t *testing.T) {
 	check(t, sc.Client.ConfigSet(sc.Ctx, "slowlog-max-len", "10000").Err())
 	list := must[[]medispatcher.Kept](t)(sc.Store.ListKept(sc.Ctx, medispatcher.PlaceUnrouted, medispatcher.KeptQuery{Limit: 100}))
 	if len(list) != 40 {
-		t.Errorf("%d are listed", len(list))
+		t.Errorf("%d were listed", len(list))
 	}
 	done := must[medispatcher.KeptDone](t)(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceUnrouted, ids[:20], rules))
 	all := must[medispatcher.KeptDone](t)(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceUnrouted, rules, func(_, _ int64) bool { return false }))
@@ -316,6 +319,6 @@ func TestKeptStepsAreBounded(t *testing.T) {
 	}
 	t.Logf("%d scripts, the longest took %v", scripts, longest)
 	if scripts < 20+20+1+4+2 { // 40 MiB listed, 20 named, some of the rest, 20 removed
-		t.Errorf("%d scripts: they handle too much at once", scripts)
+		t.Errorf("%d scripts: each handles too much", scripts)
 	}
 }

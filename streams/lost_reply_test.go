@@ -9,9 +9,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestLostReplyRepeatsNothing: when the reply to a command is lost, the client must not
-// run the command again by itself. A message would be accepted twice, and entries would
-// be taken by a read that nobody knows of.
+// TestLostReplyRepeatsNothing: if the reply to a command is lost, the client must not repeat the command
+// by itself. A message would be accepted twice, or a read would take entries that no caller gets.
 func TestLostReplyRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(t *testing.T) (env *streamstest.Env, url string){
@@ -46,7 +45,7 @@ func TestLostReplyRepeatsNothing(t *testing.T) {
 					t.Errorf("%s: error %v, %d replies lost; want an error and one", what, err, n)
 				}
 			}
-			// Connections and scripts are there before anything is lost.
+			// Open the connections and load the scripts before a reply is lost.
 			id := sc.Incoming(t, "topic", "a.b", "body", "x")
 			routing := []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}}
 			must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routing))
@@ -58,14 +57,14 @@ func TestLostReplyRepeatsNothing(t *testing.T) {
 			_, err := sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
 			lost("read", err)
 			if mine := must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 10)); len(mine) != 2 {
-				t.Errorf("%d entries are taken, want the first one and that of the lost reply", len(mine))
+				t.Errorf("%d entries were taken, want the first one and that of the lost reply", len(mine))
 			}
 
 			loseNext()
 			_, err = sc.Store.Publish(sc.Ctx, message("a.b"))
 			lost("publish", err)
 			if n := sc.Client.XLen(sc.Ctx, "medis:{0}:incoming").Val(); n != 1 {
-				t.Errorf("%d messages are accepted, want 1", n)
+				t.Errorf("%d messages were accepted, want 1", n)
 			}
 
 			id = ""
@@ -80,13 +79,13 @@ func TestLostReplyRepeatsNothing(t *testing.T) {
 			lost("fan-out", err)
 			routed := must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, routing))
 			if routed[0].Result != streams.RoutedGone {
-				t.Errorf("fan-out again: %v, want gone", routed)
+				t.Errorf("second fan-out: %v, want gone", routed)
 			}
 		})
 	}
 }
 
-// TestLostConnections: a store goes on by itself after every kind of fault.
+// TestLostConnections: a store recovers by itself from every kind of fault.
 func TestLostConnections(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -96,7 +95,7 @@ func TestLostConnections(t *testing.T) {
 	store := env.Open(t, cfg)
 	check(t, store.Ping(t.Context()))
 	proxy.Cut()
-	_ = store.Ping(t.Context()) // may meet the connection that was cut
+	_ = store.Ping(t.Context()) // may use the connection that was cut
 	check(t, store.Ping(t.Context()))
 
 	proxy.Refuse(t, true)
@@ -116,12 +115,12 @@ func TestLostConnections(t *testing.T) {
 	}
 }
 
-// TestClusterFollowsSlots: a slot that moved to another master is found there at once.
+// TestClusterFollowsSlots: the client finds a slot that moved to another master at once.
 func TestClusterFollowsSlots(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Cluster(t)
 	sc := newScene(t, env)
-	sc.Buried(t) // the client knows the slots
+	sc.Buried(t) // makes the client learn the slots
 	env.Flush(t)
 	const key = "medis:{0}:incoming"
 	slot := env.Nodes[0].Do(t, "CLUSTER", "KEYSLOT", key)

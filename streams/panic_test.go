@@ -12,7 +12,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestPanicAtAnEntry: an incoming entry that makes a worker panic goes to the quarantine. A router that is missing stands for the defect.
+// TestPanicAtAnEntry: an incoming entry that makes a worker panic goes to the quarantine. The test uses
+// a missing router as the defect.
 func TestPanicAtAnEntry(t *testing.T) {
 	t.Parallel()
 	var logs bytes.Buffer
@@ -26,7 +27,7 @@ func TestPanicAtAnEntry(t *testing.T) {
 	}
 }
 
-// TestPanicIsNoFailureOfTheSubscriber: it is counted, apart from what alerts look at.
+// TestPanicIsNoFailureOfTheSubscriber: it is counted, but not in the counts that alerts use.
 func TestPanicIsNoFailureOfTheSubscriber(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -35,7 +36,7 @@ func TestPanicIsNoFailureOfTheSubscriber(t *testing.T) {
 		for range 3 {
 			env.Client.Do(t.Context(), "XADD", "medis:{0}:ch:s", "*", "topic", "t", "body", "x", "~src", "1-1")
 		}
-		_, _ = s.Read(t.Context(), []medispatcher.Want{{Channel: c, Max: 3}}) // makes the group
+		_, _ = s.Read(t.Context(), []medispatcher.Want{{Channel: c, Max: 3}}) // creates the group
 		list, err := s.Read(t.Context(), []medispatcher.Want{{Channel: c, Max: 3}})
 		if err != nil || len(list) != 3 {
 			t.Fatal(len(list), err)

@@ -10,12 +10,12 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestProbeNamesTheMaster: of a cluster, what stands still is told, and on which master.
+// TestProbeNamesTheMaster: in a cluster, the error says what stands still, and on which master.
 func TestProbeNamesTheMaster(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Cluster(t)
 	cfg := env.Config("me")
-	cfg.Partitions = 4 // of which 1 and 2 lie on one master
+	cfg.Partitions = 4 // 1 and 2 are on the same master
 	store := env.Open(t, cfg)
 	check(t, store.Probe(t.Context()))
 	lost := env.Owner(t, "medis:{1}:incoming")
@@ -23,7 +23,7 @@ func TestProbeNamesTheMaster(t *testing.T) {
 	lost.Kill()
 	err := store.Probe(t.Context())
 	if err == nil {
-		t.Fatal("a master is dead, and writes are taken")
+		t.Fatal("a master is dead, but writes are accepted")
 	}
 	text := err.Error()
 	for _, want := range []string{
@@ -39,7 +39,7 @@ func TestProbeNamesTheMaster(t *testing.T) {
 	}
 }
 
-// TestListensAgain: a subscription whose connection is open and silent for good is made anew.
+// TestListensAgain: if the connection of a subscription is open but silent for good, the store subscribes again.
 func TestListensAgain(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -60,7 +60,7 @@ func TestListensAgain(t *testing.T) {
 	}()
 	<-heard // it listens
 	proxy.Replies(streamstest.HoldReplies, 1)
-	check(t, env.Client.Publish(t.Context(), "medis:control", "subscriptions").Err()) // is held back, and all behind it
+	check(t, env.Client.Publish(t.Context(), "medis:control", "subscriptions").Err()) // held back, as is everything after it
 	<-heard                                                                           // it listens again
 	cancel()
 	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {

@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// add puts n messages into the channel of "s" in a partition, or dead letters of it.
+// add appends n entries to a stream: a channel of "s", or its dead letters.
 func (sc *scene) add(t *testing.T, key string, n int) {
 	t.Helper()
 	for range n {
@@ -21,7 +21,7 @@ func (sc *scene) add(t *testing.T, key string, n int) {
 	}
 }
 
-// full makes Redis refuse whatever grows memory. It says whether this Redis can.
+// full makes Redis refuse commands that need memory. It reports whether this Redis can.
 func (sc *scene) full(t *testing.T) bool {
 	t.Helper()
 	if sc.Server == nil {
@@ -46,7 +46,7 @@ func TestPurge(t *testing.T) {
 		}
 		purge("0 0 <nil>")
 		if got := sc.Client.Keys(sc.Ctx, "*").Val(); len(got) > 0 {
-			t.Errorf("purging nothing made %v", got)
+			t.Errorf("purging nothing created %v", got)
 		}
 		sc.add(t, "medis:{0}:ch:s", 3)
 		sc.add(t, "medis:{1}:ch:s", 5) // has no group yet
@@ -64,17 +64,17 @@ func TestPurge(t *testing.T) {
 	})
 }
 
-// TestPurgeKeepsIDsRising: an entry that comes after a purge must not get the id of one in
-// flight, even where the clock goes back.
+// TestPurgeKeepsIDsRising: an entry added after a purge must not get the id of an entry in flight, even
+// if the clock was set back.
 func TestPurgeKeepsIDsRising(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		const future = "99999999999999-7" // of a clock that went back since
+		const future = "99999999999999-7" // by a clock that was set back since
 		check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", future, "topic", "a", "body", "old").Err())
 		old := read(t, sc.Store)
 		check(t, third(sc.Store.Purge(sc.Ctx, "s")))
-		check(t, third(sc.Store.Purge(sc.Ctx, "s"))) // nothing is there that has the id
+		check(t, third(sc.Store.Purge(sc.Ctx, "s"))) // removes the entry with that id
 		sc.add(t, "medis:{0}:ch:s", 1)
 		after := read(t, sc.Store)
 		if len(after) != 1 || after[0].EntryID != "99999999999999-8" {
@@ -82,7 +82,7 @@ func TestPurgeKeepsIDsRising(t *testing.T) {
 		}
 		done := medispatcher.Settlement{Channel: channelS, EntryID: old[0].EntryID, Outcome: medispatcher.Sent}
 		if n, err := sc.Store.Delete(sc.Ctx, 0, []medispatcher.Settlement{done}); n != 0 || err != nil {
-			t.Errorf("the outcome of the purged one settled %d, %v", n, err)
+			t.Errorf("the outcome of the purged message settled %d, %v", n, err)
 		}
 		if n := sc.Client.XLen(sc.Ctx, "medis:{0}:ch:s").Val(); n != 1 {
 			t.Errorf("%d entries, want the new one", n)
@@ -90,7 +90,7 @@ func TestPurgeKeepsIDsRising(t *testing.T) {
 	})
 }
 
-// TestThrowingAwayWorksOutOfMemory: it is what makes room.
+// TestThrowingAwayWorksOutOfMemory: purging must work while Redis is full, because it frees memory.
 func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -117,7 +117,7 @@ func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
 	check(t, second(sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 1}}))) // the group is there
 }
 
-// TestPurgeOfAWrongType changes nothing, and says so.
+// TestPurgeOfAWrongType: the purge of a key of a wrong type changes nothing and returns an error.
 func TestPurgeOfAWrongType(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -130,7 +130,7 @@ func TestPurgeOfAWrongType(t *testing.T) {
 		if got := sc.State(t); got != "ch:s=set, retry:s=1" {
 			t.Errorf("state %s", got)
 		}
-		held := must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", false)) // no messages are in it
+		held := must[medispatcher.ChannelStatus](t)(sc.Store.Discard(sc.Ctx, "s", false)) // it holds no messages
 		if got := sc.State(t); got != "" || held.Ready+held.Buried+held.Dead != 0 {
 			t.Errorf("state %s, held %+v", got, held)
 		}
@@ -156,7 +156,7 @@ func TestDiscardLeavesMessagesAlone(t *testing.T) {
 	})
 }
 
-// TestAllDead: those that are there when it begins, batch by batch, in every partition.
+// TestAllDead: replay and purge handle the dead letters that exist when they begin, in batches, in every partition.
 func TestAllDead(t *testing.T) {
 	t.Parallel()
 	type all func(s *streams.Store, more func(done, all int64) bool) (done, left int64, err error)
@@ -188,7 +188,7 @@ func TestAllDead(t *testing.T) {
 					t.Errorf("%d done, %d left, %v", done, left, err)
 				}
 				if n := sc.Client.XLen(sc.Ctx, "medis:{0}:dead:s").Val(); n != int64(batches) || batches < 2 {
-					t.Errorf("%d letters are there, want those %d that died meanwhile", n, batches)
+					t.Errorf("%d letters remain, want those %d that died meanwhile", n, batches)
 				}
 				sc.add(t, "medis:{1}:dead:s", 10)
 				done, left, err = step(sc.Store, func(int64, int64) bool { return false })

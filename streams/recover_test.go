@@ -67,7 +67,7 @@ func TestFindRecoverLists(t *testing.T) {
 	})
 }
 
-// TestFindAmongManyKeys: a look is bounded, so in a large Redis a list is found by one of several.
+// TestFindAmongManyKeys: each look is bounded, so a large Redis may need several to find a list.
 func TestFindAmongManyKeys(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -91,7 +91,7 @@ func TestFindAmongManyKeys(t *testing.T) {
 	check(t, lists.Drop(sc.Ctx, "medis:recover:needle", tokens(items)))
 	check(t, sc.Client.LPush(sc.Ctx, "medis:recover:needle", "y").Err())
 	if found := must[[]medispatcher.RecoverList](t)(lists.Find(sc.Ctx)); len(found) != 1 {
-		t.Error("a list that was used lately is not found at once")
+		t.Error("a list that was used lately was not found at once")
 	}
 }
 
@@ -107,7 +107,7 @@ func TestTakeIsBounded(t *testing.T) {
 			items := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, list, 2, 100))
 			again := must[[]medispatcher.RecoverItem](t)(lists.Take(sc.Ctx, list, 2, 100))
 			if !slices.Equal(items, again) {
-				t.Errorf("while %q is in hand others are told %q", items, again)
+				t.Errorf("while %q is in hand, others get %q", items, again)
 			}
 			took = append(took, strings.Join(texts(items), ","))
 			check(t, lists.Drop(sc.Ctx, list, tokens(items)))
@@ -124,7 +124,7 @@ func TestTakeIsBounded(t *testing.T) {
 	})
 }
 
-// TestTakeKeepsTheOrder: a hash has none.
+// TestTakeKeepsTheOrder: items in hand keep the order of the list, although a hash has none.
 func TestTakeKeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -144,7 +144,7 @@ func TestTakeKeepsTheOrder(t *testing.T) {
 	})
 }
 
-// TestTakeFromAFullRedis: parked messages may be what fills it.
+// TestTakeFromAFullRedis: taking must work while Redis is full, because parked messages may fill it.
 func TestTakeFromAFullRedis(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Real(t)
@@ -197,7 +197,7 @@ func TestWriteOnce(t *testing.T) {
 			return out
 		}
 		for i, want := range []string{
-			"[written written written written error there written written]", // a dry run, but for the marker of b.2
+			"[written written written written error there written written]", // as in a dry run, except for the marker of b.2
 			"[written written already written error there written written]",
 			"[already already already already error there already already]",
 		} {
@@ -223,7 +223,8 @@ func TestWriteOnce(t *testing.T) {
 	})
 }
 
-// TestAgainIsNoDuplicate: an id that was taken when nobody wanted the message must not keep it out.
+// TestAgainIsNoDuplicate: an id that was remembered when no subscription wanted the message must not
+// make the recovered message a duplicate.
 func TestAgainIsNoDuplicate(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {

@@ -16,8 +16,8 @@ import (
 
 const largestID = "18446744073709551615-18446744073709551615"
 
-// TestLargestIDEndsNothing: somebody writes an entry with the largest id there is, and Redis refuses every later
-// one. The entry is moved as any other, and the stream takes messages again.
+// TestLargestIDEndsNothing: after an entry with the largest possible id, Redis refuses every later one.
+// The entry is moved like any other, and then the stream accepts messages again.
 func TestLargestIDEndsNothing(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{largestID, "18446744073709551615-0"} {
@@ -65,7 +65,7 @@ func TestLargestIDEndsNothing(t *testing.T) {
 	}
 }
 
-// TestIDsAreLeftAlone: a stream that is not empty, and one whose ids a clock may have given, stay as they are.
+// TestIDsAreLeftAlone: a stream that is not empty, or whose ids may come from a clock, is not renewed.
 func TestIDsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
@@ -87,14 +87,14 @@ func TestIDsAreLeftAlone(t *testing.T) {
 	}
 	check(t, sc.Client.Del(sc.Ctx, key).Err())
 	if got := must[int](t)(streams.Renew(sc.Ctx, sc.Store, 0)); got != 0 {
-		t.Errorf("%d of no stream, want 0", got)
+		t.Errorf("%d for a missing stream, want 0", got)
 	}
 }
 
 func redisID(ms int64) string { return strconv.FormatInt(ms, 10) + "-0" }
 
-// TestChannelWithoutIDs: a channel whose ids are used up is made anew once it is empty. Until then its copies go to
-// the quarantine, and the other subscriptions have theirs, once.
+// TestChannelWithoutIDs: a channel whose ids are used up is created again once it is empty. Until then
+// its copies go to the quarantine, and each other subscription gets its copy once.
 func TestChannelWithoutIDs(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))

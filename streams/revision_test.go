@@ -18,7 +18,7 @@ import (
 
 const revisionKey = "medis:subscriptions:rev"
 
-// readers are a dispatcher's registry and the one of somebody who writes.
+// readers are the registries of a dispatcher and of a writer.
 func readers(t *testing.T, env *streamstest.Env) (sc *scene, dispatcher, writer *streams.Registry) {
 	t.Helper()
 	sc = newScene(t, env)
@@ -30,7 +30,7 @@ func readers(t *testing.T, env *streamstest.Env) (sc *scene, dispatcher, writer 
 
 func subDoc(topic string) string { return `{"topic":"` + topic + `","urls":["http://h/"]}` }
 
-// routes are the subscriptions that would get a message of a topic now.
+// routes lists the subscriptions that would get a message of a topic now.
 func routes(t *testing.T, r *streams.Registry, topic string) string {
 	t.Helper()
 	snapshot, err := r.Latest(t.Context())
@@ -40,8 +40,8 @@ func routes(t *testing.T, r *streams.Registry, topic string) string {
 	return strings.Join(snapshot.Router.Route(topic), " ")
 }
 
-// TestRevisionNeverRepeats: after Redis lost everything, or its last writes, the same number of
-// changes does not look as if nothing had happened.
+// TestRevisionNeverRepeats: after Redis lost everything, or its last writes, the same number of changes
+// gives another revision, so that dispatchers notice them.
 func TestRevisionNeverRepeats(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
@@ -52,7 +52,7 @@ func TestRevisionNeverRepeats(t *testing.T) {
 			text := sc.Client.Get(sc.Ctx, revisionKey).Val()
 			n, err := strconv.ParseInt(text, 10, 64)
 			if err != nil || n < 1 || n >= 1<<53 {
-				t.Errorf("the revision is %q: no whole number that JSON holds", text)
+				t.Errorf("the revision is %q, not a whole number that JSON can hold", text)
 			}
 			if seen[text] {
 				t.Errorf("revision %s came before", text)
@@ -68,10 +68,10 @@ func TestRevisionNeverRepeats(t *testing.T) {
 			}
 			env.Flush(t)
 			if got := routes(t, dispatcher, topic); got != "" {
-				t.Errorf("round %d: nothing is left, and %s goes to %q", i, topic, got)
+				t.Errorf("round %d: no subscription is left, but %s goes to %q", i, topic, got)
 			}
 		}
-		// A revision from a clock that was ahead; its successor is lost twice.
+		// A revision from a clock that was ahead. Redis loses the next one twice.
 		ahead := strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)
 		for i := range 3 {
 			check(t, sc.Client.Set(sc.Ctx, revisionKey, ahead, 0).Err())
@@ -84,8 +84,8 @@ func TestRevisionNeverRepeats(t *testing.T) {
 	})
 }
 
-// TestRevisionByHand: whatever stands where the revision should, fan-out goes on, changes are
-// seen, and the next one puts it right.
+// TestRevisionByHand: with any value in place of the revision, the fan-out goes on, changes are noticed,
+// and the next change corrects the value.
 func TestRevisionByHand(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
@@ -106,7 +106,7 @@ func TestRevisionByHand(t *testing.T) {
 		} {
 			put(t, writer, "s", subDoc("before"))
 			if got := routes(t, dispatcher, "before"); got != "s" {
-				t.Errorf("%s: before it, %q", name, got)
+				t.Errorf("%s: before the change, %q", name, got)
 			}
 			check(t, spoil())
 			if got := routes(t, dispatcher, "before"); got != "s" || dispatcher.Problem() != nil {
@@ -114,7 +114,7 @@ func TestRevisionByHand(t *testing.T) {
 			}
 			put(t, writer, "s", subDoc("after"))
 			if got := routes(t, dispatcher, "after"); got != "s" {
-				t.Errorf("%s: a change behind it is not seen: %q", name, got)
+				t.Errorf("%s: a later change is not noticed: %q", name, got)
 			}
 			if n := must[*streams.Snapshot](t)(dispatcher.Latest(sc.Ctx)).Revision; n < 1_000_000 {
 				t.Errorf("%s: the next change leaves the revision %d", name, n)
@@ -123,8 +123,8 @@ func TestRevisionByHand(t *testing.T) {
 	})
 }
 
-// TestEarlierVersionsCount: dispatchers of earlier versions count changes by INCR. Theirs are seen,
-// and they read what is written now.
+// TestEarlierVersionsCount: dispatchers of earlier versions count changes with INCR. This version notices
+// their changes, and they can read the revisions of this version.
 func TestEarlierVersionsCount(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -134,13 +134,13 @@ func TestEarlierVersionsCount(t *testing.T) {
 		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "s", subDoc("b")).Err())
 		check(t, sc.Client.Incr(sc.Ctx, revisionKey).Err())
 		if got := routes(t, dispatcher, "b"); got != "s" {
-			t.Errorf("their change is not seen: %q", got)
+			t.Errorf("their change is not noticed: %q", got)
 		}
 	})
 }
 
-// TestWriterDiesBetweenSteps: a change whose revision was never counted is in force, and so is
-// one that a failover took the documents of away.
+// TestWriterDiesBetweenSteps: dispatchers notice a change whose revision was never counted, and also that
+// a failover lost a change of the documents.
 func TestWriterDiesBetweenSteps(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
@@ -154,21 +154,21 @@ func TestWriterDiesBetweenSteps(t *testing.T) {
 		ctx, die := context.WithCancel(sc.Ctx)
 		sc.Store.DB().AddHook(after{"evalsha", die})
 		if _, _, _, err := writer.Put(ctx, "s", []byte(subDoc("b")), ""); !errors.Is(err, context.Canceled) {
-			t.Fatalf("it did not die: %v", err)
+			t.Fatalf("the writer did not die: %v", err)
 		}
 		if got := routes(t, dispatcher, "b"); got != "s" {
-			t.Errorf("the change is not seen: %q", got)
+			t.Errorf("the change is not noticed: %q", got)
 		}
-		// A replica that missed the last write becomes the master of the documents alone.
+		// A replica that missed the last write becomes the master, but only for the documents.
 		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "s", saved["s"]).Err())
 		check(t, sc.Client.Set(sc.Ctx, "medis:written:{medis:subscriptions}", written, 0).Err())
 		if got := routes(t, dispatcher, "a"); got != "s" {
-			t.Errorf("that the change is lost is not seen: %q", got)
+			t.Errorf("the loss of the change is not noticed: %q", got)
 		}
 	})
 }
 
-// after calls a function once a command has run.
+// after calls a function after a command has run.
 type after struct {
 	name string
 	then func()
@@ -190,8 +190,8 @@ func (a after) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	return next
 }
 
-// TestSubscriptionsUnreadable: nothing is routed by a list that cannot be read; that is told,
-// and one document that cannot be read takes none of the others away.
+// TestSubscriptionsUnreadable: an unreadable list of subscriptions routes nothing and is reported. One
+// unreadable document does not affect the others.
 func TestSubscriptionsUnreadable(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -199,11 +199,11 @@ func TestSubscriptionsUnreadable(t *testing.T) {
 		put(t, writer, "good", subDoc("t"))
 		check(t, sc.Client.HSet(sc.Ctx, "medis:subscriptions", "bad", "{garbage").Err())
 		if got := routes(t, dispatcher, "t"); got != "good" {
-			t.Errorf("beside a document of garbage, messages go to %q", got)
+			t.Errorf("with one unreadable document, messages go to %q", got)
 		}
 		check(t, sc.Client.Del(sc.Ctx, "medis:subscriptions").Err())
 		if got := routes(t, dispatcher, "t"); got != "" {
-			t.Errorf("the documents were deleted by hand, and messages go to %q", got)
+			t.Errorf("the documents were deleted by hand, but messages go to %q", got)
 		}
 		check(t, sc.Client.Set(sc.Ctx, "medis:subscriptions", "x", 0).Err())
 		if _, err := dispatcher.Latest(sc.Ctx); err == nil || !strings.Contains(err.Error(), "medis:subscriptions is of a wrong type") || !errors.Is(dispatcher.Problem(), err) {
@@ -215,12 +215,12 @@ func TestSubscriptionsUnreadable(t *testing.T) {
 		check(t, sc.Client.Del(sc.Ctx, "medis:subscriptions").Err())
 		put(t, writer, "good", subDoc("t"))
 		if got := routes(t, dispatcher, "t"); got != "good" || dispatcher.Problem() != nil {
-			t.Errorf("put anew: messages go to %q, the problem is %v", got, dispatcher.Problem())
+			t.Errorf("put again: messages go to %q, the problem is %v", got, dispatcher.Problem())
 		}
 	})
 }
 
-// TestPutByHand: documents that were put and removed by hand are noticed by their number.
+// TestPutByHand: documents written or deleted by hand are noticed because their number changes.
 func TestPutByHand(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -240,8 +240,8 @@ func TestPutByHand(t *testing.T) {
 
 func err2[T any](_ T, err error) error { return err }
 
-// TestUnreadableDocument: who knows a subscription keeps its last good settings, others leave it out, and both
-// go on with the rest.
+// TestUnreadableDocument: a process that knows the subscription keeps its last good settings. Another
+// one ignores the subscription. Both use all other subscriptions.
 func TestUnreadableDocument(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// scene is streamstest.Scene, with what these tests ask of it.
+// scene is streamstest.Scene with more methods.
 type scene struct{ *streamstest.Scene }
 
 func newScene(t *testing.T, env *streamstest.Env) *scene {
@@ -59,12 +59,12 @@ func settlement(id string, o medispatcher.Outcome) []medispatcher.Settlement {
 // arrow is one step of a message's life: one atomic script, one method of Store.
 type arrow struct {
 	name    string
-	command string                                         // the command that carries the step
+	command string                                         // the command that runs the step
 	before  func(t *testing.T, sc *scene) (id string)      // brings the message to its start
-	step    func(sc *scene, id string) error               // may be run again after an error
+	step    func(sc *scene, id string) error               // the test repeats it after an error
 	want    string                                         // the state at its end
-	skip    int                                            // commands of that name that come before the one of the step
-	repair  func(t *testing.T, sc *scene, id string) error // brings lost to want
+	skip    int                                            // commands of that name before the one of the step
+	repair  func(t *testing.T, sc *scene, id string) error // brings the state after a lost reply to want
 }
 
 func fanout(sc *scene, r streams.Routing) error {
@@ -72,7 +72,7 @@ func fanout(sc *scene, r streams.Routing) error {
 	return err
 }
 
-// reconcile gives back what this process owns without knowing, as push does.
+// reconcile gives back the messages that this process owns without knowing, as push does.
 func reconcile(_ *testing.T, sc *scene, _ string) error {
 	mine, err := sc.Store.Mine(sc.Ctx, channelS, 10)
 	if err != nil {
@@ -202,7 +202,7 @@ func arrows() []arrow {
 		{
 			name: "READY to BURIED", command: "xreadgroup",
 			before: func(t *testing.T, sc *scene) string {
-				sc.Buried(t) // makes the group
+				sc.Buried(t) // creates the group
 				check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1))[0], medispatcher.Sent))))
 				sc.Ready(t)
 				return ""
@@ -467,7 +467,7 @@ func arrows() []arrow {
 	}
 }
 
-// unrouted keeps a message that nobody wants.
+// unrouted keeps a message that no subscription wants.
 func unrouted(t *testing.T, sc *scene) string {
 	return kept(t, sc, "medis:{0}:unrouted", "time", "1700000000000", "topic", "a.b", "body", "xyz", "~src", "1700000000000-0")
 }
@@ -485,7 +485,7 @@ func kept(t *testing.T, sc *scene, stream string, fields ...any) string {
 	return must[string](t)(sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: stream, Values: fields}).Result())
 }
 
-// begun has an entry whose first copies are made, by "me" or by a dispatcher that is gone since.
+// begun is an entry with its first copies made, by "me" or by a dispatcher that is gone.
 func begun(by string) func(t *testing.T, sc *scene) string {
 	return func(t *testing.T, sc *scene) string {
 		t.Helper()
@@ -544,9 +544,8 @@ func goOn(_, _ int64) bool { return true }
 
 func second[T any](_ T, err error) error { return err }
 
-// TestState runs every arrow plainly, with its command refused, and with its reply
-// lost; a step that failed is run again. The end is the same each time, and on a
-// Redis Cluster as well.
+// TestState runs every arrow without a fault, with its command refused, and with its reply lost. A step
+// that failed is repeated. The final state is the same each time, also on a Redis Cluster.
 func TestState(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
@@ -556,13 +555,13 @@ func TestState(t *testing.T) {
 					env.Flush(t)
 					sc := newScene(t, env)
 					id := a.before(t, sc)
-					load := "0-1" // an entry that is not ours: nothing happens, the script is loaded
+					load := "0-1" // an entry that "me" does not own: the step only loads the script
 					if a.skip > 0 {
-						load = id // what is not there is never come to
+						load = id // for a missing entry the step would end before the script
 					}
 					check(t, a.step(sc, load))
 					if a.repair != nil || a.skip > 0 || strings.HasPrefix(a.name, "delayed") {
-						env.Flush(t) // that step took effect, or takes no id
+						env.Flush(t) // that step took effect, or has no id
 						sc = newScene(t, env)
 						id = a.before(t, sc)
 					}
@@ -570,7 +569,7 @@ func TestState(t *testing.T) {
 						sc.Faults.Next(fault, 1, a.command)
 						sc.Faults.Skip(a.skip)
 						if err := a.step(sc, id); !errors.Is(err, streamstest.ErrInjected) {
-							t.Fatalf("the fault was not hit: %v", err)
+							t.Fatalf("no command met the fault: %v", err)
 						}
 					}
 					check(t, a.step(sc, id))

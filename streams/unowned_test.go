@@ -13,10 +13,10 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// fill writes n entries with a body each into the channel of "s" and has "me" read them.
+// fill writes n entries with that body into the channel of "s", and lets "me" read them.
 func (sc *scene) fill(t *testing.T, n, body int) (ids []string) {
 	t.Helper()
-	read(t, sc.Store) // makes the group
+	read(t, sc.Store) // creates the group
 	text := strings.Repeat("x", body)
 	for range n {
 		id, err := sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:s", Values: []any{"topic", "a.b", "body", text, "~src", "1-1"}}).Result()
@@ -30,7 +30,7 @@ func (sc *scene) fill(t *testing.T, n, body int) (ids []string) {
 	return ids
 }
 
-// due are the ids and attempts of what is due now or within a time, which "me" then owns.
+// due takes the messages that are due now or within a time for "me". It lists their ids and attempts.
 func (sc *scene) due(t *testing.T) map[string]int {
 	t.Helper()
 	due := map[string]int{}
@@ -46,7 +46,7 @@ func (sc *scene) due(t *testing.T) map[string]int {
 	}
 }
 
-// TestUnownedAmongMany: each entry that lost its owner is found, wherever it lies, and no other.
+// TestUnownedAmongMany: every entry that lost its owner is found, wherever it is, and no other entry.
 func TestUnownedAmongMany(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -59,7 +59,7 @@ func TestUnownedAmongMany(t *testing.T) {
 			}
 		}
 		check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:ch:s", "push", lost...).Err())
-		for range 5 { // unread: none of these
+		for range 5 { // unread entries do not count
 			check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:s", Values: []any{"topic", "a.b"}}).Err())
 		}
 		if n := must[int](t)(sc.Store.Unowned(sc.Ctx, channelS, true)); n != len(lost) {
@@ -82,7 +82,7 @@ func TestUnownedAmongMany(t *testing.T) {
 	})
 }
 
-// TestUnownedWithLargeBodies: a step ends when it has copied enough, and the next goes on there.
+// TestUnownedWithLargeBodies: a step ends when it has copied enough, and the next one continues there.
 func TestUnownedWithLargeBodies(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -95,8 +95,8 @@ func TestUnownedWithLargeBodies(t *testing.T) {
 	})
 }
 
-// TestUnownedAttempts: a message goes on with the number of its next attempt and at its own time. One without
-// a due time may be in flight: if its attempt succeeds, nothing is left that could come twice.
+// TestUnownedAttempts: a message continues with its next attempt, at its due time. A message without a
+// due time may be in flight. If that attempt succeeds, the message is not delivered again.
 func TestUnownedAttempts(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -149,7 +149,7 @@ func TestUnownedAfterAGroupWasMovedOn(t *testing.T) {
 			if want := map[bool]int{true: 502, false: 500}[len(hand) == 2]; n != want {
 				t.Errorf("%d were given back; it should be %d", n, want)
 			}
-			// What comes from now on is read as ever.
+			// New entries are read as usual.
 			add(3)
 			if got := must[[]medispatcher.Delivery](t)(sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 10}})); len(got) != 3 {
 				t.Errorf("%d new ones were read; it should be 3", len(got))
@@ -158,7 +158,8 @@ func TestUnownedAfterAGroupWasMovedOn(t *testing.T) {
 	}
 }
 
-// TestUnownedIncoming: this process gets them, and its fan-out moves them; without a dispatcher anyone's does.
+// TestUnownedIncoming: this process becomes their owner, and its fan-out moves them. If amender gives
+// them back, the fan-out of any dispatcher does.
 func TestUnownedIncoming(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -168,16 +169,16 @@ func TestUnownedIncoming(t *testing.T) {
 			ids = append(ids, sc.Incoming(t, "topic", "a.b", "body", "x"))
 		}
 		check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:incoming", "fanout", ids[:2]...).Err())
-		// It has them in hand, and they are not its own any more.
+		// The dispatcher has them in hand, but no longer owns them.
 		routed := must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: ids[0], Message: message("a.b"), Subs: []string{"s"}}}))
 		if routed[0].Result != streams.RoutedGone {
-			t.Errorf("moved by one that does not own it: %+v", routed)
+			t.Errorf("moved by a dispatcher that does not own it: %+v", routed)
 		}
 		if n := must[int](t)(sc.Store.UnownedIncoming(sc.Ctx, 0, true, false)); n != 2 {
 			t.Errorf("%d were given back; it should be 2", n)
 		}
 		if own := must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 10, true)); len(own) != 3 {
-			t.Errorf("%d are its own; it should be 3", len(own))
+			t.Errorf("it owns %d; it should be 3", len(own))
 		}
 		check(t, sc.Client.XGroupDelConsumer(sc.Ctx, "medis:{0}:incoming", "fanout", "me").Err())
 		if n := must[int](t)(sc.Store.UnownedIncoming(sc.Ctx, 0, false, false)); n != 3 {

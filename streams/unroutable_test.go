@@ -16,7 +16,7 @@ import (
 
 const unroutedKey = "medis:{0}:unrouted"
 
-// TestUnroutedIsWhole: an unrouted entry has what a channel's entry would have, and what the worker tells of it is right.
+// TestUnroutedIsWhole: an unrouted entry has the fields of a channel's entry, and the worker reports it correctly.
 func TestUnroutedIsWhole(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -54,7 +54,7 @@ func TestUnroutedIsWhole(t *testing.T) {
 	})
 }
 
-// TestUnroutedMayComeAgain: an id that nobody wanted is not taken for a duplicate when somebody does.
+// TestUnroutedMayComeAgain: the id of an unrouted message does not count as a duplicate once a subscription wants it.
 func TestUnroutedMayComeAgain(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -85,7 +85,7 @@ func TestUnroutedMayComeAgain(t *testing.T) {
 	})
 }
 
-// TestKeptWithinBounds: the oldest go, are counted, and the size that is noted is that of what is there.
+// TestKeptWithinBounds: the oldest messages are deleted and counted, and the recorded size is right.
 func TestKeptWithinBounds(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -111,7 +111,7 @@ func TestKeptWithinBounds(t *testing.T) {
 			cfg.Unrouted = streams.Bound{Entries: 5, Bytes: 4000}
 			cfg.Quarantine = cfg.Unrouted
 			sc.Store = env.Open(t, cfg)
-			// kept counts the entries, and holds the size against the sum of what is there.
+			// kept counts the entries, and checks the recorded size against their sum.
 			kept := func() int {
 				sum := 0
 				entries := sc.Client.XRange(sc.Ctx, c.key, "-", "+").Val()
@@ -142,7 +142,7 @@ func TestKeptWithinBounds(t *testing.T) {
 			if lost != fmt.Sprint(added-kept()) {
 				t.Errorf("%s is %s, want %d", c.lost, lost, added-kept())
 			}
-			// By hand: what is gone is not counted for ever.
+			// Entries deleted by hand do not count towards the size for ever.
 			check(t, sc.Client.XTrimMaxLen(sc.Ctx, c.key, 0).Err())
 			c.add(sc, added, 10)
 			if got := kept(); got != 1 {
@@ -152,7 +152,7 @@ func TestKeptWithinBounds(t *testing.T) {
 	})
 }
 
-// TestFullRedisKeepsUnroutedWhole: out of memory leaves the entry, and its mark, as they were.
+// TestFullRedisKeepsUnroutedWhole: a full Redis leaves the entry and its remembered id unchanged.
 func TestFullRedisKeepsUnroutedWhole(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))

@@ -13,8 +13,8 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestVanished: what a command typed by hand took out is counted, told with the ids, and leaves
-// nothing behind, wherever a step notices it.
+// TestVanished: messages deleted by a command typed by hand are counted, reported with their ids, and
+// leave nothing behind, whichever step notices them.
 func TestVanished(t *testing.T) {
 	t.Parallel()
 	const (
@@ -34,13 +34,13 @@ func TestVanished(t *testing.T) {
 		notice func(t *testing.T, sc *scene)
 		want   string // state
 		from   string
-		real   bool // miniredis forgets what is pending of a deleted entry
+		real   bool // needs redis-server: miniredis removes a deleted entry from the pending list
 	}{
-		"XDEL of a retrying one": {
+		"XDEL of a retrying message": {
 			before: retrying, hand: func(id string) []any { return []any{"XDEL", channel, id} }, notice: due,
 			want: "#failed:s=1, #received:a.b=1, #vanished:s=1", from: "s",
 		},
-		"XTRIM of a retrying one": {
+		"XTRIM of a retrying message": {
 			before: retrying, hand: func(string) []any { return []any{"XTRIM", channel, "MAXLEN", 0} }, notice: due,
 			want: "#failed:s=1, #received:a.b=1, #vanished:s=1", from: "s",
 		},
@@ -96,7 +96,7 @@ func TestVanished(t *testing.T) {
 			},
 			want: "#vanished:~incoming=1", from: "~incoming", real: true,
 		},
-		"XDEL of what a dead one had of incoming": {
+		"XDEL of an incoming entry of a dead dispatcher": {
 			before: func(t *testing.T, sc *scene) string { return sc.Incoming(t, "topic", "a.b", "body", "x") },
 			hand:   func(id string) []any { return []any{"XDEL", incoming, id} },
 			notice: func(t *testing.T, sc *scene) {
@@ -106,7 +106,7 @@ func TestVanished(t *testing.T) {
 			},
 			want: "#vanished:~incoming=1", from: "~incoming", real: true,
 		},
-		"HDEL of a delayed one": {
+		"HDEL of a delayed message": {
 			before: func(t *testing.T, sc *scene) string {
 				id := sc.Incoming(t, "topic", "a.b", "body", "x", "delay", "1")
 				check(t, fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Due: time.Now().Add(-time.Second)}))
@@ -120,7 +120,7 @@ func TestVanished(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 				if c.real && env.Mini != nil {
-					t.Skip("miniredis forgets what is pending of a deleted entry")
+					t.Skip("miniredis removes a deleted entry from the pending list")
 				}
 				sc := newScene(t, env)
 				id := c.before(t, sc)
@@ -131,13 +131,13 @@ func TestVanished(t *testing.T) {
 				}
 				want := []streams.Vanished{{From: c.from, Count: 1, First: id, Last: id}}
 				if got := sc.Store.TakeVanished(); fmt.Sprint(got) != fmt.Sprint(want) {
-					t.Errorf("told %+v, want %+v", got, want)
+					t.Errorf("reported %+v, want %+v", got, want)
 				}
 				if again := sc.Store.TakeVanished(); len(again) > 0 {
-					t.Errorf("told again: %+v", again)
+					t.Errorf("reported again: %+v", again)
 				}
 				bad := streamstest.Examine(t, sc.Store)
-				if !strings.Contains(bad["Messages/vanished"], "warning: taken out of Redis by hand within a day, and lost: 1 message, from "+c.from+" (1)") {
+				if !strings.Contains(bad["Messages/vanished"], "warning: 1 message lost within a day, deleted from Redis by hand: "+c.from+" (1)") {
 					t.Errorf("the doctor: %v", bad)
 				}
 			})
@@ -145,7 +145,7 @@ func TestVanished(t *testing.T) {
 	}
 }
 
-// TestNothingVanished: what settles late, or is purged, was not taken by anybody.
+// TestNothingVanished: a message that settles late, or is purged, does not count as vanished.
 func TestNothingVanished(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -168,11 +168,11 @@ func TestNothingVanished(t *testing.T) {
 	})
 }
 
-// TestLedger: unread entries that are trimmed or deleted are met by no step, and found all the same; what is settled, purged or
-// replayed is never taken for that, and nothing is counted twice.
+// TestLedger: no step meets unread entries that were trimmed or deleted, but the audit finds them.
+// Settled, purged and replayed entries do not count as vanished, and nothing is counted twice.
 func TestLedger(t *testing.T) {
 	t.Parallel()
-	env := streamstest.Real(t) // miniredis and Redis 6.2 do not count what was added to a stream
+	env := streamstest.Real(t) // miniredis and Redis 6.2 do not count the entries added to a stream
 	sc := newScene(t, env)
 	const channel, incoming = "medis:{0}:ch:s", "medis:{0}:incoming"
 	hand := func(args ...any) { t.Helper(); check(t, sc.Client.Do(sc.Ctx, args...).Err()) }
@@ -223,7 +223,7 @@ func TestLedger(t *testing.T) {
 	found("s:2")
 	check(t, sc.Store.Kill(sc.Ctx, 0, settlement(ids[0], medispatcher.Exhausted)))
 	sc.due(t)
-	found("") // both were told already
+	found("") // both were reported already
 	check(t, sc.Store.Kill(sc.Ctx, 0, settlement(ids[2], medispatcher.Exhausted)))
 	hand("XACK", channel, "push", ids[3])
 	check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(ids[3], medispatcher.Sent))))
@@ -246,10 +246,10 @@ func TestLedger(t *testing.T) {
 	found("")
 	sc.Ready(t)
 	counted("vanished:s", 13)
-	hand("DEL", "medis:stats:{0}:total") // who deletes the counts took out no message
+	hand("DEL", "medis:stats:{0}:total") // deleting the counts deletes no message
 	found("")
 	hand("DEL", channel)
-	sc.Ready(t) // it is there anew before anybody looks
+	sc.Ready(t) // the stream exists again before anybody looks
 	found("s:1")
 	sent()
 	found("")
@@ -266,6 +266,6 @@ func TestLedger(t *testing.T) {
 	found("")
 	counted("vanished:~incoming", 4)
 	hand("XTRIM", channel, "MAXLEN", 0)
-	check(t, sc.Store.AuditIncoming(sc.Ctx, 0, true)) // others run that do not count: explained
+	check(t, sc.Store.AuditIncoming(sc.Ctx, 0, true)) // dispatchers of versions that do not count are running: that explains the loss
 	found("s:1")
 }

@@ -1,5 +1,5 @@
 // Package streamstest gives tests a Redis, real or in memory, its faults, and a queue in memory that
-// behaves like the one in Redis. Only tests, bench and chaos import it.
+// behaves like the one in Redis. Only tests import it.
 package streamstest
 
 import (
