@@ -14,7 +14,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// compare holds Redis against the model.
+// compare compares Redis with the model.
 func (w *world) compare(*rapid.T) {
 	if !w.touched {
 		return
@@ -29,7 +29,7 @@ func (w *world) compare(*rapid.T) {
 			want.entry = got.entry
 		}
 		if w.Mini == nil && want.due > 0 && got.due > 0 && max(want.due-got.due, got.due-want.due) < time.Minute.Milliseconds() {
-			want.due = got.due // its clock goes on by itself
+			want.due = got.due // the clock of redis-server goes on by itself
 		}
 		if !there || got != *want {
 			text := "nowhere"
@@ -82,7 +82,7 @@ func byEntry(a, b string) int {
 	return cmp.Or(cmp.Compare(ams, bms), cmp.Compare(aseq, bseq))
 }
 
-// copiesAt are the copies of a channel that are somewhere, the oldest entry first.
+// copiesAt lists the copies of a channel for which at is true, the oldest entry first.
 func (w *world) copiesAt(ch medispatcher.Channel, at func(*copyOf) bool) []*copyOf {
 	var list []*copyOf
 	for _, c := range w.copies {
@@ -94,7 +94,7 @@ func (w *world) copiesAt(ch medispatcher.Channel, at func(*copyOf) bool) []*copy
 	return list
 }
 
-// copyWith is the copy whose entry in a channel this is, nil when it is not there any more.
+// copyWith is the copy with this entry in a channel; nil if it is gone.
 func (w *world) copyWith(ch medispatcher.Channel, entry string) *copyOf {
 	for _, c := range w.copies {
 		if c.Channel == ch && c.entry == entry && (c.where == placeReady || c.pending()) {

@@ -12,17 +12,17 @@ import (
 	"github.com/solate/medispatcher/streams/report"
 )
 
-// drain lets every dispatcher die and an honest one finish what they left, without
-// faults. Every message must then have come to a good end, and nothing be left.
+// drain kills every dispatcher. A new one then finishes the rest without faults. After that, every
+// message must have come to a good end, and nothing may be left.
 func (w *world) drain() {
-	w.say("all crash; z heals and delivers the rest")
+	w.say("all crash; z gives back and delivers the rest")
 	z := &dispatcher{id: "z", after: map[string]string{}}
 	z.store, z.faults = w.lab.store("z")
 	w.useClock(z.store)
 	w.ok(z.store.Heartbeat(w.ctx, medispatcher.Dispatcher{ID: "z", DeadAfter: 24 * time.Hour}))
 	_, err := amender.Run(w.ctx, z.store, amender.Options{
 		Partitions: modelPartitions, Subs: modelIDs, Incoming: true, Adopt: "z",
-		Force: w.Mini == nil, // its clock cannot be set
+		Force: w.Mini == nil, // the clock of redis-server cannot be set
 	})
 	w.ok(err)
 	for _, c := range w.copies {
@@ -38,7 +38,7 @@ func (w *world) drain() {
 	w.checkKeys()
 }
 
-// honestRound does once whatever there is to do, and reports whether there was anything.
+// honestRound runs every step once, and reports whether any had something to do.
 func (w *world) honestRound(z *dispatcher) (busy bool) {
 	if w.Mini != nil {
 		w.setTime(w.now + time.Hour.Milliseconds())
@@ -53,7 +53,7 @@ func (w *world) honestRound(z *dispatcher) (busy bool) {
 		w.require(moved == n, "%d messages were released; it should be %d", moved, n)
 		busy = busy || moved > 0
 		own := true
-		for range 5 { // what nobody can read must not make it wait for ever
+		for range 5 { // an unreadable entry must not make it wait for ever
 			n, err := w.Client.XLen(w.ctx, incomingKey(p)).Result()
 			w.ok(err)
 			if n == 0 {
@@ -84,7 +84,7 @@ func (w *world) honestMove(z *dispatcher, p int) {
 		}
 		want := w.arrive(z, p, r)
 		w.require(string(routed[0].Result) == want, "%s became %s; it should be %s", e.Fields["body"], routed[0].Result, want)
-		z.learn(p, r, routed[0]) // what others began it finishes in the next round
+		z.learn(p, r, routed[0]) // it finishes in the next round what others began
 	}
 }
 
@@ -124,7 +124,7 @@ func (w *world) honestPush(z *dispatcher, p int) bool {
 	return true
 }
 
-// byBody is the copy of a message that is not at an end.
+// byBody is the copy of a message that has not ended yet.
 func (w *world) byBody(body string, ch medispatcher.Channel) *copyOf {
 	for _, c := range w.copies {
 		if c.Channel == ch && c.m.name() == body && (c.where == placeReady || c.pending()) {
@@ -134,7 +134,7 @@ func (w *world) byBody(body string, ch medispatcher.Channel) *copyOf {
 	return nil
 }
 
-// checkEnds: every message that was accepted came to a good end for each of its subscriptions.
+// checkEnds checks that every accepted message came to a good end for each of its subscriptions.
 func (w *world) checkEnds(z *dispatcher) {
 	w.touched = true
 	w.compare(w.rt)
@@ -157,7 +157,8 @@ func (w *world) checkEnds(z *dispatcher) {
 	}
 }
 
-// checkKeys: nothing is left but dead letters, quarantine, unrouted messages, seen keys, counts and empty streams.
+// checkKeys checks that only dead letters, quarantine, unrouted messages, seen keys, counts and empty
+// streams are left.
 func (w *world) checkKeys() {
 	keys, err := w.Client.Keys(w.ctx, "*").Result()
 	w.ok(err)
@@ -177,12 +178,12 @@ func (w *world) checkKeys() {
 	}
 }
 
-// checkConsumers: only those who live, and ~buried, are left in a group.
+// checkConsumers checks that only living dispatchers and ~buried are left in a group.
 func (w *world) checkConsumers(key string) {
 	for _, group := range []string{"push", "fanout"} {
 		consumers, err := w.Client.XInfoConsumers(w.ctx, key, group).Result()
 		if err != nil {
-			continue // not its group
+			continue // the stream has another group
 		}
 		for _, c := range consumers {
 			w.require(c.Name == "z" || c.Name == "~buried", "%s still has the consumer %s", key, c.Name)

@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// publish: a producer writes a message, with an id that others may have, or without.
+// publish: a producer writes a message, without an id, or with one that other messages may have too.
 func (w *world) publish(t *rapid.T) {
 	d := w.one(t)
 	m := &arrival{n: len(w.arrivals), p: partition(t), place: place{where: placeIncoming}}
@@ -44,7 +44,7 @@ func (w *world) short() int64 {
 	return 10_000
 }
 
-// pass lets time pass: on miniredis as much as it takes.
+// pass lets time pass. On miniredis it may be any time.
 func (w *world) pass(t *rapid.T) {
 	waits := slices.ContainsFunc(w.copies, func(c *copyOf) bool { return c.due > w.now }) ||
 		slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.due > w.now })
@@ -56,15 +56,15 @@ func (w *world) pass(t *rapid.T) {
 	w.setTime(w.now + ms)
 }
 
-// setClock: somebody sets the clock of Redis, and the dispatchers hear it with their next heartbeats.
+// setClock: somebody sets the clock of Redis. The dispatchers notice it with their next heartbeats.
 func (w *world) setClock(t *rapid.T) {
 	if w.Mini == nil {
-		t.SkipNow() // its clock cannot be set
+		t.SkipNow() // the clock of redis-server cannot be set
 	}
 	steps := []int64{1500, 3_600_000}
 	owned := slices.ContainsFunc(w.copies, func(c *copyOf) bool { return c.where == placeBuried || c.where == placeRetrying }) ||
 		slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.owner != "" })
-	if !owned { // else miniredis, and it alone, hides what was read later than now
+	if !owned { // otherwise miniredis, unlike Redis, hides entries that were read in the future
 		steps = append(steps, -1500, -3_600_000)
 	}
 	w.skew += rapid.SampledFrom(steps).Draw(t, "step")
@@ -97,7 +97,7 @@ func (w *world) fanout(t *rapid.T) {
 	}
 }
 
-// queued are the arrivals in an incoming stream that a consumer owns; "": nobody yet.
+// queued lists the arrivals in an incoming stream that a consumer owns; "" for the unread ones.
 func (w *world) queued(p int, owner string) []*arrival {
 	var list []*arrival
 	for _, m := range w.arrivals {
@@ -196,7 +196,7 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 		want = append(want, result)
 	}
 	if !r.known {
-		return // it has them in hand still, and moves them again
+		return // the dispatcher still has them in hand, and moves them again
 	}
 	var got []string
 	var rest []streams.Entry
@@ -210,14 +210,14 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 	w.require(slices.Equal(got, want), "%s moved with the results %v; they should be %v", d.id, got, want)
 }
 
-// behind is what remains of a routing, as far as the dispatcher knows.
+// behind is the rest of a routing: the subscriptions that, as far as the dispatcher knows, have no copy yet.
 func (d *dispatcher) behind(r streams.Routing, p int) streams.Routing {
 	r.After = d.after[strconv.Itoa(p)+" "+r.EntryID]
 	r.Subs = slices.DeleteFunc(slices.Clone(r.Subs), func(sub string) bool { return sub <= r.After })
 	return r
 }
 
-// learn takes what became of an entry, and reports whether the dispatcher has it in hand still.
+// learn takes the result of an entry, and reports whether the dispatcher still has the entry in hand.
 func (d *dispatcher) learn(p int, r streams.Routing, x streams.Routed) bool {
 	after := x.At
 	switch x.Result {
@@ -233,7 +233,7 @@ func (d *dispatcher) learn(p int, r streams.Routing, x streams.Routed) bool {
 	return true
 }
 
-// arrive is what a fan-out makes of one entry.
+// arrive applies the fan-out of one entry to the model.
 func (w *world) arrive(d *dispatcher, p int, r streams.Routing) (result string) {
 	var m *arrival
 	for _, a := range w.queued(p, d.id) {
@@ -297,13 +297,13 @@ func (w *world) remembered(m *arrival) bool {
 	return false
 }
 
-// held reports whether another entry holds the mark of a message's id, so that it is a duplicate.
+// held reports whether the seen key of a message's id belongs to another entry, so that the message is a duplicate.
 func (w *world) held(m *arrival) bool {
 	had, ok := w.seen[strconv.Itoa(m.p)+" "+m.id]
 	return m.id != "" && !m.released && ok && had.until > w.now && had.entry != m.entry
 }
 
-// forget takes the mark of a message's id away, if it is its own.
+// forget removes the seen key of a message's id, if it belongs to that message.
 func (w *world) forget(m *arrival) {
 	key := strconv.Itoa(m.p) + " " + m.id
 	if entry := w.seen[key].entry; entry == m.entry || entry == m.first {
@@ -313,7 +313,7 @@ func (w *world) forget(m *arrival) {
 
 func (w *world) releaseDelayed(t *rapid.T, d *dispatcher, p int) {
 	if w.Mini == nil {
-		time.Sleep(3 * time.Millisecond) // its clock cannot be set
+		time.Sleep(3 * time.Millisecond) // the clock of redis-server cannot be set
 		w.setTime(0)
 	}
 	var moved int

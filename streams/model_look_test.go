@@ -10,11 +10,11 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// place says where an entry is. The words are those of the failure's account.
+// place says where an entry is, in the words of the log of a failed sequence.
 type place struct {
-	where   string // below
+	where   string // one of the places below
 	owner   string // of a pending entry
-	attempt int    // number of the attempt under way or, retrying, of the next one
+	attempt int    // number of the current attempt, or if retrying, of the next one
 	due     int64  // ms; 0: none
 	entry   string // id in the stream it is in; "": not known yet
 }
@@ -55,8 +55,8 @@ type arrival struct {
 	delay    int64  // ms
 	first    string // id of its first entry
 	after    string // the last subscription that has its copy, until all have
-	released bool   // it comes from the delayed messages
-	unowned  bool   // the group has it behind it, and nobody owns it
+	released bool   // it was a delayed message
+	unowned  bool   // the group has read it, but no consumer owns it
 	result   string // of its fan-out
 }
 
@@ -76,8 +76,8 @@ type copyOf struct {
 	medispatcher.Channel
 	m       *arrival
 	failed  bool // it has a failure record
-	tried   int  // attempts that its failure record tells of
-	unowned bool // the group has it behind it, and nobody owns it
+	tried   int  // attempts in its failure record
+	unowned bool // the group has read it, but no consumer owns it
 	end     string
 }
 
@@ -86,7 +86,7 @@ func (c *copyOf) name() string { return c.m.name() + " of " + c.Subscription }
 // pending reports whether the copy is in the pending list.
 func (c *copyOf) pending() bool { return c.where == placeBuried || c.where == placeRetrying }
 
-// sight is what is in Redis: a place for each arrival and copy, by name.
+// sight is the state of Redis: a place for each arrival and copy, by name.
 type sight struct {
 	places   map[string]place
 	groups   map[string]bool
@@ -106,7 +106,7 @@ func (s *sight) found(name string, at place) {
 	s.places[name] = at
 }
 
-// part is what look asks of one stream and what belongs to it.
+// part is what look reads of one stream and the keys that belong to it.
 type part struct {
 	p            int
 	sub          string // "": incoming
@@ -143,7 +143,7 @@ func (w *world) look() *sight {
 		}
 		totals = append(totals, pipe.HGetAll(w.ctx, fmt.Sprintf("medis:stats:{%d}:total", p)))
 	}
-	_, _ = pipe.Exec(w.ctx) // a group that is not there is one of the answers
+	_, _ = pipe.Exec(w.ctx) // a missing group is a valid answer
 	s := &sight{places: map[string]place{}, groups: map[string]bool{}, counts: map[string]int64{}, records: map[string]bool{}}
 	for _, pt := range parts {
 		w.lookAt(s, pt)
@@ -152,7 +152,7 @@ func (w *world) look() *sight {
 		w.ok(total.Err())
 		for what, n := range total.Val() {
 			if strings.HasPrefix(what, "~") {
-				continue // bytes of names, and accounts
+				continue // internal counters
 			}
 			v, err := strconv.ParseInt(n, 10, 64)
 			w.ok(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// operator: somebody purges dead letters, or removes by hand what is repaired.
+// operator: somebody purges dead letters, or deletes by hand something that dispatchers repair.
 func (w *world) operator(t *rapid.T) {
 	d := w.one(t)
 	verb := rapid.SampledFrom([]string{"replay", "replay", "replay", "purge", "purge channel", "destroy", "destroy incoming", "forget due times", "remove consumer", "discard", "type", "type", "type"}).Draw(t, "operator")
@@ -134,8 +134,8 @@ func (w *world) purge(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
 	w.require(!r.known || removed == n, "%d purged; it should be %d", removed, n)
 }
 
-// purgeChannel throws away what is in a subscription's channels. What somebody has in hand
-// settles to nothing, and to no error: the groups are there.
+// purgeChannel deletes the messages in the channels of a subscription. The outcome of a message in hand
+// then has no effect. It is no error either, because the groups stay.
 func (w *world) purgeChannel(d *dispatcher, sub string) {
 	w.say("%s purges %s", d.id, sub)
 	for p := range modelPartitions {
@@ -183,5 +183,5 @@ func (w *world) discard(_ *rapid.T, d *dispatcher, sub string) {
 	for p := range modelPartitions {
 		delete(w.groups, channelKey(p, sub))
 	}
-	w.setTime(w.now + 1) // a stream made anew must not use ids again that somebody has in hand
+	w.setTime(w.now + 1) // a new stream must not reuse ids that a dispatcher has in hand
 }

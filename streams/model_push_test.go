@@ -88,7 +88,7 @@ func (w *world) takeDue(t *rapid.T, d *dispatcher, p, most int) (got []medispatc
 	if !r.effect {
 		return nil
 	}
-	// Which of several it is, the order of their due times tells Redis. The model learns it.
+	// Redis chooses among several by their due times. The model learns the choice.
 	places := w.look().places
 	var taken []*copyOf
 	for _, want := range wants {
@@ -101,7 +101,7 @@ func (w *world) takeDue(t *rapid.T, d *dispatcher, p, most int) (got []medispatc
 				c.place = place{where: placeBuried, owner: d.id, attempt: c.attempt, entry: c.entry}
 			}
 		}
-		// A stale due time of an entry whose group was lost uses up one of the limit.
+		// A stale due time, of an entry whose group was lost, counts towards the limit.
 		stale := w.remade[channelKey(p, want.Subscription)]
 		w.require(n == min(most, len(due)) || stale && n <= most, "%d of %d messages due in %s were taken", n, len(due), want.Subscription)
 	}
@@ -112,14 +112,14 @@ func (w *world) takeDue(t *rapid.T, d *dispatcher, p, most int) (got []medispatc
 	return got
 }
 
-// setNow learns the time of a Redis whose clock goes on by itself.
+// setNow reads the time of redis-server, whose clock goes on by itself.
 func (w *world) setNow() {
 	if w.Mini == nil {
 		w.setTime(0)
 	}
 }
 
-// take gives deliveries to a dispatcher. Each must be one of taken, whole, with the number of its attempt.
+// take gives deliveries to a dispatcher. Each must be one of taken, complete, with the number of its attempt.
 func (w *world) take(d *dispatcher, got []medispatcher.Delivery, taken []*copyOf, due bool) {
 	w.require(len(got) == len(taken), "%s got %d messages; it should be %d", d.id, len(got), len(taken))
 	for _, delivery := range got {
@@ -134,8 +134,8 @@ func (w *world) take(d *dispatcher, got []medispatcher.Delivery, taken []*copyOf
 	}
 }
 
-// settle: attempts of a dispatcher end, or what could not be settled is settled again.
-// It does not know whether the entries are its own by now.
+// settle: attempts of a dispatcher end, or outcomes that could not be settled are settled again. The
+// dispatcher does not know whether it still owns the entries.
 func (w *world) settle(t *rapid.T) {
 	busy := slices.DeleteFunc(slices.Clone(w.dispatchers), func(d *dispatcher) bool { return len(d.hand) == 0 })
 	if len(busy) == 0 {
@@ -213,21 +213,21 @@ func (w *world) settleBatch(t *rapid.T, d *dispatcher, batch []*inHand) {
 		}
 	}
 	if !r.known {
-		return // in hand still, to be settled again
+		return // still in hand, to settle again
 	}
 	w.require(gone == wantGone, "the channel is gone: %t; it should be %t", gone, wantGone)
 	if outcome == medispatcher.Sent || outcome == medispatcher.Dropped {
 		w.require(deleted == n, "%d were settled; it should be %d", deleted, n)
 	}
 	for _, h := range batch {
-		// Where the channel is gone, push settles the others again, each subscription alone.
+		// If a channel is gone, push settles again, each subscription by itself.
 		if !gone || !w.groups[channelKey(p, h.Subscription)] {
 			d.hand = slices.DeleteFunc(d.hand, func(x *inHand) bool { return x == h })
 		}
 	}
 }
 
-// ended is what a settlement makes of a copy: 1 if it was there.
+// ended applies a settlement to a copy. It returns 1 if the copy was there.
 func (w *world) ended(d *dispatcher, h *inHand) int64 {
 	c := w.copyWith(h.Channel, h.EntryID)
 	if c == nil {
@@ -240,14 +240,14 @@ func (w *world) ended(d *dispatcher, h *inHand) int64 {
 		return 1
 	}
 	if c.where != placeBuried || c.owner != d.id {
-		return 0 // somebody else's by now
+		return 0 // another owner has it now
 	}
 	switch {
 	case outcome == medispatcher.Released:
 		c.place = place{where: placeRetrying, attempt: c.attempt, due: dueNow, entry: c.entry}
 	case c.attempt != h.Attempt:
-		// Another attempt of this very dispatcher is under way: this outcome is of one
-		// that others gave back and finished long ago.
+		// The same dispatcher is making another attempt. This outcome is of an earlier one, which
+		// others gave back and finished long ago.
 	case outcome == medispatcher.Failed:
 		c.place = place{where: placeRetrying, attempt: c.attempt + 1, due: w.now + h.out.Delay.Milliseconds(), entry: c.entry}
 		c.failed, c.tried = true, h.Attempt
@@ -263,14 +263,14 @@ func (w *world) ended(d *dispatcher, h *inHand) int64 {
 func (w *world) countOutcome(s *medispatcher.Settlement) {
 	w.count(s.Outcome.String() + ":" + s.Subscription)
 	if s.Failure != nil && (s.Outcome == medispatcher.Exhausted || s.Outcome == medispatcher.Dropped) {
-		w.count("failed:" + s.Subscription) // its last attempt did
+		w.count("failed:" + s.Subscription) // the last attempt failed
 	}
 	if s.Attempt > 1 {
 		w.count("retried:" + s.Subscription)
 	}
 }
 
-// count counts once, by name and in the sum of its kind.
+// count adds one to a count, and to the sum of its kind.
 func (w *world) count(what string) {
 	w.counts[what]++
 	if kind, _, ok := strings.Cut(what, ":"); ok {

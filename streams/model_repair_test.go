@@ -10,11 +10,11 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// kickOther: one dispatcher declares another dead, rightly or not.
-func (w *world) kickOther(t *rapid.T) {
+// declareDead: one dispatcher declares another dead, rightly or not, and gives back what it owns.
+func (w *world) declareDead(t *rapid.T) {
 	held := slices.ContainsFunc(w.arrivals, func(m *arrival) bool { return m.owner != "" })
 	if held && rapid.Bool().Draw(t, "incoming") {
-		w.kickIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
+		w.giveBackIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
 		return
 	}
 	w.some(t, isBuried)
@@ -23,7 +23,7 @@ func (w *world) kickOther(t *rapid.T) {
 	if d.id == c.owner {
 		return
 	}
-	w.kick(t, d, c.Channel, c.owner, rapid.IntRange(1, 3).Draw(t, "limit"))
+	w.giveBackFrom(t, d, c.Channel, c.owner, rapid.IntRange(1, 3).Draw(t, "limit"))
 }
 
 // owned are the copies that some dispatcher owns.
@@ -36,14 +36,14 @@ func (w *world) owned() (list []*copyOf) {
 	return list
 }
 
-// repair: a dispatcher ends, entries without a due time are healed, dispatchers give
-// back what they own without knowing, or kick one that owns nothing.
+// repair: a dispatcher ends, entries without a due time are healed, and dispatchers give back what they
+// own without knowing, or what a dead dispatcher owned, which may be nothing.
 func (w *world) repair(t *rapid.T) {
-	switch rapid.SampledFrom([]string{"end", "kick incoming", "reconcile", "heal", "kick", "unowned", "unowned"}).Draw(t, "repair") {
+	switch rapid.SampledFrom([]string{"end", "give back incoming", "reconcile", "heal", "give back", "unowned", "unowned"}).Draw(t, "repair") {
 	case "end":
 		w.end(t)
-	case "kick incoming":
-		w.kickIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
+	case "give back incoming":
+		w.giveBackIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
 	case "heal":
 		w.heal(t, w.one(t), w.channel(t, func(c *copyOf) bool { return c.where == placeRetrying && c.due == 0 }))
 	case "unowned":
@@ -51,13 +51,13 @@ func (w *world) repair(t *rapid.T) {
 	case "reconcile":
 		d := w.one(t)
 		w.reconcile(t, d, w.channel(t, func(c *copyOf) bool { return c.where == placeBuried && c.owner == d.id }))
-	case "kick":
+	case "give back":
 		d := w.one(t)
-		w.kick(t, d, w.channel(t, isReady), w.other(t, d), 1)
+		w.giveBackFrom(t, d, w.channel(t, isReady), w.other(t, d), 1)
 	}
 }
 
-// other is any dispatcher that was ever started, but this one.
+// other is any dispatcher that was ever started, except this one.
 func (w *world) other(t *rapid.T, d *dispatcher) string {
 	var ids []string
 	for i := range w.started {
@@ -68,11 +68,11 @@ func (w *world) other(t *rapid.T, d *dispatcher) string {
 	return rapid.SampledFrom(append(ids, "nobody")).Draw(t, "dead")
 }
 
-func (w *world) kick(t *rapid.T, d *dispatcher, ch medispatcher.Channel, dead string, limit int) {
+func (w *world) giveBackFrom(t *rapid.T, d *dispatcher, ch medispatcher.Channel, dead string, limit int) {
 	w.setNow()
 	var moved int
 	var more bool
-	r := w.try(t, d, fmt.Sprintf("kicks %s from %s of %d", dead, ch.Subscription, ch.Partition), func() (err error) {
+	r := w.try(t, d, fmt.Sprintf("gives back from %s in %s of %d", dead, ch.Subscription, ch.Partition), func() (err error) {
 		moved, more, err = d.store.GiveBack(w.ctx, ch, dead, limit)
 		return err
 	}, "evalsha")
@@ -84,10 +84,10 @@ func (w *world) kick(t *rapid.T, d *dispatcher, ch medispatcher.Channel, dead st
 	for _, c := range owned[:n] {
 		c.place = place{where: placeRetrying, attempt: c.attempt, due: dueNow, entry: c.entry}
 	}
-	w.require(!r.known || moved == n && more == (n < len(owned)), "%d kicked, more: %t; it should be %d, %t", moved, more, n, n < len(owned))
+	w.require(!r.known || moved == n && more == (n < len(owned)), "%d given back, more: %t; it should be %d, %t", moved, more, n, n < len(owned))
 }
 
-func (w *world) kickIncoming(t *rapid.T, d *dispatcher, p, limit int) {
+func (w *world) giveBackIncoming(t *rapid.T, d *dispatcher, p, limit int) {
 	dead := w.other(t, d)
 	for _, m := range w.arrivals {
 		if m.p == p && m.where == placeIncoming && m.owner != "" && m.owner != "~buried" && m.owner != d.id {
@@ -116,7 +116,7 @@ func (w *world) kickIncoming(t *rapid.T, d *dispatcher, p, limit int) {
 	for _, m := range owned[:n] {
 		m.owner = to
 	}
-	w.require(!r.known || moved == n && more == (n < len(owned)), "%d kicked, more: %t; it should be %d, %t", moved, more, n, n < len(owned))
+	w.require(!r.known || moved == n && more == (n < len(owned)), "%d given back, more: %t; it should be %d, %t", moved, more, n, n < len(owned))
 }
 
 func (w *world) heal(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
@@ -155,17 +155,17 @@ func (w *world) reconcile(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
 		return slices.ContainsFunc(d.hand, func(h *inHand) bool { return h.Channel == ch && h.EntryID == c.entry })
 	})
 	if len(lost) > 0 {
-		w.giveBack(t, d, ch, lost, false)
+		w.release(t, d, ch, lost, false)
 	}
 }
 
-// giveBack releases copies of a channel that a dispatcher owns.
-func (w *world) giveBack(t *rapid.T, d *dispatcher, ch medispatcher.Channel, list []*copyOf, leave bool) stepped {
+// release: a dispatcher releases copies that it owns.
+func (w *world) release(t *rapid.T, d *dispatcher, ch medispatcher.Channel, list []*copyOf, leave bool) stepped {
 	var ids []string
 	for _, c := range list {
 		ids = append(ids, c.entry)
 	}
-	what := fmt.Sprintf("gives back %d entries of %s of %d", len(ids), ch.Subscription, ch.Partition)
+	what := fmt.Sprintf("releases %d entries of %s of %d", len(ids), ch.Subscription, ch.Partition)
 	if leave {
 		what += " and leaves"
 	}
@@ -182,7 +182,7 @@ func (w *world) giveBack(t *rapid.T, d *dispatcher, ch medispatcher.Channel, lis
 	return r
 }
 
-// end: a dispatcher crashes, or stops in order. Another one starts in its place.
+// end: a dispatcher crashes or stops. Another one starts in its place.
 func (w *world) end(t *rapid.T) {
 	at := rapid.IntRange(0, len(w.dispatchers)-1).Draw(t, "at")
 	d := w.dispatchers[at]
@@ -196,7 +196,8 @@ func (w *world) end(t *rapid.T) {
 	w.start(at)
 }
 
-// stop gives back what was not attempted and leaves every channel. What cannot reach Redis is left behind.
+// stop gives back the messages that were not attempted, and leaves every channel. If a command does not
+// reach Redis, its messages stay.
 func (w *world) stop(t *rapid.T, d *dispatcher) {
 	for p := range modelPartitions {
 		for _, sub := range modelIDs {
@@ -207,7 +208,7 @@ func (w *world) stop(t *rapid.T, d *dispatcher) {
 			list := w.copiesAt(ch, func(c *copyOf) bool {
 				return slices.ContainsFunc(d.hand, func(h *inHand) bool { return h.Channel == ch && h.EntryID == c.entry && h.out == nil })
 			})
-			if !w.giveBack(t, d, ch, list, true).known {
+			if !w.release(t, d, ch, list, true).known {
 				return
 			}
 		}

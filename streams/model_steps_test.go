@@ -11,10 +11,10 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// outcome of a step: did it take effect, and does its dispatcher know?
+// outcome says whether a step took effect, and whether its dispatcher knows.
 type stepped struct{ effect, known bool }
 
-// try runs a step of a dispatcher: plainly, with its command refused, or with its reply lost.
+// try runs a step of a dispatcher: without a fault, with its command refused, or with its reply lost.
 func (w *world) try(t *rapid.T, d *dispatcher, what string, step func() error, commands ...string) stepped {
 	fault := rapid.SampledFrom([]streamstest.Fault{"", "", "", "", streamstest.Before, streamstest.After}).Draw(t, "fault")
 	d.faults.Next(fault, 1, commands...)
@@ -44,10 +44,10 @@ func (w *world) one(t *rapid.T) *dispatcher {
 	return w.dispatchers[rapid.IntRange(0, len(w.dispatchers)-1).Draw(t, "dispatcher")]
 }
 
-// partition is mostly the first one, so that messages meet.
+// partition draws a partition, mostly the first one, so that messages meet.
 func partition(t *rapid.T) int { return rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "partition") }
 
-// channel is one with a copy somewhere, if there is any, and at times any other.
+// channel draws a channel with a copy for which where is true, if there is one, and at times any other.
 func (w *world) channel(t *rapid.T, where func(*copyOf) bool) medispatcher.Channel {
 	var list []medispatcher.Channel
 	for _, c := range w.copies {
@@ -61,7 +61,7 @@ func (w *world) channel(t *rapid.T, where func(*copyOf) bool) medispatcher.Chann
 	return medispatcher.Channel{Partition: partition(t), Subscription: rapid.SampledFrom(modelIDs).Draw(t, "subscription")}
 }
 
-// keys choose the partition of a message that has them.
+// keysOf has a message key for each partition.
 var keysOf = func() (keys [modelPartitions]string) {
 	for i := 0; slices.Contains(keys[:], ""); i++ {
 		k := "k" + strconv.Itoa(i)

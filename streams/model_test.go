@@ -16,10 +16,10 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// TestModel plays random lives of messages: steps of several dispatchers, crashes, lost
-// replies, refused commands and hands that meddle, against a model in memory. After
-// every step all of Redis is compared with the model; at the end an honest dispatcher
-// drains what is left, and every message must have come to a good end.
+// TestModel plays random lives of messages against a model in memory: steps of several dispatchers,
+// crashes, lost replies, refused commands and commands typed by hand. After every step it compares all
+// of Redis with the model. At the end, a dispatcher without faults finishes the rest, and every message
+// must have come to a good end.
 //
 //	go test ./streams -run TestModel -rapid.checks=20000 -rapid.steps=60
 //	go test ./streams -run TestModel -rapid.seed=N      one run again
@@ -34,32 +34,32 @@ func TestModel(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			w := newWorld(rt, lab)
 			rt.Repeat(map[string]func(*rapid.T){
-				"":          w.compare,
-				"publish":   w.publish,
-				"fan out":   w.fanout,
-				"read":      w.read,
-				"settle":    w.settle,
-				"due":       w.due,
-				"kick":      w.kickOther,
-				"time":      w.pass,
-				"clock":     w.setClock,
-				"repair":    w.repair,
-				"operator":  w.operator,
-				"read, 2":   w.read,
-				"settle, 4": w.settle,
-				"settle, 5": w.settle,
-				"replay":    w.replayAny,
-				"settle, 2": w.settle, // what happens more often than the rest
-				"settle, 3": w.settle,
-				"due, 2":    w.due,
-				"kick, 2":   w.kickOther,
+				"":                w.compare,
+				"publish":         w.publish,
+				"fan out":         w.fanout,
+				"read":            w.read,
+				"settle":          w.settle,
+				"due":             w.due,
+				"declare dead":    w.declareDead,
+				"time":            w.pass,
+				"clock":           w.setClock,
+				"repair":          w.repair,
+				"operator":        w.operator,
+				"read, 2":         w.read,
+				"settle, 4":       w.settle,
+				"settle, 5":       w.settle,
+				"replay":          w.replayAny,
+				"settle, 2":       w.settle, // a second time, to happen more often
+				"settle, 3":       w.settle,
+				"due, 2":          w.due,
+				"declare dead, 2": w.declareDead,
 			})
 			w.drain()
 		})
 	})
 }
 
-// flagTimes multiplies a number of the command line for the rest of a test.
+// flagTimes multiplies a numeric flag for the rest of a test.
 func flagTimes(t *testing.T, name string, by float64) {
 	t.Helper()
 	f := flag.Lookup(name)
@@ -73,7 +73,7 @@ func flagTimes(t *testing.T, name string, by float64) {
 const (
 	modelPartitions = 2
 	modelWindow     = time.Minute // of dedupe
-	dueNow          = 1           // the due time of what waits for nothing
+	dueNow          = 1           // the due time of a message that is due at once
 )
 
 var (
@@ -82,11 +82,11 @@ var (
 	}
 	modelIDs    = []string{"a", "b", "c"}
 	modelTopics = []string{"order.created", "order.created", "order.created", "order.paid", "bill.sent", "nobody.cares", "not a topic"}
-	// modelStart is any time that has no meaning.
+	// modelStart is an arbitrary time.
 	modelStart = time.UnixMilli(1_700_000_000_000)
 )
 
-// lab is a Redis and the dispatchers that were ever started on it, which all sequences share.
+// lab is a Redis and all dispatchers that were ever started on it. All sequences share it.
 type lab struct {
 	*streamstest.Env
 	t      *testing.T
@@ -119,7 +119,7 @@ func (l *lab) store(id string) (*streams.Store, *streamstest.Faults) {
 	return l.stores[id], l.faults[id]
 }
 
-// loadScripts runs every script once on nothing: a fault must hit the step and not its loading.
+// loadScripts runs every script once, on missing keys, so that a fault hits the step and not its loading.
 func (l *lab) loadScripts() {
 	s, _ := l.store("loader")
 	c := channelS
@@ -146,8 +146,8 @@ func (l *lab) loadScripts() {
 	}
 }
 
-// world is one sequence: what the model says is in Redis, and the dispatchers with what
-// they have in hand.
+// world is one sequence: the state of Redis according to the model, and the dispatchers with the
+// messages that they have in hand.
 type world struct {
 	*lab
 	rt          *rapid.T
@@ -155,8 +155,8 @@ type world struct {
 	skew        int64 // ms that the clock of Redis is off by
 	arrivals    []*arrival
 	copies      []*copyOf
-	groups      map[string]bool // streams that have their group
-	remade      map[string]bool // channels whose group was lost, so that due times may be stale
+	groups      map[string]bool // streams whose group exists
+	remade      map[string]bool // channels whose group was lost, so due times may be stale
 	seen        map[string]memory
 	counts      map[string]int64
 	dispatchers []*dispatcher
@@ -164,23 +164,23 @@ type world struct {
 	touched     bool // since the last comparison
 }
 
-// memory is what a seen key remembers.
+// memory is the content of a seen key.
 type memory struct {
 	entry string
 	until int64
 }
 
-// dispatcher is a process: it acts when it is its turn, is frozen until then, and crashes.
+// dispatcher is a process. It acts when it is its turn, is frozen until then, and may crash.
 type dispatcher struct {
 	id      string
 	store   *streams.Store
 	faults  *streamstest.Faults
 	entries [modelPartitions][]streams.Entry // the batch read from incoming, not moved yet
-	after   map[string]string                // the copies that it made of them, by partition and entry
+	after   map[string]string                // the last subscription with a copy of them, by partition and entry
 	hand    []*inHand                        // deliveries that it believes are its own
 }
 
-// inHand is a delivery and, once its attempt ended, the outcome that is to be settled.
+// inHand is a delivery and, after its attempt, the outcome to settle.
 type inHand struct {
 	medispatcher.Delivery
 	out *medispatcher.Settlement
@@ -208,7 +208,7 @@ func newWorld(rt *rapid.T, l *lab) *world {
 	return w
 }
 
-// makeGroups has a dispatcher look at every stream, as it does when it starts.
+// makeGroups lets a dispatcher read every stream, as it does when it starts.
 func (w *world) makeGroups() {
 	d := w.dispatchers[0]
 	for p := range modelPartitions {
@@ -225,7 +225,7 @@ func (w *world) makeGroups() {
 	}
 }
 
-// begin has n messages READY, so that most sequences are of their deliveries.
+// begin makes n messages READY, so that most sequences are about their deliveries.
 func (w *world) begin(n int) {
 	d := w.dispatchers[0]
 	for i := range n {
@@ -247,7 +247,7 @@ func (w *world) begin(n int) {
 	w.say("%d messages are READY", n)
 }
 
-// start puts a new process in the place of one that ended. Ids are never used again.
+// start replaces a process that ended with a new one. Ids are never reused.
 func (w *world) start(at int) {
 	w.started++
 	d := &dispatcher{id: "d" + strconv.Itoa(w.started), after: map[string]string{}}
@@ -256,7 +256,7 @@ func (w *world) start(at int) {
 	w.dispatchers[at] = d
 }
 
-// useClock has a store count the time of the model.
+// useClock makes a store use the time of the model.
 func (w *world) useClock(s *streams.Store) {
 	if w.Mini != nil {
 		w.ok(s.UseClock(w.ctx, func() time.Duration { return time.Duration(w.now) * time.Millisecond }))
@@ -271,7 +271,7 @@ func (w *world) stores() (list []*streams.Store) {
 	return list
 }
 
-// setTime sets the clock of miniredis; on redis-server it only looks at it.
+// setTime sets the clock of miniredis. On redis-server it only reads the clock.
 func (w *world) setTime(ms int64) {
 	if w.Mini == nil {
 		now, err := w.Client.Time(w.ctx).Result()
@@ -293,7 +293,7 @@ func (w *world) ok(err error) {
 	}
 }
 
-// say notes a step, for the account of a sequence that failed.
+// say logs a step, for the report of a failed sequence.
 func (w *world) say(format string, args ...any) {
 	w.touched = true
 	w.rt.Logf("  · "+format, args...)

@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// typed: somebody types a command that takes entries from their owner, or out of a stream.
+// typed: somebody types a command that takes entries from their owner, or deletes them from a stream.
 func (w *world) typed(t *rapid.T, ch medispatcher.Channel) {
 	key := channelKey(ch.Partition, ch.Subscription)
 	switch verb := rapid.SampledFrom([]string{"XACK", "XACK", "DELCONSUMER", "DELCONSUMER ~buried", "XDEL", "XACK incoming", "DELCONSUMER incoming"}).Draw(t, "typed"); verb {
@@ -35,7 +35,7 @@ func (w *world) typed(t *rapid.T, ch medispatcher.Channel) {
 				w.disown(c)
 			}
 		}
-	case "XDEL": // of one that nobody met yet: of others, steps tell
+	case "XDEL": // of a READY entry only: deletions of others are found by steps
 		list := w.copiesAt(ch, func(c *copyOf) bool { return isReady(c) && !c.failed })
 		if w.remade[key] || len(list) == 0 {
 			return
@@ -102,12 +102,12 @@ func (w *world) giveBackUnowned(t *rapid.T, d *dispatcher) {
 	places := w.look().places
 	for _, c := range w.copiesAt(ch, func(c *copyOf) bool { return c.unowned }) {
 		w.regained(c)
-		c.due = places[c.name()].due // its own, or one after the grace
+		c.due = places[c.name()].due // its own due time, or the one after the grace period
 		w.require(c.due > 0, "%s was given back without a due time", c.name())
 	}
 }
 
-// regained: a copy that nobody owned is ~buried's, with the number of its next attempt.
+// regained: a copy that nobody owned now belongs to ~buried, with the number of its next attempt.
 func (w *world) regained(c *copyOf) {
 	if !c.unowned {
 		return
@@ -120,7 +120,7 @@ func (w *world) regained(c *copyOf) {
 	w.count("unowned:" + c.Subscription)
 }
 
-// adopted: an arrival that nobody owned is the healer's.
+// adopted: an arrival that nobody owned now belongs to the dispatcher that heals.
 func (w *world) adopted(m *arrival, by string) {
 	if m.unowned {
 		m.owner, m.unowned = by, false
