@@ -32,10 +32,10 @@ func (d *exam) examineDelayed(ctx context.Context) error {
 		}
 	}
 	if lost > 0 {
-		d.note("delayed", LevelProblem, count(lost, "delayed message")+" without a body, which cannot be delivered", "find out what Redis lost, or who deleted from "+d.keys.DelayedBody(where))
+		d.note("delayed", LevelProblem, count(lost, "delayed message")+" without a body, and so lost", "find out what Redis lost, or who deleted from "+d.keys.DelayedBody(where))
 	}
 	if stuck > 0 {
-		d.note("delayed", LevelProblem, count(stuck, "delayed message")+" without a due time, which will never be delivered",
+		d.note("delayed", LevelProblem, count(stuck, "delayed message")+" without a due time, and so stuck",
 			"give each a time (their bodies are in "+d.keys.DelayedBody(where)+"): redis-cli ZADD "+d.keys.Delayed(where)+" MS ENTRY")
 	}
 	if lost+stuck == 0 {

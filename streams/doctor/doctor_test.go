@@ -377,7 +377,7 @@ func TestDoctorIsBounded(t *testing.T) {
 	store.DB().AddHook(c)
 	streamstest.Check(t, env.Client.ConfigSet(sc.Ctx, "slowlog-log-slower-than", "-1").Err())
 	bad := stateOnly(streamstest.Examine(t, store))
-	if len(bad) != 1 || !strings.Contains(bad["Messages/due times"], "20000 entries of ~buried without a due time, which will never be retried: n0") {
+	if len(bad) != 1 || !strings.Contains(bad["Messages/due times"], "20000 entries of ~buried without a due time, and so never retried: n0") {
 		t.Errorf("found %v", bad)
 	}
 	// Every channel costs a TYPE and five counts. Every waiting entry looks wrong, so it costs two commands more.
@@ -403,7 +403,7 @@ func TestDoctorFindsWhatNobodyOwns(t *testing.T) {
 		id := sc.Incoming(t, "topic", "a.b", "body", "x")
 		streamstest.Check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:incoming", "fanout", id).Err())
 		before := sc.State(t)
-		const want = "problem: 2 messages that no dispatcher owns, so they are stuck: incoming, s"
+		const want = "problem: 2 messages that no dispatcher owns, and so stuck: incoming, s"
 		if bad := streamstest.Examine(t, sc.Store); !strings.Contains(bad["Messages/unowned"], want) {
 			t.Errorf("%v", bad)
 		}

@@ -37,7 +37,7 @@ func (d *exam) examineDueTimes(ctx context.Context) error {
 		}
 	}
 	if never > 0 {
-		d.note("due times", LevelProblem, entries(never)+" of ~buried without a due time, which will never be retried: "+rdb.Some(neverIn),
+		d.note("due times", LevelProblem, entries(never)+" of ~buried without a due time, and so never retried: "+rdb.Some(neverIn),
 			"living dispatchers make them due within a minute; if none runs, run amender")
 	} else {
 		d.note("due times", LevelOK, "every message that waits for a retry has one", "")

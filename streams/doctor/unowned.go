@@ -41,7 +41,7 @@ func (d *exam) examineUnowned(ctx context.Context) error {
 		}
 	}
 	if n > 0 {
-		d.note("unowned", LevelProblem, count(n, "message")+" that no dispatcher owns, so they are stuck: "+rdb.Some(in),
+		d.note("unowned", LevelProblem, count(n, "message")+" that no dispatcher owns, and so stuck: "+rdb.Some(in),
 			"living dispatchers give them back within a minute; if none runs, run amender; somebody typed XACK or XGROUP by hand")
 	} else {
 		d.note("unowned", LevelOK, "every message that was read has an owner", "")
