@@ -49,8 +49,7 @@ func (e *StepError) Unwrap() error { return e.Err }
 
 // StepText is an error in one line, without the word redis if it is a failed step, for a text that names Redis.
 func StepText(err error) string {
-	var step *StepError
-	if errors.As(err, &step) {
+	if step, ok := errors.AsType[*StepError](err); ok {
 		return step.Text()
 	}
 	return OneLine(err)

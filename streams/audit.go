@@ -111,7 +111,7 @@ const countMoved = "~moved"
 // They may move entries without counting them, so whatever is missing then counts as explained.
 func (s *Store) AuditIncoming(ctx context.Context, p int, mixed bool) error {
 	if mixed {
-		return rdb.Failed("reset the ledger", rdb.Int(s.db.With(ctx), "HSET", s.keys.StatsTotal(p), "~ledger:"+FromIncoming, "reset").Err())
+		return rdb.Failed("reset the audit", rdb.Int(s.db.With(ctx), "HSET", s.keys.StatsTotal(p), "~ledger:"+FromIncoming, "reset").Err())
 	}
 	vanished, err := auditScript.Run(ctx, s.db, append(s.countKeys(p), s.keys.Incoming(p)), FromIncoming, auditSize, countMoved).Result()
 	s.noteVanished(p, vanished)

@@ -28,7 +28,7 @@ local function vanish(from, id)
   at[2], at[4] = at[2] + 1, id
 end
 local function sub_of(channel) return string.match(channel, '}:ch:(.*)$') end
--- vanished counts the entries that were noted, but for those that the ledger counted before. It returns
+-- vanished counts the entries that were noted, but for those that the audit counted before. It returns
 -- {from, entries counted now, first id, last id} for each place.
 local function vanished()
   for _, at in ipairs(places) do

@@ -41,9 +41,9 @@ type healer struct {
 	alerts     *alert.Events
 	log        *slog.Logger
 
-	silences   silences
-	lastAll    time.Time // every channel was looked at
-	lastLedger time.Time
+	silences  silences
+	lastAll   time.Time // every channel was looked at
+	lastAudit time.Time
 }
 
 // Run heals until ctx ends.
@@ -85,8 +85,8 @@ func (h *healer) look(ctx context.Context, all []medispatcher.Dispatcher) {
 	}
 	h.lastAll = time.Now()
 	h.heal(ctx, dead)
-	if time.Since(h.lastLedger) >= every { // healing that fails is repeated at once
-		h.lastLedger = time.Now()
+	if time.Since(h.lastAudit) >= every { // healing that fails is repeated at once
+		h.lastAudit = time.Now()
 		h.vanished.look(ctx, all)
 	}
 }

@@ -59,7 +59,7 @@ func (v *vanished) look(ctx context.Context, all []medispatcher.Dispatcher) {
 	v.tell()
 }
 
-// begin starts the ledgers of new subscriptions before their first messages.
+// begin starts the audits of new subscriptions before their first messages.
 func (v *vanished) begin(ctx context.Context, subs []string) {
 	for p := range v.partitions {
 		if v.store.AuditChannels(ctx, p, subs) != nil {

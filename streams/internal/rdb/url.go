@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -29,6 +30,9 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	if err != nil || start == 0 || u.Fragment != "" || !strings.HasPrefix(strings.ToLower(rawURL), u.Scheme+"://") {
 		return nil, errURL
 	}
+	if !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
+		return nil, fmt.Errorf("has the scheme %s; write redis://user:password@host:6379/0, rediss:// or unix:///path", u.Scheme)
+	}
 	q := u.Query()
 	cluster, master := q.Get("cluster") == "true", q.Get("master_name")
 	if v := q.Get("cluster"); v != "" && v != "true" && v != "false" {
@@ -47,7 +51,7 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 		if errors.As(err, &urlErr) || strings.Contains(rawURL[end:], "@") {
 			return nil, errURL
 		}
-		return nil, fmt.Errorf("%w; write redis://user:password@host:6379/0, rediss:// or unix:///path", err)
+		return nil, fmt.Errorf("cannot be used: %w; write redis://user:password@host:6379/0, rediss:// or unix:///path", err)
 	}
 	addrs := []string{one.Addr}
 	if len(hosts) > 1 {
