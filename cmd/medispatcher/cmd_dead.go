@@ -24,10 +24,10 @@ how they failed. A replayed one is delivered as if it were new, with the same we
 		replay: "Deliver dead letters again, all of them or some",
 		replayed: `Deliver dead letters again: attempt 1, the same webhook-id, the record cleared. Without IDs,
 all that are there when it starts. It may be interrupted and repeated: each letter is moved in one step.`,
-		purge:  "Throw dead letters away for good, all of them or some",
+		purge:  "Remove dead letters for good, all of them or some",
 		header: []string{"ID", "DIED", "TOPIC", "MESSAGE", ">ATTEMPTS", "LAST ERROR"},
 		none:   func(sub string) string { return fmt.Sprintf("no dead letters of %q", sub) },
-		all:    func(sub string) string { return fmt.Sprintf("Throw away all dead letters of %q?", sub) },
+		all:    func(sub string) string { return fmt.Sprintf("Purge all dead letters of %q?", sub) },
 		where:  func(sub string) string { return sub },
 		open: func(s *state, sub string) (place, error) {
 			if err := medispatcher.CheckSubscriptionID(sub); err != nil {

@@ -20,7 +20,7 @@ func keptTexts(name medispatcher.KeptPlace) *placeTexts {
 		show:   "Show one whole, as JSON",
 		replay: "Try them again, all of them or some",
 		header: []string{"ID", "KEPT SINCE", "TOPIC", "MESSAGE", ">BYTES", "REASON"},
-		all:    func(string) string { return fmt.Sprintf("Throw away all messages in %s?", name) },
+		all:    func(string) string { return fmt.Sprintf("Purge all messages in %s?", name) },
 		where:  func(string) string { return string(name) },
 		open:   func(s *state, _ string) (place, error) { return keptMessages{s, name}, nil },
 	}

@@ -16,10 +16,10 @@ func (a *app) purgeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "purge SUB",
 		GroupID: groupOperate,
-		Short:   "Throw the messages of a subscription away for good",
-		Long: `Throw away for good what waits in a subscription's channel: READY messages, and BURIED ones
+		Short:   "Remove the messages of a subscription for good",
+		Long: `Remove for good what waits in a subscription's channel: READY messages, and BURIED ones
 that wait for their next attempt. Pushes under way are not interrupted. Dead letters stay;
-dead purge throws them away. It works while dispatchers run, paused or not.`,
+dead purge removes them. It works while dispatchers run, paused or not.`,
 		Example: `  medispatcher purge billing
   medispatcher sub pause billing && medispatcher purge billing --yes`,
 		Args: cli.Exactly("SUB"),
@@ -40,7 +40,7 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 		return err
 	}
 	if !yes {
-		question := fmt.Sprintf("Throw away %d READY and %s of %q?", held.Ready, cli.Counted(held.Buried, "BURIED message"), sub)
+		question := fmt.Sprintf("Purge %d READY and %s of %q?", held.Ready, cli.Counted(held.Buried, "BURIED message"), sub)
 		if err := s.confirm(ctx, question); err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 	}
 	err = s.tell(map[string]int64{"ready": ready, "buried": buried}, "%s: %d READY and %s purged", sub, ready, cli.Counted(buried, "BURIED message"))
 	if held.Dead > 0 && err == nil {
-		_, err = fmt.Fprintf(s.stderr, "dead letters that stay: %d; medispatcher dead purge %s throws them away\n", held.Dead, sub)
+		_, err = fmt.Fprintf(s.stderr, "dead letters that stay: %d; medispatcher dead purge %s removes them\n", held.Dead, sub)
 	}
 	return err
 }

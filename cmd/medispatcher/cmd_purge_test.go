@@ -27,13 +27,13 @@ func TestPurge(t *testing.T) {
 	fill()
 	c.fails(cli.ExitUsage, "", []string{"purge", "s"}, "add --yes") // nobody can be asked
 	code, out, stderr := c.run("", "purge", "s", "--yes")
-	if code != cli.ExitOK || out != "s: 3 READY and 0 BURIED messages purged\n" || stderr != "dead letters that stay: 1; medispatcher dead purge s throws them away\n" {
+	if code != cli.ExitOK || out != "s: 3 READY and 0 BURIED messages purged\n" || stderr != "dead letters that stay: 1; medispatcher dead purge s removes them\n" {
 		t.Errorf("exit %d, %q, %q", code, out, stderr)
 	}
 	if n, _ := c.redis.Stream("medis:{0}:ch:s"); len(n) != 0 {
 		t.Errorf("%d messages are left", len(n))
 	}
-	// What a removed subscription left can be thrown away, too.
+	// What a removed subscription left can be purged, too.
 	fill()
 	c.redis.HDel("medis:subscriptions", "s")
 	contains(t, c.ok("dead", "purge", "s", "--yes"), "s: 2 dead letters purged")

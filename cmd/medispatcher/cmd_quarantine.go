@@ -17,7 +17,7 @@ MEDIS_MAX_BODY was raised, or the foreign key deleted.`
 when it starts. A copy for one subscription goes to its channel alone. What would come back at
 once is refused and stays, with the reason. It may be interrupted and repeated: no entry is lost
 or published twice.`
-	t.purge = "Throw quarantined entries away for good, all of them or some"
+	t.purge = "Remove quarantined entries for good, all of them or some"
 	t.none = func(string) string { return "the quarantine is empty" }
 	return a.placeCommand(t)
 }

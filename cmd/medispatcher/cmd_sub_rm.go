@@ -18,14 +18,14 @@ func (a *app) subRemoveCommand() *cobra.Command {
 		Use:   "rm ID",
 		Short: "Remove a subscription",
 		Long: `Remove a subscription. One that still holds messages or dead letters is removed only
-with --purge, which throws them away for good.`,
+with --purge, which removes them for good.`,
 		Args: cli.Exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.removeSub(ctx, args[0], purge)
 		}),
 	}
-	cmd.Flags().BoolVar(&purge, "purge", false, "throw away its messages and dead letters, too")
-	return a.jsonFlag(cmd, "print what was thrown away as JSON")
+	cmd.Flags().BoolVar(&purge, "purge", false, "remove its messages and dead letters, too")
+	return a.jsonFlag(cmd, "print what was removed as JSON")
 }
 
 func (s *state) removeSub(ctx context.Context, id string, purge bool) error {
@@ -41,11 +41,11 @@ func (s *state) removeSub(ctx context.Context, id string, purge bool) error {
 	case isLeft:
 		return fmt.Errorf("%w; repeat with --purge: %w", err, s.explain(errors.Unwrap(err)))
 	case isHeld && holds.Unknown:
-		return fmt.Errorf("%w; --purge throws them away", err)
+		return fmt.Errorf("%w; --purge removes them", err)
 	case isHeld && holds.Removed:
-		return fmt.Errorf("%w; put it again to deliver them, or repeat with --purge to throw them away", err)
+		return fmt.Errorf("%w; put it again to deliver them, or repeat with --purge to remove them", err)
 	case isHeld:
-		return fmt.Errorf("%w; deliver or replay them first, or add --purge to throw them away", err)
+		return fmt.Errorf("%w; deliver or replay them first, or add --purge to remove them", err)
 	case err != nil:
 		return s.notFound(err)
 	}

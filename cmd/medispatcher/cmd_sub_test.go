@@ -281,7 +281,7 @@ func TestSubRemove(t *testing.T) {
 	}
 	// A purge that died half-way can be repeated.
 	fill("medis:{0}:ch:x")
-	c.fails(cli.ExitFailed, "", []string{"sub", "rm", "x"}, `not found, but Redis holds messages (1 READY) of it; --purge throws them away`)
+	c.fails(cli.ExitFailed, "", []string{"sub", "rm", "x"}, `not found, but Redis holds messages (1 READY) of it; --purge removes them`)
 	if c.ok("sub", "rm", "x", "--purge"); c.redis.Exists("medis:{0}:ch:x") {
 		t.Error("the channel is still there")
 	}

@@ -20,7 +20,7 @@ to the subscriptions that exist by then. What nobody wants even then comes back.
 	t.replayed = `Send unrouted messages through the fan-out again, with their id and time kept. Without IDs,
 all that are there when it starts; what nobody wants even then comes back. It may be interrupted
 and repeated: each message is moved in one step.`
-	t.purge = "Throw unrouted messages away for good, all of them or some"
+	t.purge = "Remove unrouted messages for good, all of them or some"
 	t.none = func(string) string { return "no unrouted messages" }
 	t.header = t.header[:5] // the reason is the same for all
 	return a.placeCommand(t)

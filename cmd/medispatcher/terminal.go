@@ -17,7 +17,7 @@ import (
 // confirm asks a person; without one it refuses.
 func (s *state) confirm(ctx context.Context, question string) error {
 	if !cli.IsTerminal(s.stdin) {
-		return cli.Usagef("this throws messages away for good: add --yes")
+		return cli.Usagef("this removes messages for good: add --yes")
 	}
 	_, _ = fmt.Fprint(s.stderr, question+" [y/N] ")
 	in := interruptible(ctx, s.stdin)
