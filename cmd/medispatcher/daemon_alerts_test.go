@@ -190,7 +190,7 @@ func TestKilledBeforeItSends(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(started)
-	<-killed
+	awaitSignal(t, "the kill", killed)
 	due := env.Client.ZRangeWithScores(t.Context(), "medis:alerts:{alerts}:due", 0, -1).Val()
 	if len(due) != 1 || time.Until(time.UnixMilli(int64(due[0].Score))) < 10*time.Second {
 		t.Fatalf("the killed dispatcher has no lease: %+v", due)

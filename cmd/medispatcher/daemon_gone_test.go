@@ -78,12 +78,12 @@ func TestDaemonGoneAtTheEnd(t *testing.T) {
 		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
 		r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
 		xadd(t, env, "topic", "t", "body", "x")
-		<-arrived
+		awaitSignal(t, "the push", arrived)
 		code := make(chan int)
 		go func() { code <- r.stop() }()
 		eventually(t, "stopping", func() bool { return strings.Contains(r.logs.String(), `"stopping"`) })
 		release()
-		if c := <-code; c != cli.ExitOK {
+		if c := awaitSignal(t, "the exit code", code); c != cli.ExitOK {
 			t.Errorf("exit %d", c)
 		}
 		if doc := env.Client.HGet(t.Context(), "medis:subscriptions", "a").Val(); !strings.Contains(doc, `"paused":true`) {

@@ -50,7 +50,7 @@ func TestDaemonDropsByWhatItDecidedBy(t *testing.T) {
 		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
 		r.put("a", dropping(w.URL))
 		xadd(t, env, "topic", "t", "body", "whole")
-		<-arrived
+		awaitSignal(t, "the push", arrived)
 		before := r.changes()
 		r.put("a", strings.Replace(dropping(w.URL), `"log"`, `"keep"`, 1))
 		r.inForce(before + 1)
@@ -77,7 +77,7 @@ func TestDaemonGoneFromAFormerURL(t *testing.T) {
 		}
 		r.put("a", doc(former.URL))
 		xadd(t, env, "topic", "t", "body", "x")
-		<-arrived
+		awaitSignal(t, "the push", arrived)
 		r.put("a", doc(w.URL))
 		release()
 		w.await(t, "a delivery to the new URL", func(got map[string][]string) bool { return len(got["a"]) == 1 })
@@ -162,7 +162,7 @@ func TestDaemonLastCopy(t *testing.T) {
 				r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=/dev/full"}, "serve")
 				r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
 				xadd(t, env, "topic", "t", "body", "whole")
-				<-arrived
+				awaitSignal(t, "the push", arrived)
 				env.Client.Del(t.Context(), "medis:{0}:ch:a")
 				if c.value != nil {
 					env.Client.Set(t.Context(), "medis:{0}:ch:a", c.value, 0)

@@ -124,7 +124,7 @@ func TestDaemonKeepsWhatHasNoChannel(t *testing.T) {
 				r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
 				r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
 				xadd(t, env, "topic", "t", "body", "whole")
-				<-arrived
+				awaitSignal(t, "the push", arrived)
 				env.Client.Del(t.Context(), "medis:{0}:ch:a")
 				env.Client.Set(t.Context(), "medis:{0}:ch:a", "x", 0)
 				release()

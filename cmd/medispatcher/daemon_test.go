@@ -9,7 +9,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +46,17 @@ func startServe(t *testing.T, env []string, args ...string) *running {
 	go func() {
 		code <- run(ctx, args, append(env, "MEDIS_LISTEN=127.0.0.1:0"), strings.NewReader(""), r.out, r.logs)
 	}()
-	r.stop = sync.OnceValue(func() int { cancel(); return <-code })
+	r.stop = sync.OnceValue(func() int {
+		cancel()
+		select {
+		case c := <-code:
+			return c
+		case <-time.After(time.Minute):
+			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+			t.Errorf("the dispatcher does not stop:\n%s", r.logs.String())
+			return -1
+		}
+	})
 	t.Cleanup(func() { r.stop() })
 	timeout := time.After(20 * time.Second)
 	for r.base == "" {
@@ -158,6 +170,17 @@ func eventually(t *testing.T, what string, holds func() bool) {
 			t.Fatal("not in time: " + what)
 		}
 	}
+}
+
+// awaitSignal waits for a value, or for the end of a channel.
+func awaitSignal[T any](t *testing.T, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(30 * time.Second):
+		t.Fatal("not in time: " + what)
+	}
+	return v
 }
 
 // xadd publishes as any client would.
