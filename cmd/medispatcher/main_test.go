@@ -21,7 +21,7 @@ import (
 const commandInstead = "MEDIS_TEST_COMMAND"
 
 // atOnce is how many tests run at a time, unless -parallel says otherwise. They wait most of the time.
-const atOnce = "8"
+const atOnce = "4"
 
 func TestMain(m *testing.M) {
 	if command := os.Getenv(commandInstead); command != "" {
