@@ -19,7 +19,7 @@ var (
 	// ErrGone: a channel is not there any more: purged, or its key replaced by hand.
 	ErrGone = errors.New("the channel is gone")
 	// ErrGroupCreated: a channel had no consumer group; it has one now, and can be read.
-	ErrGroupCreated = errors.New("the consumer group was missing and is made anew")
+	ErrGroupCreated = errors.New("the consumer group was missing and was created again")
 )
 
 // ChannelError is an error that concerns one channel of several.

@@ -9,7 +9,7 @@ import (
 // maxRoutes bounds the memory of a router against producers that make up topics.
 const maxRoutes = 10_000
 
-// Router finds the subscriptions of a topic. It is made anew for every set of
+// Router finds the subscriptions of a topic. A new one is made for every set of
 // subscriptions and is safe for concurrent use.
 type Router struct {
 	exact    map[string][]string

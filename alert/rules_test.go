@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-var update = flag.Bool("update", false, "write the table of rules in docs/ALERTS.md anew")
+var update = flag.Bool("update", false, "update the table of rules in docs/ALERTS.md")
 
 // TestRulesAreWhole: each row holds all that the texts, the docs and the metric need, and what it names exists.
 func TestRulesAreWhole(t *testing.T) {
@@ -81,7 +81,7 @@ func TestRulesInDocs(t *testing.T) {
 		return
 	}
 	if text != want {
-		t.Errorf("the table in %s is not that of the rules; make it anew with: go test ./alert -run TestRulesInDocs -update", file)
+		t.Errorf("the table in %s is not that of the rules; update it with: go test ./alert -run TestRulesInDocs -update", file)
 	}
 }
 

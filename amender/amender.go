@@ -86,7 +86,7 @@ func (r Report) GivenBack() (n int) {
 // Run gives back every entry that no living dispatcher owns. It never touches what a living one has in flight. It
 // goes on after an error; the one it returns joins them all.
 func Run(ctx context.Context, store Store, o Options) (Report, error) {
-	var report Report
+	report := Report{Rows: []Row{}, Dead: []string{}}
 	all, err := store.Dispatchers(ctx)
 	if err != nil {
 		return report, fmt.Errorf("nobody can be declared dead: %w", err)

@@ -102,7 +102,7 @@ func TestAmender(t *testing.T) {
 		if got := owners(t, env, "medis:{0}:ch:s", "push"); got != "map[live:2 ~buried:4]" {
 			t.Errorf("owners %s", got)
 		}
-		if got := amend(t, job, nil); got != "null" {
+		if got := amend(t, job, nil); got != "[]" {
 			t.Errorf("the second run did something: %s", got)
 		}
 		due, _, err := live.Due(t.Context(), 0, []medispatcher.Want{{Channel: channel, Max: 10}})

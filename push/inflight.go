@@ -10,9 +10,9 @@ const suspectLooks = 2
 // knowing: a read took them, and its reply was lost. Guarded by the mutex of lanes.
 //
 // Redis is asked what this process owns (ask, answered). An entry is lost if Redis names it, and it was unknown here from
-// before Redis was asked until every read begun before the answer was over (lost). For what is owned and not lost is known,
-// or is in the reply of a read under way. The answer may be old when it arrives: what it names may have been settled since,
-// and even taken again.
+// before Redis was asked until every read begun before the answer was over (lost). Every other entry that this process owns
+// is known here, or is in the reply of a read under way. The answer may be old when it arrives: an entry that it names may
+// have been settled since, or even taken again.
 type inflight struct {
 	entries map[string]held
 	early   map[string]early // taken again, with a slot, before the outcome of the attempt before is known

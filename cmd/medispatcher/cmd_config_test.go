@@ -13,7 +13,7 @@ import (
 
 const token = "0123456789abcdef"
 
-var update = flag.Bool("update", false, "write the docs anew")
+var update = flag.Bool("update", false, "update the docs")
 
 // TestEveryCommandChecksConfig: every command refuses a wrong configuration with exit 2 before it does anything.
 func TestEveryCommandChecksConfig(t *testing.T) {

@@ -100,7 +100,7 @@ func outletOf(file *rescue.DataLog, name string, log func() *slog.Logger) *outle
 			if err := file.Reopen(); err != nil {
 				return err
 			}
-			log().Info("SIGHUP: the DATA log is opened anew if it was renamed", "file", name)
+			log().Info("SIGHUP: the DATA log is opened again if it was renamed", "file", name)
 			return nil
 		},
 		Failing: func(err error) {

@@ -71,7 +71,7 @@ func (v variable) allowed() string {
 	return ""
 }
 
-var update = flag.Bool("update", false, "write docs/configuration.md anew")
+var update = flag.Bool("update", false, "update docs/configuration.md")
 
 func TestConfigurationDoc(t *testing.T) {
 	const file = "../../../docs/configuration.md"
@@ -82,6 +82,6 @@ func TestConfigurationDoc(t *testing.T) {
 	}
 	got, err := os.ReadFile(file)
 	if err != nil || string(got) != configDoc() {
-		t.Errorf("docs/configuration.md is not current (%v); make it anew with: go test ./cmd/internal/config -run TestConfigurationDoc -update", err)
+		t.Errorf("docs/configuration.md is not current (%v); update it with: go test ./cmd/internal/config -run TestConfigurationDoc -update", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
-// keptBook is how the API shows and replays kept messages. A replay reads the subscriptions anew.
+// keptBook is how the API shows and replays kept messages. A replay reads the subscriptions afresh.
 type keptBook struct {
 	*streams.Store
 	registry *streams.Registry

@@ -46,7 +46,7 @@ func TestReceivers(ctx context.Context, cfg *config.Config, registry *streams.Re
 	return notifier.Test(ctx, sub, cfg.Env, host), nil
 }
 
-// knownSubscription is an error unless sub is "" or a subscription. It reads the subscriptions anew.
+// knownSubscription is an error unless sub is "" or a subscription. It reads the subscriptions afresh.
 func knownSubscription(ctx context.Context, registry *streams.Registry, sub string) error {
 	if _, err := registry.Latest(ctx); err != nil || sub == "" {
 		return err

@@ -31,7 +31,7 @@ var errorAnswers = map[string]errorAnswer{
 	"404 get-dead-letter":     {"There is no such dead letter: it was replayed, purged, or was never there", `dead letter 0-1767225600000-0 of "billing": not found; it was replayed, purged, or was never there; GET /api/v1/subscriptions/billing/dead lists what is there`},
 	"409 delete-subscription": {"It holds messages or dead letters, and the request has no ?purge=true", `subscription "billing" holds messages (3 READY), so it is not removed; wait until they are settled, or repeat with ?purge=true to discard them`},
 	"409 test-alert":          {"There are no receivers to test", "there are no receivers: set MEDIS_ALERT_URLS, or alert.urls of the subscription"},
-	"500 get-subscription":    {"Somebody edited its stored document by hand, and it is unusable", `the stored document of subscription "billing" is unusable, PUT it anew: concurrency: must be a number`},
+	"500 get-subscription":    {"Somebody edited its stored document by hand, and it is unusable", `the stored document of subscription "billing" is unusable, PUT it again: concurrency: must be a number`},
 	"503 get-readiness":       {"Redis is away, or the dispatcher is stopping", "not ready: it is stopping"},
 }
 

@@ -83,7 +83,7 @@ func (a *api) get(ctx context.Context, in *idInput) (*subscriptionOutput, error)
 	if problems, bad := errors.AsType[medispatcher.Problems](err); bad {
 		// The request is right: somebody wrote the hash by hand.
 		a.Log.Error("the stored document of a subscription is unusable", "subscription", in.ID, "error", err)
-		return nil, problem.New(http.StatusInternalServerError, fmt.Sprintf("the stored document of subscription %q is unusable, PUT it anew: %s",
+		return nil, problem.New(http.StatusInternalServerError, fmt.Sprintf("the stored document of subscription %q is unusable, PUT it again: %s",
 			in.ID, problem.Line(problems)))
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ func TestSubscriptions(t *testing.T) {
 		{name: "list, bad topic", q: request{Method: "GET", Path: subs + "?topic=a..b"}, status: 422, says: []string{`"location":"topic"`}},
 		{name: "get", q: request{Method: "GET", Path: subs + "/billing"}, status: 200, says: []string{"whsec_********", "user:********@h", `"timeout":"5s"`, `ETag: "` + rev + `"`}},
 		{name: "get, none", q: request{Method: "GET", Path: subs + "/none"}, status: 404, says: []string{"none", "lists"}},
-		{name: "get, unusable", q: request{Method: "GET", Path: subs + "/billing"}, broken: "get", err: medispatcher.Problems{{Field: "urls", Problem: "holds 0 URLs"}}, status: 500, says: []string{"PUT it anew", "urls: holds 0 URLs"}},
+		{name: "get, unusable", q: request{Method: "GET", Path: subs + "/billing"}, broken: "get", err: medispatcher.Problems{{Field: "urls", Problem: "holds 0 URLs"}}, status: 500, says: []string{"PUT it again", "urls: holds 0 URLs"}},
 		{name: "get, Redis away", q: request{Method: "GET", Path: subs + "/billing"}, broken: "get", status: 503},
 		{name: "put new", q: request{Method: "PUT", Path: subs + "/new", Body: doc}, status: 201, says: []string{`"id":"new"`, "ETag: "}, steps: "put new"},
 		{name: "put over", q: request{Method: "PUT", Path: subs + "/billing", Body: doc}, status: 200, steps: "put billing"},
