@@ -52,6 +52,7 @@ func TestBench(t *testing.T) {
 		}
 
 		other := startServe(t, env, "serve")
+		eventually(t, "its first heartbeat", func() bool { return redis.Client.ZCard(t.Context(), "medis:dispatchers").Val() == 1 })
 		w := newWorker(t)
 		other.put("all", `{"topic":">","urls":["`+w.URL+`"]}`)
 		r = measured(t, env, "--messages", "50", "--subscribers", "1", "--rate", "1000", "--delay", "1ms")
