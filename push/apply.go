@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/solate/medispatcher"
 )
@@ -30,7 +31,7 @@ func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
 			s.newBreakerLocked(had, id)
 		}
 		had.apply(st)
-		s.workers.startAheadLocked(had)
+		s.workers.staffLocked(had, time.Now())
 		s.lanes.offerLocked(had)
 	}
 	for id, sub := range s.lanes.subs {

@@ -37,6 +37,7 @@ type breaker struct {
 	since   time.Time // while open: when it opened
 	until   time.Time // while open: when a probe may go out
 	probing bool      // the probe is under way
+	closed  bool      // so that the machine need not be asked, which costs more than the rest
 }
 
 // failure is an attempt that failed, and its message.
@@ -47,14 +48,14 @@ type failure struct {
 
 // newBreaker makes a closed one. changed is told when it opens and closes.
 func newBreaker(changed func(open bool)) *breaker {
-	b := &breaker{}
+	b := &breaker{closed: true}
 	b.machine = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: 1,
 		Timeout:     probeEvery,
 		ReadyToTrip: func(gobreaker.Counts) bool { return b.down() },
 		IsExcluded:  func(err error) bool { return errors.Is(err, errNoWord) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
-			b.row, b.before = nil, b.begun
+			b.row, b.before, b.closed = nil, b.begun, to == gobreaker.StateClosed
 			switch to {
 			case gobreaker.StateOpen:
 				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine compares with After
@@ -72,11 +73,14 @@ func newBreaker(changed func(open bool)) *breaker {
 }
 
 // open reports whether attempts are held back.
-func (b *breaker) open() bool { return b.machine.State() != gobreaker.StateClosed }
+func (b *breaker) open() bool { return !b.closed && b.machine.State() != gobreaker.StateClosed }
 
 // allowed is how many of n messages may be taken now. If none may, at tells when to ask
 // again; it is zero when the end of the probe will tell.
 func (b *breaker) allowed(n int) (allowed int, at time.Time) {
+	if b.closed {
+		return n, time.Time{}
+	}
 	switch b.machine.State() {
 	case gobreaker.StateOpen:
 		return 0, b.until
@@ -92,7 +96,7 @@ func (b *breaker) allowed(n int) (allowed int, at time.Time) {
 
 // permit is permission to make one attempt.
 type permit struct {
-	done   func(error)
+	done   func(error) // nil: the breaker was closed
 	number int
 	probe  bool // of an open breaker
 }
@@ -100,9 +104,12 @@ type permit struct {
 // begin asks for permission to make one attempt; end must be told its outcome. It reports false when
 // the breaker opened since the message was taken.
 func (b *breaker) begin() (permit, bool) {
-	done, err := b.machine.Allow()
-	if err != nil {
-		return permit{}, false
+	var done func(error)
+	if !b.closed {
+		var err error
+		if done, err = b.machine.Allow(); err != nil {
+			return permit{}, false
+		}
 	}
 	b.begun++
 	b.running = append(b.running, b.begun)
@@ -119,12 +126,24 @@ func (b *breaker) end(p permit, messageID string, r *result) {
 	switch {
 	case r.accepted:
 		b.row, b.before = b.row[:0], max(b.before, p.number)
-		p.done(nil)
+		b.report(p, nil)
 	case r.cut || r.short || r.target == "":
-		p.done(errNoWord)
+		b.report(p, errNoWord)
 	default:
 		b.note(failure{p.number, messageID})
-		p.done(errFailed)
+		b.report(p, errFailed)
+	}
+}
+
+// report tells the machine how an attempt ended. While it is closed, only a failure concerns it; open, it does not count
+// attempts that began before.
+func (b *breaker) report(p permit, err error) {
+	done := p.done
+	if done == nil && b.closed && errors.Is(err, errFailed) {
+		done, _ = b.machine.Allow() // a closed one allows it
+	}
+	if done != nil {
+		done(err)
 	}
 }
 

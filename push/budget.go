@@ -43,6 +43,7 @@ type budget struct {
 	start           int64         // expected size of a subscription's first message, in bytes
 	asked, maxAsked [2]int        // messages being read
 	queue           []*subscriber // subscriptions that hold nothing and found no room, in order of arrival
+	refused         time.Time     // when one last found no room
 }
 
 // part is one of the two parts of the budget.
@@ -87,6 +88,7 @@ func (b *budget) grant(s *subscriber, n int, now time.Time) grant {
 		room, g.from = b.spare(s, g.size, now), reserve
 	}
 	if room == 0 {
+		b.refused = now
 		b.wait(s, now)
 		return grant{}
 	}
@@ -198,6 +200,11 @@ func (b *budget) again(s *subscriber, now time.Time) time.Time {
 		return now.Add(roomLater)
 	}
 	return now.Add(roomSoon)
+}
+
+// tight reports whether others look for room, and may look again before long.
+func (b *budget) tight(now time.Time) bool {
+	return !b.refused.IsZero() && now.Sub(b.refused) <= roomLater
 }
 
 // slow reports whether a subscription's attempts take long, or none of those under way has ended for long.

@@ -51,21 +51,22 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 	defer r.lanes.mu.Unlock()
 	from := r.lanes.arrivedLocked(wants, deliveries)
 	got := make(map[*lane]int, len(wants))
-	for _, d := range deliveries {
+	for i := range deliveries {
+		d := &deliveries[i]
 		l := r.lanes.touched[d.Channel]
 		if l.wasReleased(d.EntryID) {
 			continue
 		}
 		got[l]++
-		room := r.lanes.roomLocked(l, &d, from[l])
-		if _, unsettled := l.entries[d.EntryID]; unsettled {
+		j := &job{Delivery: *d, lane: l, room: r.lanes.roomLocked(l, d, from[l]), slot: &l.sub.retry, at: l.sub.turn(now)}
+		if l.entries[d.EntryID] != nil {
 			// The step that settled the attempt before was run, and its reply is on its way or
 			// lost. Until it is known here, nobody could tell the two attempts apart.
-			l.early[d.EntryID] = early{d, room}
+			l.early[d.EntryID] = j
 			continue
 		}
-		l.took(d.EntryID, room)
-		r.workers.start(l, d, &l.sub.retry, l.sub.turn(now))
+		l.took(d.EntryID, j)
+		r.workers.startLocked(j)
 	}
 	pump := r.lanes.due[r.partition]
 	for i, w := range wants {

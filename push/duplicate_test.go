@@ -189,9 +189,10 @@ func TestReleasedTwice(t *testing.T) {
 		f.s.lanes.touched[c] = l
 		l.fresh.begin()
 		l.fresh.end()
-		l.took(deliveries[0].EntryID, held{})
+		j := &job{Delivery: deliveries[0], lane: l}
+		l.took(j.EntryID, j)
+		f.s.workers.giveBackLocked(j)
 		f.s.lanes.mu.Unlock()
-		f.s.settle.add(medispatcher.Settlement{Channel: c, EntryID: deliveries[0].EntryID, Attempt: 1, Outcome: medispatcher.Released, Message: &deliveries[0].Message})
 		time.Sleep(30 * time.Second)
 		f.wantOnce("a")
 		f.wantLeft("a", "map[]")

@@ -62,6 +62,9 @@ func (ws *workers) tell(st *settings, d *medispatcher.Delivery, r *result, out *
 }
 
 func (ws *workers) log(d *medispatcher.Delivery, r *result, out *medispatcher.Settlement) {
+	if out.Outcome == medispatcher.Sent || out.Outcome == medispatcher.Released {
+		return
+	}
 	attrs := []any{"topic", d.Message.Topic, "subscription", d.Subscription, "id", d.Message.ID, "attempt", d.Attempt}
 	switch out.Outcome {
 	case medispatcher.Dropped:

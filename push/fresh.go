@@ -45,30 +45,28 @@ func (r *freshReader) read(ctx context.Context, wants []want) {
 	defer r.lanes.mu.Unlock()
 	from := r.lanes.arrivedLocked(wants, deliveries)
 	got := make(map[*lane]int, len(wants))
-	for _, d := range deliveries {
+	for i := range deliveries {
+		d := &deliveries[i]
 		l := r.lanes.touched[d.Channel]
 		got[l]++
-		l.took(d.EntryID, r.lanes.roomLocked(l, &d, from[l]))
-		if l.sub.fresh.free() == 0 {
-			l.sub.ahead = append(l.sub.ahead, waiting{l, d})
-			continue
-		}
-		l.sub.fresh.used++
-		r.workers.start(l, d, &l.sub.fresh, l.sub.turn(now))
+		j := &job{Delivery: *d, lane: l, room: r.lanes.roomLocked(l, d, from[l])}
+		l.took(d.EntryID, j)
+		l.sub.ahead.push(j)
 	}
 	for _, w := range wants {
 		l := w.lane
 		l.fresh.end()
 		l.sub.asked -= w.n
+		r.workers.staffLocked(l.sub, now)
 		if got[l] == 0 {
 			r.lanes.noProbeLocked(l.sub)
 		}
-		r.readLocked(l, got[l] < w.n, problems[l.channel])
+		r.readLocked(l, got[l] < w.n, problems[l.channel], now)
 	}
 }
 
 // readLocked decides when a lane is read again. drained: it had less than was asked for.
-func (r *freshReader) readLocked(l *lane, drained bool, problem error) {
+func (r *freshReader) readLocked(l *lane, drained bool, problem error, now time.Time) {
 	pump := r.lanes.fresh[r.partition]
 	switch {
 	case errors.Is(problem, medispatcher.ErrGroupCreated):
@@ -79,12 +77,12 @@ func (r *freshReader) readLocked(l *lane, drained bool, problem error) {
 			r.news.log(slog.LevelWarn, "a channel cannot be read", "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
 		}
 		l.failed()
-		pump.at(l, time.Now().Add(l.back.Next()))
+		pump.at(l, now.Add(l.back.Next()))
 		return
 	case drained && !l.rung:
 		l.active = false // the next doorbell wakes it
 	default:
-		r.lanes.gatherLocked(l)
+		r.lanes.gatherLocked(l, now)
 	}
 	l.back.Reset()
 }

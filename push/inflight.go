@@ -14,8 +14,8 @@ const suspectLooks = 2
 // is known here, or is in the reply of a read under way. The answer may be old when it arrives: an entry that it names may
 // have been settled since, or even taken again.
 type inflight struct {
-	entries map[string]held
-	early   map[string]early // taken again, with a slot, before the outcome of the attempt before is known
+	entries map[string]*job
+	early   map[string]*job // taken again, with a slot, before the outcome of the attempt before is known
 
 	fresh, due reads
 
@@ -53,26 +53,26 @@ type comparison struct {
 }
 
 func newInflight() inflight {
-	return inflight{entries: map[string]held{}, early: map[string]early{}}
+	return inflight{entries: map[string]*job{}, early: map[string]*job{}}
 }
 
 // begun is the number of reads of either kind.
 func (f *inflight) begun() int { return f.fresh.begun + f.due.begun }
 
-// took notes an entry that a read brought, and the room that it takes.
-func (f *inflight) took(entryID string, h held) {
-	f.entries[entryID] = h
+// took notes an entry that a read brought.
+func (f *inflight) took(entryID string, j *job) {
+	f.entries[entryID] = j
 	delete(f.doubts.ids, entryID)
 }
 
-// settled forgets an entry whose outcome Redis has, and returns the room that it took.
-func (f *inflight) settled(entryID string) (h held, known bool) {
-	h, known = f.entries[entryID]
+// settled forgets an entry whose outcome Redis has. It returns nil for one that is not known.
+func (f *inflight) settled(entryID string) *job {
+	j := f.entries[entryID]
 	delete(f.entries, entryID)
 	if f.left != nil {
 		f.left[entryID] = struct{}{}
 	}
-	return h, known
+	return j
 }
 
 // failed notes that a read failed: it may have taken entries all the same.

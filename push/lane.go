@@ -15,12 +15,6 @@ type lane struct {
 	inflight
 }
 
-// early is a message and the room that it takes.
-type early struct {
-	medispatcher.Delivery
-	held held
-}
-
 // live reports whether the lane may be read.
 func (l *lane) live() bool {
 	return !l.sub.removed && !l.sub.settings.sub.Paused

@@ -28,7 +28,8 @@ type result struct {
 	panicked   *medispatcher.PanicError // medispatcher panicked; the attempt failed by that unless the subscriber had answered
 	target     string                   // URL without userinfo; empty: none qualified
 	took       time.Duration
-	outdated   bool // other settings are in force since it began
+	ended      time.Time // zero: no attempt was made
+	outdated   bool      // other settings are in force since it began
 }
 
 // gone reports whether the subscriber does not want to be asked again.

@@ -32,7 +32,7 @@ func TestLostReplyUnderLoad(t *testing.T) {
 			return nil
 		}
 		stop := f.run()
-		const n = 30_000 // more than can be delivered while this waits
+		const n = 60_000 // more than can be delivered while this waits
 		f.put("a", n)
 		time.Sleep(6 * time.Second)
 		left := f.q.Left(medispatcher.Channel{Subscription: "a"})

@@ -39,7 +39,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 		stopping: make(chan struct{}),
 	}
 	s.workers.deliver, s.workers.cut = context.WithCancel(context.Background())
-	s.settle.done, s.settle.never = s.workers.settled, s.workers.unsettled
+	s.settle.done, s.settle.stuck, s.settle.never = s.workers.settled, s.workers.stuck, s.workers.unsettled
 	s.sweeper = &sweeper{cfg: &s.cfg, lanes: s.lanes, queue: s.queue, news: s.news, now: make(chan struct{}, 1)}
 	return s
 }

@@ -259,14 +259,15 @@ func TestRaisedConcurrencyStartsWhatWasReadAhead(t *testing.T) {
 		f.put("a", 5)
 		time.Sleep(time.Second)
 		hangs.Store(true)
-		f.put("a", 4)
+		f.put("a", 7)
 		time.Sleep(100 * time.Millisecond)
-		f.wantLeft("a", "map[mine:2 ready:2]") // one in flight, one read ahead
+		f.wantLeft("a", "map[mine:4 ready:3]") // one in flight, three read ahead
 		f.change("a", func(s *medispatcher.Subscription) { s.Concurrency = 4 })
 		time.Sleep(100 * time.Millisecond)
 		if n := f.w.peak("a"); n != 4 {
 			t.Errorf("%d requests in flight, want 4", n)
 		}
+		time.Sleep(10 * time.Second)
 		f.ok(stop())
 		f.wantLeft("a", "map[]")
 	})
@@ -550,7 +551,9 @@ func TestOutcomesThatRedisNeverHas(t *testing.T) {
 func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, subscription("a"))
+		sub := subscription("a")
+		sub.Concurrency = 100 // else the slots would stop the reading
+		f := newFixture(t, sub)
 		var away atomic.Bool
 		away.Store(true)
 		f.q.Fail = func(step string) error {

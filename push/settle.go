@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,9 +14,9 @@ import (
 )
 
 const (
-	// settleLinger lets outcomes gather, so that many share one step in Redis.
-	settleLinger = time.Millisecond
-	// settleBatch bounds one step; a full batch does not linger.
+	// settleLinger lets outcomes gather, so that many share one step in Redis, unless others wait for the slots that they take.
+	settleLinger = 2 * time.Millisecond
+	// settleBatch bounds one step.
 	settleBatch = 512
 	// maxUnsettled outcomes that Redis does not take stop the reading, if the budget of bodies does not stop it earlier.
 	maxUnsettled = 4096
@@ -28,6 +27,7 @@ type settleQueue struct {
 	queue   *queue
 	news    *news
 	done    func([]medispatcher.Settlement)       // is told what Redis has
+	stuck   func()                                // is told that Redis takes nothing
 	never   func(*medispatcher.Settlement, error) // is told what Redis will never have
 	parts   []*settlePart
 	waiting atomic.Int64
@@ -36,13 +36,15 @@ type settleQueue struct {
 type settlePart struct {
 	mu      sync.Mutex
 	pending []medispatcher.Settlement
-	wake    chan struct{}
+	left    []medispatcher.Settlement // Redis did not take them
+	wake    chan struct{}             // there are outcomes
+	soon    chan struct{}             // they are not to linger
 }
 
 func newSettleQueue(to *queue, partitions int, news *news) *settleQueue {
 	q := &settleQueue{queue: to, news: news}
 	for range partitions {
-		q.parts = append(q.parts, &settlePart{wake: make(chan struct{}, 1)})
+		q.parts = append(q.parts, &settlePart{wake: make(chan struct{}, 1), soon: make(chan struct{}, 1)})
 	}
 	return q
 }
@@ -55,55 +57,72 @@ func (q *settleQueue) full() bool {
 	return q.waiting.Load() > maxUnsettled
 }
 
-func (q *settleQueue) add(s medispatcher.Settlement) {
+// add takes an outcome. With soon it does not linger.
+func (q *settleQueue) add(s *medispatcher.Settlement, soon bool) {
 	q.waiting.Add(1)
 	part := q.parts[s.Partition]
 	part.mu.Lock()
-	part.pending = append(part.pending, s)
+	part.pending = append(part.pending, *s)
 	n := len(part.pending)
 	part.mu.Unlock()
-	if n == 1 || n == settleBatch {
+	if n == 1 {
 		signal(part.wake)
+	}
+	if soon || n == settleBatch {
+		signal(part.soon)
 	}
 }
 
-// run settles the outcomes of one partition until ctx ends.
+// run settles the outcomes of one partition until ctx ends. What Redis did not take is tried again later, apart from what is
+// new: an outcome that Redis refuses, such as a dead letter while it is out of memory, must not delay those that it takes.
 func (q *settleQueue) run(ctx context.Context, p int) {
 	part := q.parts[p]
 	var back medispatcher.Backoff
+	linger, again := time.NewTimer(0), time.NewTimer(0)
+	<-linger.C
+	<-again.C
+	defer linger.Stop()
+	defer again.Stop()
+	waits := false // again is running
 	for {
+		batch := &part.pending
 		select {
 		case <-ctx.Done():
 			return
+		case <-again.C:
+			batch, waits = &part.left, false
 		case <-part.wake:
-		}
-		if part.len() < settleBatch {
-			medispatcher.Sleep(ctx, settleLinger)
-		}
-		for part.len() > 0 && ctx.Err() == nil {
-			err := q.flush(context.WithoutCancel(ctx), p)
-			if err == nil {
-				if back.Failures() > 0 {
-					q.news.log(slog.LevelInfo, "settling goes on", "partition", p)
-					back.Reset()
-				}
-				break // what was added meanwhile woke this loop again, and may gather
+			linger.Reset(settleLinger)
+			select {
+			case <-ctx.Done():
+				return
+			case <-part.soon:
+			case <-linger.C:
 			}
+		}
+		err := q.flush(context.WithoutCancel(ctx), p, batch)
+		if err != nil {
+			q.stuck()
 			if back.Failures() == 0 {
 				q.news.log(slog.LevelWarn, "settling waits", "partition", p, "outcomes", q.len(), "error", err)
 			}
-			back.Wait(ctx)
 		}
-		if part.len() > 0 {
-			signal(part.wake)
+		switch left := part.len(&part.left); {
+		case left > 0 && !waits:
+			waits = true
+			again.Reset(back.Next())
+		case left == 0 && back.Failures() > 0:
+			q.news.log(slog.LevelInfo, "settling goes on", "partition", p)
+			back.Reset()
 		}
 	}
 }
 
-func (part *settlePart) len() int {
+// len is the length of pending or left.
+func (part *settlePart) len(list *[]medispatcher.Settlement) int {
 	part.mu.Lock()
 	defer part.mu.Unlock()
-	return len(part.pending)
+	return len(*list)
 }
 
 // flushAll settles what is left, until ctx ends.
@@ -111,30 +130,28 @@ func (q *settleQueue) flushAll(ctx context.Context) error {
 	var failed error
 	for p, part := range q.parts {
 		var back medispatcher.Backoff
-		var err error
-		for part.len() > 0 && ctx.Err() == nil {
-			if err = q.flush(ctx, p); err != nil {
+		err := q.flush(ctx, p, &part.pending)
+		for part.len(&part.left) > 0 && ctx.Err() == nil {
+			if err = q.flush(ctx, p, &part.left); err != nil {
 				back.Wait(ctx)
 			}
 		}
-		if part.len() > 0 {
+		if n := len(part.left); n > 0 {
 			failed = errors.Join(failed, fmt.Errorf("partition %d: %d outcomes could not be settled before the shutdown deadline; their messages will be delivered again: %w",
-				p, part.len(), cmp.Or(err, ctx.Err())))
-			q.giveUp(part.pending, failed)
-			part.pending = nil
+				p, n, cmp.Or(err, ctx.Err())))
+			q.giveUp(part.left, failed)
+			part.left = nil
 		}
 	}
 	return failed
 }
 
-// flush settles one batch. What could not be settled comes last in the next batch: an
-// outcome that Redis refuses, such as a dead letter while it is out of memory, must not
-// delay those that it would take.
-func (q *settleQueue) flush(ctx context.Context, p int) error {
+// flush settles a list of outcomes, pending or left. What could not be settled is left.
+func (q *settleQueue) flush(ctx context.Context, p int, list *[]medispatcher.Settlement) error {
 	part := q.parts[p]
 	part.mu.Lock()
-	batch := part.pending
-	part.pending = nil
+	batch := *list
+	*list = nil
 	part.mu.Unlock()
 
 	var left []medispatcher.Settlement
@@ -144,10 +161,9 @@ func (q *settleQueue) flush(ctx context.Context, p int) error {
 		batch = batch[len(chunk):]
 		left, err = q.settleChunk(ctx, p, chunk)
 	}
-	left = append(slices.Clip(batch), left...)
-	if len(left) > 0 {
+	if len(batch)+len(left) > 0 {
 		part.mu.Lock()
-		part.pending = append(part.pending, left...)
+		part.left = append(append(part.left, batch...), left...)
 		part.mu.Unlock()
 	}
 	return err

@@ -4,25 +4,28 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"github.com/solate/medispatcher"
 )
 
 // paceAhead bounds how long a message may wait in a slot for its turn under a
 // minimum interval.
 const paceAhead = 10 * time.Millisecond
 
-// readAhead bounds how long a message that was read ahead waits in this process for a slot. A message is read ahead
-// only if a slot will be free by then, judged by the time that attempts took. Without reading ahead, each
-// slot of a quick subscriber would be idle for a round trip between two messages.
-const readAhead = 10 * time.Millisecond
+const (
+	// readAhead bounds how long a message that was read ahead waits in this process for a slot. A message is read ahead
+	// only if a slot will be free by then, judged by the time that attempts took. Without reading ahead, each
+	// slot of a quick subscriber would be idle for a round trip between two messages.
+	readAhead = 10 * time.Millisecond
+	// aheadOfSlots is how many messages may be read ahead for each slot. More do not make a subscriber quicker.
+	aheadOfSlots = 3
+)
 
 // subscriber is one subscription's share of this dispatcher. Guarded by the mutex of lanes.
 type subscriber struct {
 	settings *settings
 	fresh    slots
 	asked    int           // messages being read
-	ahead    []waiting     // read, and not started yet
+	ahead    jobs          // read, and not started yet
+	parked   []*worker     // they wait for one of these messages and a slot
 	took     time.Duration // by an attempt, averaged over the last few
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
@@ -36,12 +39,7 @@ type subscriber struct {
 	moved    time.Time // when the last one ended, or the first of those under way began
 	removed  bool
 	stirred  bool // it is on the list that Stirred gives
-}
-
-// waiting is a message that was read ahead.
-type waiting struct {
-	lane     *lane
-	delivery medispatcher.Delivery
+	freed    bool // it is on the list of settled
 }
 
 // window is how many messages of the subscription this process may hold.
@@ -49,24 +47,24 @@ func (s *subscriber) window() int {
 	if s.pace != nil || s.took == 0 || s.breaker.open() {
 		return s.fresh.limit
 	}
-	return s.fresh.limit + min(s.fresh.limit, s.fresh.limit*int(readAhead)/int(s.took))
+	return s.fresh.limit + min(aheadOfSlots*s.fresh.limit, s.fresh.limit*int(readAhead)/int(s.took))
 }
 
 // room is how many more may be read.
 func (s *subscriber) room() int {
-	return max(0, s.window()-s.fresh.used-s.asked-len(s.ahead))
+	return max(0, s.window()-s.fresh.used-s.asked-s.ahead.len())
 }
 
-// next is the message to start in a slot that became free, if a message was read ahead and the
-// subscription still has that slot.
-func (s *subscriber) next() (waiting, bool) {
-	if len(s.ahead) == 0 || s.fresh.used > s.fresh.limit {
-		return waiting{}, false
+// more reports whether there is or may soon be another message to start.
+func (s *subscriber) more() bool { return s.ahead.len() > 0 || s.asked > 0 }
+
+// dismissLocked ends the workers that are parked.
+func (s *subscriber) dismissLocked() {
+	for i, w := range s.parked {
+		w.wake <- nil
+		s.parked[i] = nil
 	}
-	w := s.ahead[0]
-	s.ahead[0] = waiting{}
-	s.ahead = s.ahead[1:]
-	return w, true
+	s.parked = s.parked[:0]
 }
 
 // began notes that an attempt is under way.
@@ -91,8 +89,8 @@ func (s *subscriber) ended(now time.Time, took time.Duration) {
 	s.took = max(1, s.took+(took-s.took)/8)
 }
 
-// slots bound the requests in flight of one kind.
-type slots struct{ limit, used int }
+// slots bound the messages of one kind, fresh or retry, whose attempt is under way or whose outcome Redis does not have yet.
+type slots struct{ limit, used, unsettled int }
 
 func (s *slots) free() int { return max(0, s.limit-s.used) }
 
@@ -118,15 +116,15 @@ func (s *subscriber) allowed(n int, now time.Time) (allowed int, at time.Time) {
 	}
 	interval := time.Duration(s.settings.sub.Interval)
 	if missing := 1 - s.pace.TokensAt(now); missing > 1e-9 {
-		return 0, now.Add(time.Duration(missing * float64(interval)))
+		return 0, now.Add(max(time.Microsecond, time.Duration(missing*float64(interval)))) // never at once: that could go on for ever
 	}
 	return min(n, 1+int(paceAhead/interval)), time.Time{}
 }
 
-// turn is when the next message taken may start.
+// turn is when the next message taken may start; zero: at once.
 func (s *subscriber) turn(now time.Time) time.Time {
 	if s.pace == nil {
-		return now
+		return time.Time{}
 	}
 	return now.Add(s.pace.ReserveN(now, 1).DelayFrom(now))
 }

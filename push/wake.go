@@ -77,10 +77,10 @@ func (ls *lanes) offerLocked(sub *subscriber) {
 	}
 }
 
-// freedLocked queues the lanes of a subscription after one of its slots became free.
-func (ls *lanes) freedLocked(sub *subscriber) {
+// freedLocked queues the lanes of a subscription after slots of it became free.
+func (ls *lanes) freedLocked(sub *subscriber, now time.Time) {
 	for _, l := range sub.lanes {
-		ls.gatherLocked(l)
+		ls.gatherLocked(l, now)
 		if l.dueWaits && l.live() && sub.retry.free() > 0 {
 			l.dueWaits = false
 			ls.due[l.channel.Partition].now(l)
@@ -94,29 +94,26 @@ const (
 )
 
 // gatherLocked queues a lane that has room. While a subscription is busy, room gathers for
-// a moment, so that a read is worth its cost.
-func (ls *lanes) gatherLocked(l *lane) {
+// a moment, so that a read is worth its cost. While others look for room in the budget, it looks no sooner than they:
+// it would have again what it just gave back.
+func (ls *lanes) gatherLocked(l *lane, now time.Time) {
 	room, pump := l.sub.room(), ls.fresh[l.channel.Partition]
 	switch {
 	case !l.active || l.fresh.underWay || !l.live() || room == 0:
+	case ls.budget.tight(now):
+		pump.at(l, ls.budget.again(l.sub, now))
 	case room >= l.sub.window()/gatherShare:
 		pump.now(l)
 	default:
-		pump.at(l, time.Now().Add(gatherFor))
+		pump.at(l, now.Add(gatherFor))
 	}
 }
 
-// noProbe: the message that should have been the probe of an open breaker was not there.
-func (ls *lanes) noProbe(sub *subscriber) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	ls.noProbeLocked(sub)
-}
-
+// noProbeLocked: the message that should have been the probe of an open breaker was not there.
 func (ls *lanes) noProbeLocked(sub *subscriber) {
 	if sub.breaker.probing {
 		sub.breaker.probing = false
-		ls.freedLocked(sub)
+		ls.freedLocked(sub, time.Now())
 	}
 }
 

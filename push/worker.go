@@ -8,56 +8,75 @@ import (
 	"github.com/solate/medispatcher/push/http1"
 )
 
-// worker delivers messages in one slot of a subscription, one after another while there are some.
+// worker makes attempts for one subscription, one after another while there are messages and free slots.
 type worker struct {
 	*workers
-	kind *slots // fresh or retry
+	sub  *subscriber
+	wake chan *job // while it is parked: what to do next; nil: nothing more
 }
 
-// run makes an attempt at its turn, and goes on with what was read ahead.
-func (w worker) run(l *lane, d *medispatcher.Delivery, at time.Time) {
-	for {
-		w.attempt(l, d, at)
-		w.lanes.mu.Lock()
-		next, more := waiting{}, false
-		if w.kind == &l.sub.fresh {
-			next, more = l.sub.next()
-		}
-		if !more {
-			w.kind.used--
-		}
-		w.lanes.freedLocked(l.sub)
+// run makes an attempt at a message, and goes on with what was read ahead.
+func (w *worker) run(j *job) {
+	for j != nil {
+		out, r := w.attempt(j)
+		j = w.next(j, &out, &r)
+	}
+}
+
+// attempt makes one attempt, and returns what becomes of the message.
+func (w *worker) attempt(j *job) (out medispatcher.Settlement, r result) {
+	out = medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released}
+	if w.await(j.at) && w.send(j, &r) {
+		out = w.decide(j.settings, &j.Delivery, &r)
+		w.dropping(&j.Delivery, &out)
+		w.tell(j.settings, &j.Delivery, &r, &out)
+	}
+	out.Message = &j.Message
+	return out, r
+}
+
+// next hands over an outcome, and takes the next message. The slot stays taken until Redis has the outcome: what a crash
+// delivers again is never more than the slots of a subscription.
+func (w *worker) next(done *job, out *medispatcher.Settlement, r *result) *job {
+	w.lanes.mu.Lock()
+	if r.ended.IsZero() {
+		r.ended = time.Now()
+	}
+	if done.begun {
+		w.endLocked(done, r)
+	}
+	w.settleLocked(done, out)
+	if done.slot != &w.sub.fresh || w.draining {
 		w.lanes.mu.Unlock()
-		if !more {
-			return
-		}
-		l, d, at = next.lane, &next.delivery, time.Time{}
+		return nil
 	}
-}
-
-// attempt makes one attempt and has its outcome settled.
-func (w worker) attempt(l *lane, d *medispatcher.Delivery, at time.Time) {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Released}
-	if w.await(at) {
-		if st, r, made := w.send(l, d); made {
-			out = w.decide(st, d, &r)
-			w.dropping(d, &out)
-			w.tell(st, d, &r, &out)
+	j := w.takeLocked(w.sub, r.ended)
+	parked := j == nil && w.sub.more()
+	if parked {
+		if w.wake == nil {
+			w.wake = make(chan *job, 1)
 		}
+		w.sub.parked = append(w.sub.parked, w)
 	}
-	out.Message = &d.Message
-	w.settle.add(out)
+	w.lanes.mu.Unlock()
+	if parked {
+		j = <-w.wake
+	}
+	return j
 }
 
 // await waits for a turn; it reports false when the dispatcher stops before it.
-func (w worker) await(at time.Time) bool {
+func (w *worker) await(at time.Time) bool {
 	select {
 	case <-w.stopping:
 		return false
 	default:
 	}
+	if at.IsZero() {
+		return true
+	}
 	d := time.Until(at)
-	if at.IsZero() || d <= 0 {
+	if d <= 0 {
 		return true
 	}
 	t := time.NewTimer(d)
@@ -72,67 +91,93 @@ func (w worker) await(at time.Time) bool {
 
 // send sends one request as soon as this machine has what it takes. It reports false where no attempt was made
 // that counts: the breaker is open, the dispatcher stops, or the machine was short of something for too long.
-func (w worker) send(l *lane, d *medispatcher.Delivery) (st *settings, r result, made bool) {
+func (w *worker) send(j *job, r *result) (made bool) {
 	var until time.Time
 	var back medispatcher.Backoff
 	for {
 		round, ok := w.short.enter(&until, w.stopping)
 		if !ok {
-			w.lanes.noProbe(l.sub)
-			return nil, r, false
+			w.unmade(j)
+			return false
 		}
-		st, br, leave, ok := w.begin(l.sub)
-		if !ok {
+		if !w.begin(j) {
 			w.short.away(time.Now())
-			return nil, r, false
+			return false
 		}
 		ctx := w.deliver
-		if leave.probe {
+		if j.leave.probe {
 			ctx = http1.Fresh(ctx) // an idle connection may be dead, which would hide that the worker is back
 		}
-		r = w.post(ctx, st, d)
-		now := time.Now()
-		w.short.left(&r, now)
-		if w.end(l.sub, st, d, &r, br, leave, now); !r.short {
-			return st, r, true
+		*r = w.post(ctx, j.settings, &j.Delivery)
+		r.ended = time.Now()
+		w.short.left(r, r.ended)
+		if r.accepted {
+			return true // next ends it
+		}
+		w.end(j, r)
+		if !r.short {
+			return true
 		}
 		w.short.met(round, r.err)
 		if ofPorts(r.err) && (back.Failures() == shortagePauses || !w.await(time.Now().Add(back.Next()))) {
-			return nil, r, false
+			return false
 		}
+	}
+}
+
+// unmade notes that there will be no attempt.
+func (w *worker) unmade(j *job) {
+	w.lanes.mu.Lock()
+	defer w.lanes.mu.Unlock()
+	if !j.begun { // else next ends it
+		w.lanes.noProbeLocked(w.sub)
 	}
 }
 
 // begin begins an attempt by the settings in force, unless the breaker does not let it.
-func (w worker) begin(sub *subscriber) (st *settings, br *breaker, leave permit, ok bool) {
+func (w *worker) begin(j *job) bool {
+	if j.begun {
+		return true
+	}
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
-	if leave, ok = sub.breaker.begin(); ok {
-		sub.began(time.Now())
+	return j.beginLocked(time.Now())
+}
+
+func (j *job) beginLocked(now time.Time) bool {
+	sub := j.lane.sub
+	if j.leave, j.begun = sub.breaker.begin(); j.begun {
+		j.settings, j.breaker = sub.settings, sub.breaker
+		sub.began(now)
 	}
-	return sub.settings, sub.breaker, leave, ok
+	return j.begun
 }
 
 // end notes what an attempt came to.
-func (w worker) end(sub *subscriber, st *settings, d *medispatcher.Delivery, r *result, br *breaker, leave permit, now time.Time) {
+func (w *worker) end(j *job, r *result) {
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
-	br.end(leave, d.EntryID, r)
+	w.endLocked(j, r)
+}
+
+func (w *worker) endLocked(j *job, r *result) {
+	j.begun = false
+	j.breaker.end(j.leave, j.EntryID, r)
 	if r.short {
-		sub.ended(now, 0)
+		w.sub.ended(r.ended, 0)
 		return
 	}
-	sub.ended(now, r.took)
-	r.outdated = sub.settings != st
+	w.sub.ended(r.ended, r.took)
+	r.outdated = w.sub.settings != j.settings
 }
 
 // decide decides what becomes of a message after an attempt; see outcomeOf.
 func (ws *workers) decide(st *settings, d *medispatcher.Delivery, r *result) (out medispatcher.Settlement) {
-	p := medispatcher.Guard(func() { out = outcomeOf(&st.sub, d, r, time.Now(), rand.Float64()) })
+	p := medispatcher.Guard(func() { out = outcomeOf(&st.sub, d, r, r.ended, rand.Float64()) })
 	if p != nil {
 		ws.survived(d, p, "deciding about a message")
 		r.survive(p, r.accepted)
-		out = outcomeOf(&st.sub, d, r, time.Now(), rand.Float64())
+		out = outcomeOf(&st.sub, d, r, r.ended, rand.Float64())
 	}
 	return out
 }
