@@ -1,7 +1,7 @@
 // Package push takes messages from channels and POSTs them to the subscribers' workers.
 //
-// The Scheduler reads a channel only for free slots, so a worker never holds what
-// it cannot start, and a subscriber that is slow holds nothing but its own slots.
+// The Scheduler reads a channel only for free slots and, of a quick subscriber, a little ahead. A subscriber that is slow
+// holds nothing but its own slots. A slot is taken until Redis has the outcome, so a crash repeats no more than the slots.
 // Channels with something to do are found through doorbells (Ring) and an active
 // set; a slow sweep finds what a lost doorbell missed. The number of goroutines and
 // Redis connections depends on the number of partitions and of requests in flight,
@@ -11,8 +11,8 @@
 //
 // Five types have a message in hand between Redis and Redis:
 //
-//	freshReader.read          fresh.go      reads it for a slot that is free; due.go for its next attempts
-//	worker.run, attempt       worker.go     waits for its turn, asks the breaker, decides with outcomeOf (outcome.go)
+//	freshReader.read          fresh.go      reads it; due.go for its next attempts. job.go is what is known of it from here on
+//	worker.run, attempt       worker.go     asks the breaker, waits for its turn, decides with outcomeOf (outcome.go)
 //	poster.attempt            attempt.go    chooses a URL, makes the request (request.go), judges the answer
 //	http1.Transport.RoundTrip http1         sends the request on a connection and reads the answer
 //	settleQueue.add, run      settle.go     has the outcome written to Redis, with many others in one step
