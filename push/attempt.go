@@ -1,9 +1,9 @@
 package push
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -14,57 +14,54 @@ import (
 )
 
 const (
-	// maxAnswer is how much of a response is read, in bytes.
+	// maxAnswer is how much of an answer is read that decides as a whole, in bytes.
 	maxAnswer = 64 << 10
-	// keptAnswer is how much of it a failure record may keep.
+	// keptAnswer is how much of an answer a failure record may keep.
 	keptAnswer = 1 << 10
-	// answerGrace is how long to wait for the rest of an answer that nobody needs.
-	answerGrace = 20 * time.Millisecond
 	// warnEvery spaces the warnings about ignored headers of one subscription's messages.
 	warnEvery = time.Minute
 )
 
 // poster makes HTTP attempts.
 type poster struct {
-	transport http.RoundTripper
-	agent     string // User-Agent
-	log       *slog.Logger
-	tracer    Tracer // nil: none
+	agent  string // User-Agent
+	log    *slog.Logger
+	tracer Tracer // nil: none
 
 	mu     sync.Mutex
 	warned map[string]time.Time // subscription → last warning
 }
 
-// attempt makes one HTTP attempt. It ends at the subscription's timeout, or when ctx does.
-func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Delivery) (r result) {
+// attempt makes one HTTP attempt, on a new connection if fresh. It ends at the subscription's timeout, or when the context of
+// the sender does.
+func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Delivery, fresh bool) (r result) {
 	start := time.Now()
 	t := s.targets.pick(start)
 	if t == nil {
 		return r
 	}
 	r.target = t.redacted
-	var resp *http.Response
+	req := requests.Get().(*request)
 	ended := false
 	defer func() {
 		if v := recover(); v != nil {
-			if resp != nil {
-				_ = resp.Body.Close()
-			}
 			r.survive(medispatcher.Recovered(v), ended)
 		}
+		req.release()
 		r.took = time.Since(start)
 		if ended && !r.cut && !r.short {
 			s.targets.report(t, r.accepted, time.Now())
 		}
 	}()
-	attemptCtx, cancel := p.within(ctx, start.Add(time.Duration(s.sub.Timeout)))
-	defer cancel()
-	req, ignored := requestFor(attemptCtx, s, d, t.url, p.agent, start)
+	h, ignored := forwarded(s, d)
 	if len(ignored) > 0 {
 		p.warnHeaders(d, ignored)
 	}
 	if p.tracer != nil {
-		end := p.tracer.Attempt(d, t.redacted, req.Header)
+		if h == nil {
+			h = http.Header{}
+		}
+		end := p.tracer.Attempt(d, t.redacted, h)
 		defer func() {
 			if !ended && !r.accepted {
 				r.err = errPanicked
@@ -72,14 +69,22 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 			end(r.status, r.problem())
 		}()
 	}
-	var err error
-	resp, err = p.transport.RoundTrip(req)
+	err := req.build(s, d, t, h, p.agent, start)
 	if err == nil {
-		err = p.judge(&r, s, resp)
+		defer func() {
+			if !ended { // it panicked
+				r.status = snd.Status()
+				r.accepted = accepts(s, r.status)
+			}
+		}()
+		var a http1.Answer
+		req.Fresh = fresh
+		a, err = snd.Post(&req.Request, start.Add(time.Duration(s.sub.Timeout)))
+		r.judge(s, &a, err)
 	}
 	switch {
 	case err == nil:
-	case ctx.Err() != nil:
+	case errors.Is(err, context.Canceled):
 		r.cut = true
 	case errors.Is(err, context.DeadlineExceeded):
 		r.err = timeoutError(s.sub.Timeout, r.status, err)
@@ -91,75 +96,32 @@ func (p *poster) attempt(ctx context.Context, s *settings, d *medispatcher.Deliv
 	return r
 }
 
-// judge finds out what the subscriber says. It returns an error if the answer
-// is needed and incomplete.
-func (p *poster) judge(r *result, s *settings, resp *http.Response) (err error) {
-	r.status = resp.StatusCode
-	form := s.sub.Encoding == medispatcher.EncodingForm
-	if !form && r.status >= 200 && r.status <= 299 {
-		r.accepted = true
-		p.discard(resp.Body)
-		return nil
-	}
-	r.answer, err = readAnswer(resp.Body, form)
-	_ = resp.Body.Close()
-	r.accepted = form && err == nil && formAccepted(r.status, r.answer)
-	switch {
-	case r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable:
-		r.retryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
-	case r.status >= 300 && r.status <= 399:
-		r.location = shownLocation(resp.Header.Get("Location"))
-	}
-	return err
+// accepts reports whether a status alone means that the subscriber took the message.
+func accepts(s *settings, status int) bool {
+	return s.sub.Encoding != medispatcher.EncodingForm && status >= 200 && status <= 299
 }
 
-// discard reads the rest of an answer that nobody needs, so that the connection can be used again. It does not wait
-// for a rest that does not arrive at once.
-func (p *poster) discard(body io.ReadCloser) {
-	if _, ok := p.transport.(deadliner); !ok {
-		// http1 drains the body when it is closed.
-		defer time.AfterFunc(answerGrace, func() { _ = body.Close() }).Stop()
-		_, _ = io.CopyN(io.Discard, body, maxAnswer)
+// judge notes what the subscriber says. err tells that an answer that is needed is incomplete.
+func (r *result) judge(s *settings, a *http1.Answer, err error) {
+	r.status = a.Status
+	if r.accepted = accepts(s, a.Status); r.accepted {
+		return
 	}
-	_ = body.Close()
+	if s.sub.Encoding == medispatcher.EncodingForm && err == nil && formAccepted(a.Status, a.Body) {
+		r.accepted = true
+		return
+	}
+	r.answer = bytes.Clone(a.Body[:min(len(a.Body), keptAnswer)])
+	switch {
+	case r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable:
+		r.retryAfter = retryAfter(a.RetryAfter, time.Now())
+	case r.status >= 300 && r.status <= 399:
+		r.location = shownLocation(a.Location)
+	}
 }
 
 // errPanicked is what the span of an attempt that panicked says.
 var errPanicked = errors.New("medispatcher panicked")
-
-// deadliner is a transport that keeps deadlines by itself, such as http1.Transport.
-type deadliner interface{ EndsAtDeadline() }
-
-// untimed is a context with a deadline but no timer: a timer would cost more than
-// making the request.
-type untimed struct {
-	context.Context //nolint:containedctx // it is a context
-	deadline        time.Time
-}
-
-func (u untimed) Deadline() (time.Time, bool) { return u.deadline, true }
-
-// within adds a deadline to ctx, without a timer if the transport needs none.
-func (p *poster) within(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
-	if _, ok := p.transport.(deadliner); ok {
-		return untimed{ctx, deadline}, func() {}
-	}
-	return context.WithDeadline(ctx, deadline)
-}
-
-// readAnswer reads a response to its end or its limit, so that the connection can
-// be used again, and keeps its start, or all of it if the whole decides about success.
-func readAnswer(body io.Reader, all bool) ([]byte, error) {
-	kept := int64(keptAnswer)
-	if all {
-		kept = maxAnswer
-	}
-	answer, err := io.ReadAll(io.LimitReader(body, kept))
-	if err == nil && int64(len(answer)) == kept {
-		_, err = io.Copy(io.Discard, io.LimitReader(body, maxAnswer-kept))
-	}
-	return answer, err
-}
 
 func (p *poster) warnHeaders(d *medispatcher.Delivery, ignored []string) {
 	if !p.mayWarn(d.Subscription) {

@@ -27,67 +27,52 @@ func gone(r *http.Request) {
 func TestTimeoutNamesItsPhase(t *testing.T) {
 	short := func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(50 * time.Millisecond) }
 	form := func(s *medispatcher.Subscription) { short(s); s.Encoding = medispatcher.EncodingForm }
-	serve := func(change func(*medispatcher.Subscription), answer, header string, anyTransport bool) func(*testing.T) {
+	serve := func(change func(*medispatcher.Subscription), answer, want string) func(*testing.T) {
 		return func(t *testing.T) {
-			eachTransport(t, func(t *testing.T, p *poster) {
-				push := answeringRaw(t, p, answer)
-				r, s := push(change)
-				want := header
-				if _, ok := p.transport.(deadliner); !ok && !anyTransport {
-					want, _, _ = strings.Cut(header, " (")
-				}
-				wantFailed(t, s, want)
-				if r.cut {
-					t.Error("counted as cut by a shutdown")
-				}
-			})
+			push := answeringRaw(t, answer)
+			r, s := push(change)
+			wantFailed(t, s, want)
+			if r.cut {
+				t.Error("counted as cut by a shutdown")
+			}
 		}
 	}
-	t.Run("no answer", serve(short, "", "timeout: no answer within 50ms (waiting for the header)", false))
-	t.Run("half a header", serve(short, "HTTP/1.1 200 OK\r\nConte", "timeout: no answer within 50ms (waiting for the header)", false))
-	t.Run("only informational", serve(short, "HTTP/1.1 102 Processing\r\n\r\n", "timeout: no answer within 50ms (waiting for the header)", false))
+	t.Run("no answer", serve(short, "", "timeout: no answer within 50ms (waiting for the header)"))
+	t.Run("half a header", serve(short, "HTTP/1.1 200 OK\r\nConte", "timeout: no answer within 50ms (waiting for the header)"))
+	t.Run("only informational", serve(short, "HTTP/1.1 102 Processing\r\n\r\n", "timeout: no answer within 50ms (waiting for the header)"))
 	t.Run("half a refusal", serve(short, "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nno su",
-		"status 500, and its body broke off: timeout: no answer within 50ms (reading the body); it began: no su", true))
+		"status 500, and its body broke off: timeout: no answer within 50ms (reading the body); it began: no su"))
 	t.Run("half an answer that is needed", serve(form, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"sta",
-		"status 200, and its body broke off: timeout: no answer within 50ms (reading the body); it began: {\"sta", true))
+		"status 200, and its body broke off: timeout: no answer within 50ms (reading the body); it began: {\"sta"))
 	t.Run("TLS handshake", func(t *testing.T) {
-		eachTransport(t, func(t *testing.T, p *poster) {
-			ln := listen(t)
-			_, s := pushingTo(t, p, "https://"+ln.Addr().String())(short)
-			want := "timeout: no answer within 50ms"
-			if _, ok := p.transport.(deadliner); ok {
-				want += " (in the TLS handshake)"
-			}
-			wantFailed(t, s, want)
-		})
+		ln := listen(t)
+		_, s := pushingTo(t, newTCP(t), "https://"+ln.Addr().String())(short)
+		wantFailed(t, s, "timeout: no answer within 50ms (in the TLS handshake)")
 	})
 	t.Run("connecting", func(t *testing.T) {
-		p := &poster{transport: http1.New(http1.Options{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		client := http1.New(http1.Options{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
-		}})}
-		_, s := pushingTo(t, p, "http://u")(short)
+		}})
+		_, s := pushingTo(t, client, "http://u")(short)
 		wantFailed(t, s, "timeout: no answer within 50ms (connecting)")
 	})
 	t.Run("a worker that does not read", func(t *testing.T) {
-		tr := http1.New(http1.Options{})
-		t.Cleanup(tr.Close)
 		sub := subscription("a")
 		sub.URLs = []string{"http://" + listen(t).Addr().String()}
 		short(&sub)
 		d := delivery(nil)
 		d.Message.Body = make([]byte, 16<<20) // more than the buffers of two sockets hold
-		p := &poster{transport: tr}
-		r := p.attempt(t.Context(), newSettings(sub, ""), d)
+		r := attempt(t, newTCP(t), &poster{}, newSettings(sub, ""), d)
 		wantFailed(t, outcomeOf(&sub, d, &r, time.Now(), 0), "timeout: no answer within 50ms (sending the request)")
 	})
 }
 
 // answeringRaw starts a server that answers each request with the bytes of answer and then does
 // nothing; what it returns pushes to it.
-func answeringRaw(t *testing.T, p *poster, answer string) func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
+func answeringRaw(t *testing.T, answer string) func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
 	t.Helper()
-	return serving(t, p, func(w http.ResponseWriter, r *http.Request) {
+	return serving(t, newTCP(t), func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		c, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -114,22 +99,22 @@ func listen(t *testing.T) net.Listener {
 
 func TestShutdownCutsARequest(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			cancel()
-			gone(r)
-		}))
-		defer srv.Close()
-		sub := subscription("a")
-		sub.URLs = []string{srv.URL}
-		d := delivery(nil)
-		r := p.attempt(ctx, newSettings(sub, ""), d)
-		if s := outcomeOf(&sub, d, &r, time.Now(), 0); s.Outcome != medispatcher.Released || !r.cut {
-			t.Errorf("%+v settled as %s, want released", r, s.Outcome)
-		}
-	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		gone(r)
+	}))
+	defer srv.Close()
+	sub := subscription("a")
+	sub.URLs = []string{srv.URL}
+	d := delivery(nil)
+	snd := newTCP(t).Sender(ctx)
+	defer snd.Release()
+	r := (&poster{}).attempt(snd, newSettings(sub, ""), d, false)
+	if s := outcomeOf(&sub, d, &r, time.Now(), 0); s.Outcome != medispatcher.Released || !r.cut {
+		t.Errorf("%+v settled as %s, want released", r, s.Outcome)
+	}
 }
 
 // TestSuccessIsDecidedByTheHeader: whatever becomes of the body of a 2xx, the message was taken. It
@@ -155,109 +140,98 @@ func TestSuccessIsDecidedByTheHeader(t *testing.T) {
 		"two answers":           "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno",
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachTransport(t, func(t *testing.T, p *poster) {
-				r, s := answeringRaw(t, p, answer)(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(30 * time.Second) })
-				if s.Outcome != medispatcher.Sent || r.took > 20*time.Second {
-					t.Errorf("settled as %s after %s, %+v", s.Outcome, r.took, s.Failure)
-				}
-			})
+			r, s := answeringRaw(t, answer)(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(30 * time.Second) })
+			if s.Outcome != medispatcher.Sent || r.took > 20*time.Second {
+				t.Errorf("settled as %s after %s, %+v", s.Outcome, r.took, s.Failure)
+			}
 		})
 	}
 }
 
 // TestTricklingAnswer: a worker that sends a byte now and then, for ever, after its 200 does not hold the slot.
 func TestTricklingAnswer(t *testing.T) {
-	eachTransport(t, func(t *testing.T, p *poster) {
-		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body)
-			for r.Context().Err() == nil {
-				io.WriteString(w, ".")
-				http.NewResponseController(w).Flush()
-				time.Sleep(time.Millisecond) // the trickle
-			}
-		})
-		r, s := push(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(30 * time.Second) })
-		if s.Outcome != medispatcher.Sent || r.took > 20*time.Second {
-			t.Errorf("settled as %s after %s, %+v", s.Outcome, r.took, s.Failure)
+	push := serving(t, newTCP(t), func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		for r.Context().Err() == nil {
+			io.WriteString(w, ".")
+			http.NewResponseController(w).Flush()
+			time.Sleep(time.Millisecond) // the trickle
 		}
 	})
+	r, s := push(func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(30 * time.Second) })
+	if s.Outcome != medispatcher.Sent || r.took > 20*time.Second {
+		t.Errorf("settled as %s after %s, %+v", s.Outcome, r.took, s.Failure)
+	}
 }
 
 // TestAnswerThatIsNeededBreaksOff: the record has the status, and what came of the body.
 func TestAnswerThatIsNeededBreaksOff(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		answer := ""
-		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body)
-			c, rw, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer c.Close()
-			io.WriteString(rw, answer)
-			rw.Flush()
-		})
-		answer = "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nno such"
-		_, s := push(nil)
-		wantFailed(t, s, "status 500, and its body broke off: ")
-		wantFailed(t, s, "EOF; it began: no such")
-		answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sta\r\n"
-		_, s = push(func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingForm })
-		wantFailed(t, s, "status 200, and its body broke off: ")
-		answer = "HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 100\r\n\r\n"
-		if _, s = push(nil); s.Delay != time.Hour {
-			t.Errorf("the delay is %s; want the Retry-After of an answer that broke off", s.Delay)
+	answer := ""
+	push := serving(t, newTCP(t), func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
 		}
-		answer = "HTTP/1.1 410 Gone\r\nContent-Length: 100\r\n\r\n"
-		if r, _ := push(nil); !r.gone() {
-			t.Error("a 410 whose body broke off is none")
-		}
+		defer c.Close()
+		io.WriteString(rw, answer)
+		rw.Flush()
 	})
+	answer = "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nno such"
+	_, s := push(nil)
+	wantFailed(t, s, "status 500, and its body broke off: ")
+	wantFailed(t, s, "EOF; it began: no such")
+	answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sta\r\n"
+	_, s = push(func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingForm })
+	wantFailed(t, s, "status 200, and its body broke off: ")
+	answer = "HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 100\r\n\r\n"
+	if _, s = push(nil); s.Delay != time.Hour {
+		t.Errorf("the delay is %s; want the Retry-After of an answer that broke off", s.Delay)
+	}
+	answer = "HTTP/1.1 410 Gone\r\nContent-Length: 100\r\n\r\n"
+	if r, _ := push(nil); !r.gone() {
+		t.Error("a 410 whose body broke off is none")
+	}
 }
 
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		ln := listen(t)
-		ln.Close()
-		push := pushingTo(t, p, "http://u:hunter2@"+ln.Addr().String())
-		_, s := push(nil)
-		wantFailed(t, s, "connection refused")
-		if text := fmt.Sprint(*s.Failure); strings.Contains(text, "hunter2") {
-			t.Errorf("the record shows the password: %s", text)
-		}
-	})
+	ln := listen(t)
+	ln.Close()
+	push := pushingTo(t, newTCP(t), "http://u:hunter2@"+ln.Addr().String())
+	_, s := push(nil)
+	wantFailed(t, s, "connection refused")
+	if text := fmt.Sprint(*s.Failure); strings.Contains(text, "hunter2") {
+		t.Errorf("the record shows the password: %s", text)
+	}
 }
 
 func TestWorkerThatDoesNotSpeakHTTP(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		ln := listen(t)
-		done := make(chan struct{})
-		t.Cleanup(func() { ln.Close(); <-done })
-		go func() {
-			defer close(done)
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			defer c.Close()
-			_, _ = bufio.NewReader(c).ReadString('}')
-			io.WriteString(c, "+PONG\r\n")
-		}()
-		_, s := pushingTo(t, p, "http://"+ln.Addr().String())(nil)
-		wantFailed(t, s, "malformed")
-	})
+	ln := listen(t)
+	done := make(chan struct{})
+	t.Cleanup(func() { ln.Close(); <-done })
+	go func() {
+		defer close(done)
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = bufio.NewReader(c).ReadString('}')
+		io.WriteString(c, "+PONG\r\n")
+	}()
+	_, s := pushingTo(t, newTCP(t), "http://"+ln.Addr().String())(nil)
+	wantFailed(t, s, "malformed")
 }
 
 func TestDeniedAddressFailsLikeAnyOther(t *testing.T) {
 	t.Parallel()
 	tr := http1.New(http1.Options{Guard: http1.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})})
 	t.Cleanup(func() { tr.Close() })
-	p := &poster{transport: tr}
-	push := serving(t, p, func(http.ResponseWriter, *http.Request) { t.Error("a request arrived") })
+	push := serving(t, tr, func(http.ResponseWriter, *http.Request) { t.Error("a request arrived") })
 	_, s := push(nil)
 	wantFailed(t, s, "denied address")
 }

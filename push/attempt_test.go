@@ -16,32 +16,30 @@ import (
 	"github.com/solate/medispatcher/push/http1"
 )
 
-// eachTransport runs a test with the transport of a dispatcher, and with net/http's.
-func eachTransport(t *testing.T, test func(t *testing.T, p *poster)) {
+// newTCP is a client as a dispatcher has it.
+func newTCP(t *testing.T) *http1.Client {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	t.Run("http1", func(t *testing.T) {
-		tr := http1.New(http1.Options{})
-		t.Cleanup(func() { tr.Close() })
-		test(t, &poster{transport: tr, agent: "medispatcher/1", log: log})
-	})
-	t.Run("net/http", func(t *testing.T) {
-		tr := &http.Transport{}
-		t.Cleanup(tr.CloseIdleConnections)
-		test(t, &poster{transport: tr, agent: "medispatcher/1", log: log})
-	})
+	client := http1.New(http1.Options{})
+	t.Cleanup(client.Close)
+	return client
 }
 
-// serving starts a server; what it returns pushes to it and settles the outcome.
-func serving(t *testing.T, p *poster, handle http.HandlerFunc) func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
+// pushes makes one attempt after another by changed subscriptions, with one sender, and settles the outcome.
+type pushes func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement)
+
+// serving starts a server; what it returns pushes to it.
+func serving(t *testing.T, client *http1.Client, handle http.HandlerFunc) pushes {
 	t.Helper()
 	srv := httptest.NewServer(handle)
 	t.Cleanup(srv.Close)
-	return pushingTo(t, p, srv.URL+"/worker?x=1")
+	return pushingTo(t, client, srv.URL+"/worker?x=1")
 }
 
-func pushingTo(t *testing.T, p *poster, url string) func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
+func pushingTo(t *testing.T, client *http1.Client, url string) pushes {
 	t.Helper()
+	p := &poster{agent: "medispatcher/1", log: slog.New(slog.DiscardHandler)}
+	snd := client.Sender(t.Context())
+	t.Cleanup(snd.Release)
 	return func(change func(*medispatcher.Subscription)) (result, medispatcher.Settlement) {
 		sub := subscription("a")
 		sub.URLs = []string{url}
@@ -49,7 +47,7 @@ func pushingTo(t *testing.T, p *poster, url string) func(change func(*medispatch
 			change(&sub)
 		}
 		d := delivery(nil)
-		r := p.attempt(t.Context(), newSettings(sub, ""), d)
+		r := p.attempt(snd, newSettings(sub, ""), d, false)
 		return r, outcomeOf(&sub, d, &r, time.Now(), 0)
 	}
 }
@@ -63,126 +61,114 @@ func wantFailed(t *testing.T, s medispatcher.Settlement, reason string) {
 }
 
 func TestPushArrives(t *testing.T) {
-	eachTransport(t, func(t *testing.T, p *poster) {
-		var got string
-		push := serving(t, p, func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			got = fmt.Sprintf("%s %s %s %s %s %s %d", r.Method, r.URL, body, r.Header.Get("webhook-id"), r.Header.Get("medis-topic"), r.UserAgent(), r.ContentLength)
-			w.WriteHeader(http.StatusAccepted)
-			io.WriteString(w, "thanks")
-		})
-		r, s := push(nil)
-		if s.Outcome != medispatcher.Sent || r.status != 202 || r.took <= 0 {
-			t.Errorf("%+v settled as %s", r, s.Outcome)
-		}
-		if want := `POST /worker?x=1 {"order":42} 0-1700000000123-0 order.created medispatcher/1 12`; got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
+	var got string
+	push := serving(t, newTCP(t), func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = fmt.Sprintf("%s %s %s %s %s %s %d", r.Method, r.URL, body, r.Header.Get("webhook-id"), r.Header.Get("medis-topic"), r.UserAgent(), r.ContentLength)
+		w.WriteHeader(http.StatusAccepted)
+		io.WriteString(w, "thanks")
 	})
+	r, s := push(nil)
+	if s.Outcome != medispatcher.Sent || r.status != 202 || r.took <= 0 {
+		t.Errorf("%+v settled as %s", r, s.Outcome)
+	}
+	if want := `POST /worker?x=1 {"order":42} 0-1700000000123-0 order.created medispatcher/1 12`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		var requests atomic.Int32
-		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
-			requests.Add(1)
-			w.Header().Set("Location", "https://u:hunter2@new.example/hook?token=hunter2")
-			w.WriteHeader(http.StatusTemporaryRedirect)
-			io.WriteString(w, "go to https://u:hunter2@new.example/hook?token=hunter2")
-		})
-		_, s := push(nil)
-		wantFailed(t, s, "status 307, and redirects are not followed; Location: https://new.example/hook?token=********")
-		if strings.Contains(s.Failure.LastError, "hunter2") {
-			t.Errorf("the record shows a secret: %s", s.Failure.LastError)
-		}
-		if n := requests.Load(); n != 1 {
-			t.Errorf("%d requests", n)
-		}
+	var requests atomic.Int32
+	push := serving(t, newTCP(t), func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Location", "https://u:hunter2@new.example/hook?token=hunter2")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		io.WriteString(w, "go to https://u:hunter2@new.example/hook?token=hunter2")
 	})
+	_, s := push(nil)
+	wantFailed(t, s, "status 307, and redirects are not followed; Location: https://new.example/hook?token=********")
+	if strings.Contains(s.Failure.LastError, "hunter2") {
+		t.Errorf("the record shows a secret: %s", s.Failure.LastError)
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
 }
 
 func TestStartOfTheAnswerIsKept(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusUnprocessableEntity)
-			io.WriteString(w, "no such order\n"+strings.Repeat("x", 30<<10))
-		})
-		r, s := push(nil)
-		wantFailed(t, s, "status 422: no such order\nxxx")
-		if len(r.answer) != keptAnswer || len(s.Failure.LastError) > maxErrorText+len("…") {
-			t.Errorf("%d bytes kept, %d of them in the record", len(r.answer), len(s.Failure.LastError))
-		}
+	push := serving(t, newTCP(t), func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		io.WriteString(w, "no such order\n"+strings.Repeat("x", 30<<10))
 	})
+	r, s := push(nil)
+	wantFailed(t, s, "status 422: no such order\nxxx")
+	if len(r.answer) != keptAnswer || len(s.Failure.LastError) > maxErrorText+len("…") {
+		t.Errorf("%d bytes kept, %d of them in the record", len(r.answer), len(s.Failure.LastError))
+	}
 }
 
 // TestAnswerIsReadUpToItsLimit: the subscriber writes for as long as anybody reads.
 func TestAnswerIsReadUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm} {
-		eachTransport(t, func(t *testing.T, p *poster) {
-			ended := make(chan struct{}, 1)
-			push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
-				defer func() { ended <- struct{}{} }()
-				io.WriteString(w, `{"status":1,"more":"`)
-				for chunk := strings.Repeat("x", 4096); ; {
-					if _, err := io.WriteString(w, chunk); err != nil {
-						return
-					}
+		ended := make(chan struct{}, 1)
+		push := serving(t, newTCP(t), func(w http.ResponseWriter, _ *http.Request) {
+			defer func() { ended <- struct{}{} }()
+			io.WriteString(w, `{"status":1,"more":"`)
+			for chunk := strings.Repeat("x", 4096); ; {
+				if _, err := io.WriteString(w, chunk); err != nil {
+					return
 				}
-			})
-			r, s := push(func(s *medispatcher.Subscription) {
-				s.Encoding, s.Timeout = encoding, medispatcher.Duration(30*time.Second)
-			})
-			if encoding == medispatcher.EncodingJSON && s.Outcome != medispatcher.Sent {
-				t.Errorf("%s: settled as %s, want sent by its status", encoding, s.Outcome)
 			}
-			if encoding == medispatcher.EncodingForm {
-				wantFailed(t, s, `status 200: {"status":1,`) // not the whole of the JSON
-			}
-			if len(r.answer) > maxAnswer {
-				t.Errorf("%d bytes kept", len(r.answer))
-			}
-			<-ended // the connection is closed: nobody reads on
 		})
+		r, s := push(func(s *medispatcher.Subscription) {
+			s.Encoding, s.Timeout = encoding, medispatcher.Duration(30*time.Second)
+		})
+		if encoding == medispatcher.EncodingJSON && s.Outcome != medispatcher.Sent {
+			t.Errorf("%s: settled as %s, want sent by its status", encoding, s.Outcome)
+		}
+		if encoding == medispatcher.EncodingForm {
+			wantFailed(t, s, `status 200: {"status":1,`) // not the whole of the JSON
+		}
+		if len(r.answer) > maxAnswer {
+			t.Errorf("%d bytes kept", len(r.answer))
+		}
+		<-ended // the connection is closed: nobody reads on
 	}
 }
 
 func TestFormAnswerIsReadWhole(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		push := serving(t, p, func(w http.ResponseWriter, _ *http.Request) {
-			io.WriteString(w, `{"log":"`+strings.Repeat("x", 60<<10)+`","status":"1"}`)
-		})
-		if _, s := push(func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingForm }); s.Outcome != medispatcher.Sent {
-			t.Errorf("settled as %s, %+v", s.Outcome, s.Failure)
-		}
+	push := serving(t, newTCP(t), func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"log":"`+strings.Repeat("x", 60<<10)+`","status":"1"}`)
 	})
+	if _, s := push(func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingForm }); s.Outcome != medispatcher.Sent {
+		t.Errorf("settled as %s, %+v", s.Outcome, s.Failure)
+	}
 }
 
 func TestConnectionIsUsedAgain(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, p *poster) {
-		var connections atomic.Int32
-		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusInternalServerError)
-			io.WriteString(w, strings.Repeat("x", 40<<10))
-		}))
-		srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-			if s == http.StateNew {
-				connections.Add(1)
-			}
+	var connections atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		io.WriteString(w, strings.Repeat("x", 40<<10))
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
 		}
-		srv.Start()
-		t.Cleanup(srv.Close)
-		push := pushingTo(t, p, srv.URL)
-		for range 5 {
-			_, s := push(nil)
-			wantFailed(t, s, "status 500")
-		}
-		if n := connections.Load(); n != 1 {
-			t.Errorf("%d connections for 5 pushes that failed", n)
-		}
-	})
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	push := pushingTo(t, newTCP(t), srv.URL)
+	for range 5 {
+		_, s := push(nil)
+		wantFailed(t, s, "status 500")
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections for 5 pushes that failed", n)
+	}
 }

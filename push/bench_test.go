@@ -19,25 +19,37 @@ import (
 
 // BenchmarkDelivery is the time that one delivery takes of this process, from the reply of a read to the
 // settled outcome: 3 subscriptions with 32 requests in flight each, a queue that costs nothing, and a worker
-// that accepts at once. With transport=none no request is sent, which leaves the scheduler's own cost.
+// that accepts at once. With conn=none there is no system call.
 func BenchmarkDelivery(b *testing.B) {
-	b.Run("transport=none", func(b *testing.B) {
-		accepted := roundTrip(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
-		})
-		benchmarkDelivery(b, accepted, "http://worker/")
+	b.Run("conn=none", func(b *testing.B) {
+		client := http1.New(http1.Options{MaxIdlePerHost: 96, Dial: func(context.Context, string, string) (net.Conn, error) { return new(instant), nil }})
+		defer client.Close()
+		benchmarkDelivery(b, client, "http://worker/")
 	})
-	b.Run("transport=http1", func(b *testing.B) {
-		transport := http1.New(http1.Options{MaxIdlePerHost: 96})
-		defer transport.Close()
-		benchmarkDelivery(b, transport, acceptingWorker(b))
+	b.Run("conn=tcp", func(b *testing.B) {
+		client := http1.New(http1.Options{MaxIdlePerHost: 96})
+		defer client.Close()
+		benchmarkDelivery(b, client, acceptingWorker(b))
 	})
 }
 
-func benchmarkDelivery(b *testing.B, transport http.RoundTripper, url string) {
+// instant is a connection whose server answers every write at once.
+type instant struct{ net.Conn }
+
+func (*instant) Write(p []byte) (int, error)      { return len(p), nil }
+func (*instant) Read(p []byte) (int, error)       { return copy(p, okAnswer), nil }
+func (*instant) Close() error                     { return nil }
+func (*instant) RemoteAddr() net.Addr             { return nil }
+func (*instant) SetDeadline(time.Time) error      { return nil }
+func (*instant) SetReadDeadline(time.Time) error  { return nil }
+func (*instant) SetWriteDeadline(time.Time) error { return nil }
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+func benchmarkDelivery(b *testing.B, client *http1.Client, url string) {
 	q := &endless{left: b.N, done: make(chan struct{})}
 	q.unsettled.Store(int64(b.N))
-	s := New(Config{Partitions: 1, Transport: transport, Log: slog.New(slog.DiscardHandler), ShutdownTimeout: time.Second}, q, q)
+	s := New(Config{Partitions: 1, Client: client, Log: slog.New(slog.DiscardHandler), ShutdownTimeout: time.Second}, q, q)
 	subs := map[string]medispatcher.Subscription{}
 	var channels []medispatcher.Channel
 	for i := range 3 {
@@ -141,6 +153,33 @@ func accept(c net.Conn) {
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
-		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		_, _ = io.WriteString(c, okAnswer)
+	}
+}
+
+// BenchmarkAttempt is one attempt without a system call.
+func BenchmarkAttempt(b *testing.B) {
+	for name, change := range map[string]func(*medispatcher.Subscription, *medispatcher.Delivery){
+		"plain":  func(*medispatcher.Subscription, *medispatcher.Delivery) {},
+		"signed": func(s *medispatcher.Subscription, _ *medispatcher.Delivery) { s.Secret = vectorSecret },
+		"headers": func(_ *medispatcher.Subscription, d *medispatcher.Delivery) {
+			d.Message.Headers = map[string]string{"traceparent": "00-1", "X-A": "b"}
+		},
+		"form": func(s *medispatcher.Subscription, _ *medispatcher.Delivery) { s.Encoding = medispatcher.EncodingForm },
+	} {
+		b.Run(name, func(b *testing.B) {
+			client := http1.New(http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) { return new(instant), nil }})
+			defer client.Close()
+			sub, d := subscription("a"), delivery(func(d *medispatcher.Delivery) { d.Message.Body = benchBody })
+			change(&sub, d)
+			st, p, snd := newSettings(sub, ""), &poster{agent: "medispatcher/1", log: slog.New(slog.DiscardHandler)}, client.Sender(b.Context())
+			b.ReportAllocs()
+			for b.Loop() {
+				if r := p.attempt(snd, st, d, false); r.status != 200 {
+					b.Fatal(r)
+				}
+			}
+			snd.Release()
+		})
 	}
 }

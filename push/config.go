@@ -2,16 +2,17 @@ package push
 
 import (
 	"log/slog"
-	"net/http"
 	"time"
+
+	"github.com/solate/medispatcher/push/http1"
 )
 
-// Config says how a Scheduler works. Transport, Log and the queue are required.
+// Config says how a Scheduler works. Client, Log and the queue are required.
 type Config struct {
 	Partitions      int
 	Env             string // reception environment tag
 	UserAgent       string
-	Transport       http.RoundTripper // must end a request when its context does
+	Client          *http1.Client
 	Log             *slog.Logger
 	ShutdownTimeout time.Duration // for what is in flight when Run is told to stop
 	MaxInflight     int64         // bytes of message bodies held at once; 512 MiB when zero

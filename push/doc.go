@@ -14,7 +14,7 @@
 //	freshReader.read          fresh.go      reads it; due.go for its next attempts. job.go is what is known of it from here on
 //	worker.run, attempt       worker.go     asks the breaker, waits for its turn, decides with outcomeOf (outcome.go)
 //	poster.attempt            attempt.go    chooses a URL, makes the request (request.go), judges the answer
-//	http1.Transport.RoundTrip http1         sends the request on a connection and reads the answer
+//	http1.Sender.Post         http1         sends the request on a connection and reads the answer
 //	settleQueue.add, run      settle.go     has the outcome written to Redis, with many others in one step
 //
 // Meanwhile its lane (lane.go, inflight.go) knows that this process holds it, until workers.settled (workers.go) forgets it.

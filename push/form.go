@@ -17,7 +17,7 @@ const formType = "application/x-www-form-urlencoded"
 const formGrowth = 3
 
 // formBody is a push in the protocol of earlier versions: the body of the request
-// and what is added to its query.
+// and what is added to the query of its URL.
 func formBody(d *medispatcher.Delivery) (body []byte, query string) {
 	message := d.Message.Body
 	if !json.Valid(message) {
@@ -80,14 +80,4 @@ func formAccepted(status int, answer []byte) bool {
 	}
 	s := bytes.Trim(a["status"], `"`)
 	return string(s) == "1"
-}
-
-// withQuery is u with more in its query; u itself is shared and stays as it is.
-func withQuery(u *url.URL, query string) *url.URL {
-	c := *u
-	if c.RawQuery != "" {
-		query = c.RawQuery + "&" + query
-	}
-	c.RawQuery = query
-	return &c
 }

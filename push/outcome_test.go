@@ -27,9 +27,9 @@ func TestOutcomeOfEveryAnswer(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			sub := subscription("a")
-			p := &poster{transport: answering(status, "because", "Retry-After", "15")}
+			client := clientOf(t, answering(status, "because", "Retry-After", "15"))
 			d := &medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1}
-			r := p.attempt(t.Context(), newSettings(sub, ""), d)
+			r := attempt(t, client, &poster{}, newSettings(sub, ""), d)
 			out := outcomeOf(&sub, d, &r, outcomeTime, 0)
 			if out.Outcome != want || out.EntryID != "1-0" || out.Subscription != "a" || out.Attempt != 1 {
 				t.Errorf("settled as %+v, want %s", out, want)
@@ -43,6 +43,9 @@ func TestOutcomeOfEveryAnswer(t *testing.T) {
 			}
 			if want == failed {
 				text := fmt.Sprintf("status %d: because", status)
+				if status == 304 {
+					text = "status 304" // it has no body
+				}
 				f := medispatcher.Failure{Attempts: 1, FirstError: text, LastError: text, FirstAt: outcomeTime, LastAt: outcomeTime, Target: "http://a/"}
 				if out.Delay != delay || out.Failure == nil || *out.Failure != f {
 					t.Errorf("delay %s, failure %+v; want %s, %+v", out.Delay, out.Failure, delay, f)

@@ -1,9 +1,6 @@
 package push
 
 import (
-	"context"
-	"errors"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/push/http1"
 )
@@ -11,16 +8,11 @@ import (
 // post makes one attempt. A panic in it is an attempt that failed: it counts, so that no message can stop the dispatcher again
 // and again, and the subscriber is not to blame. What panics under the mutex of lanes is not caught: nobody knows in what
 // state it left what all share.
-func (ws *workers) post(ctx context.Context, st *settings, d *medispatcher.Delivery) (r result) {
+func (ws *workers) post(snd *http1.Sender, st *settings, d *medispatcher.Delivery, fresh bool) (r result) {
 	if d.Broken != nil {
 		r.survive(d.Broken, false)
 	} else {
-		r = ws.poster.attempt(ctx, st, d)
-	}
-	if sending, ok := errors.AsType[*http1.PanicError](r.err); ok {
-		panicked := medispatcher.Recovered(sending.Value)
-		panicked.Stack = sending.Stack
-		r.survive(panicked, false)
+		r = ws.poster.attempt(snd, st, d, fresh)
 	}
 	if r.panicked != nil {
 		ws.survived(d, r.panicked, "in an attempt")

@@ -1,10 +1,12 @@
 package push
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // logged is what a fixture logs.
@@ -42,18 +45,26 @@ func (f *fixture) logs() *logged {
 
 // try makes one attempt.
 func (f *fixture) try(st *settings, d *medispatcher.Delivery) (result, medispatcher.Settlement) {
-	r := f.s.workers.post(f.t.Context(), st, d)
+	snd := f.s.cfg.Client.Sender(f.t.Context())
+	defer snd.Release()
+	r := f.s.workers.post(snd, st, d, false)
 	return r, f.s.workers.decide(st, d, &r)
 }
 
-// poison panics where a message is sent that says so.
-type poison struct{ http.RoundTripper }
+// poison is a connection that panics where a message is sent that says so.
+type poison struct{ net.Conn }
 
-func (p poison) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Header.Get("medis-topic") == "poison" {
+func (p poison) Write(b []byte) (int, error) {
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b)))
+	if err == nil && r.Header.Get("medis-topic") == "poison" {
 		panic("at " + r.Header.Get("webhook-id"))
 	}
-	return p.RoundTripper.RoundTrip(r)
+	return p.Conn.Write(b)
+}
+
+// poisoned is a client with such connections.
+func (f *fixture) poisoned() *http1.Client {
+	return clientOf(f.t, f.w, func(_ string, c net.Conn) (net.Conn, error) { return poison{c}, nil })
 }
 
 // TestPanicIsACountedAttempt: messages that make an attempt panic become dead letters with a record that says so. Nobody else is
@@ -63,7 +74,7 @@ func TestPanicIsACountedAttempt(t *testing.T) {
 		sub := subscription("a")
 		sub.MaxRetries, sub.Concurrency, sub.RetryCoefficient = 3, 2, medispatcher.Duration(time.Second)
 		f := newFixture(t, sub)
-		f.s.workers.poster.transport = poison{f.w}
+		f.s.cfg.Client = f.poisoned()
 		logs, before := f.logs(), medispatcher.Panics()
 		var panicked atomic.Int64
 		f.s.cfg.Events.Settled = func(_ *medispatcher.Delivery, s *medispatcher.Settlement) {
@@ -88,7 +99,7 @@ func TestPanicIsACountedAttempt(t *testing.T) {
 		if n := medispatcher.Panics() - before; n != 80 || panicked.Load() != 80 {
 			t.Errorf("%d panics, %d told of, want 4 of each message", n, panicked.Load())
 		}
-		for _, want := range []string{"panicked", "id=0-1-0", "push.poison.RoundTrip", "attempt=4"} {
+		for _, want := range []string{"panicked", "id=0-1-0", "push.poison.Write", "attempt=4"} {
 			if !strings.Contains(logs.String(), want) {
 				t.Errorf("the log does not have %q", want)
 			}
@@ -102,7 +113,7 @@ func TestPanicIsACountedAttempt(t *testing.T) {
 func TestPanicIsRecorded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, subscription("a"))
-	f.s.workers.poster.transport = poison{f.w}
+	f.s.cfg.Client = f.poisoned()
 	st := newSettings(f.subs["a"], "")
 	for name, d := range map[string]medispatcher.Delivery{
 		"sending": {Attempt: 3, Message: medispatcher.Message{ID: "m", Topic: "poison"}},
@@ -121,7 +132,7 @@ func TestPanicBlamesNoTarget(t *testing.T) {
 	sub := subscription("a")
 	sub.URLs = []string{"http://one/", "http://two/"}
 	f := newFixture(t, sub)
-	f.s.workers.poster.transport = poison{f.w}
+	f.s.cfg.Client = f.poisoned()
 	st := newSettings(sub, "")
 	for range 2 {
 		_, _ = f.try(st, &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
@@ -144,34 +155,44 @@ func TestPanicEndsTheSpan(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, subscription("a"))
 	var e ends
-	f.s.workers.poster.transport, f.s.workers.poster.tracer = poison{f.w}, &e
+	f.s.cfg.Client, f.s.workers.poster.tracer = f.poisoned(), &e
 	_, _ = f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
 	if fmt.Sprint(e.said) != "[0 medispatcher panicked]" {
 		t.Errorf("the span ended with %q", e.said)
 	}
 }
 
-// breaking is a body whose reading panics.
+// breaking is a connection that panics after the header of an answer.
 type breaking struct {
-	status int
+	net.Conn
+	status string
+	reads  int
 	closed bool
 }
 
-func (*breaking) Read([]byte) (int, error) { panic("reading") }
-func (b *breaking) Close() error           { b.closed = true; return nil }
+func (b *breaking) Write(p []byte) (int, error) { return len(p), nil }
 
-type answers struct{ body *breaking }
-
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: a.body.status, Header: http.Header{}, Body: a.body, Request: r}, nil
+func (b *breaking) Read(p []byte) (int, error) {
+	if b.reads++; b.reads > 1 {
+		panic("reading")
+	}
+	return copy(p, "HTTP/1.1 "+b.status+"\r\nContent-Length: 9\r\n\r\nhalf"), nil
 }
 
-// TestPanicGivesTheConnectionUp: the body of an answer is closed whatever happens.
+func (b *breaking) Close() error { b.closed = true; return b.Conn.Close() }
+
+// client is a client with that connection.
+func (b *breaking) client(t *testing.T) *http1.Client {
+	t.Helper()
+	return clientOf(t, nil, func(_ string, c net.Conn) (net.Conn, error) { b.Conn = c; return b, nil })
+}
+
+// TestPanicGivesTheConnectionUp: nobody uses it again.
 func TestPanicGivesTheConnectionUp(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, subscription("a"))
-	b := &breaking{status: 500}
-	f.s.workers.poster.transport = answers{b}
+	b := &breaking{status: "500 No"}
+	f.s.cfg.Client = b.client(t)
 	_, out := f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
 	if !b.closed || !out.Panicked {
 		t.Errorf("closed %t, panicked %t", b.closed, out.Panicked)
@@ -230,8 +251,8 @@ func TestBrokenEntry(t *testing.T) {
 func TestPanicAfterTheAnswer(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, subscription("a"))
-	b := &breaking{status: 200}
-	f.s.workers.poster.transport = answers{b}
+	b := &breaking{status: "200 OK"}
+	f.s.cfg.Client = b.client(t)
 	_, out := f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
 	if out.Outcome != medispatcher.Sent || out.Panicked || !b.closed {
 		t.Errorf("%+v, closed %t", out, b.closed)

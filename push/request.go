@@ -1,85 +1,145 @@
 package push
 
 import (
-	"bytes"
-	"context"
-	"io"
-	"maps"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // Names of headers in their canonical form, as http.Header keeps them.
 const (
-	headerID           = "Webhook-Id"
-	headerTimestamp    = "Webhook-Timestamp"
-	headerSignature    = "Webhook-Signature"
-	headerTopic        = "Medis-Topic"
-	headerSubscription = "Medis-Subscription"
-	headerAttempt      = "Medis-Attempt"
-	headerSender       = "Medis-Sender"
+	headerID            = "Webhook-Id"
+	headerTimestamp     = "Webhook-Timestamp"
+	headerSignature     = "Webhook-Signature"
+	headerTopic         = "Medis-Topic"
+	headerSubscription  = "Medis-Subscription"
+	headerAttempt       = "Medis-Attempt"
+	headerSender        = "Medis-Sender"
+	headerType          = "Content-Type"
+	headerUserAgent     = "User-Agent"
+	headerAuthorization = "Authorization"
 )
 
-// requestFor makes the request of one attempt. Nothing in it is shared with another
-// attempt but the URL, which nobody changes. ignored are the names of
-// the message's headers that it may not set.
-func requestFor(ctx context.Context, s *settings, d *medispatcher.Delivery, u *url.URL, agent string, now time.Time) (req *http.Request, ignored []string) {
-	body, contentType := d.Message.Body, d.Message.Type
+// request is the request of one attempt, with the memory that its header is made in.
+type request struct {
+	http1.Request
+	head []byte
+	err  error // the first that appending a header field met
+}
+
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// release gives the memory back for other requests.
+func (r *request) release() {
+	*r = request{head: r.head[:0]}
+	requests.Put(r)
+}
+
+// build makes the request of one attempt. h are the headers of the message that go out; see forwarded.
+func (r *request) build(s *settings, d *medispatcher.Delivery, t *target, h http.Header, agent string, now time.Time) error {
+	r.To, r.Body, r.err = t.to, d.Message.Body, s.err
+	contentType := d.Message.Type
+	r.Keep = keptAnswer
 	if s.sub.Encoding == medispatcher.EncodingForm {
-		var query string
-		body, query = formBody(d)
-		u, contentType = withQuery(u, query), formType
+		r.Body, r.Query = formBody(d)
+		r.Keep, r.KeepOK, contentType = maxAnswer, true, formType
 	}
-	h := make(http.Header, 9+len(d.Message.Headers)+len(s.headers))
-	values := make([]string, 0, 9) // one allocation for all headers set here
-	set := func(name, value string) {
-		values = append(values, value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
+	if t.err != nil {
+		return t.err
 	}
-	for name, value := range d.Message.Headers {
+	r.head = append(r.head[:0], s.head...)
+	if s.headers[headerUserAgent] == nil && h[headerUserAgent] == nil {
+		r.field(headerUserAgent, agent)
+	}
+	if s.headers[headerAuthorization] == nil && h[headerAuthorization] == nil {
+		r.head = append(r.head, t.auth...)
+	}
+	id := d.Message.WebhookID()
+	r.field(headerType, contentType)
+	r.field(headerID, id)
+	r.count(headerTimestamp, now.Unix())
+	if s.signer.signs() {
+		r.head = append(r.head, headerSignature+": "...)
+		r.head = append(s.signer.sign(r.head, id, now, r.Body), "\r\n"...)
+	}
+	r.field(headerTopic, d.Message.Topic)
+	r.count(headerAttempt, int64(d.Attempt))
+	if d.Message.Sender != "" {
+		r.field(headerSender, d.Message.Sender)
+	}
+	if len(h) > 0 && r.err == nil {
+		r.head, r.err = appendHeader(r.head, h)
+	}
+	r.Head = r.head
+	return r.err
+}
+
+// field appends a header field.
+func (r *request) field(name, value string) {
+	if r.err == nil {
+		r.head, r.err = http1.AppendField(r.head, name, value)
+	}
+}
+
+// count appends a header field that is a number.
+func (r *request) count(name string, n int64) {
+	r.head = append(append(r.head, name...), ": "...)
+	r.head = append(strconv.AppendInt(r.head, n, 10), "\r\n"...)
+}
+
+// appendHeader appends the fields of h. An empty User-Agent means that none is sent.
+func appendHeader(dst []byte, h http.Header) (_ []byte, err error) {
+	for name, values := range h {
+		for _, v := range values {
+			if name == headerUserAgent && v == "" {
+				continue
+			}
+			if dst, err = http1.AppendField(dst, name, v); err != nil {
+				return dst, err
+			}
+		}
+	}
+	return dst, nil
+}
+
+// allowed are headers under their canonical names, but for those that the dispatcher or HTTP itself sets.
+func allowed(headers map[string]string) (h http.Header, ignored []string) {
+	if len(headers) == 0 {
+		return nil, nil
+	}
+	h = make(http.Header, len(headers))
+	values := make([]string, 0, len(headers)) // one allocation for all
+	for name, value := range headers {
 		if medispatcher.ReservedHeader(name) {
 			ignored = append(ignored, name)
 			continue
 		}
-		h[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
+		values = append(values, value)
+		h[textproto.CanonicalMIMEHeaderKey(name)] = values[len(values)-1 : len(values) : len(values)]
+	}
+	return h, ignored
+}
+
+// forwarded are the headers of a message that go out with it: those that its subscription does not set itself. ignored are
+// the names of those that it may not set.
+func forwarded(s *settings, d *medispatcher.Delivery) (h http.Header, ignored []string) {
+	h, ignored = allowed(d.Message.Headers)
+	if h == nil {
+		return nil, nil
 	}
 	if s.sub.Encoding == medispatcher.EncodingForm {
 		renameHeader(h, "Context", "X-Jumei-Context")
 		renameHeader(h, "Owl_context", "X-Jumei-Owl-Context")
 	}
-	maps.Copy(h, s.headers)
-	if h["User-Agent"] == nil {
-		set("User-Agent", agent)
+	for name := range s.headers {
+		delete(h, name)
 	}
-	id := d.Message.WebhookID()
-	set("Content-Type", contentType)
-	set(headerID, id)
-	set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
-	if signature := s.signer.sign(id, now, body); signature != "" {
-		set(headerSignature, signature)
-	}
-	set(headerTopic, d.Message.Topic)
-	set(headerSubscription, d.Subscription)
-	set(headerAttempt, strconv.Itoa(d.Attempt))
-	if d.Message.Sender != "" {
-		set(headerSender, d.Message.Sender)
-	}
-	req = &http.Request{
-		Method: http.MethodPost, URL: u, Host: u.Host, Header: h, ContentLength: int64(len(body)),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	if len(body) > 0 {
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	} else {
-		req.Body = http.NoBody
-	}
-	return req.WithContext(ctx), ignored
+	return h, ignored
 }
 
 func renameHeader(h http.Header, from, to string) {

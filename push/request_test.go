@@ -2,6 +2,7 @@ package push
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,14 +16,10 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
-// roundTrip is a transport made of a function.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// answering is a transport that gives every request the same answer.
+// answering gives every request the same answer.
 func answering(status int, body string, header ...string) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		h := http.Header{}
@@ -48,19 +45,30 @@ func delivery(change func(*medispatcher.Delivery)) *medispatcher.Delivery {
 	return d
 }
 
-// request is what requestFor makes for a subscription, and its body.
-func request(t *testing.T, sub medispatcher.Subscription, d *medispatcher.Delivery) (req *http.Request, body string, ignored []string) {
+// arriving is the request that a worker gets of a message of a subscription, and its body.
+func arriving(t *testing.T, sub medispatcher.Subscription, d *medispatcher.Delivery) (req *http.Request, body string, ignored []string) {
 	t.Helper()
 	st := newSettings(sub, "")
-	req, ignored = requestFor(t.Context(), st, d, st.targets.urls[0].url, "agent/1", time.Unix(1_700_000_001, 0))
-	read, err := io.ReadAll(req.Body)
-	if err != nil {
+	h, ignored := forwarded(st, d)
+	var r request
+	if err := r.build(st, d, st.targets.urls[0], h, "agent/1", time.Unix(1_700_000_001, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if int64(len(read)) != req.ContentLength {
-		t.Errorf("length %d announced for %d bytes", req.ContentLength, len(read))
+	client := clientOf(t, roundTrip(func(got *http.Request) (*http.Response, error) {
+		read, err := io.ReadAll(got.Body)
+		req, body = got, string(read)
+		return &http.Response{StatusCode: 204, Body: http.NoBody}, err
+	}))
+	snd := client.Sender(t.Context())
+	defer snd.Release()
+	if _, err := snd.Post(&r.Request, time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
 	}
-	return req, string(read), ignored
+	if got := req.Header.Get("Content-Length"); got != fmt.Sprint(len(body)) {
+		t.Errorf("length %s announced for %d bytes", got, len(body))
+	}
+	req.Header.Del("Content-Length")
+	return req, body, ignored
 }
 
 // lines are headers one a line, sorted.
@@ -122,7 +130,7 @@ func TestHeadersOfAPush(t *testing.T) {
 			if tc.sub != nil {
 				tc.sub(&sub)
 			}
-			req, body, ignored := request(t, sub, delivery(tc.d))
+			req, body, ignored := arriving(t, sub, delivery(tc.d))
 			if got := lines(req.Header); got != tc.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
 			}
@@ -140,19 +148,9 @@ func TestHeadersOfAPush(t *testing.T) {
 func TestBodyIsUnchanged(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "\x00\xff\r\n", "not JSON", strings.Repeat("x", 1<<20)} {
-		req, got, _ := request(t, subscription("a"), delivery(func(d *medispatcher.Delivery) { d.Message.Body = []byte(body) }))
+		_, got, _ := arriving(t, subscription("a"), delivery(func(d *medispatcher.Delivery) { d.Message.Body = []byte(body) }))
 		if got != body {
 			t.Errorf("%d bytes became %d", len(body), len(got))
-		}
-		if req.GetBody == nil {
-			continue
-		}
-		again, err := req.GetBody()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err := io.ReadAll(again); err != nil || string(b) != body {
-			t.Errorf("sent again: %d bytes, %v", len(b), err)
 		}
 	}
 }
@@ -163,9 +161,9 @@ func TestSignatureOfAPush(t *testing.T) {
 		sub := subscription("a")
 		sub.Encoding, sub.Secret = encoding, vectorSecret
 		sub.PreviousSecret, sub.PreviousUntil = otherSecret, time.Unix(1_700_000_002, 0)
-		req, body, _ := request(t, sub, delivery(func(d *medispatcher.Delivery) { d.Message.ID, d.Message.Generated = "a.b", false }))
+		req, body, _ := arriving(t, sub, delivery(func(d *medispatcher.Delivery) { d.Message.ID, d.Message.Generated = "a.b", false }))
 		sg := newSigner(&sub)
-		want := sg.sign("a%2Eb", time.Unix(1_700_000_001, 0), []byte(body))
+		want := string(sg.sign(nil, "a%2Eb", time.Unix(1_700_000_001, 0), []byte(body)))
 		if got := req.Header.Get("webhook-signature"); got != want || len(strings.Fields(got)) != 2 {
 			t.Errorf("%s: signature %q of what is sent, want %q", encoding, got, want)
 		}
@@ -185,7 +183,7 @@ func TestFormPush(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			sub := subscription("a")
 			sub.Encoding, sub.URLs = medispatcher.EncodingForm, []string{"http://a/w?x=1&y=%20"}
-			req, body, _ := request(t, sub, delivery(func(d *medispatcher.Delivery) { d.Attempt, d.Message.Body = 3, []byte(tc.body) }))
+			req, body, _ := arriving(t, sub, delivery(func(d *medispatcher.Delivery) { d.Attempt, d.Message.Body = 3, []byte(tc.body) }))
 			form, err := url.ParseQuery(body)
 			if err != nil {
 				t.Fatal(err)
@@ -205,15 +203,61 @@ func TestFormPush(t *testing.T) {
 	}
 }
 
-func TestFormPushLeavesTheSharedURL(t *testing.T) {
+// TestUserinfo: the credentials of a URL go along, unless the message or the subscription has others.
+func TestUserinfo(t *testing.T) {
 	t.Parallel()
+	for _, tc := range []struct {
+		name, want     string
+		message, other map[string]string
+	}{
+		{"alone", "Basic dTpwQA==", nil, nil},
+		{"and the message's", "of the message", map[string]string{"authorization": "of the message"}, nil},
+		{"and the subscription's", "of the subscription", nil, map[string]string{"AUTHORIZATION": "of the subscription"}},
+		{"and both", "of the subscription", map[string]string{"authorization": "of the message"}, map[string]string{"Authorization": "of the subscription"}},
+	} {
+		sub := subscription("a")
+		sub.URLs, sub.Headers = []string{"http://u:p%40@a/"}, tc.other
+		req, _, _ := arriving(t, sub, delivery(func(d *medispatcher.Delivery) { d.Message.Headers = tc.message }))
+		if got := req.Header["Authorization"]; len(got) != 1 || got[0] != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestNoUserAgent: an empty one means none.
+func TestNoUserAgent(t *testing.T) {
+	t.Parallel()
+	none := map[string]string{"user-agent": ""}
 	sub := subscription("a")
-	sub.Encoding = medispatcher.EncodingForm
-	st := newSettings(sub, "")
+	d := delivery(func(d *medispatcher.Delivery) { d.Message.Headers = none })
 	for range 2 {
-		req, _ := requestFor(t.Context(), st, delivery(nil), st.targets.urls[0].url, "", time.Now())
-		if q := req.URL.Query(); len(q["jobid"]) != 1 || st.targets.urls[0].url.RawQuery != "" {
-			t.Errorf("query %v, and %q in the shared URL", q, st.targets.urls[0].url.RawQuery)
+		if req, _, _ := arriving(t, sub, d); req.Header["User-Agent"] != nil {
+			t.Errorf("User-Agent %q", req.Header["User-Agent"])
+		}
+		sub.Headers, d = none, delivery(nil)
+	}
+}
+
+// TestRequestThatCannotBeMade: what would break the request fails the attempt, and nothing is sent.
+func TestRequestThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*medispatcher.Subscription, *medispatcher.Delivery){
+		"content type": func(_ *medispatcher.Subscription, d *medispatcher.Delivery) { d.Message.Type = "a\r\nX-Evil: 1" },
+		"sender":       func(_ *medispatcher.Subscription, d *medispatcher.Delivery) { d.Message.Sender = "a\nb" },
+		"topic":        func(_ *medispatcher.Subscription, d *medispatcher.Delivery) { d.Message.Topic = "a\x00" },
+		"header of the message": func(_ *medispatcher.Subscription, d *medispatcher.Delivery) {
+			d.Message.Headers = map[string]string{"a b": "c"}
+		},
+		"header of the subscription": func(s *medispatcher.Subscription, _ *medispatcher.Delivery) {
+			s.Headers = map[string]string{"a": "\r\n"}
+		},
+		"URL": func(s *medispatcher.Subscription, _ *medispatcher.Delivery) { s.URLs = []string{"ftp://a/"} },
+	} {
+		sub, d := subscription("a"), delivery(nil)
+		change(&sub, d)
+		r := attempt(t, refusing(t, errRefused), &poster{}, newSettings(sub, ""), d)
+		if !errors.Is(r.err, http1.ErrInvalidRequest) || r.target == "" || r.short || strings.Contains(r.err.Error(), "Evil") {
+			t.Errorf("%s: %+v", name, r)
 		}
 	}
 }
@@ -243,7 +287,7 @@ func TestContextHeadersOfEarlierVersions(t *testing.T) {
 		medispatcher.EncodingJSON: "Context: c\nOwl_context: o",
 	} {
 		sub.Encoding = encoding
-		req, _, _ := request(t, sub, d)
+		req, _, _ := arriving(t, sub, d)
 		maps.DeleteFunc(req.Header, func(name string, _ []string) bool { return !strings.HasSuffix(strings.ToLower(name), "context") })
 		if got := lines(req.Header); got != want {
 			t.Errorf("%s: %q, want %q", encoding, got, want)
@@ -275,11 +319,11 @@ func TestIgnoredHeadersAreReportedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := &poster{transport: answering(200, ""), log: slog.New(slog.NewJSONHandler(&out, nil))}
+		p, client := &poster{log: slog.New(slog.NewJSONHandler(&out, nil))}, clientOf(t, answering(200, ""))
 		d := delivery(func(d *medispatcher.Delivery) { d.Message.Headers = map[string]string{"Medis-Topic": "x", "X-A": "1"} })
 		st := newSettings(subscription("a"), "")
 		for _, want := range []int{1, 1, 2} {
-			p.attempt(t.Context(), st, d)
+			attempt(t, client, p, st, d)
 			if got := strings.Count(out.String(), "\n"); got != want {
 				t.Errorf("%d warnings, want %d", got, want)
 			}

@@ -35,7 +35,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 	s.settle = newSettleQueue(s.queue, cfg.Partitions, s.news)
 	s.workers = &workers{
 		cfg: &s.cfg, lanes: s.lanes, short: s.short, settle: s.settle,
-		poster:   &poster{transport: cfg.Transport, agent: cfg.UserAgent, log: cfg.Log, tracer: cfg.Tracer, warned: map[string]time.Time{}},
+		poster:   &poster{agent: cfg.UserAgent, log: cfg.Log, tracer: cfg.Tracer, warned: map[string]time.Time{}},
 		stopping: make(chan struct{}),
 	}
 	s.workers.deliver, s.workers.cut = context.WithCancel(context.Background())

@@ -108,7 +108,7 @@ func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 		w: &world{inflight: map[string]int{}, most: map[string]int{}},
 	}
 	f.s = New(Config{
-		Partitions: 1, Transport: f.w, Log: slog.New(slog.DiscardHandler), ShutdownTimeout: 20 * time.Second,
+		Partitions: 1, Client: clientOf(t, f.w), Log: slog.New(slog.DiscardHandler), ShutdownTimeout: 20 * time.Second,
 		Events: Events{
 			Gone: func(sub *medispatcher.Subscription) {
 				f.mu.Lock()

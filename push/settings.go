@@ -2,10 +2,10 @@ package push
 
 import (
 	"net/http"
-	"net/textproto"
 	"sync/atomic"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // settings are a subscription as the attempts use it, worked out once for each change.
@@ -13,14 +13,17 @@ type settings struct {
 	sub     medispatcher.Subscription
 	targets *targets
 	signer  signer
-	headers http.Header // of the subscription, canonical names
+	headers http.Header // of the subscription
+	head    []byte      // the header fields that every request has
+	err     error       // why no request can be made
 	gone    atomic.Bool // Events.Gone was told by them
 }
 
 func newSettings(sub medispatcher.Subscription, env string) *settings {
-	h := make(http.Header, len(sub.Headers))
-	for name, value := range sub.Headers {
-		h[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
+	s := &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(&sub)}
+	s.headers, _ = allowed(sub.Headers)
+	if s.head, s.err = http1.AppendField(nil, headerSubscription, sub.ID); s.err == nil {
+		s.head, s.err = appendHeader(s.head, s.headers)
 	}
-	return &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(&sub), headers: h}
+	return s
 }

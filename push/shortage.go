@@ -47,8 +47,9 @@ type shortage struct {
 }
 
 // enter waits for a place among the attempts under way. until is zero at the first call for a message, and bounds its waiting
-// over all calls. It reports false when stopping is closed or there was no place for too long. round is for met.
-func (sh *shortage) enter(until *time.Time, stopping <-chan struct{}) (round int, ok bool) {
+// over all calls; rest is called before it waits. It reports false when stopping is closed or there was no place for too long.
+// round is for met.
+func (sh *shortage) enter(until *time.Time, stopping <-chan struct{}, rest func()) (round int, ok bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.limit == 0 {
@@ -63,6 +64,7 @@ func (sh *shortage) enter(until *time.Time, stopping <-chan struct{}) (round int
 	sh.waiting = append(sh.waiting, turn)
 	sh.admitLocked(now)
 	sh.mu.Unlock()
+	rest()
 	timer := time.NewTimer(until.Sub(now))
 	defer timer.Stop()
 	select {
@@ -112,9 +114,7 @@ func (sh *shortage) met(round int, err error) {
 	sh.mu.Unlock()
 	if lowered {
 		// What is idle holds what others lack, the connections to Redis among them.
-		if idle, ok := sh.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
-			idle.CloseIdleConnections()
-		}
+		sh.cfg.Client.CloseIdleConnections()
 		time.AfterFunc(pause, func() {
 			sh.mu.Lock()
 			defer sh.mu.Unlock()

@@ -2,7 +2,6 @@ package push
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,53 +14,52 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/push/http1"
 )
 
-// scarce is a machine that has so many of what an attempt needs.
+// scarce is a machine that has so many descriptors for connections.
 type scarce struct {
-	*world
 	err error
 
 	mu        sync.Mutex
 	has, used int
-	refused   int
-	closed    int // how often idle connections were closed
-	fresh     int // requests that want a new connection
+	refused   int // connections
+	dialled   int
 }
 
-func (s *scarce) RoundTrip(r *http.Request) (*http.Response, error) {
+// dial takes a descriptor, if there is one.
+func (s *scarce) dial(_ string, c net.Conn) (net.Conn, error) {
 	s.mu.Lock()
-	if http1.IsFresh(r.Context()) {
-		s.fresh++
-	}
+	defer s.mu.Unlock()
 	if s.used >= s.has {
 		s.refused++
-		s.mu.Unlock()
-		return nil, fmt.Errorf("http1: connect to %s: %w", r.URL.Host, s.err)
+		return nil, s.err
 	}
 	s.used++
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		s.used--
-		s.mu.Unlock()
-	}()
-	return s.world.RoundTrip(r)
+	s.dialled++
+	return &descriptor{Conn: c, of: s}, nil
 }
 
-func (s *scarce) CloseIdleConnections() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed++
+// descriptor is a connection that holds one.
+type descriptor struct {
+	net.Conn
+	of   *scarce
+	once sync.Once
 }
 
-// seen is how many attempts lacked something, how often idle connections were closed, and how many requests wanted a
-// new one.
-func (s *scarce) seen() (refused, closed, fresh int) {
+func (d *descriptor) Close() error {
+	d.once.Do(func() {
+		d.of.mu.Lock()
+		defer d.of.mu.Unlock()
+		d.of.used--
+	})
+	return d.Conn.Close()
+}
+
+// seen is how many connections were refused for lack of a descriptor, and how many were made.
+func (s *scarce) seen() (refused, dialled int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.refused, s.closed, s.fresh
+	return s.refused, s.dialled
 }
 
 func (s *scarce) become(has int) {
@@ -91,8 +89,8 @@ func noDescriptor() error { return os.NewSyscallError("socket", syscall.EMFILE) 
 func newScarce(t *testing.T, has int, err error, subs ...medispatcher.Subscription) (*fixture, *scarce, *[]string) {
 	t.Helper()
 	f := newFixture(t, subs...)
-	s := &scarce{world: f.w, has: has, err: err}
-	f.s.cfg.Transport, f.s.workers.poster.transport = s, s
+	s := &scarce{has: has, err: err}
+	f.s.cfg.Client = clientOf(t, f.w, s.dial)
 	var mu sync.Mutex
 	told := &[]string{}
 	f.s.cfg.Events.Short = func(what string) {
@@ -127,8 +125,8 @@ func TestSchedulerOnAMachineThatIsShort(t *testing.T) {
 				t.Fatalf("attempt %s, though none failed", r.attempt)
 			}
 		}
-		if refused, closed, _ := s.seen(); refused == 0 || refused > 400 || closed == 0 {
-			t.Errorf("%d attempts lacked a descriptor; idle connections were closed %d times", refused, closed)
+		if refused, _ := s.seen(); refused == 0 || refused > 400 {
+			t.Errorf("%d connections lacked a descriptor", refused)
 		}
 		if what, _ := f.s.Shortage(); what != "file descriptors" {
 			t.Errorf("short of %q", what)
@@ -151,8 +149,8 @@ func TestSchedulerOnAMachineThatIsShort(t *testing.T) {
 		}
 		f.ok(stop())
 		_, breakers := f.told()
-		if refused, _, _ := s.seen(); len(*told) != refused || len(breakers) > 0 {
-			t.Errorf("%d attempts lacked a descriptor, told %d times; breakers %v", refused, len(*told), breakers)
+		if refused, _ := s.seen(); len(*told) == 0 || len(*told) > refused || len(breakers) > 0 {
+			t.Errorf("%d connections lacked a descriptor, told %d times; breakers %v", refused, len(*told), breakers)
 		}
 	})
 }
@@ -169,7 +167,7 @@ func TestNothingAtAllIsLeft(t *testing.T) {
 		f.put("a", 50)
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if refused, _, _ := s.seen(); refused > 200 {
+		if refused, _ := s.seen(); refused > 200 {
 			t.Errorf("%d attempts in half a minute", refused)
 		}
 		if got := f.w.of("a"); len(got) > 0 {
@@ -211,11 +209,11 @@ func TestShortageOfPortsIsOneTargets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, s, _ := newScarce(t, 0, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, subscription("a"), subscription("b"))
-		f.s.cfg.Transport, f.s.workers.poster.transport = f.w, roundTrip(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Host == "a" {
-				return s.RoundTrip(r)
+		f.s.cfg.Client = clientOf(t, f.w, func(addr string, c net.Conn) (net.Conn, error) {
+			if addr == "a:80" {
+				return s.dial(addr, c)
 			}
-			return f.w.RoundTrip(r)
+			return c, nil
 		})
 		stop := f.run()
 		f.put("a", 20)
@@ -230,7 +228,7 @@ func TestShortageOfPortsIsOneTargets(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		if refused, _, _ := s.seen(); refused > 400 {
+		if refused, _ := s.seen(); refused > 400 {
 			t.Errorf("%d attempts in twenty seconds", refused)
 		}
 		s.become(50)
@@ -245,7 +243,7 @@ func TestShortageOfPortsIsOneTargets(t *testing.T) {
 // nothing is short, it is.
 func TestLookupDuringAShortage(t *testing.T) {
 	t.Parallel()
-	sh := &shortage{cfg: &Config{Log: slog.New(slog.DiscardHandler)}}
+	sh := &shortage{cfg: &Config{Log: slog.New(slog.DiscardHandler), Client: refusing(t, errRefused)}}
 	sh.news = &news{cfg: sh.cfg}
 	now := time.Now()
 	lookup := func() *result {
@@ -253,7 +251,7 @@ func TestLookupDuringAShortage(t *testing.T) {
 	}
 	r := lookup()
 	enter := func() int {
-		round, ok := sh.enter(new(time.Time), t.Context().Done())
+		round, ok := sh.enter(new(time.Time), t.Context().Done(), func() {})
 		if !ok {
 			t.Fatal("not let in")
 		}
@@ -284,15 +282,15 @@ func TestLookupDuringAShortage(t *testing.T) {
 func TestShortageIsNoFailureOfTheTarget(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	p := &poster{transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		asked = append(asked, r.URL.Host)
-		return nil, fmt.Errorf("http1: %w", noDescriptor())
-	})}
+	client := clientOf(t, nil, func(addr string, _ net.Conn) (net.Conn, error) {
+		asked = append(asked, strings.TrimSuffix(addr, ":80"))
+		return nil, noDescriptor()
+	})
 	sub := subscription("s")
 	sub.URLs = []string{"http://a/", "http://b/"}
 	st := newSettings(sub, "")
 	for range 4 {
-		r := p.attempt(t.Context(), st, delivery(nil))
+		r := attempt(t, client, &poster{}, st, delivery(nil))
 		if !r.short || !errors.Is(r.err, syscall.EMFILE) || r.problem() == "" {
 			t.Errorf("%+v is no shortage", r)
 		}
@@ -314,21 +312,22 @@ func TestProbeGoesOutOnANewConnection(t *testing.T) {
 		f.put("a", 30)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if _, _, fresh := s.seen(); fresh != 0 || len(f.s.Held()) != 1 {
-			t.Fatalf("%d requests on new connections, and the breaker has just opened", fresh)
+		_, first := s.seen()
+		if first > a.Concurrency || len(f.s.Held()) != 1 {
+			t.Fatalf("%d connections of %d workers, breakers %v", first, a.Concurrency, f.s.Held())
 		}
 		before := len(f.w.of("a"))
 		time.Sleep(3 * probeEvery)
 		synctest.Wait()
 		probes := len(f.w.of("a")) - before
-		if _, _, fresh := s.seen(); fresh != probes || probes == 0 {
-			t.Errorf("%d of %d probes on new connections", fresh, probes)
+		if _, dialled := s.seen(); dialled-first != probes || probes == 0 {
+			t.Errorf("%d of %d probes on new connections", dialled-first, probes)
 		}
 		mend()
 		time.Sleep(2 * probeEvery)
 		synctest.Wait()
-		if _, _, fresh := s.seen(); fresh > probes+2 {
-			t.Errorf("%d requests on new connections, and the breaker is closed", fresh)
+		if _, dialled := s.seen(); dialled-first > probes+2 {
+			t.Errorf("%d requests on new connections, and the breaker is closed", dialled-first-probes)
 		}
 		f.ok(stop())
 	})

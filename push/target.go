@@ -1,11 +1,13 @@
 package push
 
 import (
+	"encoding/base64"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // avoidFor is how long a URL that failed is tried last.
@@ -21,9 +23,23 @@ type targets struct {
 }
 
 type target struct {
-	url      *url.URL
+	to       *http1.Target
+	auth     []byte    // the header field that the userinfo stands for, if there is one
+	err      error     // why no request can be made
 	redacted string    // without userinfo, for records and logs
 	avoid    time.Time // guarded by targets.mu
+}
+
+func newTarget(u *url.URL) *target {
+	shown := *u
+	shown.User = nil
+	t := &target{redacted: shown.String()}
+	if t.to, t.err = http1.NewTarget(u); t.err == nil && u.User != nil {
+		password, _ := u.User.Password()
+		basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
+		t.auth, t.err = http1.AppendField(nil, headerAuthorization, basic)
+	}
+	return t
 }
 
 // newTargets chooses the URLs tagged with env or, if there are none, those without a tag.
@@ -37,14 +53,11 @@ func newTargets(tagged []string, env string) *targets {
 				continue
 			}
 		}
-		shown := *u
-		shown.User = nil
-		tg := &target{url: u, redacted: shown.String()}
 		switch tag {
 		case "":
-			untagged = append(untagged, tg)
+			untagged = append(untagged, newTarget(u))
 		case env:
-			own = append(own, tg)
+			own = append(own, newTarget(u))
 		}
 	}
 	if len(own) == 0 {

@@ -1,7 +1,6 @@
 package push
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,11 +11,16 @@ import (
 	"github.com/solate/medispatcher"
 )
 
+// host is the host of a target.
+func (t *target) host() string {
+	return strings.TrimSuffix(strings.TrimPrefix(t.redacted, "http://"), "/")
+}
+
 // picks are the hosts of the next n turns.
 func picks(t *targets, n int, now time.Time) string {
 	var hosts []string
 	for range n {
-		hosts = append(hosts, t.pick(now).url.Host)
+		hosts = append(hosts, t.pick(now).host())
 	}
 	return strings.Join(hosts, " ")
 }
@@ -42,7 +46,7 @@ func TestURLsOfAnEnvironment(t *testing.T) {
 			ts := newTargets(tc.urls, tc.env)
 			var hosts []string
 			for _, tg := range ts.urls {
-				hosts = append(hosts, tg.url.Host)
+				hosts = append(hosts, tg.host())
 			}
 			if got := strings.Join(hosts, " "); got != tc.want {
 				t.Errorf("uses %q, want %q", got, tc.want)
@@ -104,8 +108,8 @@ func TestTargetInRecordsHasNoUserinfo(t *testing.T) {
 	if got := ts.urls[0].redacted; got != "http://h:81/x?y=1" {
 		t.Errorf("shown as %s", got)
 	}
-	if got := ts.urls[0].url.User.String(); got != "u:hunter2" {
-		t.Errorf("asked with %q, want the userinfo kept", got)
+	if got := string(ts.urls[0].auth); got != "Authorization: Basic dTpodW50ZXIy\r\n" {
+		t.Errorf("asked with %q, want the userinfo", got)
 	}
 }
 
@@ -114,9 +118,8 @@ func TestMessageWithoutURLIsDropped(t *testing.T) {
 	t.Parallel()
 	sub := subscription("a")
 	sub.URLs = []string{"[T_ENV:PUB]http://pub/"}
-	p := &poster{transport: roundTrip(nil)} // a request would panic
 	d := &medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1}
-	r := p.attempt(t.Context(), newSettings(sub, "DEV"), d)
+	r := attempt(t, refusing(t, errRefused), &poster{}, newSettings(sub, "DEV"), d)
 	out := outcomeOf(&sub, d, &r, time.Now(), 0)
 	if out.Outcome != medispatcher.Dropped || out.Failure != nil || out.EntryID != "1-0" {
 		t.Errorf("settled as %+v", out)
@@ -128,14 +131,14 @@ func TestAttemptsAvoidAURLThatFails(t *testing.T) {
 	t.Parallel()
 	var asked []string
 	broken := "a"
-	p := &poster{transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		asked = append(asked, r.URL.Host)
-		if r.URL.Host == broken {
-			return nil, errors.New("connection refused")
-		}
-		return answering(200, "")(r)
-	})}
 	synctest.Test(t, func(t *testing.T) {
+		client := clientOf(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.URL.Host)
+			if r.URL.Host == broken {
+				return answering(500, "")(r)
+			}
+			return answering(200, "")(r)
+		}))
 		sub := subscription("s")
 		sub.URLs = []string{"http://a/", "http://b/"}
 		st := newSettings(sub, "")
@@ -143,7 +146,7 @@ func TestAttemptsAvoidAURLThatFails(t *testing.T) {
 			t.Helper()
 			asked = nil
 			for range n {
-				p.attempt(t.Context(), st, delivery(nil))
+				attempt(t, client, &poster{}, st, delivery(nil))
 			}
 			if got := strings.Join(asked, " "); got != want {
 				t.Errorf("asked %s, want %s", got, want)
@@ -166,7 +169,7 @@ func TestTurnsAreSharedByManyWorkers(t *testing.T) {
 		go func() {
 			tg := ts.pick(time.Now())
 			ts.report(tg, true, time.Now())
-			got <- tg.url.Host
+			got <- tg.host()
 		}()
 	}
 	var hosts []string

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/push/http1"
@@ -51,9 +52,9 @@ func FuzzURL(f *testing.F) {
 // sent is the request target and the host of a request to a URL.
 func sent(t *testing.T, raw string) (uri, host string, err error) {
 	t.Helper()
-	client, server := net.Pipe()
-	transport := http1.New(http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil }})
-	defer transport.Close()
+	near, server := net.Pipe()
+	client := http1.New(http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+	defer client.Close()
 	got := make(chan *http.Request, 1)
 	go func() {
 		defer func() { _ = server.Close() }()
@@ -65,16 +66,11 @@ func sent(t *testing.T, raw string) (uri, host string, err error) {
 		got <- req
 		_, _ = server.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
 	}()
-	tg := newTargets([]string{raw}, "").urls[0]
-	plain := *tg.url
-	plain.Scheme = "http" // TLS adds nothing here
-	st := newSettings(medispatcher.Subscription{ID: "s", URLs: []string{raw}}, "")
-	req, _ := requestFor(t.Context(), st, &medispatcher.Delivery{}, &plain, "", tg.avoid)
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return "", "", err
+	plain := "http://" + strings.TrimPrefix(strings.TrimPrefix(raw, "https://"), "http://") // TLS adds nothing here
+	st := newSettings(medispatcher.Subscription{ID: "s", URLs: []string{plain}, Timeout: medispatcher.Duration(time.Minute)}, "")
+	if r := attempt(t, client, &poster{}, st, &medispatcher.Delivery{}); r.err != nil {
+		return "", "", r.err
 	}
-	_ = resp.Body.Close()
 	r := <-got
 	if r == nil {
 		return "", "", net.ErrClosed

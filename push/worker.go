@@ -12,11 +12,13 @@ import (
 type worker struct {
 	*workers
 	sub  *subscriber
-	wake chan *job // while it is parked: what to do next; nil: nothing more
+	snd  *http1.Sender // released when there is nothing to send
+	wake chan *job     // while it is parked: what to do next; nil: nothing more
 }
 
 // run makes an attempt at a message, and goes on with what was read ahead.
 func (w *worker) run(j *job) {
+	defer w.snd.Release()
 	for j != nil {
 		out, r := w.attempt(j)
 		j = w.next(j, &out, &r)
@@ -79,6 +81,7 @@ func (w *worker) await(at time.Time) bool {
 	if d <= 0 {
 		return true
 	}
+	w.snd.Release()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -95,7 +98,7 @@ func (w *worker) send(j *job, r *result) (made bool) {
 	var until time.Time
 	var back medispatcher.Backoff
 	for {
-		round, ok := w.short.enter(&until, w.stopping)
+		round, ok := w.short.enter(&until, w.stopping, w.snd.Release)
 		if !ok {
 			w.unmade(j)
 			return false
@@ -104,11 +107,8 @@ func (w *worker) send(j *job, r *result) (made bool) {
 			w.short.away(time.Now())
 			return false
 		}
-		ctx := w.deliver
-		if j.leave.probe {
-			ctx = http1.Fresh(ctx) // an idle connection may be dead, which would hide that the worker is back
-		}
-		*r = w.post(ctx, j.settings, &j.Delivery)
+		// A probe takes a new connection: an idle one may be dead, which would hide that the worker is back.
+		*r = w.post(w.snd, j.settings, &j.Delivery, j.leave.probe)
 		r.ended = time.Now()
 		w.short.left(r, r.ended)
 		if r.accepted {

@@ -33,7 +33,7 @@ func (ws *workers) startLocked(j *job) {
 		w.wake <- j
 		return
 	}
-	w := &worker{workers: ws, sub: sub}
+	w := &worker{workers: ws, sub: sub, snd: ws.cfg.Client.Sender(ws.deliver)}
 	ws.running.Go(func() { w.run(j) })
 }
 

@@ -4,7 +4,7 @@ import "strings"
 
 // Classes of bytes, as bits of byteClass.
 const (
-	tokenByte = 1 << iota // method and header name, RFC 9110 section 5.6.2
+	tokenByte = 1 << iota // header name, RFC 9110 section 5.6.2
 	hostByte              // host and port, RFC 3986 section 3.2
 	valueByte             // header value: no control character but tab
 	uriByte               // request target: no space, no control character
@@ -32,7 +32,7 @@ var byteClass = func() (class [256]byte) {
 }()
 
 // all tells whether all bytes of s are of the class.
-func all(s string, class byte) bool {
+func all[T string | []byte](s T, class byte) bool {
 	for i := range len(s) {
 		if byteClass[s[i]]&class == 0 {
 			return false

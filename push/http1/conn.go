@@ -1,10 +1,6 @@
 package http1
 
 import (
-	"bufio"
-	"context"
-	"crypto/tls"
-	"math"
 	"net"
 	"sync/atomic"
 	"time"
@@ -16,93 +12,66 @@ type connKey struct {
 	addr string // host:port
 }
 
-// conn is one connection. Between pool.get and pool.put one request owns it;
-// only close may be called by others.
+// conn is one connection. One sender owns it unless it is in the pool; only close may be called by others.
 type conn struct {
 	key     connKey
 	pool    *pool
-	raw     net.Conn             // the TCP connection: deadlines, closing
-	rw      net.Conn             // raw, or TLS over it
-	gate    *gate                // between TLS and raw; nil without TLS
-	state   *tls.ConnectionState // nil without TLS
-	probe   *probe               // sees what the kernel holds; nil if that is impossible
-	br      *bufio.Reader        // reads from the conn itself, see Read
-	limit   int64                // bytes that may still be read
-	readErr error                // the last error of Read
-	reused  bool                 // it has served a request before
-	timed   bool                 // raw has a deadline
-	expires time.Time            // when it is too old for another request
+	raw     net.Conn  // the TCP connection: deadlines, closing
+	rw      net.Conn  // raw, or TLS over it
+	gate    *gate     // between TLS and raw; nil without TLS
+	probe   *probe    // sees what the kernel holds; nil if that is impossible
+	expires time.Time // when it is too old for another request
+	until   time.Time // its deadline
+	asked   time.Time // when its last request began; zero: it has served none
 
-	closed    atomic.Bool
-	closeFunc func() // c.close, made once
+	closed atomic.Bool
 
 	// Fields of the pool, valid while idle.
 	idleSince    time.Time
 	newer, older *conn
 }
 
-// newConn wraps a connection just dialled; rw is raw or TLS over it.
-func newConn(p *pool, key connKey, raw, rw net.Conn, expires time.Time) *conn {
-	c := &conn{key: key, pool: p, raw: raw, rw: rw, probe: newProbe(raw), expires: expires}
-	c.br = bufio.NewReader(c)
-	c.closeFunc = c.close
-	return c
+// slack is how late a deadline may be. Setting one costs as much as building a request, so a connection in steady use
+// sets it once in that time.
+const slack = 100 * time.Millisecond
+
+// end sets the deadline of the connection.
+func (c *conn) end(at time.Time) {
+	c.until = at
+	c.raw.SetDeadline(at)
 }
 
-// Read reads from the connection within the limit; it is what br calls.
-func (c *conn) Read(p []byte) (int, error) {
-	if c.limit <= 0 {
-		c.readErr = ErrHeaderTooLarge
-		return 0, c.readErr
-	}
-	if int64(len(p)) > c.limit {
-		p = p[:c.limit]
-	}
-	n, err := c.rw.Read(p)
-	if c.limit != math.MaxInt64 {
-		c.limit -= int64(n)
-	}
-	c.readErr = err
-	return n, err
-}
-
-// prepare makes c ready for a request: its deadline, and the read limit for
-// the response header.
-func (c *conn) prepare(ctx context.Context, headerLimit int64) {
-	c.limit = headerLimit
-	deadline, ok := ctx.Deadline()
-	if ok || c.timed {
-		c.raw.SetDeadline(deadline)
-		c.timed = ok
+// endWithin makes sure that the connection's deadline is not before at, and at most slack after it.
+func (c *conn) endWithin(at time.Time) {
+	if c.until.Before(at) || c.until.Sub(at) > slack {
+		c.end(at.Add(slack))
 	}
 }
 
-// limitRead lets reads last d at most, and never beyond ctx's deadline.
-func (c *conn) limitRead(ctx context.Context, d time.Duration) {
-	until := time.Now().Add(d)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
-		until = deadline
+// hurry lets what remains last d at most, and not beyond the deadline.
+func (c *conn) hurry(d time.Duration) {
+	if at := time.Now().Add(d); at.Before(c.until) {
+		c.end(at)
 	}
-	c.raw.SetReadDeadline(until)
-	c.timed = true
 }
 
-// alive reports whether an idle connection may be used: the peer neither
-// closed it nor sent anything. It does not block. The deadline must be set
-// before, as a past one fails every check.
-func (c *conn) alive() bool {
-	if c.closed.Load() || c.br.Buffered() > 0 {
-		return false
+// alive reports whether a connection that rests may be used: the peer neither closed it nor sent anything. It does not
+// block. What TLS holds is always looked at, what the kernel holds if look is set. The deadline must be set before, as a past
+// one fails every check. n bytes that TLS held are in buf.
+func (c *conn) alive(buf []byte, look bool) (n int, ok bool) {
+	if c.closed.Load() {
+		return 0, false
 	}
-	if c.gate != nil && c.gate.pending(c.br) {
-		return false
+	if c.gate != nil {
+		if n, quiet := c.gate.pending(c.rw, buf); !quiet {
+			return n, false
+		}
 	}
-	return c.probe == nil || c.probe.quiet()
+	return 0, !look || c.probe == nil || c.probe.quiet()
 }
 
-// close closes the connection, without TLS's goodbye as that could block. It
-// may be called by anyone, more than once. A connection in the pool must be
-// taken out first.
+// close closes the connection, without TLS's goodbye as that could block. It may be called by anyone, more than once. A
+// connection in the pool must be taken out first.
 func (c *conn) close() {
 	if c.closed.Swap(true) {
 		return

@@ -10,63 +10,33 @@ import (
 	"time"
 )
 
-// acquire returns a connection for key, ready for a request: an idle one that
-// is still alive unless fresh is asked for, else a new one.
-func (t *Transport) acquire(ctx context.Context, key connKey, fresh bool) (*conn, error) {
-	for !fresh {
-		c := t.pool.get(key)
-		if c == nil {
-			break
-		}
-		c.prepare(ctx, t.opts.MaxResponseHeaderBytes)
-		if !c.alive() {
-			t.unasked.before(c)
-		} else if time.Now().Before(c.expires) {
-			c.reused = true
-			return c, nil
-		}
-		c.close()
+// dial makes a new connection, within DialTimeout, the deadline and ctx.
+func (cl *Client) dial(ctx context.Context, key connKey, deadline time.Time) (*conn, Phase, error) {
+	if until := time.Now().Add(cl.opts.DialTimeout); until.Before(deadline) {
+		deadline = until
 	}
-	c, phase, err := t.dial(ctx, key)
-	if err != nil {
-		return nil, t.fail(ctx, phase, "connect to", key.addr, err)
-	}
-	c.prepare(ctx, t.opts.MaxResponseHeaderBytes)
-	return c, nil
-}
-
-// dial makes a new connection, within DialTimeout and ctx.
-func (t *Transport) dial(ctx context.Context, key connKey) (*conn, Phase, error) {
-	// ctx may have a deadline but no timer: a connection enforces it (see EndsAtDeadline),
-	// and there is none yet.
-	until := time.Now().Add(t.opts.DialTimeout)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
-		until = deadline
-	}
-	caller := ctx
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(caller), until)
-	defer context.AfterFunc(caller, cancel)()
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	defer context.AfterFunc(t.ctx, cancel)()
+	defer context.AfterFunc(cl.ctx, cancel)()
 
-	raw, err := t.dialRaw(ctx, key.addr)
+	raw, err := cl.dialRaw(ctx, key.addr)
 	if err != nil && IsShortage(err) {
-		if idle := t.pool.takeOldest(roomMade); len(idle) > 0 {
+		if idle := cl.pool.takeOldest(roomMade); len(idle) > 0 {
 			closeAll(idle)
-			raw, err = t.dialRaw(ctx, key.addr)
+			raw, err = cl.dialRaw(ctx, key.addr)
 		}
 	}
 	if err != nil {
 		return nil, PhaseConnect, err
 	}
-	c := newConn(&t.pool, key, raw, raw, t.expiry())
+	c := &conn{key: key, pool: &cl.pool, raw: raw, rw: raw, probe: newProbe(raw), expires: cl.expiry()}
 	if key.tls {
-		if err := c.handshake(ctx, t.opts.TLSConfig); err != nil {
+		if err := c.handshake(ctx, cl.opts.TLSConfig); err != nil {
 			raw.Close()
 			return nil, PhaseTLS, err
 		}
 	}
-	if !t.pool.add(c) {
+	if !cl.pool.add(c) {
 		raw.Close()
 		return nil, PhaseConnect, ErrClosed
 	}
@@ -79,8 +49,8 @@ const roomMade = 8
 
 // expiry is when a connection made now is too old. It varies, so that connections
 // made together do not expire together.
-func (t *Transport) expiry() time.Time {
-	age := t.opts.MaxAge
+func (cl *Client) expiry() time.Time {
+	age := cl.opts.MaxAge
 	return time.Now().Add(age - age/5 + rand.N(2*age/5+1))
 }
 
@@ -89,16 +59,16 @@ func (t *Transport) expiry() time.Time {
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // dialRaw opens the TCP connection.
-func (t *Transport) dialRaw(ctx context.Context, addr string) (net.Conn, error) {
-	guard := t.opts.Guard
-	if t.opts.Dial == nil {
+func (cl *Client) dialRaw(ctx context.Context, addr string) (net.Conn, error) {
+	guard := cl.opts.Guard
+	if cl.opts.Dial == nil {
 		d := net.Dialer{KeepAliveConfig: keepAlive}
 		if guard != nil {
 			d.ControlContext = guard.Control
 		}
 		return d.DialContext(ctx, "tcp", addr)
 	}
-	raw, err := t.opts.Dial(ctx, "tcp", addr)
+	raw, err := cl.opts.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +97,6 @@ func (c *conn) handshake(ctx context.Context, cfg *tls.Config) error {
 	if err := tc.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
-	state := tc.ConnectionState()
-	c.rw, c.state = tc, &state
+	c.rw = tc
 	return nil
 }

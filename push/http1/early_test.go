@@ -2,7 +2,6 @@ package http1_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,21 +44,16 @@ func TestEarlyResponse(t *testing.T) {
 						}
 					})
 					defer close(gone)
-					tr := newTransport(t, http1.Options{})
+					tr := newClient(t, http1.Options{})
 					start := time.Now()
-					resp, err := tr.RoundTrip(newRequest(t, "POST", s.url, strings.Repeat("x", size)))
-					if err != nil {
-						t.Fatal(err)
+					r := newRequest(t, s.url, strings.Repeat("x", size))
+					if !read {
+						r.Keep = 0
 					}
-					if resp.StatusCode != 413 {
-						t.Errorf("status %d", resp.StatusCode)
+					a, got := do(t, tr, r)
+					if a.Status != 413 || read && got != "too long" {
+						t.Errorf("status %d, body %q", a.Status, got)
 					}
-					if read {
-						if got, err := io.ReadAll(resp.Body); string(got) != "too long" || err != nil {
-							t.Errorf("body %q, %v", got, err)
-						}
-					}
-					resp.Body.Close()
 					if d := time.Since(start); d > soon/2 {
 						t.Errorf("took %v", d)
 					}
@@ -69,33 +63,5 @@ func TestEarlyResponse(t *testing.T) {
 				})
 			}
 		}
-	}
-}
-
-// TestBlockedBody has a body that blocks: it must not outlast the request.
-func TestBlockedBody(t *testing.T) {
-	s := serve(t, func(c net.Conn, _ int) {
-		readHead(bufio.NewReader(c))
-		io.WriteString(c, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
-		io.Copy(io.Discard, c)
-	})
-	tr := newTransport(t, http1.Options{})
-	r, w := io.Pipe()
-	written := make(chan error, 1)
-	go func() {
-		_, err := w.Write(make([]byte, 100<<10))
-		for err == nil {
-			_, err = w.Write([]byte("x")) // never ends by itself
-			time.Sleep(time.Millisecond)
-		}
-		written <- err
-	}()
-	req := newRequest(t, "POST", s.url, "")
-	req.Body, req.ContentLength = r, -1
-	if resp, _ := do(t, tr, req); resp.StatusCode != 403 {
-		t.Errorf("status %d", resp.StatusCode)
-	}
-	if err := wait(t, written, "body to be closed"); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("writer got %v", err)
 	}
 }

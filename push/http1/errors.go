@@ -11,13 +11,11 @@ import (
 )
 
 var (
-	// ErrClosed is returned by requests in flight when [Transport.Close] is
+	// ErrClosed is returned by requests in flight when [Client.Close] is
 	// called, and by all later ones.
-	ErrClosed = errors.New("transport is closed")
+	ErrClosed = errors.New("client is closed")
 
-	// ErrInvalidRequest marks a request that no server received in full: it
-	// was refused before anything was sent, or broken off because the streamed Body
-	// did not have the announced length.
+	// ErrInvalidRequest marks what cannot be sent: nothing of it was.
 	ErrInvalidRequest = errors.New("invalid request")
 
 	// ErrHeaderTooLarge means that the response header is longer than
@@ -49,7 +47,7 @@ func PhaseOf(err error) Phase {
 	return ""
 }
 
-// opError says what the transport was doing, and with whom, when it failed. It
+// opError says what the client was doing, and with whom, when it failed. It
 // names host and port only: paths and queries may hold secrets.
 type opError struct {
 	phase Phase
@@ -77,17 +75,16 @@ func (e *opError) Temporary() bool { return false }
 
 // fail turns err into the error to report: what ended the request (context,
 // Close) comes before the broken connection that was merely its consequence.
-func (t *Transport) fail(ctx context.Context, phase Phase, op, addr string, err error) error {
+func (s *Sender) fail(phase Phase, op, addr string, err error) error {
 	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-		if cause := context.Cause(ctx); !errors.Is(cause, err) {
+	case s.ctx.Err() != nil:
+		err = s.ctx.Err()
+		if cause := context.Cause(s.ctx); !errors.Is(cause, err) {
 			err = fmt.Errorf("%w: %w", err, cause)
 		}
-	case t.isClosed():
+	case s.client.isClosed():
 		err = ErrClosed
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		// The connection's timer may fire a moment before the context's.
+	case timedOut(err):
 		err = context.DeadlineExceeded
 	}
 	return &opError{phase: phase, op: op, addr: addr, err: err}
@@ -103,10 +100,8 @@ func malformedf(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrMalformedResponse, fmt.Errorf(format, args...))
 }
 
-// timedOut reports whether the deadline of a request ended it with err.
-func timedOut(ctx context.Context, err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded)
-}
+// timedOut reports whether the deadline of a connection ended a request with err.
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // peerGone reports whether err is how a connection closed by the peer looks.
 func peerGone(err error) bool {

@@ -1,29 +1,38 @@
 package http1
 
 // Idle returns how many connections are idle.
-func (t *Transport) Idle() int {
-	t.pool.mu.Lock()
-	defer t.pool.mu.Unlock()
+func (cl *Client) Idle() int {
+	cl.pool.mu.Lock()
+	defer cl.pool.mu.Unlock()
 	n := 0
-	for _, h := range t.pool.hosts {
+	for _, h := range cl.pool.hosts {
 		n += len(*h)
 	}
-	if n != t.pool.idle {
+	if n != cl.pool.idle {
 		panic("pool: the list of idle connections and those of the hosts differ")
 	}
 	return n
 }
 
 // Live returns how many connections are open, idle or in use.
-func (t *Transport) Live() int {
-	t.pool.mu.Lock()
-	defer t.pool.mu.Unlock()
-	return len(t.pool.all)
+func (cl *Client) Live() int {
+	cl.pool.mu.Lock()
+	defer cl.pool.mu.Unlock()
+	return len(cl.pool.all)
 }
 
 // Hosts returns how many hosts the pool has an entry for.
-func (t *Transport) Hosts() int {
-	t.pool.mu.Lock()
-	defer t.pool.mu.Unlock()
-	return len(t.pool.hosts)
+func (cl *Client) Hosts() int {
+	cl.pool.mu.Lock()
+	defer cl.pool.mu.Unlock()
+	return len(cl.pool.hosts)
 }
+
+// ParseHead is what the quick parser makes of the start of an answer.
+func ParseHead(b []byte) (a Answer, size, length int, closes, ok bool) {
+	h, ok := parseHead(b)
+	return h.Answer, h.size, h.length, h.closes, ok
+}
+
+// AppendHead is the request up to its body.
+func (r *Request) AppendHead(b []byte) []byte { return r.appendHead(b) }

@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"bufio"
 	"errors"
 	"net"
 )
@@ -21,13 +20,12 @@ func (g *gate) Read(p []byte) (int, error) {
 	return g.Conn.Read(p)
 }
 
-// pending reports whether TLS holds data or has seen its end. br reads from it,
-// which reads through g.
-func (g *gate) pending(br *bufio.Reader) bool {
+// pending reads into buf what TLS holds. quiet reports that it holds nothing and has not seen its end.
+func (g *gate) pending(tls net.Conn, buf []byte) (n int, quiet bool) {
 	g.shut = true
-	_, err := br.Peek(1)
+	n, err := tls.Read(buf)
 	g.shut = false
-	return !errors.Is(err, errShut)
+	return n, n == 0 && errors.Is(err, errShut)
 }
 
 // shutError is a net.Error that calls itself temporary, else crypto/tls would

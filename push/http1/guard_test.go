@@ -99,27 +99,27 @@ func TestGuardControl(t *testing.T) {
 	}
 }
 
-func TestGuardedTransport(t *testing.T) {
+func TestGuardedClient(t *testing.T) {
 	t.Parallel()
 	s := serve(t, always(okReply))
 	deny := http1.NewGuard(prefixes(t, "127.0.0.0/8", "::1"))
 	_, port, _ := net.SplitHostPort(s.addr)
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"} {
-		tr := newTransport(t, http1.Options{Guard: deny})
-		err := mustFail(t, tr, newRequest(t, "POST", "http://"+host+":"+port, "x"))
+		tr := newClient(t, http1.Options{Guard: deny})
+		err := mustFail(t, tr, newRequest(t, "http://"+host+":"+port, "x"))
 		if !errors.Is(err, http1.ErrDenied) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
 	wantConns(t, s, 0)
 
-	custom := newTransport(t, http1.Options{Guard: deny, Dial: (&net.Dialer{}).DialContext})
-	if err := mustFail(t, custom, newRequest(t, "POST", s.url, "x")); !errors.Is(err, http1.ErrDenied) {
+	custom := newClient(t, http1.Options{Guard: deny, Dial: (&net.Dialer{}).DialContext})
+	if err := mustFail(t, custom, newRequest(t, s.url, "x")); !errors.Is(err, http1.ErrDenied) {
 		t.Errorf("with Dial: %v", err)
 	}
 
 	allow := http1.NewGuard(prefixes(t, "127.0.0.0/8"), prefixes(t, "127.0.0.1")...)
-	post(t, newTransport(t, http1.Options{Guard: allow}), s.url, "x")
+	post(t, newClient(t, http1.Options{Guard: allow}), s.url, "x")
 }
 
 func TestParsePrefixes(t *testing.T) {

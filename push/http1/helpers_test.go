@@ -2,11 +2,12 @@ package http1_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,62 +107,86 @@ func once(reply string) func(net.Conn, int) {
 
 const okReply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// newTransport returns a Transport closed with the test.
-func newTransport(tb testing.TB, o http1.Options) *http1.Transport {
-	t := http1.New(o)
-	tb.Cleanup(t.Close)
-	return t
+// newClient returns a Client closed with the test.
+func newClient(tb testing.TB, o http1.Options) *http1.Client {
+	c := http1.New(o)
+	tb.Cleanup(c.Close)
+	return c
 }
 
-// newRequest returns a request that lasts until the test ends, or soon.
-func newRequest(tb testing.TB, method, url, body string) *http.Request {
+// target returns the Target of a URL.
+func target(tb testing.TB, raw string) *http1.Target {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), soon)
-	tb.Cleanup(cancel)
-	var r io.Reader
-	if body != "" {
-		r = strings.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, r)
+	u, err := url.Parse(raw)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return req
-}
-
-// post sends body and returns the response, read and closed, with its body.
-func post(tb testing.TB, rt http.RoundTripper, url, body string) (*http.Response, string) {
-	tb.Helper()
-	return do(tb, rt, newRequest(tb, "POST", url, body))
-}
-
-// do sends req and returns the response, read and closed, with its body.
-func do(tb testing.TB, rt http.RoundTripper, req *http.Request) (*http.Response, string) {
-	tb.Helper()
-	resp, err := rt.RoundTrip(req)
+	to, err := http1.NewTarget(u)
 	if err != nil {
-		tb.Fatalf("RoundTrip: %v", err)
+		tb.Fatal(err)
 	}
-	defer resp.Body.Close()
-	got, err := io.ReadAll(resp.Body)
-	if err != nil {
-		tb.Fatalf("read body: %v", err)
-	}
-	return resp, string(got)
+	return to
 }
 
-// mustFail sends req and returns the error, of RoundTrip or of the body.
-func mustFail(tb testing.TB, rt http.RoundTripper, req *http.Request) error {
+// newRequest returns a request that wants the whole answer.
+func newRequest(tb testing.TB, url, body string) *http1.Request {
 	tb.Helper()
-	resp, err := rt.RoundTrip(req)
-	if err == nil {
-		_, err = io.ReadAll(resp.Body)
-		resp.Body.Close()
+	return &http1.Request{To: target(tb, url), Body: []byte(body), Keep: 1 << 20, KeepOK: true}
+}
+
+// do sends r with a sender of its own, and returns the answer with its body.
+func do(tb testing.TB, c *http1.Client, r *http1.Request) (http1.Answer, string) {
+	tb.Helper()
+	a, err := try(c, r, soon)
+	if err != nil {
+		tb.Fatalf("Post: %v", err)
 	}
+	return a, string(a.Body)
+}
+
+// post sends body to a URL.
+func post(tb testing.TB, c *http1.Client, url, body string) (http1.Answer, string) {
+	tb.Helper()
+	return do(tb, c, newRequest(tb, url, body))
+}
+
+// try sends r with a sender of its own, within limit.
+func try(c *http1.Client, r *http1.Request, limit time.Duration) (http1.Answer, error) {
+	s := c.Sender(context.Background())
+	defer s.Release()
+	a, err := s.Post(r, time.Now().Add(limit))
+	a.Body = bytes.Clone(a.Body)
+	return a, err
+}
+
+// mustFail sends r and returns the error.
+func mustFail(tb testing.TB, c *http1.Client, r *http1.Request) error {
+	tb.Helper()
+	a, err := try(c, r, soon)
 	if err == nil {
-		tb.Fatalf("no error, status %s", resp.Status)
+		tb.Fatalf("no error, status %d", a.Status)
 	}
 	return err
+}
+
+// fill leaves n idle connections in the pool.
+func fill(tb testing.TB, c *http1.Client, url string, n int) {
+	tb.Helper()
+	before := c.Idle()
+	var senders []*http1.Sender
+	for range n {
+		s := c.Sender(tb.Context())
+		if _, err := s.Post(newRequest(tb, url, "x"), time.Now().Add(soon)); err != nil {
+			tb.Fatal(err)
+		}
+		senders = append(senders, s)
+	}
+	for _, s := range senders {
+		s.Release()
+	}
+	if got := c.Idle() - before; got != n {
+		tb.Fatalf("%d idle connections, want %d", got, n)
+	}
 }
 
 // wait waits for ch to be closed or sent to.

@@ -20,11 +20,11 @@ const (
 	DefaultMaxDrain               = 64 << 10
 )
 
-// Options configures a [Transport]. Fields left zero take their defaults.
+// Options configures a [Client]. Fields left zero take their defaults.
 type Options struct {
 	// MaxIdlePerHost is how many idle connections are kept for one scheme,
 	// host and port. Negative turns keep-alive off. Connections in use are not
-	// limited here: their number is the caller's concurrency.
+	// limited here: each sender holds one at most.
 	MaxIdlePerHost int
 
 	// MaxIdle is how many idle connections are kept over all hosts; the one
@@ -40,7 +40,7 @@ type Options struct {
 	MaxAge time.Duration
 
 	// DialTimeout bounds connecting: name resolution, TCP and TLS handshake
-	// together. The request's own deadline holds too.
+	// together. The request's own deadline holds, too.
 	DialTimeout time.Duration
 
 	// TLSConfig is cloned. Certificates are checked unless it says otherwise.
@@ -60,7 +60,7 @@ type Options struct {
 	// with all informational (1xx) responses before it.
 	MaxResponseHeaderBytes int64
 
-	// MaxDrain is how many bytes of an unread response body Close reads, within
+	// MaxDrain is how many bytes of a body that nobody wants are read, within
 	// some milliseconds, to keep the connection usable. Negative means none.
 	MaxDrain int64
 

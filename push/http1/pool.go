@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// pool knows all connections of a transport, and hands out the idle ones.
+// pool knows all connections of a client, and hands out the idle ones.
 type pool struct {
 	maxPerHost  int
 	maxIdle     int

@@ -2,10 +2,11 @@ package http1_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -19,51 +20,92 @@ func TestResponses(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 100<<10)
 	tests := []struct {
-		name, method, reply string
-		body                string
-		reused              bool
+		name, reply string
+		body        string
+		reused      bool
 	}{
-		{"length", "POST", okReply, "ok", true},
-		{"length 0", "POST", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", true},
-		{"204", "POST", "HTTP/1.1 204 No Content\r\n\r\n", "", true},
-		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "", true},
-		{"HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "", true},
-		{"204 with length", "POST", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", "", false},
-		{"204 chunked", "POST", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", "", false},
-		{"chunked", "POST", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n1;ext=1\r\n!\r\n0\r\n\r\n", "ok!", true},
-		{"big", "POST", "HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + big, big, true},
-		{"big chunked", "POST", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n19000\r\n" + big + "\r\n0\r\n\r\n", big, true},
-		{"no reason", "POST", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", "ok", true},
-		{"500", "POST", "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", "no", true},
-		{"bare LF", "POST", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "ok", true},
-		{"informational", "POST", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + okReply, "ok", true},
-		{"many informational", "POST", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 2000) + okReply, "ok", true},
-		{"Connection: close", "POST", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "ok", false},
-		{"Connection: Foo, Close", "POST", "HTTP/1.1 200 OK\r\nConnection: Foo, Close\r\nContent-Length: 2\r\n\r\nok", "ok", false},
-		{"HTTP/1.0", "POST", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", false},
-		{"HTTP/1.0 keep-alive", "POST", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", "ok", true},
-		{"extra bytes", "POST", okReply + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", "ok", false},
-		{"extra CRLF", "POST", okReply + "\r\n", "ok", false},
-		{"extra bytes without body", "POST", "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", "", false},
+		{"length", okReply, "ok", true},
+		{"length 0", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", true},
+		{"204", "HTTP/1.1 204 No Content\r\n\r\n", "", true},
+		{"304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "", true},
+		{"204 with length", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", "", false},
+		{"204 chunked", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", "", false},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n1;ext=1\r\n!\r\n0\r\n\r\n", "ok!", true},
+		{"big", "HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + big, big, true},
+		{"big chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n19000\r\n" + big + "\r\n0\r\n\r\n", big, true},
+		{"no reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", "ok", true},
+		{"500", "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", "no", true},
+		{"bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "ok", true},
+		{"informational", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + okReply, "ok", true},
+		{"many informational", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 2000) + okReply, "ok", true},
+		{"Connection: close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "ok", false},
+		{"Connection: Foo, Close", "HTTP/1.1 200 OK\r\nConnection: Foo, Close\r\nContent-Length: 2\r\n\r\nok", "ok", false},
+		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", false},
+		{"HTTP/1.0 keep-alive", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", "ok", true},
+		{"extra bytes", okReply + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", "ok", false},
+		{"extra CRLF", okReply + "\r\n", "ok", false},
+		{"extra bytes without body", "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", "", false},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := serve(t, always(tt.reply))
-			tr := newTransport(t, http1.Options{})
-			want := int32(1)
-			if !tt.reused {
-				want = 2
-			}
-			for range 2 {
-				if _, got := do(t, tr, newRequest(t, tt.method, s.url, "")); got != tt.body {
-					t.Errorf("body %.40q, want %.40q", got, tt.body)
+	cert, roots := testCert(t)
+	for _, over := range []string{"http://", "https://"} {
+		for _, in := range []string{"one piece", "pieces"} {
+			for _, by := range []string{"one sender", "two senders"} {
+				for _, tt := range tests {
+					if in == "pieces" && strings.HasPrefix(tt.name, "extra") {
+						continue // what comes later cannot be told from the next answer
+					}
+					t.Run(over+" in "+in+" by "+by+" "+tt.name, func(t *testing.T) {
+						t.Parallel()
+						handle := always(tt.reply)
+						if in == "pieces" {
+							handle = inPieces(tt.reply)
+						}
+						if over == "https://" {
+							handle = overTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, handle)
+						}
+						s := serve(t, handle)
+						c := newClient(t, http1.Options{TLSConfig: &tls.Config{RootCAs: roots}})
+						snd := c.Sender(t.Context())
+						for range 3 {
+							a, err := snd.Post(newRequest(t, over+s.addr, ""), time.Now().Add(soon))
+							if string(a.Body) != tt.body || err != nil {
+								t.Errorf("body %.40q, %v, want %.40q", a.Body, err, tt.body)
+							}
+							if by == "two senders" {
+								snd.Release()
+								snd = c.Sender(t.Context())
+							}
+						}
+						snd.Release()
+						want := int32(1)
+						if !tt.reused {
+							want = 3
+						}
+						wantConns(t, s, want)
+						if !tt.reused && c.Live() != 0 {
+							t.Errorf("%d connections left open", c.Live())
+						}
+					})
 				}
 			}
-			wantConns(t, s, want)
-			if !tt.reused && tr.Live() != 0 {
-				t.Errorf("%d connections left open", tr.Live())
+		}
+	}
+}
+
+// inPieces is always, with the start of the reply byte by byte.
+func inPieces(reply string) func(net.Conn, int) {
+	return func(c net.Conn, _ int) {
+		br := bufio.NewReader(c)
+		for {
+			if req, _ := readRequest(br); req == nil {
+				return
 			}
-		})
+			at := min(150, len(reply))
+			for i := range at {
+				io.WriteString(c, reply[i:i+1])
+			}
+			io.WriteString(c, reply[at:])
+		}
 	}
 }
 
@@ -71,7 +113,7 @@ func TestUntilEOF(t *testing.T) {
 	t.Parallel()
 	for _, proto := range []string{"HTTP/1.0", "HTTP/1.1"} {
 		s := serve(t, once(proto+" 200 OK\r\n\r\nall of it"))
-		tr := newTransport(t, http1.Options{})
+		tr := newClient(t, http1.Options{})
 		if _, got := post(t, tr, s.url, "x"); got != "all of it" {
 			t.Errorf("%s: body %q", proto, got)
 		}
@@ -84,30 +126,13 @@ func TestUntilEOF(t *testing.T) {
 func TestTrailers(t *testing.T) {
 	t.Parallel()
 	s := serve(t, always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 42\r\n\r\n"))
-	tr := newTransport(t, http1.Options{})
+	tr := newClient(t, http1.Options{})
 	for range 3 {
-		resp, got := post(t, tr, s.url, "x")
-		if got != "ok" || resp.Trailer.Get("X-Sum") != "42" {
-			t.Errorf("body %q, trailer %v", got, resp.Trailer)
+		if _, got := post(t, tr, s.url, "x"); got != "ok" {
+			t.Errorf("body %q", got)
 		}
 	}
 	wantConns(t, s, 1)
-}
-
-func TestRequestConnectionClose(t *testing.T) {
-	t.Parallel()
-	s := serve(t, always(okReply))
-	tr := newTransport(t, http1.Options{})
-	req := newRequest(t, "POST", s.url, "x")
-	req.Close = true
-	do(t, tr, req)
-	req = newRequest(t, "POST", s.url, "x")
-	req.Header.Set("Connection", "x, CLOSE")
-	do(t, tr, req)
-	wantConns(t, s, 2)
-	if tr.Live() != 0 {
-		t.Error("connection left open")
-	}
 }
 
 func TestMalformedResponses(t *testing.T) {
@@ -128,8 +153,8 @@ func TestMalformedResponses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, once(reply))
-			tr := newTransport(t, http1.Options{})
-			err := mustFail(t, tr, newRequest(t, "POST", s.url, "x"))
+			tr := newClient(t, http1.Options{})
+			err := mustFail(t, tr, newRequest(t, s.url, "x"))
 			if !errors.Is(err, http1.ErrMalformedResponse) {
 				t.Errorf("error %v", err)
 			}
@@ -156,8 +181,8 @@ func TestTruncated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, once(reply))
-			tr := newTransport(t, http1.Options{})
-			err := mustFail(t, tr, newRequest(t, "POST", s.url, "x"))
+			tr := newClient(t, http1.Options{})
+			err := mustFail(t, tr, newRequest(t, s.url, "x"))
 			if errors.Is(err, http1.ErrMalformedResponse) || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("error %v", err)
 			}
@@ -185,8 +210,8 @@ func TestHeaderTooLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, handle)
-			tr := newTransport(t, http1.Options{MaxResponseHeaderBytes: 10000})
-			if err := mustFail(t, tr, newRequest(t, "POST", s.url, "x")); !errors.Is(err, http1.ErrHeaderTooLarge) {
+			tr := newClient(t, http1.Options{MaxResponseHeaderBytes: 10000})
+			if err := mustFail(t, tr, newRequest(t, s.url, "x")); !errors.Is(err, http1.ErrHeaderTooLarge) {
 				t.Errorf("error %v", err)
 			}
 			if tr.Live() != 0 {
@@ -196,7 +221,7 @@ func TestHeaderTooLarge(t *testing.T) {
 	}
 	// The limit is for the header only.
 	s := serve(t, always("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n"+strings.Repeat("x", 50000)))
-	tr := newTransport(t, http1.Options{MaxResponseHeaderBytes: 100})
+	tr := newClient(t, http1.Options{MaxResponseHeaderBytes: 100})
 	for range 2 {
 		if _, got := post(t, tr, s.url, "x"); len(got) != 50000 {
 			t.Errorf("%d bytes", len(got))
@@ -205,7 +230,7 @@ func TestHeaderTooLarge(t *testing.T) {
 	wantConns(t, s, 1)
 }
 
-// TestUnreadBody closes bodies before their end.
+// TestUnreadBody has answers whose bodies nobody wants.
 func TestUnreadBody(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -217,42 +242,40 @@ func TestUnreadBody(t *testing.T) {
 		{"small", 100, false, http1.Options{}, true},
 		{"more than buffered", 50 << 10, false, http1.Options{}, true},
 		{"exactly the limit", 1000, false, http1.Options{MaxDrain: 1000}, true},
-		{"above the limit", 1001, false, http1.Options{MaxDrain: 1000}, false},
-		{"no draining", 100, false, http1.Options{MaxDrain: -1}, false},
+		{"above the limit", 100 << 10, false, http1.Options{MaxDrain: 1000}, false},
+		{"no draining", 100 << 10, false, http1.Options{MaxDrain: -1}, false},
 		{"stalled", 100, true, http1.Options{}, false},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for i := range 2 * len(tests) {
+		tt, chunked := tests[i/2], i%2 == 0
+		t.Run(fmt.Sprint(tt.name, " chunked=", chunked), func(t *testing.T) {
 			s := serve(t, func(c net.Conn, _ int) {
 				br := bufio.NewReader(c)
 				for {
 					if req, _ := readRequest(br); req == nil {
 						return
 					}
-					head := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-					io.WriteString(c, head)
-					cw := bufio.NewWriter(c)
-					io.WriteString(cw, hexLen(tt.size)+"\r\n"+strings.Repeat("x", tt.size)+"\r\n")
-					if !tt.stall {
-						io.WriteString(cw, "0\r\n\r\n")
+					body := strings.Repeat("x", tt.size)
+					reply := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", tt.size) + body
+					if chunked {
+						reply = fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", tt.size, body)
 					}
-					cw.Flush()
+					if tt.stall {
+						reply = reply[:len(reply)-5] // the last chunk, or some of the body
+					}
+					io.WriteString(c, reply)
 				}
 			})
-			tr := newTransport(t, tt.opts)
+			tr := newClient(t, tt.opts)
 			for range 2 {
-				resp, err := tr.RoundTrip(newRequest(t, "POST", s.url, "x"))
-				if err != nil {
-					t.Fatal(err)
-				}
 				start := time.Now()
-				resp.Body.Close()
-				resp.Body.Close()
-				if d := time.Since(start); d > 5*time.Second {
-					t.Errorf("Close took %v", d)
+				r := newRequest(t, s.url, "x")
+				r.KeepOK = false
+				if a, got := do(t, tr, r); a.Status != 200 || got != "" {
+					t.Errorf("status %d, body %q", a.Status, got)
 				}
-				if _, err := resp.Body.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) {
-					t.Errorf("Read after Close: %v", err)
+				if d := time.Since(start); d > 5*time.Second {
+					t.Errorf("Post took %v", d)
 				}
 			}
 			want := int32(2)
@@ -264,49 +287,18 @@ func TestUnreadBody(t *testing.T) {
 	}
 }
 
-// hexLen returns n as the length of a chunk.
-func hexLen(n int) string {
-	const digits = "0123456789abcdef"
-	if n < 16 {
-		return digits[n : n+1]
-	}
-	return hexLen(n/16) + digits[n%16:n%16+1]
-}
-
 func TestKnownLengthNotDrained(t *testing.T) {
 	// The server never sends what it announces: Close must not wait for it.
 	s := serve(t, always("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx"))
-	tr := newTransport(t, http1.Options{})
-	resp, err := tr.RoundTrip(newRequest(t, "POST", s.url, "x"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr := newClient(t, http1.Options{})
 	start := time.Now()
-	resp.Body.Close()
-	if d := time.Since(start); d > 400*time.Millisecond {
-		t.Errorf("Close took %v", d)
+	r := newRequest(t, s.url, "x")
+	r.KeepOK = false
+	do(t, tr, r)
+	if d := time.Since(start); d > soon/2 {
+		t.Errorf("Post took %v", d)
 	}
 	if tr.Live() != 0 {
 		t.Error("connection left open")
 	}
-}
-
-func TestBodyAfterEOF(t *testing.T) {
-	t.Parallel()
-	s := serve(t, always(okReply))
-	tr := newTransport(t, http1.Options{})
-	resp, err := tr.RoundTrip(newRequest(t, "POST", s.url, "x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.ReadAll(resp.Body)
-	post(t, tr, s.url, "the connection belongs to another now")
-	for range 2 {
-		if n, err := resp.Body.Read(make([]byte, 9)); n != 0 || err != io.EOF {
-			t.Errorf("Read after EOF: %d, %v", n, err)
-		}
-	}
-	resp.Body.Close()
-	post(t, tr, s.url, "x")
-	wantConns(t, s, 1)
 }

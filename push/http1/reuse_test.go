@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,7 +31,7 @@ func echo(c net.Conn, _ int) {
 
 func TestKeepAlive(t *testing.T) {
 	s := serve(t, echo)
-	tr := newTransport(t, http1.Options{})
+	tr := newClient(t, http1.Options{})
 	for i := range 20 {
 		want := fmt.Sprint("message ", i)
 		if _, got := post(t, tr, s.url, want); got != want {
@@ -50,7 +49,7 @@ func TestKeepAlive(t *testing.T) {
 
 func TestKeepAliveOff(t *testing.T) {
 	s := serve(t, echo)
-	tr := newTransport(t, http1.Options{MaxIdlePerHost: -1})
+	tr := newClient(t, http1.Options{MaxIdlePerHost: -1})
 	post(t, tr, s.url, "x")
 	post(t, tr, s.url, "x")
 	wantConns(t, s, 2)
@@ -62,22 +61,21 @@ func TestKeepAliveOff(t *testing.T) {
 func TestConcurrent(t *testing.T) {
 	const workers, requests, idle = 64, 50, 8
 	s := serve(t, echo)
-	tr := newTransport(t, http1.Options{MaxIdlePerHost: idle})
-	ctx, cancel := context.WithTimeout(context.Background(), 3*soon)
-	defer cancel()
+	tr := newClient(t, http1.Options{MaxIdlePerHost: idle})
+	to := target(t, s.url)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
+			snd := tr.Sender(t.Context())
+			defer snd.Release()
 			for i := range requests {
-				want := fmt.Sprintf("%d/%d %s", w, i, strings.Repeat("x", w*i))
-				req, _ := http.NewRequestWithContext(ctx, "POST", s.url, strings.NewReader(want))
-				resp, err := tr.RoundTrip(req)
-				if err != nil {
-					t.Error(err)
-					return
+				if i%10 == 9 {
+					snd.Release()
 				}
-				got, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
+				want := fmt.Sprintf("%d/%d %s", w, i, strings.Repeat("x", w*i))
+				r := &http1.Request{To: to, Body: []byte(want), Keep: 1 << 20, KeepOK: true}
+				a, err := snd.Post(r, time.Now().Add(3*soon))
+				got := a.Body
 				if err != nil || string(got) != want {
 					t.Errorf("got %.20q (%v), want %.20q", got, err, want)
 				}
@@ -94,7 +92,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 func TestMaxIdle(t *testing.T) {
-	tr := newTransport(t, http1.Options{MaxIdlePerHost: 2, MaxIdle: 3})
+	tr := newClient(t, http1.Options{MaxIdlePerHost: 2, MaxIdle: 3})
 	var servers []*server
 	for range 5 {
 		servers = append(servers, serve(t, echo))
@@ -116,7 +114,7 @@ func TestIdleTimeout(t *testing.T) {
 		closed <- struct{}{}
 	}
 	a, b := serve(t, handle), serve(t, handle)
-	tr := newTransport(t, http1.Options{IdleTimeout: 30 * time.Millisecond})
+	tr := newClient(t, http1.Options{IdleTimeout: 30 * time.Millisecond})
 	post(t, tr, a.url, "x")
 	post(t, tr, b.url, "x")
 	wait(t, closed, "first idle connection to be closed")
@@ -174,10 +172,10 @@ func TestStale(t *testing.T) {
 				left <- struct{}{}
 			})
 			var writes atomic.Int32
-			tr := newTransport(t, http1.Options{Dial: counting(&writes)})
+			tr := newClient(t, http1.Options{Dial: counting(&writes)})
 			for range rounds {
-				if resp, _ := post(t, tr, s.url, "x"); resp.StatusCode != 200 {
-					t.Fatalf("status %d: the parting words were taken for the response", resp.StatusCode)
+				if a, _ := post(t, tr, s.url, "x"); a.Status != 200 {
+					t.Fatalf("status %d: the parting words were taken for the response", a.Status)
 				}
 				if tr.Idle() != 1 {
 					t.Fatal("connection not kept: nothing is tested")
@@ -199,7 +197,6 @@ func TestResetOnReuse(t *testing.T) {
 	big := strings.Repeat("x", 200<<10)
 	tests := []struct {
 		name, body string
-		getBody    bool
 		partial    string // written before the connection is killed
 		killAll    bool   // the fresh connection too
 		wantErr    bool
@@ -208,8 +205,7 @@ func TestResetOnReuse(t *testing.T) {
 	}{
 		{name: "short", body: "second", deliveries: 2, conns: 2},
 		{name: "no body", body: "", deliveries: 2, conns: 2},
-		{name: "long with GetBody", body: big, getBody: true, deliveries: 2, conns: 2},
-		{name: "long without GetBody", body: big, wantErr: true, deliveries: 1, conns: 1},
+		{name: "long", body: big, deliveries: 2, conns: 2},
 		{name: "a byte came", body: "second", partial: "H", wantErr: true, deliveries: 1, conns: 1},
 		{name: "only once", body: "second", killAll: true, wantErr: true, deliveries: 2, conns: 2},
 	}
@@ -240,18 +236,15 @@ func TestResetOnReuse(t *testing.T) {
 						io.WriteString(c, okReply)
 					}
 				})
-				tr := newTransport(t, http1.Options{})
-				post(t, tr, s.url+"/first", "x")
-				req := newRequest(t, "POST", s.url+"/second", tt.body)
-				if !tt.getBody {
-					req.GetBody = nil
+				tr := newClient(t, http1.Options{})
+				snd := tr.Sender(t.Context())
+				defer snd.Release()
+				if _, err := snd.Post(newRequest(t, s.url+"/first", "x"), time.Now().Add(soon)); err != nil {
+					t.Fatal(err)
 				}
-				resp, err := tr.RoundTrip(req)
+				_, err := snd.Post(newRequest(t, s.url+"/second", tt.body), time.Now().Add(soon))
 				if (err != nil) != tt.wantErr {
 					t.Errorf("error %v", err)
-				}
-				if err == nil {
-					resp.Body.Close()
 				}
 				if n := deliveries.Load(); n != tt.deliveries {
 					t.Errorf("%d deliveries, want %d", n, tt.deliveries)
@@ -271,21 +264,8 @@ func TestResendIsFresh(t *testing.T) {
 		io.WriteString(c, okReply)
 		readRequest(br)
 	})
-	tr := newTransport(t, http1.Options{})
-	var open []*http.Response
-	for range 2 {
-		resp, err := tr.RoundTrip(newRequest(t, "POST", s.url, "x"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		open = append(open, resp)
-	}
-	for _, resp := range open {
-		resp.Body.Close()
-	}
-	if tr.Idle() != 2 {
-		t.Fatalf("%d idle connections, want 2", tr.Idle())
-	}
+	tr := newClient(t, http1.Options{})
+	fill(t, tr, s.url, 2)
 	post(t, tr, s.url, "x")
 	wantConns(t, s, 3)
 }
@@ -295,8 +275,8 @@ func TestFreshFailureNotRetried(t *testing.T) {
 		readRequest(bufio.NewReader(c))
 		c.(*net.TCPConn).SetLinger(0)
 	})
-	tr := newTransport(t, http1.Options{})
-	if err := mustFail(t, tr, newRequest(t, "POST", s.url, "x")); !isReset(err) {
+	tr := newClient(t, http1.Options{})
+	if err := mustFail(t, tr, newRequest(t, s.url, "x")); !isReset(err) {
 		t.Errorf("error %v", err)
 	}
 	wantConns(t, s, 1)
@@ -325,7 +305,7 @@ func TestUnsolicited(t *testing.T) {
 		}
 	})
 	defer close(next)
-	tr := newTransport(t, http1.Options{})
+	tr := newClient(t, http1.Options{})
 	post(t, tr, s.url, "x")
 	next <- struct{}{}
 	wait(t, sent, "unsolicited bytes")

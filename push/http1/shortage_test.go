@@ -54,9 +54,9 @@ func TestIsShortage(t *testing.T) {
 // something.
 func TestRoomForANewConnection(t *testing.T) {
 	t.Parallel()
-	var tr *http1.Transport
+	var tr *http1.Client
 	fails := true
-	tr = newTransport(t, http1.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+	tr = newClient(t, http1.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if tr.Live() >= 20 || !fails {
 			return nil, connectError(syscall.EMFILE, 80)
 		}
@@ -65,15 +65,16 @@ func TestRoomForANewConnection(t *testing.T) {
 	a, b := serve(t, echo), serve(t, echo)
 	fill(t, tr, a.url, 20)
 	for range 5 {
-		req := newRequest(t, "POST", b.url, "x")
-		do(t, tr, req.WithContext(http1.Fresh(req.Context())))
+		r := newRequest(t, b.url, "x")
+		r.Fresh = true
+		do(t, tr, r)
 	}
 	if n := tr.Idle(); n < 12 {
 		t.Errorf("%d idle connections are left: more were closed than five new ones need", n)
 	}
 	tr.CloseIdleConnections()
 	fails = false
-	err := mustFail(t, tr, newRequest(t, "POST", b.url, "x"))
+	err := mustFail(t, tr, newRequest(t, b.url, "x"))
 	if !http1.IsShortage(err) || http1.PhaseOf(err) != http1.PhaseConnect {
 		t.Errorf("%v is no shortage, in phase %q", err, http1.PhaseOf(err))
 	}

@@ -3,7 +3,6 @@
 package http1_test
 
 import (
-	"net/http"
 	"os"
 	"syscall"
 	"testing"
@@ -56,16 +55,15 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 	s := serve(t, echo)
 	for name, url := range map[string]string{"dial": s.url, "TLS": "https://" + s.addr, "lookup": "http://worker.invalid/"} {
 		t.Run(name, func(t *testing.T) {
-			tr := newTransport(t, http1.Options{})
-			var resp *http.Response
+			tr := newClient(t, http1.Options{})
 			var err error
+			r := newRequest(t, url, "x")
 			short := false
 			withoutDescriptors(t, 0, func() {
-				resp, err = tr.RoundTrip(newRequest(t, "POST", url, "x"))
+				_, err = try(tr, r, soon)
 				short = http1.IsShortage(err)
 			})
 			if err == nil {
-				resp.Body.Close()
 				t.Fatal("the request went out")
 			}
 			if !short {

@@ -25,19 +25,18 @@ type unasked struct {
 }
 
 // before finds out whether the server merely closed an idle connection or sent
-// something. The connection cannot be used afterwards.
-func (u *unasked) before(c *conn) {
-	if c.br.Buffered() == 0 {
+// something, of which n bytes are in buf. The connection cannot be used afterwards.
+func (u *unasked) before(c *conn, buf []byte, n int) {
+	if n == 0 {
 		_ = c.raw.SetReadDeadline(time.Now().Add(unaskedWait))
-		_, _ = c.br.Peek(1)
+		n, _ = c.rw.Read(buf)
 	}
-	u.behind(c)
+	u.behind(c, buf[:n])
 }
 
-// behind warns of bytes left in the buffer of a connection about to be closed.
-func (u *unasked) behind(c *conn) {
-	start, _ := c.br.Peek(c.br.Buffered())
-	start, _, _ = bytes.Cut(start, []byte("\r\n"))
+// behind warns of bytes that came behind an answer, if there are any. Their connection is about to be closed.
+func (u *unasked) behind(c *conn, more []byte) {
+	start, _, _ := bytes.Cut(more, []byte("\r\n"))
 	if len(start) == 0 || !u.due(c.key, time.Now()) {
 		return
 	}

@@ -77,7 +77,7 @@ func TestUnaskedIsTold(t *testing.T) {
 			}
 			s := serve(t, handle)
 			log := &logged{}
-			tr := newTransport(t, http1.Options{Log: log.logger(), TLSConfig: &tls.Config{RootCAs: roots}})
+			tr := newClient(t, http1.Options{Log: log.logger(), TLSConfig: &tls.Config{RootCAs: roots}})
 			for range 3 {
 				if _, got := post(t, tr, scheme+"u:hunter2@"+s.addr+"/?token=hunter2", "x"); got != "ok" {
 					t.Errorf("got %q", got)

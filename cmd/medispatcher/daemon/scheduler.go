@@ -18,7 +18,7 @@ var (
 // maxIdleConns bounds the keep-alive connections to all workers together.
 const maxIdleConns = 4096
 
-func newTransport(cfg *config.Config, log *slog.Logger) *http1.Transport {
+func newClient(cfg *config.Config, log *slog.Logger) *http1.Client {
 	return http1.New(http1.Options{
 		MaxIdlePerHost: cfg.MaxConcurrency + cfg.MaxRetryConcurrency,
 		MaxIdle:        min(maxIdleConns, OpenFiles()/2),
@@ -28,11 +28,11 @@ func newTransport(cfg *config.Config, log *slog.Logger) *http1.Transport {
 	})
 }
 
-func pushConfig(cfg *config.Config, info medispatcher.Dispatcher, transport *http1.Transport, on *pushEvents, spans *tracer, log *slog.Logger) push.Config {
+func pushConfig(cfg *config.Config, info medispatcher.Dispatcher, client *http1.Client, on *pushEvents, spans *tracer, log *slog.Logger) push.Config {
 	c := push.Config{
 		MaxInflight: int64(limitMemory(cfg, log)), MaxBody: int64(cfg.MaxBody),
 		Partitions: cfg.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + info.Version,
-		Transport: transport, Log: log, ShutdownTimeout: cfg.ShutdownTimeout, Events: on.hooks(),
+		Client: client, Log: log, ShutdownTimeout: cfg.ShutdownTimeout, Events: on.hooks(),
 	}
 	if spans != nil {
 		c.Tracer = spans

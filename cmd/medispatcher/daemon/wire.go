@@ -26,10 +26,10 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		return err
 	}
 	d.closers.add(spans.close)
-	transport := newTransport(cfg, log)
-	d.closers.add(func() error { transport.Close(); return nil })
+	client := newClient(cfg, log)
+	d.closers.add(func() error { client.Close(); return nil })
 	onPush := &pushEvents{} // filled in below: most of the duties that hear of the events need the scheduler
-	d.scheduler = push.New(pushConfig(cfg, info, transport, onPush, spans, log), store, store)
+	d.scheduler = push.New(pushConfig(cfg, info, client, onPush, spans, log), store, store)
 	alerting, err := newAlerts(cfg, info, registry, all, d.scheduler, log)
 	if err != nil {
 		return err

@@ -1,0 +1,144 @@
+package http1
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Answer is what a server answered.
+type Answer struct {
+	Status     int
+	Body       []byte // as much as the request wanted; valid until the sender's next Post or Release
+	RetryAfter string // the header Retry-After
+	Location   string // the header Location
+}
+
+// head is the header of an answer.
+type head struct {
+	Answer
+	size   int  // bytes of the header
+	length int  // bytes of the body
+	closes bool // the server closes the connection after it
+}
+
+var endOfHead = []byte("\r\n\r\n")
+
+// parseHead reads the header at the start of b. It understands a final answer with one Content-Length, or none where
+// there is no body. For all else, a header that is not whole among it, ok is false and http.ReadResponse decides. Where
+// ok is true both agree.
+func parseHead(b []byte) (h head, ok bool) {
+	end := bytes.Index(b, endOfHead)
+	if end < len("HTTP/1.1 200") || string(b[:7]) != "HTTP/1." || b[7]|1 != '1' || b[8] != ' ' {
+		return h, false
+	}
+	h.size = end + len(endOfHead)
+	for _, c := range b[9:12] {
+		if c < '0' || c > '9' {
+			return h, false
+		}
+		h.Status = h.Status*10 + int(c-'0')
+	}
+	line, rest, ok := cutLine(b[12 : end+2])
+	if !ok || len(line) > 0 && line[0] != ' ' || h.Status < 200 {
+		return h, false
+	}
+	h.length = -1
+	var connection []byte
+	for len(rest) > 0 {
+		if line, rest, ok = cutLine(rest); !ok || !h.field(line, &connection) {
+			return h, false
+		}
+	}
+	switch {
+	case b[7] == '0':
+		h.closes = !is(connection, "keep-alive")
+	default:
+		h.closes = is(connection, "close")
+	}
+	if h.Status == 204 || h.Status == 304 {
+		if h.length >= 0 { // bytes may follow that look like the next answer
+			return h, false
+		}
+		h.length = 0
+	}
+	return h, h.length >= 0
+}
+
+// cutLine cuts b after its first line. It reports false for a line that does not end in CRLF.
+func cutLine(b []byte) (line, rest []byte, ok bool) {
+	at := bytes.IndexByte(b, '\n')
+	if at < 1 || b[at-1] != '\r' {
+		return nil, nil, false
+	}
+	return b[:at-1], b[at+1:], true
+}
+
+// field notes a header field. It reports false for one that it does not understand, a continued one among them.
+func (h *head) field(line []byte, connection *[]byte) bool {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 1 || !all(line[:colon], tokenByte) || !all(line[colon+1:], valueByte) {
+		return false
+	}
+	name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
+	switch len(name) {
+	case len("Location"):
+		if is(name, "Location") {
+			return set(&h.Location, value)
+		}
+	case len("Connection"):
+		if is(name, "Connection") {
+			if *connection != nil || !is(value, "close") && !is(value, "keep-alive") {
+				return false
+			}
+			*connection = value
+		}
+	case len("Retry-After"):
+		if is(name, "Retry-After") {
+			return set(&h.RetryAfter, value)
+		}
+	case len("Content-Length"):
+		if is(name, "Content-Length") {
+			return h.length < 0 && h.setLength(value)
+		}
+	case len("Transfer-Encoding"):
+		return !is(name, "Transfer-Encoding")
+	}
+	return true
+}
+
+// set notes the value of a field, unless that is empty or there was one before.
+func set(field *string, value []byte) bool {
+	if *field != "" || len(value) == 0 {
+		return false
+	}
+	*field = string(value)
+	return true
+}
+
+// setLength notes a Content-Length, unless it is no number that fits.
+func (h *head) setLength(value []byte) bool {
+	if len(value) == 0 || len(value) > 9 {
+		return false
+	}
+	n := 0
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return false
+		}
+		n = n*10 + int(c-'0')
+	}
+	h.length = n
+	return true
+}
+
+// is reports whether b is s, in any case.
+func is(b []byte, s string) bool { return len(b) == len(s) && strings.EqualFold(string(b), s) }
+
+// shorten cuts text from a server to a length fit for a log.
+func shorten(s string) string {
+	const limit = 200
+	if len(s) <= limit {
+		return s
+	}
+	return s[:limit] + "..."
+}

@@ -1,0 +1,112 @@
+package http1
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+)
+
+// odd is an answer that parseHead does not understand. It is read by http.ReadResponse: chunked, informational first, long,
+// in pieces, or broken.
+type odd struct {
+	start []byte // what was read before
+	rw    io.Reader
+	left  int64 // bytes that may still be read
+	err   error // the last error of rw
+
+	br   *bufio.Reader
+	resp *http.Response
+}
+
+// post is the request that an answer belongs to, as far as that matters for reading it.
+var post = &http.Request{Method: http.MethodPost}
+
+// readOdd reads the header of an answer whose start was read before, over informational ones: as many as the limits on
+// header bytes and time allow.
+func readOdd(start []byte, rw io.Reader, limit int64) (h head, o *odd, err error) {
+	o = &odd{start: start, rw: rw, left: limit}
+	o.br = bufio.NewReader(o)
+	for {
+		resp, err := http.ReadResponse(o.br, post) //nolint:bodyclose // closing would read to the end
+		if err != nil {
+			return h, o, o.parseError(err)
+		}
+		switch code := resp.StatusCode; {
+		case resp.ProtoMajor != 1 || code < 100:
+			return h, o, malformedf("%s", shorten(fmt.Sprintf("%q %q", resp.Proto, resp.Status)))
+		case code == http.StatusSwitchingProtocols:
+			return h, o, malformedf("protocol switched unasked")
+		case code >= 200:
+			o.left, o.resp = math.MaxInt64, resp
+			h.Status, h.RetryAfter, h.Location = code, resp.Header.Get("Retry-After"), resp.Header.Get("Location")
+			// A 204 has no body. One that announces it may be followed by bytes that would look like the next answer.
+			h.closes = resp.Close || code == http.StatusNoContent && (len(resp.TransferEncoding) > 0 || len(resp.Header["Content-Length"]) > 0)
+			return h, o, nil
+		}
+	}
+}
+
+// Read reads the answer within the limit; it is what br calls.
+func (o *odd) Read(p []byte) (n int, err error) {
+	if o.left <= 0 {
+		o.err = ErrHeaderTooLarge
+		return 0, o.err
+	}
+	p = p[:min(int64(len(p)), o.left)]
+	if len(o.start) > 0 {
+		n = copy(p, o.start)
+		o.start = o.start[n:]
+	} else {
+		n, o.err = o.rw.Read(p)
+	}
+	if o.left != math.MaxInt64 {
+		o.left -= int64(n)
+	}
+	return n, o.err
+}
+
+// parseError returns why reading the header failed: the connection's own error
+// if it had one, else ErrMalformedResponse.
+func (o *odd) parseError(err error) error {
+	switch {
+	case errors.Is(o.err, io.EOF):
+		return io.ErrUnexpectedEOF
+	case o.err != nil:
+		return o.err
+	}
+	// The parser quotes what it read, which may be long.
+	return malformedf("%s", shorten(err.Error()))
+}
+
+// body reads the body, of which keep bytes are wanted and the rest is drained within limits. whole reports whether its
+// end was reached.
+func (o *odd) body(c *conn, keep int, limit int64) (kept []byte, whole bool, err error) {
+	if keep > 0 {
+		kept, err = io.ReadAll(io.LimitReader(o.resp.Body, int64(keep)))
+		if err != nil || len(kept) < keep {
+			return kept, err == nil, err
+		}
+	}
+	rest := o.resp.ContentLength - int64(keep) // negative: unknown
+	if limit < 0 || rest > limit {
+		return kept, false, nil
+	}
+	if rest < 0 || int64(o.br.Buffered()) < rest {
+		c.hurry(drainTime)
+	}
+	// One more than may be drained, to meet the end if it is there.
+	_, err = io.CopyN(io.Discard, o.resp.Body, limit+1)
+	return kept, errors.Is(err, io.EOF), nil
+}
+
+// behind is what came behind the answer.
+func (o *odd) behind() []byte {
+	more, _ := o.br.Peek(o.br.Buffered())
+	if len(more) == 0 {
+		return o.start
+	}
+	return more
+}

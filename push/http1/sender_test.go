@@ -1,0 +1,192 @@
+package http1_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/solate/medispatcher/push/http1"
+)
+
+// TestSenderWithoutWorkHoldsNothing: what a sender has given up serves the next one, and a sender goes on where there is
+// work for several hosts.
+func TestSenderWithoutWorkHoldsNothing(t *testing.T) {
+	a, b := serve(t, echo), serve(t, echo)
+	c := newClient(t, http1.Options{})
+	one, two := c.Sender(t.Context()), c.Sender(t.Context())
+	send := func(snd *http1.Sender, s *server) {
+		t.Helper()
+		if got, err := snd.Post(newRequest(t, s.url, "x"), time.Now().Add(soon)); err != nil || string(got.Body) != "x" {
+			t.Fatalf("%q, %v", got.Body, err)
+		}
+	}
+	for range 3 {
+		send(one, a)
+		send(one, b)
+	}
+	if c.Live() != 2 {
+		t.Errorf("%d connections of one sender to two hosts", c.Live())
+	}
+	one.Release()
+	if c.Idle() != 2 {
+		t.Errorf("%d connections idle after the release", c.Idle())
+	}
+	send(two, b)
+	send(two, a)
+	two.Release()
+	two.Release()
+	send(one, a)
+	one.Release()
+	wantConns(t, a, 1)
+	wantConns(t, b, 1)
+}
+
+// faulty is a connection that panics when it is written to.
+type faulty struct{ net.Conn }
+
+func (faulty) Write([]byte) (int, error) { panic("in Write") }
+
+// TestPanic: a panic in a request goes to the caller, from a goroutine of its own, too. Its connection is not used again,
+// and the sender works.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, http1.MaxInline + 1} {
+		for _, where := range []string{"Dial", "Write"} {
+			for _, release := range []bool{true, false} {
+				s := serve(t, echo)
+				panics := false
+				c := newClient(t, http1.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if panics && where == "Dial" {
+						panic("in Dial")
+					}
+					conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+					if panics {
+						conn = faulty{conn}
+					}
+					return conn, err
+				}})
+				snd := c.Sender(t.Context())
+				r := newRequest(t, s.url, strings.Repeat("x", size))
+				func() {
+					defer func() {
+						v := recover()
+						if text, _ := v.(string); !strings.HasPrefix(text, "in "+where) {
+							t.Errorf("%d bytes: %v", size, v)
+						}
+					}()
+					panics = true
+					_, _ = snd.Post(r, time.Now().Add(soon))
+				}()
+				panics = false
+				if release {
+					snd.Release()
+				}
+				if _, err := snd.Post(r, time.Now().Add(soon)); err != nil {
+					t.Error(err)
+				}
+				snd.Release()
+				if c.Live() != 1 || c.Idle() != 1 {
+					t.Errorf("%d bytes, %s: %d connections, %d idle", size, where, c.Live(), c.Idle())
+				}
+			}
+		}
+	}
+}
+
+// TestAgeInAStreak: a connection that is never given up grows old, too.
+func TestAgeInAStreak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conns := 0
+		c := newClient(t, piped(t, func(c net.Conn, n int) { conns = n; echo(c, n) }))
+		snd := c.Sender(t.Context())
+		defer snd.Release()
+		for range 50 {
+			if _, err := snd.Post(newRequest(t, "http://a/", "x"), time.Now().Add(soon)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if conns < 9 || conns > 17 || c.Live() != 1 {
+			t.Errorf("%d connections in 50 minutes, %d now", conns, c.Live())
+		}
+	})
+}
+
+// TestFreshInAStreak: a new connection is made, and the one before is kept for others.
+func TestFreshInAStreak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, piped(t, echo))
+		snd := c.Sender(t.Context())
+		defer snd.Release()
+		r := newRequest(t, "http://a/", "x")
+		for i, fresh := range []bool{false, true, false, true} {
+			r.Fresh = fresh
+			if _, err := snd.Post(r, time.Now().Add(soon)); err != nil {
+				t.Fatal(err)
+			}
+			if want := []int{1, 2, 2, 3}[i]; c.Live() != want || c.Idle() != want-1 {
+				t.Errorf("request %d: %d connections, %d idle", i, c.Live(), c.Idle())
+			}
+		}
+	})
+}
+
+// TestErrorsNameNoSecrets: host and port are enough.
+func TestErrorsNameNoSecrets(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("refused") }})
+	err := mustFail(t, c, newRequest(t, "http://u:hunter2@h:1/hunter2?hunter2", "hunter2"))
+	if got := err.Error(); got != "http1: connect to h:1: refused" {
+		t.Errorf("error %q", got)
+	}
+}
+
+// TestHalfClose: a server that closes its side after the answer, and goes on reading, gets the next request elsewhere.
+func TestHalfClose(t *testing.T) {
+	s := serve(t, func(c net.Conn, _ int) {
+		br := bufio.NewReader(c)
+		for {
+			if req, _ := readRequest(br); req == nil {
+				return
+			}
+			_, _ = c.Write([]byte(okReply))
+			_ = c.(*net.TCPConn).CloseWrite()
+		}
+	})
+	c := newClient(t, http1.Options{})
+	snd := c.Sender(t.Context())
+	defer snd.Release()
+	for range 3 {
+		if a, err := snd.Post(newRequest(t, s.url, "x"), time.Now().Add(soon)); err != nil || a.Status != http.StatusOK {
+			t.Errorf("status %d, %v", a.Status, err)
+		}
+	}
+	wantConns(t, s, 3)
+}
+
+// TestResetInTheBody: a reset in the middle of a body that is wanted is an error with the status; of one that is not, none.
+func TestResetInTheBody(t *testing.T) {
+	for _, keep := range []int{0, 100} {
+		s := serve(t, func(c net.Conn, _ int) {
+			readRequest(bufio.NewReader(c))
+			_, _ = c.Write([]byte("HTTP/1.1 500 No\r\nContent-Length: 9\r\nRetry-After: 7\r\n\r\nno"))
+			_ = c.(*net.TCPConn).SetLinger(0)
+		})
+		c := newClient(t, http1.Options{})
+		r := newRequest(t, s.url, "x")
+		r.Keep = keep
+		a, err := try(c, r, soon)
+		if a.Status != 500 || a.RetryAfter != "7" || (err != nil) != (keep > 0) || err != nil && http1.PhaseOf(err) != http1.PhaseBody {
+			t.Errorf("keep %d: %+v, %v", keep, a, err)
+		}
+		if c.Live() != 0 {
+			t.Error("connection left open")
+		}
+	}
+}
