@@ -1,12 +1,12 @@
 package push
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log"
-	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -21,77 +21,75 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// clientOf is a client whose requests worker answers: what a dispatcher uses, with pipes to an HTTP server in place of the
-// network. An error of worker breaks the connection. dial, where given, makes something of each new connection, or refuses it.
+// clientOf is a client whose requests worker answers: what a dispatcher uses, with pipes in place of the network. An error of
+// worker breaks the connection. dial, where given, makes something of each new connection, or refuses it.
 func clientOf(t testing.TB, worker http.RoundTripper, dial ...func(addr string, c net.Conn) (net.Conn, error)) *http1.Client {
 	t.Helper()
-	ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	srv := &http.Server{Handler: handlerOf(worker), ErrorLog: log.New(io.Discard, "", 0)}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = srv.Serve(ln) })
-	client := http1.New(http1.Options{MaxIdlePerHost: 1000, Dial: func(_ context.Context, _, addr string) (net.Conn, error) {
-		client, server := net.Pipe()
-		conn := net.Conn(client)
+	client := http1.New(http1.Options{MaxIdlePerHost: 1000, Dial: func(_ context.Context, _, addr string) (conn net.Conn, err error) {
+		conn, server := net.Pipe()
 		for _, f := range dial {
-			var err error
 			if conn, err = f(addr, conn); err != nil {
 				return nil, err
 			}
 		}
-		select {
-		case ln.conns <- server:
-			return conn, nil
-		case <-ln.closed:
-			return nil, net.ErrClosed
-		}
+		serving.Go(func() { serve(server, worker) })
+		return conn, nil
 	}})
 	t.Cleanup(func() {
 		client.Close()
-		_ = srv.Close()
 		serving.Wait()
 	})
 	return client
 }
 
-// handlerOf has worker answer the requests of a server.
-func handlerOf(worker http.RoundTripper) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body) // the server sees that a client has left once it has the whole body
+// serve has worker answer the requests of a connection. The context of a request ends when the client leaves.
+func serve(conn net.Conn, worker http.RoundTripper) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
 		if err != nil {
-			panic(http.ErrAbortHandler)
+			return
+		}
+		body := make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		r.URL.Scheme, r.URL.Host = "http", r.Host
-		resp, err := worker.RoundTrip(r)
-		if err != nil {
-			panic(http.ErrAbortHandler)
+		ctx, leave := context.WithCancel(context.Background())
+		next := make(chan struct{}) // the next request begins, or the client left
+		go func() {
+			defer close(next)
+			if _, err := in.Peek(1); err != nil {
+				leave()
+			}
+		}()
+		if resp, err := worker.RoundTrip(r.WithContext(ctx)); err == nil {
+			_, _ = conn.Write(wireOf(resp))
+		} else {
+			conn.Close()
 		}
-		defer resp.Body.Close()
-		maps.Copy(w.Header(), resp.Header)
-		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body)
+		<-next
+		leave()
 	}
 }
 
-// pipes is a listener for connections that are made here.
-type pipes struct {
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
+// wireOf is an answer as a worker sends it.
+func wireOf(resp *http.Response) []byte {
+	defer resp.Body.Close()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d Status\r\n", resp.StatusCode)
+	_ = resp.Header.Write(&b)
+	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
+		b.WriteString("\r\n")
+		return b.Bytes()
 	}
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	return b.Bytes()
 }
-
-func (p *pipes) Close() error { p.once.Do(func() { close(p.closed) }); return nil }
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
 
 // refusing is a client that cannot connect.
 func refusing(t testing.TB, err error) *http1.Client {

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"net/textproto"
 	"strings"
 )
 
@@ -79,7 +80,7 @@ func (h *head) field(line []byte, connection *[]byte) bool {
 	if colon < 1 || !all(line[:colon], tokenByte) || !all(line[colon+1:], valueByte) {
 		return false
 	}
-	name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
+	name, value := line[:colon], textproto.TrimBytes(line[colon+1:])
 	switch len(name) {
 	case len("Location"):
 		if is(name, "Location") {

@@ -24,11 +24,11 @@ type odd struct {
 // post is the request that an answer belongs to, as far as that matters for reading it.
 var post = &http.Request{Method: http.MethodPost}
 
-// readOdd reads the header of an answer whose start was read before, over informational ones: as many as the limits on
+// readOdd reads the header of an answer, of which n bytes were read before, over informational ones: as many as the limits on
 // header bytes and time allow.
-func readOdd(start []byte, rw io.Reader, limit int64) (h head, o *odd, err error) {
-	o = &odd{start: start, rw: rw, left: limit}
-	o.br = bufio.NewReader(o)
+func readOdd(buf *buffer, n int, rw io.Reader, limit int64) (h head, o *odd, err error) {
+	o = &odd{start: buf.b[:n], rw: rw, left: limit}
+	o.br = buf.reader(o)
 	for {
 		resp, err := http.ReadResponse(o.br, post) //nolint:bodyclose // closing would read to the end
 		if err != nil {

@@ -18,7 +18,7 @@ const (
 
 // receive reads the answer. keep tells that the connection may be used again.
 func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr error) (a Answer, keep, again bool, err error) {
-	buf := s.buf.b
+	buf := s.buf.b[:]
 	n := 0
 	for n == 0 && err == nil {
 		n, err = c.rw.Read(buf)
@@ -43,7 +43,7 @@ func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr e
 	limit := s.client.opts.MaxResponseHeaderBytes
 	var o *odd
 	if quick = quick && int64(h.size) <= limit && h.size+min(h.length, r.keep(h.Status)) <= len(buf)-minDrain; !quick {
-		if h, o, err = readOdd(buf[:n], c.rw, limit); err != nil {
+		if h, o, err = readOdd(s.buf, n, c.rw, limit); err != nil {
 			return a, false, false, s.fail(PhaseHeader, "bad response from", c.key.addr, err)
 		}
 	}
@@ -72,7 +72,7 @@ func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr e
 // body reads the body of an answer that parseHead understood, of which n bytes with the header are in the buffer. What is
 // not wanted of it is drained within limits. behind is what came behind it.
 func (s *Sender) body(c *conn, h *head, n, keep int) (whole bool, behind []byte, err error) {
-	buf := s.buf.b
+	buf := s.buf.b[:]
 	end := h.size + min(keep, h.length)
 	for n < end && err == nil {
 		var m int

@@ -1,20 +1,10 @@
 package http1
 
-import (
-	"strconv"
-	"sync"
-)
+import "strconv"
 
-const (
-	// MaxInline is the longest body, in bytes, that is sent in one write with its header, by the caller's goroutine. It
-	// fits the buffers of two sockets, so that writing it does not wait for a server that does not read.
-	MaxInline = 64 << 10
-
-	// minBuffer is the size of a buffer at first. Most requests and answers fit.
-	minBuffer = 4 << 10
-	// maxPooled is the largest buffer kept for other senders.
-	maxPooled = MaxInline + 16<<10
-)
+// MaxInline is the longest body, in bytes, that is sent in one write with its header, by the caller's goroutine. It
+// fits the buffers of two sockets, so that writing it does not wait for a server that does not read.
+const MaxInline = 64 << 10
 
 // Request is one POST.
 type Request struct {
@@ -52,14 +42,7 @@ func (r *Request) appendHead(b []byte) []byte {
 	return append(b, "\r\n\r\n"...)
 }
 
-// buffer is what a sender writes from and reads into.
-type buffer struct{ b []byte }
-
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, minBuffer)} }}
-
-// release gives b back for another sender.
-func (b *buffer) release() {
-	if cap(b.b) <= maxPooled {
-		buffers.Put(b)
-	}
+// size is not less than the bytes of the whole request.
+func (r *Request) size() int {
+	return len(r.To.line) + len(r.Query) + len(r.To.rest) + len(r.Head) + len("?Content-Length: 00000\r\n\r\n") + len(r.Body)
 }

@@ -219,6 +219,15 @@ func TestHeaderTooLarge(t *testing.T) {
 			}
 		})
 	}
+	// As long as it may be, and a byte longer.
+	for more, want := range []error{nil, http1.ErrHeaderTooLarge} {
+		const start, end = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: ", "\r\n\r\n"
+		long := strings.Repeat("a", http1.DefaultMaxResponseHeaderBytes-len(start)-len(end)+more)
+		s := serve(t, always(start+long+end+"ok"))
+		if a, err := try(newClient(t, http1.Options{}), newRequest(t, s.url, "x"), soon); !errors.Is(err, want) || want == nil && string(a.Body) != "ok" {
+			t.Errorf("%d bytes too many: %v", more, err)
+		}
+	}
 	// The limit is for the header only.
 	s := serve(t, always("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n"+strings.Repeat("x", 50000)))
 	tr := newClient(t, http1.Options{MaxResponseHeaderBytes: 100})

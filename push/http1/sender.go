@@ -94,13 +94,9 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 	var werr error
 	if len(r.Body) > MaxInline {
 		long = startSending(c, r.appendHead(nil), r.Body)
-	} else {
-		b := append(r.appendHead(s.buf.b[:0]), r.Body...)
-		s.buf.b = b[:cap(b)]
-		if _, werr = c.rw.Write(b); werr != nil {
-			// The server may have answered and closed before it read everything.
-			c.hurry(afterWriteError)
-		}
+	} else if werr = s.buf.write(c.rw, r); werr != nil {
+		// The server may have answered and closed before it read everything.
+		c.hurry(afterWriteError)
 	}
 	a, keep, again, err := s.receive(c, r, reused, long, werr)
 	if !keep || werr != nil || long != nil && !long.sent(min(sendGrace, time.Until(deadline))) {
@@ -147,8 +143,8 @@ func (s *Sender) usable(c *conn, now time.Time, look bool) bool {
 		s.drop()
 		return false
 	}
-	if n, ok := c.alive(s.buf.b, look); !ok {
-		s.client.unasked.before(c, s.buf.b, n)
+	if n, ok := c.alive(s.buf.b[:], look); !ok {
+		s.client.unasked.before(c, s.buf.b[:], n)
 		s.drop()
 		return false
 	}

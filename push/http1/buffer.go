@@ -1,0 +1,62 @@
+package http1
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"sync"
+)
+
+const (
+	// bufferSize is how much memory a sender holds. Most requests and answers fit.
+	bufferSize = 4 << 10
+	// maxPooled is the largest buffer kept for other long requests.
+	maxPooled = MaxInline + 16<<10
+)
+
+// buffer is what a sender writes from and reads into.
+type buffer struct {
+	b  [bufferSize]byte
+	br *bufio.Reader // for answers that parseHead does not understand; made when there is one
+}
+
+var (
+	buffers = sync.Pool{New: func() any { return new(buffer) }}
+	larger  = sync.Pool{New: func() any { return new([]byte) }}
+)
+
+// write sends a request in one write. One that does not fit has a larger buffer meanwhile.
+func (b *buffer) write(to net.Conn, r *Request) error {
+	dst := b.b[:0]
+	if r.size() > len(b.b) {
+		large := larger.Get().(*[]byte)
+		dst = (*large)[:0]
+		defer func() {
+			if cap(dst) <= maxPooled {
+				*large = dst
+				larger.Put(large)
+			}
+		}()
+	}
+	dst = append(r.appendHead(dst), r.Body...)
+	_, err := to.Write(dst)
+	return err
+}
+
+// reader returns a reader of src.
+func (b *buffer) reader(src io.Reader) *bufio.Reader {
+	if b.br == nil {
+		b.br = bufio.NewReaderSize(src, bufferSize)
+	} else {
+		b.br.Reset(src)
+	}
+	return b.br
+}
+
+// release gives b back for another sender.
+func (b *buffer) release() {
+	if b.br != nil {
+		b.br.Reset(nil)
+	}
+	buffers.Put(b)
+}
