@@ -36,9 +36,27 @@ func (r *freshReader) run(ctx context.Context) {
 	}
 }
 
-// read reads what was reserved, and hands each message to a worker.
+// read reads what was reserved.
 func (r *freshReader) read(ctx context.Context, wants []want) {
 	deliveries, err := r.queue.Read(ctx, asked(wants))
+	r.took(wants, deliveries, err)
+}
+
+// hand reserves slots and room for new messages of idle channels, which the step that writes them is to read, too. That
+// saves a round trip. took must be told what the step read; it is nil if there is nothing to read.
+func (r *freshReader) hand(subs []string) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
+	if r.settle.full() {
+		return nil, nil
+	}
+	reserved := r.lanes.reserveIdle(r.partition, subs, time.Now())
+	if len(reserved) == 0 {
+		return nil, nil
+	}
+	return asked(reserved), func(deliveries []medispatcher.Delivery, err error) { r.took(reserved, deliveries, err) }
+}
+
+// took hands each message that a read brought to a worker.
+func (r *freshReader) took(wants []want, deliveries []medispatcher.Delivery, err error) {
 	problems := channelErrors(err, wants)
 	now := time.Now()
 	r.lanes.mu.Lock()

@@ -18,7 +18,7 @@ func TestLostReplyUnderLoad(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
-		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, time.Millisecond }
+		f.w.answer = func(*http.Request) (int, time.Duration) { return 200, 4 * time.Millisecond }
 		reads, lose := 0, errors.New("connection lost")
 		f.q.Fail = func(step string) error {
 			switch step {
@@ -32,7 +32,7 @@ func TestLostReplyUnderLoad(t *testing.T) {
 			return nil
 		}
 		stop := f.run()
-		const n = 60_000 // more than can be delivered while this waits
+		const n = 20_000 // more than can be delivered while this waits
 		f.put("a", n)
 		time.Sleep(6 * time.Second)
 		left := f.q.Left(medispatcher.Channel{Subscription: "a"})

@@ -9,8 +9,10 @@ import (
 const (
 	// lanesPerRead bounds the channels of one round trip, so that none waits for many.
 	lanesPerRead = 64
+	// maxHand bounds the messages that the fan-out reads of one channel.
+	maxHand = 16
 	// maxRead bounds the messages taken from one channel at once.
-	maxRead = 64
+	maxRead = 128
 )
 
 // want is a lane and how many messages of it are asked for: slots and room in the budget are reserved for them.
@@ -49,6 +51,30 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 		if g, ok := ls.grantLocked(pump, l, n, now); ok {
 			l.sub.asked += g.n
 			l.rung = false
+			l.fresh.begin()
+			wants = append(wants, want{l, g})
+		}
+	}
+	return wants
+}
+
+// reserveIdle reserves slots and room for new messages of those lanes that have nothing to do.
+func (ls *lanes) reserveIdle(p int, subs []string, now time.Time) []want {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	var wants []want
+	for _, sub := range subs {
+		l := ls.open[medispatcher.Channel{Partition: p, Subscription: sub}]
+		if l == nil || l.active || l.fresh.underWay || !l.live() || l.sub.breaker.open() || len(wants) == lanesPerRead {
+			continue
+		}
+		n, at := l.sub.allowed(min(l.sub.room(), maxHand), now)
+		if n == 0 || !at.IsZero() {
+			continue
+		}
+		if g, ok := ls.grantLocked(ls.fresh[p], l, n, now); ok {
+			l.sub.asked += g.n
+			l.active, l.rung = true, false
 			l.fresh.begin()
 			wants = append(wants, want{l, g})
 		}

@@ -20,6 +20,7 @@ type Scheduler struct {
 	workers *workers
 	settle  *settleQueue
 	short   *shortage
+	fresh   []*freshReader // of each partition
 	sweeper *sweeper
 	news    *news
 }
@@ -40,6 +41,9 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 	}
 	s.workers.deliver, s.workers.cut = context.WithCancel(context.Background())
 	s.settle.done, s.settle.stuck, s.settle.never = s.workers.settled, s.workers.stuck, s.workers.unsettled
+	for p := range cfg.Partitions {
+		s.fresh = append(s.fresh, &freshReader{p, s.lanes, s.queue, s.settle, s.workers, s.news})
+	}
 	s.sweeper = &sweeper{cfg: &s.cfg, lanes: s.lanes, queue: s.queue, news: s.news, now: make(chan struct{}, 1)}
 	return s
 }
@@ -49,6 +53,12 @@ func (s *Scheduler) Held() []medispatcher.Breaker { return s.lanes.held() }
 
 // Ring says that channels have new messages.
 func (s *Scheduler) Ring(channels []medispatcher.Channel) { s.lanes.ring(channels) }
+
+// Hand says that channels of a partition are about to have new messages. For those that are idle here it returns how many to
+// read in the step that writes them, and took, which must be told what was read. It is nil if there is nothing to read.
+func (s *Scheduler) Hand(p int, subs []string) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
+	return s.fresh[p].hand(subs)
+}
 
 // RingDue says that messages of channels became due before their time.
 func (s *Scheduler) RingDue(channels []medispatcher.Channel) { s.lanes.ringDue(channels) }
@@ -104,9 +114,8 @@ func (s *Scheduler) Run(ctx context.Context) error {
 func (s *Scheduler) readers(ctx context.Context) *sync.WaitGroup {
 	var loops sync.WaitGroup
 	for p := range s.cfg.Partitions {
-		fresh := &freshReader{p, s.lanes, s.queue, s.settle, s.workers, s.news}
 		due := &dueReader{p, s.lanes, s.queue, s.settle, s.workers, s.news}
-		loops.Go(func() { fresh.run(ctx) })
+		loops.Go(func() { s.fresh[p].run(ctx) })
 		loops.Go(func() { due.run(ctx) })
 	}
 	loops.Go(func() { s.sweeper.run(ctx) })

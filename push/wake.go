@@ -104,7 +104,7 @@ func (ls *lanes) gatherLocked(l *lane, now time.Time) {
 		pump.at(l, ls.budget.again(l.sub, now))
 	case room >= l.sub.window()/gatherShare:
 		pump.now(l)
-	default:
+	case l.sub.ahead.len() < l.sub.fresh.limit: // what was read ahead may be used up before there is more room
 		pump.at(l, now.Add(gatherFor))
 	}
 }
