@@ -22,12 +22,8 @@ local count_room = {
   ['~subs'] = {524288, 2097152, 4194304},
 }
 local count_topics = {['received:'] = true, ['unroutable:'] = true}
-local function count_in(i, field, n)
-  local new = redis.pcall('HINCRBY', KEYS[i], field, n) == n
-  if new and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
-  return new
-end
-local function count_fits(i, names, bytes)
+local function count_fits(i, kind, bytes)
+  local names = count_topics[kind] and '~topics' or '~subs'
   local room = count_room[names][i]
   if not room then return true end
   local used = redis.pcall('HINCRBY', KEYS[i], names, bytes)
@@ -35,21 +31,44 @@ local function count_fits(i, names, bytes)
   redis.pcall('HINCRBY', KEYS[i], names, -bytes)
   return false
 end
-local function count(what, n)
-  local kind = string.match(what, '^([^:]*:).')
-  local names = count_topics[kind] and '~topics' or '~subs'
+local function count_all(counts)
+  local kinds, sums = {}, {}
+  for what, n in pairs(counts) do
+    local kind = string.match(what, '^([^:]*:).')
+    if kind then kinds[what], sums[kind] = kind, (sums[kind] or 0) + n end
+  end
   for i = 1, 4 do
-    local new = count_in(i, what, n)
-    if kind then
-      if new and not count_fits(i, names, #what + 100) then
-        redis.pcall('HDEL', KEYS[i], what)
-        count_in(i, kind .. '~other', n)
+    local grown = false -- by a name: the hash may be new
+    for what, n in pairs(counts) do
+      if redis.pcall('HINCRBY', KEYS[i], what, n) == n then
+        grown = true
+        local kind = kinds[what]
+        if kind and not count_fits(i, kind, #what + 100) then
+          redis.pcall('HDEL', KEYS[i], what)
+          redis.pcall('HINCRBY', KEYS[i], kind .. '~other', n)
+        end
       end
-      count_in(i, kind, n)
     end
+    for kind, n in pairs(sums) do redis.pcall('HINCRBY', KEYS[i], kind, n) end
+    if grown and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
   end
 end
+local counts = {}
+local function note(what, n)
+  if n > 0 then counts[what] = (counts[what] or 0) + n end
+end
+local function count_noted() count_all(counts) end
+local function counted(work)
+  local ok, result = pcall(work)
+  count_noted()
+  if not ok then error(result, 0) end
+  return result
+end
+local function count(what, n) count_all({[what] = n}) end
 `
+
+// countHashes is the number of hashes in which a step counts; they are the first keys of its script.
+const countHashes = 4
 
 // subscriptionCounts are the counts of a subscription. Removing it removes them from the totals.
 var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released", "retried", "replayed", "purged", "trimmed", "panicked", "vanished", "unowned", "~ledger", "~early"}

@@ -22,39 +22,41 @@ import (
 var deadScript = rdb.NewScript(countLua + vanishedLua + `
 local me, longest = ARGV[1], tonumber(ARGV[2])
 local at, k = 3, 5
-while at <= #ARGV do
-  local sub, id, attempt, record = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
-  local names = tonumber(ARGV[at + 4])
-  local ch, retry, failures, dead = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
-  local pending = redis.call('XPENDING', ch, 'push', id, id, 1, me)[1]
-  if pending and math.max(1, pending[4]) == attempt then
-    local found = redis.call('XRANGE', ch, id, id)
-    if found[1] then
-      local fields = found[1][2]
-      fields[#fields + 1] = 'failure'
-      fields[#fields + 1] = record
-      redis.call('XADD', dead, '*', unpack(fields))
-      local over = longest > 0 and redis.call('XLEN', dead) - longest or 0
-      if over > 0 then
-        local trimmed = 0
-        if over > 1000 then trimmed = redis.call('XTRIM', dead, 'MAXLEN', '~', longest, 'LIMIT', 1000) -- the limit was lowered
-        else trimmed = redis.call('XTRIM', dead, 'MAXLEN', longest) end
-        if trimmed > 0 then count('trimmed:' .. sub, trimmed) end
+counted(function()
+  while at <= #ARGV do
+    local sub, id, attempt, record = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+    local names = tonumber(ARGV[at + 4])
+    local ch, retry, failures, dead = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
+    local pending = redis.call('XPENDING', ch, 'push', id, id, 1, me)[1]
+    if pending and math.max(1, pending[4]) == attempt then
+      local found = redis.call('XRANGE', ch, id, id)
+      if found[1] then
+        local fields = found[1][2]
+        fields[#fields + 1] = 'failure'
+        fields[#fields + 1] = record
+        redis.call('XADD', dead, '*', unpack(fields))
+        local over = longest > 0 and redis.call('XLEN', dead) - longest or 0
+        if over > 0 then
+          local trimmed = 0
+          if over > 1000 then trimmed = redis.call('XTRIM', dead, 'MAXLEN', '~', longest, 'LIMIT', 1000) -- the limit was lowered
+          else trimmed = redis.call('XTRIM', dead, 'MAXLEN', longest) end
+          note('trimmed:' .. sub, trimmed)
+        end
+      else
+        vanish(sub, id)
       end
-    else
-      vanish(sub, id)
+      redis.call('XACK', ch, 'push', id)
+      redis.call('XDEL', ch, id)
+      redis.call('ZREM', retry, id)
+      redis.call('HDEL', failures, id)
+      for i = 1, names do
+        local what = ARGV[at + 4 + i]
+        if found[1] or string.sub(what, 1, 5) ~= 'dead:' then note(what, 1) end
+      end
     end
-    redis.call('XACK', ch, 'push', id)
-    redis.call('XDEL', ch, id)
-    redis.call('ZREM', retry, id)
-    redis.call('HDEL', failures, id)
-    for i = 1, names do
-      local what = ARGV[at + 4 + i]
-      if found[1] or string.sub(what, 1, 5) ~= 'dead:' then count(what, 1) end
-    end
+    at, k = at + 5 + names, k + 4
   end
-  at, k = at + 5 + names, k + 4
-end
+end)
 return vanished()
 `)
 

@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -12,18 +13,25 @@ import (
 // entries by now, because a message that was delivered must not be delivered again.
 // All of them are of partition p. It returns how many it settled; others were settled before.
 func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error) {
-	k, place := s.settleKeys(p, done)
-	argv := []any{}
+	k := keyList{keys: s.countKeys(p), index: map[string]int{}}
+	var traces []string
+	argv := []any{0}
 	for _, g := range alike(done) {
+		sub := g.first.Subscription
+		channel := k.place(s.keys.Channel(p, sub))
+		if channel > countHashes+len(traces)/2 {
+			traces = append(traces, s.keys.Retry(p, sub), s.keys.Failures(p, sub))
+		}
 		for ids := range slices.Chunk(g.ids, maxUnpack) {
-			argv = append(argv, place[g.first.Subscription], len(ids))
+			argv = append(argv, channel, len(ids))
 			for _, id := range ids {
 				argv = append(argv, id)
 			}
 			argv = appendCounts(argv, g.first)
 		}
 	}
-	n, err := deleteScript.Run(ctx, s.db, k, argv...).Int64()
+	argv[0] = len(k.keys)
+	n, err := deleteScript.Run(ctx, s.db, append(k.keys, traces...), argv...).Int64()
 	return n, rdb.Failed("settle", err)
 }
 
@@ -61,31 +69,39 @@ func alike(done []medispatcher.Settlement) []*group {
 
 // deleteScript removes settled entries, their due times and their failure records.
 //
-// KEYS 1–4 counts, then channel, retry, failures for each subscription.
-// ARGV for each group: number of its channel in KEYS, n, n entry ids, m, m names of its counts.
+// KEYS 1–4 counts, then the channels, then retry and failures of each channel.
+// ARGV number of the last channel in KEYS, then for each group: number of its channel, n, n entry ids, m, m names of its counts.
 // Returns the number of entries that it settled.
 //
 // Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice.
-// XACK comes first because Redis allows it, and then the rest of the script, even when out of memory.
+// XACK comes before anything else is written, because Redis allows it, and then the rest of the script, even when
+// out of memory.
 var deleteScript = rdb.NewScript(countLua + `
-local at, settled = 1, 0
-while at <= #ARGV do
-  local k, n = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
-  local ids = {}
-  for i = 1, n do ids[i] = ARGV[at + 1 + i] end
-  at = at + 2 + n
-  local acked = redis.call('XACK', KEYS[k], 'push', unpack(ids))
-  acked = math.max(acked, redis.call('XDEL', KEYS[k], unpack(ids))) -- after an XACK by hand the entry is still unsettled
-  if redis.call('EXISTS', KEYS[k + 1], KEYS[k + 2]) > 0 then -- rare: most messages succeed at the first attempt
-    redis.call('ZREM', KEYS[k + 1], unpack(ids))
-    redis.call('HDEL', KEYS[k + 2], unpack(ids))
-  end
-  local names = tonumber(ARGV[at])
-  if acked > 0 then
-    for i = 1, names do count(ARGV[at + i], acked) end
-    settled = settled + acked
-  end
-  at = at + 1 + names
+local channels, settled, traces = tonumber(ARGV[1]), 0, 0
+-- As long as all messages succeed at the first attempt, none of these keys exists.
+for k = channels + 1, #KEYS, ` + strconv.Itoa(maxUnpack) + ` do
+  traces = traces + redis.call('EXISTS', unpack(KEYS, k, math.min(#KEYS, k + ` + strconv.Itoa(maxUnpack-1) + `)))
 end
+local at = 2
+counted(function()
+  while at <= #ARGV do
+    local k, first = tonumber(ARGV[at]), at + 2
+    local last = at + 1 + tonumber(ARGV[at + 1])
+    local names = tonumber(ARGV[last + 1])
+    local acked = redis.call('XACK', KEYS[k], 'push', unpack(ARGV, first, last))
+    acked = math.max(acked, redis.call('XDEL', KEYS[k], unpack(ARGV, first, last))) -- after an XACK by hand the entry is still unsettled
+    if traces > 0 then
+      local retry = channels + 2 * (k - 4) - 1
+      local failures = retry + 1
+      if redis.call('EXISTS', KEYS[retry], KEYS[failures]) > 0 then
+        redis.call('ZREM', KEYS[retry], unpack(ARGV, first, last))
+        redis.call('HDEL', KEYS[failures], unpack(ARGV, first, last))
+      end
+    end
+    for i = last + 2, last + 1 + names do note(ARGV[i], acked) end
+    settled = settled + acked
+    at = last + 2 + names
+  end
+end)
 return settled
 `)

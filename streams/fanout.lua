@@ -31,11 +31,6 @@ local kept = {topic = true, body = true, id = true, sender = true, key = true, t
 
 local unfinished = redis.call('EXISTS', progress) == 1
 
-local counts = {} -- of the whole batch, written at the end
-local function note(what, n)
-  if n > 0 then counts[what] = (counts[what] or 0) + n end
-end
-
 -- Netstrings, because a body may contain any byte.
 local function pack(fields, n)
   local out = {}
@@ -215,6 +210,6 @@ if #done > 0 then
   redis.call('HINCRBY', KEYS[4], '~moved', redis.call('XDEL', incoming, unpack(done)))
   if unfinished then redis.call('HDEL', progress, unpack(done)) end
 end
-for what, n in pairs(counts) do count(what, n) end
+count_noted()
 vanished()
 return results

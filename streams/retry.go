@@ -21,25 +21,27 @@ import (
 var retryScript = rdb.NewScript(countLua + vanishedLua + `
 local me, at = ARGV[1], 3
 local now = tonumber(ARGV[2])
-while at <= #ARGV do
-  local k, id = tonumber(ARGV[at]), ARGV[at + 1]
-  local attempt, delay, record = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
-  local names = tonumber(ARGV[at + 5])
-  local pending = redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me)[1]
-  if pending and math.max(1, pending[4]) == attempt then
-    local claimed = redis.call('XCLAIM', KEYS[k], 'push', '` + rdb.Buried + `', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
-    if claimed[1] then -- Redis 6.2 claims an entry that was deleted; there dueScript notices
-      redis.call('ZADD', KEYS[k + 1], now + delay, id)
-      if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
-    else
-      redis.call('XACK', KEYS[k], 'push', id)
-      redis.call('HDEL', KEYS[k + 2], id)
-      vanish(sub_of(KEYS[k]), id)
+counted(function()
+  while at <= #ARGV do
+    local k, id = tonumber(ARGV[at]), ARGV[at + 1]
+    local attempt, delay, record = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
+    local names = tonumber(ARGV[at + 5])
+    local pending = redis.call('XPENDING', KEYS[k], 'push', id, id, 1, me)[1]
+    if pending and math.max(1, pending[4]) == attempt then
+      local claimed = redis.call('XCLAIM', KEYS[k], 'push', '` + rdb.Buried + `', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
+      if claimed[1] then -- Redis 6.2 claims an entry that was deleted; there dueScript notices
+        redis.call('ZADD', KEYS[k + 1], now + delay, id)
+        if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
+      else
+        redis.call('XACK', KEYS[k], 'push', id)
+        redis.call('HDEL', KEYS[k + 2], id)
+        vanish(sub_of(KEYS[k]), id)
+      end
+      for i = 1, names do note(ARGV[at + 5 + i], 1) end
     end
-    for i = 1, names do count(ARGV[at + 5 + i], 1) end
+    at = at + 6 + names
   end
-  at = at + 6 + names
-end
+end)
 return vanished()
 `)
 
