@@ -33,51 +33,6 @@ type Message struct {
 	Delay     time.Duration     // 0: at once
 }
 
-// EntryFields are the names of the fields of an incoming entry, in the order in
-// which they are written. They are a public contract: producers write them with XADD.
-var EntryFields = []string{"topic", "body", "id", "sender", "key", "type", "headers", "time", "delay"}
-
-// DecodeEntry reads the fields of an incoming entry. at is the entry's own time.
-// The ID stays empty where the producer gave none: only the stream knows it.
-// The error names the field and says what to write instead.
-func DecodeEntry(fields map[string]string, at time.Time) (Message, error) {
-	m := Message{
-		ID: fields["id"], Topic: fields["topic"], Sender: fields["sender"],
-		Key: fields["key"], Type: fields["type"], Time: at,
-	}
-	if err := CheckTopic(m.Topic); err != nil {
-		return m, FieldError{"topic", err.Error()}
-	}
-	body, ok := fields["body"]
-	if !ok {
-		return m, FieldError{"body", "is missing: add a body field; it may be empty"}
-	}
-	m.Body = BodyOf(body)
-	for _, name := range []string{"id", "sender", "key", "type"} {
-		if err := checkName(fields[name]); err != nil {
-			return m, FieldError{name, err.Error()}
-		}
-	}
-	if m.Type == "" {
-		m.Type = DefaultType
-	}
-	var err error
-	if m.Headers, err = decodeHeaders(fields["headers"]); err != nil {
-		return m, FieldError{"headers", err.Error()}
-	}
-	if s := fields["time"]; s != "" {
-		ms, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || ms < 0 {
-			return m, FieldError{"time", fmt.Sprintf("%s is not a unix time in milliseconds", quote(s))}
-		}
-		m.Time = time.UnixMilli(ms)
-	}
-	if m.Delay, err = ParseDelay(fields["delay"]); err != nil {
-		return m, FieldError{"delay", err.Error()}
-	}
-	return m, nil
-}
-
 // BodyOf is the body in a string. It is not copied, since it may be large, so it must not be changed.
 func BodyOf(s string) []byte {
 	if s == "" {

@@ -1,0 +1,81 @@
+package entry
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/solate/medispatcher"
+)
+
+// Whole is the field of a copy that holds the whole message: a head of lines "name value", an empty
+// line, and the bytes of the body.
+//
+//	topic order.created
+//	time 1700000000000
+//	src 1699999999999-0
+//	headers {"traceparent":"00-…"}
+//
+//	{"order":42}
+//
+// topic and time come first. src is the id of the first incoming entry, if the producer gave no id.
+// id, sender, key, type (if it is not DefaultType) and headers stand there if the message has them.
+// Lines with other names are ignored, so that later versions can add some.
+//
+// Earlier versions wrote a field for each. Both are read.
+const Whole = "m"
+
+// AppendHead appends the head of a copy of m with its empty line. The body follows it. src counts
+// only if m has no id of its producer.
+func AppendHead(dst []byte, src string, m *medispatcher.Message) []byte {
+	dst = appendLine(dst, "topic ", m.Topic)
+	dst = strconv.AppendInt(append(dst, "time "...), m.Time.UnixMilli(), 10)
+	dst = append(dst, '\n')
+	if m.ID == "" || m.Generated {
+		dst = appendLine(dst, "src ", src)
+	} else {
+		dst = appendLine(dst, "id ", m.ID)
+	}
+	dst = appendLine(dst, "sender ", m.Sender)
+	dst = appendLine(dst, "key ", m.Key)
+	if m.Type != medispatcher.DefaultType {
+		dst = appendLine(dst, "type ", m.Type)
+	}
+	if len(m.Headers) > 0 {
+		headers, err := json.Marshal(m.Headers)
+		if err != nil {
+			panic(err) // a map of strings
+		}
+		dst = append(append(dst, "headers "...), headers...)
+		dst = append(dst, '\n')
+	}
+	return append(dst, '\n')
+}
+
+// appendLine appends a line unless its value is empty. A value never holds a line break: only a
+// field that somebody wrote by hand can, and it ends there.
+func appendLine(dst []byte, name, value string) []byte {
+	value, _, _ = strings.Cut(value, "\n")
+	if value == "" {
+		return dst
+	}
+	return append(append(append(dst, name...), value...), '\n')
+}
+
+// setWhole takes the lines and the body of a Whole field. Without an empty line there is no body.
+func (v *Fields) setWhole(whole string) {
+	for whole != "" {
+		line, rest, _ := strings.Cut(whole, "\n")
+		if whole = rest; line == "" {
+			break
+		}
+		switch name, value, _ := strings.Cut(line, " "); name {
+		case "body": // not a line
+		case "src":
+			v.Src = value
+		default:
+			v.EntryValues.Set(name, value)
+		}
+	}
+	v.Body, v.HasBody = whole, true
+}
