@@ -29,6 +29,7 @@ type Routing struct {
 	After    string    // the last subscription that has a copy already; Subs may then be empty
 	More     bool      // Subs is not all of them: another step goes on after the last one
 	Released bool      // it was delayed before, and its id was marked as seen then
+	follows  bool      // see Entry
 }
 
 func (r *Routing) unrouted() bool {
@@ -53,7 +54,7 @@ const (
 	RoutedQuarantined RoutedResult = "quarantined"
 	RoutedDelayed     RoutedResult = "delayed"
 	RoutedVanished    RoutedResult = "vanished" // somebody deleted it by hand before it was moved
-	RoutedGone        RoutedResult = "gone"     // no longer ours: done before, or given to another dispatcher
+	RoutedGone        RoutedResult = "gone"     // moved before, perhaps by another dispatcher
 )
 
 // The results of a step that leaves the entry where it is.
@@ -70,7 +71,7 @@ func (r RoutedResult) final() bool {
 // Fanout moves entries from a partition's incoming stream to where they belong.
 // The copies, the acknowledgement and the removal of one entry are one step. With More they are
 // several: Redis then remembers what is copied, and the entry stays until the last step.
-// Fanout leaves entries alone that this process does not own, so a repetition is safe.
+// Fanout finds entries gone that were moved before, by whichever dispatcher, so a repetition is safe.
 // The results are in the order of the routings. With an error, an entry whose result is empty
 // is as it was, and the others are done.
 func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed, error) {
@@ -82,8 +83,8 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
 		s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes, s.cfg.Unrouted.Entries, s.cfg.Unrouted.Bytes,
-		len(routings), routings[0].EntryID, routings[len(routings)-1].EntryID,
 	}
+	argv = appendRuns(argv, routings)
 	for _, r := range routings {
 		seen := 0
 		if r.Message.ID != "" && !r.Message.Generated && r.Reason == "" && (!r.Released || r.unrouted()) {
@@ -111,6 +112,21 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 		return nil, rdb.Failed("fan-out", err)
 	}
 	return s.parseRouted(p, res, routings)
+}
+
+// appendRuns appends the number of runs among the entries, and each run.
+func appendRuns(argv []any, routings []Routing) []any {
+	at := len(argv)
+	argv = append(argv, 0)
+	first := 0
+	for i := range routings {
+		if next := i + 1; next == len(routings) || !routings[next].follows {
+			argv = append(argv, routings[first].EntryID, routings[i].EntryID, next-first)
+			first = next
+		}
+	}
+	argv[at] = (len(argv) - at) / 3
+	return argv
 }
 
 func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, error) {

@@ -4,7 +4,8 @@
 --       12 progress: a hash from the id of an unfinished entry to the last subscription that has its copy;
 --       then every channel and every seen key. ARGV names these by their number in KEYS.
 -- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
---       of the unrouted, number of entries, first and last entry id, then for each entry:
+--       of the unrouted, number of runs, then for each run: first and last entry id, number of entries; then
+--       for each entry:
 --       entry id, time in ms, number of its seen key (0: none), and one of
 --       "quarantine", reason
 --       "delay", due in ms
@@ -18,9 +19,14 @@
 --       "wait": nothing was done, because an earlier entry is not finished.
 --       "error <what Redis said>": the entry is as it was.
 --
--- Safe to repeat: an entry that is not pending for the consumer is left alone, copying goes on only
--- from where progress says, and a seen key that holds the same entry id does not make the entry a
--- duplicate. Out of memory, Redis refuses the first command that needs memory, before anything is written.
+-- A run is entries that follow one another in the stream, so that one call reads them all.
+--
+-- Safe to repeat: the last copies of an entry and its removal are one step, and the copies before them go on
+-- only from where progress says. So whoever owns an entry by now, as long as it is in the stream, what this
+-- step does was not done. Nobody is asked who owns it: if two dispatchers have it in hand, because one was
+-- declared dead, the first step to come moves it, and the other finds it gone. A seen key that holds the same
+-- entry id does not make the entry a duplicate. Out of memory, Redis refuses the first command that needs
+-- memory, before anything is written.
 --
 -- The caller bounds the work: the script does all of it in one go.
 local me, window = ARGV[1], ARGV[2]
@@ -161,20 +167,21 @@ local function route(id, fields, time, seen, verb, arg, upto, first, last)
   return copy_all(id, fields, time, upto, first, last)
 end
 
--- Nearly always the entries of the batch follow one another in the stream, and one call reads them all.
--- If other consumers own entries in between, each entry is read alone, because theirs may be large.
-local mine, body = {}, {}
-local n = tonumber(ARGV[7])
-local run = redis.call('XPENDING', incoming, 'fanout', ARGV[8], ARGV[9], n)
-local whole = #run == n
-for _, p in ipairs(run) do
-  if p[2] == me then mine[p[1]] = true else whole = false end
-end
-if whole then
-  for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[8], ARGV[9], 'COUNT', n)) do body[e[1]] = e end
+local found, at = {}, 8
+for _ = 1, tonumber(ARGV[7]) do
+  for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[at], ARGV[at + 1], 'COUNT', ARGV[at + 2])) do found[e[1]] = e[2] end
+  at = at + 3
 end
 
-local results, done, at, halted = {}, {}, 10, false
+-- An entry that is not in the stream was moved, or somebody deleted it by hand: then it is still pending.
+local function missing(id)
+  local pending = redis.pcall('XPENDING', incoming, 'fanout', id, id, 1, me)
+  if not pending[1] then return 'gone' end
+  vanish('~incoming', id)
+  return 'vanished'
+end
+
+local results, done, halted = {}, {}, false
 while at <= #ARGV do
   local id, verb, arg, upto = ARGV[at], ARGV[at + 3], ARGV[at + 4], ''
   local time, seen, first = ARGV[at + 1], tonumber(ARGV[at + 2]), at + 5
@@ -184,23 +191,22 @@ while at <= #ARGV do
     at = first + tonumber(ARGV[at + 1])
   end
 
-  local result = 'gone'
-  if halted then result = 'wait'
-  elseif mine[id] or #redis.call('XPENDING', incoming, 'fanout', id, id, 1, me) > 0 then
-    local found = body[id] or redis.call('XRANGE', incoming, id, id)[1]
-    local ok = true
-    if not found then -- somebody deleted it by hand
-      result = 'vanished'
-      vanish('~incoming', id)
-    else
-      ok, result = pcall(route, id, found[2], time, seen, verb, arg, upto, first, at - 1)
-      if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
+  local result, ok = 'wait', true
+  if not halted then
+    local fields = found[id]
+    if not fields then -- the run has gaps
+      local e = redis.call('XRANGE', incoming, id, id)[1]
+      fields = e and e[2]
     end
+    if fields then
+      ok, result = pcall(route, id, fields, time, seen, verb, arg, upto, first, at - 1)
+      if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
+    else result = missing(id) end
     if result ~= 'copied' then -- skips the match in the usual case
       local word = string.match(result, '^%a+')
       halted = word == 'more' or word == 'at' or word == 'wait'
     end
-    if ok and not halted then done[#done + 1] = id end
+    if ok and result ~= 'gone' and not halted then done[#done + 1] = id end
   end
   results[#results + 1] = result
 end

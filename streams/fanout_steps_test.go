@@ -107,7 +107,8 @@ func (h *weigh) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if args := cmd.Args(); cmd.Name() == "evalsha" && args[2].(int) >= 12 {
-			h.weigh(args[3:][args[2].(int)+9:])
+			argv := args[3:][args[2].(int)+6:]
+			h.weigh(argv[1+3*argv[0].(int):]) // behind the runs
 		}
 		return next(ctx, cmd)
 	}

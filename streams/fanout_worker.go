@@ -206,11 +206,11 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 			p := medispatcher.Recovered(v)
 			w.Log.Error("medispatcher panicked at an incoming entry, which is a defect of ours: please report it",
 				"partition", w.Partition, "entry", e.ID, "panic", p.Error(), "stack", string(p.Stack))
-			r = Routing{EntryID: e.ID, Reason: "DECODERR " + p.Error()}
+			r = Routing{EntryID: e.ID, follows: e.follows, Reason: "DECODERR " + p.Error()}
 		}
 	}()
 	m, err := medispatcher.DecodeEntry(e.Fields, e.Time())
-	r = Routing{EntryID: e.ID, Message: m, Released: e.Fields[entry.Released] != ""}
+	r = Routing{EntryID: e.ID, follows: e.follows, Message: m, Released: e.Fields[entry.Released] != ""}
 	switch {
 	case err != nil:
 		r.Reason = "DECODERR " + err.Error()

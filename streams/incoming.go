@@ -11,6 +11,8 @@ import (
 type Entry struct {
 	ID     string
 	Fields map[string]string
+	// follows: it stood right behind the entry before it, when one command read both. Nothing can come in between.
+	follows bool
 }
 
 // Time is when Redis accepted the entry.
@@ -25,10 +27,10 @@ func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entr
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
 	pipe := s.db.BlockingPipe(ctx)
-	read := rdb.ReadGroup(pipe, s.incomingArgs(p, count, ">", "BLOCK", rdb.BlockFor.Milliseconds())...)
+	read := rdb.ReadGroup(pipe, s.incomingArgs(p, count, unread, "BLOCK", rdb.BlockFor.Milliseconds())...)
 	size := rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
 	_ = pipe.Run() // each command has its own error
-	entries, err = s.incomingEntries(ctx, p, read)
+	entries, err = s.incomingEntries(ctx, p, unread, read)
 	return entries, size.Err() == nil && size.Val() <= littleBytes, err
 }
 
@@ -43,12 +45,15 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	if own {
 		return s.ownIncoming(ctx, p, count, "0")
 	}
-	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, ">")...))
+	return s.incomingEntries(ctx, p, unread, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, unread)...))
 }
+
+// unread reads new entries, where an entry id would read own ones behind it.
+const unread = ">"
 
 // ownIncoming reads entries that this process owns, after the entry id behind.
 func (s *Store) ownIncoming(ctx context.Context, p, count int, behind string) ([]Entry, error) {
-	return s.incomingEntries(ctx, p, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, behind)...))
+	return s.incomingEntries(ctx, p, behind, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, behind)...))
 }
 
 func (s *Store) incomingArgs(p, count int, from string, block ...any) []any {
@@ -56,7 +61,7 @@ func (s *Store) incomingArgs(p, count int, from string, block ...any) []any {
 	return append(args, "STREAMS", s.keys.Incoming(p), from)
 }
 
-func (s *Store) incomingEntries(ctx context.Context, p int, read *rdb.Reply[[]rdb.Entry]) ([]Entry, error) {
+func (s *Store) incomingEntries(ctx context.Context, p int, from string, read *rdb.Reply[[]rdb.Entry]) ([]Entry, error) {
 	res, err := read.Result()
 	if rdb.IsNoGroup(err) {
 		_ = s.AuditIncoming(ctx, p, false) // so that the ledger counts from the start; if it fails, the next audit begins it
@@ -67,7 +72,7 @@ func (s *Store) incomingEntries(ctx context.Context, p int, read *rdb.Reply[[]rd
 	}
 	entries := make([]Entry, len(res))
 	for i, e := range res {
-		entries[i] = Entry{ID: e.ID, Fields: e.Fields.Map()}
+		entries[i] = Entry{ID: e.ID, Fields: e.Fields.Map(), follows: i > 0 && from == unread}
 	}
 	return entries, nil
 }

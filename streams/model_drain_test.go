@@ -82,7 +82,7 @@ func (w *world) honestMove(z *dispatcher, p int) {
 				m.entry, m.owner = e.ID, z.id
 			}
 		}
-		want := w.arrive(z, p, r)
+		want := w.arrive(p, r)
 		w.require(string(routed[0].Result) == want, "%s became %s; it should be %s", e.Fields["body"], routed[0].Result, want)
 		z.learn(p, r, routed[0]) // it finishes in the next round what others began
 	}

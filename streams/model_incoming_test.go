@@ -1,7 +1,6 @@
 package streams_test
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,18 +170,8 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 		routings = append(routings, r)
 	}
 	var routed []streams.Routed
-	group := w.groups[incomingKey(p)]
-	r := w.try(t, d, "moves its entries of "+strconv.Itoa(p), func() (err error) {
-		routed, err = d.store.Fanout(w.ctx, p, routings)
-		if !group && errors.Is(err, medispatcher.ErrGone) {
-			return nil
-		}
-		return err
-	}, "evalsha")
-	if r.known && !group {
-		d.entries[p] = nil
-	}
-	if !r.effect || !group {
+	r := w.try(t, d, "moves its entries of "+strconv.Itoa(p), func() (err error) { routed, err = d.store.Fanout(w.ctx, p, routings); return err }, "evalsha")
+	if !r.effect {
 		return
 	}
 	var want []string
@@ -190,7 +179,7 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 	for _, r := range routings {
 		result := "wait"
 		if !halted {
-			result = w.arrive(d, p, r)
+			result = w.arrive(p, r)
 		}
 		halted = slices.Contains([]string{"more", "at", "wait"}, result)
 		want = append(want, result)
@@ -233,17 +222,13 @@ func (d *dispatcher) learn(p int, r streams.Routing, x streams.Routed) bool {
 	return true
 }
 
-// arrive applies the fan-out of one entry to the model.
-func (w *world) arrive(d *dispatcher, p int, r streams.Routing) (result string) {
-	var m *arrival
-	for _, a := range w.queued(p, d.id) {
-		if a.entry == r.EntryID {
-			m = a
-		}
-	}
-	if m == nil {
+// arrive applies the fan-out of one entry to the model, whoever owns it by now.
+func (w *world) arrive(p int, r streams.Routing) (result string) {
+	i := slices.IndexFunc(w.arrivals, func(a *arrival) bool { return a.p == p && a.where == placeIncoming && a.entry == r.EntryID })
+	if i < 0 {
 		return "gone"
 	}
+	m := w.arrivals[i]
 	sub := medispatcher.CheckTopic(m.topic)
 	routes := w.router.Route(m.topic)
 	copies := sub == nil && (m.delay == 0 || m.released)
@@ -268,7 +253,7 @@ func (w *world) arrive(d *dispatcher, p int, r streams.Routing) (result string) 
 			due = min(due+max(0, -w.skew), w.now)
 		}
 		due += m.delay
-		m.place = place{where: placeDelayed, due: due}
+		m.place, m.unowned = place{where: placeDelayed, due: due}, false
 		return "delayed"
 	default:
 		for _, id := range r.Subs {
@@ -281,7 +266,7 @@ func (w *world) arrive(d *dispatcher, p int, r streams.Routing) (result string) 
 		m.result = "copied"
 		w.count("received:" + m.topic)
 	}
-	m.place = place{where: placeRouted}
+	m.place, m.unowned = place{where: placeRouted}, false
 	return m.result
 }
 
