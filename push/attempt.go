@@ -48,9 +48,10 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 			r.survive(medispatcher.Recovered(v), ended)
 		}
 		req.release()
-		r.took = time.Since(start)
+		r.ended = time.Now()
+		r.took = r.ended.Sub(start)
 		if ended && !r.cut && !r.short {
-			s.targets.report(t, r.accepted, time.Now())
+			s.targets.report(t, r.accepted, r.ended)
 		}
 	}()
 	h, ignored := forwarded(s, d)

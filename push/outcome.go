@@ -28,7 +28,7 @@ type result struct {
 	panicked   *medispatcher.PanicError // medispatcher panicked; the attempt failed by that unless the subscriber had answered
 	target     string                   // URL without userinfo; empty: none qualified
 	took       time.Duration
-	ended      time.Time // zero: no attempt was made
+	ended      time.Time
 	outdated   bool      // other settings are in force since it began
 }
 

@@ -151,7 +151,7 @@ func (q *settleQueue) flush(ctx context.Context, p int, list *[]medispatcher.Set
 	part := q.parts[p]
 	part.mu.Lock()
 	batch := *list
-	*list = nil
+	*list = make([]medispatcher.Settlement, 0, min(len(batch), settleBatch)) // the next one will be about as long
 	part.mu.Unlock()
 
 	var left []medispatcher.Settlement

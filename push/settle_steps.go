@@ -10,7 +10,8 @@ import (
 
 // settleChunk runs the step of each kind of outcome, and returns those not settled.
 func (q *settleQueue) settleChunk(ctx context.Context, p int, chunk []medispatcher.Settlement) (left []medispatcher.Settlement, err error) {
-	var deleted, retried, killed []medispatcher.Settlement
+	deleted := make([]medispatcher.Settlement, 0, len(chunk)) // most are sent
+	var retried, killed []medispatcher.Settlement
 	released := map[medispatcher.Channel][]medispatcher.Settlement{}
 	for _, s := range chunk {
 		switch s.Outcome {

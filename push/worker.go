@@ -109,7 +109,9 @@ func (w *worker) send(j *job, r *result) (made bool) {
 		}
 		// A probe takes a new connection: an idle one may be dead, which would hide that the worker is back.
 		*r = w.post(w.snd, j.settings, &j.Delivery, j.leave.probe)
-		r.ended = time.Now()
+		if r.ended.IsZero() { // no URL qualified, or the message is broken
+			r.ended = time.Now()
+		}
 		w.short.left(r, r.ended)
 		if r.accepted {
 			return true // next ends it

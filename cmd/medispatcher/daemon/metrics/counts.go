@@ -45,20 +45,48 @@ func (m *Metrics) Routed(topic string, result streams.RoutedResult) {
 
 // Settled counts an attempt that ended.
 func (m *Metrics) Settled(d *medispatcher.Delivery, s *medispatcher.Settlement, now time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock() // to the end: a series that Apply removes meanwhile must not come back
-	sub, timed := otherLabel, otherLabel
-	if m.inForce[d.Subscription] {
-		sub, timed = d.Subscription, m.histograms.of(d.Subscription, maxHistograms)
-	}
-	m.attempts.WithLabelValues(sub, s.Outcome.String()).Inc()
+	attempts, took, latency := m.seriesOf(d.Subscription, s.Outcome)
+	attempts.Inc()
 	if s.Took > 0 {
-		m.took.WithLabelValues(timed).Observe(s.Took.Seconds())
+		took.Observe(s.Took.Seconds())
 	}
 	if s.Outcome == medispatcher.Sent {
 		// A producer's clock may be ahead; a sum that falls would look like a restart.
-		m.latency.WithLabelValues(timed).Observe(max(0, now.Sub(d.Message.Time).Seconds()))
+		latency.Observe(max(0, now.Sub(d.Message.Time).Seconds()))
 	}
+}
+
+// series are those of one subscription that its attempts change. Looking them up anew costs more than to count. What is
+// counted after Apply removed them is seen by nobody.
+type series struct {
+	attempts      [medispatcher.Released + 1]prometheus.Counter // by outcome
+	took, latency prometheus.Observer                           // nil: there is no room for histograms of its own
+}
+
+func (m *Metrics) seriesOf(sub string, outcome medispatcher.Outcome) (attempts prometheus.Counter, took, latency prometheus.Observer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own, inForce := m.inForce[sub]
+	if !inForce {
+		sub = otherLabel
+		return m.attempts.WithLabelValues(sub, outcome.String()), m.took.WithLabelValues(sub), m.latency.WithLabelValues(sub)
+	}
+	if own == nil {
+		own = &series{}
+		m.inForce[sub] = own
+	}
+	if own.attempts[outcome] == nil {
+		own.attempts[outcome] = m.attempts.WithLabelValues(sub, outcome.String())
+	}
+	if own.took != nil {
+		return own.attempts[outcome], own.took, own.latency
+	}
+	timed := m.histograms.of(sub, maxHistograms)
+	took, latency = m.took.WithLabelValues(timed), m.latency.WithLabelValues(timed)
+	if timed == sub {
+		own.took, own.latency = took, latency
+	}
+	return own.attempts[outcome], took, latency
 }
 
 // Apply removes the series of subscriptions that were removed.
@@ -66,9 +94,9 @@ func (m *Metrics) Apply(subs map[string]medispatcher.Subscription) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	was := m.inForce
-	m.inForce = make(map[string]bool, len(subs))
+	m.inForce = make(map[string]*series, len(subs))
 	for id := range subs {
-		m.inForce[id] = true
+		m.inForce[id] = was[id]
 		delete(was, id)
 	}
 	for id := range was {
@@ -95,7 +123,7 @@ func (m *Metrics) Short(of string) { m.shortages.WithLabelValues(of).Inc() }
 func (m *Metrics) add(c *prometheus.CounterVec, from string, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock() // to the end: a series that Apply removes meanwhile must not come back
-	if !strings.HasPrefix(from, "~") && !m.inForce[from] {
+	if _, inForce := m.inForce[from]; !strings.HasPrefix(from, "~") && !inForce {
 		from = otherLabel
 	}
 	c.WithLabelValues(from).Add(float64(n))

@@ -61,8 +61,8 @@ type Metrics struct {
 
 	mu         sync.Mutex
 	topics     labels
-	histograms labels          // subscriptions
-	inForce    map[string]bool // subscriptions; others have no series of their own
+	histograms labels             // subscriptions
+	inForce    map[string]*series // subscriptions; others have no series of their own. nil: not used yet
 }
 
 // New makes the series. from is read at each scrape, and not before.
