@@ -654,7 +654,7 @@ func TestBreakerHoldsMessagesAndRecoversAtOnce(t *testing.T) {
 		if held := f.s.Held(); len(held) != 1 || held[0].Subscription != "a" || held[0].Since.Sub(f.start) > time.Second {
 			t.Errorf("held %v", held)
 		}
-		if left := f.q.Left(medispatcher.Channel{Subscription: "a"}); left["dead"] > 0 || left["ready"] < 450 {
+		if left := f.q.Left(medispatcher.Channel{Subscription: "a"}); left["dead"] > 0 || left["ready"] < 400 {
 			t.Errorf("left %v: attempts were burnt", left)
 		}
 		f.w.mu.Lock()

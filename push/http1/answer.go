@@ -50,12 +50,7 @@ func parseHead(b []byte) (h head, ok bool) {
 			return h, false
 		}
 	}
-	switch {
-	case b[7] == '0':
-		h.closes = !is(connection, "keep-alive")
-	default:
-		h.closes = is(connection, "close")
-	}
+	h.closes = is(connection, "close") || b[7] == '0' && connection == nil
 	if h.Status == 204 || h.Status == 304 {
 		if h.length >= 0 { // bytes may follow that look like the next answer
 			return h, false

@@ -113,6 +113,38 @@ func TestCutWhileDialling(t *testing.T) {
 	}
 }
 
+// TestCutWhileDiallingAnotherHost: a connection that is made after the end of the context is closed at once.
+func TestCutWhileDiallingAnotherHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		o := piped(t, func(c net.Conn, n int) {
+			if n == 1 {
+				echo(c, n)
+			} else {
+				mute["header"](c, n)
+			}
+		})
+		dial := o.Dial
+		o.Dial = func(dialCtx context.Context, network, addr string) (net.Conn, error) {
+			if addr == "late:80" { // it does not look at its context
+				cancel()
+				synctest.Wait()
+			}
+			return dial(dialCtx, network, addr)
+		}
+		c := newClient(t, o)
+		snd := c.Sender(ctx)
+		if _, err := snd.Post(newRequest(t, "http://early/", "x"), time.Now().Add(soon)); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if _, err := snd.Post(newRequest(t, "http://late/", "x"), start.Add(soon)); !errors.Is(err, context.Canceled) || time.Since(start) != 0 {
+			t.Errorf("error %v after %v", err, time.Since(start))
+		}
+		snd.Release()
+	})
+}
+
 // TestCutBetweenRequests closes the connection that a sender holds; a released one is nobody's.
 func TestCutBetweenRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

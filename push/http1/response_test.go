@@ -219,6 +219,13 @@ func TestHeaderTooLarge(t *testing.T) {
 			}
 		})
 	}
+	t.Run("in one piece", func(t *testing.T) {
+		s := serve(t, once("HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("a", 100)+"\r\nContent-Length: 0\r\n\r\n"))
+		err := mustFail(t, newClient(t, http1.Options{MaxResponseHeaderBytes: 100}), newRequest(t, s.url, "x"))
+		if !errors.Is(err, http1.ErrHeaderTooLarge) {
+			t.Errorf("error %v", err)
+		}
+	})
 	// As long as it may be, and a byte longer.
 	for more, want := range []error{nil, http1.ErrHeaderTooLarge} {
 		const start, end = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: ", "\r\n\r\n"

@@ -81,7 +81,7 @@ func TestPanic(t *testing.T) {
 						}
 					}()
 					panics = true
-					_, _ = snd.Post(r, time.Now().Add(soon))
+					_, _ = snd.Post(r, time.Now().Add(time.Hour)) // nobody waits for it
 				}()
 				panics = false
 				if release {
@@ -188,5 +188,67 @@ func TestResetInTheBody(t *testing.T) {
 		if c.Live() != 0 {
 			t.Error("connection left open")
 		}
+	}
+}
+
+// TestRest: a connection that a sender holds is looked at when it has rested. What came meanwhile is no answer.
+func TestRest(t *testing.T) {
+	next, sent := make(chan struct{}), make(chan struct{})
+	s := serve(t, func(c net.Conn, n int) {
+		br := bufio.NewReader(c)
+		for i := 0; ; i++ {
+			if req, _ := readRequest(br); req == nil {
+				return
+			}
+			_, _ = c.Write([]byte(okReply))
+			if n == 1 && i == 0 {
+				<-next
+				_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
+				close(sent)
+			}
+		}
+	})
+	log := &logged{}
+	c := newClient(t, http1.Options{Log: log.logger()})
+	snd := c.Sender(t.Context())
+	defer snd.Release()
+	for range 3 {
+		a, err := snd.Post(newRequest(t, s.url, "x"), time.Now().Add(soon))
+		if err != nil || string(a.Body) != "ok" {
+			t.Errorf("%q, %v", a.Body, err)
+		}
+		if s.conns.Load() == 1 {
+			close(next)
+			wait(t, sent, "what nobody asked for")
+			time.Sleep(10 * time.Millisecond) // the rest
+		}
+	}
+	wantConns(t, s, 2)
+	if len(log.lines()) != 1 {
+		t.Errorf("told %v", log.lines())
+	}
+}
+
+// refuser is a connection that takes no request, and answers.
+type refuser struct{ net.Conn }
+
+func (refuser) Write([]byte) (int, error)  { return 0, errors.New("broken pipe") }
+func (refuser) Read(p []byte) (int, error) { return copy(p, okReply), nil }
+
+// TestAnswerToHalfARequest counts, and its connection is not used again.
+func TestAnswerToHalfARequest(t *testing.T) {
+	dials := 0
+	c := newClient(t, http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+		dials++
+		conn, _ := net.Pipe()
+		return refuser{conn}, nil
+	}})
+	for range 2 {
+		if _, got := post(t, c, "http://a/", "x"); got != "ok" {
+			t.Errorf("body %q", got)
+		}
+	}
+	if dials != 2 || c.Live() != 0 {
+		t.Errorf("%d connections made, %d left open", dials, c.Live())
 	}
 }
