@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"syscall"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,67 +15,111 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
-// measureLimit posts as many messages as measureDispatcher delivers, with a bare net/http client loop and no queue.
-func measureLimit(ctx context.Context, o options) (f figures, err error) {
-	p := o.plan()
-	l := load{Plan: p, Run: p.NewRun(), Began: time.Now()}
-	recv, err := startReceiver(ctx, l)
-	if err != nil {
-		return f, err
+// bareLoop is the limit: workers with one net/http client post messages to their subscriptions. No
+// queue is behind it. Each line that it reads is a span to post.
+func bareLoop(l load) error {
+	workers := l.Plan.Concurrency * l.Plan.Subscribers
+	b := &bare{
+		load: l, workers: workers,
+		client: &http.Client{
+			Transport: &http.Transport{MaxIdleConnsPerHost: workers, MaxIdleConns: workers},
+			Timeout:   l.Timeout,
+		},
 	}
-	defer func() { recv.stop() }()
-	workers := o.concurrency * o.subscribers
-	transport := &http.Transport{MaxIdleConnsPerHost: workers, MaxIdleConns: workers}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
-	url, payload := recv.url+"/"+l.Run.IDs()[0], loadtest.Body(l.Run.Run, 0, 0, o.size) // all bodies are the same: the receiver's count is not used
-	total := o.messages * o.subscribers
-	jobs := make(chan struct{}, total)
-	for range total {
-		jobs <- struct{}{}
+	for n := range l.Plan.Messages {
+		b.bodies = append(b.bodies, loadtest.Body(l.Run.Run, n, time.Since(l.Began), l.Plan.Size))
 	}
-	close(jobs)
-	cpuBefore, began := ownCPU(), time.Now()
+	fmt.Println("ready")
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		s, err := parseSpan(lines.Text())
+		if err != nil {
+			return err
+		}
+		post := b.postAll
+		if s.Rate > 0 {
+			post = b.postInTime
+		}
+		if err := post(s); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+type bare struct {
+	load
+	workers int
+	client  *http.Client
+	bodies  [][]byte
+}
+
+// postAll posts as fast as possible.
+func (b *bare) postAll(s span) error {
+	var next atomic.Int64
+	subs := len(b.URLs)
 	var g errgroup.Group
-	for range workers {
+	for range b.workers {
 		g.Go(func() error {
-			for range jobs {
-				if err := post(ctx, client, url, payload); err != nil {
+			for {
+				i := int(next.Add(1)) - 1
+				n := s.From + i/subs
+				if n >= s.To {
+					return nil
+				}
+				if err := b.post(b.URLs[i%subs], b.bodies[n]); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+// postInTime posts at a rate. A message is published when a worker is told to post it.
+func (b *bare) postInTime(s span) error {
+	type job struct {
+		url  string
+		body []byte
+	}
+	jobs := make(chan job, b.workers)
+	var g errgroup.Group
+	for range b.workers {
+		g.Go(func() error {
+			for j := range jobs {
+				if err := b.post(j.url, j.body); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return f, err
+	began := time.Now()
+	for n := s.From; n < s.To; n++ {
+		time.Sleep(time.Until(began.Add(time.Duration(n-s.From) * time.Second / time.Duration(s.Rate))))
+		body := loadtest.Body(b.Run.Run, n, time.Since(b.Began), b.Plan.Size)
+		for _, url := range b.URLs {
+			jobs <- job{url, body}
+		}
 	}
-	f.rate = float64(total) / time.Since(began).Seconds()
-	f.cpu = ownCPU() - cpuBefore
-	f.receiverCPU = recv.stop()
-	return f, nil
+	close(jobs)
+	return g.Wait()
 }
 
-func post(ctx context.Context, client *http.Client, url string, payload []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(payload))
+func (b *bare) post(url string, body []byte) error {
+	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body)) //nolint:noctx // the client has a timeout
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
+	resp, err := b.client.Do(req)
 	if err != nil {
 		return err
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusNoContent {
+	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return nil
-}
-
-func ownCPU() float64 {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }

@@ -2,26 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
-	"syscall"
-	"time"
+	"strings"
 
-	"github.com/solate/medispatcher"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
-
-// load is what is published. The receiver process gets it as a JSON argument.
-type load struct {
-	Plan  loadtest.Plan
-	Run   medispatcher.BenchRun
-	Began time.Time
-}
 
 // arrivals is what the receiver counted.
 type arrivals struct {
@@ -29,72 +21,85 @@ type arrivals struct {
 	Latency loadtest.Latency
 }
 
-// receive runs in the receiver process: it accepts pushes and reports at /stats what came. It is
-// a separate process so that its CPU time does not count as that of the client.
-func receive(addr, about string) error {
-	var l load
-	if err := json.Unmarshal([]byte(about), &l); err != nil {
-		return err
-	}
+// receive accepts requests. At a second address it reports what came. It is what people have: a plain
+// handler of net/http that reads the body and answers.
+func receive(l load) error {
 	worker := loadtest.NewReceiver(l.Run, l.Plan, l.Began)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+	asked := http.NewServeMux()
+	asked.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(arrivals{worker.Count(), worker.Latency()})
 	})
+	asked.HandleFunc("POST /forget", func(http.ResponseWriter, *http.Request) { worker.ForgetLatency() })
+	mux := http.NewServeMux()
 	mux.Handle("POST /", worker)
-	listener, err := net.Listen("tcp", addr) //nolint:noctx // lives as long as the process
+	mux.HandleFunc("POST /alert", func(http.ResponseWriter, *http.Request) {})
+
+	scheme := "http"
+	server := &http.Server{Handler: mux} //nolint:gosec // a benchmark on the loopback
+	if l.Cert != "" {
+		scheme = "https"
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // no HTTP/2: all speak the same
+	}
+	work, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // lives as long as the process
 	if err != nil {
 		return err
 	}
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM)
-	go func() { <-stop; os.Exit(0) }()
-	fmt.Println("receiving")
-	return http.Serve(listener, mux) //nolint:gosec // a benchmark on the loopback
+	ask, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // as above
+	if err != nil {
+		return err
+	}
+	fmt.Printf("receiving %s://%s http://%s\n", scheme, work.Addr(), ask.Addr())
+	var g errgroup.Group
+	g.Go(func() error { return http.Serve(ask, asked) }) //nolint:gosec // a benchmark on the loopback
+	g.Go(func() error {
+		if l.Cert != "" {
+			return server.ServeTLS(work, l.Cert, l.Key)
+		}
+		return server.Serve(work)
+	})
+	return g.Wait()
 }
 
-type receiverProcess struct {
+// receiver is a running receiver process.
+type receiver struct {
 	*process
-	url string
+	work, ask string // URLs
 }
 
-func startReceiver(ctx context.Context, l load) (*receiverProcess, error) {
+func startReceiver(ctx context.Context, l load) (*receiver, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	about, err := json.Marshal(l)
+	p, err := start(ctx, l.child(self, "receive"), "receiving ")
 	if err != nil {
 		return nil, err
 	}
-	addr := freeAddr()
-	p, err := start(ctx, exec.CommandContext(ctx, self, "receive", addr, string(about)), "receiving")
-	return &receiverProcess{p, "http://" + addr}, err
+	urls := strings.Fields(p.said.readyLine())
+	return &receiver{p, urls[1], urls[2]}, nil
 }
 
-// wait waits until want deliveries have arrived.
-func (r *receiverProcess) wait(ctx context.Context, want int64) (a arrivals, err error) {
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		if a, err = r.stats(ctx); err != nil || a.Arrived >= want {
-			return a, err
-		}
-		if time.Now().After(deadline) {
-			return a, fmt.Errorf("only %d of %d deliveries arrived within two minutes", a.Arrived, want)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-func (r *receiverProcess) stats(ctx context.Context) (a arrivals, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/stats", nil)
-	if err != nil {
-		return a, err
-	}
-	resp, err := http.DefaultClient.Do(req)
+func (r *receiver) stats(ctx context.Context) (a arrivals, err error) {
+	resp, err := r.request(ctx, http.MethodGet, "/stats")
 	if err != nil {
 		return a, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return a, json.NewDecoder(resp.Body).Decode(&a)
+}
+
+func (r *receiver) forgetLatency(ctx context.Context) error {
+	resp, err := r.request(ctx, http.MethodPost, "/forget")
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+func (r *receiver) request(ctx context.Context, method, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, r.ask+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
 }

@@ -24,6 +24,7 @@ type Plan struct {
 	Rate        int           // messages a second; 0: as fast as they are delivered
 	Delay       time.Duration // of an answer
 	Fail        int           // percent of the answers
+	Answer      string        // body of an answer 200; empty: 204 without a body
 	Wait        time.Duration // the test gives up when nothing happens for this long
 }
 

@@ -33,6 +33,7 @@ type Publisher struct {
 		// PublishAll returns the ids of what was written, and an empty one for the rest.
 		PublishAll(ctx context.Context, messages []medispatcher.Message) (ids []string, err error)
 	}
+	First int       // the number of the first message; Plan.Messages is one more than that of the last
 	Began time.Time // of the run; bodies carry the time since then
 	// Arrived is the number of deliveries so far, which bounds what waits. Nil: nothing bounds it.
 	Arrived func() int64
@@ -93,11 +94,11 @@ func (p *Publisher) feed(ctx context.Context, spans chan<- span) error {
 	ahead, rate := p.ahead(), float64(p.Plan.Rate)
 	batch := max(1, min(batchMost, batchBytes/p.Plan.Size, ahead))
 	began := time.Now()
-	for next := 0; next < p.Plan.Messages; {
+	for next := p.First; next < p.Plan.Messages; {
 		n := min(batch, p.Plan.Messages-next, ahead-(next-p.arrived()))
 		pause := time.Millisecond
 		if rate > 0 {
-			due := began.Add(time.Duration(float64(next) / rate * float64(time.Second)))
+			due := began.Add(time.Duration(float64(next-p.First) / rate * float64(time.Second)))
 			if early := time.Until(due); early > 0 {
 				n, pause = 0, early
 			} else {

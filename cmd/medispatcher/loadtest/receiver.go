@@ -17,6 +17,7 @@ type Receiver struct {
 	index   map[string]int // subscription → number
 	began   time.Time
 	delay   time.Duration
+	answer  []byte
 	fail    int           // percent
 	closing chan struct{} // closed: it answers 2xx without delay
 
@@ -37,8 +38,9 @@ type Arrivals struct {
 // NewReceiver is the worker of a run whose publisher counts time from began, too.
 func NewReceiver(run medispatcher.BenchRun, p Plan, began time.Time) *Receiver {
 	r := &Receiver{
-		run: run.Run, index: map[string]int{}, began: began, delay: p.Delay, fail: p.Fail, closing: make(chan struct{}),
-		seen: make([]uint64, (p.Messages*p.Subscribers+63)/64),
+		run: run.Run, index: map[string]int{}, began: began, delay: p.Delay, fail: p.Fail, answer: []byte(p.Answer),
+		closing: make(chan struct{}),
+		seen:    make([]uint64, (p.Messages*p.Subscribers+63)/64),
 	}
 	for i, id := range run.IDs() {
 		r.index[id] = i
@@ -84,7 +86,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "bench --fail", http.StatusInternalServerError)
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	if len(r.answer) == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	_, _ = w.Write(r.answer)
 }
 
 // note counts an attempt. at and sent are times after the start of the run.
@@ -117,4 +123,11 @@ func (r *Receiver) Latency() Latency {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.latency.summary()
+}
+
+// ForgetLatency forgets that of what arrived so far.
+func (r *Receiver) ForgetLatency() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latency = latencies{}
 }

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
+)
+
+// pause is how long what was done gets to be written down, before processes are asked what they used.
+const pause = 300 * time.Millisecond
+
+// look is how often arrivals are counted.
+const look = 20 * time.Millisecond
+
+// setting is what a measurement is made with.
+type setting struct {
+	options
+	method
+	dir  string // for what is thrown away
+	cert string // of the receiver; empty: no TLS
+	key  string
+	idle int // subscriptions that get nothing, beside the others
+}
+
+// rig is what one measurement runs on: a Redis, a receiver and the system, all new.
+type rig struct {
+	setting
+	load     load
+	redis    *process
+	receiver *receiver
+	system   *process
+}
+
+// build starts everything for messages, and some more to warm up with.
+func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, err error) {
+	r = &rig{setting: s}
+	defer func() {
+		if err != nil {
+			r.stop()
+		}
+	}()
+	plan := loadtest.Plan{
+		Messages: s.warm() + messages, Subscribers: s.subscribers, Concurrency: s.concurrency, Size: s.size,
+		Answer: s.answer, Wait: patience,
+	}
+	r.load = load{Plan: plan, Run: plan.NewRun(), Began: time.Now(), Timeout: s.timeout, Cert: s.cert, Key: s.key}
+	r.load.Sample = string(loadtest.Body(r.load.Run.Run, 0, 0, s.size))
+	if sys.queue {
+		if err := r.startRedis(ctx); err != nil {
+			return r, err
+		}
+	}
+	if r.receiver, err = startReceiver(ctx, r.load); err != nil {
+		return r, err
+	}
+	for _, id := range r.load.Run.IDs() {
+		r.load.URLs = append(r.load.URLs, r.receiver.work+"/"+id)
+	}
+	if sys.prepare != nil {
+		if err := sys.prepare(ctx, r); err != nil {
+			return r, err
+		}
+	}
+	r.system, err = start(ctx, sys.command(r), sys.ready)
+	return r, err
+}
+
+func (r *rig) startRedis(ctx context.Context) error {
+	data, err := os.MkdirTemp(r.dir, "redis")
+	if err != nil {
+		return err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return err
+	}
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return fmt.Errorf("redis-server is needed: %w", err)
+	}
+	r.load.Redis = net.JoinHostPort("127.0.0.1", port)
+	r.redis, err = start(ctx, exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", //nolint:noctx // stopped by stop
+		"--appendonly", "yes", "--appendfsync", appendfsync, "--dir", data), "Ready to accept connections")
+	return err
+}
+
+const appendfsync = "everysec"
+
+func freePort(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port, l.Close()
+}
+
+func (r *rig) stop() {
+	if r.system != nil {
+		r.system.stop()
+	}
+	if r.receiver != nil {
+		r.receiver.stop()
+	}
+	if r.redis != nil {
+		r.redis.stop()
+	}
+	if files, _ := filepath.Glob(filepath.Join(r.dir, "redis*")); len(files) > 0 {
+		for _, f := range files {
+			_ = os.RemoveAll(f) // all of dir goes at the end
+		}
+	}
+}
+
+// processes are those whose use is measured: the system, Redis, the receiver. Redis may be nil.
+func (r *rig) processes() [3]*process { return [3]*process{r.system, r.redis, r.receiver.process} }
+
+func (r *rig) used() (all [3]usage, err error) {
+	for i, p := range r.processes() {
+		if p != nil {
+			var failed error
+			all[i], failed = used(p.cmd.Process.Pid)
+			err = errors.Join(err, failed)
+		}
+	}
+	return all, err
+}
+
+// patience is how long nothing may arrive.
+const patience = 15 * time.Second
+
+// wait waits until want deliveries have arrived.
+func (r *rig) wait(ctx context.Context, want int) (a arrivals, err error) {
+	progress, since := int64(-1), time.Now()
+	for {
+		if a, err = r.receiver.stats(ctx); err != nil || a.Arrived >= int64(want) {
+			return a, err
+		}
+		if a.Arrived != progress {
+			progress, since = a.Arrived, time.Now()
+		}
+		for _, p := range r.processes() {
+			if p != nil {
+				err = errors.Join(err, p.check())
+			}
+		}
+		switch {
+		case err != nil:
+			return a, err
+		case time.Since(since) > patience:
+			return a, fmt.Errorf("%d of %d deliveries arrived, and for %s none; %s wrote:\n%s", a.Arrived, want, patience, r.system.name(), r.system.said)
+		}
+		select {
+		case <-ctx.Done():
+			return a, ctx.Err()
+		case <-time.After(look):
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+func run(ctx context.Context, o options) (err error) {
+	dir, err := os.MkdirTemp("", "medis-bench")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	chosen, err := choose(systems(o.dispatchers), o.only)
+	if err != nil {
+		return err
+	}
+	if len(o.dispatchers) == 0 {
+		if o.dispatchers, err = buildDispatcher(ctx, dir); err != nil {
+			return err
+		}
+		chosen, _ = choose(systems(o.dispatchers), o.only)
+	}
+	s := setting{options: o, method: o.method, dir: dir}
+	rows, err := inTurn(ctx, s, chosen)
+	if err != nil {
+		return err
+	}
+	fmt.Println(rateTable(rows))
+	if o.latencyFor > 0 {
+		rows, err := latencies(ctx, s, chosen)
+		if err != nil {
+			return err
+		}
+		fmt.Println(latencyTable(rows, o.rate*o.subscribers))
+	}
+	return nil
+}
+
+func buildDispatcher(ctx context.Context, dir string) ([]string, error) {
+	path := filepath.Join(dir, "medispatcher")
+	return []string{path}, goBuild(ctx, ".", path, "./cmd/medispatcher")
+}
+
+// goBuild builds a package of the module in this directory.
+func goBuild(ctx context.Context, module, path, pkg string) error {
+	build := exec.CommandContext(ctx, "go", "-C", module, "build", "-o", path, pkg)
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s in %s: %w\n%s", pkg, module, err, out)
+	}
+	return nil
+}
+
+// inTurn measures the rate of each system in each round, and the limit before and after each.
+func inTurn(ctx context.Context, s setting, systems []system) ([]row, error) {
+	rows := []row{{Name: limitName, Limit: true}}
+	for _, sys := range systems {
+		if sys.name != limitName {
+			rows = append(rows, row{Name: sys.name})
+		}
+	}
+	of := map[string]*system{limitName: &limit}
+	for i := range systems {
+		of[systems[i].name] = &systems[i]
+	}
+	for round := range s.rounds {
+		before, err := throughput(ctx, s, &limit)
+		if err != nil {
+			return nil, err
+		}
+		rows[0].add(before, 1, round)
+		for i := range rows[1:] {
+			r := &rows[i+1]
+			got, err := throughput(ctx, s, of[r.Name])
+			if err != nil {
+				return nil, err
+			}
+			after, err := throughput(ctx, s, &limit)
+			if err != nil {
+				return nil, err
+			}
+			r.add(got, ratio(got.Rate, before.Rate, after.Rate), round)
+			rows[0].add(after, 1, round)
+			before = after
+		}
+	}
+	return rows, nil
+}
+
+// latencies measures the latency of each system in each round.
+func latencies(ctx context.Context, s setting, systems []system) ([]row, error) {
+	rows := make([]row, len(systems))
+	for round := range s.rounds {
+		for i := range systems {
+			got, err := latency(ctx, s, &systems[i])
+			if err != nil {
+				return nil, err
+			}
+			rows[i].Name = systems[i].name
+			rows[i].Results = append(rows[i].Results, got)
+			fmt.Fprintf(os.Stderr, "round %d  %-24s p50 %6.2f ms  p99 %6.2f ms\n", round+1, rows[i].Name, got.P50, got.P99)
+		}
+	}
+	return rows, nil
+}
+
+// add notes what a round found, and tells it at once.
+func (r *row) add(got result, ratio float64, round int) {
+	r.Results, r.Ratios = append(r.Results, got), append(r.Ratios, ratio)
+	fmt.Fprintf(os.Stderr, "round %d  %-24s %7.0f/s  ratio %.2f  CPU %5.1f + Redis %4.1f + receiver %4.1f µs\n",
+		round+1, r.Name, got.Rate, ratio, got.System.CPU, got.Redis.CPU, got.Receiver.CPU)
+}
