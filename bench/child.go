@@ -18,6 +18,7 @@ type load struct {
 	Run     medispatcher.BenchRun
 	Began   time.Time
 	Redis   string        // host:port
+	Stream  string        // of the peers
 	URLs    []string      // one for each subscription
 	Sample  string        // a body; the numbers n and at change in each message
 	Timeout time.Duration // of a request; 0: none

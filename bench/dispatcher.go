@@ -21,7 +21,7 @@ const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 // dispatcher is medispatcher, the binary at this path.
 func dispatcher(name, path string) system {
 	return system{
-		name: name, product: true, queue: true, ready: "subscriptions in force",
+		name: name, label: name, product: true, queue: true, ready: "subscriptions in force",
 		prepare: subscribe,
 		command: func(r *rig) *exec.Cmd {
 			cmd := exec.Command(path, "serve") //nolint:noctx // whoever starts it stops it
@@ -33,17 +33,20 @@ func dispatcher(name, path string) system {
 			cmd.Env = append(cmd.Env, r.load.env()...)
 			return cmd
 		},
-		publish: func(ctx context.Context, r *rig, s span) error {
-			plan := r.load.Plan
-			plan.Messages, plan.Rate = s.To, s.Rate
-			store, err := open(r)
-			if err != nil {
-				return err
-			}
-			publisher := loadtest.Publisher{Plan: plan, Run: r.load.Run, Store: store, First: s.From, Began: r.load.Began}
-			return errors.Join(publisher.Publish(ctx), store.Close())
-		},
+		publish: publish,
 	}
+}
+
+// publish adds messages to the incoming stream.
+func publish(ctx context.Context, r *rig, all span) error {
+	plan := r.load.Plan
+	plan.Messages, plan.Rate = all.To, all.Rate
+	store, err := open(r)
+	if err != nil {
+		return err
+	}
+	publisher := loadtest.Publisher{Plan: plan, Run: r.load.Run, Store: store, First: all.From, Began: r.load.Began}
+	return errors.Join(publisher.Publish(ctx), store.Close())
 }
 
 func open(r *rig) (*streams.Store, error) {

@@ -55,7 +55,8 @@ func parse(args []string) (o options, err error) {
 		"engine: everything is published before the clock runs, and all is on: one subscription is signed, and alerts;\n"+
 		"whole: the clock runs from the first message published, and nothing is on that can be off")
 	dispatchers := f.String("dispatcher", "", "`PATH`s of medispatcher binaries, separated by commas; built if empty")
-	only := f.String("only", "", "`NAME`s of the systems to measure, separated by commas: "+strings.Join(names(systems(nil)), ", ")+" (default: all)")
+	only := f.String("only", limitName+","+dispatcherName, "`NAME`s of the systems to measure, separated by commas, or all:\n"+
+		strings.Join(names(systems(binaries{dispatchers: []string{""}})), ", "))
 	_ = f.Parse(args) // it exits
 	o.dispatchers, o.only = list(*dispatchers), list(*only)
 	switch m, known := methods[*name]; {

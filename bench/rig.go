@@ -50,7 +50,7 @@ func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, e
 		Messages: s.warm() + messages, Subscribers: s.subscribers, Concurrency: s.concurrency, Size: s.size,
 		Answer: s.answer, Wait: patience,
 	}
-	r.load = load{Plan: plan, Run: plan.NewRun(), Began: time.Now(), Timeout: s.timeout, Cert: s.cert, Key: s.key}
+	r.load = load{Plan: plan, Run: plan.NewRun(), Began: time.Now(), Stream: incoming, Timeout: s.timeout, Cert: s.cert, Key: s.key}
 	r.load.Sample = string(loadtest.Body(r.load.Run.Run, 0, 0, s.size))
 	if sys.queue {
 		if err := r.startRedis(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 func run(ctx context.Context, o options) (err error) {
@@ -15,15 +16,9 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	chosen, err := choose(systems(o.dispatchers), o.only)
+	chosen, err := o.build(ctx, dir)
 	if err != nil {
 		return err
-	}
-	if len(o.dispatchers) == 0 {
-		if o.dispatchers, err = buildDispatcher(ctx, dir); err != nil {
-			return err
-		}
-		chosen, _ = choose(systems(o.dispatchers), o.only)
 	}
 	s := setting{options: o, method: o.method, dir: dir}
 	rows, err := inTurn(ctx, s, chosen)
@@ -41,9 +36,28 @@ func run(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-func buildDispatcher(ctx context.Context, dir string) ([]string, error) {
-	path := filepath.Join(dir, "medispatcher")
-	return []string{path}, goBuild(ctx, ".", path, "./cmd/medispatcher")
+// build chooses systems, and builds the binaries that they need.
+func (o options) build(ctx context.Context, dir string) ([]system, error) {
+	b := binaries{dispatchers: o.dispatchers, peers: filepath.Join(dir, "peers")}
+	built := len(b.dispatchers) == 0
+	if built {
+		b.dispatchers = []string{filepath.Join(dir, "medispatcher")}
+	}
+	chosen, err := choose(systems(b), o.only)
+	if err != nil {
+		return nil, err
+	}
+	if built && slices.ContainsFunc(chosen, func(s system) bool { return s.product }) {
+		if err := goBuild(ctx, ".", b.dispatchers[0], "./cmd/medispatcher"); err != nil {
+			return nil, err
+		}
+	}
+	if slices.ContainsFunc(chosen, func(s system) bool { return s.queue && !s.product }) {
+		if err := goBuild(ctx, "bench/peers", b.peers, "."); err != nil {
+			return nil, fmt.Errorf("%w-only %s,%s does without", err, limitName, dispatcherName)
+		}
+	}
+	return chosen, nil
 }
 
 // goBuild builds a package of the module in this directory.

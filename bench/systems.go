@@ -16,6 +16,7 @@ const limitName, dispatcherName = "limit", "medispatcher"
 // system is one that is measured.
 type system struct {
 	name    string
+	label   string                            // for readers of the report
 	product bool                              // it is a medispatcher
 	queue   bool                              // it needs Redis
 	ready   string                            // what its process writes when it is ready
@@ -24,24 +25,42 @@ type system struct {
 	publish func(context.Context, *rig, span) error
 }
 
+// binaries are the paths of the programs that are measured.
+type binaries struct {
+	dispatchers []string
+	peers       string
+}
+
 // systems are all, each dispatcher binary one of them.
-func systems(dispatchers []string) []system {
+func systems(b binaries) []system {
 	all := []system{limit}
-	if len(dispatchers) < 2 {
-		return append(all, dispatcher(dispatcherName, strings.Join(dispatchers, "")))
+	for i, name := range dispatcherNames(b.dispatchers) {
+		all = append(all, dispatcher(name, b.dispatchers[i]))
 	}
-	bases := map[string]int{}
-	for _, path := range dispatchers {
-		bases[filepath.Base(path)]++
+	return append(all,
+		peer("loop-fasthttp-fanout", "loop with a fan-out, fasthttp", b.peers, false),
+		peer("loop-fanout", "loop with a fan-out, net/http", b.peers, false),
+		peer("loop-fasthttp", "loop, fasthttp", b.peers, false),
+		peer("loop", "loop, net/http", b.peers, false),
+		peer("watermill", "Watermill, Redis Streams", b.peers, true),
+		peer("asynq", "asynq", b.peers, true),
+	)
+}
+
+// dispatcherNames are what tells the binaries apart: nothing but the name of the product, the names of
+// the files, or else their paths.
+func dispatcherNames(paths []string) []string {
+	if len(paths) == 1 {
+		return []string{dispatcherName}
 	}
-	for _, path := range dispatchers {
-		name := path
-		if base := filepath.Base(path); bases[base] == 1 {
-			name = base
-		}
-		all = append(all, dispatcher(name, path))
+	var bases []string
+	for _, path := range paths {
+		bases = append(bases, filepath.Base(path))
 	}
-	return all
+	if len(slices.Compact(slices.Sorted(slices.Values(bases)))) == len(paths) {
+		return bases
+	}
+	return paths
 }
 
 func names(systems []system) []string {
@@ -52,25 +71,26 @@ func names(systems []system) []string {
 	return names
 }
 
+// every as a name means all systems.
+const every = "all"
+
 // choose takes systems by their names. Of several dispatchers the name of the product means each.
 func choose(all []system, only []string) ([]system, error) {
-	if len(only) == 0 {
-		return all, nil
-	}
-	known := append(names(all), dispatcherName)
+	known := append(names(all), dispatcherName, every)
 	for _, name := range only {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("-only %s: must be of %s", name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("-only %s: must be of %s", name, strings.Join(slices.Compact(known), ", "))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(s system) bool {
-		return !slices.Contains(only, s.name) && (!s.product || !slices.Contains(only, dispatcherName))
+		return !slices.Contains(only, every) && !slices.Contains(only, s.name) && (!s.product || !slices.Contains(only, dispatcherName))
 	}), nil
 }
 
 // limit is the bare loop. What others publish to Redis it reads from its standard input.
 var limit = system{
 	name:  limitName,
+	label: "limit: bare net/http loop, no queue",
 	ready: "ready",
 	command: func(r *rig) *exec.Cmd {
 		self, err := os.Executable()
