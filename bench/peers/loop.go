@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,16 +11,12 @@ import (
 )
 
 const (
-	fanoutRead = 100 // messages in one read of the fan-out
-	pushRead   = 10  // messages in one read of a consumer
-	block      = time.Second
+	readMost = 100 // messages in one read
+	block    = time.Second
 )
 
 // loop is XREADGROUP, POST, XACK in a loop. It has no retries: what is not accepted stays pending, and
-// nobody looks for it. Each request in flight is a consumer of its own, which reads a few messages,
-// posts them one after the other and acknowledges them together. That is both the shortest such program
-// and the quickest: a reader that hands messages to workers over a channel, and gets back what to
-// acknowledge, needs more time for both.
+// nobody looks for it.
 type loop struct {
 	client func(conns int, timeout time.Duration) post
 	// copies: a fan-out copies each message to a stream for each subscription. Otherwise all
@@ -31,7 +26,7 @@ type loop struct {
 }
 
 func (lo loop) run(ctx context.Context, l *load, ready func()) error {
-	rdb := redis.NewClient(&redis.Options{Addr: l.Redis, PoolSize: l.inFlight() + 2})
+	rdb := redis.NewClient(&redis.Options{Addr: l.Redis, PoolSize: 2*len(l.URLs) + 2})
 	defer func() { _ = rdb.Close() }()
 	send := lo.client(l.inFlight(), l.Timeout)
 	g, ctx := errgroup.WithContext(ctx)
@@ -50,19 +45,18 @@ func (lo loop) run(ctx context.Context, l *load, ready func()) error {
 			return err
 		}
 		g.Go(func() error {
-			return consume(ctx, rdb, l.Stream, "fanout", "fanout", fanoutRead, func(all []redis.XMessage) error {
+			return read(ctx, rdb, l.Stream, "fanout", func(all []redis.XMessage) error {
 				return fanOut(ctx, rdb, l.Stream, streams, all)
 			})
 		})
 	}
 	for i, url := range l.URLs {
-		for n := range l.Plan.Concurrency {
-			g.Go(func() error {
-				return consume(ctx, rdb, streams[i], group(i), fmt.Sprint("consumer-", n), pushRead, func(all []redis.XMessage) error {
-					return lo.push(ctx, rdb, streams[i], group(i), url, send, all)
-				})
-			})
+		c := &channel{
+			rdb: rdb, stream: streams[i], group: group(i), remove: lo.copies,
+			send: func(body []byte) error { return send(url, body) },
+			todo: make(chan redis.XMessage, readMost), done: make(chan string, readMost),
 		}
+		g.Go(func() error { return c.run(ctx, l.Plan.Concurrency) })
 	}
 	ready()
 	return g.Wait()
@@ -70,11 +64,11 @@ func (lo loop) run(ctx context.Context, l *load, ready func()) error {
 
 func group(i int) string { return fmt.Sprint("group-", i) }
 
-// consume reads messages and hands them on, until ctx ends or the latter fails.
-func consume(ctx context.Context, rdb *redis.Client, stream, group, consumer string, count int64, do func([]redis.XMessage) error) error {
+// read reads messages and hands them on, until ctx ends or the latter fails.
+func read(ctx context.Context, rdb *redis.Client, stream, group string, do func([]redis.XMessage) error) error {
 	for {
 		found, err := rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
-			Group: group, Consumer: consumer, Streams: []string{stream, ">"}, Count: count, Block: block,
+			Group: group, Consumer: "consumer", Streams: []string{stream, ">"}, Count: readMost, Block: block,
 		}).Result()
 		switch {
 		case errors.Is(err, redis.Nil):
@@ -100,30 +94,6 @@ func fanOut(ctx context.Context, rdb *redis.Client, from string, to []string, al
 		}
 		p.XAck(ctx, from, "fanout", ids...)
 		p.XDel(ctx, from, ids...)
-		return nil
-	})
-	return err
-}
-
-// push posts messages and acknowledges those that were accepted.
-func (lo loop) push(ctx context.Context, rdb *redis.Client, stream, group, url string, send post, all []redis.XMessage) error {
-	accepted := make([]string, 0, len(all))
-	for _, m := range all {
-		body, _ := m.Values["body"].(string)
-		if err := send(url, []byte(body)); err != nil {
-			log.Print(err)
-			continue
-		}
-		accepted = append(accepted, m.ID)
-	}
-	if len(accepted) == 0 {
-		return nil
-	}
-	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.XAck(ctx, stream, group, accepted...)
-		if lo.copies {
-			p.XDel(ctx, stream, accepted...)
-		}
 		return nil
 	})
 	return err
