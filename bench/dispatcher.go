@@ -21,7 +21,7 @@ const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 // dispatcher is medispatcher, the binary at this path.
 func dispatcher(name, path string) system {
 	return system{
-		name: name, label: name, product: true, queue: true, ready: "subscriptions in force",
+		name: name, label: name, binary: path, product: true, queue: true, ready: "subscriptions in force",
 		prepare: subscribe,
 		command: func(r *rig) *exec.Cmd {
 			cmd := exec.Command(path, "serve") //nolint:noctx // whoever starts it stops it

@@ -15,6 +15,8 @@ func spreadOf(values []float64) spread {
 // row is a system's results, one a round.
 type row struct {
 	Name    string
+	Label   string
+	Product bool // it is a medispatcher
 	Limit   bool // it is the one to which the others are compared
 	Results []result
 	Ratios  []float64 // to the mean of the limit before and after

@@ -2,7 +2,9 @@
 // All run in turn, in the same minutes on the same machine. Only the ratio to the limit is meaningful.
 //
 //	go run ./bench
-//	go run ./bench -dispatcher OLD,NEW -rounds 5   # two builds in turn
+//	go run ./bench -dispatcher OLD,NEW             # two builds in turn
+//	go run ./bench -only limit,medispatcher,asynq  # beside others; -only all: all of them
+//	go run ./bench -report                         # all, into docs/BENCHMARKS.md
 //
 // It needs redis-server. Everything it starts listens on the loopback interface and ends with it.
 package main
@@ -25,6 +27,8 @@ type options struct {
 	latencyFor                                             time.Duration
 	method                                                 method
 	dispatchers, only                                      []string
+	report                                                 bool
+	docs                                                   string
 }
 
 func main() {
@@ -57,13 +61,24 @@ func parse(args []string) (o options, err error) {
 	dispatchers := f.String("dispatcher", "", "`PATH`s of medispatcher binaries, separated by commas; built if empty")
 	only := f.String("only", limitName+","+dispatcherName, "`NAME`s of the systems to measure, separated by commas, or all:\n"+
 		strings.Join(names(systems(binaries{dispatchers: []string{""}})), ", "))
+	f.BoolVar(&o.report, "report", false, "measure all systems, also over TLS, and write BENCHMARKS.md and images/benchmarks.svg")
+	f.StringVar(&o.docs, "docs", "docs", "`DIRECTORY` for the report")
+	quick := f.Bool("quick", false, "less of everything that no other flag sets: one round, 5,000 messages, latency for 2 s")
 	_ = f.Parse(args) // it exits
+	if *quick {
+		o.lessen(f)
+	}
+	if o.report {
+		*only = every
+	}
 	o.dispatchers, o.only = list(*dispatchers), list(*only)
 	switch m, known := methods[*name]; {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("%q is no flag", f.Arg(0))
 	case !known:
 		return o, fmt.Errorf("-method %s: must be engine or whole", *name)
+	case o.report && (*name != "engine" || o.latencyFor == 0 || len(o.dispatchers) > 1):
+		return o, fmt.Errorf("-report: goes with -method engine, with a latency, and with one dispatcher")
 	case o.size < loadtest.MinBody:
 		return o, fmt.Errorf("-size %d: must be %d or more", o.size, loadtest.MinBody)
 	case min(o.messages, o.subscribers, o.concurrency, o.rounds, o.rate) < 1:
@@ -71,6 +86,21 @@ func parse(args []string) (o options, err error) {
 	default:
 		o.method = m
 		return o, nil
+	}
+}
+
+// lessen is the flag -quick.
+func (o *options) lessen(f *flag.FlagSet) {
+	set := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if !set["rounds"] {
+		o.rounds = 1
+	}
+	if !set["messages"] {
+		o.messages = 5000
+	}
+	if !set["latency"] {
+		o.latencyFor = 2 * time.Second
 	}
 }
 

@@ -13,7 +13,7 @@ const incoming = "medis:{0}:incoming"
 // form of its own for messages publishes them itself.
 func peer(name, label, binary string, publishes bool) system {
 	s := system{
-		name: name, label: label, queue: true, ready: "ready",
+		name: name, label: label, binary: binary, queue: true, ready: "ready",
 		command: func(r *rig) *exec.Cmd { return r.load.child(binary, name) },
 		publish: publish,
 	}

@@ -26,12 +26,12 @@ type setting struct {
 	dir  string // for what is thrown away
 	cert string // of the receiver; empty: no TLS
 	key  string
-	idle int // subscriptions that get nothing, beside the others
 }
 
 // rig is what one measurement runs on: a Redis, a receiver and the system, all new.
 type rig struct {
 	setting
+	idle     int // subscriptions
 	load     load
 	redis    *process
 	receiver *receiver
@@ -40,7 +40,7 @@ type rig struct {
 
 // build starts everything for messages, and some more to warm up with.
 func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, err error) {
-	r = &rig{setting: s}
+	r = &rig{setting: s, idle: sys.idle}
 	defer func() {
 		if err != nil {
 			r.stop()

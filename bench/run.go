@@ -21,6 +21,9 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	s := setting{options: o, method: o.method, dir: dir}
+	if o.report {
+		return writeReport(ctx, s, chosen)
+	}
 	rows, err := inTurn(ctx, s, chosen)
 	if err != nil {
 		return err
@@ -71,10 +74,10 @@ func goBuild(ctx context.Context, module, path, pkg string) error {
 
 // inTurn measures the rate of each system in each round, and the limit before and after each.
 func inTurn(ctx context.Context, s setting, systems []system) ([]row, error) {
-	rows := []row{{Name: limitName, Limit: true}}
+	rows := []row{{Name: limitName, Label: limit.label, Limit: true}}
 	for _, sys := range systems {
 		if sys.name != limitName {
-			rows = append(rows, row{Name: sys.name})
+			rows = append(rows, row{Name: sys.name, Label: sys.label, Product: sys.product})
 		}
 	}
 	of := map[string]*system{limitName: &limit}
@@ -114,7 +117,7 @@ func latencies(ctx context.Context, s setting, systems []system) ([]row, error) 
 			if err != nil {
 				return nil, err
 			}
-			rows[i].Name = systems[i].name
+			rows[i].Name, rows[i].Label, rows[i].Product = systems[i].name, systems[i].label, systems[i].product
 			rows[i].Results = append(rows[i].Results, got)
 			fmt.Fprintf(os.Stderr, "round %d  %-24s p50 %6.2f ms  p99 %6.2f ms\n", round+1, rows[i].Name, got.P50, got.P99)
 		}
@@ -127,4 +130,7 @@ func (r *row) add(got result, ratio float64, round int) {
 	r.Results, r.Ratios = append(r.Results, got), append(r.Ratios, ratio)
 	fmt.Fprintf(os.Stderr, "round %d  %-24s %7.0f/s  ratio %.2f  CPU %5.1f + Redis %4.1f + receiver %4.1f µs\n",
 		round+1, r.Name, got.Rate, ratio, got.System.CPU, got.Redis.CPU, got.Receiver.CPU)
+	if got.Twice > 0 {
+		fmt.Fprintf(os.Stderr, "%d deliveries came twice\n", got.Twice)
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 )
 
+const idleSubscriptions = 1000
+
 const limitName, dispatcherName = "limit", "medispatcher"
 
 // system is one that is measured.
@@ -18,7 +20,9 @@ type system struct {
 	name    string
 	label   string                            // for readers of the report
 	product bool                              // it is a medispatcher
+	idle    int                               // subscriptions that get nothing, beside the others
 	queue   bool                              // it needs Redis
+	binary  string                            // its path; empty: this program
 	ready   string                            // what its process writes when it is ready
 	prepare func(context.Context, *rig) error // before it starts; nil: nothing
 	command func(*rig) *exec.Cmd
@@ -37,7 +41,11 @@ func systems(b binaries) []system {
 	for i, name := range dispatcherNames(b.dispatchers) {
 		all = append(all, dispatcher(name, b.dispatchers[i]))
 	}
+	idle := dispatcher(dispatcherName+"-idle", b.dispatchers[0])
+	idle.idle = idleSubscriptions
+	idle.label = fmt.Sprintf("%s, %d idle subscriptions beside", dispatcherName, idleSubscriptions)
 	return append(all,
+		idle,
 		peer("loop-fasthttp-fanout", "loop with a fan-out, fasthttp", b.peers, false),
 		peer("loop-fanout", "loop with a fan-out, net/http", b.peers, false),
 		peer("loop-fasthttp", "loop, fasthttp", b.peers, false),
@@ -83,14 +91,14 @@ func choose(all []system, only []string) ([]system, error) {
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(s system) bool {
-		return !slices.Contains(only, every) && !slices.Contains(only, s.name) && (!s.product || !slices.Contains(only, dispatcherName))
+		return !slices.Contains(only, every) && !slices.Contains(only, s.name) && (!s.product || s.idle > 0 || !slices.Contains(only, dispatcherName))
 	}), nil
 }
 
 // limit is the bare loop. What others publish to Redis it reads from its standard input.
 var limit = system{
 	name:  limitName,
-	label: "limit: bare net/http loop, no queue",
+	label: "bare net/http loop, no queue: the limit",
 	ready: "ready",
 	command: func(r *rig) *exec.Cmd {
 		self, err := os.Executable()

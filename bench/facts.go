@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"debug/buildinfo"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// facts are what was measured, and on what.
+type facts struct {
+	CPU, Kernel, Go, Redis, Fsync, Commit, Date string
+	Cores                                       int
+	Peers                                       []string // modules with their versions
+}
+
+func factsOf(ctx context.Context, all []system) (f facts, err error) {
+	f = facts{
+		CPU: processor(ctx), Cores: runtime.NumCPU(), Kernel: said(ctx, "uname", "-srm"), Go: strings.TrimPrefix(runtime.Version(), "go"),
+		Fsync: appendfsync, Date: time.Now().UTC().Format(time.DateOnly), Commit: said(ctx, "git", "describe", "--always", "--dirty"),
+	}
+	for field := range strings.FieldsSeq(said(ctx, "redis-server", "--version")) {
+		if version, ok := strings.CutPrefix(field, "v="); ok {
+			f.Redis = version
+		}
+	}
+	for _, s := range all {
+		if s.binary == "" {
+			continue
+		}
+		info, err := buildinfo.ReadFile(s.binary)
+		if err != nil {
+			return f, err
+		}
+		if s.product {
+			for _, set := range info.Settings {
+				if set.Key == "vcs.revision" {
+					f.Commit = set.Value[:min(7, len(set.Value))]
+				}
+			}
+			continue
+		}
+		for _, dep := range info.Deps {
+			name := dep.Path[strings.LastIndexByte(dep.Path, '/')+1:]
+			if slices.Contains(compared, dep.Path) && !slices.Contains(f.Peers, name+" "+dep.Version) {
+				f.Peers = append(f.Peers, name+" "+dep.Version)
+			}
+		}
+	}
+	return f, nil
+}
+
+// compared are the modules whose versions matter.
+var compared = []string{
+	"github.com/valyala/fasthttp", "github.com/redis/go-redis/v9", "github.com/ThreeDotsLabs/watermill",
+	"github.com/ThreeDotsLabs/watermill-redisstream", "github.com/hibiken/asynq",
+}
+
+func processor(ctx context.Context) string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return said(ctx, "sysctl", "-n", "machdep.cpu.brand_string")
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.Trim(name, "\t :\n")
+		}
+	}
+	return runtime.GOARCH
+}
+
+// said is what a command writes, in one line, or "unknown".
+func said(ctx context.Context, name string, args ...string) string {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
