@@ -15,7 +15,6 @@ import (
 
 const (
 	readyWithin = 15 * time.Second
-	endsWithin  = 10 * time.Second
 	linesKept   = 10
 )
 
@@ -65,16 +64,10 @@ func (p *process) check() error {
 	}
 }
 
-// stop ends the process, frozen or not, and waits for its end.
+// stop kills the process, frozen or not: nothing that it has is needed.
 func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	p.thaw()
-	select {
-	case <-p.ended:
-	case <-time.After(endsWithin):
-		_ = p.cmd.Process.Kill()
-		<-p.ended
-	}
+	_ = p.cmd.Process.Kill()
+	<-p.ended
 }
 
 func (p *process) freeze() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }

@@ -14,7 +14,7 @@ import (
 )
 
 // pause is how long what was done gets to be written down, before processes are asked what they used.
-const pause = 300 * time.Millisecond
+const pause = 100 * time.Millisecond
 
 // look is how often arrivals are counted.
 const look = 20 * time.Millisecond
@@ -73,21 +73,24 @@ func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, e
 }
 
 func (r *rig) startRedis(ctx context.Context) error {
-	data, err := os.MkdirTemp(r.dir, "redis")
-	if err != nil {
-		return err
-	}
-	port, err := freePort(ctx)
-	if err != nil {
-		return err
-	}
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		return fmt.Errorf("redis-server is needed: %w", err)
 	}
-	r.load.Redis = net.JoinHostPort("127.0.0.1", port)
-	r.redis, err = start(ctx, exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", //nolint:noctx // stopped by stop
-		"--appendonly", "yes", "--appendfsync", appendfsync, "--dir", data), "Ready to accept connections")
+	for range 3 { // another program may take the port before Redis does
+		var data, port string
+		if data, err = os.MkdirTemp(r.dir, "redis"); err != nil {
+			return err
+		}
+		if port, err = freePort(ctx); err != nil {
+			return err
+		}
+		r.load.Redis = net.JoinHostPort("127.0.0.1", port)
+		if r.redis, err = start(ctx, exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", //nolint:noctx // stopped by stop
+			"--appendonly", "yes", "--appendfsync", appendfsync, "--dir", data), "Ready to accept connections"); err == nil {
+			return nil
+		}
+	}
 	return err
 }
 
@@ -112,10 +115,9 @@ func (r *rig) stop() {
 	if r.redis != nil {
 		r.redis.stop()
 	}
-	if files, _ := filepath.Glob(filepath.Join(r.dir, "redis*")); len(files) > 0 {
-		for _, f := range files {
-			_ = os.RemoveAll(f) // all of dir goes at the end
-		}
+	files, _ := filepath.Glob(filepath.Join(r.dir, "redis*"))
+	for _, f := range files {
+		_ = os.RemoveAll(f) // dir itself goes at the end
 	}
 }
 
