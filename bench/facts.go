@@ -20,7 +20,7 @@ type facts struct {
 
 func factsOf(ctx context.Context, all []system) (f facts, err error) {
 	f = facts{
-		CPU: processor(ctx), Cores: runtime.NumCPU(), Kernel: said(ctx, "uname", "-srm"), Go: strings.TrimPrefix(runtime.Version(), "go"),
+		CPU: processor(ctx), Cores: runtime.NumCPU(), Kernel: kernel(ctx), Go: strings.TrimPrefix(runtime.Version(), "go"),
 		Fsync: appendfsync, Date: time.Now().UTC().Format(time.DateOnly), Commit: said(ctx, "git", "describe", "--always", "--dirty"),
 	}
 	for field := range strings.FieldsSeq(said(ctx, "redis-server", "--version")) {
@@ -58,6 +58,12 @@ func factsOf(ctx context.Context, all []system) (f facts, err error) {
 var compared = []string{
 	"github.com/valyala/fasthttp", "github.com/redis/go-redis/v9", "github.com/ThreeDotsLabs/watermill",
 	"github.com/ThreeDotsLabs/watermill-redisstream", "github.com/hibiken/asynq",
+}
+
+// kernel is its name and version, without what a distribution or a cloud adds.
+func kernel(ctx context.Context) string {
+	version, _, _ := strings.Cut(said(ctx, "uname", "-r"), "-")
+	return strings.Join([]string{said(ctx, "uname", "-s"), version, runtime.GOARCH}, " ")
 }
 
 func processor(ctx context.Context) string {

@@ -43,7 +43,7 @@ func systems(b binaries) []system {
 	}
 	idle := dispatcher(dispatcherName+"-idle", b.dispatchers[0])
 	idle.idle = idleSubscriptions
-	idle.label = fmt.Sprintf("%s, %d idle subscriptions beside", dispatcherName, idleSubscriptions)
+	idle.label = fmt.Sprintf("%s beside %d idle subscriptions", dispatcherName, idleSubscriptions)
 	return append(all,
 		idle,
 		peer("loop-fasthttp-fanout", "loop with a fan-out, fasthttp", b.peers, false),
