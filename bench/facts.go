@@ -37,11 +37,7 @@ func factsOf(ctx context.Context, all []system) (f facts, err error) {
 			return f, err
 		}
 		if s.product {
-			for _, set := range info.Settings {
-				if set.Key == "vcs.revision" {
-					f.Commit = set.Value[:min(7, len(set.Value))]
-				}
-			}
+			f.Commit = commitOf(info, f.Commit)
 			continue
 		}
 		for _, dep := range info.Deps {
@@ -52,6 +48,23 @@ func factsOf(ctx context.Context, all []system) (f facts, err error) {
 		}
 	}
 	return f, nil
+}
+
+// commitOf is the commit of which a binary was built, if it says so.
+func commitOf(info *buildinfo.BuildInfo, otherwise string) string {
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	commit := settings["vcs.revision"]
+	switch {
+	case commit == "":
+		return otherwise
+	case settings["vcs.modified"] == "true":
+		return commit[:7] + " with changes"
+	default:
+		return commit[:7]
+	}
 }
 
 // compared are the modules whose versions matter.
