@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -43,7 +44,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exitOn(run(ctx, o))
+	err = run(ctx, o)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	exitOn(err)
 }
 
 func parse(args []string) (o options, err error) {

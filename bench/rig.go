@@ -135,6 +135,16 @@ func (r *rig) used() (all [3]usage, err error) {
 	return all, err
 }
 
+// check is an error when a process has ended.
+func (r *rig) check() (err error) {
+	for _, p := range r.processes() {
+		if p != nil {
+			err = errors.Join(err, p.check())
+		}
+	}
+	return err
+}
+
 // patience is how long nothing may arrive.
 const patience = 15 * time.Second
 
@@ -142,21 +152,19 @@ const patience = 15 * time.Second
 func (r *rig) wait(ctx context.Context, want int) (a arrivals, err error) {
 	progress, since := int64(-1), time.Now()
 	for {
-		if a, err = r.receiver.stats(ctx); err != nil || a.Arrived >= int64(want) {
-			return a, err
+		if a, err = r.receiver.stats(ctx); err != nil {
+			return a, errors.Join(r.check(), err)
+		}
+		if a.Arrived >= int64(want) {
+			return a, nil
 		}
 		if a.Arrived != progress {
 			progress, since = a.Arrived, time.Now()
 		}
-		for _, p := range r.processes() {
-			if p != nil {
-				err = errors.Join(err, p.check())
-			}
-		}
-		switch {
-		case err != nil:
+		if err := r.check(); err != nil {
 			return a, err
-		case time.Since(since) > patience:
+		}
+		if time.Since(since) > patience {
 			return a, fmt.Errorf("%d of %d deliveries arrived, and for %s none; %s wrote:\n%s", a.Arrived, want, patience, r.system.name(), r.system.said)
 		}
 		select {
