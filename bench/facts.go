@@ -41,9 +41,9 @@ func factsOf(ctx context.Context, all []system) (f facts, err error) {
 			continue
 		}
 		for _, dep := range info.Deps {
-			name := dep.Path[strings.LastIndexByte(dep.Path, '/')+1:]
-			if slices.Contains(compared, dep.Path) && !slices.Contains(f.Peers, name+" "+dep.Version) {
-				f.Peers = append(f.Peers, name+" "+dep.Version)
+			name, compared := compared[dep.Path]
+			if named := name + " " + dep.Version; compared && !slices.Contains(f.Peers, named) {
+				f.Peers = append(f.Peers, named)
 			}
 		}
 	}
@@ -67,10 +67,13 @@ func commitOf(info *buildinfo.BuildInfo, otherwise string) string {
 	}
 }
 
-// compared are the modules whose versions matter.
-var compared = []string{
-	"github.com/valyala/fasthttp", "github.com/redis/go-redis/v9", "github.com/ThreeDotsLabs/watermill",
-	"github.com/ThreeDotsLabs/watermill-redisstream", "github.com/hibiken/asynq",
+// compared are the names of the modules whose versions matter.
+var compared = map[string]string{
+	"github.com/valyala/fasthttp":                    "fasthttp",
+	"github.com/redis/go-redis/v9":                   "go-redis",
+	"github.com/ThreeDotsLabs/watermill":             "watermill",
+	"github.com/ThreeDotsLabs/watermill-redisstream": "watermill-redisstream",
+	"github.com/hibiken/asynq":                       "asynq",
 }
 
 // kernel is its name and version, without what a distribution or a cloud adds.
