@@ -22,7 +22,7 @@ type conn struct {
 	probe   *probe    // sees what the kernel holds; nil if that is impossible
 	expires time.Time // when it is too old for another request
 	until   time.Time // its deadline
-	asked   time.Time // when its last request began; zero: it has served none
+	used    time.Time // when its last answer had come; zero: it has served no request
 
 	closed atomic.Bool
 

@@ -88,8 +88,7 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 	if err != nil {
 		return a, false, err
 	}
-	reused := !c.asked.IsZero()
-	c.asked = now
+	reused := !c.used.IsZero()
 	var long *sending
 	var werr error
 	if len(r.Body) > MaxInline {
@@ -99,6 +98,7 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 		c.hurry(afterWriteError)
 	}
 	a, keep, again, err := s.receive(c, r, reused, long, werr)
+	c.used = time.Now()
 	if !keep || werr != nil || long != nil && !long.sent(min(sendGrace, time.Until(deadline))) {
 		s.drop()
 	}
@@ -113,7 +113,7 @@ func (s *Sender) take(key connKey, deadline, now time.Time, fresh bool) (*conn, 
 		s.giveBack(now)
 	} else if c != nil {
 		c.endWithin(deadline)
-		if s.usable(c, now, now.Sub(c.asked) > lookAfter) {
+		if s.usable(c, now, now.Sub(c.used) > lookAfter) {
 			return c, nil
 		}
 	}
