@@ -1,6 +1,7 @@
 package medispatcher
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -59,8 +60,7 @@ func (v *EntryValues) Set(name, value string) {
 
 // Checked is DecodeEntry of these values. It shares their memory.
 func (v *EntryValues) Checked(at time.Time) (Message, error) {
-	m := v.names()
-	m.Time = at
+	m := Message{ID: v.ID, Topic: v.Topic, Sender: v.Sender, Key: v.Key, Type: v.Type, Time: at}
 	if err := CheckTopic(m.Topic); err != nil {
 		return m, FieldError{"topic", err.Error()}
 	}
@@ -96,13 +96,9 @@ func (v *EntryValues) Checked(at time.Time) (Message, error) {
 // Unchecked is the message of an entry that was checked before, as far as it can be read. It shares
 // the memory of the values. Delay is not read.
 func (v *EntryValues) Unchecked() Message {
-	m := v.names()
-	m.Body = BodyOf(v.Body)
-	if m.Type == "" {
-		m.Type = DefaultType
-	}
+	m := Message{ID: v.ID, Topic: v.Topic, Body: BodyOf(v.Body), Sender: v.Sender, Key: v.Key, Type: cmp.Or(v.Type, DefaultType)}
 	if v.Headers != "" {
-		_ = json.Unmarshal([]byte(v.Headers), &m.Headers)
+		m.Headers = uncheckedHeaders(v.Headers)
 	}
 	if v.Time != "" {
 		if ms, err := strconv.ParseInt(v.Time, 10, 64); err == nil {
@@ -112,6 +108,7 @@ func (v *EntryValues) Unchecked() Message {
 	return m
 }
 
-func (v *EntryValues) names() Message {
-	return Message{ID: v.ID, Topic: v.Topic, Sender: v.Sender, Key: v.Key, Type: v.Type}
+func uncheckedHeaders(s string) (h map[string]string) {
+	_ = json.Unmarshal([]byte(s), &h)
+	return h
 }

@@ -29,6 +29,9 @@ func FuzzDecodeEntry(f *testing.F) {
 			}
 		}
 		m, err := DecodeEntry(fields, entryTime)
+		if old, oldErr := decodeByName(fields, entryTime); !reflect.DeepEqual(old, m) || !reflect.DeepEqual(oldErr, err) {
+			t.Errorf("%+v, %v; earlier versions read %+v, %v", m, err, old, oldErr)
+		}
 		if err != nil {
 			var fe FieldError
 			if !errors.As(err, &fe) || !slices.Contains(EntryFields, fe.Field) || strings.ContainsAny(err.Error(), "\r\n") {
@@ -68,4 +71,40 @@ func encoded(t *testing.T, m Message) map[string]string {
 		fields["headers"] = string(h)
 	}
 	return fields
+}
+
+// decodeByName is DecodeEntry of earlier versions.
+func decodeByName(fields map[string]string, at time.Time) (Message, error) {
+	m := Message{ID: fields["id"], Topic: fields["topic"], Sender: fields["sender"], Key: fields["key"], Type: fields["type"], Time: at}
+	if err := CheckTopic(m.Topic); err != nil {
+		return m, FieldError{"topic", err.Error()}
+	}
+	body, ok := fields["body"]
+	if !ok {
+		return m, FieldError{"body", "is missing: add a body field; it may be empty"}
+	}
+	m.Body = BodyOf(body)
+	for _, name := range []string{"id", "sender", "key", "type"} {
+		if err := checkName(fields[name]); err != nil {
+			return m, FieldError{name, err.Error()}
+		}
+	}
+	if m.Type == "" {
+		m.Type = DefaultType
+	}
+	var err error
+	if m.Headers, err = decodeHeaders(fields["headers"]); err != nil {
+		return m, FieldError{"headers", err.Error()}
+	}
+	if s := fields["time"]; s != "" {
+		ms, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || ms < 0 {
+			return m, FieldError{"time", quote(s) + " is not a unix time in milliseconds"}
+		}
+		m.Time = time.UnixMilli(ms)
+	}
+	if m.Delay, err = ParseDelay(fields["delay"]); err != nil {
+		return m, FieldError{"delay", err.Error()}
+	}
+	return m, nil
 }

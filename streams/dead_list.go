@@ -56,9 +56,10 @@ func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.De
 
 func deadLetter(c medispatcher.Channel, e rdb.Entry) medispatcher.DeadLetter {
 	l := medispatcher.DeadLetter{ID: strconv.Itoa(c.Partition) + "-" + e.ID, Died: Entry{ID: e.ID}.Time()}
-	l.Message = entry.Delivery(c, e.ID, 0, e.Fields).Message
-	if record := e.Fields.Get("failure"); record != "" {
-		l.Failure = entry.DecodeFailure(record)
+	f := entry.CopyOf(e.Fields)
+	l.Message = f.Message(c.Partition)
+	if f.Failure != "" {
+		l.Failure = entry.DecodeFailure(f.Failure)
 	}
 	return l
 }

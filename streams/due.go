@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -67,36 +66,39 @@ func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due 
 		k = append(k, s.keys.Channels(p, []string{w.Subscription})...)
 		argv = append(argv, w.Max)
 	}
-	res, err := dueScript.Run(ctx, s.db, k, argv...).Slice()
+	answer, err := rdb.Read(ctx, s.db, dueScript, func(c *rdb.Cursor) dueAnswer { return readDue(c, wants) }, k, argv...)
 	if err != nil {
 		return nil, nil, rdb.Failed("take due messages", err)
 	}
-	if len(res) != len(wants)+1 {
-		return nil, nil, rdb.Failed("take due messages", fmt.Errorf("%d answers for %d channels", len(res), len(wants)))
-	}
-	s.noteVanished(p, res[len(wants)])
-	for i, r := range res[:len(wants)] {
-		taken, _ := r.([]any)
-		if len(taken) == 0 {
-			return nil, nil, rdb.Unreadable("take due messages", r)
+	s.noteVanished(p, answer.vanished)
+	return answer.due, answer.next, nil
+}
+
+type dueAnswer struct {
+	due      []medispatcher.Delivery
+	next     []time.Duration
+	vanished any
+}
+
+func readDue(c *rdb.Cursor, wants []medispatcher.Want) (a dueAnswer) {
+	c.Len() // one list for each want, and then what vanished
+	for _, w := range wants {
+		taken := c.Len() - 1
+		a.next = append(a.next, time.Duration(c.Int())*time.Millisecond)
+		for range taken {
+			a.due = append(a.due, dueDelivery(w.Channel, c))
 		}
-		ms, _ := taken[0].(int64)
-		next = append(next, time.Duration(ms)*time.Millisecond)
-		for _, t := range taken[1:] {
-			due = append(due, dueDelivery(wants[i].Channel, t))
-		}
 	}
-	return due, next, nil
+	a.vanished = c.Value()
+	return a
 }
 
 // dueDelivery reads {id, attempt, record, {field, value, …}}.
-func dueDelivery(c medispatcher.Channel, raw any) medispatcher.Delivery {
-	parts, _ := raw.([]any)
-	id, _ := parts[0].(string)
-	attempt := rdb.ToInt(parts[1])
-	fields, _ := parts[3].([]any)
-	d := entry.Delivery(c, id, max(1, attempt), fields)
-	if record, _ := parts[2].(string); record != "" {
+func dueDelivery(ch medispatcher.Channel, c *rdb.Cursor) medispatcher.Delivery {
+	c.Len()
+	id, attempt, record := c.Text(), c.Int(), c.Text()
+	d := entry.Delivery(ch, id, max(1, attempt), c.Fields())
+	if record != "" {
 		d.Failure = entry.DecodeFailure(record)
 	}
 	return d

@@ -13,6 +13,9 @@ func (w *FanoutWorker) Decide(e Entry, router *medispatcher.Router) Routing {
 	return w.decide(e, router)
 }
 
+// NewEntry is an entry with the given names and values.
+func NewEntry(id string, pairs ...string) Entry { return Entry{ID: id, fields: rdb.FieldsOf(pairs...)} }
+
 // UseClock makes a store without heartbeats keep time by mono, as a store with heartbeats does. It
 // begins with the current time of Redis.
 func (s *Store) UseClock(ctx context.Context, mono func() time.Duration) error {

@@ -23,6 +23,7 @@ var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + f
 type Routing struct {
 	EntryID  string
 	Message  medispatcher.Message
+	Src      string    // id of its first incoming entry: its own, unless it was delayed or replayed
 	Reason   string    // why it cannot be decoded: it goes to the quarantine
 	Due      time.Time // when to route it: until then it goes to the delayed messages
 	Subs     []string  // it is copied to the channels of these subscriptions, sorted

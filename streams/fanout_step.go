@@ -24,15 +24,11 @@ type inHand struct {
 	Entry
 	routing Routing // of the whole entry, whatever is already copied
 	after   string  // the last subscription that has its copy
-	size    int     // bytes of its fields
+	size    int     // of its fields, in bytes
 }
 
 func newInHand(e Entry) inHand {
-	h := inHand{Entry: e}
-	for name, value := range e.Fields {
-		h.size += len(name) + len(value)
-	}
-	return h
+	return inHand{Entry: e, size: e.fields.Size()}
 }
 
 // rest is the routing of what is not copied yet.

@@ -16,7 +16,7 @@ import (
 
 const (
 	// fanoutBatch and fanoutBytes are the most entries of a batch, and the most bytes of their
-	// bodies. The read that reaches one of them is the last of the batch.
+	// fields. The read that reaches one of them is the last of the batch.
 	fanoutBatch = 128
 	fanoutBytes = 4 << 20
 	// fanoutRead is the most entries of one read. The size of their bodies is not known before;
@@ -129,7 +129,7 @@ func (w *FanoutWorker) moveNew(ctx context.Context) error {
 
 func bodies(entries []Entry) (size int) {
 	for _, e := range entries {
-		size += len(e.Fields["body"])
+		size += e.fields.Size()
 	}
 	return size
 }
@@ -187,14 +187,11 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 	return errors.Join(errs...)
 }
 
-// identified returns m with the id that subscribers see.
-func (w *FanoutWorker) identified(e Entry, m medispatcher.Message) medispatcher.Message {
+// identified is the message of a routing with the id that subscribers see.
+func (w *FanoutWorker) identified(r *Routing) medispatcher.Message {
+	m := r.Message
 	if m.ID == "" {
-		src := e.Fields["~src"]
-		if src == "" {
-			src = e.ID
-		}
-		m.ID, m.Generated = rdb.GeneratedID(w.Partition, src), true
+		m.ID, m.Generated = rdb.GeneratedID(w.Partition, r.Src), true
 	}
 	return m
 }
@@ -206,11 +203,12 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 			p := medispatcher.Recovered(v)
 			w.Log.Error("medispatcher panicked at an incoming entry, which is a defect of ours: please report it",
 				"partition", w.Partition, "entry", e.ID, "panic", p.Error(), "stack", string(p.Stack))
-			r = Routing{EntryID: e.ID, follows: e.follows, Reason: "DECODERR " + p.Error()}
+			r = Routing{EntryID: e.ID, follows: e.follows, Src: e.ID, Reason: "DECODERR " + p.Error()}
 		}
 	}()
-	m, err := medispatcher.DecodeEntry(e.Fields, e.Time())
-	r = Routing{EntryID: e.ID, follows: e.follows, Message: m, Released: e.Fields[entry.Released] != ""}
+	f := entry.FieldsOf(e.fields)
+	m, err := f.Checked(e.Time())
+	r = Routing{EntryID: e.ID, follows: e.follows, Message: m, Src: cmp.Or(f.Src, e.ID), Released: f.Released != ""}
 	switch {
 	case err != nil:
 		r.Reason = "DECODERR " + err.Error()
@@ -229,12 +227,12 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed) {
 	var ready []string
 	known := map[string]bool{}
 	for i, r := range routed {
-		e, m := hand[i].Entry, step[i].Message
+		e, m := hand[i].Entry, w.identified(&step[i])
 		if r.Result.final() && w.Events.Routed != nil {
-			w.Events.Routed(w.Partition, w.identified(e, m), r, hand[i].routing.Subs)
+			w.Events.Routed(w.Partition, m, r, hand[i].routing.Subs)
 		}
 		for _, sub := range r.Failed {
-			w.Events.CopyFailed(w.Partition, e, w.identified(e, m), sub)
+			w.Events.CopyFailed(w.Partition, e, m, sub)
 		}
 		switch r.Result {
 		case RoutedQuarantined:
@@ -249,7 +247,7 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed) {
 				}
 			}
 		case RoutedUnroutable:
-			w.Events.Unroutable(w.Partition, e, w.identified(e, m))
+			w.Events.Unroutable(w.Partition, e, m)
 		case RoutedDuplicate, RoutedVanished, RoutedGone: // counted by the step
 		case RoutedBehind, RoutedWait: // nothing was done
 		}

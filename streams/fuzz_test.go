@@ -1,8 +1,10 @@
 package streams
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -58,10 +60,34 @@ func FuzzDelivery(f *testing.F) {
 	f.Add("order.created", "{}", "", "1-0", `{"a":"b"}`, "1700000000000", `{"attempts":2}`)
 	f.Add("", "\xff", "id", "", `[]`, "x", "{")
 	f.Fuzz(func(t *testing.T, topic, body, id, src, headers, at, record string) {
-		raw := []any{"1-0", int64(0), record, []any{"topic", topic, "body", body, "id", id, "~src", src, "headers", headers, "time", at, "odd"}}
-		d := dueDelivery(medispatcher.Channel{Partition: 1, Subscription: "s"}, raw)
-		if d.Attempt < 1 || d.EntryID != "1-0" || string(d.Message.Body) != body || d.Message.ID == "" || d.Message.Type == "" {
-			t.Errorf("delivery %+v", d)
+		answer := "*4\r\n$3\r\n1-0\r\n:0\r\n" + bulk(record) + "*13\r\n"
+		for _, text := range []string{"topic", topic, "body", body, "id", id, "~src", src, "headers", headers, "time", at, "odd"} {
+			answer += bulk(text)
+		}
+		c := rdb.NewCursor(answer)
+		d := dueDelivery(medispatcher.Channel{Partition: 1, Subscription: "s"}, c)
+		if c.Err() != nil || d.Attempt < 1 || d.EntryID != "1-0" || string(d.Message.Body) != body || d.Message.ID == "" || d.Message.Type == "" {
+			t.Errorf("delivery %+v, %v", d, c.Err())
 		}
 	})
 }
+
+// FuzzDue: an answer of the script that is not as it should be is an error, and not half believed.
+func FuzzDue(f *testing.F) {
+	const good = "*3\r\n*2\r\n:7\r\n*4\r\n$3\r\n1-0\r\n:2\r\n$0\r\n\r\n*2\r\n$5\r\ntopic\r\n$1\r\na\r\n*1\r\n:-1\r\n*0\r\n"
+	f.Add(good)
+	f.Add("*3\r\n*1\r\n:-1\r\n*1\r\n:-1\r\n*1\r\n*4\r\n$1\r\ns\r\n:1\r\n$3\r\n1-0\r\n$3\r\n1-0\r\n")
+	f.Add("*3\r\n*0\r\n*0\r\n*0\r\n")
+	f.Fuzz(func(t *testing.T, answer string) {
+		c := rdb.NewCursor(answer)
+		a := readDue(c, make([]medispatcher.Want, 2))
+		if len(a.next) != 2 {
+			t.Errorf("%d waits for 2 channels", len(a.next))
+		}
+		if answer == good && (c.Err() != nil || len(a.due) != 1 || a.due[0].Message.Topic != "a" || a.next[0] != 7*time.Millisecond) {
+			t.Errorf("%+v, %v", a, c.Err())
+		}
+	})
+}
+
+func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }

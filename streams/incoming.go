@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -10,10 +11,13 @@ import (
 // Entry is an entry of the incoming stream that this process owns.
 type Entry struct {
 	ID     string
-	Fields map[string]string
+	fields rdb.Fields
 	// follows: it stood right behind the entry before it, when one command read both. Nothing can come in between.
 	follows bool
 }
+
+// Fields are the values of the entry by field, as its producer wrote them. If a field is repeated, its last value counts.
+func (e Entry) Fields() map[string]string { return maps.Collect(e.fields.All()) }
 
 // Time is when Redis accepted the entry.
 func (e Entry) Time() time.Time { return rdb.EntryTime(e.ID) }
@@ -27,10 +31,10 @@ func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entr
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
 	pipe := s.db.BlockingPipe(ctx)
-	read := rdb.ReadGroup(pipe, s.incomingArgs(p, count, unread, "BLOCK", rdb.BlockFor.Milliseconds())...)
+	read := s.askIncoming(pipe, p, count, unread, "BLOCK", rdb.BlockFor.Milliseconds())
 	size := rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
 	_ = pipe.Run() // each command has its own error
-	entries, err = s.incomingEntries(ctx, p, unread, read)
+	entries, err = s.incomingEntries(ctx, p, read)
 	return entries, size.Err() == nil && size.Val() <= littleBytes, err
 }
 
@@ -45,7 +49,7 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	if own {
 		return s.ownIncoming(ctx, p, count, "0")
 	}
-	return s.incomingEntries(ctx, p, unread, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, unread)...))
+	return s.incomingEntries(ctx, p, s.askIncoming(s.db.WithBlocking(ctx), p, count, unread))
 }
 
 // unread reads new entries, where an entry id would read own ones behind it.
@@ -53,26 +57,33 @@ const unread = ">"
 
 // ownIncoming reads entries that this process owns, after the entry id behind.
 func (s *Store) ownIncoming(ctx context.Context, p, count int, behind string) ([]Entry, error) {
-	return s.incomingEntries(ctx, p, behind, rdb.ReadGroup(s.db.WithBlocking(ctx), s.incomingArgs(p, count, behind)...))
+	return s.incomingEntries(ctx, p, s.askIncoming(s.db.WithBlocking(ctx), p, count, behind))
 }
 
-func (s *Store) incomingArgs(p, count int, from string, block ...any) []any {
+// incomingRead is a read of an incoming stream.
+type incomingRead struct {
+	*rdb.Reply[int]
+	entries []Entry
+}
+
+func (s *Store) askIncoming(c rdb.Conn, p, count int, from string, block ...any) *incomingRead {
 	args := append([]any{"XREADGROUP", "GROUP", rdb.GroupFanout, s.cfg.ID, "COUNT", count}, block...)
-	return append(args, "STREAMS", s.keys.Incoming(p), from)
+	args = append(args, "STREAMS", s.keys.Incoming(p), from)
+	read := &incomingRead{}
+	read.Reply = rdb.ReadGroup(c, func(e rdb.Entry) {
+		read.entries = append(read.entries, Entry{ID: e.ID, fields: e.Fields, follows: len(read.entries) > 0 && from == unread})
+	}, args...)
+	return read
 }
 
-func (s *Store) incomingEntries(ctx context.Context, p int, from string, read *rdb.Reply[[]rdb.Entry]) ([]Entry, error) {
-	res, err := read.Result()
+func (s *Store) incomingEntries(ctx context.Context, p int, read *incomingRead) ([]Entry, error) {
+	err := read.Err()
 	if rdb.IsNoGroup(err) {
 		_ = s.AuditIncoming(ctx, p, false) // so that the ledger counts from the start; if it fails, the next audit begins it
 		return nil, s.createGroup(ctx, s.keys.Incoming(p), rdb.GroupFanout)
 	}
-	if err != nil || len(res) == 0 {
+	if err != nil {
 		return nil, rdb.Failed("read incoming", err)
 	}
-	entries := make([]Entry, len(res))
-	for i, e := range res {
-		entries[i] = Entry{ID: e.ID, Fields: e.Fields.Map(), follows: i > 0 && from == unread}
-	}
-	return entries, nil
+	return read.entries, nil
 }

@@ -149,19 +149,22 @@ func (r *keptRow) kept() medispatcher.Kept {
 
 // keptMessage decodes as much as it can of a message that may be undecodable.
 func keptMessage(p int, source string, fields map[string]string) medispatcher.Message {
-	origin := fields["~src"]
-	if origin == "" && isEntryID(source) {
-		origin = source
+	var f entry.Fields
+	for name, value := range fields {
+		f.Set(name, value)
 	}
-	all := append(rdb.FieldsOf(fields), "~src", origin)
-	m := entry.Delivery(medispatcher.Channel{Partition: p}, "", 0, all).Message
-	if m.Generated && origin == "" {
+	f.Unpack()
+	if f.Src == "" && isEntryID(source) {
+		f.Src = source
+	}
+	m := f.Message(p)
+	if m.Generated && f.Src == "" {
 		m.ID, m.Generated = "", false
 	}
 	if m.Time.IsZero() && isEntryID(source) {
 		m.Time = rdb.EntryTime(source)
 	}
-	m.Delay, _ = medispatcher.ParseDelay(fields["delay"])
+	m.Delay, _ = medispatcher.ParseDelay(f.Delay)
 	return m
 }
 
@@ -209,9 +212,9 @@ func (s *Store) keptFields(ctx context.Context, place medispatcher.KeptPlace, p 
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%s message %s: %w", place, rdb.GeneratedID(p, entry), medispatcher.ErrNotFound)
 	}
-	fields := make([]string, len(list[0].Fields))
-	for i, v := range list[0].Fields {
-		fields[i], _ = v.(string)
+	var fields []string
+	for name, value := range list[0].Fields.All() {
+		fields = append(fields, name, value)
 	}
 	return fields, nil
 }

@@ -78,12 +78,12 @@ func (w *world) honestMove(z *dispatcher, p int) {
 		routed, err := z.store.Fanout(w.ctx, p, []streams.Routing{r})
 		w.ok(err)
 		for _, m := range w.arrivals {
-			if m.p == p && m.where == placeIncoming && (m.entry == e.ID || m.entry == "" && m.name() == e.Fields["body"]) {
+			if m.p == p && m.where == placeIncoming && (m.entry == e.ID || m.entry == "" && m.name() == e.Fields()["body"]) {
 				m.entry, m.owner = e.ID, z.id
 			}
 		}
 		want := w.arrive(p, r)
-		w.require(string(routed[0].Result) == want, "%s became %s; it should be %s", e.Fields["body"], routed[0].Result, want)
+		w.require(string(routed[0].Result) == want, "%s became %s; it should be %s", e.Fields()["body"], routed[0].Result, want)
 		z.learn(p, r, routed[0]) // it finishes in the next round what others began
 	}
 }

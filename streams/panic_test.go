@@ -18,7 +18,7 @@ func TestPanicAtAnEntry(t *testing.T) {
 	t.Parallel()
 	var logs bytes.Buffer
 	w := &streams.FanoutWorker{MaxBody: 100, Log: slog.New(slog.NewTextHandler(&logs, nil))}
-	e := streams.Entry{ID: "1-1", Fields: map[string]string{"topic": "a.b", "body": "x"}}
+	e := streams.NewEntry("1-1", "topic", "a.b", "body", "x")
 	if r := w.Decide(e, nil); r.EntryID != "1-1" || !strings.HasPrefix(r.Reason, "DECODERR medispatcher panicked: ") || len(r.Subs) > 0 {
 		t.Errorf("%+v", r)
 	}

@@ -16,15 +16,17 @@ import (
 // process may own entries without knowing; see Mine.
 func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error) {
 	pipe := s.db.Pipe(ctx)
-	cmds := make([]*rdb.Reply[[]rdb.Entry], len(wants))
+	var deliveries []medispatcher.Delivery
+	cmds := make([]*rdb.Reply[int], len(wants))
 	for i, w := range wants {
-		cmds[i] = rdb.ReadGroup(pipe, "XREADGROUP", "GROUP", rdb.GroupPush, s.cfg.ID, "COUNT", w.Max, "STREAMS", s.keys.Channel(w.Partition, w.Subscription), ">")
+		take := func(e rdb.Entry) { deliveries = append(deliveries, entry.Delivery(w.Channel, e.ID, 1, e.Fields)) }
+		cmds[i] = rdb.ReadGroup(pipe, take, "XREADGROUP", "GROUP", rdb.GroupPush, s.cfg.ID, "COUNT", w.Max, "STREAMS", s.keys.Channel(w.Partition, w.Subscription), ">")
 	}
 	_ = pipe.Run() // each command has its own error
-	var deliveries []medispatcher.Delivery
 	var errs []error
 	for i, cmd := range cmds {
-		res, err := cmd.Result()
+		before := len(deliveries)
+		err := cmd.Err()
 		if rdb.IsNoGroup(err) {
 			err = s.createGroup(ctx, s.keys.Channel(wants[i].Partition, wants[i].Subscription), rdb.GroupPush)
 			if err == nil {
@@ -33,10 +35,7 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 		}
 		if err := rdb.Failed("read "+wants[i].Subscription, err); err != nil {
 			errs = append(errs, &medispatcher.ChannelError{Channel: wants[i].Channel, Err: err})
-			continue
-		}
-		for _, e := range res {
-			deliveries = append(deliveries, entry.Delivery(wants[i].Channel, e.ID, 1, e.Fields))
+			deliveries = deliveries[:before] // Mine finds them
 		}
 	}
 	return deliveries, errors.Join(errs...)

@@ -235,7 +235,7 @@ func TestAgainIsNoDuplicate(t *testing.T) {
 		check(t, fanout(sc, streams.Routing{EntryID: id, Message: m})) // unroutable
 		check(t, writeOnce(sc, medispatcher.Once{Token: "t", Message: m, Again: true}))
 		e := must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 10, false))[0]
-		check(t, fanout(sc, streams.Routing{EntryID: e.ID, Message: m, Subs: []string{"s"}, Released: e.Fields["~released"] != ""}))
+		check(t, fanout(sc, streams.Routing{EntryID: e.ID, Message: m, Subs: []string{"s"}, Released: e.Fields()["~released"] != ""}))
 		if got := read(t, sc.Store); len(got) != 1 || got[0].Message.ID != "p1" {
 			t.Errorf("read %+v", got)
 		}

@@ -64,7 +64,8 @@ func (r *Report) nameFailing(ctx context.Context, sub string, list []medispatche
 		}
 		for i, cmd := range cmds {
 			for _, e := range cmd.Val() {
-				m := entry.Delivery(medispatcher.Channel{Partition: chunk[i].Partition}, e.ID, 0, e.Fields).Message
+				f := entry.CopyOf(e.Fields)
+				m := f.Message(chunk[i].Partition)
 				chunk[i].ID, chunk[i].Topic = m.ID, m.Topic
 			}
 		}

@@ -149,7 +149,8 @@ func (x *searcher) compare(ctx context.Context, f *search, entries []rdb.Entry, 
 
 // isCopy reports whether an entry of a channel or of dead letters is a copy of the message.
 func (t trail) isCopy(e rdb.Entry) bool {
-	return t.id != "" && e.Fields.Get("id") == t.id || t.entry != "" && e.Fields.Get("~src") == t.entry
+	f := entry.CopyOf(e.Fields)
+	return t.id != "" && f.ID == t.id || t.entry != "" && f.Src == t.entry
 }
 
 // found records the place of a copy, unless it left the stream meanwhile.
@@ -167,11 +168,11 @@ func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 		return nil
 	}
 	p.Entry = entryID
-	fields := copied.Val()[0].Fields
-	x.story.Topic = fields.Get("topic")
+	fields := entry.CopyOf(copied.Val()[0].Fields)
+	x.story.Topic = fields.Topic
 	if p.State == medispatcher.Dead {
-		if fields.Has("failure") {
-			p.Failure = entry.DecodeFailure(fields.Get("failure"))
+		if fields.Failure != "" {
+			p.Failure = entry.DecodeFailure(fields.Failure)
 		}
 		x.story.Places = append(x.story.Places, p)
 		return nil

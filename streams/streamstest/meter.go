@@ -3,13 +3,14 @@ package streamstest
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Meter is a hook that counts scripts, and the entries that round trips return.
+// Meter is a hook that counts scripts, and the entries that round trips ask for.
 type Meter struct {
 	mu      sync.Mutex
 	scripts int
@@ -26,7 +27,8 @@ func (m *Meter) Scripts() int {
 	return m.scripts
 }
 
-// Most is the largest number of entries, and of bytes in them, that one round trip returned.
+// Most is the largest number of entries that one round trip asked for, and of bytes that it returned. What
+// finds nothing asks for none.
 func (m *Meter) Most() (entries, bytes int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -41,20 +43,16 @@ func (m *Meter) note(cmds ...redis.Cmder) {
 		if strings.HasPrefix(c.Name(), "eval") {
 			m.scripts++
 		}
-		cmd, ok := c.(*redis.Cmd)
+		cmd, ok := c.(*redis.RawWriteToCmd)
 		if !ok || !strings.HasSuffix(c.Name(), "range") || c.Name()[0] != 'x' {
 			continue
 		}
-		list, _ := cmd.Slice()
-		entries += len(list)
-		for _, e := range list {
-			row, _ := e.([]any)
-			fields, _ := row[1].([]any)
-			for i := 1; i < len(fields); i += 2 {
-				text, _ := fields[i].(string)
-				bytes += len(text)
-			}
+		args := cmd.Args()
+		if at := slices.Index(args, any("COUNT")); at > 0 && cmd.Val() > int64(len("*0\r\n")) {
+			asked, _ := args[at+1].(int)
+			entries += asked
 		}
+		bytes += int(cmd.Val())
 	}
 	m.entries, m.bytes = max(m.entries, entries), max(m.bytes, bytes)
 }

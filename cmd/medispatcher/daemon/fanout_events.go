@@ -61,7 +61,7 @@ func (e *fanoutEvents) routed(p int, m medispatcher.Message, r streams.Routed, s
 func (e *fanoutEvents) quarantined(p int, entry streams.Entry, reason string) {
 	e.log.Warn("incoming entry quarantined", "partition", p, "entry", entry.ID, "reason", reason)
 	line := rescue.Line{Code: rescue.DecodeError, Error: reason, Partition: p, Entry: entry.ID}
-	line.SetRaw(entry.Fields)
+	line.SetRaw(entry.Fields())
 	e.dataLog.put(line)
 }
 

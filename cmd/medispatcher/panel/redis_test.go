@@ -151,7 +151,7 @@ func TestOnRealStore(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Fatal(entries, err)
 	}
-	m, err := medispatcher.DecodeEntry(entries[0].Fields, entries[0].Time())
+	m, err := medispatcher.DecodeEntry(entries[0].Fields(), entries[0].Time())
 	if err != nil || !bytes.Equal(m.Body, []byte(raw)) || m.ID != "k-1" || m.Headers["x"] != "1" {
 		t.Errorf("%+v %v", m, err)
 	}

@@ -1,6 +1,8 @@
 package entry
 
 import (
+	"fmt"
+	"maps"
 	"reflect"
 	"testing"
 	"time"
@@ -20,21 +22,18 @@ func TestRoundTrip(t *testing.T) {
 			Headers: map[string]string{"a": "b"}, Time: at,
 		},
 	} {
-		var fields rdb.Fields
+		var pairs []string
 		for _, v := range ChannelValues(0, m) {
-			switch v := v.(type) {
-			case []byte:
-				fields = append(fields, string(v))
-			case int64:
-				fields = append(fields, "1700000000000")
-			default:
-				fields = append(fields, v)
+			if b, ok := v.([]byte); ok {
+				v = string(b)
 			}
+			pairs = append(pairs, fmt.Sprint(v))
 		}
+		fields := rdb.FieldsOf(pairs...)
 		if got := Delivery(medispatcher.Channel{}, "2-1", 1, fields).Message; !reflect.DeepEqual(got, m) {
 			t.Errorf("%s, after the fan-out:\n got  %+v\n want %+v", name, got, m)
 		}
-		got, err := medispatcher.DecodeEntry(fields.Map(), at)
+		got, err := medispatcher.DecodeEntry(maps.Collect(fields.All()), at)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

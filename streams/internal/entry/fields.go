@@ -6,7 +6,7 @@ import (
 )
 
 // Fields are the values of an entry, wherever it stands: what its producer wrote, and what
-// medispatcher added. Each is "" where the entry has none. Set them all, then call Message.
+// medispatcher added. Each is "" where the entry has none.
 type Fields struct {
 	medispatcher.EntryValues
 	Src      string // id of the first incoming entry
@@ -16,32 +16,43 @@ type Fields struct {
 	whole string
 }
 
+// FieldsOf are the fields of an entry before the fan-out.
+func FieldsOf(fields rdb.Fields) (f Fields) {
+	for name, value := range fields.All() {
+		f.Set(name, value)
+	}
+	return f
+}
+
+// CopyOf are the fields of a copy, in either layout.
+func CopyOf(fields rdb.Fields) Fields {
+	f := FieldsOf(fields)
+	f.Unpack()
+	return f
+}
+
 // Set takes the value of a field. If a field is repeated, its last value counts.
-func (v *Fields) Set(name, value string) {
+func (f *Fields) Set(name, value string) {
 	switch name {
 	case Whole:
-		v.whole = value
+		f.whole = value
 	case "~src":
-		v.Src = value
+		f.Src = value
 	case Released:
-		v.Released = value
+		f.Released = value
 	case "failure":
-		v.Failure = value
+		f.Failure = value
 	default:
-		v.EntryValues.Set(name, value)
+		f.EntryValues.Set(name, value)
 	}
 }
 
-// Message is the message of a copy in partition p, in either layout, as far as it can be read. It
-// shares the memory of the values. A topic in a field of its own says that the copy is of the first
-// layout: then Whole is a field that a producer made up.
-func (v *Fields) Message(p int) medispatcher.Message {
-	if v.Topic == "" && v.whole != "" {
-		v.setWhole(v.whole)
-	}
-	m := v.Unchecked()
+// Message is the message of a copy in partition p, as far as it can be read. It shares the memory of
+// the fields.
+func (f *Fields) Message(p int) medispatcher.Message {
+	m := f.Unchecked()
 	if m.ID == "" {
-		m.ID, m.Generated = rdb.GeneratedID(p, v.Src), true
+		m.ID, m.Generated = rdb.GeneratedID(p, f.Src), true
 	}
 	return m
 }
@@ -54,12 +65,7 @@ func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fi
 			d.Broken = medispatcher.Recovered(v)
 		}
 	}()
-	var v Fields
-	for i := 0; i+1 < len(fields); i += 2 {
-		name, _ := fields[i].(string)
-		value, _ := fields[i+1].(string)
-		v.Set(name, value)
-	}
-	d.Message = v.Message(c.Partition)
+	f := CopyOf(fields)
+	d.Message = f.Message(c.Partition)
 	return d
 }

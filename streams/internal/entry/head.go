@@ -62,20 +62,26 @@ func appendLine(dst []byte, name, value string) []byte {
 	return append(append(append(dst, name...), value...), '\n')
 }
 
-// setWhole takes the lines and the body of a Whole field. Without an empty line there is no body.
-func (v *Fields) setWhole(whole string) {
-	for whole != "" {
-		line, rest, _ := strings.Cut(whole, "\n")
-		if whole = rest; line == "" {
+// Unpack takes the lines and the body of Whole, when all fields are set. Without an empty line there
+// is no body. A topic in a field of its own says that the copy is of the first layout, and Whole a
+// field that a producer made up.
+func (f *Fields) Unpack() {
+	if f.Topic != "" || f.whole == "" {
+		return
+	}
+	rest := f.whole
+	for rest != "" {
+		var line string
+		if line, rest, _ = strings.Cut(rest, "\n"); line == "" {
 			break
 		}
 		switch name, value, _ := strings.Cut(line, " "); name {
-		case "body": // not a line
 		case "src":
-			v.Src = value
+			f.Src = value
+		case "body": // is not a line
 		default:
-			v.EntryValues.Set(name, value)
+			f.EntryValues.Set(name, value)
 		}
 	}
-	v.Body, v.HasBody = whole, true
+	f.Body, f.HasBody = rest, true
 }

@@ -3,6 +3,7 @@ package entry
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ import (
 )
 
 // copyOf is the second layout of a copy.
-func copyOf(src string, m medispatcher.Message) rdb.Fields {
-	return rdb.Fields{Whole, string(AppendHead(nil, src, &m)) + string(m.Body)}
+func copyOf(src string, m medispatcher.Message) []string {
+	return []string{Whole, string(AppendHead(nil, src, &m)) + string(m.Body)}
 }
 
 // TestHead: what a person sees in a channel.
@@ -39,18 +40,18 @@ func TestLayouts(t *testing.T) {
 	m := medispatcher.Message{
 		ID: "0-5-0", Generated: true, Topic: "a.b", Body: []byte("x\n\ny"), Type: medispatcher.DefaultType, Time: time.UnixMilli(7),
 	}
-	first := rdb.Fields{"time", "7", "topic", "a.b", "body", "x\n\ny", "~src", "5-0"}
+	first := []string{"time", "7", "topic", "a.b", "body", "x\n\ny", "~src", "5-0"}
 	second := copyOf("5-0", m)
-	for name, fields := range map[string]rdb.Fields{
+	for name, fields := range map[string][]string{
 		"first": first, "second": second,
-		"dead letter":             append(append(rdb.Fields{}, second...), "failure", "{}"),
-		"kept with a reason":      append(rdb.Fields{"reason", "r", "source", "1-1"}, second...),
-		"first beside an odd m":   append(append(rdb.Fields{}, first...), Whole, "topic evil\n\n"),
-		"line of a later version": {Whole, "color blue\n" + second[1].(string)},
-		"body is no line":         {Whole, "body evil\n" + second[1].(string)},
-		"last one counts":         append(rdb.Fields{Whole, "topic old\n\nold"}, second...),
+		"dead letter":             slices.Concat(second, []string{"failure", "{}"}),
+		"kept with a reason":      slices.Concat([]string{"reason", "r", "source", "1-1"}, second),
+		"first beside an odd m":   slices.Concat(first, []string{Whole, "topic evil\n\n"}),
+		"line of a later version": {Whole, "color blue\n" + second[1]},
+		"body is no line":         {Whole, "body evil\n" + second[1]},
+		"last one counts":         slices.Concat([]string{Whole, "topic old\n\nold"}, second),
 	} {
-		if got := Delivery(medispatcher.Channel{}, "9-0", 1, fields).Message; !reflect.DeepEqual(got, m) {
+		if got := Delivery(medispatcher.Channel{}, "9-0", 1, rdb.FieldsOf(fields...)).Message; !reflect.DeepEqual(got, m) {
 			t.Errorf("%s:\n got  %+v\n want %+v", name, got, m)
 		}
 	}
@@ -67,7 +68,7 @@ func FuzzHead(f *testing.F) {
 		if m.Check() != nil {
 			return
 		}
-		got := Delivery(medispatcher.Channel{Partition: 3}, "9-0", 1, copyOf(src, m)).Message
+		got := Delivery(medispatcher.Channel{Partition: 3}, "9-0", 1, rdb.FieldsOf(copyOf(src, m)...)).Message
 		src, _, _ = strings.Cut(src, "\n")
 		if m.ID == "" {
 			m.ID, m.Generated = "3-"+src, true
@@ -90,7 +91,7 @@ func FuzzWhole(f *testing.F) {
 	f.Add("topic a", "t")
 	f.Add(" \nheaders []\ntime x\n", "")
 	f.Fuzz(func(t *testing.T, whole, topic string) {
-		d := Delivery(medispatcher.Channel{}, "9-0", 1, rdb.Fields{Whole, whole, "topic", topic, "odd"})
+		d := Delivery(medispatcher.Channel{}, "9-0", 1, rdb.FieldsOf(Whole, whole, "topic", topic, "odd"))
 		if d.Broken != nil || d.Message.ID == "" || d.Message.Type == "" || d.Message.Body == nil {
 			t.Errorf("%+v", d)
 		}

@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -10,7 +11,7 @@ import (
 // Conn is where a command goes: to Redis at once (DB.With, Node.With), or into a Pipe.
 // The functions in reply.go take one. Their names say what Redis answers.
 type Conn interface {
-	send(cmd *redis.Cmd)
+	send(cmd redis.Cmder)
 }
 
 // direct sends a command at once.
@@ -19,7 +20,7 @@ type direct struct {
 	client redis.UniversalClient
 }
 
-func (d direct) send(cmd *redis.Cmd) { _ = d.client.Process(d.ctx, cmd) }
+func (d direct) send(cmd redis.Cmder) { _ = d.client.Process(d.ctx, cmd) }
 
 // With sends commands one by one.
 func (db *DB) With(ctx context.Context) Conn { return direct{ctx, db.client} }
@@ -42,7 +43,7 @@ func (db *DB) Tx(ctx context.Context) *Pipe { return &Pipe{ctx, db.client.TxPipe
 // BlockingPipe is Pipe on the connections for blocked reads.
 func (db *DB) BlockingPipe(ctx context.Context) *Pipe { return &Pipe{ctx, db.blocking.Pipeline()} }
 
-func (p *Pipe) send(cmd *redis.Cmd) { _ = p.pipe.Process(p.ctx, cmd) }
+func (p *Pipe) send(cmd redis.Cmder) { _ = p.pipe.Process(p.ctx, cmd) }
 
 // Len is how many commands wait for Run.
 func (p *Pipe) Len() int { return p.pipe.Len() }
@@ -50,8 +51,16 @@ func (p *Pipe) Len() int { return p.pipe.Len() }
 // Run sends the commands and fills their replies. It returns the error of the first command that
 // failed. Each reply has its own error.
 func (p *Pipe) Run() error {
-	_, err := p.pipe.Exec(p.ctx)
-	return err
+	cmds, err := p.pipe.Exec(p.ctx)
+	if !errors.Is(err, errTaken) {
+		return err
+	}
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !errors.Is(err, errTaken) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Cmd is a command with a list of arguments after its key.
@@ -66,8 +75,8 @@ func Cmd(name, key string, more ...string) []any {
 
 // run sends a command. On a cluster it goes to the master of its key. That is the first argument,
 // except in the commands listed here.
-func run(c Conn, args []any) *redis.Cmd {
-	cmd := redis.NewCmd(context.Background(), args...)
+func run(c Conn, cmd redis.Cmder) {
+	args := cmd.Args()
 	switch args[0] {
 	case "XREADGROUP":
 		cmd.SetFirstKeyPos(int8(slices.Index(args, any("STREAMS")) + 1))
@@ -75,5 +84,4 @@ func run(c Conn, args []any) *redis.Cmd {
 		cmd.SetFirstKeyPos(2)
 	}
 	c.send(cmd)
-	return cmd
 }

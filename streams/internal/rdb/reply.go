@@ -1,6 +1,8 @@
 package rdb
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,25 +12,35 @@ import (
 
 // Reply is the answer to a command. In a Pipe, it is there after Run.
 type Reply[T any] struct {
-	cmd    *redis.Cmd
-	decode func(answer any) (T, error)
+	cmd    redis.Cmder
+	decode func() (T, error)
 
 	read bool
 	val  T
 	err  error
 }
 
+// ask sends a command whose answer go-redis makes into values.
 func ask[T any](c Conn, args []any, decode func(any) (T, error)) *Reply[T] {
-	return &Reply[T]{cmd: run(c, args), decode: decode}
+	cmd := redis.NewCmd(context.Background(), args...)
+	run(c, cmd)
+	return &Reply[T]{cmd: cmd, decode: func() (T, error) { return decode(cmd.Val()) }}
+}
+
+// peruse sends a command whose answer a Cursor reads.
+func peruse[T any](c Conn, args []any, decode func(*Cursor) T) *Reply[T] {
+	b := newInbox()
+	cmd := redis.NewRawWriteToCmd(context.Background(), b, args...)
+	run(c, cmd)
+	return &Reply[T]{cmd: cmd, decode: func() (T, error) { return emptied(b, decode) }}
 }
 
 // Result is the answer, or the error of the command.
 func (r *Reply[T]) Result() (T, error) {
 	if !r.read {
 		r.read = true
-		answer, err := r.cmd.Result()
-		if r.err = err; err == nil {
-			r.val, r.err = r.decode(answer)
+		if r.err = r.cmd.Err(); r.err == nil || errors.Is(r.err, errTaken) {
+			r.val, r.err = r.decode()
 		}
 	}
 	return r.val, r.err

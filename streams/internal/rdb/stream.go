@@ -1,99 +1,98 @@
 package rdb
 
+import (
+	"fmt"
+	"iter"
+)
+
 // Entry is an entry of a stream.
 type Entry struct {
 	ID     string
 	Fields Fields
 }
 
-// Fields are the fields of an entry as Redis answers them: names and values in turn, all strings.
-// If a name is there twice, the last one counts.
-type Fields []any
+// Fields are the fields of an entry as Redis answered them: names and values in turn. If a name is
+// there twice, the last one counts.
+type Fields struct{ at Cursor }
 
-// Has reports whether there is a field.
-func (f Fields) Has(name string) bool { return f.at(name) >= 0 }
-
-// Get is the value of a field; "" if there is none.
-func (f Fields) Get(name string) string {
-	if i := f.at(name); i >= 0 {
-		return text(f[i+1])
+// FieldsOf are names and values in turn, as Redis would answer them.
+func FieldsOf(pairs ...string) Fields {
+	answer := fmt.Appendf(nil, "*%d\r\n", len(pairs))
+	for _, text := range pairs {
+		answer = fmt.Appendf(answer, "$%d\r\n%s\r\n", len(text), text)
 	}
-	return ""
+	return NewCursor(string(answer)).Fields()
 }
 
-func (f Fields) at(name string) int {
-	for i := len(f) - len(f)%2 - 2; i >= 0; i -= 2 {
-		if n, _ := f[i].(string); n == name {
-			return i
+// All are the fields in their order.
+func (f Fields) All() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		c := f.at
+		for range c.Len() / 2 {
+			if !yield(c.view(), c.view()) {
+				return
+			}
 		}
 	}
-	return -1
 }
 
-// Bytes is the total length of the values.
-func (f Fields) Bytes() (n int) {
-	for i := 1; i < len(f); i += 2 {
-		n += len(text(f[i]))
+// Get is the value of a field; "" if there is none.
+func (f Fields) Get(name string) (value string) {
+	for n, v := range f.All() {
+		if n == name {
+			value = v
+		}
+	}
+	return value
+}
+
+// Size is how many bytes of memory the fields take.
+func (f Fields) Size() int {
+	n := len(f.at.answer) - f.at.at
+	for _, text := range f.at.long {
+		n += len(text)
 	}
 	return n
 }
 
-// Map returns the fields by name.
-func (f Fields) Map() map[string]string {
-	m := make(map[string]string, len(f)/2)
-	for i := 0; i+1 < len(f); i += 2 {
-		m[text(f[i])] = text(f[i+1])
+// Bytes is the total length of the values.
+func (f Fields) Bytes() (n int) {
+	for _, v := range f.All() {
+		n += len(v)
 	}
-	return m
-}
-
-// FieldsOf makes Fields from a map, in no order.
-func FieldsOf(m map[string]string) Fields {
-	f := make(Fields, 0, 2*len(m))
-	for name, value := range m {
-		f = append(f, name, value)
-	}
-	return f
+	return n
 }
 
 // Entries sends XRANGE or XREVRANGE.
-func Entries(c Conn, args ...any) *Reply[[]Entry] { return ask(c, args, entries) }
+func Entries(c Conn, args ...any) *Reply[[]Entry] { return peruse(c, args, (*Cursor).entries) }
 
 // Range asks for up to count entries of a stream.
 func Range(c Conn, stream, from, to string, count int) *Reply[[]Entry] {
 	return Entries(c, "XRANGE", stream, from, to, "COUNT", count)
 }
 
-// ReadGroup sends XREADGROUP for one stream. If there is nothing to read, the error is IsNil.
-func ReadGroup(c Conn, args ...any) *Reply[[]Entry] {
-	return ask(c, args, func(answer any) ([]Entry, error) {
-		streams, _ := answer.([]any)
-		if len(streams) == 0 {
-			return nil, nil
+// ReadGroup sends XREADGROUP for one stream. The answer is how many entries there were. When it is
+// taken, do is called for each of them.
+func ReadGroup(c Conn, do func(Entry), args ...any) *Reply[int] {
+	return peruse(c, args, func(c *Cursor) int {
+		if c.Len() == 0 || c.Len() != 2 {
+			return 0 // there was nothing to read, or what is left over is an error
 		}
-		stream, _ := streams[0].([]any)
-		if len(stream) != 2 {
-			return nil, unreadable(answer)
+		c.skip() // the name of the stream
+		n := c.Len()
+		for range n {
+			do(c.Entry()) // without fields, if it is a pending entry that was deleted
 		}
-		return entries(stream[1])
+		return n
 	})
 }
 
-func entries(answer any) ([]Entry, error) {
-	list, ok := answer.([]any)
-	if !ok {
-		return nil, unreadable(answer)
+func (c *Cursor) entries() []Entry {
+	out := make([]Entry, c.Len())
+	for i := range out {
+		out[i] = c.Entry()
 	}
-	out := make([]Entry, len(list))
-	for i, row := range list {
-		pair, _ := row.([]any)
-		if len(pair) != 2 {
-			return nil, unreadable(answer)
-		}
-		fields, _ := pair[1].([]any) // nil for a pending entry that was deleted
-		out[i] = Entry{text(pair[0]), fields}
-	}
-	return out, nil
+	return out
 }
 
 // Pending is an entry that was read but is not acknowledged.
@@ -159,15 +158,19 @@ func ConsumersOf(c Conn, stream, group string) *Reply[map[string]int64] {
 		m := make(map[string]int64, len(list))
 		for _, row := range list {
 			r, _ := row.([]any)
-			m[Fields(r).Get("name")] = int64(ToInt(Fields(r).value("pending")))
+			name, _ := valueOf(r, "name").(string)
+			m[name] = int64(ToInt(valueOf(r, "pending")))
 		}
 		return m, nil
 	})
 }
 
-func (f Fields) value(name string) any {
-	if i := f.at(name); i >= 0 {
-		return f[i+1]
+// valueOf finds a value in a list of names and values.
+func valueOf(pairs []any, name string) any {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i] == any(name) {
+			return pairs[i+1]
+		}
 	}
 	return nil
 }
@@ -185,7 +188,6 @@ func InfoOf(c Conn, stream string) *Reply[StreamInfo] {
 		if !ok {
 			return StreamInfo{}, unreadable(answer)
 		}
-		f := Fields(list)
-		return StreamInfo{int64(ToInt(f.value("length"))), int64(ToInt(f.value("entries-added")))}, nil
+		return StreamInfo{int64(ToInt(valueOf(list, "length"))), int64(ToInt(valueOf(list, "entries-added")))}, nil
 	})
 }
