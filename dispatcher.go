@@ -9,6 +9,7 @@ type Dispatcher struct {
 	PID       int           `json:"pid"`
 	Version   string        `json:"version"`
 	Env       string        `json:"env,omitempty"`
+	Copies    int           `json:"copies,omitempty"` // newest layout of a channel's copies that it reads; 0 is the first
 	Started   time.Time     `json:"started"`
 	DeadAfter time.Duration `json:"dead_after_ns"`
 	Heartbeat time.Time     `json:"heartbeat"`

@@ -18,8 +18,8 @@ import (
 //
 // Safe to repeat: like retryScript, it leaves an entry alone that the consumer does not own or
 // that has a later attempt under way. XADD comes first: it fails when Redis is out of memory,
-// and the entry stays where it is.
-var deadScript = rdb.NewScript(countLua + vanishedLua + `
+// and the entry stays where it is. A dead letter has a field for each value, so that every version can replay it.
+var deadScript = rdb.NewScript(countLua + vanishedLua + namedLua + `
 local me, longest = ARGV[1], tonumber(ARGV[2])
 local at, k = 3, 5
 counted(function()
@@ -31,7 +31,7 @@ counted(function()
     if pending and math.max(1, pending[4]) == attempt then
       local found = redis.call('XRANGE', ch, id, id)
       if found[1] then
-        local fields = found[1][2]
+        local fields = named(found[1][2])
         fields[#fields + 1] = 'failure'
         fields[#fields + 1] = record
         redis.call('XADD', dead, '*', unpack(fields))

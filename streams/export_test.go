@@ -28,6 +28,13 @@ func (s *Store) UseClock(ctx context.Context, mono func() time.Duration) error {
 // UseMonotonic makes a store keep time by mono from its first heartbeat on.
 func (s *Store) UseMonotonic(mono func() time.Duration) { s.db.Clock = &rdb.Clock{Mono: mono} }
 
+// WriteLayout makes a store write copies in this layout, whoever lives. With 0 it decides by the dispatchers,
+// and does not wait after one that reads only the first.
+func (s *Store) WriteLayout(n int) { s.layout.fixed, s.layout.calm = n, 0 }
+
+// WritesWhole reports whether a store writes copies in the newest layout now.
+func (s *Store) WritesWhole() bool { return s.layout.whole() }
+
 // Now is the shared time of this store.
 func (s *Store) Now() time.Time { return s.db.Now() }
 
@@ -37,4 +44,21 @@ func Renew(ctx context.Context, s *Store, p int) (int, error) { return s.renewIn
 // DelayedUntil is when a delayed message is due.
 func (s *Store) DelayedUntil(accepted time.Time, delay time.Duration) time.Time {
 	return s.db.DelayedUntil(accepted, delay)
+}
+
+// CopyLayout decides in which layout copies are written.
+type CopyLayout = copyLayout
+
+// Note is a look at the dispatchers.
+func (l *copyLayout) Note(asked time.Time, list []medispatcher.Dispatcher, now time.Time) {
+	l.noteDispatchers(asked, list, now)
+}
+
+// WholeAfter reports whether copies are written in the newest layout after some looks.
+func WholeAfter(looks ...func(l *CopyLayout)) bool {
+	l := copyLayout{calm: calm}
+	for _, look := range looks {
+		look(&l)
+	}
+	return l.whole()
 }

@@ -1,15 +1,18 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -86,29 +89,41 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 		s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes, s.cfg.Unrouted.Entries, s.cfg.Unrouted.Bytes,
 	}
 	argv = appendRuns(argv, routings)
-	for _, r := range routings {
+	argv, places := appendLists(argv, &k, func(sub string) string { return s.keys.Channel(p, sub) }, routings)
+	whole, heads := s.layout.whole(), []byte(nil)
+	for i, r := range routings {
 		seen := 0
 		if r.Message.ID != "" && !r.Message.Generated && r.Reason == "" && (!r.Released || r.unrouted()) {
 			seen = k.place(s.keys.Seen(p, r.Message.ID))
 		}
-		argv = append(argv, r.EntryID, r.Message.Time.UnixMilli(), seen)
-		switch {
+		argv = append(argv, r.EntryID)
+		switch time := r.Message.Time.UnixMilli(); {
 		case r.Reason != "":
 			argv = append(argv, "quarantine", r.Reason)
 		case !r.Due.IsZero():
-			argv = append(argv, "delay", r.Due.UnixMilli())
+			argv = append(argv, "delay", r.Due.UnixMilli(), seen, time)
 		default:
+			from := len(heads)
+			if whole {
+				heads = entry.AppendHead(heads, cmp.Or(r.Src, r.EntryID), &r.Message)
+			}
+			head := heads[from:len(heads):len(heads)]
+			if whole && len(r.Subs) > 0 && seen == 0 && r.After == "" && !r.More {
+				argv = append(argv, places[i], head)
+				break
+			}
 			upto := ""
 			if r.More {
 				upto = r.Subs[len(r.Subs)-1]
 			}
-			argv = append(argv, "copy", r.After, upto, len(r.Subs))
-			for _, sub := range r.Subs {
-				argv = append(argv, k.place(s.keys.Channel(p, sub)))
-			}
+			argv = append(argv, "copy", places[i], head, seen, time, r.After, upto)
 		}
 	}
-	res, err := fanoutScript.Run(ctx, s.db, k.keys, argv...).StringSlice()
+	answer := fanoutScript.Run(ctx, s.db, k.keys, argv...)
+	if n, err := answer.Int(); err == nil && n == len(routings) {
+		return slices.Repeat([]Routed{{Result: RoutedCopied}}, n), nil
+	}
+	res, err := answer.StringSlice()
 	if err != nil {
 		return nil, rdb.Failed("fan-out", err)
 	}
@@ -128,6 +143,32 @@ func appendRuns(argv []any, routings []Routing) []any {
 	}
 	argv[at] = (len(argv) - at) / 3
 	return argv
+}
+
+// appendLists appends the lists of channels that the entries go to, each once, and returns the number of each
+// entry's list, 0 for those that go to none.
+func appendLists(argv []any, k *keyList, channel func(sub string) string, routings []Routing) ([]any, []int) {
+	at := len(argv)
+	argv = append(argv, 0)
+	places := make([]int, len(routings))
+	var lists [][]string
+	for i := range routings {
+		subs := routings[i].Subs
+		if len(subs) == 0 {
+			continue
+		}
+		n := slices.IndexFunc(lists, func(list []string) bool { return slices.Equal(list, subs) })
+		if n < 0 {
+			n, lists = len(lists), append(lists, subs)
+			argv = append(argv, len(subs))
+			for _, sub := range subs {
+				argv = append(argv, k.place(channel(sub)))
+			}
+		}
+		places[i] = n + 1
+	}
+	argv[at] = len(lists)
+	return argv, places
 }
 
 func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, error) {

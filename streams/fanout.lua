@@ -4,14 +4,16 @@
 --       12 progress: a hash from the id of an unfinished entry to the last subscription that has its copy;
 --       then every channel and every seen key. ARGV names these by their number in KEYS.
 -- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
---       of the unrouted, number of runs, then for each run: first and last entry id, number of entries; then
---       for each entry:
---       entry id, time in ms, number of its seen key (0: none), and one of
+--       of the unrouted; number of runs, then for each run: first and last entry id, number of entries;
+--       number of lists of channels, then for each list: n, n numbers of channels; then for each entry:
+--       entry id and one of
+--       number of its list, head of its copies: most entries are like this
+--       "copy", the same ("0": nobody wants it; head "": copies of the first layout), seen, time in ms, last
+--         subscription that has its copy ("": none), last subscription of this step ("": it is the last step)
+--       "delay", due in ms, seen, time in ms
 --       "quarantine", reason
---       "delay", due in ms
---       "copy", last subscription that has its copy ("": none), last subscription of this step ("": it is the
---       last step), n, n numbers of channels
--- Returns one line for each entry:
+--       where seen is the number of a seen key (0: none).
+-- Returns the number of entries if all of them are copied, and else one line for each entry:
 --       "<result>[ <ordinal>…]": the entry is done. Ordinals count the channels of this step from 1, and name
 --         the copies that went to the quarantine because their channel refused them.
 --       "more[ <ordinal>…]": the copies of this step are made, others are still missing.
@@ -22,11 +24,12 @@
 -- A run is entries that follow one another in the stream, so that one call reads them all.
 --
 -- Safe to repeat: the last copies of an entry and its removal are one step, and the copies before them go on
--- only from where progress says. So whoever owns an entry by now, as long as it is in the stream, what this
--- step does was not done. Nobody is asked who owns it: if two dispatchers have it in hand, because one was
--- declared dead, the first step to come moves it, and the other finds it gone. A seen key that holds the same
--- entry id does not make the entry a duplicate. Out of memory, Redis refuses the first command that needs
--- memory, before anything is written.
+-- only from where progress says. So as long as an entry is in the stream, what this step does was not done.
+-- It does not matter who owns it by now: if two dispatchers have it in hand, because one was declared dead,
+-- the first step to come moves it, and the other finds it gone. A stream does not give an id twice, but after
+-- FLUSHALL the new one may. As long as the first entry is pending, there was none since these were read;
+-- otherwise each must be pending. A seen key that holds the same entry id does not make the entry a duplicate.
+-- Out of memory, Redis refuses the first command that needs memory, before anything is written.
 --
 -- The caller bounds the work: the script does all of it in one go.
 local me, window = ARGV[1], ARGV[2]
@@ -36,6 +39,25 @@ local incoming, progress = KEYS[5], KEYS[12]
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}
 
 local unfinished = redis.call('EXISTS', progress) == 1
+
+local found, at = {}, 8
+for _ = 1, tonumber(ARGV[7]) do
+  for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[at], ARGV[at + 1], 'COUNT', ARGV[at + 2])) do found[e[1]] = e[2] end
+  at = at + 3
+end
+
+local function pending(id, ...)
+  return redis.pcall('XPENDING', incoming, 'fanout', id, id, 1, ...)[1] -- nil without the group, too
+end
+local same = pending(ARGV[8])
+
+local lists = {['0'] = {}}
+for i = 1, tonumber(ARGV[at]) do
+  local list, n = {}, tonumber(ARGV[at + 1])
+  for c = 1, n do list[c] = KEYS[tonumber(ARGV[at + 1 + c])] end
+  lists[tostring(i)], at = list, at + 1 + n
+end
+at = at + 1
 
 -- Netstrings, because a body may contain any byte.
 local function pack(fields, n)
@@ -116,7 +138,8 @@ end
 
 -- A copy that its channel refuses goes to the quarantine. A failure of that is ignored, because other
 -- copies are written already. The caller logs the whole message.
-local function refused(err, channel, id, copy, n)
+local function refused(err, channel, id, fields, time, head)
+  local copy, n = copy_of(id, fields, time or string.match(head, '\ntime (%d+)'))
   local why
   if string.find(err, 'WRONGTYPE', 1, true) then why = 'is not a stream'
   elseif no_ids(err) then
@@ -127,14 +150,23 @@ local function refused(err, channel, id, copy, n)
   return true
 end
 
-local function copy_all(id, fields, time, upto, first, last)
-  local copy, n, topic = copy_of(id, fields, time)
+-- With a head the copies are of the second layout: one field for the whole message.
+local function copy_all(id, fields, list, head, time, upto)
+  local whole, copy, n, topic
+  if head == '' then copy, n, topic = copy_of(id, fields, time)
+  else
+    for i = 1, #fields, 2 do
+      if fields[i] == 'body' then whole = head .. fields[i + 1]
+      elseif fields[i] == 'topic' then topic = fields[i + 1] end
+    end
+  end
   local failed = ''
-  for i = first, last do
-    local channel = KEYS[tonumber(ARGV[i])]
-    local reply = redis.pcall('XADD', channel, '*', unpack(copy, 1, n))
-    if type(reply) == 'table' and reply.err and refused(reply.err, channel, id, copy, n) then
-      failed = failed .. ' ' .. (i - first + 1)
+  for i = 1, #list do
+    local reply
+    if whole then reply = redis.pcall('XADD', list[i], '*', 'm', whole)
+    else reply = redis.pcall('XADD', list[i], '*', unpack(copy, 1, n)) end
+    if type(reply) == 'table' and reply.err and refused(reply.err, list[i], id, fields, time, head) then
+      failed = failed .. ' ' .. i
     end
   end
   if upto ~= '' then
@@ -146,12 +178,12 @@ local function copy_all(id, fields, time, upto, first, last)
 end
 
 -- Copying that has begun is finished without looking at the seen key, which may be another entry's by now.
-local function route(id, fields, time, seen, verb, arg, upto, first, last)
+local function route(id, fields, verb, arg, head, seen, time, after, upto)
   if verb == 'copy' then
     local begun = unfinished and redis.call('HGET', progress, id) or ''
-    if begun ~= arg then return 'at ' .. begun end
-    if begun ~= '' then return copy_all(id, fields, time, upto, first, last) end
-    if first > last then return to_unrouted(id, fields, time, seen) end
+    if begun ~= after then return 'at ' .. begun end
+    if begun ~= '' then return copy_all(id, fields, lists[arg], head, time, upto) end
+    if arg == '0' then return to_unrouted(id, fields, time, seen) end
   end
   if seen > 0 and not redis.call('SET', KEYS[seen], id, 'NX', 'PX', window)
     and redis.call('GET', KEYS[seen]) ~= id then
@@ -164,31 +196,30 @@ local function route(id, fields, time, seen, verb, arg, upto, first, last)
     return 'quarantined'
   end
   if verb == 'delay' then return to_delayed(id, fields, time, arg) end
-  return copy_all(id, fields, time, upto, first, last)
-end
-
-local found, at = {}, 8
-for _ = 1, tonumber(ARGV[7]) do
-  for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[at], ARGV[at + 1], 'COUNT', ARGV[at + 2])) do found[e[1]] = e[2] end
-  at = at + 3
+  return copy_all(id, fields, lists[arg], head, time, upto)
 end
 
 -- An entry that is not in the stream was moved, or somebody deleted it by hand: then it is still pending.
 local function missing(id)
-  local pending = redis.pcall('XPENDING', incoming, 'fanout', id, id, 1, me)
-  if not pending[1] then return 'gone' end
+  if not pending(id, me) then return 'gone' end
   vanish('~incoming', id)
   return 'vanished'
 end
 
-local results, done, halted = {}, {}, false
+local results, done, copied, halted = {}, {}, 0, false
 while at <= #ARGV do
-  local id, verb, arg, upto = ARGV[at], ARGV[at + 3], ARGV[at + 4], ''
-  local time, seen, first = ARGV[at + 1], tonumber(ARGV[at + 2]), at + 5
-  at = first
-  if verb == 'copy' then
-    upto, first = ARGV[at], at + 2
-    at = first + tonumber(ARGV[at + 1])
+  local id, verb, arg = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local head, seen, time, after, upto = '', 0, nil, '', ''
+  at = at + 3
+  if lists[verb] then
+    head = arg
+    arg = verb
+    verb = 'copy'
+  elseif verb == 'copy' then
+    head, seen, time, after, upto = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+    at = at + 5
+  elseif verb == 'delay' then
+    seen, time, at = tonumber(ARGV[at]), ARGV[at + 1], at + 2
   end
 
   local result, ok = 'wait', true
@@ -198,11 +229,12 @@ while at <= #ARGV do
       local e = redis.call('XRANGE', incoming, id, id)[1]
       fields = e and e[2]
     end
-    if fields then
-      ok, result = pcall(route, id, fields, time, seen, verb, arg, upto, first, at - 1)
+    if fields and (same or pending(id)) then
+      ok, result = pcall(route, id, fields, verb, arg, head, seen, time, after, upto)
       if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
     else result = missing(id) end
-    if result ~= 'copied' then -- skips the match in the usual case
+    if result == 'copied' then copied = copied + 1
+    else
       local word = string.match(result, '^%a+')
       halted = word == 'more' or word == 'at' or word == 'wait'
     end
@@ -218,4 +250,5 @@ if #done > 0 then
 end
 count_noted()
 vanished()
+if copied == #results then return copied end
 return results

@@ -84,12 +84,21 @@ func (sc *scene) copies(t *testing.T) map[string]string {
 	for _, key := range sc.Keys(t, "medis:{0}:ch:*") {
 		text := ""
 		for _, e := range sc.Client.XRange(sc.Ctx, key, "-", "+").Val() {
-			body := fmt.Sprint(e.Values["body"])
+			body := bodyOf(e)
 			text += body[:min(len(body), 1)]
 		}
 		out[strings.TrimPrefix(key, "medis:{0}:ch:")] = text
 	}
 	return out
+}
+
+// bodyOf is the body of an entry, in either layout of a copy.
+func bodyOf(e redis.XMessage) string {
+	if whole, ok := e.Values["m"].(string); ok {
+		_, body, _ := strings.Cut(whole, "\n\n")
+		return body
+	}
+	return fmt.Sprint(e.Values["body"])
 }
 
 // weigh is a hook that checks the copies of each fan-out step against the bound.
@@ -108,23 +117,35 @@ func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if args := cmd.Args(); cmd.Name() == "evalsha" && args[2].(int) >= 12 {
 			argv := args[3:][args[2].(int)+6:]
-			h.weigh(argv[1+3*argv[0].(int):]) // behind the runs
+			argv = argv[1+3*argv[0].(int):] // behind the runs
+			lists := []int{0}
+			n := argv[0].(int)
+			for argv = argv[1:]; n > 0; n-- {
+				lists = append(lists, argv[0].(int))
+				argv = argv[1+argv[0].(int):]
+			}
+			h.weigh(lists, argv)
 		}
 		return next(ctx, cmd)
 	}
 }
 
-func (h *weigh) weigh(argv []any) {
+func (h *weigh) weigh(lists []int, argv []any) {
 	h.steps++
 	entries, copies, bytes := 0, 0, 0
 	for len(argv) > 0 {
-		if argv[3] != "copy" {
-			h.t.Errorf("the step holds %v", argv[:4])
-			return
+		list, plain := argv[1].(int)
+		length := 3
+		if !plain {
+			if argv[1] != "copy" {
+				h.t.Errorf("the step holds %v", argv[:4])
+				return
+			}
+			list, length = argv[2].(int), 8
 		}
-		n, size := argv[6].(int), h.sizes[argv[0].(string)]
+		n, size := lists[list], h.sizes[argv[0].(string)]
 		entries, copies, bytes = entries+1, copies+n, bytes+(n+1)*size
-		argv = argv[7+n:]
+		argv = argv[length:]
 	}
 	if copies > 1000 || bytes > 7<<20 && copies > 1 {
 		h.t.Errorf("a step holds %d copies of %d entries, %d bytes", copies, entries, bytes)

@@ -87,6 +87,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	if err != nil {
 		return rdb.Failed("heartbeat", err)
 	}
+	d.Copies = newestLayout
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -140,6 +141,7 @@ func (s *Store) Leave(ctx context.Context) error {
 
 // Dispatchers lists every dispatcher that has a heartbeat, including dead ones.
 func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
+	asked := time.Now()
 	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return nil, err
@@ -163,6 +165,7 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 		d.ID, d.Heartbeat, d.Alive = id, s.db.Shown(at), now.Sub(at) < d.DeadAfter
 		list = append(list, d)
 	}
+	s.layout.noteDispatchers(asked, list, s.db.Shown(now))
 	return list, nil
 }
 

@@ -175,11 +175,13 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 		return
 	}
 	var want []string
-	halted := false
+	halted, same := false, w.isPending(p, routings[0].EntryID)
 	for _, r := range routings {
 		result := "wait"
-		if !halted {
+		if !halted && (same || w.isPending(p, r.EntryID)) {
 			result = w.arrive(p, r)
+		} else if !halted {
+			result = "gone"
 		}
 		halted = slices.Contains([]string{"more", "at", "wait"}, result)
 		want = append(want, result)
@@ -220,6 +222,13 @@ func (d *dispatcher) learn(p int, r streams.Routing, x streams.Routed) bool {
 	}
 	d.after[strconv.Itoa(p)+" "+r.EntryID] = after
 	return true
+}
+
+// isPending reports whether anybody owns an entry of an incoming stream.
+func (w *world) isPending(p int, entry string) bool {
+	return slices.ContainsFunc(w.arrivals, func(a *arrival) bool {
+		return a.p == p && a.where == placeIncoming && a.entry == entry && a.owner != ""
+	})
 }
 
 // arrive applies the fan-out of one entry to the model, whoever owns it by now.

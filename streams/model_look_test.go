@@ -187,9 +187,9 @@ func (w *world) lookAt(s *sight, pt part) {
 	}
 	name := func(e redis.XMessage) string {
 		if pt.sub == "" {
-			return fmt.Sprint(e.Values["body"])
+			return bodyOf(e)
 		}
-		return fmt.Sprint(e.Values["body"], " of ", pt.sub)
+		return bodyOf(e) + " of " + pt.sub
 	}
 	if pt.unrouted != nil {
 		for _, e := range pt.unrouted.Val() {

@@ -253,6 +253,7 @@ func (w *world) start(at int) {
 	d := &dispatcher{id: "d" + strconv.Itoa(w.started), after: map[string]string{}}
 	d.store, d.faults = w.lab.store(d.id)
 	w.useClock(d.store)
+	d.store.WriteLayout(1 + w.started%2)
 	w.dispatchers[at] = d
 }
 

@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -550,10 +551,12 @@ func TestState(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		for _, a := range arrows() {
-			for _, fault := range []streamstest.Fault{"", streamstest.Before, streamstest.After} {
-				t.Run(strings.Join([]string{a.name, string(fault)}, " "), func(t *testing.T) {
+			for i, fault := range []streamstest.Fault{"", "", streamstest.Before, streamstest.After} {
+				layout := 1 + i%2
+				t.Run(fmt.Sprint(a.name, " ", fault, " layout ", layout), func(t *testing.T) {
 					env.Flush(t)
 					sc := newScene(t, env)
+					sc.Store.WriteLayout(layout)
 					id := a.before(t, sc)
 					load := "0-1" // an entry that "me" does not own: the step only loads the script
 					if a.skip > 0 {
@@ -563,6 +566,7 @@ func TestState(t *testing.T) {
 					if a.repair != nil || a.skip > 0 || strings.HasPrefix(a.name, "delayed") {
 						env.Flush(t) // that step took effect, or has no id
 						sc = newScene(t, env)
+						sc.Store.WriteLayout(layout)
 						id = a.before(t, sc)
 					}
 					if fault != "" {

@@ -21,10 +21,17 @@ import (
 
 var benchSubs = []string{"s1", "s2", "s3"}
 
-// BenchmarkFanoutStep is one step of the fan-out: 128 entries of 256 bytes to three channels. It reports
-// also the memory of a copy.
+// BenchmarkFanoutStep is one step of the fan-out: 128 entries of 256 bytes to three channels, in both layouts of
+// a copy. It reports also the memory of a copy.
 func BenchmarkFanoutStep(b *testing.B) {
+	for _, layout := range []int{1, 2} {
+		b.Run(fmt.Sprint("layout", layout), func(b *testing.B) { benchFanoutStep(b, layout) })
+	}
+}
+
+func benchFanoutStep(b *testing.B, layout int) {
 	sc := newSteps(b)
+	sc.store.WriteLayout(layout)
 	batches := make([][]streams.Routing, b.N)
 	for i := range batches {
 		batches[i] = sc.incoming(b, 128)
@@ -51,6 +58,7 @@ func BenchmarkDeleteStep(b *testing.B) {
 	for _, n := range []int{48, 128} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			sc := newSteps(b)
+			sc.store.WriteLayout(2)
 			var done []medispatcher.Settlement
 			for len(done) < n*b.N {
 				done = append(done, sc.buried(b)...)
@@ -75,7 +83,7 @@ type steps struct {
 
 func newSteps(b *testing.B) *steps {
 	b.Helper()
-	env := streamstest.Real(b, "--appendonly", "yes")
+	env := streamstest.Real(b, "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
 	sc := &steps{Env: env, ctx: b.Context(), store: env.Open(b, env.Config("me"))}
 	if _, err := sc.store.ReadIncoming(sc.ctx, 0, 1, true); err != nil { // creates the group
 		b.Fatal(err)

@@ -26,6 +26,7 @@ type Store struct {
 	cfg        Config
 	vanished   vanishings
 	introduced introduction
+	layout     copyLayout
 }
 
 // Open makes a Store. It connects on first use, so that a dispatcher can start while
@@ -35,7 +36,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, keys: db.Keys, cfg: db.Config}, nil
+	return &Store{db: db, keys: db.Keys, cfg: db.Config, layout: copyLayout{fixed: db.Config.CopyLayout, calm: calm}}, nil
 }
 
 // DB is the Redis client, for the packages ledger, report and doctor.

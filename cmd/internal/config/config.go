@@ -4,6 +4,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,6 +64,7 @@ type Config struct {
 	QuarantineMaxLen   int64         `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Quarantined entries (they could not be decoded) kept in each partition; the oldest are dropped first."`
 	QuarantineMaxBytes Size          `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of quarantined entries kept in each partition. The newest is kept however large it is."`
 	DedupeWindow       time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long the id of a message is remembered, so that a repeated message is taken once."`
+	CopyLayout         string        `env:"MEDIS_COPY_LAYOUT" envDefault:"auto" oneof:"auto,1" doc:"Layout of the copies in channels. auto is the newest that every living dispatcher reads. 1 is the one that earlier versions read: set it before going back to one, see OPERATIONS.md."`
 	SecretOverlap      time.Duration `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
 
 	DevRedisListen  string        `env:"MEDIS_DEV_REDIS_LISTEN" envDefault:"127.0.0.1:6380" doc:"host:port of the embedded Redis of medispatcher dev."`
@@ -82,9 +84,10 @@ type Config struct {
 
 // Streams is the configuration of package streams. id is the name of the consumer, which only a dispatcher uses.
 func (c *Config) Streams(id string) streams.Config {
+	layout, _ := strconv.Atoi(c.CopyLayout) // 0: auto
 	return streams.Config{
 		URL: c.RedisURL, Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
-		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen,
+		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen, CopyLayout: layout,
 		Unrouted:   streams.Bound{Entries: c.UnroutedMaxLen, Bytes: int64(c.UnroutedMaxBytes)},
 		Quarantine: streams.Bound{Entries: c.QuarantineMaxLen, Bytes: int64(c.QuarantineMaxBytes)},
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	DeadMaxLen   int64         // dead letters kept for a subscription and partition; 0: all
 	Unrouted     Bound         // for messages that no subscription wanted
 	Quarantine   Bound         // for entries that could not be decoded
+	CopyLayout   int           // in which the fan-out writes copies; 0: the newest that every living dispatcher reads
 	Readers      int           // blocked reads of the incoming stream in each partition
 }
 

@@ -1,0 +1,85 @@
+package streams
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// newestLayout is the newest layout of copies that this version reads: entry.Whole, a field for the whole
+// message. The first one had a field for each value. Versions before this one read only that, and do not
+// say which they read.
+const newestLayout = 2
+
+const (
+	// calm is how long nobody may have heard of a dispatcher that does not read newestLayout. One that
+	// crashed may start again.
+	calm = time.Minute
+	// lookValid is how long one look at the dispatchers counts.
+	lookValid = 10 * time.Second
+)
+
+// copyLayout decides in which layout the fan-out writes copies: in newestLayout as long as every dispatcher
+// that lives reads it, and in the first one as long as nobody has looked.
+type copyLayout struct {
+	fixed int // the layout, if it is not 0
+	calm  time.Duration
+
+	mu     sync.Mutex
+	looked time.Time
+	old    time.Time    // when a dispatcher that does not read newestLayout was last heard of
+	newest atomic.Int64 // until when newestLayout may be written, in unix ns
+}
+
+// noteDispatchers takes the list of dispatchers as of some time. now is that time by the clock of the heartbeats.
+func (l *copyLayout) noteDispatchers(asked time.Time, list []medispatcher.Dispatcher, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if asked.Before(l.looked) {
+		return // a later look is over already
+	}
+	l.looked = asked
+	for i := range list {
+		if d := &list[i]; d.Copies < newestLayout {
+			heard := asked
+			if !d.Alive {
+				heard = asked.Add(-now.Sub(d.Heartbeat))
+			}
+			if heard.After(l.old) {
+				l.old = heard
+			}
+		}
+	}
+	until := int64(0)
+	if l.old.IsZero() || asked.Sub(l.old) > l.calm {
+		until = asked.Add(lookValid).UnixNano()
+	}
+	l.newest.Store(until)
+}
+
+// whole reports whether copies are to be written in newestLayout.
+func (l *copyLayout) whole() bool {
+	if l.fixed != 0 {
+		return l.fixed == newestLayout
+	}
+	return time.Now().UnixNano() < l.newest.Load()
+}
+
+// namedLua has named(fields), which returns the fields of a copy in the first layout. It leaves alone what is
+// not entry.Whole.
+const namedLua = `
+local function named(fields)
+  local whole = #fields == 2 and fields[1] == 'm' and fields[2]
+  local stop = whole and string.find(whole, '\n\n', 1, true)
+  if not stop then return fields end
+  local out = {}
+  for name, value in string.gmatch(string.sub(whole, 1, stop), '([^ \n]+) ([^\n]*)\n') do
+    if name == 'src' then name = '~src' end
+    if name ~= 'body' then out[#out + 1], out[#out + 2] = name, value end
+  end
+  out[#out + 1], out[#out + 2] = 'body', string.sub(whole, stop + 2)
+  return out
+end
+`
