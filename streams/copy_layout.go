@@ -29,8 +29,8 @@ type copyLayout struct {
 
 	mu     sync.Mutex
 	looked time.Time
-	old    time.Time    // when a dispatcher that does not read newestLayout was last heard of
-	newest atomic.Int64 // until when newestLayout may be written, in unix ns
+	old    time.Time                 // when a dispatcher that does not read newestLayout was last heard of
+	newest atomic.Pointer[time.Time] // until when newestLayout may be written; nil: it may not
 }
 
 // noteDispatchers takes the list of dispatchers as of some time. now is that time by the clock of the heartbeats.
@@ -52,11 +52,12 @@ func (l *copyLayout) noteDispatchers(asked time.Time, list []medispatcher.Dispat
 			}
 		}
 	}
-	until := int64(0)
 	if l.old.IsZero() || asked.Sub(l.old) > l.calm {
-		until = asked.Add(lookValid).UnixNano()
+		until := asked.Add(lookValid)
+		l.newest.Store(&until)
+	} else {
+		l.newest.Store(nil)
 	}
-	l.newest.Store(until)
 }
 
 // whole reports whether copies are to be written in newestLayout.
@@ -64,7 +65,8 @@ func (l *copyLayout) whole() bool {
 	if l.fixed != 0 {
 		return l.fixed == newestLayout
 	}
-	return time.Now().UnixNano() < l.newest.Load()
+	until := l.newest.Load()
+	return until != nil && time.Now().Before(*until)
 }
 
 // namedLua has named(fields), which returns the fields of a copy in the first layout. It leaves alone what is
