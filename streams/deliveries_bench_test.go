@@ -22,7 +22,7 @@ var layouts = map[string][]any{
 
 // BenchmarkRead reads new messages on a real redis-server.
 //
-//	go test ./streams -run XXX -bench 'Read|Due|Delete|Retry'
+//	go test ./streams -run XXX -bench '^Benchmark(Read|Due|Retry)'
 func BenchmarkRead(b *testing.B) {
 	for _, c := range []struct{ channels, each int }{{1, 128}, {64, 2}, {64, 0}} {
 		for layout := range layouts {
@@ -63,22 +63,8 @@ func BenchmarkDue(b *testing.B) {
 	}
 }
 
-// BenchmarkDelete settles messages that were delivered.
-func BenchmarkDelete(b *testing.B) {
-	benchSettle(b, func(env *deliveriesBench, list []medispatcher.Delivery) {
-		n, err := env.store.Delete(env.ctx, 0, settlements(list, medispatcher.Sent))
-		if err != nil || n != int64(len(list)) {
-			b.Fatal(n, err)
-		}
-	})
-}
-
 // BenchmarkRetry settles attempts that failed.
 func BenchmarkRetry(b *testing.B) {
-	benchSettle(b, func(env *deliveriesBench, list []medispatcher.Delivery) { env.retry(b, list) })
-}
-
-func benchSettle(b *testing.B, settle func(*deliveriesBench, []medispatcher.Delivery)) {
 	env := newDeliveriesBench(b, 1)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -86,7 +72,7 @@ func benchSettle(b *testing.B, settle func(*deliveriesBench, []medispatcher.Deli
 		env.fill(b, 128, layouts["fields"])
 		list := env.read(b, 128)
 		b.StartTimer()
-		settle(env, list)
+		env.retry(b, list)
 	}
 	env.report(b, 128)
 }
@@ -142,7 +128,14 @@ func (env *deliveriesBench) read(b *testing.B, each int) []medispatcher.Delivery
 }
 
 func (env *deliveriesBench) retry(b *testing.B, list []medispatcher.Delivery) {
-	if err := env.store.Retry(env.ctx, 0, settlements(list, medispatcher.Failed)); err != nil {
+	failed := make([]medispatcher.Settlement, len(list))
+	for i, d := range list {
+		failed[i] = medispatcher.Settlement{
+			Channel: d.Channel, EntryID: d.EntryID, Outcome: medispatcher.Failed, Attempt: d.Attempt,
+			Failure: &medispatcher.Failure{Attempts: 1, FirstError: "status 500", LastError: "status 500"},
+		}
+	}
+	if err := env.store.Retry(env.ctx, 0, failed); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -150,15 +143,4 @@ func (env *deliveriesBench) retry(b *testing.B, list []medispatcher.Delivery) {
 func (env *deliveriesBench) report(b *testing.B, messages int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*messages), "ns/message")
 	env.Server.Kill()
-}
-
-func settlements(list []medispatcher.Delivery, outcome medispatcher.Outcome) []medispatcher.Settlement {
-	done := make([]medispatcher.Settlement, len(list))
-	for i, d := range list {
-		done[i] = medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Outcome: outcome, Attempt: d.Attempt}
-		if outcome == medispatcher.Failed {
-			done[i].Failure = &medispatcher.Failure{Attempts: 1, FirstError: "status 500", LastError: "status 500"}
-		}
-	}
-	return done
 }
