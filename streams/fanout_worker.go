@@ -107,23 +107,27 @@ func (w *FanoutWorker) moveNew(ctx context.Context) error {
 	if time.Since(w.littleAt) < littleFor {
 		count = fanoutBatch
 	}
-	entries, little, err := w.Store.awaitIncoming(ctx, w.Partition, count)
+	read, err := w.Store.readNew(ctx, w.Partition, count, true)
+	little := read.little
 	if w.littleAt = (time.Time{}); little {
 		w.littleAt = time.Now()
 	}
 	var batch []Entry
 	for size := 0; ; {
-		batch = append(batch, entries...)
-		got := bodies(entries)
+		batch = append(batch, read.entries...)
+		got := bodies(read.entries)
 		size += got
-		w.nextRead = nextRead(len(entries), got)
-		if err != nil || len(entries) < count || len(batch) >= fanoutBatch || size >= fanoutBytes {
-			return errors.Join(err, w.route(ctx, batch))
+		w.nextRead = nextRead(len(read.entries), got)
+		if err != nil {
+			return errors.Join(err, w.route(ctx, batch, nil))
+		}
+		if len(read.entries) < count || len(batch) >= fanoutBatch || size >= fanoutBytes {
+			return w.route(ctx, batch, read.subs)
 		}
 		if count = w.nextRead; little {
 			count = fanoutBatch - len(batch)
 		}
-		entries, err = w.Store.ReadIncoming(ctx, w.Partition, count, false)
+		read, err = w.Store.readNew(ctx, w.Partition, count, false)
 	}
 }
 
@@ -151,13 +155,14 @@ func (w *FanoutWorker) moveOwn(ctx context.Context) error {
 			return errors.Join(append(errs, err)...)
 		}
 		from = entries[len(entries)-1].ID
-		errs = append(errs, w.route(ctx, entries))
+		errs = append(errs, w.route(ctx, entries, nil))
 	}
 	return errors.Join(errs...)
 }
 
-// route moves entries, in as many steps as their copies need.
-func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
+// route moves entries, in as many steps as their copies need. asked is the version of the subscriptions after
+// the entries were read; nil: it is not known.
+func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versionReply) error {
 	hand := make([]inHand, len(entries))
 	for i, e := range entries {
 		hand[i] = newInHand(e)
@@ -166,8 +171,8 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 	var router *medispatcher.Router
 	var errs []error
 	for len(hand) > 0 && !w.late.Load() {
-		// Ask after the read, so that it holds every subscription that was put before these entries were written.
-		subs, err := w.Registry.Latest(ctx)
+		subs, err := w.latest(ctx, asked)
+		asked = nil // the next step asks again
 		if err != nil {
 			return err
 		}
@@ -185,6 +190,16 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry) error {
 		hand = after(hand, step, routed)
 	}
 	return errors.Join(errs...)
+}
+
+// latest returns subscriptions as of a time after the read, so that they hold every one that was put before
+// the entries were written.
+func (w *FanoutWorker) latest(ctx context.Context, asked *versionReply) (*Snapshot, error) {
+	if asked == nil {
+		return w.Registry.Latest(ctx)
+	}
+	v, err := asked.version()
+	return w.Registry.asOf(ctx, v, err)
 }
 
 // identified is the message of a routing with the id that subscribers see.

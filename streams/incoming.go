@@ -22,20 +22,42 @@ func (e Entry) Fields() map[string]string { return maps.Collect(e.fields.All()) 
 // Time is when Redis accepted the entry.
 func (e Entry) Time() time.Time { return rdb.EntryTime(e.ID) }
 
-// awaitIncoming reads up to count new entries of a partition, and waits up to a second for the first.
-// little reports whether the whole stream is small, so that any number of its entries can be read at
-// once. MEMORY USAGE adds up as many nodes as may lie before the next entry to read. It estimates the
-// rest, but never returns less than that sum.
-func (s *Store) awaitIncoming(ctx context.Context, p, count int) (entries []Entry, little bool, err error) {
+// arrivals is what a read of new entries found out in one round trip.
+type arrivals struct {
+	entries []Entry
+	// little: the whole stream is small, so that any number of its entries can be read at once. Only a read that
+	// waits asks. MEMORY USAGE adds up as many nodes as may lie before the next entry to read. It estimates the
+	// rest, but never returns less than that sum.
+	little bool
+	// subs is the version of the subscriptions after the read; nil: not asked for.
+	subs *versionReply
+}
+
+// readNew reads up to count new entries of a partition. With wait it waits up to a second for the first.
+//
+// One Redis runs the commands of a pipeline in their order, also behind a read that waited. So the version is
+// newer than the entries: it shows every subscription that was put before they were written. In a cluster the
+// keys of the subscriptions may lie on other nodes, whose answer may be older.
+func (s *Store) readNew(ctx context.Context, p, count int, wait bool) (a arrivals, err error) {
 	// Without it the client would wait ten seconds longer for a node that hangs.
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
 	pipe := s.db.BlockingPipe(ctx)
-	read := s.askIncoming(pipe, p, count, unread, "BLOCK", rdb.BlockFor.Milliseconds())
-	size := rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
+	var size *rdb.Reply[int64]
+	var read *incomingRead
+	if wait {
+		read = s.askIncoming(pipe, p, count, unread, "BLOCK", rdb.BlockFor.Milliseconds())
+		size = rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
+	} else {
+		read = s.askIncoming(pipe, p, count, unread)
+	}
+	if !s.db.IsCluster() {
+		a.subs = s.askVersion(pipe)
+	}
 	_ = pipe.Run() // each command has its own error
-	entries, err = s.incomingEntries(ctx, p, read)
-	return entries, size.Err() == nil && size.Val() <= littleBytes, err
+	a.entries, err = s.incomingEntries(ctx, p, read)
+	a.little = size != nil && size.Err() == nil && size.Val() <= littleBytes
+	return a, err
 }
 
 const (
@@ -49,7 +71,8 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	if own {
 		return s.ownIncoming(ctx, p, count, "0")
 	}
-	return s.incomingEntries(ctx, p, s.askIncoming(s.db.WithBlocking(ctx), p, count, unread))
+	a, err := s.readNew(ctx, p, count, false)
+	return a.entries, err
 }
 
 // unread reads new entries, where an entry id would read own ones behind it.

@@ -87,6 +87,11 @@ func (r *Registry) Problem() error {
 // must be routed to it.
 func (r *Registry) Latest(ctx context.Context) (*Snapshot, error) {
 	v, err := r.store.version(ctx)
+	return r.asOf(ctx, v, err)
+}
+
+// asOf returns a copy no older than the version v. err is why there is none.
+func (r *Registry) asOf(ctx context.Context, v version, err error) (*Snapshot, error) {
 	if err != nil {
 		return nil, r.noted(err)
 	}

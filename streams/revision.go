@@ -50,15 +50,32 @@ func (s *Store) Revision(ctx context.Context) (text string, n int64, err error) 
 // version reads the version of the subscriptions in one round trip.
 func (s *Store) version(ctx context.Context) (version, error) {
 	pipe := s.db.Pipe(ctx)
-	revision := rdb.Text(pipe, "GET", s.keys.Revision())
-	documents := rdb.Text(pipe, "GET", s.keys.Written())
-	count := rdb.Int(pipe, "HLEN", s.keys.Subscriptions())
+	asked := s.askVersion(pipe)
 	_ = pipe.Run() // each command has its own error
-	v := version{read: true, revision: opaque(revision), documents: opaque(documents), count: count.Val()}
-	if rdb.IsWrongType(count.Err()) {
-		return v, &medispatcher.StepError{Step: "the key " + s.keys.Subscriptions() + " is of a wrong type", Err: count.Err()}
+	return asked.version()
+}
+
+// versionReply is the answer to askVersion.
+type versionReply struct {
+	revision, documents *rdb.Reply[string]
+	count               *rdb.Reply[int64]
+	key                 string
+}
+
+// askVersion asks for the version of the subscriptions in a round trip with other commands.
+func (s *Store) askVersion(pipe *rdb.Pipe) *versionReply {
+	return &versionReply{
+		revision: rdb.Text(pipe, "GET", s.keys.Revision()), documents: rdb.Text(pipe, "GET", s.keys.Written()),
+		count: rdb.Int(pipe, "HLEN", s.keys.Subscriptions()), key: s.keys.Subscriptions(),
 	}
-	return v, rdb.Failed("read the revision", errors.Join(unlessWrongType(revision.Err()), unlessWrongType(documents.Err()), count.Err()))
+}
+
+func (r *versionReply) version() (version, error) {
+	v := version{read: true, revision: opaque(r.revision), documents: opaque(r.documents), count: r.count.Val()}
+	if rdb.IsWrongType(r.count.Err()) {
+		return v, &medispatcher.StepError{Step: "the key " + r.key + " is of a wrong type", Err: r.count.Err()}
+	}
+	return v, rdb.Failed("read the revision", errors.Join(unlessWrongType(r.revision.Err()), unlessWrongType(r.documents.Err()), r.count.Err()))
 }
 
 // wrongType stands for any value of a key that is not a string. The next change of a subscription
