@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -562,13 +563,14 @@ func TestReadingStopsWhileNothingIsSettled(t *testing.T) {
 			}
 			return nil
 		}
-		const size, budget = mebi, 64 * mebi
+		const size = http1.MaxInline + 1
+		const budget = 64 * size
 		f.budget(budget, size)
 		stop := f.run()
 		f.putBodies("a", 200, make([]byte, size))
 		time.Sleep(10 * time.Second)
 		if n := len(f.w.of("a")); n < budget/size/2 || n > budget/size {
-			t.Errorf("%d requests of 1 MiB while nothing is settled, want %d at most", n, budget/size)
+			t.Errorf("%d large requests while nothing is settled, want %d at most", n, budget/size)
 		}
 		away.Store(false)
 		time.Sleep(10 * time.Second)
