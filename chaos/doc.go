@@ -6,6 +6,7 @@
 //	MEDIS_TEST_REQUIRE_REDIS=1 …           a short run of all tests
 //	MEDIS_CHAOS=full go test -v ./chaos    a long run of all tests, with their figures
 //	MEDIS_CHAOS_SEED=42 …                  the same random moments as an earlier run
+//	MEDIS_CHAOS_PROGRAMS=DIR …             the programs of another version, to compare with
 //
 // Each test has a producer that records what Redis acknowledged, a receiver that records
 // what it accepted, and a fault between them. A message is lost if Redis acknowledged it

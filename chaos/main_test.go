@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,8 +21,14 @@ import (
 // binaries is the directory of the programs under test. TestMain makes it.
 var binaries string
 
+// programs is the variable that names a directory with the programs of another version, to compare with.
+const programs = "MEDIS_CHAOS_PROGRAMS"
+
 // build builds the programs when the first test asks for one. Without Redis no test does.
 var build = sync.OnceValue(func() error {
+	if os.Getenv(programs) != "" {
+		return nil
+	}
 	out, err := exec.Command("go", "build", "-o", binaries, "../cmd/medispatcher", "../cmd/amender").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
@@ -35,7 +42,7 @@ func program(t *testing.T, name string) string {
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(binaries, name)
+	return filepath.Join(cmp.Or(os.Getenv(programs), binaries), name)
 }
 
 func TestMain(m *testing.M) {

@@ -111,7 +111,7 @@ func TestConnectionsGoMute(t *testing.T) {
 	slow(t)
 	w := newWorld(t, options{delay: 5 * time.Millisecond, concurrency: 32, timeout: time.Second})
 	m := newMuter(t, w.URL)
-	w.URL = m.url
+	w.urls = []string{m.url}
 	w.subscribe()
 	d := w.start()
 	n := either(3000, 600)

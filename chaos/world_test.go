@@ -1,7 +1,9 @@
 package chaos_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -48,6 +50,7 @@ type world struct {
 	environ []string // added to the environment of every dispatcher and the amender
 	within  []string // a command that runs every dispatcher; nil: none
 	subs    []string
+	urls    []string // of their worker, as of the next subscribe
 	kills   []span
 	typed   []string // commands that types ran
 	started []*dispatcher
@@ -59,7 +62,7 @@ type world struct {
 
 func newWorld(t *testing.T, o options) *world {
 	t.Helper()
-	o.partitions, o.concurrency, o.retries = max(1, o.partitions), max(8, o.concurrency), max(4, o.retries)
+	o.partitions, o.concurrency, o.retries = cmp.Or(o.partitions, 1), cmp.Or(o.concurrency, 8), cmp.Or(o.retries, 4)
 	if o.deadAfter == 0 {
 		o.deadAfter = 2 * time.Second
 	}
@@ -78,6 +81,7 @@ func newWorld(t *testing.T, o options) *world {
 		"MEDIS_DEAD_AFTER=" + o.deadAfter.String(), "MEDIS_HEARTBEAT=" + (o.deadAfter / 5).String(),
 	}
 	w.receiver = newReceiver(t, o.delay, o.plan)
+	w.urls = []string{w.URL}
 	cfg := w.env.Config("producer")
 	cfg.Partitions = o.partitions
 	w.store = w.env.Open(t, cfg)
@@ -91,8 +95,12 @@ func newWorld(t *testing.T, o options) *world {
 func (w *world) subscribe() {
 	w.t.Helper()
 	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
-	doc := fmt.Sprintf(`{"topic":"t","urls":[%q],"concurrency":%d,"retry_concurrency":%d,"retry_coefficient":"50ms","max_retries":%d,"timeout":%q}`,
-		w.URL, w.o.concurrency, w.o.retries, attempts-1, w.o.timeout)
+	urls, err := json.Marshal(w.urls)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	doc := fmt.Sprintf(`{"topic":"t","urls":%s,"concurrency":%d,"retry_concurrency":%d,"retry_coefficient":"50ms","max_retries":%d,"timeout":%q}`,
+		urls, w.o.concurrency, w.o.retries, attempts-1, w.o.timeout)
 	for _, sub := range w.subs {
 		if _, _, _, err := registry.Put(w.t.Context(), sub, []byte(doc), ""); err != nil {
 			w.t.Fatal(err)
