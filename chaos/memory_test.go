@@ -45,10 +45,13 @@ func (w *world) confined() (how string) {
 }
 
 // peak returns the largest resident memory of the process in bytes, or 0 where it is unknown.
-func (d *dispatcher) peak() (bytes int64) {
+func (d *dispatcher) peak() (bytes int64) { return d.status("VmHWM") }
+
+// status returns a size in bytes that the kernel tells of the process, or 0 where it is unknown.
+func (d *dispatcher) status(what string) (bytes int64) {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
 	for line := range strings.Lines(string(status)) {
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); n == 1 {
+		if n, _ := fmt.Sscanf(line, what+": %d kB", &bytes); n == 1 {
 			return bytes << 10
 		}
 	}
