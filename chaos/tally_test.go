@@ -204,7 +204,9 @@ func (r *tally) backlog(w *world, waiting int) (stop func() int) {
 			for i := range batch {
 				batch[i] = medispatcher.Message{Topic: "t", Body: numbered(n + i)}
 			}
-			if _, err := w.store.PublishAll(w.t.Context(), batch); err != nil {
+			if _, err := w.store.PublishAll(w.t.Context(), batch); w.t.Context().Err() != nil {
+				return // a failed test ends
+			} else if err != nil {
 				w.t.Errorf("publish: %v", err)
 				return
 			}

@@ -29,7 +29,7 @@ type result struct {
 	target     string                   // URL without userinfo; empty: none qualified
 	took       time.Duration
 	ended      time.Time
-	outdated   bool      // other settings are in force since it began
+	outdated   bool // other settings are in force since it began
 }
 
 // gone reports whether the subscriber does not want to be asked again.
