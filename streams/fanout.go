@@ -79,8 +79,16 @@ func (r RoutedResult) final() bool {
 // The results are in the order of the routings. With an error, an entry whose result is empty
 // is as it was, and the others are done.
 func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed, error) {
+	routed, _, err := s.FanoutHand(ctx, p, routings, nil)
+	return routed, err
+}
+
+// FanoutHand is Fanout, and in the same step takes messages of channels for this process: INCOMING → READY →
+// BURIED. It takes none of a channel that had READY messages before. Without a result, taken is unknown: if the
+// reply was lost, this process may own messages without knowing; see Mine.
+func (s *Store) FanoutHand(ctx context.Context, p int, routings []Routing, hand []medispatcher.Want) (routed []Routed, taken []medispatcher.Delivery, err error) {
 	if len(routings) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	k := keyList{keys: append(s.countKeys(p), s.keys.Incoming(p), s.keys.Delayed(p), s.keys.DelayedBody(p),
 		s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Unrouted(p), s.keys.UnroutedSize(p), s.keys.Copying(p)), index: map[string]int{}}
@@ -90,6 +98,10 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 	}
 	argv = appendRuns(argv, routings)
 	argv, places := appendLists(argv, &k, func(sub string) string { return s.keys.Channel(p, sub) }, routings)
+	argv = append(argv, len(hand))
+	for _, w := range hand {
+		argv = append(argv, k.place(s.keys.Channel(p, w.Subscription)), w.Max)
+	}
 	whole, heads := s.layout.whole(), []byte(nil)
 	for i, r := range routings {
 		seen := 0
@@ -119,15 +131,29 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 			argv = append(argv, "copy", places[i], head, seen, time, r.After, upto)
 		}
 	}
-	answer := fanoutScript.Run(ctx, s.db, k.keys, argv...)
-	if n, err := answer.Int(); err == nil && n == len(routings) {
-		return slices.Repeat([]Routed{{Result: RoutedCopied}}, n), nil
+	var answer any
+	_, err = rdb.Read(ctx, s.db, fanoutScript, func(c *rdb.Cursor) bool {
+		if len(hand) > 0 {
+			c.Len()
+		}
+		answer = c.Value()
+		for _, w := range hand {
+			for range c.Len() {
+				e := c.Entry()
+				taken = append(taken, entry.Delivery(w.Channel, e.ID, 1, e.Fields))
+			}
+		}
+		return true
+	}, k.keys, argv...)
+	if err == nil {
+		routed, err = s.parseRouted(p, answer, routings)
+	} else {
+		err = rdb.Failed("fan-out", err)
 	}
-	res, err := answer.StringSlice()
-	if err != nil {
-		return nil, rdb.Failed("fan-out", err)
+	if routed == nil {
+		taken = nil
 	}
-	return s.parseRouted(p, res, routings)
+	return routed, taken, err
 }
 
 // appendRuns appends the number of runs among the entries, and each run.
@@ -171,14 +197,19 @@ func appendLists(argv []any, k *keyList, channel func(sub string) string, routin
 	return argv, places
 }
 
-func (s *Store) parseRouted(p int, res []string, routings []Routing) ([]Routed, error) {
+func (s *Store) parseRouted(p int, answer any, routings []Routing) ([]Routed, error) {
+	if answer == int64(len(routings)) {
+		return slices.Repeat([]Routed{{Result: RoutedCopied}}, len(routings)), nil
+	}
+	res, _ := answer.([]any)
 	if len(res) != len(routings) {
 		return nil, rdb.Failed("fan-out", fmt.Errorf("%d answers for %d entries", len(res), len(routings)))
 	}
 	routed := make([]Routed, len(res))
 	var problems []error
 	known := map[string]bool{} // usually all entries fail with the same error
-	for i, line := range res {
+	for i := range res {
+		line, _ := res[i].(string)
 		result, rest, _ := strings.Cut(line, " ")
 		routed[i].Result = RoutedResult(result)
 		if result == "error" {

@@ -5,7 +5,8 @@
 --       then every channel and every seen key. ARGV names these by their number in KEYS.
 -- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
 --       of the unrouted; number of runs, then for each run: first and last entry id, number of entries;
---       number of lists of channels, then for each list: n, n numbers of channels; then for each entry:
+--       number of lists of channels, then for each list: n, n numbers of channels; number of channels to read,
+--       then for each: its number, most messages; then for each entry:
 --       entry id and one of
 --       number of its list, head of its copies: most entries are like this
 --       "copy", the same ("0": nobody wants it; head "": copies of the first layout), seen, time in ms, last
@@ -20,6 +21,10 @@
 --       "at <subscription>": nothing was done, because progress differs from what the caller said.
 --       "wait": nothing was done, because an earlier entry is not finished.
 --       "error <what Redis said>": the entry is as it was.
+--       With channels to read, it returns this and then for each of them the entries that the consumer has now.
+--
+-- A channel is read only if the copies of this step are all that is READY there, since the caller knows how
+-- large they are. If the reply is lost, its messages are pending for the consumer, as after any read.
 --
 -- A run is entries that follow one another in the stream, so that one call reads them all.
 --
@@ -58,6 +63,10 @@ for i = 1, tonumber(ARGV[at]) do
   lists[tostring(i)], at = list, at + 1 + n
 end
 at = at + 1
+
+local reads, made = {}, {} -- made: copies by channel
+for i = 1, tonumber(ARGV[at]) do reads[i] = {KEYS[tonumber(ARGV[at + 2 * i - 1])], ARGV[at + 2 * i]} end
+at = at + 1 + 2 * #reads
 
 -- Netstrings, because a body may contain any byte.
 local function pack(fields, n)
@@ -167,7 +176,7 @@ local function copy_all(id, fields, list, head, time, upto)
     else reply = redis.pcall('XADD', list[i], '*', unpack(copy, 1, n)) end
     if type(reply) == 'table' and reply.err and refused(reply.err, list[i], id, fields, time, head) then
       failed = failed .. ' ' .. i
-    end
+    elseif #reads > 0 then made[list[i]] = (made[list[i]] or 0) + 1 end
   end
   if upto ~= '' then
     redis.call('HSET', progress, id, upto)
@@ -204,6 +213,19 @@ local function missing(id)
   if not pending(id, me) then return 'gone' end
   vanish('~incoming', id)
   return 'vanished'
+end
+
+-- Without the group the caller's next read creates it.
+local function read(channel, most)
+  local n = made[channel]
+  if not n then return {} end
+  local length = redis.call('XLEN', channel)
+  if length > n then
+    local buried = redis.pcall('XPENDING', channel, 'push')[1]
+    if not buried or length - buried > n then return {} end
+  end
+  local got = redis.pcall('XREADGROUP', 'GROUP', 'push', me, 'COUNT', most, 'STREAMS', channel, '>')
+  return got and got[1] and got[1][2] or {}
 end
 
 local results, done, copied, halted = {}, {}, 0, false
@@ -250,5 +272,9 @@ if #done > 0 then
 end
 count_noted()
 vanished()
-if copied == #results then return copied end
-return results
+local answer = results
+if copied == #results then answer = copied end
+if #reads == 0 then return answer end
+answer = {answer}
+for i, r in ipairs(reads) do answer[i + 1] = read(r[1], r[2]) end
+return answer

@@ -124,7 +124,7 @@ func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 				lists = append(lists, argv[0].(int))
 				argv = argv[1+argv[0].(int):]
 			}
-			h.weigh(lists, argv)
+			h.weigh(lists, argv[1+2*argv[0].(int):]) // behind the reads
 		}
 		return next(ctx, cmd)
 	}

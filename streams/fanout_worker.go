@@ -28,7 +28,11 @@ const (
 
 // FanoutEvents is told what the fan-out did. Its functions must not block.
 type FanoutEvents struct {
-	// Ready: channels of a partition have new messages.
+	// Hand: a step is about to make so many copies for these channels (Max), with bodies of largest bytes at most.
+	// It returns how many of them this dispatcher takes at once. took is then called once, with what it has got.
+	// With an error it may own messages without knowing, as after Store.Read. Hand may be nil.
+	Hand func(copies []medispatcher.Want, largest int) (wants []medispatcher.Want, took func(got []medispatcher.Delivery, err error))
+	// Ready: channels of a partition have new messages, not counting those that Hand took.
 	Ready func(p int, subs []string)
 	// Delayed: a message of a partition was delayed until due, by the shared clock.
 	Delayed func(p int, due time.Time)
@@ -181,12 +185,12 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 			w.reroute(hand, router)
 		}
 		step := nextStep(hand)
-		routed, err := w.Store.Fanout(ctx, w.Partition, step)
+		routed, taken, err := w.move(ctx, hand, step)
 		if routed == nil {
 			return err
 		}
 		errs = append(errs, err)
-		w.report(hand, step, routed)
+		w.report(hand, step, routed, taken)
 		hand = after(hand, step, routed)
 	}
 	return errors.Join(errs...)
@@ -237,10 +241,11 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 	return r
 }
 
-// report calls Events with what a step did with the first entries in hand.
-func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed) {
+// report calls Events with what a step did with the first entries in hand. taken is how many copies were handed
+// over, by subscription.
+func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed, taken map[string]int) {
 	var ready []string
-	known := map[string]bool{}
+	made := map[string]int{}
 	for i, r := range routed {
 		e, m := hand[i].Entry, w.identified(&step[i])
 		if r.Result.final() && w.Events.Routed != nil {
@@ -256,8 +261,7 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed) {
 			w.Events.Delayed(w.Partition, step[i].Due)
 		case RoutedCopied, RoutedMore:
 			for _, sub := range step[i].Subs {
-				if !known[sub] {
-					known[sub] = true
+				if made[sub]++; made[sub] == taken[sub]+1 {
 					ready = append(ready, sub)
 				}
 			}

@@ -169,8 +169,20 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 		}
 		routings = append(routings, r)
 	}
+	var hand []medispatcher.Want
+	if rapid.Bool().Draw(t, "hand over") {
+		most := rapid.IntRange(1, 2).Draw(t, "max")
+		for _, sub := range modelIDs {
+			hand = append(hand, medispatcher.Want{Channel: medispatcher.Channel{Partition: p, Subscription: sub}, Max: most})
+		}
+	}
 	var routed []streams.Routed
-	r := w.try(t, d, "moves its entries of "+strconv.Itoa(p), func() (err error) { routed, err = d.store.Fanout(w.ctx, p, routings); return err }, "evalsha")
+	var deliveries []medispatcher.Delivery
+	had := len(w.copies)
+	r := w.try(t, d, "moves its entries of "+strconv.Itoa(p), func() (err error) {
+		routed, deliveries, err = d.store.FanoutHand(w.ctx, p, routings, hand)
+		return err
+	}, "evalsha")
 	if !r.effect {
 		return
 	}
@@ -186,9 +198,11 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 		halted = slices.Contains([]string{"more", "at", "wait"}, result)
 		want = append(want, result)
 	}
+	taken := w.handedOver(d, hand, w.copies[had:])
 	if !r.known {
 		return // the dispatcher still has them in hand, and moves them again
 	}
+	w.take(d, deliveries, taken, false)
 	var got []string
 	var rest []streams.Entry
 	for i, x := range routed {
@@ -199,6 +213,29 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 	}
 	d.entries[p] = rest
 	w.require(slices.Equal(got, want), "%s moved with the results %v; they should be %v", d.id, got, want)
+}
+
+// handedOver applies the reads of a fan-out step that made some copies. A channel is read if nothing else is READY
+// there.
+func (w *world) handedOver(d *dispatcher, hand []medispatcher.Want, made []*copyOf) (taken []*copyOf) {
+	places := w.look().places
+	for _, want := range hand {
+		ready := w.copiesAt(want.Channel, func(c *copyOf) bool { return c.where == placeReady })
+		var mine []*copyOf
+		for _, c := range made {
+			if c.Channel == want.Channel {
+				mine = append(mine, c)
+			}
+		}
+		if len(mine) < len(ready) || !w.groups[channelKey(want.Partition, want.Subscription)] {
+			continue
+		}
+		for _, c := range mine[:min(want.Max, len(mine))] {
+			c.place = place{where: placeBuried, owner: d.id, attempt: 1, entry: places[c.name()].entry}
+			taken = append(taken, c)
+		}
+	}
+	return taken
 }
 
 // behind is the rest of a routing: the subscriptions that, as far as the dispatcher knows, have no copy yet.

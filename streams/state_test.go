@@ -135,6 +135,19 @@ func arrows() []arrow {
 			want: "ch:s=1, ch:s2=1, copying=1, incoming=1 me:1",
 		},
 		{
+			name: "INCOMING to READY, handed over", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(sc.Buried(t), medispatcher.Sent)))) // the group exists
+				return sc.Incoming(t, "topic", "a.b", "body", "x")
+			},
+			step: func(sc *scene, id string) error {
+				_, _, err := sc.Store.FanoutHand(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}}},
+					[]medispatcher.Want{{Channel: channelS, Max: 10}})
+				return err
+			},
+			want: "#received:a.b=2, #sent:s=1, ch:s=1 me:1, ch:s2=1",
+		},
+		{
 			name: "INCOMING to READY with the producer's id", command: "evalsha", before: incoming("topic", "a.b", "body", "x", "id", "p1"),
 			step: func(sc *scene, id string) error {
 				m := message("a.b")
