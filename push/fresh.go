@@ -44,15 +44,26 @@ func (r *freshReader) read(ctx context.Context, wants []want) {
 
 // hand reserves slots and room for new messages of idle channels, which the step that writes them is to read, too. That
 // saves a round trip. took must be told what the step read; it is nil if there is nothing to read.
-func (r *freshReader) hand(subs []string) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
+func (r *freshReader) hand(copies []medispatcher.Want) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
 	if r.settle.full() {
 		return nil, nil
 	}
-	reserved := r.lanes.reserveIdle(r.partition, subs, time.Now())
+	r.lanes.mu.Lock()
+	defer r.lanes.mu.Unlock()
+	select {
+	case <-r.workers.stopping:
+		return nil, nil
+	default:
+	}
+	reserved := r.lanes.reserveIdleLocked(r.partition, copies, time.Now())
 	if len(reserved) == 0 {
 		return nil, nil
 	}
-	return asked(reserved), func(deliveries []medispatcher.Delivery, err error) { r.took(reserved, deliveries, err) }
+	r.workers.handing.Add(1)
+	return asked(reserved), func(deliveries []medispatcher.Delivery, err error) {
+		defer r.workers.handing.Done()
+		r.took(reserved, deliveries, err)
+	}
 }
 
 // took hands each message that a read brought to a worker.

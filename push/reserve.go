@@ -9,8 +9,6 @@ import (
 const (
 	// lanesPerRead bounds the channels of one round trip, so that none waits for many.
 	lanesPerRead = 64
-	// maxHand bounds the messages that the fan-out reads of one channel.
-	maxHand = 16
 	// maxRead bounds the messages taken from one channel at once.
 	maxRead = 128
 )
@@ -58,23 +56,23 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 	return wants
 }
 
-// reserveIdle reserves slots and room for new messages of those lanes that have nothing to do.
-func (ls *lanes) reserveIdle(p int, subs []string, now time.Time) []want {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
+// reserveIdleLocked reserves slots and room for messages that are about to be written, in those lanes that have nothing to do. It
+// asks for one more: if there is one, the lane was not empty.
+func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.Time) []want {
 	var wants []want
-	for _, sub := range subs {
-		l := ls.open[medispatcher.Channel{Partition: p, Subscription: sub}]
+	for _, c := range copies {
+		l := ls.open[c.Channel]
 		if l == nil || l.active || l.fresh.underWay || !l.live() || l.sub.breaker.open() || len(wants) == lanesPerRead {
 			continue
 		}
-		n, at := l.sub.allowed(min(l.sub.room(), maxHand), now)
+		n, at := l.sub.allowed(min(l.sub.room(), c.Max+1), now)
 		if n == 0 || !at.IsZero() {
 			continue
 		}
 		if g, ok := ls.grantLocked(ls.fresh[p], l, n, now); ok {
 			l.sub.asked += g.n
 			l.active, l.rung = true, false
+			ls.stirLocked(l.sub)
 			l.fresh.begin()
 			wants = append(wants, want{l, g})
 		}

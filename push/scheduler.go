@@ -54,10 +54,14 @@ func (s *Scheduler) Held() []medispatcher.Breaker { return s.lanes.held() }
 // Ring says that channels have new messages.
 func (s *Scheduler) Ring(channels []medispatcher.Channel) { s.lanes.ring(channels) }
 
-// Hand says that channels of a partition are about to have new messages. For those that are idle here it returns how many to
-// read in the step that writes them, and took, which must be told what was read. It is nil if there is nothing to read.
-func (s *Scheduler) Hand(p int, subs []string) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
-	return s.fresh[p].hand(subs)
+// Hand says that a step is about to write so many new messages to channels of one partition. For channels that are idle here
+// it returns how many the step is to read at once, and took, which must be told what it read. It is nil if the step is to
+// read nothing.
+func (s *Scheduler) Hand(copies []medispatcher.Want) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
+	if len(copies) == 0 {
+		return nil, nil
+	}
+	return s.fresh[copies[0].Partition].hand(copies)
 }
 
 // RingDue says that messages of channels became due before their time.

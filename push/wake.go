@@ -47,12 +47,17 @@ func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
 
 func (ls *lanes) ringLocked(l *lane) {
 	l.active, l.rung = true, true
-	if !l.sub.stirred {
-		l.sub.stirred = true
-		ls.stirred = append(ls.stirred, l.sub)
-	}
+	ls.stirLocked(l.sub)
 	if !l.fresh.underWay && l.live() && l.sub.room() > 0 {
 		ls.fresh[l.channel.Partition].now(l)
+	}
+}
+
+// stirLocked notes that a subscription has something to do; see takeStirred.
+func (ls *lanes) stirLocked(sub *subscriber) {
+	if !sub.stirred {
+		sub.stirred = true
+		ls.stirred = append(ls.stirred, sub)
 	}
 }
 

@@ -27,8 +27,13 @@ type fanoutEvents struct {
 func (e *fanoutEvents) hooks() streams.FanoutEvents {
 	return streams.FanoutEvents{
 		Ready: e.ready, Delayed: e.delayed, Quarantined: e.quarantined, CopyFailed: e.copyFailed,
-		Unroutable: e.unroutable, Routed: e.routed,
+		Unroutable: e.unroutable, Routed: e.routed, Hand: e.hand,
 	}
+}
+
+// hand: a step is about to write copies. The scheduler may have it read some.
+func (e *fanoutEvents) hand(copies []medispatcher.Want, _ int) ([]medispatcher.Want, func([]medispatcher.Delivery, error)) {
+	return e.scheduler.Hand(copies)
 }
 
 // ready: channels have new messages.
