@@ -63,6 +63,7 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 			h = http.Header{}
 		}
 		end := p.tracer.Attempt(d, t.redacted, h)
+		s.override(h)
 		defer func() {
 			if !ended && !r.accepted {
 				r.err = errPanicked

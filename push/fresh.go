@@ -90,7 +90,7 @@ func (r *freshReader) took(wants []want, deliveries []medispatcher.Delivery, err
 		if got[l] == 0 {
 			r.lanes.noProbeLocked(l.sub)
 		}
-		r.readLocked(l, got[l] < w.n, problems[l.channel], now)
+		r.readLocked(l, w.handed || got[l] < w.n, problems[l.channel], now)
 	}
 }
 

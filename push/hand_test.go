@@ -26,8 +26,8 @@ func TestHand(t *testing.T) {
 		f.s.Stirred()
 
 		wants, took := hand("a", 2)
-		if len(wants) != 1 || wants[0].Channel != c || wants[0].Max != 3 {
-			t.Fatalf("wants %v, want one more than the copies", wants)
+		if len(wants) != 1 || wants[0].Channel != c || wants[0].Max != 2 {
+			t.Fatalf("wants %v, want both copies", wants)
 		}
 		if again, _ := hand("a", 2); again != nil {
 			t.Errorf("wants %v while a read is under way", again)

@@ -136,10 +136,15 @@ func forwarded(s *settings, d *medispatcher.Delivery) (h http.Header, ignored []
 		renameHeader(h, "Context", "X-Jumei-Context")
 		renameHeader(h, "Owl_context", "X-Jumei-Owl-Context")
 	}
+	s.override(h)
+	return h, ignored
+}
+
+// override takes out headers that the subscription sets by itself.
+func (s *settings) override(h http.Header) {
 	for name := range s.headers {
 		delete(h, name)
 	}
-	return h, ignored
 }
 
 func renameHeader(h http.Header, from, to string) {

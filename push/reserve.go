@@ -17,6 +17,7 @@ const (
 type want struct {
 	lane *lane
 	grant
+	handed bool // the step that writes them reads them. It rings for what it leaves
 }
 
 // asked are the wants as the queue takes them.
@@ -50,14 +51,13 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 			l.sub.asked += g.n
 			l.rung = false
 			l.fresh.begin()
-			wants = append(wants, want{l, g})
+			wants = append(wants, want{lane: l, grant: g})
 		}
 	}
 	return wants
 }
 
-// reserveIdleLocked reserves slots and room for messages that are about to be written, in those lanes that have nothing to do. It
-// asks for one more: if there is one, the lane was not empty.
+// reserveIdleLocked reserves slots and room for messages that are about to be written, in those lanes that have nothing to do.
 func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.Time) []want {
 	var wants []want
 	for _, c := range copies {
@@ -65,7 +65,7 @@ func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.T
 		if l == nil || l.active || l.fresh.underWay || !l.live() || l.sub.breaker.open() || len(wants) == lanesPerRead {
 			continue
 		}
-		n, at := l.sub.allowed(min(l.sub.room(), c.Max+1), now)
+		n, at := l.sub.allowed(min(l.sub.room(), c.Max), now)
 		if n == 0 || !at.IsZero() {
 			continue
 		}
@@ -74,7 +74,7 @@ func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.T
 			l.active, l.rung = true, false
 			ls.stirLocked(l.sub)
 			l.fresh.begin()
-			wants = append(wants, want{l, g})
+			wants = append(wants, want{l, g, true})
 		}
 	}
 	return wants
@@ -102,7 +102,7 @@ func (ls *lanes) reserveDue(p int, now time.Time) []want {
 		if g, ok := ls.grantLocked(pump, l, n, now); ok {
 			l.sub.retry.used += g.n
 			l.due.begin()
-			wants = append(wants, want{l, g})
+			wants = append(wants, want{lane: l, grant: g})
 		}
 	}
 	return wants
