@@ -36,6 +36,7 @@ func TestKilledAtFullRate(t *testing.T) {
 	published := stop()
 	worker.until(t, "everything arrives", func() bool { return worker.arrived(w.subs) >= published })
 	w.healed(1)
+	w.settled(30 * time.Second)
 	d.stop()
 	w.rest()
 

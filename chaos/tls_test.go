@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestWorkerOverTLS: a dispatcher delivers over https as fast as it can, on connections that it keeps. The worker is
@@ -67,7 +68,7 @@ func TestWorkerOverTLS(t *testing.T) {
 	restart(known, key)
 	published := stop()
 	worker.until(t, "everything arrives", func() bool { return worker.arrived(w.subs) >= published })
-	eventually(t, "everything is settled", func() bool { return w.left(0) == "" })
+	w.settled(30 * time.Second)
 	d.stop()
 	w.rest()
 	twice := 0
