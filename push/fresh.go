@@ -45,15 +45,10 @@ func (r *freshReader) read(ctx context.Context, wants []want) {
 // hand reserves slots and room for new messages of idle channels, which the step that writes them is to read, too. That
 // saves a round trip. took must be told what the step read; it is nil if there is nothing to read.
 func (r *freshReader) hand(copies []medispatcher.Want) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
-	if r.settle.full() {
-		return nil, nil
-	}
 	r.lanes.mu.Lock()
 	defer r.lanes.mu.Unlock()
-	select {
-	case <-r.workers.stopping:
+	if r.workers.handsOff || r.settle.full() {
 		return nil, nil
-	default:
 	}
 	reserved := r.lanes.reserveIdleLocked(r.partition, copies, time.Now())
 	if len(reserved) == 0 {

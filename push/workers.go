@@ -18,6 +18,7 @@ type workers struct {
 
 	running  sync.WaitGroup
 	handing  sync.WaitGroup  // steps of the fan-out that may bring messages; see freshReader.hand
+	handsOff bool            // no more of them; guarded by the mutex of lanes
 	stopping chan struct{}   // closed: a message that waits for its turn is released
 	draining bool            // no worker starts any more; guarded by the mutex of lanes
 	deliver  context.Context //nolint:containedctx // the second of two contexts: it outlives reading by the shutdown timeout
@@ -158,7 +159,8 @@ func (ws *workers) stuck() {
 // stop has no worker start any more and waits for those that run. If some run still at the deadline it cuts their requests,
 // and returns how many entries were in flight then.
 func (ws *workers) stop(deadline time.Time) (inflight int, late bool) {
-	ws.lanes.mu.Lock() // hand sees from here on that stopping is closed
+	ws.lanes.mu.Lock()
+	ws.handsOff = true
 	ws.lanes.mu.Unlock()
 	ws.handing.Wait() // a step ends soon: Redis has to answer it
 	ws.lanes.mu.Lock()
