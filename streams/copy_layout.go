@@ -69,17 +69,25 @@ func (l *copyLayout) whole() bool {
 	return until != nil && time.Now().Before(*until)
 }
 
+// timeLua has time_of(head), which returns the time in a head; the empty string if there is none.
+const timeLua = `
+local function time_of(head)
+  return string.match(head, '\ntime (%d+)') or string.match(head, '\nsrc (%d+)') or ''
+end
+`
+
 // namedLua has named(fields), which returns the fields of a copy in the first layout. It leaves alone what is
 // not entry.Whole.
-const namedLua = `
+const namedLua = timeLua + `
 local function named(fields)
   local whole = #fields == 2 and fields[1] == 'm' and fields[2]
   local stop = whole and string.find(whole, '\n\n', 1, true)
   if not stop then return fields end
-  local out = {}
-  for name, value in string.gmatch(string.sub(whole, 1, stop), '([^ \n]+) ([^\n]*)\n') do
+  local head = string.sub(whole, 1, stop)
+  local out = {'time', time_of(head)}
+  for name, value in string.gmatch(head, '([^ \n]+) ([^\n]*)\n') do
     if name == 'src' then name = '~src' end
-    if name ~= 'body' then out[#out + 1], out[#out + 2] = name, value end
+    if name ~= 'body' and name ~= 'time' then out[#out + 1], out[#out + 2] = name, value end
   end
   out[#out + 1], out[#out + 2] = 'body', string.sub(whole, stop + 2)
   return out

@@ -17,7 +17,7 @@ import (
 // layouts are the fields of a copy with 256 bytes of body, in either layout.
 var layouts = map[string][]any{
 	"fields": {"time", "1700000000000", "topic", "order.created", "body", strings.Repeat("x", 256), "~src", "1700000000000-0"},
-	"whole":  {"m", "topic order.created\ntime 1700000000000\nsrc 1700000000000-0\n\n" + strings.Repeat("x", 256)},
+	"whole":  {"m", "topic order.created\nsrc 1700000000000-0\n\n" + strings.Repeat("x", 256)},
 }
 
 // BenchmarkRead reads new messages on a real redis-server.

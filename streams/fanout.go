@@ -19,7 +19,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + fanoutSource)
+var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + timeLua + fanoutSource)
 
 // Routing says where one incoming entry belongs. At most one of Reason, Due and Subs is set.
 // If none is, and After is empty, nobody wants the topic: it goes to the unrouted messages.

@@ -148,7 +148,7 @@ end
 -- A copy that its channel refuses goes to the quarantine. A failure of that is ignored, because other
 -- copies are written already. The caller logs the whole message.
 local function refused(err, channel, id, fields, time, head)
-  local copy, n = copy_of(id, fields, time or string.match(head, '\ntime (%d+)'))
+  local copy, n = copy_of(id, fields, time or time_of(head))
   local why
   if string.find(err, 'WRONGTYPE', 1, true) then why = 'is not a stream'
   elseif no_ids(err) then

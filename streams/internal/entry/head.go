@@ -12,15 +12,14 @@ import (
 // line, and the bytes of the body.
 //
 //	topic order.created
-//	time 1700000000000
 //	src 1699999999999-0
 //	headers {"traceparent":"00-…"}
 //
 //	{"order":42}
 //
-// topic and time come first. src is the id of the first incoming entry, if the producer gave no id.
-// id, sender, key, type (if it is not DefaultType) and headers stand there if the message has them.
-// Lines with other names are ignored, so that later versions can add some.
+// topic comes first. src is the id of the first incoming entry, if the producer gave no id. time (unix ms)
+// stands there unless src begins with it. id, sender, key, type (if it is not DefaultType) and headers stand
+// there if the message has them. Lines with other names are ignored, so that later versions can add some.
 //
 // Earlier versions wrote a field for each. Both are read.
 const Whole = "m"
@@ -29,12 +28,15 @@ const Whole = "m"
 // only if m has no id of its producer.
 func AppendHead(dst []byte, src string, m *medispatcher.Message) []byte {
 	dst = appendLine(dst, "topic ", m.Topic)
-	dst = strconv.AppendInt(append(dst, "time "...), m.Time.UnixMilli(), 10)
-	dst = append(dst, '\n')
 	if m.ID == "" || m.Generated {
 		dst = appendLine(dst, "src ", src)
 	} else {
+		src = ""
 		dst = appendLine(dst, "id ", m.ID)
+	}
+	var digits [20]byte
+	if ms := strconv.AppendInt(digits[:0], m.Time.UnixMilli(), 10); string(ms) != timeOf(src) {
+		dst = append(append(append(dst, "time "...), ms...), '\n')
 	}
 	dst = appendLine(dst, "sender ", m.Sender)
 	dst = appendLine(dst, "key ", m.Key)
@@ -62,6 +64,12 @@ func appendLine(dst []byte, name, value string) []byte {
 	return append(append(append(dst, name...), value...), '\n')
 }
 
+// timeOf is the time in an entry id, in ms.
+func timeOf(src string) string {
+	ms, _, _ := strings.Cut(src, "-")
+	return ms
+}
+
 // Unpack takes the lines and the body of Whole, when all fields are set. Without an empty line there
 // is no body. A topic in a field of its own says that the copy is of the first layout, and Whole a
 // field that a producer made up.
@@ -82,6 +90,9 @@ func (f *Fields) Unpack() {
 		default:
 			f.EntryValues.Set(name, value)
 		}
+	}
+	if f.Time == "" {
+		f.Time = timeOf(f.Src)
 	}
 	f.Body, f.HasBody = rest, true
 }

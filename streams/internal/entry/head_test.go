@@ -24,12 +24,12 @@ func TestHead(t *testing.T) {
 		Topic: "order.created", Time: time.UnixMilli(1_700_000_000_000), Type: medispatcher.DefaultType, Sender: "shop",
 		Headers: map[string]string{"b": "2\n", "a": "1"},
 	}
-	const want = "topic order.created\ntime 1700000000000\nsrc 1699999999999-0\nsender shop\nheaders {\"a\":\"1\",\"b\":\"2\\n\"}\n\n"
+	const want = "topic order.created\nsrc 1699999999999-0\ntime 1700000000000\nsender shop\nheaders {\"a\":\"1\",\"b\":\"2\\n\"}\n\n"
 	if got := string(AppendHead(nil, "1699999999999-0", &m)); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	m = medispatcher.Message{Topic: "a", ID: "p-1", Key: "k", Type: "text/plain"}
-	if got := string(AppendHead([]byte("x"), "1-0", &m)); got != "xtopic a\ntime -62135596800000\nid p-1\nkey k\ntype text/plain\n\n" {
+	if got := string(AppendHead([]byte("x"), "1-0", &m)); got != "xtopic a\nid p-1\ntime -62135596800000\nkey k\ntype text/plain\n\n" {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -39,6 +39,11 @@ func TestLayouts(t *testing.T) {
 	t.Parallel()
 	m := medispatcher.Message{
 		ID: "0-5-0", Generated: true, Topic: "a.b", Body: []byte("x\n\ny"), Type: medispatcher.DefaultType, Time: time.UnixMilli(7),
+	}
+	sameTime := m
+	sameTime.Time = time.UnixMilli(5)
+	if whole := copyOf("5-0", sameTime)[1]; whole != "topic a.b\nsrc 5-0\n\nx\n\ny" {
+		t.Errorf("with the time of src: %q", whole)
 	}
 	first := []string{"time", "7", "topic", "a.b", "body", "x\n\ny", "~src", "5-0"}
 	second := copyOf("5-0", m)
@@ -61,6 +66,10 @@ func TestLayouts(t *testing.T) {
 func FuzzHead(f *testing.F) {
 	f.Add("order.created", "{}", "id-1", "", "shop", "k", "text/plain", `{"a":"b"}`, int64(1_700_000_000_000))
 	f.Add("a", "\n\n", "", "1-0", "", " ", "", "", int64(0))
+	f.Add("a", "", "", "1700000000000-3", "", "", "", "", int64(1_700_000_000_000))
+	f.Add("a", "", "1-0", "1-0", "", "", "", "", int64(1))
+	f.Add("a", "", "", "01-0", "", "", "", "", int64(1))
+	f.Add("a", "", "", "1\n-0", "", "", "", "", int64(1))
 	f.Add("a", "topic b\n\n", "", "1-0\ntopic evil", "a b", "\t", "", `{"X-A":"\u2028<"}`, int64(1))
 	f.Fuzz(func(t *testing.T, topic, body, id, src, sender, key, typ, headers string, ms int64) {
 		m := medispatcher.Message{Topic: topic, ID: id, Sender: sender, Key: key, Type: typ, Body: []byte(body), Time: time.UnixMilli(ms)}

@@ -20,7 +20,7 @@ func BenchmarkReadGroup(b *testing.B) {
 	body := strings.Repeat("x", 256)
 	layouts := map[string][]any{
 		"fields": {"time", "1700000000000", "topic", "order.created", "body", body, "~src", "1700000000000-0"},
-		"whole":  {"m", "topic order.created\ntime 1700000000000\nsrc 1700000000000-0\n\n" + body},
+		"whole":  {"m", "topic order.created\nsrc 1700000000000-0\n\n" + body},
 	}
 	for layout, fields := range layouts {
 		var entries []any
