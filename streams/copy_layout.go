@@ -30,6 +30,7 @@ type copyLayout struct {
 	mu     sync.Mutex
 	looked time.Time
 	old    time.Time                 // when a dispatcher that does not read newestLayout was last heard of
+	late   []string                  // see TakeLate
 	newest atomic.Pointer[time.Time] // until when newestLayout may be written; nil: it may not
 }
 
@@ -41,11 +42,14 @@ func (l *copyLayout) noteDispatchers(asked time.Time, list []medispatcher.Dispat
 		return // a later look is over already
 	}
 	l.looked = asked
+	written := l.fixed == 0 && l.newest.Load() != nil
 	for i := range list {
 		if d := &list[i]; d.Copies < newestLayout {
 			heard := asked
 			if !d.Alive {
 				heard = asked.Add(-now.Sub(d.Heartbeat))
+			} else if written && ReadsOnlyFirst(d) {
+				l.late = append(l.late, d.ID)
 			}
 			if heard.After(l.old) {
 				l.old = heard
@@ -67,6 +71,23 @@ func (l *copyLayout) whole() bool {
 	}
 	until := l.newest.Load()
 	return until != nil && time.Now().Before(*until)
+}
+
+// ReadsOnlyFirst reports whether a dispatcher is known to read only the first layout. Without its info nobody
+// knows.
+func ReadsOnlyFirst(d *medispatcher.Dispatcher) bool {
+	return d.Copies < newestLayout && d.Version != ""
+}
+
+// TakeLate returns dispatchers that read only the first layout and joined while this one wrote the newest, each
+// once. Copies that were written before are empty messages to them.
+func (s *Store) TakeLate() []string {
+	l := &s.layout
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	late := l.late
+	l.late = nil
+	return late
 }
 
 // timeLua has time_of(head), which returns the time in a head; the empty string if there is none.

@@ -3,6 +3,7 @@ package streams_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,17 +124,22 @@ func TestRollingUpgrade(t *testing.T) {
 		// An old dispatcher sends the same heartbeats, but its info does not name a layout.
 		old := func(name string) *streams.Store {
 			s := env.Open(t, env.Config(name))
-			info := must[[]byte](t)(json.Marshal(medispatcher.Dispatcher{ID: name, DeadAfter: time.Minute}))
+			info := must[[]byte](t)(json.Marshal(medispatcher.Dispatcher{ID: name, Version: "1", DeadAfter: time.Minute}))
 			check(t, s.Heartbeat(sc.Ctx, medispatcher.Dispatcher{DeadAfter: time.Minute}))
 			check(t, sc.Client.Set(sc.Ctx, "medis:dispatcher:"+name, info, 0).Err())
 			return s
 		}
 		n := 0
-		expect := func(when string, whole bool) {
+		expect := func(when string, whole bool, late ...string) {
 			t.Helper()
 			for i, s := range stores {
-				_, err := s.Dispatchers(sc.Ctx) // as after every heartbeat
-				check(t, err)
+				for range 2 {
+					_, err := s.Dispatchers(sc.Ctx) // as after every heartbeat
+					check(t, err)
+				}
+				if got := s.TakeLate(); !slices.Equal(got, late) {
+					t.Errorf("%s: dispatcher %d says that %v came late; it should be %v", when, i, got, late)
+				}
 				if s.WritesWhole() != whole {
 					t.Errorf("%s: dispatcher %d writes the second layout: %v", when, i, !whole)
 				}
@@ -167,7 +173,8 @@ func TestRollingUpgrade(t *testing.T) {
 		check(t, first.Leave(sc.Ctx))
 		expect("all are new", true)
 		second := old("old, too")
-		expect("an old one joined", false)
+		expect("an old one joined", false, "old, too")
+		expect("it is still there", false)
 		check(t, second.Leave(sc.Ctx))
 		expect("it left", true)
 		fixed := env.Config("fixed")

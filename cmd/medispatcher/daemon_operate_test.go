@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
@@ -156,5 +157,32 @@ func TestDaemonBreakerIsSeen(t *testing.T) {
 		well.Store(true)
 		eventually(t, "active again", func() bool { return status().Subscriptions[0].State == medispatcher.Active })
 		eventually(t, "nothing left", func() bool { return empty(t, env) })
+	})
+}
+
+// TestDaemonTellsOfALateDispatcher: a dispatcher that cannot read the copies that this one writes is named in its log.
+func TestDaemonTellsOfALateDispatcher(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_HEARTBEAT=50ms"}, "serve")
+		r.put("a", `{"topic":"t","urls":["http://127.0.0.1:1/"],"paused":true}`)
+		eventually(t, "copies in the newest layout", func() bool {
+			xadd(t, env, "topic", "t", "body", "x")
+			last := env.Client.XRevRangeN(t.Context(), "medis:{0}:ch:a", "+", "-", 1).Val()
+			return len(last) == 1 && last[0].Values["m"] != nil
+		})
+		if strings.Contains(r.logs.String(), "earlier version") {
+			t.Error(r.logs.String())
+		}
+		pipe := env.Client.Pipeline()
+		pipe.Set(t.Context(), "medis:dispatcher:old", `{"version":"1","dead_after_ns":3600000000000}`, 0)
+		pipe.Do(t.Context(), "ZADD", "medis:dispatchers", time.Now().UnixMilli(), "old")
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "warning", func() bool {
+			logs := r.logs.String()
+			return strings.Contains(logs, "a dispatcher of an earlier version joined") && strings.Contains(logs, `"dispatcher":"old"`)
+		})
 	})
 }

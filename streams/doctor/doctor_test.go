@@ -140,14 +140,18 @@ func TestDoctorFindsFaults(t *testing.T) {
 			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:{0}:incoming").Err())
 			streamstest.Check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", ID: "1-1", Values: []any{"a", "b"}}).Err())
 		}, "Messages/incoming", "although 1 dispatcher runs"},
-		"unusable document":           {doc("bad", "{"), "Subscriptions/documents", "problem: unusable"},
-		"over a maximum":              {doc("big", `{"topic":"c","urls":["http://h/"],"concurrency":9999}`), "Subscriptions/maximums", "big (concurrency 9999 is over the maximum; 1500 is used)"},
-		"same target":                 {doc("twin", `{"topic":"a.b","urls":["http://h/"]}`), "Subscriptions/same target", "a.b to http://h/ (s, twin)"},
-		"no URL for the environment":  {doc("pub", `{"topic":"c","urls":["[T_ENV:PUB]http://h/"]}`), "Subscriptions/environments", "pub (me, MEDIS_ENV=\"\")"},
-		"dead dispatcher":             {beat("x", "1", time.Time{}, -time.Hour), "Dispatchers/dead", "x (silent for 1h"},
-		"late heartbeat":              {beat("x", "1", time.Time{}, -45*time.Second), "Dispatchers/heartbeats", "overdue"},
-		"heartbeat in the future":     {beat("x", "1", time.Time{}, time.Hour), "Dispatchers/heartbeats", "in the future"},
-		"versions differ":             {beat("x", "2", time.Time{}, 0), "Dispatchers/versions", "they differ: 1 (1), 2 (1)"},
+		"unusable document":          {doc("bad", "{"), "Subscriptions/documents", "problem: unusable"},
+		"over a maximum":             {doc("big", `{"topic":"c","urls":["http://h/"],"concurrency":9999}`), "Subscriptions/maximums", "big (concurrency 9999 is over the maximum; 1500 is used)"},
+		"same target":                {doc("twin", `{"topic":"a.b","urls":["http://h/"]}`), "Subscriptions/same target", "a.b to http://h/ (s, twin)"},
+		"no URL for the environment": {doc("pub", `{"topic":"c","urls":["[T_ENV:PUB]http://h/"]}`), "Subscriptions/environments", "pub (me, MEDIS_ENV=\"\")"},
+		"dead dispatcher":            {beat("x", "1", time.Time{}, -time.Hour), "Dispatchers/dead", "x (silent for 1h"},
+		"late heartbeat":             {beat("x", "1", time.Time{}, -45*time.Second), "Dispatchers/heartbeats", "overdue"},
+		"heartbeat in the future":    {beat("x", "1", time.Time{}, time.Hour), "Dispatchers/heartbeats", "in the future"},
+		"versions differ":            {beat("x", "2", time.Time{}, 0), "Dispatchers/versions", "they differ: 1 (1), 2 (1)"},
+		"cannot read the newest copies": {func(t *testing.T, sc *streamstest.Scene) {
+			beat("x", "1", time.Time{}, 0)(t, sc)
+			streamstest.Check(t, sc.Client.Set(sc.Ctx, "medis:dispatcher:x", `{"version":"1","dead_after_ns":60000000000}`, 0).Err())
+		}, "Dispatchers/copies", "warning: of an earlier version, cannot read the newest copies: x"},
 		"dispatcher's clock is ahead": {beat("x", "1", time.Now().Add(time.Hour), 0), "Dispatchers/clocks", "ahead of the clock of Redis: x (at least"},
 		"log that cannot be written": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Open(t, sc.Config("x")).Heartbeat(sc.Ctx, medispatcher.Dispatcher{ID: "x", Version: "1", DeadAfter: time.Minute, LogProblem: "DATA log: full"}))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -50,6 +51,7 @@ func (d *exam) examineDispatchers(ctx context.Context) error {
 	d.heard = true
 	d.judgeHeartbeats(now)
 	d.judgeVersions()
+	d.judgeLayouts()
 	d.judgeLogs()
 	return nil
 }
@@ -108,6 +110,25 @@ func (d *exam) judgeVersions() {
 		list = append(list, fmt.Sprintf("%s (%d)", v, running[v]))
 	}
 	d.add(AreaDispatchers, "versions", LevelWarning, "they differ: "+strings.Join(list, ", "), "complete the roll-out; if none is under way, find the old dispatchers with medispatcher status")
+}
+
+// judgeLayouts finds dispatchers that cannot read what newer ones write while they are alone.
+func (d *exam) judgeLayouts() {
+	var old []string
+	newer := false
+	for i := range d.people {
+		switch p := &d.people[i]; {
+		case !p.Alive:
+		case streams.ReadsOnlyFirst(p):
+			old = append(old, p.ID)
+		default:
+			newer = true
+		}
+	}
+	if newer && len(old) > 0 {
+		d.add(AreaDispatchers, "copies", LevelWarning, "of an earlier version, cannot read the newest copies: "+rdb.Some(old),
+			"complete the upgrade; if one of these started when only newer dispatchers ran, stop it now: it delivers the copies that they had written as empty messages")
+	}
 }
 
 // judgeLogs finds dispatchers that cannot write their logs.

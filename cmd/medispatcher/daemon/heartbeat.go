@@ -98,4 +98,7 @@ func (h *heartbeat) countPeers(ctx context.Context) {
 	if before := h.peers.Swap(n); before != n {
 		h.log.Info("dispatchers on this Redis", "others", n)
 	}
+	for _, id := range h.store.TakeLate() {
+		h.log.Warn("a dispatcher of an earlier version joined; stop it: it delivers the copies that newer ones wrote before as empty messages", "dispatcher", id)
+	}
 }
