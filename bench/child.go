@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,12 +49,12 @@ func endWithParent() {
 }
 
 // child is the command that runs a child.
-func (l load) child(program string, args ...string) *exec.Cmd {
+func (l load) child(ctx context.Context, program string, args ...string) *exec.Cmd {
 	about, err := json.Marshal(l)
 	if err != nil {
 		panic(err) // strings and numbers
 	}
-	cmd := exec.Command(program, append(args, string(about))...) //nolint:noctx // whoever starts it stops it
+	cmd := exec.CommandContext(ctx, program, append(args, string(about))...)
 	cmd.Env = append(os.Environ(), l.env()...)
 	return cmd
 }

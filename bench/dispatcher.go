@@ -23,8 +23,8 @@ func dispatcher(name, path string) system {
 	return system{
 		name: name, label: name, binary: path, product: true, queue: true, ready: "subscriptions in force",
 		prepare: subscribe,
-		command: func(r *rig) *exec.Cmd {
-			cmd := exec.Command(path, "serve") //nolint:noctx // whoever starts it stops it
+		command: func(ctx context.Context, r *rig) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, path, "serve")
 			cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MEDIS_") })
 			cmd.Env = append(cmd.Env, "MEDIS_REDIS_URL=redis://"+r.load.Redis, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json")
 			if r.all {

@@ -14,19 +14,17 @@ const incoming = "medis:{0}:incoming"
 func peer(name, label, binary string, publishes bool) system {
 	s := system{
 		name: name, label: label, binary: binary, queue: true, ready: "ready",
-		command: func(r *rig) *exec.Cmd { return r.load.child(binary, name) },
+		command: func(ctx context.Context, r *rig) *exec.Cmd { return r.load.child(ctx, binary, name) },
 		publish: publish,
 	}
 	if publishes {
 		s.publish = func(ctx context.Context, r *rig, all span) error {
-			cmd := r.load.child(binary, name)
+			cmd := r.load.child(ctx, binary, name)
 			cmd.Args = append(cmd.Args, all.String())
-			ended := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-			defer ended()
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("publish: %w\n%s", err, out)
 			}
-			return ctx.Err()
+			return nil
 		}
 	}
 	return s

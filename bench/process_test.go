@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -47,5 +48,16 @@ func TestProcessStops(t *testing.T) {
 	cancel()
 	if _, err := start(ctx, exec.Command("sh", "-c", "read line"), "ready"); err == nil {
 		t.Error("it is ready")
+	}
+}
+
+// TestPublisherIsInterrupted: an interrupt that comes before the publisher runs ends it, too.
+func TestPublisherIsInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	sys := peer("asynq", "asynq", "/bin/sh", true)
+	if err := sys.publish(ctx, &rig{}, span{}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

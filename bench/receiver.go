@@ -71,7 +71,7 @@ func startReceiver(ctx context.Context, l load) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, l.child(self, "receive"), "receiving ")
+	p, err := start(ctx, l.child(ctx, self, "receive"), "receiving ")
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, e
 			return r, err
 		}
 	}
-	r.system, err = start(ctx, sys.command(r), sys.ready)
+	r.system, err = start(ctx, sys.command(ctx, r), sys.ready)
 	return r, err
 }
 
@@ -86,7 +86,7 @@ func (r *rig) startRedis(ctx context.Context) error {
 			return err
 		}
 		r.load.Redis = net.JoinHostPort("127.0.0.1", port)
-		if r.redis, err = start(ctx, exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", //nolint:noctx // stopped by stop
+		if r.redis, err = start(ctx, exec.CommandContext(ctx, path, "--port", port, "--bind", "127.0.0.1", "--save", "",
 			"--appendonly", "yes", "--appendfsync", appendfsync, "--dir", data), "Ready to accept connections"); err == nil {
 			return nil
 		}

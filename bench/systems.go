@@ -25,7 +25,7 @@ type system struct {
 	binary  string                            // its path; empty: this program
 	ready   string                            // what its process writes when it is ready
 	prepare func(context.Context, *rig) error // before it starts; nil: nothing
-	command func(*rig) *exec.Cmd
+	command func(context.Context, *rig) *exec.Cmd
 	publish func(context.Context, *rig, span) error
 }
 
@@ -100,12 +100,12 @@ var limit = system{
 	name:  limitName,
 	label: "bare net/http loop, no queue: the limit",
 	ready: "ready",
-	command: func(r *rig) *exec.Cmd {
+	command: func(ctx context.Context, r *rig) *exec.Cmd {
 		self, err := os.Executable()
 		if err != nil {
 			panic(err) // startReceiver has asked before
 		}
-		return r.load.child(self, "limit")
+		return r.load.child(ctx, self, "limit")
 	},
 	publish: func(_ context.Context, r *rig, s span) error {
 		_, err := io.WriteString(r.system.stdin, s.String())
