@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -36,16 +35,7 @@ func runChild(name, about string) error {
 	if err := json.Unmarshal([]byte(about), &l); err != nil {
 		return err
 	}
-	if name != "limit" { // that one reads
-		go endWithParent()
-	}
 	return children[name](l)
-}
-
-// endWithParent ends this process when its parent is gone, however that ended.
-func endWithParent() {
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	os.Exit(0)
 }
 
 // child is the command that runs a child.

@@ -6,7 +6,8 @@
 //	go run ./bench -only limit,medispatcher,asynq  # beside others; -only all: all of them
 //	go run ./bench -report                         # all, into docs/BENCHMARKS.md
 //
-// It needs redis-server. Everything it starts listens on the loopback interface and ends with it.
+// It needs redis-server. Everything it starts listens on the loopback interface and ends with it, on
+// Linux even after SIGKILL.
 package main
 
 import (

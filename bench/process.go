@@ -30,6 +30,7 @@ type process struct {
 func start(ctx context.Context, cmd *exec.Cmd, ready string) (*process, error) {
 	p := &process{cmd: cmd, said: &output{ready: ready, found: make(chan struct{})}, ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.said, p.said
+	endWithUs(cmd)
 	var err error
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -77,9 +76,5 @@ func start(ctx context.Context, args []string) error {
 	if len(args) == 3 {
 		return publish(ctx, &l, args[2], p.publisher)
 	}
-	go func() { // the benchmark is gone, however that ended
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
 	return p.run(ctx, &l, func() { fmt.Println("ready") })
 }
