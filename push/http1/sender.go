@@ -36,6 +36,7 @@ type Sender struct {
 // ended, and with [ErrClosed], [ErrInvalidRequest], [ErrDenied], [ErrHeaderTooLarge] or [ErrMalformedResponse] where these
 // apply. [PhaseOf] tells how far the request had come, and [IsShortage] whether this machine is to blame.
 func (s *Sender) Post(r *Request, deadline time.Time) (Answer, error) {
+	s.status = 0
 	now := time.Now()
 	addr := r.To.key.addr
 	switch {
@@ -52,7 +53,7 @@ func (s *Sender) Post(r *Request, deadline time.Time) (Answer, error) {
 	if s.buf == nil {
 		s.buf = buffers.Get().(*buffer)
 	}
-	s.busy, s.status = true, 0
+	s.busy = true
 	a, again, err := s.try(r, deadline, now, r.Fresh)
 	if again {
 		a, _, err = s.try(r, deadline, time.Now(), true)

@@ -99,6 +99,20 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestStatusOfARequestThatWasNotSent: the answer to the one before is not taken for its answer.
+func TestStatusOfARequestThatWasNotSent(t *testing.T) {
+	t.Parallel()
+	s := serve(t, always(okReply))
+	snd := newClient(t, http1.Options{}).Sender(t.Context())
+	defer snd.Release()
+	if _, err := snd.Post(newRequest(t, s.url, ""), time.Now().Add(soon)); err != nil || snd.Status() != 200 {
+		t.Fatalf("status %d, %v", snd.Status(), err)
+	}
+	if _, err := snd.Post(newRequest(t, s.url, ""), time.Now()); err == nil || snd.Status() != 0 {
+		t.Errorf("status %d, %v", snd.Status(), err)
+	}
+}
+
 // TestAgeInAStreak: a connection that is never given up grows old, too.
 func TestAgeInAStreak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
