@@ -39,16 +39,26 @@ func (f *fixture) putBodies(sub string, n int, body []byte) {
 	f.s.Ring([]medispatcher.Channel{c})
 }
 
-// wantNothingHeld checks that the accounts of the budget are even.
+// wantNothingHeld: no subscription holds a slot, a worker or room in the budget.
 func (f *fixture) wantNothingHeld() {
 	f.t.Helper()
-	if bytes, _ := f.s.Bodies(); bytes != 0 || f.s.lanes.budget.asked != [2]int{} {
-		f.t.Errorf("%d bytes are held at the end, %v messages asked for", bytes, f.s.lanes.budget.asked)
-	}
-	for id, sub := range f.s.lanes.subs {
-		if sub.holds != [2]int64{} || sub.running != 0 {
-			f.t.Errorf("%s holds %d, %d attempts run", id, sub.holds, sub.running)
+	f.s.lanes.mu.Lock()
+	defer f.s.lanes.mu.Unlock()
+	for c, l := range f.s.lanes.touched {
+		s := l.sub
+		held := []int{
+			s.fresh.used, s.fresh.unsettled, s.retry.used, s.retry.unsettled, s.asked, s.ahead.len(), len(s.parked),
+			s.running, len(s.breaker.running), int(s.holds[pool]), int(s.holds[reserve]), len(l.entries), len(l.early),
 		}
+		for _, n := range held {
+			if n != 0 {
+				f.t.Errorf("%v holds something while it is idle: %v", c, held)
+				break
+			}
+		}
+	}
+	if b := f.s.lanes.budget; b.used != [2]int64{} || b.asked != [2]int{} || f.s.settle.len() != 0 || f.s.short.running != 0 {
+		f.t.Errorf("held while all are idle: %v bytes, %v reads, %d outcomes, %d attempts", b.used, b.asked, f.s.settle.len(), f.s.short.running)
 	}
 }
 

@@ -54,7 +54,7 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 	for i := range deliveries {
 		d := &deliveries[i]
 		l := r.lanes.touched[d.Channel]
-		if l.wasReleased(d.EntryID) {
+		if l.wasReleased(d.EntryID) || l.early[d.EntryID] != nil {
 			continue
 		}
 		got[l]++
@@ -76,6 +76,9 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 		l.sub.retry.used -= w.n - got[l]
 		if got[l] == 0 {
 			r.lanes.noProbeLocked(l.sub)
+		}
+		if got[l] < w.n && err == nil {
+			r.lanes.freedLocked(l.sub, now)
 		}
 		switch {
 		case err != nil:

@@ -73,6 +73,11 @@ func (r *freshReader) took(wants []want, deliveries []medispatcher.Delivery, err
 		d := &deliveries[i]
 		l := r.lanes.touched[d.Channel]
 		got[l]++
+		if l.entries[d.EntryID] != nil {
+			// Its attempt is under way: the group was removed by hand and made again, and begins with what was in hand.
+			r.lanes.noProbeLocked(l.sub)
+			continue
+		}
 		j := &job{Delivery: *d, lane: l, room: r.lanes.roomLocked(l, d, from[l])}
 		l.took(d.EntryID, j)
 		l.sub.ahead.push(j)
@@ -86,6 +91,9 @@ func (r *freshReader) took(wants []want, deliveries []medispatcher.Delivery, err
 			r.lanes.noProbeLocked(l.sub)
 		}
 		r.readLocked(l, w.handed || got[l] < w.n, problems[l.channel], now)
+		if got[l] < w.n && problems[l.channel] == nil {
+			r.lanes.freedLocked(l.sub, now)
+		}
 	}
 }
 

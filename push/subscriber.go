@@ -55,16 +55,16 @@ func (s *subscriber) room() int {
 	return max(0, s.window()-s.fresh.used-s.asked-s.ahead.len())
 }
 
-// more reports whether there is or may soon be another message to start.
+// more reports whether another message waits for a slot, or is being read.
 func (s *subscriber) more() bool { return s.ahead.len() > 0 || s.asked > 0 }
 
-// dismissLocked ends the workers that are parked.
-func (s *subscriber) dismissLocked() {
-	for i, w := range s.parked {
-		w.wake <- nil
-		s.parked[i] = nil
+// dismissLocked ends the workers that are parked, but for some.
+func (s *subscriber) dismissLocked(keep int) {
+	for last := len(s.parked) - 1; last >= keep; last-- {
+		s.parked[last].wake <- nil
+		s.parked[last] = nil
+		s.parked = s.parked[:last]
 	}
-	s.parked = s.parked[:0]
 }
 
 // began notes that an attempt is under way.

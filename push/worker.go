@@ -8,15 +8,15 @@ import (
 	"github.com/solate/medispatcher/push/http1"
 )
 
-// worker makes attempts for one subscription, one after another while there are messages and free slots.
+// worker makes attempts for one subscription, one after another while there are messages.
 type worker struct {
 	*workers
 	sub  *subscriber
 	snd  *http1.Sender // released when there is nothing to send
-	wake chan *job     // while it is parked: what to do next; nil: nothing more
+	wake chan *job     // made when it is parked first: what to do next; nil: nothing more
 }
 
-// run makes an attempt at a message, and goes on with what was read ahead.
+// run makes an attempt at a message, and at others while it is given more.
 func (w *worker) run(j *job) {
 	defer w.snd.Release()
 	for j != nil {
@@ -37,8 +37,8 @@ func (w *worker) attempt(j *job) (out medispatcher.Settlement, r result) {
 	return out, r
 }
 
-// next hands over an outcome, and takes the next message. The slot stays taken until Redis has the outcome: what a crash
-// delivers again is never more than the slots of a subscription.
+// next hands over an outcome, and waits for the next message if there may be one; nil: there is none. The slot stays taken
+// until Redis has the outcome: what a crash delivers again is never more than the slots of a subscription.
 func (w *worker) next(done *job, out *medispatcher.Settlement, r *result) *job {
 	w.lanes.mu.Lock()
 	if r.ended.IsZero() {
@@ -48,23 +48,18 @@ func (w *worker) next(done *job, out *medispatcher.Settlement, r *result) *job {
 		w.endLocked(done, r)
 	}
 	w.settleLocked(done, out)
-	if done.slot != &w.sub.fresh || w.draining {
-		w.lanes.mu.Unlock()
-		return nil
-	}
-	j := w.takeLocked(w.sub, r.ended)
-	parked := j == nil && w.sub.more()
-	if parked {
+	parks := done.slot == &w.sub.fresh && w.sub.more() && !w.draining
+	if parks {
 		if w.wake == nil {
 			w.wake = make(chan *job, 1)
 		}
 		w.sub.parked = append(w.sub.parked, w)
 	}
 	w.lanes.mu.Unlock()
-	if parked {
-		j = <-w.wake
+	if !parks {
+		return nil
 	}
-	return j
+	return <-w.wake
 }
 
 // await waits for a turn; it reports false when the dispatcher stops before it.

@@ -39,35 +39,26 @@ func (ws *workers) startLocked(j *job) {
 	ws.running.Go(func() { w.run(j) })
 }
 
-// takeLocked takes the next message that was read ahead, and a slot for it; nil: there is none of the two. What the breaker does
-// not let through is given back.
-func (ws *workers) takeLocked(sub *subscriber, now time.Time) *job {
-	for sub.fresh.free() > 0 {
+// staffLocked has what was read ahead started in slots that are free now, and ends the workers that nothing more is there
+// for. What the breaker does not let through is given back.
+func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
+	if ws.draining {
+		ws.giveBackAllLocked(sub)
+	}
+	for sub.fresh.free() > 0 && sub.ahead.len() > 0 {
 		j := sub.ahead.pop()
-		if j == nil {
-			return nil
-		}
 		if j.at = sub.turn(now); j.at.IsZero() && !j.beginLocked(now) {
 			ws.giveBackLocked(j)
 			continue
 		}
 		j.slot = &sub.fresh
 		j.slot.used++
-		return j
-	}
-	return nil
-}
-
-// staffLocked has what was read ahead started in slots that are free now, and ends the workers that nothing more is there for.
-func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
-	if ws.draining {
-		ws.giveBackAllLocked(sub)
-	}
-	for j := ws.takeLocked(sub, now); j != nil; j = ws.takeLocked(sub, now) {
 		ws.startLocked(j)
 	}
-	if !sub.more() {
-		sub.dismissLocked()
+	if sub.more() {
+		sub.dismissLocked(sub.fresh.limit) // it may have been lowered
+	} else {
+		sub.dismissLocked(0)
 	}
 }
 
@@ -152,7 +143,7 @@ func (ws *workers) stuck() {
 	ws.lanes.mu.Lock()
 	defer ws.lanes.mu.Unlock()
 	for _, l := range ws.lanes.touched {
-		l.sub.dismissLocked()
+		l.sub.dismissLocked(0)
 	}
 }
 
@@ -167,7 +158,7 @@ func (ws *workers) stop(deadline time.Time) (inflight int, late bool) {
 	ws.draining = true
 	for _, l := range ws.lanes.touched {
 		ws.giveBackAllLocked(l.sub)
-		l.sub.dismissLocked()
+		l.sub.dismissLocked(0)
 	}
 	ws.lanes.mu.Unlock()
 	defer ws.cut()
