@@ -487,7 +487,7 @@ func TestDaemonReadiness(t *testing.T) {
 func TestDev(t *testing.T) {
 	t.Parallel()
 	r := startServe(t, []string{"MEDIS_DEV_REDIS_LISTEN=127.0.0.1:0"}, "dev", "--demo")
-	eventually(t, "a message arrives", func() bool { return strings.Contains(r.out.String(), "received #1  demo.tick") })
+	eventually(t, "a message arrives", func() bool { return strings.Contains(r.out.String(), "  demo.tick → 204  attempt 1, ") })
 	if !bytes.Contains([]byte(r.out.String()), []byte("NOTHING SURVIVES A RESTART")) {
 		t.Error("dev does not say loudly that nothing survives a restart")
 	}
