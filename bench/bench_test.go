@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -8,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/solate/medispatcher/bench/proc"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -40,8 +44,8 @@ func TestRatio(t *testing.T) {
 
 func TestCost(t *testing.T) {
 	t.Parallel()
-	before, after := usage{cpu: time.Second}, usage{cpu: 3 * time.Second, peak: 50_000_000}
-	if got := after.costSince(before, 100_000); got != (cost{CPU: 20, Peak: 50}) {
+	before, after := proc.Usage{CPU: time.Second}, proc.Usage{CPU: 3 * time.Second, Peak: 50_000_000}
+	if got := costBetween(before, after, 100_000); got != (cost{CPU: 20, Peak: 50}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -95,35 +99,6 @@ func TestQuickLeavesWhatIsSet(t *testing.T) {
 	}
 }
 
-// TestOutput: a line that arrives in parts is one line, and only the last ones are kept.
-func TestOutput(t *testing.T) {
-	t.Parallel()
-	o := &output{ready: "is ready", found: make(chan struct{})}
-	for range linesKept {
-		_, _ = o.Write([]byte("old\n"))
-	}
-	for _, part := range []string{"it is ", "rea", "dy\nit is ready again\nan ", "end"} {
-		select {
-		case <-o.found:
-			t.Errorf("ready before %q", part)
-		default:
-		}
-		if _, err := o.Write([]byte(part)); err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasPrefix(part, "dy") {
-			break
-		}
-	}
-	<-o.found
-	if got := o.readyLine(); got != "it is ready" {
-		t.Error(got)
-	}
-	if got := strings.Split(o.String(), "\n"); len(got) != linesKept+1 || got[linesKept-1] != "it is ready again" || got[linesKept] != "an " {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestReport(t *testing.T) {
 	t.Parallel()
 	costs := func(system, redis, receiver float64) result {
@@ -170,5 +145,16 @@ func golden(t *testing.T, name, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("%s differs; if that is right: go test ./bench -update\n%s", name, got)
+	}
+}
+
+// TestPublisherIsInterrupted: an interrupt that comes before the publisher runs ends it, too.
+func TestPublisherIsInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	sys := peer("asynq", "asynq", "/bin/sh", true)
+	if err := sys.publish(ctx, &rig{}, span{}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

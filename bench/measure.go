@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/solate/medispatcher/bench/proc"
 )
 
 // method is how a rate is measured.
@@ -78,11 +80,11 @@ func measure(ctx context.Context, s setting, sys *system, messages, rate int) (f
 	}
 	frozen := s.backlog && rate == 0
 	if frozen {
-		if err := r.system.freeze(); err != nil {
+		if err := r.system.Freeze(); err != nil {
 			return found, err
 		}
 	}
-	mark := func() (began time.Duration, before [3]usage) {
+	mark := func() (began time.Duration, before [3]proc.Usage) {
 		before, err = r.used()
 		return time.Since(r.load.Began), before
 	}
@@ -92,7 +94,7 @@ func measure(ctx context.Context, s setting, sys *system, messages, rate int) (f
 	}
 	if frozen && err == nil { // the clock and the counters begin here
 		began, before = mark()
-		r.system.thaw()
+		r.system.Thaw()
 	}
 	if err != nil {
 		return found, err
@@ -109,9 +111,9 @@ func measure(ctx context.Context, s setting, sys *system, messages, rate int) (f
 	deliveries := messages * s.subscribers
 	found = result{
 		Rate: float64(deliveries) / (got.Last - began).Seconds(), P50: got.Latency.P50, P99: got.Latency.P99, Twice: got.Duplicates,
-		System:   after[0].costSince(before[0], deliveries),
-		Redis:    after[1].costSince(before[1], deliveries),
-		Receiver: after[2].costSince(before[2], deliveries),
+		System:   costBetween(before[0], after[0], deliveries),
+		Redis:    costBetween(before[1], after[1], deliveries),
+		Receiver: costBetween(before[2], after[2], deliveries),
 	}
 	return found, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/solate/medispatcher/bench/proc"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
@@ -62,7 +63,7 @@ func receive(l load) error {
 
 // receiver is a running receiver process.
 type receiver struct {
-	*process
+	*proc.Process
 	work, ask string // URLs
 }
 
@@ -71,11 +72,11 @@ func startReceiver(ctx context.Context, l load) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, l.child(ctx, self, "receive"), "receiving ")
+	p, err := proc.Start(ctx, l.child(ctx, self, "receive"), "receiving ")
 	if err != nil {
 		return nil, err
 	}
-	urls := strings.Fields(p.said.readyLine())
+	urls := strings.Fields(p.ReadyLine())
 	return &receiver{p, urls[1], urls[2]}, nil
 }
 

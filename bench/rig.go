@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/solate/medispatcher/bench/proc"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 
@@ -33,9 +34,9 @@ type rig struct {
 	setting
 	idle     int // subscriptions
 	load     load
-	redis    *process
+	redis    *proc.Process
 	receiver *receiver
-	system   *process
+	system   *proc.Process
 }
 
 // build starts everything for messages, and some more to warm up with.
@@ -68,7 +69,7 @@ func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, e
 			return r, err
 		}
 	}
-	r.system, err = start(ctx, sys.command(ctx, r), sys.ready)
+	r.system, err = proc.Start(ctx, sys.command(ctx, r), sys.ready)
 	return r, err
 }
 
@@ -86,7 +87,7 @@ func (r *rig) startRedis(ctx context.Context) error {
 			return err
 		}
 		r.load.Redis = net.JoinHostPort("127.0.0.1", port)
-		if r.redis, err = start(ctx, exec.CommandContext(ctx, path, "--port", port, "--bind", "127.0.0.1", "--save", "",
+		if r.redis, err = proc.Start(ctx, exec.CommandContext(ctx, path, "--port", port, "--bind", "127.0.0.1", "--save", "",
 			"--appendonly", "yes", "--appendfsync", appendfsync, "--dir", data), "Ready to accept connections"); err == nil {
 			return nil
 		}
@@ -107,13 +108,13 @@ func freePort(ctx context.Context) (string, error) {
 
 func (r *rig) stop() {
 	if r.system != nil {
-		r.system.stop()
+		r.system.Stop()
 	}
 	if r.receiver != nil {
-		r.receiver.stop()
+		r.receiver.Stop()
 	}
 	if r.redis != nil {
-		r.redis.stop()
+		r.redis.Stop()
 	}
 	files, _ := filepath.Glob(filepath.Join(r.dir, "redis*"))
 	for _, f := range files {
@@ -122,13 +123,15 @@ func (r *rig) stop() {
 }
 
 // processes are those whose use is measured: the system, Redis, the receiver. Redis may be nil.
-func (r *rig) processes() [3]*process { return [3]*process{r.system, r.redis, r.receiver.process} }
+func (r *rig) processes() [3]*proc.Process {
+	return [3]*proc.Process{r.system, r.redis, r.receiver.Process}
+}
 
-func (r *rig) used() (all [3]usage, err error) {
+func (r *rig) used() (all [3]proc.Usage, err error) {
 	for i, p := range r.processes() {
 		if p != nil {
 			var failed error
-			all[i], failed = used(p.cmd.Process.Pid)
+			all[i], failed = proc.Used(p.Cmd.Process.Pid)
 			err = errors.Join(err, failed)
 		}
 	}
@@ -139,7 +142,7 @@ func (r *rig) used() (all [3]usage, err error) {
 func (r *rig) check() (err error) {
 	for _, p := range r.processes() {
 		if p != nil {
-			err = errors.Join(err, p.check())
+			err = errors.Join(err, p.Check())
 		}
 	}
 	return err
@@ -165,7 +168,7 @@ func (r *rig) wait(ctx context.Context, want int) (a arrivals, err error) {
 			return a, err
 		}
 		if time.Since(since) > patience {
-			return a, fmt.Errorf("%d of %d deliveries arrived, and for %s none; %s wrote:\n%s", a.Arrived, want, patience, r.system.name(), r.system.said)
+			return a, fmt.Errorf("%d of %d deliveries arrived, and for %s none; %s wrote:\n%s", a.Arrived, want, patience, r.system.Name(), r.system.Said())
 		}
 		select {
 		case <-ctx.Done():

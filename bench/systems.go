@@ -108,7 +108,7 @@ var limit = system{
 		return r.load.child(ctx, self, "limit")
 	},
 	publish: func(_ context.Context, r *rig, s span) error {
-		_, err := io.WriteString(r.system.stdin, s.String())
+		_, err := io.WriteString(r.system.Stdin, s.String())
 		return err
 	},
 }

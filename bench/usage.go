@@ -1,12 +1,6 @@
 package main
 
-import "time"
-
-// usage is what a process has used since its start.
-type usage struct {
-	cpu  time.Duration
-	peak int64 // bytes of memory, resident
-}
+import "github.com/solate/medispatcher/bench/proc"
 
 // cost is what a process used for a measurement.
 type cost struct {
@@ -14,6 +8,6 @@ type cost struct {
 	Peak float64 // MB
 }
 
-func (u usage) costSince(before usage, deliveries int) cost {
-	return cost{float64((u.cpu - before.cpu).Microseconds()) / float64(deliveries), float64(u.peak) / 1e6}
+func costBetween(before, after proc.Usage, deliveries int) cost {
+	return cost{float64((after.CPU - before.CPU).Microseconds()) / float64(deliveries), float64(after.Peak) / 1e6}
 }

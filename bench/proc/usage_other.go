@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package proc
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// used asks ps what a process has used. The peak is what it has resident now.
-func used(pid int) (u usage, err error) {
+// Used asks ps what a process has used. The peak is what it has resident now.
+func Used(pid int) (u Usage, err error) {
 	out, err := exec.Command("ps", "-o", "time=,rss=", "-p", strconv.Itoa(pid)).Output() //nolint:noctx // ends at once
 	if err != nil {
 		return u, err
@@ -25,9 +25,10 @@ func used(pid int) (u usage, err error) {
 		if err != nil {
 			return u, err
 		}
-		u.cpu = 60*u.cpu + time.Duration(n*float64(time.Second))
+		u.CPU = 60*u.CPU + time.Duration(n*float64(time.Second))
 	}
-	u.peak, err = strconv.ParseInt(fields[1], 10, 64)
-	u.peak *= 1024
+	u.Peak, err = strconv.ParseInt(fields[1], 10, 64)
+	u.Peak *= 1024
+	u.Now = u.Peak
 	return u, err
 }

@@ -1,4 +1,4 @@
-package main
+package proc
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func TestProcessEndsWithUs(t *testing.T) {
 	if os.Getenv(asParent) != "" {
 		cmd := exec.CommandContext(context.Background(), "sh", "-c", "echo ready; exec sleep 60")
 		cmd.ExtraFiles = []*os.File{os.NewFile(3, "pipe")}
-		if _, err := start(t.Context(), cmd, "ready"); err != nil {
+		if _, err := Start(t.Context(), cmd, "ready"); err != nil {
 			t.Fatal(err)
 		}
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

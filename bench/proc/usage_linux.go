@@ -1,4 +1,4 @@
-package main
+package proc
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 
 const ticks = 100 // USER_HZ is 100 on every architecture that Go runs on
 
-// used reads what a process has used. Its rusage would not do: that is known only at its end, and its
+// Used reads what a process has used. Its rusage would not do: that is known only at its end, and its
 // peak includes that of the parent which started it.
-func used(pid int) (u usage, err error) {
+func Used(pid int) (u Usage, err error) {
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	stat, err := os.ReadFile(dir + "stat")
 	if err != nil {
@@ -29,12 +29,14 @@ func used(pid int) (u usage, err error) {
 		if err != nil {
 			return u, err
 		}
-		u.cpu += time.Duration(n) * time.Second / ticks
+		u.CPU += time.Duration(n) * time.Second / ticks
 	}
-	_, peak, _ := strings.Cut(string(status), "VmHWM:")
-	if _, err := fmt.Sscanf(peak, "%d kB", &u.peak); err != nil {
-		return u, fmt.Errorf("%sstatus: no VmHWM: %w", dir, err)
+	for name, bytes := range map[string]*int64{"VmHWM:": &u.Peak, "VmRSS:": &u.Now} {
+		_, text, _ := strings.Cut(string(status), name)
+		if _, err := fmt.Sscanf(text, "%d kB", bytes); err != nil {
+			return u, fmt.Errorf("%sstatus: no %s %w", dir, name, err)
+		}
+		*bytes *= 1024
 	}
-	u.peak *= 1024
 	return u, nil
 }
