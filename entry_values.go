@@ -23,6 +23,30 @@ func DecodeEntry(fields map[string]string, at time.Time) (Message, error) {
 	return v.Checked(at)
 }
 
+// EncodeEntry are the fields and values of an incoming entry, in the order of EntryFields.
+func EncodeEntry(m *Message) []any {
+	values := []any{"topic", m.Topic, "body", m.Body}
+	for _, f := range [...]struct{ name, value string }{{"id", m.ID}, {"sender", m.Sender}, {"key", m.Key}, {"type", m.Type}} {
+		if f.value != "" {
+			values = append(values, f.name, f.value)
+		}
+	}
+	if len(m.Headers) > 0 {
+		headers, err := json.Marshal(m.Headers)
+		if err != nil {
+			panic(err) // a map of strings
+		}
+		values = append(values, "headers", headers)
+	}
+	if !m.Time.IsZero() {
+		values = append(values, "time", m.Time.UnixMilli())
+	}
+	if m.Delay > 0 {
+		values = append(values, "delay", m.Delay.Milliseconds())
+	}
+	return values
+}
+
 // EntryValues are the values of an entry that make a message; "" where the entry has none.
 type EntryValues struct {
 	Topic, ID, Sender, Key, Type string

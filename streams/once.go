@@ -105,7 +105,7 @@ func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fie
 	case o.Subscription != "":
 		return s.keys.Channel(p, o.Subscription), "recovered:" + o.Subscription, entry.ChannelValues(p, o.Message)
 	}
-	fields = entry.Values(o.Message)
+	fields = medispatcher.EncodeEntry(&o.Message)
 	if o.Again {
 		fields = append(fields, entry.Released, "1")
 	}

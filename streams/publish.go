@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams/internal/entry"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -24,7 +23,7 @@ func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message)
 	partitions := make([]int, len(messages))
 	for i, m := range messages {
 		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
-		cmds[i] = rdb.Text(pipe, append([]any{"XADD", s.keys.Incoming(partitions[i]), "*"}, entry.Values(m)...)...)
+		cmds[i] = rdb.Text(pipe, append([]any{"XADD", s.keys.Incoming(partitions[i]), "*"}, medispatcher.EncodeEntry(&m)...)...)
 	}
 	err := pipe.Run()
 	ids := make([]string, len(messages))

@@ -1,0 +1,44 @@
+package publish
+
+import (
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Error is a message that Redis did not take, and that is not parked either.
+type Error struct {
+	ID      string // of the message: repeat it with this one
+	Unknown bool   // no answer came, so Redis may have it all the same
+	Err     error  // of Redis, of the network, or of the context
+	Parking error  // why it is not parked; nil: there is no recover list, or the context has ended
+}
+
+func (e *Error) Error() string {
+	text := "publish: Redis did not take the message: "
+	if e.Unknown {
+		text = "publish: Redis may not have the message: "
+	}
+	text += e.Err.Error()
+	if e.Parking != nil {
+		text += "; " + e.Parking.Error()
+	}
+	if e.Unknown && e.ID != "" {
+		text += "; publish it again with the id " + e.ID
+	}
+	return text
+}
+
+// Unwrap are the causes.
+func (e *Error) Unwrap() []error {
+	if e.Parking == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Parking}
+}
+
+// isReply reports whether Redis answered with an error, and so did nothing.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
