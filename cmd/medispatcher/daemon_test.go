@@ -471,6 +471,8 @@ func TestDaemonReadiness(t *testing.T) {
 	if code, _ := r.call(http.MethodGet, "/healthz", ""); code != 200 {
 		t.Errorf("healthz %d while Redis is away", code)
 	}
+	asked := &program{t: t, env: []string{"MEDIS_LISTEN=" + strings.TrimPrefix(r.base, "http://")}}
+	asked.fails(cli.ExitFailed, "", []string{"health"}, "is not ready: Redis at "+strings.TrimPrefix(env.URL, "redis://")+" takes no writes")
 	if code, answer := r.call(http.MethodPost, "/api/v1/topics/t/messages", "x"); code != 503 {
 		t.Errorf("publishing while Redis is away: %d %s", code, answer)
 	}

@@ -50,6 +50,7 @@ func TestJSON(t *testing.T) {
 		{"recover " + log, `{"codes":{"SENT":{"recovered":0,"already":0,"nothing":1,"failed":0}},"dry_run":false,"foreign":1}`},
 		{"config", `"name":"MEDIS_REDIS_URL"`},
 		{"doctor", `"findings":`},
+		{"health", `{"ready":`},
 		{"sub rm s --purge", `{"buried":0,"dead":0,"ready":2}`},
 		{"bench --messages 5 --subscribers 2", `"deliveries":10`},
 	} {
