@@ -5,23 +5,32 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG TARGETOS TARGETARCH VERSION=dev COMMIT=unknown DATE=unknown
+ENV CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH
 RUN --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -o /out/ \
     -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" \
     ./cmd/medispatcher ./cmd/amender
+RUN .ci/licenses ./cmd/medispatcher ./cmd/amender >/out/third-party
 RUN echo 'medispatcher:x:65532:65532:medispatcher:/:/sbin/nologin' >/out/passwd && \
     echo 'medispatcher:x:65532:' >/out/group
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/passwd /out/group /etc/
+COPY --from=build /src/LICENSE /out/third-party /licenses/
 COPY --from=build /out/medispatcher /out/amender /
+ARG VERSION=dev COMMIT=unknown DATE=unknown
+LABEL org.opencontainers.image.title=medispatcher \
+      org.opencontainers.image.source=https://github.com/solate/medispatcher \
+      org.opencontainers.image.licenses=MIT \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$COMMIT \
+      org.opencontainers.image.created=$DATE
 # A numeric user, because Kubernetes cannot check runAsNonRoot against a name.
 USER 65532:65532
 # Other hosts can reach this address, so MEDIS_ADMIN_TOKEN is required at start.
 ENV MEDIS_LISTEN=0.0.0.0:5601
 EXPOSE 5601
 STOPSIGNAL SIGTERM
-# No HEALTHCHECK: nothing in this image can make a request. Probe GET /healthz and /readyz from outside.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["/medispatcher", "health"]
 ENTRYPOINT ["/medispatcher"]
