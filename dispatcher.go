@@ -10,6 +10,7 @@ type Dispatcher struct {
 	Version   string        `json:"version"`
 	Env       string        `json:"env,omitempty"`
 	Copies    int           `json:"copies,omitempty"` // newest layout of a channel's copies that it reads; 0 is the first
+	Active    bool          `json:"active,omitempty"` // it keeps the active sets; earlier versions do not
 	Started   time.Time     `json:"started"`
 	DeadAfter time.Duration `json:"dead_after_ns"`
 	Heartbeat time.Time     `json:"heartbeat"`

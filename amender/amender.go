@@ -25,6 +25,8 @@ const (
 // Store is what this package asks of Redis. Package streams has the real one.
 type Store interface {
 	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
+	// Active lists the subscriptions of a partition whose channels may hold something. complete: no other channel does.
+	Active(ctx context.Context, p int) (subs []string, complete bool, err error)
 	Owners(ctx context.Context, p int, subs []string) ([]medispatcher.Owned, error)
 	IncomingOwners(ctx context.Context, p int) (map[string]int64, error)
 	GiveBack(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error)
@@ -40,6 +42,7 @@ type Store interface {
 type Options struct {
 	Partitions int
 	Subs       []string // subscriptions to look at
+	Idle       bool     // look at their idle channels, too: a dead dispatcher may be a consumer there
 	DryRun     bool     // only count
 	Force      bool     // messages that wait for their next attempt become due now, too
 	Incoming   bool     // look at the incoming streams as well
@@ -101,7 +104,7 @@ func Run(ctx context.Context, store Store, o Options) (Report, error) {
 		if o.Incoming {
 			r.incoming(ctx, p)
 		}
-		for chunk := range slices.Chunk(o.Subs, lookChannels) {
+		for chunk := range slices.Chunk(r.subs(ctx, p), lookChannels) {
 			r.channels(ctx, p, chunk)
 		}
 	}
@@ -113,6 +116,24 @@ func Run(ctx context.Context, store Store, o Options) (Report, error) {
 	return report, errors.Join(r.errs...)
 }
 
+// subs lists the subscriptions to look at in a partition. If Redis does not say which are active, all of them are.
+func (r *run) subs(ctx context.Context, p int) []string {
+	if r.o.Idle {
+		return r.o.Subs
+	}
+	active, complete, err := r.store.Active(ctx, p)
+	if err != nil || !complete {
+		return r.o.Subs
+	}
+	if r.asked == nil {
+		r.asked = make(map[string]bool, len(r.o.Subs))
+		for _, sub := range r.o.Subs {
+			r.asked[sub] = true
+		}
+	}
+	return slices.DeleteFunc(active, func(sub string) bool { return !r.asked[sub] })
+}
+
 type run struct {
 	store     Store
 	o         Options
@@ -122,6 +143,7 @@ type run struct {
 	listened  bool
 	alive     map[string]bool
 	dead      map[string]bool // owners that were not alive after they were seen to own something
+	asked     map[string]bool // subscriptions; nil: not needed yet
 	errs      []error
 }
 

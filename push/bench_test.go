@@ -107,7 +107,9 @@ func (q *endless) Due(_ context.Context, _ int, wants []medispatcher.Want) ([]me
 	return nil, next, nil
 }
 
-func (q *endless) Waiting(context.Context, []string) ([]medispatcher.Waiting, error) { return nil, nil }
+func (q *endless) Waiting(context.Context, func() []string) ([]medispatcher.Waiting, error) {
+	return nil, nil
+}
 
 func (q *endless) Mine(context.Context, medispatcher.Channel, int) ([]string, error) { return nil, nil }
 

@@ -2,6 +2,7 @@ package push
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -87,17 +88,11 @@ func (ls *lanes) takeStirred() []string {
 	return ids
 }
 
-// running lists the subscriptions that are not paused.
-func (ls *lanes) running() []string {
+// ids lists the subscriptions.
+func (ls *lanes) ids() []string {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	ids := make([]string, 0, len(ls.subs))
-	for id, sub := range ls.subs {
-		if !sub.settings.sub.Paused {
-			ids = append(ids, id)
-		}
-	}
-	return ids
+	return slices.Collect(maps.Keys(ls.subs))
 }
 
 // channels lists those ever read.

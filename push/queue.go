@@ -15,9 +15,9 @@ type Reader interface {
 	// Due takes messages of one partition whose next attempt is due. For each want it returns
 	// when there are more: negative for never.
 	Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error)
-	// Waiting finds the channels that have something in them. With an error, what it
-	// found is good all the same.
-	Waiting(ctx context.Context, subs []string) ([]medispatcher.Waiting, error)
+	// Waiting finds the channels that have something in them. all lists every subscription; it is called where it is
+	// not known which channels are active. With an error, what Waiting found is good all the same.
+	Waiting(ctx context.Context, all func() []string) ([]medispatcher.Waiting, error)
 	// Mine lists the entries of a channel that this process owns.
 	Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error)
 }

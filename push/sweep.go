@@ -33,6 +33,6 @@ func (s *sweeper) run(ctx context.Context) {
 
 // sweep rings for every channel that has something in it.
 func (s *sweeper) sweep(ctx context.Context) {
-	waiting, _ := s.queue.Waiting(ctx, s.lanes.running()) // where Redis is away the next sweep looks again
+	waiting, _ := s.queue.Waiting(ctx, s.lanes.ids) // where Redis is away the next sweep looks again
 	s.lanes.found(waiting, time.Now())
 }

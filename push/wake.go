@@ -35,7 +35,7 @@ func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
 	defer ls.mu.Unlock()
 	for _, w := range waiting {
 		l := ls.open[w.Channel]
-		if l == nil {
+		if l == nil || !l.live() {
 			continue
 		}
 		ls.ringLocked(l)

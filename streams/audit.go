@@ -12,7 +12,7 @@ import (
 // trimmed or deleted entries by hand. No step meets those that were unread, but Redis 7 counts all that was ever added
 // to a stream, and we count what we settle.
 //
-// KEYS 1–4 counts, 5 stream.
+// KEYS 1–4 counts, 5 stream, then for a channel: 6 retry, 7 active.
 // ARGV name of the place, largest mean size of an entry in bytes, then the names of the counts of what left.
 // Returns what vanished, with empty ids. On Redis 6.2, which does not count added entries, it returns nothing.
 //
@@ -22,8 +22,11 @@ import (
 // counted here, such as its due time; field ~early:<place> keeps it from being counted twice (see vanishedLua).
 // XINFO copies the first and the last entry. A stream with large entries is therefore checked only when it is empty.
 //
+// A channel that is empty then, with nothing pending and nothing retrying, leaves the active set.
+//
 // Safe to repeat: what was counted counts as explained. It writes only if something changed.
 var auditScript = rdb.NewScript(countLua + vanishedLua + `
+local function audit()
 local key, place, total = KEYS[5], ARGV[1], KEYS[4]
 local field, settled = '~ledger:' .. place, tonumber(redis.call('HGET', total, 'vanished:' .. place) or 0)
 for i = 3, #ARGV do settled = settled + (redis.call('HGET', total, ARGV[i]) or 0) end
@@ -65,6 +68,13 @@ end
 local now = string.format('%.0f %.0f %.0f', base, length, settled)
 if now ~= account then redis.call('HSET', total, field, now) end
 return places
+end
+local found = audit()
+if KEYS[7] and redis.call('XLEN', KEYS[5]) == 0 and redis.call('EXISTS', KEYS[6]) == 0 then
+  local pending = redis.pcall('XPENDING', KEYS[5], 'push')[1]
+  if not pending or pending == 0 then redis.pcall('SREM', KEYS[7], ARGV[1]) end
+end
+return found
 `)
 
 // auditSize is the largest mean size of entries, in bytes, at which a stream that is not empty is audited.
@@ -97,11 +107,35 @@ func (s *Store) AuditChannels(ctx context.Context, p int, subs []string) error {
 	return errors.Join(errs...)
 }
 
+// BeginAudits begins the audits of channels that were never audited. A channel loses nothing before its first audit.
+func (s *Store) BeginAudits(ctx context.Context, p int, subs []string) error {
+	for chunk := range slices.Chunk(subs, rdb.SweepChunk) {
+		fields := make([]string, len(chunk))
+		for i, sub := range chunk {
+			fields[i] = "~ledger:" + sub
+		}
+		begun, err := rdb.List(s.db.With(ctx), rdb.Cmd("HMGET", s.keys.StatsTotal(p), fields...)...).Result()
+		if err != nil {
+			return rdb.Failed("begin audits", err)
+		}
+		var fresh []string
+		for i, sub := range chunk {
+			if begun[i] == nil {
+				fresh = append(fresh, sub)
+			}
+		}
+		if err := s.AuditChannels(ctx, p, fresh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // auditChunk is the number of channels audited in one round trip.
 const auditChunk = 100
 
 func (s *Store) channelAudit(p int, sub string) (k []string, argv []any) {
-	return append(s.countKeys(p), s.keys.Channel(p, sub)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
+	return append(s.countKeys(p), s.keys.Channel(p, sub), s.keys.Retry(p, sub), s.keys.Active(p)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
 }
 
 // countMoved is the field of the totals that counts the entries our steps removed from incoming.

@@ -10,7 +10,7 @@ import (
 
 // deadScript turns entries whose attempts are exhausted into dead letters.
 //
-// KEYS 1–4 counts, then channel, retry, failures, dead for each entry.
+// KEYS 1–4 counts, 5 dead ones of active, then channel, retry, failures, dead for each entry.
 // ARGV consumer, longest dead-letter stream (0: unlimited), then for each entry:
 // name of the subscription, entry id, number of the attempt that ended, failure record, n, n
 // names of its counts.
@@ -21,7 +21,7 @@ import (
 // and the entry stays where it is. A dead letter has a field for each value, so that every version can replay it.
 var deadScript = rdb.NewScript(countLua + vanishedLua + namedLua + `
 local me, longest = ARGV[1], tonumber(ARGV[2])
-local at, k = 3, 5
+local at, k = 3, 6
 counted(function()
   while at <= #ARGV do
     local sub, id, attempt, record = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
@@ -35,6 +35,7 @@ counted(function()
         fields[#fields + 1] = 'failure'
         fields[#fields + 1] = record
         redis.call('XADD', dead, '*', unpack(fields))
+        redis.pcall('SADD', KEYS[5], sub)
         local over = longest > 0 and redis.call('XLEN', dead) - longest or 0
         if over > 0 then
           local trimmed = 0
@@ -77,7 +78,7 @@ func (s *Store) Kill(ctx context.Context, p int, exhausted []medispatcher.Settle
 }
 
 func (s *Store) kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error {
-	k, argv := s.countKeys(p), []any{s.cfg.ID, s.cfg.DeadMaxLen}
+	k, argv := append(s.countKeys(p), s.keys.ActiveDead(p)), []any{s.cfg.ID, s.cfg.DeadMaxLen}
 	for i := range exhausted {
 		e := &exhausted[i]
 		record, err := entry.EncodeFailure(e.Failure)

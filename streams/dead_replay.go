@@ -23,14 +23,19 @@ local function replay(letter)
   moved = moved + 1
 end
 local function counted()
-  if moved > 0 then count(ARGV[1], moved) end
+  if moved > 0 then
+    local sub = string.match(ARGV[1], ':(.*)')
+    redis.pcall('SADD', KEYS[7], sub)
+    if redis.call('XLEN', KEYS[5]) == 0 then redis.pcall('SREM', KEYS[8], sub) end
+    count(ARGV[1], moved)
+  end
   return moved
 end
 `
 
 // replayScript makes dead letters READY again, as if they had never been read.
 //
-// KEYS 1–4 counts, 5 dead, 6 channel. ARGV name of the count, bytes, entry ids.
+// KEYS 1–4 counts, 5 dead, 6 channel, 7 active, 8 its dead ones. ARGV name of the count, bytes, entry ids.
 // Returns {letters moved, ids handled}. Safe to repeat: a letter that was moved is gone, and skipped.
 var replayScript = rdb.NewScript(replayLua + `
 local at = 3
@@ -87,7 +92,7 @@ func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all i
 }
 
 func (s *Store) replay(ctx context.Context, script *rdb.Script, p int, sub string, args ...any) (moved, seen int64, err error) {
-	k := append(s.countKeys(p), s.keys.Dead(p, sub), s.keys.Channel(p, sub))
+	k := append(s.countKeys(p), s.keys.Dead(p, sub), s.keys.Channel(p, sub), s.keys.Active(p), s.keys.ActiveDead(p))
 	res, err := script.Run(ctx, s.db, k, append([]any{"replayed:" + sub, stepBytes}, args...)...).Int64Slice()
 	if err == nil && len(res) != 2 {
 		err = fmt.Errorf("unreadable answer %v", res)

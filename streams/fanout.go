@@ -91,13 +91,13 @@ func (s *Store) FanoutHand(ctx context.Context, p int, routings []Routing, hand 
 		return nil, nil, nil
 	}
 	k := keyList{keys: append(s.countKeys(p), s.keys.Incoming(p), s.keys.Delayed(p), s.keys.DelayedBody(p),
-		s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Unrouted(p), s.keys.UnroutedSize(p), s.keys.Copying(p)), index: map[string]int{}}
+		s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Unrouted(p), s.keys.UnroutedSize(p), s.keys.Copying(p), s.keys.Active(p)), index: map[string]int{}}
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
 		s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes, s.cfg.Unrouted.Entries, s.cfg.Unrouted.Bytes,
 	}
 	argv = appendRuns(argv, routings)
-	argv, places := appendLists(argv, &k, func(sub string) string { return s.keys.Channel(p, sub) }, routings)
+	argv, places := s.appendLists(argv, &k, p, routings)
 	argv = append(argv, len(hand))
 	for _, w := range hand {
 		argv = append(argv, k.place(s.keys.Channel(p, w.Subscription)), w.Max)
@@ -171,11 +171,12 @@ func appendRuns(argv []any, routings []Routing) []any {
 	return argv
 }
 
-// appendLists appends the lists of channels that the entries go to, each once, and returns the number of each
-// entry's list, 0 for those that go to none.
-func appendLists(argv []any, k *keyList, channel func(sub string) string, routings []Routing) ([]any, []int) {
+// appendLists appends the lists of channels that the entries go to, each once, and the subscription of each channel. It returns
+// the number of each entry's list, 0 for those that go to none.
+func (s *Store) appendLists(argv []any, k *keyList, p int, routings []Routing) ([]any, []int) {
 	at := len(argv)
 	argv = append(argv, 0)
+	names := []any{0}
 	places := make([]int, len(routings))
 	var lists [][]string
 	for i := range routings {
@@ -188,13 +189,16 @@ func appendLists(argv []any, k *keyList, channel func(sub string) string, routin
 			n, lists = len(lists), append(lists, subs)
 			argv = append(argv, len(subs))
 			for _, sub := range subs {
-				argv = append(argv, k.place(channel(sub)))
+				known := len(k.keys)
+				if argv = append(argv, k.place(s.keys.Channel(p, sub))); len(k.keys) > known {
+					names = append(names, sub)
+				}
 			}
 		}
 		places[i] = n + 1
 	}
-	argv[at] = len(lists)
-	return argv, places
+	argv[at], names[0] = len(lists), len(names)-1
+	return append(argv, names...), places
 }
 
 func (s *Store) parseRouted(p int, answer any, routings []Routing) ([]Routed, error) {

@@ -1,11 +1,12 @@
 -- Fan-out of a batch: INCOMING → READY, UNROUTED, QUARANTINE or delayed.
 --
 -- KEYS  1–4 counts, 5 incoming, 6 delayed, 7 delayed:body, 8 quarantine, 9 its size, 10 unrouted, 11 its size,
---       12 progress: a hash from the id of an unfinished entry to the last subscription that has its copy;
+--       12 progress: a hash from the id of an unfinished entry to the last subscription that has its copy, 13 active;
 --       then every channel and every seen key. ARGV names these by their number in KEYS.
 -- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
 --       of the unrouted; number of runs, then for each run: first and last entry id, number of entries;
---       number of lists of channels, then for each list: n, n numbers of channels; number of channels to read,
+--       number of lists of channels, then for each list: n, n numbers of channels; number of channels, then the
+--       subscription of each, in the order of KEYS; number of channels to read,
 --       then for each: its number, most messages; then for each entry:
 --       entry id and one of
 --       number of its list, head of its copies: most entries are like this
@@ -62,7 +63,9 @@ for i = 1, tonumber(ARGV[at]) do
   for c = 1, n do list[c] = KEYS[tonumber(ARGV[at + 1 + c])] end
   lists[tostring(i)], at = list, at + 1 + n
 end
-at = at + 1
+local names = at + 2 -- of the channels
+at = names + tonumber(ARGV[at + 1])
+local last_name = at - 1
 
 local reads, made = {}, {} -- made: copies by channel
 for i = 1, tonumber(ARGV[at]) do reads[i] = {KEYS[tonumber(ARGV[at + 2 * i - 1])], ARGV[at + 2 * i]} end
@@ -160,7 +163,9 @@ local function refused(err, channel, id, fields, time, head)
 end
 
 -- With a head the copies are of the second layout: one field for the whole message.
+local written = false
 local function copy_all(id, fields, list, head, time, upto)
+  written = true
   local whole, copy, n, topic
   if head == '' then copy, n, topic = copy_of(id, fields, time)
   else
@@ -265,6 +270,20 @@ while at <= #ARGV do
   results[#results + 1] = result
 end
 
+-- A channel that is new to the set may be new altogether. Its group is made here, so that no reader has to.
+-- Without the set, if its key is of another type, sweeps look at every channel.
+if written then
+  for from = names, last_name, 1000 do
+    local added = redis.pcall('SADD', KEYS[13], unpack(ARGV, from, math.min(last_name, from + 999)))
+    if added ~= 0 then
+      for i = from, math.min(last_name, from + 999) do
+        local channel = KEYS[14 + i - names]
+        local groups = redis.pcall('XINFO', 'GROUPS', channel)
+        if #groups == 0 and not groups.err then redis.pcall('XGROUP', 'CREATE', channel, 'push', '0') end
+      end
+    end
+  end
+end
 if #done > 0 then
   redis.call('XACK', incoming, 'fanout', unpack(done))
   redis.call('HINCRBY', KEYS[4], '~moved', redis.call('XDEL', incoming, unpack(done)))

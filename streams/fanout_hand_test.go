@@ -33,8 +33,12 @@ func TestFanoutHand(t *testing.T) {
 		"others are in flight":        {2, func(t *testing.T, sc *scene) { sc.Ready(t); read(t, sc.Store) }, 10, []string{"s a", "s b", "s2 a", "s2 b"}, "ch:s=3 me:3, ch:s2=2 me:2, ch:s3=2"},
 		"another one is READY":        {2, func(t *testing.T, sc *scene) { sc.Ready(t) }, 10, []string{"s2 a", "s2 b"}, "ch:s=3, ch:s2=2 me:2, ch:s3=2"},
 		"one is READY, one in flight": {2, func(t *testing.T, sc *scene) { sc.Ready(t); read(t, sc.Store); sc.Ready(t) }, 10, []string{"s2 a", "s2 b"}, "ch:s=4 me:1, ch:s2=2 me:2, ch:s3=2"},
-		"one has no group":            {2, func(_ *testing.T, sc *scene) { sc.Client.Del(sc.Ctx, "medis:{0}:ch:s") }, 10, []string{"s2 a", "s2 b"}, "ch:s=2, ch:s2=2 me:2, ch:s3=2"},
-		"one is of a wrong type":      {2, func(_ *testing.T, sc *scene) { sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "x", 0) }, 10, []string{"s2 a", "s2 b"}, "ch:s=set, ch:s2=2 me:2, ch:s3=2"},
+		"one is new":                  {2, func(_ *testing.T, sc *scene) { sc.Client.Del(sc.Ctx, "medis:{0}:ch:s") }, 10, []string{"s a", "s b", "s2 a", "s2 b"}, "ch:s=2 me:2, ch:s2=2 me:2, ch:s3=2"},
+		"one lost its group": {2, func(_ *testing.T, sc *scene) {
+			sc.Client.SAdd(sc.Ctx, "medis:{0}:active", "s", "s2", "s3")
+			sc.Client.Del(sc.Ctx, "medis:{0}:ch:s")
+		}, 10, []string{"s2 a", "s2 b"}, "ch:s=2, ch:s2=2 me:2, ch:s3=2"},
+		"one is of a wrong type": {2, func(_ *testing.T, sc *scene) { sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "x", 0) }, 10, []string{"s2 a", "s2 b"}, "ch:s=set, ch:s2=2 me:2, ch:s3=2"},
 	}
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		for name, c := range cases {

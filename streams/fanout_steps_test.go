@@ -115,7 +115,7 @@ func (h *weigh) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); cmd.Name() == "evalsha" && args[2].(int) >= 12 {
+		if args := cmd.Args(); cmd.Name() == "evalsha" && args[2].(int) >= 13 {
 			argv := args[3:][args[2].(int)+6:]
 			argv = argv[1+3*argv[0].(int):] // behind the runs
 			lists := []int{0}
@@ -124,6 +124,7 @@ func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 				lists = append(lists, argv[0].(int))
 				argv = argv[1+argv[0].(int):]
 			}
+			argv = argv[1+argv[0].(int):]            // behind the names of the channels
 			h.weigh(lists, argv[1+2*argv[0].(int):]) // behind the reads
 		}
 		return next(ctx, cmd)

@@ -10,7 +10,7 @@ import (
 // giveBackScript gives back what a dead consumer left behind: its entries are due now, and the
 // interrupted attempt is not counted. It removes the consumer once it owns nothing.
 //
-// KEYS 1–4 counts, 5 channel, 6 retry. ARGV consumer, limit, due time.
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 active. ARGV consumer, limit, due time.
 // Returns {entries taken from it, 1 if it still owns some and else 0, what vanished}.
 //
 // Safe to repeat and to run by several at once: only one call finds an entry with the consumer,
@@ -26,6 +26,7 @@ for _, e in ipairs(redis.call('XPENDING', ch, 'push', '-', '+', ARGV[2], ARGV[1]
   end
   moved = moved + 1
 end
+if moved > 0 then redis.pcall('SADD', KEYS[7], sub_of(ch)) end
 if #redis.call('XPENDING', ch, 'push', '-', '+', 1, ARGV[1]) > 0 then return {moved, 1, vanished()} end
 redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
 return {moved, 0, vanished()}
@@ -34,7 +35,7 @@ return {moved, 0, vanished()}
 // GiveBack gives back up to limit entries of a dead consumer. more reports whether it owns
 // others. If it does not, it is removed from the group.
 func (s *Store) GiveBack(ctx context.Context, c medispatcher.Channel, consumer string, limit int) (moved int, more bool, err error) {
-	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
+	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription), s.keys.Active(c.Partition))
 	return s.giveBack(ctx, giveBackScript, "give back "+c.Subscription, c.Partition, k, consumer, limit, rdb.DueNow)
 }
 

@@ -87,7 +87,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	if err != nil {
 		return rdb.Failed("heartbeat", err)
 	}
-	d.Copies = newestLayout
+	d.Copies, d.Active = newestLayout, true
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -166,6 +166,7 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 		list = append(list, d)
 	}
 	s.layout.noteDispatchers(asked, list, s.db.Shown(now))
+	s.active.noteDispatchers(asked, list)
 	return list, nil
 }
 

@@ -28,7 +28,7 @@ const keptMoveLua = countLua + keepLua
 
 // keptReplayScript moves kept messages to a stream where they are tried again.
 //
-// KEYS as keptMoveLua, then targets.
+// KEYS as keptMoveLua, 7 active, then targets.
 // ARGV name of the count, then for each message: entry id, number of its target in KEYS, "1" to keep its own fields, n, n
 // names of fields to leave out, m, m fields and values to add.
 // Returns for each "moved", "gone", "wrongtype" or "error <what Redis said>".
@@ -53,6 +53,8 @@ local function replay(id, target, own, left_out, added)
     if string.find(reply.err, 'WRONGTYPE', 1, true) then return 'wrongtype' end
     return 'error ' .. reply.err
   end
+  local sub = string.match(target, '}:ch:(.*)$')
+  if sub then redis.pcall('SADD', KEYS[7], sub) end
   forget(KEYS[5], KEYS[6], found)
   moved = moved + 1
   return 'moved'
@@ -187,7 +189,7 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 	}
 	p := batch[0].row.p
 	stream, size := s.keptStream(place, p)
-	k := keyList{keys: append(s.countKeys(p), stream, size), index: map[string]int{}}
+	k := keyList{keys: append(s.countKeys(p), stream, size, s.keys.Active(p)), index: map[string]int{}}
 	argv := []any{string(place) + "_replayed"}
 	for _, m := range batch {
 		target := s.keys.Incoming(p)

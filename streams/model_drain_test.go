@@ -35,6 +35,11 @@ func (w *world) drain() {
 		w.require(round < 100, "z never comes to an end")
 	}
 	w.checkEnds(z)
+	for p := range modelPartitions {
+		w.ok(z.store.AuditChannels(w.ctx, p, modelIDs)) // channels that are empty leave the active set
+	}
+	_, err = amender.Run(w.ctx, z.store, amender.Options{Partitions: modelPartitions, Subs: modelIDs, Idle: true})
+	w.ok(err)
 	w.checkKeys()
 }
 
@@ -167,6 +172,11 @@ func (w *world) checkKeys() {
 		kind, _, _ := strings.Cut(name, ":")
 		switch {
 		case kind == "dead", kind == "quarantine", kind == "unrouted", kind == "seen", strings.HasPrefix(key, "medis:stats:"), strings.HasPrefix(key, "medis:dispatcher"), strings.HasPrefix(key, "medis:clock:"):
+		case name == "active":
+			n, err := w.Client.SCard(w.ctx, key).Result()
+			w.ok(err)
+			w.require(n == 1, "%s holds %d names of idle channels", key, n-1)
+		case name == "active:dead": // compared with what is dead by look
 		case kind == "ch" || kind == "incoming":
 			n, err := w.Client.XLen(w.ctx, key).Result()
 			w.ok(err)

@@ -198,6 +198,7 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 		halted = slices.Contains([]string{"more", "at", "wait"}, result)
 		want = append(want, result)
 	}
+	w.learnGroups(p)
 	taken := w.handedOver(d, hand, w.copies[had:])
 	if !r.known {
 		return // the dispatcher still has them in hand, and moves them again
@@ -213,6 +214,16 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 	}
 	d.entries[p] = rest
 	w.require(slices.Equal(got, want), "%s moved with the results %v; they should be %v", d.id, got, want)
+}
+
+// learnGroups learns which channels got a group, as those do that a fan-out step finds new to the active set.
+func (w *world) learnGroups(p int) {
+	for _, sub := range modelIDs {
+		key := channelKey(p, sub)
+		if groups, err := w.Client.XInfoGroups(w.ctx, key).Result(); err == nil && len(groups) > 0 {
+			w.groups[key] = true
+		}
+	}
 }
 
 // handedOver applies the reads of a fan-out step that made some copies. A channel is read if nothing else is READY

@@ -115,6 +115,8 @@ type part struct {
 	pending      *redis.XPendingExtCmd
 	due          *redis.ZSliceCmd
 	records      *redis.StringSliceCmd
+	active       *redis.BoolCmd // whether the sets of active channels have it
+	buried       *redis.BoolCmd
 }
 
 // look reads all of Redis in one round trip.
@@ -130,6 +132,8 @@ func (w *world) look() *sight {
 			due:     pipe.ZRangeWithScores(w.ctx, base+due, 0, -1),
 			records: pipe.HKeys(w.ctx, base+records),
 			dead:    pipe.XRange(w.ctx, base+dead, "-", "+"),
+			active:  pipe.SIsMember(w.ctx, base+"active", sub),
+			buried:  pipe.SIsMember(w.ctx, base+"active:dead", sub),
 		})
 		if sub == "" {
 			parts[len(parts)-1].unrouted = pipe.XRange(w.ctx, base+"unrouted", "-", "+")
@@ -184,6 +188,12 @@ func (w *world) lookAt(s *sight, pt part) {
 	records := map[string]bool{}
 	for _, id := range pt.records.Val() {
 		records[id] = true
+	}
+	if pt.sub != "" && len(pt.stream.Val())+len(pending) > 0 && !pt.active.Val() {
+		s.problem("%s holds something, and is not active", key)
+	}
+	if pt.sub != "" && len(pt.dead.Val()) > 0 && !pt.buried.Val() {
+		s.problem("%s has dead letters, and the set of those does not have it", key)
 	}
 	name := func(e redis.XMessage) string {
 		if pt.sub == "" {

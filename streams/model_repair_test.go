@@ -39,13 +39,15 @@ func (w *world) owned() (list []*copyOf) {
 // repair: a dispatcher ends, entries without a due time are healed, and dispatchers give back what they
 // own without knowing, or what a dead dispatcher owned, which may be nothing.
 func (w *world) repair(t *rapid.T) {
-	switch rapid.SampledFrom([]string{"end", "give back incoming", "reconcile", "heal", "give back", "unowned", "unowned"}).Draw(t, "repair") {
+	switch rapid.SampledFrom([]string{"end", "give back incoming", "reconcile", "heal", "give back", "unowned", "unowned", "audit", "audit"}).Draw(t, "repair") {
 	case "end":
 		w.end(t)
 	case "give back incoming":
 		w.giveBackIncoming(t, w.one(t), partition(t), rapid.IntRange(1, 3).Draw(t, "limit"))
 	case "heal":
 		w.heal(t, w.one(t), w.channel(t, func(c *copyOf) bool { return c.where == placeRetrying && c.due == 0 }))
+	case "audit":
+		w.audit(w.one(t), w.channel(t, func(*copyOf) bool { return true }))
 	case "unowned":
 		w.giveBackUnowned(t, w.one(t))
 	case "reconcile":
@@ -54,6 +56,15 @@ func (w *world) repair(t *rapid.T) {
 	case "give back":
 		d := w.one(t)
 		w.giveBackFrom(t, d, w.channel(t, isReady), w.other(t, d), 1)
+	}
+}
+
+// audit: an idle channel leaves the active set. A busy one stays, as look checks.
+func (w *world) audit(d *dispatcher, ch medispatcher.Channel) {
+	if !w.robbed[ch] {
+		w.touched = true
+		w.say("%s audits %s of %d", d.id, ch.Subscription, ch.Partition)
+		w.ok(d.store.AuditChannels(w.ctx, ch.Partition, []string{ch.Subscription}))
 	}
 }
 

@@ -155,8 +155,9 @@ type world struct {
 	skew        int64 // ms that the clock of Redis is off by
 	arrivals    []*arrival
 	copies      []*copyOf
-	groups      map[string]bool // streams whose group exists
-	remade      map[string]bool // channels whose group was lost, so due times may be stale
+	groups      map[string]bool               // streams whose group exists
+	remade      map[string]bool               // channels whose group was lost, so due times may be stale
+	robbed      map[medispatcher.Channel]bool // an audit would count what was taken out
 	seen        map[string]memory
 	counts      map[string]int64
 	dispatchers []*dispatcher
@@ -191,8 +192,13 @@ func newWorld(rt *rapid.T, l *lab) *world {
 		rt.Fatal(err)
 	}
 	w := &world{
-		lab: l, rt: rt, groups: map[string]bool{}, remade: map[string]bool{},
+		lab: l, rt: rt, groups: map[string]bool{}, remade: map[string]bool{}, robbed: map[medispatcher.Channel]bool{},
 		seen: map[string]memory{}, counts: map[string]int64{},
+	}
+	for p := range modelPartitions { // so that what walks the active channels relies on the sets
+		for _, set := range []string{"active", "active:dead"} {
+			w.ok(l.Client.SAdd(l.ctx, fmt.Sprintf("medis:{%d}:%s", p, set), "~built").Err())
+		}
 	}
 	w.setTime(modelStart.UnixMilli())
 	w.worker.Store, _ = l.store("loader")

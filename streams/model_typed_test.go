@@ -44,6 +44,7 @@ func (w *world) typed(t *rapid.T, ch medispatcher.Channel) {
 		w.say("somebody types XDEL of %s", c.name())
 		w.ok(w.Client.XDel(w.ctx, key, c.entry).Err())
 		c.place, c.end = place{where: placeDeleted}, "taken out"
+		w.robbed[ch] = true
 	case "XACK incoming", "DELCONSUMER incoming":
 		w.typedIncoming(t, verb)
 	}

@@ -15,7 +15,7 @@ import (
 // onceScript writes items to streams of a partition, unless they were written before. A marker is a
 // set of the items that were.
 //
-// KEYS 1–4 counts, 5 quarantine, 6 its size, then markers and streams. ARGV names these by their number.
+// KEYS 1–4 counts, 5 quarantine, 6 its size, 7 active, then markers and streams. ARGV names these by their number.
 // ARGV lifetime of a marker in ms, "1" to change nothing, most entries and bytes of the quarantine, then for each
 // item: number of its marker, its member there, number of its stream, entry id that must not be in the stream
 // ("": none), name of its count, n, n fields and values.
@@ -37,6 +37,8 @@ local function once(marker, member, stream, unless, what, first, last)
       lost = keep(stream, KEYS[6], tonumber(ARGV[3]), tonumber(ARGV[4]), {unpack(ARGV, first, last)}, last - first + 1)
     else
       redis.call('XADD', stream, '*', unpack(ARGV, first, last))
+      local sub = string.match(stream, '}:ch:(.*)$')
+      if sub then redis.pcall('SADD', KEYS[7], sub) end
     end
     redis.call('SADD', marker, member)
     redis.call('PEXPIRE', marker, lifetime)
@@ -65,7 +67,7 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 	if len(list) == 0 {
 		return nil, nil
 	}
-	k := keyList{keys: append(s.countKeys(p), s.keys.Quarantine(p), s.keys.QuarantineSize(p)), index: map[string]int{s.keys.Quarantine(p): 5}}
+	k := keyList{keys: append(s.countKeys(p), s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Active(p)), index: map[string]int{s.keys.Quarantine(p): 5}}
 	argv := []any{keep.Milliseconds(), dryRun, s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes}
 	for _, o := range list {
 		name, member, ok := strings.Cut(o.Token, ".")

@@ -9,23 +9,24 @@ import (
 
 // orphanScript gives a due time to entries of ~buried that have none and so would never be tried again.
 //
-// KEYS channel, retry.
-// ARGV start of the range, limit, "1" to include entries that are due later, "1" to change nothing, now in ms, due time.
+// KEYS channel, retry, active.
+// ARGV subscription, start of the range, limit, "1" to include entries that are due later, "1" to change nothing, now in ms, due time.
 // Returns {entries made due, id to go on from ("": done)}.
 //
 // Safe to repeat: what it made due has a due time, and is left alone.
 var orphanScript = rdb.NewScript(`
-local now = tonumber(ARGV[5])
-local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[1], '+', ARGV[2], '` + rdb.Buried + `')
+local now = tonumber(ARGV[6])
+local found = redis.call('XPENDING', KEYS[1], 'push', ARGV[2], '+', ARGV[3], '` + rdb.Buried + `')
 local made = 0
 for _, e in ipairs(found) do
   local due = redis.call('ZSCORE', KEYS[2], e[1])
-  if not due or ARGV[3] == '1' and tonumber(due) > now then
-    if ARGV[4] ~= '1' then redis.call('ZADD', KEYS[2], ARGV[6], e[1]) end
+  if not due or ARGV[4] == '1' and tonumber(due) > now then
+    if ARGV[5] ~= '1' then redis.call('ZADD', KEYS[2], ARGV[7], e[1]) end
     made = made + 1
   end
 end
-if #found < tonumber(ARGV[2]) then return {made, ''} end
+if made > 0 and ARGV[5] ~= '1' then redis.pcall('SADD', KEYS[3], ARGV[1]) end
+if #found < tonumber(ARGV[3]) then return {made, ''} end
 local ms, seq = string.match(found[#found][1], '(%d+)-(%d+)')
 return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
 `)
@@ -33,14 +34,14 @@ return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
 // Orphans makes those entries of ~buried due now that have no due time. With all it does so
 // to every entry that waits for its next attempt. With dryRun it only counts them.
 func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error) {
-	k := []string{s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription)}
+	k := []string{s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription), s.keys.Active(c.Partition)}
 	now, err := s.db.SharedNow(ctx)
 	if err != nil {
 		return 0, err
 	}
 	made, from := 0, "-"
 	for from != "" {
-		res, err := orphanScript.Run(ctx, s.db, k, from, lookBatch, all, dryRun, now.UnixMilli(), rdb.DueNow).Slice()
+		res, err := orphanScript.Run(ctx, s.db, k, c.Subscription, from, lookBatch, all, dryRun, now.UnixMilli(), rdb.DueNow).Slice()
 		if rdb.IsNoGroup(err) {
 			return made, nil
 		}

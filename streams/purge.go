@@ -10,7 +10,7 @@ import (
 
 // purgeScript empties a channel. READY and BURIED → purged.
 //
-// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures. ARGV name of the count.
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 active. ARGV name of the count.
 // Returns {READY, BURIED}: how many of each it removed.
 //
 // Safe to repeat: it then finds nothing. It recreates the group in the same step, so that no
@@ -38,6 +38,7 @@ if redis.call('EXISTS', ch) == 1 then
   redis.call('HSET', KEYS[4], '~ledger:' .. string.match(ARGV[1], ':(.*)'), 'reset')
 end
 redis.call('UNLINK', KEYS[6], KEYS[7])
+redis.pcall('SREM', KEYS[8], string.match(ARGV[1], ':(.*)'))
 if ready + buried > 0 then count(ARGV[1], ready + buried) end
 return {ready, buried}
 `)
@@ -47,7 +48,7 @@ return {ready, buried}
 // behind in Redis. With an error the numbers are those of the partitions purged so far.
 func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err error) {
 	for p := range s.cfg.Partitions {
-		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
+		k := append(append(s.countKeys(p), s.keys.Channels(p, []string{sub})...), s.keys.Active(p))
 		res, err := purgeScript.Run(ctx, s.db, k, purgedCount(sub)).Int64Slice()
 		if err == nil && len(res) != 2 {
 			err = fmt.Errorf("unreadable answer %v", res)
@@ -65,7 +66,7 @@ func purgedCount(sub string) string { return "purged:" + sub }
 
 // discardScript removes every key of a subscription.
 //
-// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 dead.
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 dead, 9 active, 10 its dead ones.
 // ARGV name of the count, "1" to remove them even if they hold messages, then the names of the subscription's totals.
 // Returns {READY, BURIED, DEAD}: how many of each it found. Without "1" they are still there.
 //
@@ -83,6 +84,7 @@ local ready = math.max(0, length - buried)
 local n = ready + buried + dead
 if n > 0 and ARGV[2] ~= '1' then return {ready, buried, dead} end
 redis.call('UNLINK', KEYS[5], KEYS[6], KEYS[7], KEYS[8])
+for k = 9, 10 do redis.pcall('SREM', KEYS[k], string.match(ARGV[1], ':(.*)')) end
 if n > 0 then count(ARGV[1], n) end
 redis.pcall('HDEL', KEYS[4], unpack(ARGV, 3))
 return {ready, buried, dead}
@@ -100,7 +102,7 @@ func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispa
 	}
 	for p := range s.cfg.Partitions {
 		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
-		k = append(k, s.keys.Dead(p, sub))
+		k = append(k, s.keys.Dead(p, sub), s.keys.Active(p), s.keys.ActiveDead(p))
 		res, err := discardScript.Run(ctx, s.db, k, argv...).Int64Slice()
 		if err == nil && len(res) != 3 {
 			err = fmt.Errorf("unreadable answer %v", res)

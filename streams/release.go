@@ -10,7 +10,7 @@ import (
 // releaseScript hands entries of a live consumer to ~buried. They are due now, and the attempt
 // is not counted.
 //
-// KEYS 1–4 counts, 5 channel, 6 retry.
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 active.
 // ARGV consumer, "1" to remove the consumer if it then owns nothing, due time, entry ids.
 // Returns what vanished.
 //
@@ -18,18 +18,20 @@ import (
 // consumer only after it checked that it owns nothing, because XGROUP DELCONSUMER discards
 // pending entries.
 var releaseScript = rdb.NewScript(countLua + vanishedLua + `
-local ch = KEYS[5]
+local ch, kept = KEYS[5], false
 for i = 4, #ARGV do
   local pending = redis.call('XPENDING', ch, 'push', ARGV[i], ARGV[i], 1, ARGV[1])
   if pending[1] then
     if redis.call('XCLAIM', ch, 'push', '` + rdb.Buried + `', 0, ARGV[i], 'RETRYCOUNT', pending[1][4], 'JUSTID')[1] then
       redis.call('ZADD', KEYS[6], ARGV[3], ARGV[i])
+      kept = true
     else
       redis.call('XACK', ch, 'push', ARGV[i])
       vanish(sub_of(ch), ARGV[i])
     end
   end
 end
+if kept then redis.pcall('SADD', KEYS[7], sub_of(ch)) end
 if ARGV[2] == '1' and #redis.call('XPENDING', ch, 'push', '-', '+', 1, ARGV[1]) == 0 then
   redis.call('XGROUP', 'DELCONSUMER', ch, 'push', ARGV[1])
 end
@@ -44,7 +46,7 @@ func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []
 	for _, id := range entryIDs {
 		argv = append(argv, id)
 	}
-	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription))
+	k := append(s.countKeys(c.Partition), s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription), s.keys.Active(c.Partition))
 	vanished, err := releaseScript.Run(ctx, s.db, k, argv...).Result()
 	s.noteVanished(c.Partition, vanished)
 	if rdb.IsNoGroup(err) {

@@ -10,7 +10,7 @@ import (
 
 // retryScript hands failed entries to ~buried until their next attempt is due.
 //
-// KEYS 1–4 counts, then channel, retry, failures for each subscription.
+// KEYS 1–4 counts, 5 active, then channel, retry, failures for each subscription.
 // ARGV consumer, now in ms, then for each entry: number of its channel in KEYS, entry id, number of the attempt
 // that ended, delay in ms, failure record ("": none), n, n names of its counts.
 // Returns what vanished.
@@ -19,7 +19,7 @@ import (
 // consumer has taken again for a later attempt. XCLAIM comes first because Redis allows it, and
 // then the rest of the script, even when out of memory.
 var retryScript = rdb.NewScript(countLua + vanishedLua + `
-local me, at = ARGV[1], 3
+local me, at, noted = ARGV[1], 3, 0
 local now = tonumber(ARGV[2])
 counted(function()
   while at <= #ARGV do
@@ -31,6 +31,8 @@ counted(function()
       local claimed = redis.call('XCLAIM', KEYS[k], 'push', '` + rdb.Buried + `', 0, id, 'RETRYCOUNT', attempt + 1, 'JUSTID')
       if claimed[1] then -- Redis 6.2 claims an entry that was deleted; there dueScript notices
         redis.call('ZADD', KEYS[k + 1], now + delay, id)
+        if k ~= noted then redis.pcall('SADD', KEYS[5], sub_of(KEYS[k])) end
+        noted = k
         if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
       else
         redis.call('XACK', KEYS[k], 'push', id)
@@ -64,10 +66,10 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 	return rdb.Failed("schedule retries", err)
 }
 
-// settleKeys returns the counts and the three keys of each subscription in done, and for each
+// settleKeys returns the counts, the active set, and the three keys of each subscription in done, and for each
 // subscription the number of its first key.
 func (s *Store) settleKeys(p int, done []medispatcher.Settlement) (k []string, place map[string]int) {
-	k, place = s.countKeys(p), map[string]int{}
+	k, place = append(s.countKeys(p), s.keys.Active(p)), map[string]int{}
 	for _, d := range done {
 		if place[d.Subscription] == 0 {
 			place[d.Subscription] = len(k) + 1

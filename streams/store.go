@@ -27,6 +27,7 @@ type Store struct {
 	vanished   vanishings
 	introduced introduction
 	layout     copyLayout
+	active     activeTrust
 }
 
 // Open makes a Store. It connects on first use, so that a dispatcher can start while

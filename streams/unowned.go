@@ -21,7 +21,7 @@ const (
 // unownedScript finds entries that the group has passed and that are in no pending list. XREADGROUP will never
 // return them. They come from a command typed by hand: XACK, XGROUP DELCONSUMER, SETID or CREATE.
 //
-// KEYS 1–4 counts, 5 stream, then for a channel: 6 retry, 7 failures.
+// KEYS 1–4 counts, 5 stream, then for a channel: 6 retry, 7 failures, 8 active.
 // ARGV id to go on after, most entries to check, most bytes of bodies, group, new owner, name of the
 // count, due time for entries that have none, "1" to change nothing.
 // Returns {entries found, id to go on after ("": done)}.
@@ -85,7 +85,10 @@ for _, e in ipairs(pending) do
   end
 end
 done = done and whole and (place == last or between(last))
-if found > 0 and not dry then count(ARGV[6], found) end
+if found > 0 and not dry then
+  if KEYS[8] then redis.pcall('SADD', KEYS[8], string.match(ARGV[6], ':(.*)')) end
+  count(ARGV[6], found)
+end
 if not done then return {found, place} end
 
 -- A group that was set to an id in the future would skip entries that are still to come.
@@ -99,7 +102,7 @@ return {found, ''}
 // there were. With dryRun it only counts them.
 func (s *Store) Unowned(ctx context.Context, c medispatcher.Channel, dryRun bool) (int, error) {
 	k := append(s.countKeys(c.Partition), s.keys.Channels(c.Partition, []string{c.Subscription})...)
-	n, err := s.unowned(ctx, k, rdb.GroupPush, rdb.Buried, c.Subscription, dryRun)
+	n, err := s.unowned(ctx, append(k, s.keys.Active(c.Partition)), rdb.GroupPush, rdb.Buried, c.Subscription, dryRun)
 	return n, rdb.Failed("find messages of "+c.Subscription+" that nobody owns", err)
 }
 

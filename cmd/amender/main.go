@@ -151,7 +151,7 @@ func (j *job) amend(ctx context.Context, cfg *config.Config) (report amender.Rep
 		if err := known(ctx, store, j.sub, ids); err != nil {
 			return report, err
 		}
-		o.Subs, o.Incoming = []string{j.sub}, false
+		o.Subs, o.Idle, o.Incoming = []string{j.sub}, true, false
 	}
 	report, err = amender.Run(ctx, store, o)
 	for _, v := range store.TakeVanished() {

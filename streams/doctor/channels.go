@@ -68,6 +68,9 @@ func (d *exam) examineChannels(ctx context.Context) error {
 	d.judgePartitions()
 	d.judgeOrphans()
 	d.judgeOwners()
+	if err := d.judgeActive(ctx); err != nil {
+		return err
+	}
 	if err := d.judgeGroups(ctx); err != nil {
 		return err
 	}
@@ -159,6 +162,30 @@ func (d *exam) judgeOrphans() {
 	default:
 		d.ok(AreaMessages, "orphans", "none: every channel has its subscription")
 	}
+}
+
+// judgeActive finds channels that hold something and are missing from the active sets.
+func (d *exam) judgeActive(ctx context.Context) error {
+	sets, err := d.store.MayHold(ctx)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, u := range d.units {
+		if !d.served(u) || sets[u.p] == nil || u.empty() && u.pending == 0 {
+			continue
+		}
+		if _, there := slices.BinarySearch(sets[u.p], u.sub); !there {
+			missing = append(missing, u.String())
+		}
+	}
+	if len(missing) == 0 {
+		d.ok(AreaMessages, "active", "every channel that holds something is in the active set")
+		return nil
+	}
+	d.add(AreaMessages, "active", LevelWarning, fmt.Sprintf("%s with messages missing from the active set: %s", count(len(missing), "channel"), rdb.Some(missing)),
+		"a command typed by hand or a lost write took them out; restart a dispatcher: it looks at every channel when it starts")
+	return nil
 }
 
 // judgeOwners finds messages whose owner is not a living dispatcher.

@@ -27,11 +27,14 @@ const (
 	kindDead        = "dead"
 	kindSeen        = "seen"
 	kindRecover     = "recover"
+	kindActive      = "active"
+	kindActiveDead  = "active:dead"
 )
 
 // keyTypes is the Redis type of each kind of key.
 var keyTypes = map[string]string{
 	kindIncoming: "stream", kindQuarantine: "stream", kindQuarantine + ":size": "hash", kindUnrouted: "stream", kindUnrouted + ":size": "hash", "copying": "hash",
+	kindActive: "set", kindActiveDead: "set",
 	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
 	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash",

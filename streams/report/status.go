@@ -95,15 +95,30 @@ func (r *Report) firstIDs(ctx context.Context, k []string, of []int, first []str
 	return nil
 }
 
-// ChannelStatus counts the messages of subscriptions, over all partitions, in the order of ids.
+// countAll is the most subscriptions that are counted without asking which hold something.
+const countAll = 16
+
+// ChannelStatus counts the messages of subscriptions, over all partitions, in the order of ids. Of many it counts those
+// that may hold something.
 func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatcher.ChannelStatus, error) {
 	out := make([]medispatcher.ChannelStatus, len(ids))
+	place := make(map[string]int, len(ids))
 	for i, id := range ids {
-		out[i].ID = id
+		out[i].ID, place[id] = id, i
 	}
-	for p := range r.cfg.Partitions {
-		for from := 0; from < len(ids); from += rdb.SweepChunk {
-			chunk := ids[from:min(from+rdb.SweepChunk, len(ids))]
+	all := make([][]string, r.cfg.Partitions)
+	if len(ids) > countAll {
+		var err error
+		if all, err = r.kept.MayHold(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for p, subs := range all {
+		if subs == nil {
+			subs = ids
+		}
+		subs = slices.DeleteFunc(slices.Clone(subs), func(sub string) bool { _, asked := place[sub]; return !asked })
+		for chunk := range slices.Chunk(subs, rdb.SweepChunk) {
 			k := make([]string, 0, 3*len(chunk))
 			for _, id := range chunk {
 				k = append(k, r.keys.Channel(p, id), r.keys.Retry(p, id), r.keys.Dead(p, id))
@@ -113,7 +128,7 @@ func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatche
 				return nil, err
 			}
 			for i, c := range rows {
-				st := &out[from+i]
+				st := &out[place[chunk[i]]]
 				st.Ready += max(0, c.length-c.pending)
 				st.Buried += c.pending
 				st.Retrying += c.retrying

@@ -13,7 +13,7 @@ import (
 type Queue interface {
 	Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error)
 	Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error)
-	Waiting(ctx context.Context, subs []string) ([]medispatcher.Waiting, error)
+	Waiting(ctx context.Context, all func() []string) ([]medispatcher.Waiting, error)
 	Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error)
 	Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error)
 	Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error
@@ -94,7 +94,7 @@ func Conform(t *testing.T, newQueue func(t *testing.T) (q Queue, put func(c medi
 		if due, next := cf.due(); len(due) != 0 || next < 59*time.Minute || next > time.Hour {
 			t.Errorf("due %+v, next %v", due, next)
 		}
-		w, err := cf.q.Waiting(t.Context(), []string{"s", "other"})
+		w, err := cf.q.Waiting(t.Context(), func() []string { return []string{"s", "other"} })
 		if err != nil || len(w) != 1 || w[0].DueIn < 59*time.Minute {
 			t.Errorf("waiting %+v, %v", w, err)
 		}
@@ -196,7 +196,7 @@ func (cf *conformance) want(ready, waiting, mine int) {
 	if got := cf.read(5); len(got) != ready {
 		cf.Errorf("%d READY, want %d", len(got), ready)
 	}
-	w, err := cf.q.Waiting(cf.Context(), []string{cf.c.Subscription})
+	w, err := cf.q.Waiting(cf.Context(), func() []string { return []string{cf.c.Subscription} })
 	cf.ok(err)
 	m, err := cf.q.Mine(cf.Context(), cf.c, 10)
 	cf.ok(err)

@@ -167,13 +167,14 @@ func (ch *memoryChannel) waiting() []*memoryEntry {
 }
 
 // Waiting is part of push.Reader.
-func (q *Memory) Waiting(_ context.Context, subs []string) ([]medispatcher.Waiting, error) {
+func (q *Memory) Waiting(_ context.Context, all func() []string) ([]medispatcher.Waiting, error) {
 	if err := q.fail("waiting"); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var out []medispatcher.Waiting
+	subs := all()
 	for c, ch := range q.channels {
 		if !slices.Contains(subs, c.Subscription) || len(ch.ready)+len(ch.pending) == 0 {
 			continue

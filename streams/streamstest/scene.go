@@ -123,12 +123,16 @@ func Put(t *testing.T, registry *streams.Registry, id, doc string) {
 	Check(t, err)
 }
 
-// State describes everything in Redis: sizes, owners and counts.
+// State describes everything in Redis: sizes, owners and counts, and "inactive": keys that hold something and are missing
+// from the active sets. What else is in those sets does not matter.
 func (sc *Scene) State(t *testing.T) string {
 	t.Helper()
 	out := map[string]string{}
 	for _, key := range append(sc.Keys(t, "medis:{0}:*"), sc.Keys(t, "medis:recover*")...) {
 		name := strings.TrimPrefix(strings.TrimPrefix(key, "medis:{0}:"), "medis:")
+		if name == "active" || name == "active:dead" {
+			continue
+		}
 		switch Must[string](t)(sc.Client.Type(sc.Ctx, key).Result()) {
 		case "stream":
 			n := sc.Client.XLen(sc.Ctx, key).Val()
@@ -159,6 +163,9 @@ func (sc *Scene) State(t *testing.T) string {
 			out[name] = "set"
 		}
 	}
+	if missing := sc.Inactive(t, 0); len(missing) > 0 {
+		out["inactive"] = strings.Join(missing, " ")
+	}
 	for what, n := range Must[map[string]int64](t)(report.New(sc.Store).Counts(sc.Ctx)) {
 		out["#"+what] = fmt.Sprint(n)
 	}
@@ -167,4 +174,29 @@ func (sc *Scene) State(t *testing.T) string {
 		lines = append(lines, name+"="+out[name])
 	}
 	return strings.Join(lines, ", ")
+}
+
+// Inactive lists the keys of a partition that hold something and are missing from the active sets.
+func (e *Env) Inactive(t testing.TB, p int) (missing []string) {
+	t.Helper()
+	ctx, prefix := context.Background(), fmt.Sprintf("medis:{%d}:", p)
+	for _, key := range e.Keys(t, prefix+"*") {
+		kind, sub, _ := strings.Cut(strings.TrimPrefix(key, prefix), ":")
+		set, n := prefix+"active", int64(0)
+		switch kind {
+		case "ch":
+			n = e.Client.XLen(ctx, key).Val()
+			if pending, err := e.Client.XPending(ctx, key, "push").Result(); err == nil {
+				n += pending.Count
+			}
+		case "dead":
+			set += ":dead"
+			n = e.Client.XLen(ctx, key).Val()
+		}
+		if n > 0 && !e.Client.SIsMember(ctx, set, sub).Val() {
+			missing = append(missing, strings.TrimPrefix(key, prefix))
+		}
+	}
+	slices.Sort(missing)
+	return missing
 }

@@ -18,7 +18,7 @@ var _ amender.Store = (*streams.Store)(nil)
 const (
 	// healChecks is how many times the healer looks at the list of dispatchers within the dead-after limit.
 	healChecks = 20
-	// healAll is the longest time between looks at every channel. They find entries whose owner is no longer on the list,
+	// healAll is the longest time between looks at every active channel. They find entries whose owner is no longer on the list,
 	// because Redis lost the list, and entries without an owner, because somebody typed a command.
 	healAll = time.Minute
 	// healAllLimits bounds that time in multiples of the dead-after limit: a short limit asks for quick healing.
@@ -109,7 +109,7 @@ func (h *healer) heal(ctx context.Context, dead []medispatcher.Dispatcher) {
 		return
 	}
 	report, err := amender.Run(ctx, h.store, amender.Options{
-		Partitions: h.partitions, Subs: snapshot.IDs(), Incoming: true, Adopt: h.info.ID, Dead: dead,
+		Partitions: h.partitions, Subs: snapshot.IDs(), Idle: len(dead) > 0, Incoming: true, Adopt: h.info.ID, Dead: dead,
 	})
 	h.tellGivenBack(report.Rows)
 	if report.GivenBack() > 0 {

@@ -25,7 +25,7 @@ func (k kicker) Kick(ctx context.Context, sub string) (int, error) {
 		// Redis may have been away: every heartbeat would look too old.
 		return 0, errors.New("the heartbeat of this dispatcher is late, so it cannot say who is dead")
 	}
-	report, err := amender.Run(ctx, k.store, amender.Options{Partitions: k.partitions, Subs: []string{sub}, Force: true})
+	report, err := amender.Run(ctx, k.store, amender.Options{Partitions: k.partitions, Subs: []string{sub}, Idle: true, Force: true})
 	k.log.Info("kicked", "subscription", sub, "by", medispatcher.Actor(ctx), "count", report.GivenBack())
 	return report.GivenBack(), err
 }

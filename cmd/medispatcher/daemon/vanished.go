@@ -51,7 +51,7 @@ func (v *vanished) look(ctx context.Context, all []medispatcher.Dispatcher) {
 	mixed := slices.ContainsFunc(all, func(o medispatcher.Dispatcher) bool { return o.Alive && o.Version != v.version })
 	var errs []error
 	for p := range v.partitions {
-		errs = append(errs, v.store.AuditIncoming(ctx, p, mixed), v.store.AuditChannels(ctx, p, v.registry.Snapshot().IDs()))
+		errs = append(errs, v.store.AuditIncoming(ctx, p, mixed), v.store.AuditChannels(ctx, p, v.subs(ctx, p)))
 	}
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
 		v.log.Warn("messages that commands typed by hand took out cannot be counted now", "error", err)
@@ -59,10 +59,20 @@ func (v *vanished) look(ctx context.Context, all []medispatcher.Dispatcher) {
 	v.tell()
 }
 
+// subs are the subscriptions whose channels can have lost something since the last look.
+func (v *vanished) subs(ctx context.Context, p int) []string {
+	all := v.registry.Snapshot()
+	active, complete, err := v.store.Active(ctx, p)
+	if err != nil || !complete {
+		return all.IDs()
+	}
+	return slices.DeleteFunc(active, func(sub string) bool { _, there := all.Subs[sub]; return !there })
+}
+
 // begin starts the audits of new subscriptions before their first messages.
 func (v *vanished) begin(ctx context.Context, subs []string) {
 	for p := range v.partitions {
-		if v.store.AuditChannels(ctx, p, subs) != nil {
+		if v.store.BeginAudits(ctx, p, subs) != nil {
 			return // the next look starts them
 		}
 	}

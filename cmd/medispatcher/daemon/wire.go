@@ -63,6 +63,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		hearing: heard, vanished: taken, unowned: series, alerts: alerting.events, log: log,
 		kickFails: &kickFails{store: store, dataLog: d.dataLog, log: log},
 	}
+	checks := &rechecker{partitions: cfg.Partitions, store: store, registry: registry, scheduler: d.scheduler, others: d.heartbeat.peers.Load, log: log}
 	files := &fileLimit{fanoutReads: len(fanouts), log: log}
 	follows := &follower{
 		registry: registry, vanished: taken, log: log,
@@ -73,7 +74,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	d.staying = []loop{d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run}
 	d.working = []loop{
 		registry.Follow, follows.Run, ringer.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
-		heals.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
+		heals.Run, checks.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{

@@ -65,6 +65,12 @@ func (k Keys) Failures(p int, sub string) string { return k.Part(p, "failures:"+
 // Dead is the stream of dead letters.
 func (k Keys) Dead(p int, sub string) string { return k.Part(p, "dead:"+sub) }
 
+// Active is the set of the subscriptions whose channels may hold work.
+func (k Keys) Active(p int) string { return k.Part(p, "active") }
+
+// ActiveDead is the set of the subscriptions that may have dead letters.
+func (k Keys) ActiveDead(p int) string { return k.Part(p, "active:dead") }
+
 // Probe is a key that never exists. Writing to it finds out whether Redis accepts writes.
 func (k Keys) Probe(p int) string { return k.Part(p, "probe") }
 
