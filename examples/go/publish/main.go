@@ -1,0 +1,101 @@
+// Command publish publishes a message: go run ./examples/go/publish redis|http TOPIC BODY
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/publish"
+)
+
+func main() {
+	if len(os.Args) != 4 {
+		log.Fatal("usage: publish redis|http TOPIC BODY")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	by := byRedis
+	if os.Args[1] == "http" {
+		by = byHTTP
+	}
+	if err := by(ctx, os.Args[2], os.Args[3]); err != nil {
+		log.Fatal(err) //nolint:gocritic // nothing is left to do
+	}
+}
+
+func setting(name, otherwise string) string { return cmp.Or(os.Getenv(name), otherwise) }
+
+func byRedis(ctx context.Context, topic, body string) error {
+	url := setting("REDIS_URL", "redis://127.0.0.1:6379/0") // that of the dispatchers
+	main, err := connect(url)
+	if err != nil {
+		return err
+	}
+	beside, err := connect(setting("RECOVER_REDIS_URL", url)) // their MEDIS_RECOVER_REDIS_URL
+	if err != nil {
+		return err
+	}
+	partitions, err := strconv.Atoi(setting("MEDIS_PARTITIONS", "1")) // as the dispatchers have it
+	if err != nil {
+		return err
+	}
+	// A program makes one Publisher, and uses it for as long as it runs.
+	p, err := publish.New(publish.Options{Redis: main, Partitions: partitions, RecoverList: "go", RecoverRedis: beside})
+	if err != nil {
+		return err
+	}
+	r, err := p.Publish(ctx, publish.Message{Topic: topic, Body: []byte(body)})
+	if err != nil {
+		return err // neither published nor parked
+	}
+	if r.Parked {
+		log.Print("parked: the dispatchers publish it from the recover list")
+	}
+	fmt.Println(r.ID)
+	return nil
+}
+
+func connect(url string) (*redis.Client, error) {
+	opt, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	opt.MaxRetries, opt.ContextTimeoutEnabled = -1, true
+	return redis.NewClient(opt), nil
+}
+
+func byHTTP(ctx context.Context, topic, body string) error {
+	url := setting("MEDIS_URL", "http://127.0.0.1:5601") + "/api/v1/topics/" + topic + "/messages"
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token := os.Getenv("MEDIS_TOKEN"); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", resp.Status, answer)
+	}
+	fmt.Println(strings.TrimSpace(string(answer)))
+	return nil
+}
