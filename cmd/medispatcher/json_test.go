@@ -48,6 +48,7 @@ func TestJSON(t *testing.T) {
 		{"message x", `"events":`},
 		{"alert ls", `"firing":`},
 		{"recover " + log, `{"codes":{"SENT":{"recovered":0,"already":0,"nothing":1,"failed":0}},"dry_run":false,"foreign":1}`},
+		{"migrate --config migrate/testdata/medispatcher.toml --tables migrate/testdata --out " + filepath.Join(t.TempDir(), "new"), `"subscriptions":["101","102"]`},
 		{"config", `"name":"MEDIS_REDIS_URL"`},
 		{"doctor", `"findings":`},
 		{"health", `{"ready":`},

@@ -82,7 +82,7 @@ func (a *app) root() *cobra.Command {
 		a.publishCommand(), a.subCommand(),
 		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(),
 		a.unroutedCommand(), a.quarantineCommand(), a.purgeCommand(), a.recoverCommand(),
-		a.alertCommand(), a.doctorCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(),
+		a.migrateCommand(), a.alertCommand(), a.doctorCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
