@@ -185,7 +185,7 @@ func TestReleasedTwice(t *testing.T) {
 		deliveries, err := f.q.Read(t.Context(), []medispatcher.Want{{Channel: c, Max: 1}})
 		f.ok(err)
 		f.s.lanes.mu.Lock() // a message whose breaker opened before its attempt began
-		l := f.s.lanes.open[c]
+		l := f.s.lanes.laneLocked(c)
 		f.s.lanes.touched[c] = l
 		l.fresh.begin()
 		l.fresh.end()

@@ -59,6 +59,11 @@ func newInflight() inflight {
 // begun is the number of reads of either kind.
 func (f *inflight) begun() int { return f.fresh.begun + f.due.begun }
 
+// idle reports whether nothing is held, read or doubtful.
+func (f *inflight) idle() bool {
+	return len(f.entries)+len(f.early)+len(f.doubts.ids)+len(f.releasing) == 0 && !f.fresh.underWay && !f.due.underWay && f.left == nil && !f.uncompared()
+}
+
 // took notes an entry that a read brought.
 func (f *inflight) took(entryID string, j *job) {
 	f.entries[entryID] = j

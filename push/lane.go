@@ -11,6 +11,7 @@ type lane struct {
 	rung     bool // a doorbell rang since the last read began
 	dueWaits bool // due messages wait for a retry slot
 	touched  bool // this process's consumer may exist in the group
+	idle     int  // sweeps that found nothing to do
 	back     medispatcher.Backoff
 	inflight
 }

@@ -17,9 +17,12 @@ type lanes struct {
 	mu     sync.Mutex
 	budget *budget
 	subs   map[string]*subscriber
-	open   map[medispatcher.Channel]*lane // of subs
-	// touched are the lanes ever read. It outlives subs: the consumer of a removed subscription has to leave, too.
+	open   map[medispatcher.Channel]*lane // of subs, those that have work or had some lately; see laneLocked
+	// touched are the lanes that were read. They outlive subs: what a removed subscription has in flight goes on.
 	touched map[medispatcher.Channel]*lane
+	removed map[string]*subscriber // that have such lanes
+	// joined are the channels without a lane where this process's consumer may exist: it has to leave at the end.
+	joined map[medispatcher.Channel]struct{}
 	// stirred are the subscribers that a doorbell rang for since they were asked for.
 	stirred []*subscriber
 	fresh   []*pump // of each partition
@@ -32,6 +35,8 @@ func newLanes(partitions int, b *budget) *lanes {
 		subs:    map[string]*subscriber{},
 		open:    map[medispatcher.Channel]*lane{},
 		touched: map[medispatcher.Channel]*lane{},
+		removed: map[string]*subscriber{},
+		joined:  map[medispatcher.Channel]struct{}{},
 	}
 	for range partitions {
 		ls.fresh = append(ls.fresh, newPump())
@@ -43,19 +48,11 @@ func newLanes(partitions int, b *budget) *lanes {
 // addLocked makes the subscriber of a subscription that is new here, or takes up the one that was removed: nobody else knows
 // what that one has in flight.
 func (ls *lanes) addLocked(id string) *subscriber {
-	var sub *subscriber
-	for p := range ls.fresh {
-		if l := ls.touched[medispatcher.Channel{Partition: p, Subscription: id}]; l != nil {
-			sub = l.sub
-		}
-	}
+	sub := ls.removed[id]
 	if sub == nil {
 		sub = &subscriber{}
-		for p := range ls.fresh {
-			c := medispatcher.Channel{Partition: p, Subscription: id}
-			sub.lanes = append(sub.lanes, &lane{channel: c, sub: sub, inflight: newInflight()})
-		}
 	}
+	delete(ls.removed, id)
 	sub.removed, sub.stirred, sub.breaker = false, false, nil
 	ls.subs[id] = sub
 	for _, l := range sub.lanes {
@@ -68,10 +65,71 @@ func (ls *lanes) addLocked(id string) *subscriber {
 func (ls *lanes) removeLocked(id string, sub *subscriber) {
 	sub.removed = true
 	delete(ls.subs, id)
-	for _, l := range sub.lanes {
+	sub.lanes = slices.DeleteFunc(sub.lanes, func(l *lane) bool {
 		delete(ls.open, l.channel)
+		return ls.touched[l.channel] == nil
+	})
+	if len(sub.lanes) > 0 {
+		ls.removed[id] = sub
 	}
 	ls.stirred = slices.DeleteFunc(ls.stirred, func(s *subscriber) bool { return s == sub })
+}
+
+// laneLocked is the lane of a channel. It is made when there is something to do; nil: there is no such subscription here.
+func (ls *lanes) laneLocked(c medispatcher.Channel) *lane {
+	if l := ls.open[c]; l != nil {
+		return l
+	}
+	sub := ls.subs[c.Subscription]
+	if sub == nil || c.Partition >= len(ls.fresh) {
+		return nil
+	}
+	c.Subscription = sub.settings.sub.ID // the other string may be a part of a large one
+	l := &lane{channel: c, sub: sub, inflight: newInflight()}
+	if _, l.touched = ls.joined[c]; l.touched {
+		delete(ls.joined, c)
+		ls.touched[c] = l
+	}
+	ls.open[c] = l
+	sub.lanes = append(sub.lanes, l)
+	return l
+}
+
+// idleSweeps is how many sweeps a lane has nothing to do before it is dropped.
+const idleSweeps = 3
+
+// dropIdle drops the lanes that had nothing to do for some time.
+func (ls *lanes) dropIdle() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.open {
+		ls.dropLocked(l)
+	}
+	for _, sub := range ls.removed {
+		for _, l := range slices.Clone(sub.lanes) {
+			ls.dropLocked(l)
+		}
+	}
+}
+
+func (ls *lanes) dropLocked(l *lane) {
+	c := l.channel
+	if l.active && l.live() || l.dueWaits || !l.inflight.idle() || ls.fresh[c.Partition].has(l) || ls.due[c.Partition].has(l) {
+		l.idle = 0
+		return
+	}
+	if l.idle++; l.idle < idleSweeps {
+		return
+	}
+	delete(ls.open, c)
+	delete(ls.touched, c)
+	if l.touched {
+		ls.joined[c] = struct{}{}
+	}
+	sub := l.sub
+	if sub.lanes = slices.DeleteFunc(sub.lanes, func(other *lane) bool { return other == l }); sub.removed && len(sub.lanes) == 0 {
+		delete(ls.removed, c.Subscription)
+	}
 }
 
 // takeStirred lists the subscriptions that had something to do since the last call.
@@ -95,15 +153,11 @@ func (ls *lanes) ids() []string {
 	return slices.Collect(maps.Keys(ls.subs))
 }
 
-// channels lists those ever read.
-func (ls *lanes) channels() []medispatcher.Channel {
+// channels lists those ever read, and those of them that have no lane any more: nothing there is this process's.
+func (ls *lanes) channels() (touched, joined []medispatcher.Channel) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	channels := make([]medispatcher.Channel, 0, len(ls.touched))
-	for c := range ls.touched {
-		channels = append(channels, c)
-	}
-	return channels
+	return slices.Collect(maps.Keys(ls.touched)), slices.Collect(maps.Keys(ls.joined))
 }
 
 // held lists the breakers that are open, the oldest first.

@@ -21,6 +21,12 @@ func newPump() *pump {
 	return &pump{queued: map[*lane]bool{}, due: map[*lane]time.Time{}, wake: make(chan struct{}, 1)}
 }
 
+// has reports whether a lane is listed.
+func (p *pump) has(l *lane) bool {
+	_, later := p.due[l]
+	return later || p.queued[l]
+}
+
 // now queues a lane for the next round.
 func (p *pump) now(l *lane) {
 	if p.queued[l] {

@@ -61,7 +61,7 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.Time) []want {
 	var wants []want
 	for _, c := range copies {
-		l := ls.open[c.Channel]
+		l := ls.laneLocked(c.Channel)
 		if l == nil || l.active || l.fresh.underWay || !l.live() || l.sub.breaker.open() || len(wants) == lanesPerRead {
 			continue
 		}

@@ -130,7 +130,8 @@ func (s *Scheduler) readers(ctx context.Context) *sync.WaitGroup {
 func (s *Scheduler) leave(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(8)
-	for _, c := range s.lanes.channels() {
+	touched, joined := s.lanes.channels()
+	for _, c := range touched {
 		g.Go(func() error {
 			mine, err := s.queue.Mine(ctx, c, mineLimit)
 			if err != nil {
@@ -138,6 +139,9 @@ func (s *Scheduler) leave(ctx context.Context) error {
 			}
 			return s.queue.Release(ctx, c, mine, true)
 		})
+	}
+	for _, c := range joined {
+		g.Go(func() error { return s.queue.Release(ctx, c, nil, true) })
 	}
 	return g.Wait()
 }

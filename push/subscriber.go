@@ -30,7 +30,7 @@ type subscriber struct {
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
 	breaker  *breaker
-	lanes    []*lane   // one for each partition
+	lanes    []*lane   // those that exist
 	holds    [2]int64  // bytes of bodies, from each part of the budget
 	largest  int64     // of its messages lately, in bytes; 0: none was seen yet
 	waits    time.Time // since when it waits for room in the budget; zero: it does not wait

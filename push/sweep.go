@@ -22,6 +22,7 @@ func (s *sweeper) run(ctx context.Context) {
 	for {
 		s.reconcile(ctx)
 		s.sweep(ctx)
+		s.lanes.dropIdle()
 		select {
 		case <-ctx.Done():
 			return

@@ -12,7 +12,7 @@ func (ls *lanes) ring(channels []medispatcher.Channel) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for _, c := range channels {
-		if l := ls.open[c]; l != nil {
+		if l := ls.laneLocked(c); l != nil {
 			ls.ringLocked(l)
 		}
 	}
@@ -23,7 +23,7 @@ func (ls *lanes) ringDue(channels []medispatcher.Channel) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for _, c := range channels {
-		if l := ls.open[c]; l != nil {
+		if l := ls.laneLocked(c); l != nil {
 			ls.due[c.Partition].now(l)
 		}
 	}
@@ -34,7 +34,7 @@ func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for _, w := range waiting {
-		l := ls.open[w.Channel]
+		l := ls.laneLocked(w.Channel)
 		if l == nil || !l.live() {
 			continue
 		}
