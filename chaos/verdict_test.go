@@ -129,7 +129,7 @@ func (w *world) rest() {
 	var left []string
 	for _, key := range w.env.Keys(w.t, "medis:{*") {
 		_, name, _ := strings.Cut(key, "}:")
-		if strings.HasPrefix(name, "dead:") || strings.HasPrefix(name, "seen:") {
+		if strings.HasPrefix(name, "dead:") || strings.HasPrefix(name, "seen:") || strings.HasPrefix(name, "active") {
 			continue
 		}
 		if kind := c.Type(ctx, key).Val(); kind != "stream" {
