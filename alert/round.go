@@ -85,7 +85,7 @@ func (r *round) noticed(f *finding) bool {
 
 func (r *round) readIncoming(ctx context.Context) (medispatcher.IncomingStatus, error) {
 	if r.incoming == nil {
-		in, err := r.store.IncomingStatus(ctx)
+		in, err := r.store.IncomingWaiting(ctx)
 		if err != nil {
 			return in, err
 		}

@@ -41,7 +41,8 @@ type Counts interface {
 
 // System is what the other rules compare.
 type System interface {
-	IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error)
+	// IncomingWaiting counts the messages before their fan-out, without those that are delayed or kept.
+	IncomingWaiting(ctx context.Context) (medispatcher.IncomingStatus, error)
 	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
 	// Memory is what Redis uses and what it may use, in bytes; limit 0: as much as there is.
 	Memory(ctx context.Context) (used, limit int64, err error)

@@ -143,28 +143,64 @@ func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatche
 // IncomingStatus counts the messages that no channel has: waiting for their fan-out, delayed,
 // quarantined and unrouted.
 func (r *Report) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error) {
-	var st medispatcher.IncomingStatus
-	pipe := r.db.Pipe(ctx)
-	unrouted := make([]*rdb.Reply[int64], r.cfg.Partitions)
-	for p := range unrouted {
-		unrouted[p] = rdb.Int(pipe, "XLEN", r.keys.Unrouted(p))
+	st, err := r.IncomingWaiting(ctx)
+	if err != nil {
+		return st, err
 	}
-	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
-		return st, rdb.Failed("count unrouted", err)
+	st.Unrouted, err = r.sizes(ctx, "XLEN", r.keys.Unrouted)
+	if err == nil {
+		st.Quarantine, err = r.sizes(ctx, "XLEN", r.keys.Quarantine)
 	}
-	for p := range r.cfg.Partitions {
-		k := []string{r.keys.Incoming(p), r.keys.Delayed(p), r.keys.Quarantine(p)}
-		rows, err := r.counts(ctx, k, rdb.GroupFanout)
+	if err == nil {
+		st.Delayed, err = r.sizes(ctx, "ZCARD", r.keys.Delayed)
+	}
+	return st, err
+}
+
+// IncomingWaiting is the part of IncomingStatus that waits for its fan-out. An empty partition costs one command.
+func (r *Report) IncomingWaiting(ctx context.Context) (st medispatcher.IncomingStatus, err error) {
+	lengths, err := r.lengths(ctx, "XLEN", r.keys.Incoming)
+	if err != nil {
+		return st, err
+	}
+	for p, n := range lengths {
+		if n == 0 {
+			continue
+		}
+		rows, err := r.counts(ctx, []string{r.keys.Incoming(p), r.keys.Delayed(p), r.keys.Quarantine(p)}, rdb.GroupFanout)
 		if err != nil {
 			return st, err
 		}
 		c := rows[0]
 		st.Ready += max(0, c.length-c.pending)
 		st.Buried += c.pending
-		st.Delayed += c.retrying
-		st.Quarantine += c.dead
-		st.Unrouted += unrouted[p].Val()
 		st.OldestMS = max(st.OldestMS, c.oldest)
 	}
 	return st, nil
+}
+
+// lengths asks for the size of a key of each partition, in one round trip. A key of a wrong type has none.
+func (r *Report) lengths(ctx context.Context, command string, key func(p int) string) ([]int64, error) {
+	pipe := r.db.Pipe(ctx)
+	asked := make([]*rdb.Reply[int64], r.cfg.Partitions)
+	for p := range asked {
+		asked[p] = rdb.Int(pipe, command, key(p))
+	}
+	_ = pipe.Run() // each command has its own error
+	out := make([]int64, len(asked))
+	for p, n := range asked {
+		if err := n.Err(); err != nil && !rdb.IsWrongType(err) {
+			return nil, rdb.Failed("count", err)
+		}
+		out[p] = n.Val()
+	}
+	return out, nil
+}
+
+func (r *Report) sizes(ctx context.Context, command string, key func(p int) string) (sum int64, err error) {
+	list, err := r.lengths(ctx, command, key)
+	for _, n := range list {
+		sum += n
+	}
+	return sum, err
 }

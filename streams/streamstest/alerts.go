@@ -366,8 +366,8 @@ func (l *Ledger) ListKept(_ context.Context, place medispatcher.KeptPlace, _ med
 	return nil, nil
 }
 
-// IncomingStatus is Store.IncomingStatus.
-func (l *Ledger) IncomingStatus(context.Context) (medispatcher.IncomingStatus, error) {
+// IncomingWaiting is Store.IncomingStatus.
+func (l *Ledger) IncomingWaiting(context.Context) (medispatcher.IncomingStatus, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.In, nil

@@ -62,7 +62,7 @@ func TestQueuesAreBounded(t *testing.T) {
 		}
 	})
 	t.Run("delayed messages", func(*testing.T) {
-		e := &fanoutEvents{wakes: []chan time.Time{make(chan time.Time, 1)}}
+		e := &fanoutEvents{wakes: []chan streams.Delay{make(chan streams.Delay, 1)}}
 		for range 2 {
 			e.delayed(0, time.Now())
 		}

@@ -15,7 +15,7 @@ import (
 type fanoutEvents struct {
 	scheduler  *push.Scheduler
 	ringer     *streams.Ringer
-	wakes      []chan time.Time // by partition: when a delayed message is due
+	wakes      []chan streams.Delay // by partition: of who releases what is due
 	metrics    *metrics.Metrics
 	recorder   *recorder
 	tracer     *tracer // nil: tracing is off
@@ -49,7 +49,7 @@ func (e *fanoutEvents) ready(p int, subs []string) {
 // delayed: a message waits until it is due.
 func (e *fanoutEvents) delayed(p int, due time.Time) {
 	select {
-	case e.wakes[p] <- due:
+	case e.wakes[p] <- streams.Delay{Partition: p, Due: due}:
 	default: // full: the worker for delayed messages looks again soon anyway
 	}
 }

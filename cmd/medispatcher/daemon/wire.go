@@ -2,7 +2,7 @@ package daemon
 
 import (
 	"context"
-	"time"
+	"slices"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
@@ -88,14 +88,16 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	return nil
 }
 
-// addFanouts makes the workers between publishing and the channels: those of the fan-out, and of each partition
-// one that releases delayed messages.
+// addFanouts makes the workers between publishing and the channels: those of the fan-out, and those that release delayed
+// messages.
 func (d *Daemon) addFanouts(on *fanoutEvents) (workers []*streams.FanoutWorker) {
-	for p := range d.cfg.Partitions {
-		wake := make(chan time.Time, 64)
-		on.wakes = append(on.wakes, wake)
-		delayed := &streams.DelayWorker{Store: d.store.Store, Partition: p, Log: d.log, Wake: wake}
+	for _, group := range d.store.Together() {
+		wake := make(chan streams.Delay, 64)
+		on.wakes = append(on.wakes, slices.Repeat([]chan streams.Delay{wake}, len(group))...)
+		delayed := &streams.DelayWorker{Store: d.store.Store, Partitions: group, Log: d.log, Wake: wake}
 		d.taking = append(d.taking, delayed.Run)
+	}
+	for p := range d.cfg.Partitions {
 		for range d.cfg.FanoutWorkers {
 			w := &streams.FanoutWorker{
 				Store: d.store.Store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log, Events: on.hooks(),
