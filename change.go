@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,23 @@ const (
 type FieldChange struct {
 	From json.RawMessage `json:"from,omitempty"`
 	To   json.RawMessage `json:"to,omitempty"`
+}
+
+// Shown are the values in words: a string without its quotes, and "none" where there was no value.
+func (c FieldChange) Shown() (from, to string) { return shownValue(c.From), shownValue(c.To) }
+
+// unescaped undoes what encoding/json does for HTML.
+var unescaped = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
+
+func shownValue(raw json.RawMessage) string {
+	text := unescaped.Replace(string(raw))
+	switch {
+	case text == "", text == "null", text == `""`:
+		return "none"
+	case text[0] == '"' && !strings.Contains(text, `\`):
+		return strings.Trim(text, `"`)
+	}
+	return text
 }
 
 // ChangeOf compares two versions of a subscription, nil for none. Fields are named as in

@@ -36,3 +36,17 @@ func show(t *testing.T, v any) string {
 	}
 	return string(text)
 }
+
+func TestShown(t *testing.T) {
+	for _, tc := range []struct{ from, to, want string }{
+		{`"a\u003e\u0026b"`, `"c"`, "a>&b → c"},
+		{`8`, `{"x":"\u003c"}`, `8 → {"x":"<"}`},
+		{``, `null`, "none → none"},
+		{`"a\"b"`, `""`, `"a\"b" → none`},
+	} {
+		from, to := FieldChange{From: []byte(tc.from), To: []byte(tc.to)}.Shown()
+		if got := from + " → " + to; got != tc.want {
+			t.Errorf("%s, want %s", got, tc.want)
+		}
+	}
+}

@@ -18,6 +18,15 @@ func Nearest(s string, candidates []string) string {
 	return best
 }
 
+// DidYouMean is what to say about a name that is not among the candidates: the one that was probably meant, or else
+// what otherwise says.
+func DidYouMean(s string, candidates []string, otherwise string) string {
+	if near := Nearest(s, candidates); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return otherwise
+}
+
 // distance is the Levenshtein distance: the number of insertions, removals and
 // replacements of one byte that turn a into b.
 func distance(a, b string) int {

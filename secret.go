@@ -1,6 +1,7 @@
 package medispatcher
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -32,4 +33,11 @@ func SecretKey(secret string) ([]byte, error) {
 		return nil, fmt.Errorf("holds %d bytes behind whsec_; give %d to %d", len(key), minSecretSize, maxSecretSize)
 	}
 	return key, nil
+}
+
+// NewSecret makes a secret with 32 random bytes.
+func NewSecret() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // it never fails
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
 }

@@ -169,9 +169,5 @@ func known(ctx context.Context, store *joined.Store, sub string, ids []string) e
 	if err != nil || !held.Empty() {
 		return err
 	}
-	hint := "medispatcher sub ls lists the subscriptions"
-	if near := medispatcher.Nearest(sub, ids); near != "" {
-		hint = "did you mean " + near + "?"
-	}
-	return fmt.Errorf("subscription %q: %w; %s", sub, medispatcher.ErrNotFound, hint)
+	return fmt.Errorf("subscription %q: %w; %s", sub, medispatcher.ErrNotFound, medispatcher.DidYouMean(sub, ids, cli.ListSubscriptions))
 }

@@ -100,7 +100,7 @@ that this machine cannot; POST /api/v1/alerts/test sends from a dispatcher.`,
 func (s *state) testAlert(ctx context.Context, sub string) error {
 	receipts, err := daemon.TestReceivers(ctx, &s.cfg, s.registry, s.store, s.log, sub)
 	if err != nil {
-		return err
+		return s.notFound(ctx, sub, err)
 	}
 	if len(receipts) == 0 {
 		return config.Problems{{Seen: "there are no receivers", Do: "set MEDIS_ALERT_URLS, or alert.urls of the subscription"}}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
@@ -29,11 +28,8 @@ all that are there when it starts. It may be interrupted and repeated: each lett
 		none:   func(sub string) string { return fmt.Sprintf("no dead letters of %q", sub) },
 		all:    func(sub string) string { return fmt.Sprintf("Purge all dead letters of %q?", sub) },
 		where:  func(sub string) string { return sub },
-		open: func(s *state, sub string) (place, error) {
-			if err := medispatcher.CheckSubscriptionID(sub); err != nil {
-				return nil, cli.UsageError(err.Error())
-			}
-			return deadLetters{s, sub}, nil
+		open: func(ctx context.Context, s *state, sub string) (place, error) {
+			return deadLetters{s, sub}, s.known(ctx, sub)
 		},
 	})
 }

@@ -49,7 +49,7 @@ type placeTexts struct {
 	header           []string
 	// none is said of an empty place, all is asked before everything is purged, and where names the place in results.
 	none, all, where func(scope string) string
-	open             func(s *state, scope string) (place, error)
+	open             func(ctx context.Context, s *state, scope string) (place, error)
 }
 
 // placeCommand is a command with ls, show, replay and purge.
@@ -100,7 +100,7 @@ func (a *app) withPlace(t *placeTexts, do func(ctx context.Context, s *state, p 
 		if t.scope != "" {
 			scope, args = args[0], args[1:]
 		}
-		p, err := t.open(s, scope)
+		p, err := t.open(ctx, s, scope)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ func keptTexts(name medispatcher.KeptPlace) *placeTexts {
 		header: []string{"ID", "KEPT SINCE", "TOPIC", "MESSAGE", ">BYTES", "REASON"},
 		all:    func(string) string { return fmt.Sprintf("Purge all messages in %s?", name) },
 		where:  func(string) string { return string(name) },
-		open:   func(s *state, _ string) (place, error) { return keptMessages{s, name}, nil },
+		open:   func(_ context.Context, s *state, _ string) (place, error) { return keptMessages{s, name}, nil },
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
@@ -32,9 +31,6 @@ dead purge removes them. It works while dispatchers run, paused or not.`,
 }
 
 func (s *state) purge(ctx context.Context, sub string, yes bool) error {
-	if err := medispatcher.CheckSubscriptionID(sub); err != nil {
-		return cli.UsageError(err.Error())
-	}
 	held, err := s.look(ctx, sub)
 	if err != nil {
 		return err
@@ -63,8 +59,8 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 func (s *state) look(ctx context.Context, sub string) (operate.Held, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
-	if err := operate.Known(ctx, s.registry, s.store, sub); err != nil {
-		return operate.Held{}, s.notFound(err)
+	if err := s.known(ctx, sub); err != nil {
+		return operate.Held{}, err
 	}
 	return operate.HeldBy(ctx, s.store, sub)
 }

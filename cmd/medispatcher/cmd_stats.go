@@ -42,6 +42,11 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 	defer cancel()
 	var topics []string
 	more := false
+	for _, id := range subs {
+		if err := s.known(ctx, id); err != nil {
+			return err
+		}
+	}
 	if len(subs) == 0 {
 		snapshot, err := s.registry.Latest(ctx)
 		if err != nil {
@@ -50,11 +55,6 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 		subs = snapshot.IDs()
 		if topics, more, err = s.store.Topics(ctx); err != nil {
 			return err
-		}
-	}
-	for _, id := range subs {
-		if err := medispatcher.CheckSubscriptionID(id); err != nil {
-			return cli.UsageError(err.Error())
 		}
 	}
 	st, err := s.store.Stats(ctx, subs, topics)

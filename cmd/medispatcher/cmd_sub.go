@@ -92,7 +92,7 @@ func (a *app) subGetCommand() *cobra.Command {
 				return fmt.Errorf("subscription %q: its stored document is unusable (%s); put it again: medispatcher sub put", args[0], medispatcher.OneLine(err))
 			}
 			if err != nil {
-				return s.notFound(err)
+				return s.notFound(ctx, args[0], err)
 			}
 			return cli.WriteJSON(s.stdout, sub.Masked(), "  ")
 		}),
@@ -148,7 +148,7 @@ func (s *state) patchSub(ctx context.Context, id string, p patch, done string) e
 	}
 	sub, _, err := s.registry.Patch(ctx, id, doc, "")
 	if err != nil {
-		return s.notFound(err)
+		return s.notFound(ctx, id, err)
 	}
 	return s.tell(sub.Masked(), "%s: %s", cli.Clean(id), done)
 }
@@ -156,12 +156,21 @@ func (s *state) patchSub(ctx context.Context, id string, p patch, done string) e
 // shownURLs are the worker URLs, passwords masked.
 func shownURLs(sub medispatcher.Subscription) string { return strings.Join(sub.Masked().URLs, " ") }
 
-// notFound adds to ErrNotFound how to list the known ids.
-func (s *state) notFound(err error) error {
-	if errors.Is(err, medispatcher.ErrNotFound) {
-		return fmt.Errorf("%w; medispatcher sub ls lists the subscriptions", err)
+// notFound adds to ErrNotFound which subscription was probably meant.
+func (s *state) notFound(ctx context.Context, id string, err error) error {
+	if !errors.Is(err, medispatcher.ErrNotFound) {
+		return err
 	}
-	return err
+	ids, _ := s.store.SubscriptionIDs(ctx) // without them it says how to list them
+	return fmt.Errorf("%w; %s", err, medispatcher.DidYouMean(id, ids, cli.ListSubscriptions))
+}
+
+// known refuses an id of which there is neither a subscription nor anything that one left.
+func (s *state) known(ctx context.Context, id string) error {
+	if err := medispatcher.CheckSubscriptionID(id); err != nil {
+		return cli.UsageError(err.Error())
+	}
+	return s.notFound(ctx, id, operate.Known(ctx, s.registry, s.store, id))
 }
 
 // collect adds the problems of err.

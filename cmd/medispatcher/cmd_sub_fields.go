@@ -174,8 +174,5 @@ func fieldHint(name string) string {
 	for _, f := range medispatcher.Fields() {
 		names = append(names, f.Name)
 	}
-	if near := medispatcher.Nearest(strings.ReplaceAll(name, "-", "_"), names); near != "" {
-		return "did you mean " + near + "?"
-	}
-	return "medispatcher sub put --help names them"
+	return medispatcher.DidYouMean(strings.ReplaceAll(name, "-", "_"), names, "medispatcher sub put --help names them")
 }

@@ -53,11 +53,17 @@ func (s *state) showHistory(ctx context.Context, id string, limit int) error {
 		}
 		t.Add(c.Time.Local().Format(time.DateTime), c.Subscription, c.By, changeText(c))
 	}
-	if s.json {
-		return nil
-	}
 	if len(changes) == 0 {
-		_, _ = fmt.Fprintln(s.stderr, "no changes are recorded")
+		if id != "" {
+			if err := s.known(ctx, id); err != nil {
+				return err
+			}
+		}
+		if !s.json {
+			_, _ = fmt.Fprintln(s.stderr, "no changes are recorded")
+		}
+	}
+	if s.json || len(changes) == 0 {
 		return nil
 	}
 	return t.Write(s.stdout)
@@ -70,8 +76,13 @@ func changeText(c medispatcher.Change) string {
 	}
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
-		f := c.Fields[name]
-		parts = append(parts, fmt.Sprintf("%s %s → %s", name, f.From, f.To))
+		parts = append(parts, fieldText(name, c.Fields[name]))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// fieldText says what became of a field.
+func fieldText(name string, f medispatcher.FieldChange) string {
+	from, to := f.Shown()
+	return fmt.Sprintf("%s %s → %s", name, from, to)
 }

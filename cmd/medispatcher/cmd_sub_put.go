@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,26 +24,35 @@ const maxSubscriptionFile = 1 << 20
 
 func (a *app) subPutCommand() *cobra.Command {
 	var file string
+	var generate bool
 	cmd := &cobra.Command{
 		Use:   "put ID",
 		Short: "Add a subscription, or replace one",
 		Long: `Add a subscription, or replace one with all its fields; sub set changes single ones.
 Fields that are not given take the defaults of the configuration, and follow them when
-those change.
+those change. When a subscription is replaced, it says which fields that resets.
 
 TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 		Example: `  medispatcher sub put billing --topic 'order.*' --url http://127.0.0.1:8080/hook
   medispatcher sub put audit --topic '>' --url https://audit.example/in --max-retries 20
+  medispatcher sub put billing --topic 'order.*' --url https://billing.example/hook --generate-secret
   medispatcher sub put billing --file billing.json
   medispatcher sub get billing | jq '.concurrency=32' | medispatcher sub put billing --file -`,
 		Args: cli.Exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withState(func(ctx context.Context, s *state, args []string) error {
-				doc, problems, err := s.subDocument(ctx, cmd.Flags(), file)
+				secret := ""
+				if generate {
+					if file != "" || cmd.Flags().Changed("secret") {
+						return cli.Usagef("--generate-secret makes the secret: leave out --secret and --file, or set secret=… afterwards")
+					}
+					secret = medispatcher.NewSecret()
+				}
+				doc, problems, err := s.subDocument(ctx, cmd.Flags(), file, secret)
 				if err != nil {
 					return err
 				}
-				return s.putSub(ctx, args[0], doc, problems)
+				return s.putSub(ctx, args[0], doc, problems, secret)
 			})(cmd, args)
 		},
 	}
@@ -48,12 +60,13 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	addSubFlags(flags)
+	flags.BoolVar(&generate, "generate-secret", false, "make a secret, and print it this once")
 	flags.StringVar(&file, "file", "", "read the whole subscription from a JSON `FILE`, - for stdin")
 	return cmd
 }
 
 // subDocument is the subscription that the file or the flags describe, and the problems seen so far.
-func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file string) (doc []byte, problems medispatcher.Problems, err error) {
+func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file, secret string) (doc []byte, problems medispatcher.Problems, err error) {
 	p := patch{}
 	if problems, err = p.setFlags(flags); err != nil {
 		return nil, nil, err
@@ -67,6 +80,9 @@ func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file stri
 	}
 	if len(p)+len(problems) == 0 {
 		return nil, nil, cli.Usagef("sub put: give --topic and --url, or --file; see medispatcher sub put --help")
+	}
+	if secret != "" {
+		p["secret"] = secret
 	}
 	doc, err = json.Marshal(p)
 	return doc, problems, err
@@ -96,8 +112,8 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 	return doc, nil
 }
 
-// putSub stores a document. If the flags have problems, it checks the rest as well, to list all problems at once.
-func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems) error {
+// putSub stores a document. secret is the one in it, if it was made here. If the flags have problems, it checks the rest as well, to list all problems at once.
+func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems, secret string) error {
 	if len(problems) > 0 {
 		_, _, err := s.cfg.Rules().Replace(id, nil, doc, time.Now())
 		collect(&problems, err)
@@ -105,6 +121,7 @@ func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medi
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
+	before, _, beforeErr := s.registry.Get(ctx, id)
 	sub, _, created, err := s.registry.Put(ctx, id, doc, "")
 	if err != nil {
 		return err
@@ -113,5 +130,40 @@ func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medi
 	if created {
 		done = "created"
 	}
-	return s.tell(sub.Masked(), "%s: %s, %s to %s", cli.Clean(id), done, cli.Clean(sub.Topic), cli.Clean(shownURLs(sub)))
+	shown := sub.Masked()
+	if secret != "" {
+		shown.Secret = secret
+	}
+	if err := s.tell(shown, "%s: %s, %s to %s", cli.Clean(id), done, cli.Clean(sub.Topic), cli.Clean(shownURLs(sub))); err != nil {
+		return err
+	}
+	if secret != "" && !s.json {
+		_, _ = fmt.Fprintf(s.stdout, "%s: the secret, which is not shown again, is %s\n", cli.Clean(id), secret)
+	}
+	if reset := resetBy(doc, &before, &sub); beforeErr == nil && len(reset) > 0 {
+		_, _ = fmt.Fprintf(s.stderr, "%s: not given, and so reset: %s\n", cli.Clean(id), cli.Clean(strings.Join(reset, ", ")))
+	}
+	return nil
+}
+
+// resetBy lists the fields that a new document changed by leaving them out.
+func resetBy(doc []byte, before, after *medispatcher.Subscription) (reset []string) {
+	var given map[string]json.RawMessage
+	if json.Unmarshal(doc, &given) != nil {
+		return nil
+	}
+	_, fields := medispatcher.ChangeOf(before, after)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		parent, nested, _ := strings.Cut(name, ".")
+		value, is := given[parent]
+		if is && nested != "" {
+			var inner map[string]json.RawMessage
+			_ = json.Unmarshal(value, &inner) // an object: it was stored
+			_, is = inner[nested]
+		}
+		if !is {
+			reset = append(reset, fieldText(name, fields[name]))
+		}
+	}
+	return reset
 }

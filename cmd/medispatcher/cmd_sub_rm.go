@@ -47,7 +47,7 @@ func (s *state) removeSub(ctx context.Context, id string, purge bool) error {
 	case isHeld:
 		return fmt.Errorf("%w; deliver or replay them first, or add --purge to remove them", err)
 	case err != nil:
-		return s.notFound(err)
+		return s.notFound(ctx, id, err)
 	}
 	what := "removed"
 	if !thrown.Empty() {

@@ -31,6 +31,8 @@ func TestJSON(t *testing.T) {
 		{"publish a.b 1", `"id":"0-`},
 		{"status", `"incoming":`},
 		{"stats", `"topics":`},
+		{"kick s", `{"kicked":0}`},
+		{"version", `"program":"medispatcher"`},
 		{"purge s --yes", `{"buried":0,"ready":0}`},
 		{"dead ls s", `"died":`},
 		{"dead show s 0-1-0", `"died":`},

@@ -81,9 +81,10 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.devCommand(), a.receiveCommand(),
 		a.publishCommand(), a.subCommand(),
 		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(),
-		a.unroutedCommand(), a.quarantineCommand(), a.purgeCommand(), a.recoverCommand(),
-		a.migrateCommand(), a.alertCommand(), a.doctorCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(),
+		a.unroutedCommand(), a.quarantineCommand(), a.kickCommand(), a.purgeCommand(), a.recoverCommand(),
+		a.migrateCommand(), a.alertCommand(), a.doctorCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(), a.versionCommand(),
 	)
+	a.completeArgs(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

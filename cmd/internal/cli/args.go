@@ -16,10 +16,7 @@ func NoSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "see " + cmd.CommandPath() + " --help"
-	if near := medispatcher.Nearest(args[0], CommandNames(cmd)); near != "" {
-		hint = "did you mean " + near + "?"
-	}
+	hint := medispatcher.DidYouMean(args[0], CommandNames(cmd), "see "+cmd.CommandPath()+" --help")
 	if !cmd.HasParent() && len(args) == 1 && strings.ContainsAny(args[0], "./") {
 		return Usagef("%q is neither a command nor a file that can be read; %s", args[0], hint)
 	}

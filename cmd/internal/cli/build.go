@@ -9,7 +9,11 @@ import (
 
 // Build says what a binary was made of.
 type Build struct {
-	Program, Version, Commit, Date, Go string
+	Program string `json:"program"`
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Date    string `json:"date"`
+	Go      string `json:"go"`
 }
 
 func (b Build) String() string {

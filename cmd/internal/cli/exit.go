@@ -22,6 +22,9 @@ const (
 	ExitUsage  = 2 // wrong arguments, wrong configuration, a wrong field
 )
 
+// ListSubscriptions is what to do about a subscription that is not there.
+const ListSubscriptions = "medispatcher sub ls lists the subscriptions"
+
 // UsageError is a mistake in the command line.
 type UsageError string
 

@@ -123,10 +123,7 @@ func (s *Settings) WarnUnknown(log *slog.Logger) {
 		if slices.Contains(known, name) {
 			continue
 		}
-		hint := "medispatcher config lists all variables"
-		if near := medispatcher.Nearest(name, known); near != "" {
-			hint = "did you mean " + near + "?"
-		}
+		hint := medispatcher.DidYouMean(name, known, "medispatcher config lists all variables")
 		log.Warn("unknown variable is ignored", "name", name, "from", string(s.from[name]), "hint", hint)
 	}
 }

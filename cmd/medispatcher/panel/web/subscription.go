@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -100,22 +99,11 @@ func changeLines(c medispatcher.Change) []string {
 	}
 	var lines []string
 	for name, f := range c.Fields {
-		lines = append(lines, fmt.Sprintf("%s: %s → %s", name, jsonValue(f.From), jsonValue(f.To)))
+		from, to := f.Shown()
+		lines = append(lines, fmt.Sprintf("%s: %s → %s", name, shortText(from), shortText(to)))
 	}
 	slices.Sort(lines)
 	return lines
-}
-
-// jsonValue shows a value; a string without its quotes.
-func jsonValue(raw []byte) string {
-	switch s := string(raw); {
-	case s == "" || s == "null":
-		return "–"
-	case strings.HasPrefix(s, `"`) && !strings.Contains(s, `\`):
-		return shortText(strings.Trim(s, `"`))
-	default:
-		return shortText(s)
-	}
 }
 
 // subscriptionFindings says what is wrong with a subscription, since when, and what to do.
