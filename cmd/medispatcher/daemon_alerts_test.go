@@ -72,14 +72,14 @@ func TestAlertsOfTwoDispatchers(t *testing.T) {
 		}
 		a, b := startServe(t, vars, "serve"), startServe(t, vars, "serve")
 		own := alerttest.NewMailbox(t, nil)
-		const doc = `{"topic":%q,"urls":[%q],"max_retries":3,"retry_coefficient":"1h","alert":{"failures":3,"window":"3s","message_failures":0,"urls":[%s]}}`
+		const doc = `{"topic":%q,"urls":[%q],"max_retries":3,"retry_coefficient":"1h","alert":{"failures":3,"window":"8s","message_failures":0,"urls":[%s]}}`
 		a.put("s", fmt.Sprintf(doc, "a", w.URL, ""))
 		a.put("own", fmt.Sprintf(doc, "b", w.URL, `"`+own.URL("team@example.com")+`"`))
 		for range 4 {
 			xadd(t, env, "topic", "a", "body", "x")
 			xadd(t, env, "topic", "b", "body", "x")
 		}
-		const line = "[ALERT] failures s: 4 attempts failed within 3s (alert at 3)"
+		const line = "[ALERT] failures s: 4 attempts failed within 8s (alert at 3)"
 		sent := func(mails []alerttest.Mail, word string) int {
 			n := 0
 			for _, m := range mails {
