@@ -1,6 +1,9 @@
 package medispatcher
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Nearest is the candidate that somebody who typed s most likely meant, "" when none is close.
 func Nearest(s string, candidates []string) string {
@@ -30,20 +33,30 @@ func DidYouMean(s string, candidates []string, otherwise string) string {
 // distance is the Levenshtein distance: the number of insertions, removals and
 // replacements of one byte that turn a into b.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	return distances(b, nil, a)[len(b)]
+}
+
+// distances are those from a word to each beginning of s. row has them for the beginning of the word, nil if that is empty,
+// and more is the rest of it.
+func distances(s string, row []int, more string) []int {
+	if row == nil {
+		row = make([]int, len(s)+1)
+		for j := range row {
+			row[j] = j
+		}
+	} else {
+		row = slices.Clone(row)
 	}
-	for i := range len(a) {
+	for i := range len(more) {
 		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
+		row[0]++
+		for j := range len(s) {
 			cost := 1
-			if a[i] == b[j] {
+			if more[i] == s[j] {
 				cost = 0
 			}
 			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
 		}
 	}
-	return row[len(b)]
+	return row
 }

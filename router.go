@@ -1,79 +1,222 @@
 package medispatcher
 
 import (
+	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 )
 
-// maxRoutes bounds the memory of a router against producers that make up topics.
-const maxRoutes = 10_000
-
-// Router finds the subscriptions of a topic. A new one is made for every set of
-// subscriptions and is safe for concurrent use.
+// Router finds the subscriptions of a topic. It never changes and is safe for concurrent use: With makes another one,
+// which shares what is the same.
 type Router struct {
-	exact    map[string][]string
-	patterns []route
-
-	mu    sync.RWMutex
-	known map[string][]string
-	near  map[string]string // by topics that nobody wants
+	// all has every subscription, bench those that want load tests. nil: none.
+	all, bench *level
+	// recent are topics that were routed, each in the place that its hash says.
+	recent [recentTopics]atomic.Pointer[routed]
 }
 
-type route struct {
-	pattern, id string
-	bench       bool // receive_bench
+const (
+	// recentTopics and recentIDs bound what a router remembers: at most 1.3 KB for a topic.
+	recentTopics, recentIDs = 256, 64
+)
+
+// routed is what became of a topic.
+type routed struct {
+	topic string
+	ids   []string
+}
+
+var topicSeed = maphash.MakeSeed()
+
+// level is all patterns that begin with the same levels.
+type level struct {
+	ids   []string       // sorted, of the pattern that ends here
+	rest  []string       // sorted, of the one that ends with ">" below
+	below sorted[*level] // by the next level
 }
 
 // NewRouter makes a router for valid subscriptions.
 func NewRouter(subs []Subscription) *Router {
-	r := &Router{exact: map[string][]string{}, known: map[string][]string{}, near: map[string]string{}}
-	for _, s := range subs {
-		if strings.ContainsAny(s.Topic, "*>") {
-			r.patterns = append(r.patterns, route{s.Topic, s.ID, s.ReceiveBench})
-		} else {
-			r.exact[s.Topic] = append(r.exact[s.Topic], s.ID)
+	changes := make([]SubscriptionChange, len(subs))
+	for i := range subs {
+		changes[i].Now = &subs[i]
+	}
+	return (&Router{}).With(changes)
+}
+
+// With is the router after changes of some subscriptions. It takes time for these, not for all.
+func (r *Router) With(changes []SubscriptionChange) *Router {
+	all, bench := edits{}, edits{}
+	for _, c := range changes {
+		if c.Was != nil && c.Now != nil && c.Was.Topic == c.Now.Topic && c.Was.ReceiveBench == c.Now.ReceiveBench {
+			continue
 		}
+		all.note(c, func(*Subscription) bool { return true })
+		bench.note(c, (*Subscription).wantsBench)
 	}
-	for _, ids := range r.exact {
-		slices.Sort(ids)
+	if len(all) == 0 {
+		return r
 	}
-	return r
+	return &Router{all: r.all.with(all.sorted()), bench: r.bench.with(bench.sorted())}
+}
+
+// wantsBench: topics of load tests need more than a pattern that covers them, so that a load test does not flood every
+// catch-all subscription.
+func (s *Subscription) wantsBench() bool {
+	return s.ReceiveBench || strings.HasPrefix(s.Topic, benchLevel+".")
+}
+
+// Wants reports whether a valid subscription gets the messages of a valid topic.
+func (s *Subscription) Wants(topic string) bool {
+	return matchTopic(s.Topic, topic) && (!isBench(topic) || s.wantsBench())
 }
 
 // Route returns the sorted ids of the subscriptions that want a valid topic. The caller
 // must not change the slice.
 func (r *Router) Route(topic string) []string {
-	if len(r.patterns) == 0 {
-		return r.exact[topic]
+	place := &r.recent[maphash.String(topicSeed, topic)%recentTopics]
+	if known := place.Load(); known != nil && known.topic == topic {
+		return known.ids
 	}
-	r.mu.RLock()
-	ids, ok := r.known[topic]
-	r.mu.RUnlock()
-	if ok {
-		return ids
+	l := r.all
+	if isBench(topic) {
+		l = r.bench
 	}
-	ids = slices.Clone(r.exact[topic])
-	for _, p := range r.patterns {
-		if wants(p.pattern, p.bench, topic) {
-			ids = append(ids, p.id)
-		}
+	if l == nil {
+		return nil
 	}
-	slices.Sort(ids)
-	r.mu.Lock()
-	if len(r.known) >= maxRoutes {
-		clear(r.known)
+	var few [8][]string
+	lists := l.covering(topic, few[:0])
+	ids := mergeAll(lists)
+	if len(lists) <= 1 || len(ids) <= recentIDs { // a list that is not merged is held anyway
+		place.Store(&routed{strings.Clone(topic), ids}) // topic may be a part of a whole message
 	}
-	r.known[topic] = ids
-	r.mu.Unlock()
 	return ids
 }
 
-// wants reports whether a subscription's pattern covers a topic. Topics of load tests need more, so
-// that a load test does not flood every catch-all subscription.
-func wants(pattern string, receiveBench bool, topic string) bool {
-	return matchTopic(pattern, topic) && (receiveBench || !isBench(topic) || strings.HasPrefix(pattern, benchLevel+"."))
+// mergeAll makes one sorted list of some that have nothing in common.
+func mergeAll(lists [][]string) []string {
+	for len(lists) > 1 {
+		for i := 0; i < len(lists); i += 2 {
+			one := lists[i]
+			if i+1 < len(lists) {
+				one = mergeIDs(one, lists[i+1])
+			}
+			lists[i/2] = one
+		}
+		lists = lists[:(len(lists)+1)/2]
+	}
+	if len(lists) == 0 {
+		return nil
+	}
+	return lists[0]
 }
 
-// Wants reports whether a valid subscription gets the messages of a valid topic.
-func (s *Subscription) Wants(topic string) bool { return wants(s.Topic, s.ReceiveBench, topic) }
+// covering appends the ids of each pattern that covers what is left of a topic.
+func (l *level) covering(topic string, lists [][]string) [][]string {
+	if len(l.rest) > 0 {
+		lists = append(lists, l.rest)
+	}
+	name, left, more := strings.Cut(topic, ".")
+	for _, next := range [...]*level{l.below.get(name), l.below.get("*")} {
+		switch {
+		case next == nil:
+		case more:
+			lists = next.covering(left, lists)
+		case len(next.ids) > 0:
+			lists = append(lists, next.ids)
+		}
+	}
+	return lists
+}
+
+// mergeIDs makes one sorted list of two.
+func mergeIDs(x, y []string) []string {
+	both := make([]string, 0, len(x)+len(y))
+	for len(x) > 0 && len(y) > 0 {
+		if x[0] < y[0] {
+			both, x = append(both, x[0]), x[1:]
+		} else {
+			both, y = append(both, y[0]), y[1:]
+		}
+	}
+	return append(append(both, x...), y...)
+}
+
+// edit is what changes of one pattern.
+type edit struct {
+	levels  string   // those below the level that it is applied to; each ends with a space
+	out, in []string // ids
+}
+
+// edits are edits by their levels.
+type edits map[string]*edit
+
+// note adds a change, as far as it concerns the subscriptions that are in this part of the router.
+func (e edits) note(c SubscriptionChange, has func(*Subscription) bool) {
+	if c.Was != nil && has(c.Was) {
+		of := e.of(c.Was.Topic)
+		of.out = append(of.out, c.Was.ID)
+	}
+	if c.Now != nil && has(c.Now) {
+		of := e.of(c.Now.Topic)
+		of.in = append(of.in, c.Now.ID)
+	}
+}
+
+func (e edits) of(pattern string) *edit {
+	if e[pattern] == nil {
+		e[pattern] = &edit{levels: strings.ReplaceAll(pattern, ".", " ") + " "}
+	}
+	return e[pattern]
+}
+
+// sorted has the edits of each level together: a space comes before whatever a level holds.
+func (e edits) sorted() []*edit {
+	return slices.SortedFunc(maps.Values(e), func(x, y *edit) int { return strings.Compare(x.levels, y.levels) })
+}
+
+// with is the level after some edits, nil if nothing is left. l may be nil.
+func (l *level) with(edits []*edit) *level {
+	if len(edits) == 0 {
+		return l
+	}
+	var next level
+	if l != nil {
+		next = *l
+	}
+	if edits[0].levels == "" {
+		next.ids = edits[0].apply(next.ids)
+		edits = edits[1:]
+	}
+	var below []pair[*level]
+	for len(edits) > 0 {
+		name, _, _ := strings.Cut(edits[0].levels, " ")
+		n := 0
+		for n < len(edits) && strings.HasPrefix(edits[n].levels, name+" ") {
+			edits[n].levels = edits[n].levels[len(name)+1:]
+			n++
+		}
+		if name == ">" {
+			next.rest = edits[0].apply(next.rest)
+		} else {
+			below = append(below, pair[*level]{name, next.below.get(name).with(edits[:n])})
+		}
+		edits = edits[n:]
+	}
+	next.below = next.below.with(below)
+	if len(next.ids)+len(next.rest)+next.below.n == 0 {
+		return nil
+	}
+	return &next
+}
+
+// apply is a new list of ids.
+func (e *edit) apply(ids []string) []string {
+	slices.Sort(e.out)
+	slices.Sort(e.in)
+	left := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, out := slices.BinarySearch(e.out, id); return out })
+	return mergeIDs(left, e.in)
+}
