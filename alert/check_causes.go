@@ -12,8 +12,7 @@ func (r *round) checkCauses(ctx context.Context) ([]finding, error) {
 	var alerts []medispatcher.Alert
 	for _, firing := range r.firing {
 		rule := ruleNamed(firing.Rule)
-		sub, known := r.subs[firing.Subscription]
-		unwanted := firing.Subscription != "" && (!known || !rule.wantedBy(&sub))
+		unwanted := firing.Subscription != "" && !rule.wantedBy(r.subs.Get(firing.Subscription))
 		if rule.causes != noCauses && !unwanted {
 			alerts = append(alerts, firing.Alert)
 		}
@@ -40,8 +39,8 @@ func (r *round) checkCauses(ctx context.Context) ([]finding, error) {
 func checkGone(_ context.Context, r *round, rule *Rule) ([]finding, error) {
 	var findings []finding
 	for _, firing := range r.firing {
-		sub, known := r.subs[firing.Subscription]
-		if firing.Rule != rule.Name || !known || !rule.wantedBy(&sub) {
+		sub := r.subs.Get(firing.Subscription)
+		if firing.Rule != rule.Name || !rule.wantedBy(sub) {
 			continue
 		}
 		f := finding{firing.Alert, still}

@@ -12,7 +12,7 @@ import (
 func checkFailures(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	windows := map[medispatcher.Duration][]string{}
 	for _, id := range r.ids {
-		if sub := r.subs[id]; rule.wantedBy(&sub) {
+		if sub := r.subs.Get(id); rule.wantedBy(sub) {
 			windows[sub.Alert.Window] = append(windows[sub.Alert.Window], id)
 		}
 	}
@@ -23,7 +23,7 @@ func checkFailures(ctx context.Context, r *round, rule *Rule) ([]finding, error)
 			return nil, err
 		}
 		for i, id := range ids {
-			threshold := int64(r.subs[id].Alert.Failures)
+			threshold := int64(r.subs.Get(id).Alert.Failures)
 			a := medispatcher.Alert{Rule: rule.Name, Subscription: id, Value: failed[i], Threshold: threshold}
 			a.Window = window
 			findings = append(findings, finding{a, levelOf(failed[i], threshold)})
@@ -37,8 +37,8 @@ func checkFailures(ctx context.Context, r *round, rule *Rule) ([]finding, error)
 func checkBacklog(ctx context.Context, r *round, rule *Rule) ([]finding, error) {
 	var wanted, full []string
 	for _, id := range r.ids {
-		sub := r.subs[id]
-		if !rule.wantedBy(&sub) {
+		sub := r.subs.Get(id)
+		if !rule.wantedBy(sub) {
 			continue
 		}
 		wanted = append(wanted, id)
@@ -62,7 +62,7 @@ func checkBacklog(ctx context.Context, r *round, rule *Rule) ([]finding, error) 
 		if !known {
 			c.Ready = r.watched[id].length
 		}
-		threshold := int64(r.subs[id].Alert.Backlog)
+		threshold := int64(r.subs.Get(id).Alert.Backlog)
 		a := medispatcher.Alert{Rule: rule.Name, Subscription: id, Value: max(c.Ready, c.Retrying), Threshold: threshold}
 		a.Ready, a.Buried, a.Retrying = c.Ready, c.Buried, c.Retrying
 		a.Oldest = medispatcher.Duration(time.Duration(c.OldestMS) * time.Millisecond)

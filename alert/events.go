@@ -18,7 +18,7 @@ type EventsConfig struct {
 	Thresholds    Thresholds
 	Texts         *Texts
 	Log           *slog.Logger
-	Subscriptions func() map[string]medispatcher.Subscription
+	Subscriptions func() *medispatcher.Subscriptions
 	Wake          func()
 }
 

@@ -19,7 +19,7 @@ const (
 
 func (e *Events) raise(ctx context.Context, a medispatcher.Alert, every time.Duration, causes []string, once bool) error {
 	a.Env, a.Host = e.cfg.Env, e.cfg.Host
-	a.OwnReceivers = len(e.cfg.Subscriptions()[a.Subscription].Alert.URLs) > 0
+	a.OwnReceivers = len(ownReceivers(e.cfg.Subscriptions(), a.Subscription)) > 0
 	a.Line = e.cfg.Texts.Line(&medispatcher.Notice{Kind: medispatcher.NoticeAlert, Alert: a})
 	queued, dropped, err := e.store.RaiseAlert(ctx, a, every, causes, once)
 	pass(e.cfg.Log, &a, queued, dropped, e.cfg.Wake)
@@ -53,13 +53,13 @@ func (e *Events) write(ctx context.Context) {
 	e.mu.Unlock()
 	subs := e.cfg.Subscriptions()
 	for id, p := range messages {
-		if sub := subs[id]; !ruleNamed(p.alert.Rule).wantedBy(&sub) || e.raise(ctx, p.alert, time.Duration(sub.Alert.Every), slices.Collect(maps.Keys(p.causes)), false) == nil {
+		if !ruleNamed(p.alert.Rule).wantedBy(subs.Get(id)) || e.raise(ctx, p.alert, every(&p.alert, subs, 0), slices.Collect(maps.Keys(p.causes)), false) == nil {
 			delete(messages, id)
 		}
 	}
 	for key, a := range raised {
-		sub := subs[a.Subscription] // as it is now, not as it was when the event was noted
-		wanted := a.Subscription == "" || ruleNamed(a.Rule).wantedBy(&sub)
+		// As it is now, not as it was when the event was noted.
+		wanted := a.Subscription == "" || ruleNamed(a.Rule).wantedBy(subs.Get(a.Subscription))
 		if !wanted || e.raise(ctx, a, every(&a, subs, e.cfg.Thresholds.Every), e.causesOf(&a), false) == nil {
 			delete(raised, key)
 		}

@@ -25,7 +25,7 @@ type MonitorConfig struct {
 	Texts      *Texts
 	Log        *slog.Logger
 	// Subscriptions returns all subscriptions as they are now.
-	Subscriptions func() map[string]medispatcher.Subscription
+	Subscriptions func() *medispatcher.Subscriptions
 	// Active returns the subscriptions that had something to do since the last call.
 	Active func() []string
 	// Wake is called when there is a notice to send. It must not block.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,10 +49,10 @@ func start(t *testing.T, th Thresholds) *scene {
 	t.Helper()
 	sc := &scene{t: t, ledger: streamstest.NewLedger(), logs: &strings.Builder{}, subs: map[string]medispatcher.Subscription{}}
 	log := slog.New(slog.NewTextHandler(sc.logs, nil))
-	subs := func() map[string]medispatcher.Subscription {
+	subs := func() *medispatcher.Subscriptions {
 		sc.mu.Lock()
 		defer sc.mu.Unlock()
-		return maps.Clone(sc.subs)
+		return medispatcher.NewSubscriptions(slices.Collect(maps.Values(sc.subs))...)
 	}
 	sc.change("s", func(*medispatcher.Subscription) {})
 	sc.monitor = NewMonitor(MonitorConfig{

@@ -39,7 +39,7 @@ type Outbox interface {
 // NotifierConfig is what a Notifier needs. Every field but URLs is required.
 type NotifierConfig struct {
 	URLs          []string // default receivers
-	Subscriptions func() map[string]medispatcher.Subscription
+	Subscriptions func() *medispatcher.Subscriptions
 	Texts         *Texts
 	Network       *Network
 	Log           *slog.Logger
@@ -131,10 +131,19 @@ func (n *Notifier) look(ctx, work context.Context) {
 
 // to lists who receives the notices of a subscription ("" for the whole).
 func (n *Notifier) to(subscription string) []receiver {
-	if urls := n.cfg.Subscriptions()[subscription].Alert.URLs; len(urls) > 0 {
+	if urls := ownReceivers(n.cfg.Subscriptions(), subscription); len(urls) > 0 {
 		return receivers(urls)
 	}
 	return receivers(n.cfg.URLs)
+}
+
+// ownReceivers are the URLs of the receivers that a subscription ("": the whole) has for itself.
+func ownReceivers(subs *medispatcher.Subscriptions, id string) []string {
+	sub := subs.Get(id)
+	if sub == nil {
+		return nil
+	}
+	return sub.Alert.URLs
 }
 
 // Test sends one notice to the receivers of a subscription ("" for the default ones) and reports the result
@@ -145,7 +154,7 @@ func (n *Notifier) Test(ctx context.Context, subscription, env, host string) []m
 		Kind: medispatcher.NoticeAlert, Since: now, At: now,
 		Alert: medispatcher.Alert{Rule: ruleTest, Subscription: subscription, Env: env, Host: host},
 	}
-	notice.OwnReceivers = len(n.cfg.Subscriptions()[subscription].Alert.URLs) > 0
+	notice.OwnReceivers = len(ownReceivers(n.cfg.Subscriptions(), subscription)) > 0
 	text := n.cfg.Texts.Text(&notice)
 	title, _, _ := strings.Cut(text, "\n")
 	to := n.to(subscription)

@@ -41,10 +41,10 @@ func openOffice(t *testing.T, id string, ledger *streamstest.Ledger, urls ...str
 	}}
 	o.n = NewNotifier(NotifierConfig{
 		URLs: urls, Texts: texts(t), Network: network, Log: slog.New(slog.NewTextHandler(&o.logs, nil)),
-		Subscriptions: func() map[string]medispatcher.Subscription {
+		Subscriptions: func() *medispatcher.Subscriptions {
 			o.mu.Lock()
 			defer o.mu.Unlock()
-			return maps.Clone(o.subs)
+			return medispatcher.NewSubscriptions(slices.Collect(maps.Values(o.subs))...)
 		},
 	}, ledger.As(id))
 	o.n.deliver = func(ctx context.Context, r receiver, _, title, _ string, ended func()) error {

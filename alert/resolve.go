@@ -51,10 +51,7 @@ func (r *round) calmLongEnough(key string) bool {
 func (r *round) unwanted() []finding {
 	var findings []finding
 	for _, f := range r.firing {
-		if f.Subscription == "" {
-			continue
-		}
-		if sub, known := r.subs[f.Subscription]; !known || !ruleNamed(f.Rule).wantedBy(&sub) {
+		if f.Subscription != "" && !ruleNamed(f.Rule).wantedBy(r.subs.Get(f.Subscription)) {
 			findings = append(findings, finding{alert: f.Alert, level: off})
 		}
 	}
@@ -79,7 +76,7 @@ func (r *round) resolve(ctx context.Context, a medispatcher.Alert) error {
 // complete fills in what every alert has.
 func (r *round) complete(a *medispatcher.Alert, kind string) {
 	a.Env, a.Host = r.cfg.Env, r.cfg.Host
-	a.OwnReceivers = len(r.subs[a.Subscription].Alert.URLs) > 0
+	a.OwnReceivers = len(ownReceivers(r.subs, a.Subscription)) > 0
 	a.Line = r.cfg.Texts.Line(&medispatcher.Notice{Kind: kind, Alert: *a})
 }
 

@@ -11,7 +11,7 @@ import (
 type round struct {
 	*Monitor
 	now  time.Time // by the clock that all dispatchers share
-	subs map[string]medispatcher.Subscription
+	subs *medispatcher.Subscriptions
 	ids  []string // of the subscriptions that are looked at
 
 	incoming    *medispatcher.IncomingStatus // see readIncoming
@@ -64,11 +64,15 @@ func (r *round) every(a *medispatcher.Alert) time.Duration {
 	return every(a, r.subs, r.cfg.Thresholds.Every)
 }
 
-func every(a *medispatcher.Alert, subs map[string]medispatcher.Subscription, whole time.Duration) time.Duration {
+func every(a *medispatcher.Alert, subs *medispatcher.Subscriptions, whole time.Duration) time.Duration {
 	if a.Subscription == "" {
 		return whole
 	}
-	return time.Duration(subs[a.Subscription].Alert.Every)
+	sub := subs.Get(a.Subscription)
+	if sub == nil {
+		return 0
+	}
+	return time.Duration(sub.Alert.Every)
 }
 
 // due reports whether it is time for another notice of an alert that fires.

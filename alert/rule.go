@@ -71,8 +71,11 @@ func names() []string {
 	return list
 }
 
-// wantedBy reports whether a subscription wants alerts of the rule.
+// wantedBy reports whether a subscription, nil for one that is gone, wants alerts of the rule.
 func (r *Rule) wantedBy(sub *medispatcher.Subscription) bool {
+	if sub == nil {
+		return false
+	}
 	return sub.Alert.Enabled && (r.wanted == nil || r.wanted(sub))
 }
 

@@ -38,10 +38,10 @@ func (l watchlist) stir(id string, now time.Time) {
 }
 
 // next forgets subscriptions that were removed or are idle, and chooses those of this round.
-func (l watchlist) next(now time.Time, subs map[string]medispatcher.Subscription) []string {
+func (l watchlist) next(now time.Time, subs *medispatcher.Subscriptions) []string {
 	chosen := make([]*watched, 0, len(l))
 	for id, w := range l {
-		if _, known := subs[id]; !known || w.until.Before(now) {
+		if subs.Get(id) == nil || w.until.Before(now) {
 			delete(l, id)
 			continue
 		}
@@ -73,10 +73,10 @@ func (l watchlist) grows(id string) bool {
 
 // sum counts the messages in all channels that are not paused. A channel that this round did not look
 // at counts with its last known length.
-func (l watchlist) sum(subs map[string]medispatcher.Subscription) int64 {
+func (l watchlist) sum(subs *medispatcher.Subscriptions) int64 {
 	var sum int64
 	for id, w := range l {
-		if !subs[id].Paused {
+		if sub := subs.Get(id); sub == nil || !sub.Paused {
 			sum += w.length
 		}
 	}

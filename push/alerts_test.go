@@ -31,7 +31,7 @@ func TestStirred(t *testing.T) {
 		f.put("removed", 1)
 		time.Sleep(time.Second)
 		delete(f.subs, "removed")
-		f.s.Apply(f.subs)
+		f.apply(f.subs)
 		stirred := func() string {
 			ids := f.s.Stirred()
 			slices.Sort(ids)

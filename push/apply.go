@@ -2,47 +2,61 @@ package push
 
 import (
 	"log/slog"
-	"reflect"
 	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
 )
 
-// Apply puts a set of subscriptions in force. What is in flight is not disturbed.
-func (s *Scheduler) Apply(subs map[string]medispatcher.Subscription) {
-	s.lanes.mu.Lock()
-	defer s.lanes.mu.Unlock()
+// applyAtOnce is how many changes are put in force under one lock: deliveries wait for it.
+const applyAtOnce = 64
+
+// Apply puts changes of subscriptions in force. What is in flight is not disturbed.
+func (s *Scheduler) Apply(changes []medispatcher.SubscriptionChange) {
 	search := false
-	for id, sub := range subs {
-		had := s.lanes.subs[id]
-		if had != nil && reflect.DeepEqual(had.settings.sub, sub) {
-			continue // what its URLs did lately is remembered
+	for some := range slices.Chunk(changes, applyAtOnce) {
+		ready := make([]*settings, len(some))
+		for i, c := range some {
+			if c.Now != nil {
+				ready[i] = newSettings(c.Now, s.cfg.Env)
+			}
 		}
-		st := newSettings(sub, s.cfg.Env)
-		if had == nil {
-			had = s.lanes.addLocked(id)
-			s.newBreakerLocked(had, id)
-			search = true
-		} else if had.settings.sub.Paused && !sub.Paused {
-			search = true
-			s.newBreakerLocked(had, id) // somebody thinks that it works again
-		} else if !slices.Equal(had.settings.sub.URLs, sub.URLs) {
-			s.newBreakerLocked(had, id)
+		s.lanes.mu.Lock()
+		for i, c := range some {
+			search = s.applyLocked(c.ID(), ready[i]) || search
 		}
-		had.apply(st)
-		s.workers.staffLocked(had, time.Now())
-		s.lanes.offerLocked(had)
-	}
-	for id, sub := range s.lanes.subs {
-		if _, ok := subs[id]; !ok {
-			s.breakerEndedLocked(id, sub.breaker)
-			s.lanes.removeLocked(id, sub)
-		}
+		s.lanes.mu.Unlock()
 	}
 	if search {
 		s.Sweep()
 	}
+}
+
+// applyLocked puts the settings of a subscription in force; nil: it was removed. It reports whether there may be messages
+// that nobody rang for.
+func (s *Scheduler) applyLocked(id string, st *settings) (search bool) {
+	had := s.lanes.subs[id]
+	switch {
+	case st == nil && had == nil:
+		return false
+	case st == nil:
+		s.breakerEndedLocked(id, had.breaker)
+		s.lanes.removeLocked(id, had)
+		return false
+	case had == nil:
+		had = s.lanes.addLocked(id)
+		s.newBreakerLocked(had, id)
+		search = true
+	case had.settings.sub.Paused && !st.sub.Paused:
+		search = true
+		s.newBreakerLocked(had, id) // somebody thinks that it works again
+	case !slices.Equal(had.settings.sub.URLs, st.sub.URLs):
+		s.newBreakerLocked(had, id)
+	}
+	had.apply(st)
+	s.workers.staffLocked(had, time.Now())
+	s.lanes.offerLocked(had)
+	return search
 }
 
 // newBreakerLocked gives a subscriber a closed breaker. What becomes of the one before concerns nobody any

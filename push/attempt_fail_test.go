@@ -63,7 +63,7 @@ func TestTimeoutNamesItsPhase(t *testing.T) {
 		short(&sub)
 		d := delivery(nil)
 		d.Message.Body = make([]byte, 16<<20) // more than the buffers of two sockets hold
-		r := attempt(t, newTCP(t), &poster{}, newSettings(sub, ""), d)
+		r := attempt(t, newTCP(t), &poster{}, newSettings(&sub, ""), d)
 		wantFailed(t, outcomeOf(&sub, d, &r, time.Now(), 0), "timeout: no answer within 50ms (sending the request)")
 	})
 }
@@ -111,7 +111,7 @@ func TestShutdownCutsARequest(t *testing.T) {
 	d := delivery(nil)
 	snd := newTCP(t).Sender(ctx)
 	defer snd.Release()
-	r := (&poster{}).attempt(snd, newSettings(sub, ""), d, false)
+	r := (&poster{}).attempt(snd, newSettings(&sub, ""), d, false)
 	if s := outcomeOf(&sub, d, &r, time.Now(), 0); s.Outcome != medispatcher.Released || !r.cut {
 		t.Errorf("%+v settled as %s, want released", r, s.Outcome)
 	}

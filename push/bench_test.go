@@ -50,15 +50,15 @@ func benchmarkDelivery(b *testing.B, client *http1.Client, url string) {
 	q := &endless{left: b.N, done: make(chan struct{})}
 	q.unsettled.Store(int64(b.N))
 	s := New(Config{Partitions: 1, Client: client, Log: slog.New(slog.DiscardHandler), ShutdownTimeout: time.Second}, q, q)
-	subs := map[string]medispatcher.Subscription{}
+	var subs []medispatcher.Subscription
 	var channels []medispatcher.Channel
 	for i := range 3 {
 		sub := subscription(fmt.Sprintf("s%d", i))
 		sub.URLs, sub.Concurrency = []string{url}, 32
-		subs[sub.ID] = sub
+		subs = append(subs, sub)
 		channels = append(channels, medispatcher.Channel{Subscription: sub.ID})
 	}
-	s.Apply(subs)
+	s.Apply(medispatcher.NewSubscriptions(subs...).Since(nil))
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan error)
 	b.ReportAllocs()
@@ -174,7 +174,7 @@ func BenchmarkAttempt(b *testing.B) {
 			defer client.Close()
 			sub, d := subscription("a"), delivery(func(d *medispatcher.Delivery) { d.Message.Body = benchBody })
 			change(&sub, d)
-			st, p, snd := newSettings(sub, ""), &poster{agent: "medispatcher/1", log: slog.New(slog.DiscardHandler)}, client.Sender(b.Context())
+			st, p, snd := newSettings(&sub, ""), &poster{agent: "medispatcher/1", log: slog.New(slog.DiscardHandler)}, client.Sender(b.Context())
 			b.ReportAllocs()
 			for b.Loop() {
 				if r := p.attempt(snd, st, d, false); r.status != 200 {

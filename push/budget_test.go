@@ -248,8 +248,8 @@ func TestAccountsAreEven(t *testing.T) {
 				case 120:
 					f.change("b", func(s *medispatcher.Subscription) { s.Paused = false })
 				case 150:
-					f.s.Apply(map[string]medispatcher.Subscription{})
-					f.s.Apply(f.subs)
+					f.apply(map[string]medispatcher.Subscription{})
+					f.apply(f.subs)
 				}
 				time.Sleep(time.Duration(random.IntN(5)) * time.Millisecond)
 			}

@@ -138,7 +138,7 @@ func TestBreakerOfFormerURLs(t *testing.T) {
 		},
 		"removed": func(f *fixture) {
 			delete(f.subs, "a")
-			f.s.Apply(f.subs)
+			f.apply(f.subs)
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestNothingIsToldUnderTheMutex(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		delete(f.subs, "a")
-		f.s.Apply(f.subs)
+		f.apply(f.subs)
 		f.s.news.wait(t.Context())
 		if got := fmt.Sprint(held); got != "[atrue 1 afalse 0]" {
 			t.Error(got)
@@ -207,7 +207,7 @@ func TestPanicOfWhoIsToldOfABreaker(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		delete(f.subs, "a")
-		f.s.Apply(f.subs)
+		f.apply(f.subs)
 		f.s.news.wait(t.Context())
 		if got := fmt.Sprint(told); got != "[atrue afalse]" {
 			t.Error(got)

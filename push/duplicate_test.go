@@ -212,8 +212,8 @@ func TestPutAgainWhileInFlight(t *testing.T) {
 		stop := f.run()
 		f.put("a", 3)
 		time.Sleep(time.Second)
-		f.s.Apply(map[string]medispatcher.Subscription{})
-		f.s.Apply(f.subs)
+		f.apply(map[string]medispatcher.Subscription{})
+		f.apply(f.subs)
 		f.put("a", 1) // it is read again, and so compared
 		time.Sleep(time.Minute)
 		f.wantOnce("a")

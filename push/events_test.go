@@ -137,7 +137,7 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 			f.s.Sweep()
 			f.s.Ring([]medispatcher.Channel{{Subscription: "gone"}})
 			f.s.RingDue([]medispatcher.Channel{{Subscription: "gone"}})
-			f.s.Apply(f.subs)
+			f.apply(f.subs)
 			mu.Lock()
 			defer mu.Unlock()
 			told[event] = true

@@ -72,7 +72,9 @@ func (ls *lanes) removeLocked(id string, sub *subscriber) {
 	if len(sub.lanes) > 0 {
 		ls.removed[id] = sub
 	}
-	ls.stirred = slices.DeleteFunc(ls.stirred, func(s *subscriber) bool { return s == sub })
+	if sub.stirred {
+		ls.stirred = slices.DeleteFunc(ls.stirred, func(s *subscriber) bool { return s == sub })
+	}
 }
 
 // laneLocked is the lane of a channel. It is made when there is something to do; nil: there is no such subscription here.

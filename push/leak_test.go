@@ -100,9 +100,9 @@ func storm(t *testing.T, seed uint64) {
 					others[id] = s
 				}
 			}
-			f.s.Apply(others)
+			f.apply(others)
 			time.Sleep(time.Duration(dice(4)) * time.Millisecond)
-			f.s.Apply(f.subs)
+			f.apply(f.subs)
 		case 4:
 			c := medispatcher.Channel{Subscription: sub}
 			wants, took := f.s.Hand([]medispatcher.Want{{Channel: c, Max: 1 + dice(4)}})
@@ -173,7 +173,7 @@ func TestSlotsThatAReadDidNotUse(t *testing.T) {
 		f := newFixture(t)
 		f.s = New(Config{Partitions: 2, Client: clientOf(t, f.w), Log: slog.New(slog.DiscardHandler), ShutdownTimeout: time.Second, SweepEvery: time.Hour}, f.q, f.q)
 		f.subs[sub.ID] = sub
-		f.s.Apply(f.subs)
+		f.apply(f.subs)
 		stop := f.run()
 		_, took := f.s.Hand([]medispatcher.Want{{Channel: medispatcher.Channel{Subscription: "a"}, Max: 1}})
 		other := medispatcher.Channel{Partition: 1, Subscription: "a"}

@@ -29,7 +29,7 @@ func TestOutcomeOfEveryAnswer(t *testing.T) {
 			sub := subscription("a")
 			client := clientOf(t, answering(status, "because", "Retry-After", "15"))
 			d := &medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1}
-			r := attempt(t, client, &poster{}, newSettings(sub, ""), d)
+			r := attempt(t, client, &poster{}, newSettings(&sub, ""), d)
 			out := outcomeOf(&sub, d, &r, outcomeTime, 0)
 			if out.Outcome != want || out.EntryID != "1-0" || out.Subscription != "a" || out.Attempt != 1 {
 				t.Errorf("settled as %+v, want %s", out, want)

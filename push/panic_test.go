@@ -114,7 +114,7 @@ func TestPanicIsRecorded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, subscription("a"))
 	f.s.cfg.Client = f.poisoned()
-	st := newSettings(f.subs["a"], "")
+	st := newSettings(f.applied["a"], "")
 	for name, d := range map[string]medispatcher.Delivery{
 		"sending": {Attempt: 3, Message: medispatcher.Message{ID: "m", Topic: "poison"}},
 		"reading": {Attempt: 3, Message: medispatcher.Message{ID: "m", Topic: "t"}, Broken: medispatcher.Guard(func() { panic("at m") })},
@@ -133,7 +133,7 @@ func TestPanicBlamesNoTarget(t *testing.T) {
 	sub.URLs = []string{"http://one/", "http://two/"}
 	f := newFixture(t, sub)
 	f.s.cfg.Client = f.poisoned()
-	st := newSettings(sub, "")
+	st := newSettings(&sub, "")
 	for range 2 {
 		_, _ = f.try(st, &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
 	}
@@ -156,7 +156,7 @@ func TestPanicEndsTheSpan(t *testing.T) {
 	f := newFixture(t, subscription("a"))
 	var e ends
 	f.s.cfg.Client, f.s.workers.poster.tracer = f.poisoned(), &e
-	_, _ = f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
+	_, _ = f.try(newSettings(f.applied["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
 	if fmt.Sprint(e.said) != "[0 medispatcher panicked]" {
 		t.Errorf("the span ended with %q", e.said)
 	}
@@ -193,7 +193,7 @@ func TestPanicGivesTheConnectionUp(t *testing.T) {
 	f := newFixture(t, subscription("a"))
 	b := &breaking{status: "500 No"}
 	f.s.cfg.Client = b.client(t)
-	_, out := f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
+	_, out := f.try(newSettings(f.applied["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
 	if !b.closed || !out.Panicked {
 		t.Errorf("closed %t, panicked %t", b.closed, out.Panicked)
 	}
@@ -253,7 +253,7 @@ func TestPanicAfterTheAnswer(t *testing.T) {
 	f := newFixture(t, subscription("a"))
 	b := &breaking{status: "200 OK"}
 	f.s.cfg.Client = b.client(t)
-	_, out := f.try(newSettings(f.subs["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
+	_, out := f.try(newSettings(f.applied["a"], ""), &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m"}})
 	if out.Outcome != medispatcher.Sent || out.Panicked || !b.closed {
 		t.Errorf("%+v, closed %t", out, b.closed)
 	}

@@ -48,7 +48,7 @@ func delivery(change func(*medispatcher.Delivery)) *medispatcher.Delivery {
 // arriving is the request that a worker gets of a message of a subscription, and its body.
 func arriving(t *testing.T, sub medispatcher.Subscription, d *medispatcher.Delivery) (req *http.Request, body string, ignored []string) {
 	t.Helper()
-	st := newSettings(sub, "")
+	st := newSettings(&sub, "")
 	h, ignored := forwarded(st, d)
 	var r request
 	if err := r.build(st, d, st.targets.urls[0], h, "agent/1", time.Unix(1_700_000_001, 0)); err != nil {
@@ -255,7 +255,7 @@ func TestRequestThatCannotBeMade(t *testing.T) {
 	} {
 		sub, d := subscription("a"), delivery(nil)
 		change(&sub, d)
-		r := attempt(t, refusing(t, errRefused), &poster{}, newSettings(sub, ""), d)
+		r := attempt(t, refusing(t, errRefused), &poster{}, newSettings(&sub, ""), d)
 		if !errors.Is(r.err, http1.ErrInvalidRequest) || r.target == "" || r.short || strings.Contains(r.err.Error(), "Evil") {
 			t.Errorf("%s: %+v", name, r)
 		}
@@ -321,7 +321,7 @@ func TestIgnoredHeadersAreReportedOnceAMinute(t *testing.T) {
 		var out bytes.Buffer
 		p, client := &poster{log: slog.New(slog.NewJSONHandler(&out, nil))}, clientOf(t, answering(200, ""))
 		d := delivery(func(d *medispatcher.Delivery) { d.Message.Headers = map[string]string{"Medis-Topic": "x", "X-A": "1"} })
-		st := newSettings(subscription("a"), "")
+		st := newSettings(new(subscription("a")), "")
 		for _, want := range []int{1, 1, 2} {
 			attempt(t, client, p, st, d)
 			if got := strings.Count(out.String(), "\n"); got != want {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,12 +85,13 @@ func (w *world) peak(sub string) int {
 
 // fixture is a scheduler on a queue in memory.
 type fixture struct {
-	t     *testing.T
-	q     *streamstest.Memory
-	w     *world
-	s     *Scheduler
-	subs  map[string]medispatcher.Subscription
-	start time.Time
+	t       *testing.T
+	q       *streamstest.Memory
+	w       *world
+	s       *Scheduler
+	subs    map[string]medispatcher.Subscription
+	applied map[string]*medispatcher.Subscription // those of subs that are in force
+	start   time.Time
 
 	mu       sync.Mutex
 	gone     []string
@@ -105,7 +107,7 @@ func subscription(id string) medispatcher.Subscription {
 func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, q: streamstest.NewMemory(), subs: map[string]medispatcher.Subscription{}, start: time.Now(),
+		t: t, q: streamstest.NewMemory(), subs: map[string]medispatcher.Subscription{}, applied: map[string]*medispatcher.Subscription{}, start: time.Now(),
 		w: &world{inflight: map[string]int{}, most: map[string]int{}},
 	}
 	f.s = New(Config{
@@ -126,8 +128,26 @@ func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 	for _, s := range subs {
 		f.subs[s.ID] = s
 	}
-	f.s.Apply(f.subs)
+	f.apply(f.subs)
 	return f
+}
+
+// apply puts subscriptions in force, and those that are not among them out of force.
+func (f *fixture) apply(subs map[string]medispatcher.Subscription) {
+	var changes []medispatcher.SubscriptionChange
+	for id, was := range f.applied {
+		if _, still := subs[id]; !still {
+			changes = append(changes, medispatcher.SubscriptionChange{Was: was})
+			delete(f.applied, id)
+		}
+	}
+	for id, sub := range subs {
+		if was := f.applied[id]; was == nil || !reflect.DeepEqual(*was, sub) {
+			changes = append(changes, medispatcher.SubscriptionChange{Was: was, Now: &sub})
+			f.applied[id] = &sub
+		}
+	}
+	f.s.Apply(changes)
 }
 
 // told returns what was told of 410 answers and of breakers.
@@ -142,7 +162,7 @@ func (f *fixture) change(sub string, change func(*medispatcher.Subscription)) {
 	s := f.subs[sub]
 	change(&s)
 	f.subs[sub] = s
-	f.s.Apply(f.subs)
+	f.apply(f.subs)
 }
 
 // put publishes n messages to a subscription and rings.
@@ -622,7 +642,7 @@ func TestRemovedSubscriptionEndsWhatIsInFlight(t *testing.T) {
 		f.put("a", 10)
 		time.Sleep(100 * time.Millisecond)
 		delete(f.subs, "a")
-		f.s.Apply(f.subs)
+		f.apply(f.subs)
 		time.Sleep(5 * time.Second)
 		f.wantLeft("a", "map[ready:2]")
 		if n := f.q.Count("sent:a"); n != 8 {
@@ -687,7 +707,7 @@ func TestBreakerThatIsReplacedIsTold(t *testing.T) {
 		},
 		"removed": func(f *fixture) {
 			delete(f.subs, "a")
-			f.s.Apply(f.subs)
+			f.apply(f.subs)
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {

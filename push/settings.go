@@ -10,7 +10,7 @@ import (
 
 // settings are a subscription as the attempts use it, worked out once for each change.
 type settings struct {
-	sub     medispatcher.Subscription
+	sub     *medispatcher.Subscription // nobody changes it
 	targets *targets
 	signer  signer
 	headers http.Header // of the subscription
@@ -19,8 +19,8 @@ type settings struct {
 	gone    atomic.Bool // Events.Gone was told by them
 }
 
-func newSettings(sub medispatcher.Subscription, env string) *settings {
-	s := &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(&sub)}
+func newSettings(sub *medispatcher.Subscription, env string) *settings {
+	s := &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(sub)}
 	s.headers, _ = allowed(sub.Headers)
 	if s.head, s.err = http1.AppendField(nil, headerSubscription, sub.ID); s.err == nil {
 		s.head, s.err = appendHeader(s.head, s.headers)

@@ -288,7 +288,7 @@ func TestShortageIsNoFailureOfTheTarget(t *testing.T) {
 	})
 	sub := subscription("s")
 	sub.URLs = []string{"http://a/", "http://b/"}
-	st := newSettings(sub, "")
+	st := newSettings(&sub, "")
 	for range 4 {
 		r := attempt(t, client, &poster{}, st, delivery(nil))
 		if !r.short || !errors.Is(r.err, syscall.EMFILE) || r.problem() == "" {

@@ -119,7 +119,7 @@ func TestMessageWithoutURLIsDropped(t *testing.T) {
 	sub := subscription("a")
 	sub.URLs = []string{"[T_ENV:PUB]http://pub/"}
 	d := &medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: "a"}, EntryID: "1-0", Attempt: 1}
-	r := attempt(t, refusing(t, errRefused), &poster{}, newSettings(sub, "DEV"), d)
+	r := attempt(t, refusing(t, errRefused), &poster{}, newSettings(&sub, "DEV"), d)
 	out := outcomeOf(&sub, d, &r, time.Now(), 0)
 	if out.Outcome != medispatcher.Dropped || out.Failure != nil || out.EntryID != "1-0" {
 		t.Errorf("settled as %+v", out)
@@ -141,7 +141,7 @@ func TestAttemptsAvoidAURLThatFails(t *testing.T) {
 		}))
 		sub := subscription("s")
 		sub.URLs = []string{"http://a/", "http://b/"}
-		st := newSettings(sub, "")
+		st := newSettings(&sub, "")
 		attempts := func(n int, want string) {
 			t.Helper()
 			asked = nil

@@ -67,7 +67,7 @@ func sent(t *testing.T, raw string) (uri, host string, err error) {
 		_, _ = server.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
 	}()
 	plain := "http://" + strings.TrimPrefix(strings.TrimPrefix(raw, "https://"), "http://") // TLS adds nothing here
-	st := newSettings(medispatcher.Subscription{ID: "s", URLs: []string{plain}, Timeout: medispatcher.Duration(time.Minute)}, "")
+	st := newSettings(&medispatcher.Subscription{ID: "s", URLs: []string{plain}, Timeout: medispatcher.Duration(time.Minute)}, "")
 	if r := attempt(t, client, &poster{}, st, &medispatcher.Delivery{}); r.err != nil {
 		return "", "", r.err
 	}

@@ -170,11 +170,11 @@ func (w *worker) endLocked(j *job, r *result) {
 
 // decide decides what becomes of a message after an attempt; see outcomeOf.
 func (ws *workers) decide(st *settings, d *medispatcher.Delivery, r *result) (out medispatcher.Settlement) {
-	p := medispatcher.Guard(func() { out = outcomeOf(&st.sub, d, r, r.ended, rand.Float64()) })
+	p := medispatcher.Guard(func() { out = outcomeOf(st.sub, d, r, r.ended, rand.Float64()) })
 	if p != nil {
 		ws.survived(d, p, "deciding about a message")
 		r.survive(p, r.accepted)
-		out = outcomeOf(&st.sub, d, r, r.ended, rand.Float64())
+		out = outcomeOf(st.sub, d, r, r.ended, rand.Float64())
 	}
 	return out
 }

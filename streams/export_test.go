@@ -62,3 +62,6 @@ func WholeAfter(looks ...func(l *CopyLayout)) bool {
 	}
 	return l.whole()
 }
+
+// Audit is audit.
+func (r *Registry) Audit(ctx context.Context, after string) (string, error) { return r.audit(ctx, after) }

@@ -1,10 +1,6 @@
 package streams
 
-import (
-	"slices"
-
-	"github.com/solate/medispatcher"
-)
+import "slices"
 
 // stepBytes bounds the bodies in a script that moves messages one by one: after this many bytes it
 // begins no further message. One MiB takes about three milliseconds.
@@ -22,6 +18,7 @@ const (
 // inHand is an entry that is not finished.
 type inHand struct {
 	Entry
+	routed  bool    // routing is known
 	routing Routing // of the whole entry, whatever is already copied
 	after   string  // the last subscription that has its copy
 	size    int     // of its fields, in bytes
@@ -46,12 +43,16 @@ func (h *inHand) rest() Routing {
 }
 
 // nextStep is the part of hand that fits into one step: whole entries in their order, and a part of the
-// next one. It is never empty.
-func nextStep(hand []inHand) []Routing {
+// next one. It is never empty. No entry is routed before its turn: each may go to all subscriptions.
+func nextStep(hand []inHand, route func(Entry) Routing) []Routing {
 	var step []Routing
 	work := 0
 	for i := range hand {
-		h, r := &hand[i], hand[i].rest()
+		h := &hand[i]
+		if !h.routed {
+			h.routing, h.routed = route(h.Entry), true
+		}
+		r := h.rest()
 		work += entryWork + h.size/entryBytesPerWork
 		each := copyWork + h.size/copyBytesPerWork
 		fit := (stepWork - work) / each
@@ -87,9 +88,9 @@ func after(hand []inHand, step []Routing, routed []Routed) []inHand {
 	return append(kept, hand[len(routed):]...)
 }
 
-// reroute decides again where the entries in hand belong.
-func (w *FanoutWorker) reroute(hand []inHand, router *medispatcher.Router) {
+// reroute has it decided again where the entries in hand belong.
+func reroute(hand []inHand) {
 	for i := range hand {
-		hand[i].routing = w.decide(hand[i].Entry, router)
+		hand[i].routed, hand[i].routing = false, Routing{}
 	}
 }

@@ -180,11 +180,11 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 		if err != nil {
 			return err
 		}
-		if subs.Router != router {
-			router = subs.Router
-			w.reroute(hand, router)
+		if subs.Router() != router {
+			router = subs.Router()
+			reroute(hand)
 		}
-		step := nextStep(hand)
+		step := nextStep(hand, func(e Entry) Routing { return w.decide(e, router) })
 		routed, taken, err := w.move(ctx, hand, step)
 		if routed == nil {
 			return err

@@ -14,8 +14,8 @@ import (
 
 const (
 	pollRevision = 500 * time.Millisecond // finds changes whose hint was lost
-	// reloadAll is how often all documents are read, because somebody may change one by hand.
-	reloadAll = 30 * time.Second
+	// auditEvery is how often all documents are compared with Redis, because somebody may change one by hand.
+	auditEvery = 30 * time.Second
 	// changeTries is how often a change is tried while others change the same subscription.
 	changeTries = 10
 )
@@ -23,21 +23,19 @@ const (
 // Snapshot is every subscription at one revision.
 type Snapshot struct {
 	Revision int64 // 0: there is none, or its key holds no number
-	Subs     map[string]medispatcher.Subscription
-	Stored   map[string]string // the documents as stored in Redis
-	Router   *medispatcher.Router
+	Subs     *medispatcher.Subscriptions
+	Unusable []string // sorted ids of those whose stored document cannot be read
 
 	version version
 }
 
-// IDs lists the subscriptions, sorted.
-func (s *Snapshot) IDs() []string {
-	ids := make([]string, 0, len(s.Subs))
-	for id := range s.Subs {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
+// Router routes to these subscriptions.
+func (s *Snapshot) Router() *medispatcher.Router { return s.Subs.Router() }
+
+// Exists reports whether there is such a subscription, even if it cannot be read.
+func (s *Snapshot) Exists(id string) bool {
+	_, unusable := slices.BinarySearch(s.Unusable, id)
+	return unusable || s.Subs.Get(id) != nil
 }
 
 // Registry is the subscriptions in Redis and this process's copy of them.
@@ -47,16 +45,18 @@ type Registry struct {
 	warn    func(id, problem string)
 	current atomic.Pointer[Snapshot]
 	problem atomic.Pointer[error]
-	mu      sync.Mutex // one refresh at a time
 	changed chan struct{}
 	poke    chan struct{}
+
+	mu   sync.Mutex // one reader of changes at a time
+	read reading
 }
 
 // NewRegistry makes a registry that is empty until its first Refresh. It calls warn for each
 // problem of a stored document.
 func NewRegistry(store *Store, rules medispatcher.Rules, warn func(id, problem string)) *Registry {
 	r := &Registry{store: store, rules: rules, warn: warn, changed: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
-	r.current.Store(&Snapshot{Router: medispatcher.NewRouter(nil)})
+	r.current.Store(&Snapshot{Subs: medispatcher.NewSubscriptions()})
 	return r
 }
 
@@ -102,24 +102,17 @@ func (r *Registry) asOf(ctx context.Context, v version, err error) (*Snapshot, e
 	defer r.tell(&wrong)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.current.Load(); s.version == v { // another goroutine read it meanwhile
-		return s, r.noted(nil)
-	}
-	s, err := r.loadLocked(ctx, &wrong)
+	s, err := r.followLocked(ctx, v, &wrong)
 	return s, r.noted(err)
 }
 
-// Subscriptions returns the subscriptions, sorted by id, and their revision. They are no older than this call.
-func (r *Registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscription, int64, error) {
+// Subscriptions returns the subscriptions and their revision. They are no older than this call.
+func (r *Registry) Subscriptions(ctx context.Context) (*medispatcher.Subscriptions, int64, error) {
 	s, err := r.Latest(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	subs := make([]medispatcher.Subscription, 0, len(s.Subs))
-	for _, id := range s.IDs() {
-		subs = append(subs, s.Subs[id])
-	}
-	return subs, s.Revision, nil
+	return s.Subs, s.Revision, nil
 }
 
 // noted keeps err for Problem, and returns it.
@@ -139,8 +132,9 @@ func (r *Registry) noted(err error) error {
 func (r *Registry) Follow(ctx context.Context) error {
 	poll := time.NewTicker(pollRevision)
 	defer poll.Stop()
-	reload := time.NewTicker(reloadAll)
-	defer reload.Stop()
+	audit := time.NewTimer(auditEvery)
+	defer audit.Stop()
+	audited := "" // up to this subscription
 	for {
 		var err error
 		select {
@@ -150,21 +144,13 @@ func (r *Registry) Follow(ctx context.Context) error {
 			_, err = r.Latest(ctx)
 		case <-poll.C:
 			_, err = r.Latest(ctx)
-		case <-reload.C:
-			_, err = r.Refresh(ctx)
+		case <-audit.C:
+			audited, err = r.audit(ctx, audited)
+			pages := 1 + r.Snapshot().Subs.Len()/auditPage
+			audit.Reset(auditEvery / time.Duration(pages))
 		}
 		_ = err // Redis cannot be reached: the next tick tries again, and Problem has the error
 	}
-}
-
-// Refresh reads every document, and decodes those that changed.
-func (r *Registry) Refresh(ctx context.Context) (*Snapshot, error) {
-	var wrong warnings
-	defer r.tell(&wrong)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s, err := r.loadLocked(ctx, &wrong)
-	return s, r.noted(err)
 }
 
 // warnings are pairs of a subscription and a problem of its document. They are collected under the mutex and reported after.
@@ -176,58 +162,6 @@ func (r *Registry) tell(wrong *warnings) {
 	for _, w := range *wrong {
 		r.warn(w[0], w[1])
 	}
-}
-
-func (r *Registry) loadLocked(ctx context.Context, wrong *warnings) (*Snapshot, error) {
-	old := r.current.Load()
-	// Read the version first: a change in between is then seen twice, never missed.
-	v, err := r.store.version(ctx)
-	if err != nil {
-		return nil, err
-	}
-	stored, err := rdb.Map(r.store.db.With(ctx), "HGETALL", r.store.keys.Subscriptions()).Result()
-	if err != nil {
-		return nil, rdb.Failed("read subscriptions", err)
-	}
-	next := &Snapshot{Revision: v.number(), version: v, Subs: make(map[string]medispatcher.Subscription, len(stored)), Stored: stored}
-	same := len(stored) == len(old.Stored)
-	list := make([]medispatcher.Subscription, 0, len(stored))
-	for id, doc := range stored {
-		sub, known := old.Subs[id]
-		if !known || old.Stored[id] != doc {
-			same = false
-			sub, known = r.load(id, doc, sub, known, wrong)
-		}
-		if known {
-			next.Subs[id] = sub
-			list = append(list, sub)
-		}
-	}
-	next.Router = old.Router
-	if !same || !old.version.read {
-		next.Router = medispatcher.NewRouter(list)
-	}
-	r.current.Store(next)
-	if !same || !old.version.read {
-		select {
-		case r.changed <- struct{}{}:
-		default:
-		}
-	}
-	return next, nil
-}
-
-// load decodes one document. If that fails, the last good one stays in force.
-func (r *Registry) load(id, doc string, last medispatcher.Subscription, had bool, wrong *warnings) (medispatcher.Subscription, bool) {
-	sub, list, err := r.rules.Load(id, []byte(doc))
-	if err != nil {
-		wrong.add(id, "its stored document is unusable, put the subscription again: "+medispatcher.OneLine(err))
-		return last, had
-	}
-	for _, w := range list {
-		wrong.add(id, w)
-	}
-	return sub, true
 }
 
 // SubscriptionIDs lists the ids of all subscriptions, sorted.

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,87 +31,210 @@ func notFound(id string) error {
 // Put creates or replaces a subscription. If ifMatch is not empty, the subscription must have
 // this revision. The error is medispatcher.Problems, ErrPrecondition, ErrConflict or one of Redis.
 func (r *Registry) Put(ctx context.Context, id string, doc []byte, ifMatch string) (sub medispatcher.Subscription, rev string, created bool, err error) {
-	err = r.change(ctx, id, ifMatch, func(old []byte) (stored []byte, err error) {
-		created = old == nil
-		stored, sub, err = r.rules.Replace(id, old, doc, time.Now())
-		rev = medispatcher.Rev(stored)
-		return stored, err
-	})
-	return sub, rev, created, err
+	done := r.PutAll(ctx, []medispatcher.SubscriptionPut{{ID: id, Document: doc, IfMatch: ifMatch}})[0]
+	return done.Subscription, done.Revision, done.Created, done.Err
+}
+
+// PutAll creates or replaces subscriptions, each for itself and in their order. It returns what became of each; the errors are
+// those of Put.
+func (r *Registry) PutAll(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
+	done := make([]medispatcher.SubscriptionPutDone, len(puts))
+	edits := make([]*edit, len(puts))
+	for i, p := range puts {
+		edits[i] = &edit{id: p.ID, ifMatch: p.IfMatch, do: func(old []byte) (stored []byte, err error) {
+			done[i].Created = old == nil
+			stored, done[i].Subscription, err = r.rules.Replace(p.ID, old, p.Document, time.Now())
+			done[i].Revision = medispatcher.Rev(stored)
+			return stored, err
+		}}
+	}
+	r.change(ctx, edits)
+	for i, e := range edits {
+		done[i].Err = e.err
+	}
+	return done
 }
 
 // Patch applies a merge patch (RFC 7396) to a subscription. Its errors are those of Put, and ErrNotFound.
 func (r *Registry) Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error) {
-	err = r.change(ctx, id, ifMatch, func(old []byte) (stored []byte, err error) {
+	e := &edit{id: id, ifMatch: ifMatch, do: func(old []byte) (stored []byte, err error) {
 		if old == nil {
 			return nil, notFound(id)
 		}
 		stored, sub, err = r.rules.Merge(id, old, patch, time.Now())
 		rev = medispatcher.Rev(stored)
 		return stored, err
-	})
-	return sub, rev, err
+	}}
+	r.change(ctx, []*edit{e})
+	return sub, rev, e.err
 }
 
 // Remove takes a subscription off the registry. Its channel stays. Its errors are those of Patch.
 func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
-	return r.change(ctx, id, ifMatch, func(old []byte) ([]byte, error) {
+	e := &edit{id: id, ifMatch: ifMatch, do: func(old []byte) ([]byte, error) {
 		if old == nil {
 			return nil, notFound(id)
 		}
 		return nil, nil
-	})
+	}}
+	r.change(ctx, []*edit{e})
+	return e.err
 }
 
-// changeScript replaces a document only if nobody changed it since it was read. It adds the
-// change to the history, and gives the documents a version that they never had.
+// changeScript replaces documents, each only if nobody changed it since it was read. It adds each change to the history,
+// and gives the documents a version that they never had. The history says which version a change made of which, so
+// whoever knows one of them can follow.
 //
-// KEYS subscriptions, changes, the documents' version. ARGV id, old document ("": none), new document ("": remove),
-// the change, changes kept, what to add to the version. Returns 1 if the new document is in force, else 0.
-// Safe to repeat: it then finds the new document, and returns 1.
+// KEYS subscriptions, changes, the documents' version. ARGV changes kept, and for each change: id, old document ("":
+// none), new document ("": remove), the change, what to add to the version. Returns 1 for each new document that is in force, else 0;
+// and last the version. Safe to repeat: it then finds the new documents.
 var changeScript = rdb.NewScript(nextRevision + `
-local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if now == ARGV[3] then return 1 end
-if now ~= ARGV[2] then return 0 end
-if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
-else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
-redis.call('SET', KEYS[3], nextRevision(KEYS[3], tonumber(ARGV[6])))
-redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'subscription', ARGV[1], 'change', ARGV[4])
-return 1
+local done, version = {}, value(KEYS[3])
+for i = 2, #ARGV, 5 do
+  local id, old, new = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local now = redis.call('HGET', KEYS[1], id) or ''
+  done[#done + 1] = (now == old or now == new) and 1 or 0
+  if now == old and now ~= new then
+    if new == '' then redis.call('HDEL', KEYS[1], id)
+    else redis.call('HSET', KEYS[1], id, new) end
+    local next = nextRevision(version, tonumber(ARGV[i + 4]))
+    redis.call('SET', KEYS[3], next)
+    redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'subscription', id, 'change', ARGV[i + 3], 'from', version, 'to', next)
+    version = next
+  end
+end
+done[#done + 1] = version
+return done
 `)
 
-func (r *Registry) change(ctx context.Context, id, ifMatch string, edit func(old []byte) ([]byte, error)) error {
-	if err := medispatcher.CheckSubscriptionID(id); err != nil {
-		var field medispatcher.FieldError
-		errors.As(err, &field)
-		return medispatcher.Problems{field}
+const (
+	// changesOfStep and bytesOfStep bound one step of many changes. The last one may go over the bytes.
+	changesOfStep = 100
+	bytesOfStep   = 1 << 20
+)
+
+// edit is a change of one subscription.
+type edit struct {
+	id, ifMatch string
+	// do makes the new document of the old one. nil is none.
+	do  func(old []byte) ([]byte, error)
+	err error
+
+	old, next []byte
+	tries     int
+}
+
+// prepare makes the new document. It reports whether there is something to write.
+func (e *edit) prepare(stored string) bool {
+	e.old, e.tries = nil, e.tries+1
+	if stored != "" {
+		e.old = []byte(stored)
 	}
-	for range changeTries {
-		stored, err := r.store.stored(ctx, id)
+	switch {
+	case e.ifMatch != "" && e.ifMatch != "*" && e.ifMatch != medispatcher.Rev(e.old) || e.ifMatch == "*" && e.old == nil:
+		e.err = fmt.Errorf("subscription %q: %w", e.id, medispatcher.ErrPrecondition)
+	case e.tries > changeTries:
+		e.err = fmt.Errorf("subscription %q is being changed by others all the time: %w", e.id, medispatcher.ErrConflict)
+	default:
+		e.next, e.err = e.do(e.old)
+	}
+	return e.err == nil
+}
+
+// change makes the edits in their order. Each has its error.
+func (r *Registry) change(ctx context.Context, edits []*edit) {
+	var todo, written []*edit
+	for _, e := range edits {
+		if err := medispatcher.CheckSubscriptionID(e.id); err != nil {
+			var field medispatcher.FieldError
+			errors.As(err, &field)
+			e.err = medispatcher.Problems{field}
+			continue
+		}
+		todo = append(todo, e)
+	}
+	version := "" // that the last change gave the documents
+	for len(todo) > 0 {
+		n := inOneStep(todo)
+		done, again, now, err := r.changeStep(ctx, todo[:n])
 		if err != nil {
-			return err
+			fail(todo, err)
+			break
 		}
-		var old []byte
-		if stored != "" {
-			old = []byte(stored)
+		version = cmp.Or(now, version)
+		written = append(written, done...)
+		todo = append(again, todo[n:]...)
+	}
+	if version != "" {
+		fail(written, r.store.announce(ctx, version))
+	}
+}
+
+// fail gives an error to the edits that have none.
+func fail(edits []*edit, err error) {
+	for _, e := range edits {
+		e.err = cmp.Or(e.err, err)
+	}
+}
+
+// inOneStep is how many edits may be one step: it must not change a subscription twice.
+func inOneStep(edits []*edit) int {
+	ids := map[string]bool{}
+	for i, e := range edits {
+		if ids[e.id] || i == changesOfStep {
+			return i
 		}
-		if ifMatch != "" && ifMatch != "*" && ifMatch != medispatcher.Rev(old) || ifMatch == "*" && old == nil {
-			return fmt.Errorf("subscription %q: %w", id, medispatcher.ErrPrecondition)
+		ids[e.id] = true
+	}
+	return len(edits)
+}
+
+// changeStep makes some edits. It returns those that are in force, and those that have to be tried again because somebody
+// else changed the same subscription or the step is full.
+func (r *Registry) changeStep(ctx context.Context, edits []*edit) (done, again []*edit, version string, err error) {
+	ids := make([]any, 0, 2+len(edits))
+	ids = append(ids, "HMGET", r.store.keys.Subscriptions())
+	for _, e := range edits {
+		ids = append(ids, e.id)
+	}
+	stored, err := rdb.Texts(r.store.db.With(ctx), ids...).Result()
+	if err != nil {
+		return nil, nil, "", rdb.Failed("read subscriptions", err)
+	}
+	args := []any{changesKept}
+	var edited []*edit
+	size := 0
+	for i, e := range edits {
+		if size >= bytesOfStep {
+			again = append(again, e)
+			continue
 		}
-		next, err := edit(old)
-		if err != nil {
-			return err
+		if !e.prepare(stored[i]) {
+			continue
 		}
-		k := []string{r.store.keys.Subscriptions(), r.store.keys.Changes(), r.store.keys.Written()}
-		done, err := changeScript.Run(ctx, r.store.db, k, id, stored, next, r.changeOf(ctx, id, old, next), changesKept, spread()).Bool()
-		if err != nil {
-			return rdb.Failed("write subscription", err)
-		}
-		if done {
-			return r.store.announce(ctx)
+		record := r.changeOf(ctx, e.id, e.old, e.next)
+		size += len(e.old) + len(e.next) + len(record)
+		args = append(args, e.id, e.old, e.next, record, spread())
+		edited = append(edited, e)
+	}
+	if len(edited) == 0 {
+		return nil, again, "", nil
+	}
+	k := []string{r.store.keys.Subscriptions(), r.store.keys.Changes(), r.store.keys.Written()}
+	const step = "write subscriptions"
+	answer, err := changeScript.Run(ctx, r.store.db, k, args...).Slice()
+	if err != nil || len(answer) != len(edited)+1 {
+		return nil, nil, "", cmp.Or(rdb.Failed(step, err), rdb.Unreadable(step, answer))
+	}
+	for i, e := range edited {
+		if answer[i] == int64(1) {
+			done = append(done, e)
+		} else {
+			again = append(again, e)
 		}
 	}
-	return fmt.Errorf("subscription %q is being changed by others all the time: %w", id, medispatcher.ErrConflict)
+	version, _ = answer[len(edited)].(string)
+	return done, again, version, nil
 }
 
 // stored returns the document of a subscription, "" if there is none.

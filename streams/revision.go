@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -28,9 +29,13 @@ type version struct {
 	count               int64 // number of documents: shows one that was added or removed by hand
 }
 
-// number is the revision as users see it, 0 if there is no valid one.
+// number is the revision as users see it, 0 if there is no valid one. The version of the documents is announced as the next one.
 func (v version) number() int64 {
-	n, err := strconv.ParseInt(v.revision, 10, 64)
+	return cmp.Or(revisionOf(v.documents), revisionOf(v.revision))
+}
+
+func revisionOf(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 || n > maxRevision {
 		return 0
 	}
@@ -44,7 +49,7 @@ func (s *Store) Revision(ctx context.Context) (text string, n int64, err error) 
 	if v.revision == wrongType {
 		return "", 0, err
 	}
-	return v.revision, v.number(), err
+	return v.revision, revisionOf(v.revision), err
 }
 
 // version reads the version of the subscriptions in one round trip.
@@ -97,41 +102,75 @@ func unlessWrongType(err error) error {
 	return err
 }
 
-// nextRevision is Lua. nextRevision(key, spread) returns a revision that the key never had, not even
-// before Redis lost some or all of its writes. It is the time of Redis in microseconds or the previous
-// revision, whichever is larger, plus spread. A value that is no revision is ignored.
+// nextRevision is Lua. nextRevision(before, spread) returns a revision that a key never had, not even before Redis lost some
+// or all of its writes. It is the time of Redis in microseconds or the value before, whichever is larger, plus spread. A value
+// that is no revision is ignored.
 const nextRevision = `
-local function nextRevision(key, spread)
+local function nextRevision(before, spread)
   local t = redis.call('TIME')
   local now = t[1] * 1000000 + t[2]
-  local before = redis.pcall('GET', key)
-  before = type(before) == 'string' and string.match(before, '^%d+$') and tonumber(before) or 0
+  before = string.match(before, '^%d+$') and tonumber(before) or 0
   if before >= now and before < 2^52 then now = before end
   return string.format('%.0f', now + spread)
 end
+local function value(key)
+  local v = redis.pcall('GET', key)
+  return type(v) == 'string' and v or ''
+end
 `
 
-// announceScript sets a new revision after a change of the subscriptions.
+// announceScript sets the revision to a version that the documents have got, so that readers know it.
 //
-// KEYS the revision. ARGV what to add, at least 1. Returns the new revision. Safe to repeat:
-// it sets another revision, and every process reads once more. DEL comes first because Redis
-// allows it, and then SET, even when out of memory. Subscriptions can be removed from a full
-// Redis.
+// KEYS the revision. ARGV the version. Returns the revision that is set: the version, or the one before if that is larger. Safe
+// to repeat: it then finds the version. DEL comes first because Redis allows it, and then SET, even when out of memory.
+// Subscriptions can be removed from a full Redis.
 var announceScript = rdb.NewScript(nextRevision + `
-local next = nextRevision(KEYS[1], tonumber(ARGV[1]))
+local before = value(KEYS[1])
+local n = string.match(before, '^%d+$') and tonumber(before)
+if n and n < 2^52 and n >= tonumber(ARGV[1]) then return before end
 redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[1], next)
-return next
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]
+`)
+
+// overtakeScript gives the documents a version that is larger than a revision, though they have not changed.
+//
+// KEYS the documents' version, changes. ARGV the version that they should have, the revision, what to add, changes kept. Returns the version
+// that they have. Safe to repeat: it does nothing if they have another version already.
+var overtakeScript = rdb.NewScript(nextRevision + `
+local from = value(KEYS[1])
+if from ~= ARGV[1] then return from end
+local to = nextRevision(ARGV[2], tonumber(ARGV[3]))
+redis.call('SET', KEYS[1], to)
+redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'from', from, 'to', to)
+return to
 `)
 
 // spread is a random number from 1 to revisionSpread.
 func spread() int64 { return 1 + rand.Int64N(revisionSpread) }
 
-// announce sets a new revision and tells the dispatchers. The documents and the revision are in
+// announce tells everybody of a change that gave the documents a version. The documents and the revision are in
 // different slots of a cluster, so writing both cannot be one step.
-func (s *Store) announce(ctx context.Context) error {
-	if err := announceScript.Run(ctx, s.db, []string{s.keys.Revision()}, spread()).Err(); err != nil {
-		return rdb.Failed("announce the change", err)
+func (s *Store) announce(ctx context.Context, documents string) error {
+	for range changeTries {
+		revision, err := announceScript.Run(ctx, s.db, []string{s.keys.Revision()}, documents).Text()
+		if err != nil {
+			return rdb.Failed("announce the change", err)
+		}
+		if revision == documents {
+			break
+		}
+		// Another writer announced a later change before this one, or Redis has lost something, or its clock was ahead. The
+		// revision is good if it is the version now: that has this change, too.
+		k := []string{s.keys.Written(), s.keys.Changes()}
+		next, err := overtakeScript.Run(ctx, s.db, k, documents, revision, spread(), changesKept).Text()
+		if err != nil {
+			return rdb.Failed("announce the change", err)
+		}
+		documents = next
+		if next == revision {
+			break
+		}
 	}
 	_ = rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), changed).Err() // a hint
 	return nil

@@ -37,7 +37,7 @@ func routes(t *testing.T, r *streams.Registry, topic string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return strings.Join(snapshot.Router.Route(topic), " ")
+	return strings.Join(snapshot.Router().Route(topic), " ")
 }
 
 // TestRevisionNeverRepeats: after Redis lost everything, or its last writes, the same number of changes

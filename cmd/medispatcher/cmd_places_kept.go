@@ -57,7 +57,7 @@ func (p keptMessages) replay(ctx context.Context, ids []string, more progressFun
 		return outcome{}, err
 	}
 	if p.name == medispatcher.PlaceUnrouted {
-		if err := p.warnUnwanted(ctx, subs.Router, ids); err != nil {
+		if err := p.warnUnwanted(ctx, subs.Router(), ids); err != nil {
 			return outcome{}, err
 		}
 	}

@@ -43,7 +43,7 @@ func (w *wishes) published(ctx context.Context, topic string) {
 			w.blind = true
 			return
 		}
-		w.router, w.looked = subs.Router, time.Now()
+		w.router, w.looked = subs.Router(), time.Now()
 	}
 	text := operate.Unwanted(w.router, topic)
 	if text == "" || len(w.told) > wishesTold {

@@ -113,8 +113,8 @@ func (s *state) recoverFiles(ctx context.Context, names []string, dryRun bool) e
 		bar: s.progress(size, "recovering", progressbar.OptionShowBytes(true)),
 		planner: rescue.Planner{
 			Partitions: s.cfg.Partitions, MaxBody: int64(s.cfg.MaxBody), Now: time.Now,
-			Exists: func(sub string) bool { _, ok := snapshot.Subs[sub]; return ok },
-			Wanted: func(topic string) bool { return len(snapshot.Router.Route(topic)) > 0 },
+			Exists: func(sub string) bool { return snapshot.Subs.Get(sub) != nil },
+			Wanted: func(topic string) bool { return len(snapshot.Router().Route(topic)) > 0 },
 		},
 	}
 	for _, f := range files {

@@ -52,7 +52,7 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 		if err != nil {
 			return err
 		}
-		subs = snapshot.IDs()
+		subs = snapshot.Subs.IDs()
 		if topics, more, err = s.store.Topics(ctx); err != nil {
 			return err
 		}

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -56,22 +54,25 @@ func (s *state) listSubs(ctx context.Context) error {
 		return err
 	}
 	if s.json {
-		list := make([]medispatcher.Subscription, 0, len(snapshot.Subs))
-		for _, id := range snapshot.IDs() {
-			list = append(list, snapshot.Subs[id].Masked())
+		list := make([]medispatcher.Subscription, 0, snapshot.Subs.Len())
+		for sub := range snapshot.Subs.All() {
+			list = append(list, sub.Masked())
 		}
 		return cli.WriteJSON(s.stdout, list, "  ")
 	}
 	t := cli.Table{Header: []string{"ID", "TOPIC", "STATE", ">CONCURRENCY", "URLS"}}
-	for _, id := range slices.Sorted(maps.Keys(snapshot.Stored)) {
-		sub, usable := snapshot.Subs[id]
-		if !usable { // the log says why
-			t.Add(id, "-", "unusable", "-", "-")
-			continue
+	unusable := snapshot.Unusable // the log says why
+	for sub := range snapshot.Subs.All() {
+		for len(unusable) > 0 && unusable[0] < sub.ID {
+			t.Add(unusable[0], "-", "unusable", "-", "-")
+			unusable = unusable[1:]
 		}
-		t.Add(id, sub.Topic, operate.StateOf(sub), strconv.Itoa(sub.Concurrency), shownURLs(sub))
+		t.Add(sub.ID, sub.Topic, operate.StateOf(sub), strconv.Itoa(sub.Concurrency), shownURLs(*sub))
 	}
-	if len(snapshot.Stored) == 0 {
+	for _, id := range unusable {
+		t.Add(id, "-", "unusable", "-", "-")
+	}
+	if t.Empty() {
 		_, _ = fmt.Fprintln(s.stderr, "no subscriptions yet; add one: medispatcher sub put ID --topic 'order.*' --url http://127.0.0.1:8080/hook")
 	}
 	return t.Write(s.stdout)

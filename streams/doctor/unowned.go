@@ -74,7 +74,7 @@ func (d *exam) unownedIn(ctx context.Context, c medispatcher.Channel, entries in
 func (d *exam) examineVanished(ctx context.Context) error {
 	var fields []string
 	for p := range d.cfg.Partitions {
-		err := rdb.EachField(d.db.With(ctx), d.keys.StatsTotal(p), "vanished:?*", doctorPage, func(name string) {
+		err := rdb.EachField(d.db.With(ctx), d.keys.StatsTotal(p), "vanished:?*", doctorPage, func(name, _ string) {
 			if !slices.Contains(fields, name) {
 				fields = append(fields, name)
 			}

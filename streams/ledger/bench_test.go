@@ -42,7 +42,7 @@ func BenchmarkAlertRound(b *testing.B) {
 	const all = 10_000
 	env := streamstest.Real(b)
 	store := env.Open(b, env.Config("me"))
-	subs := make(map[string]medispatcher.Subscription, all)
+	list := make([]medispatcher.Subscription, all)
 	ids := make([]string, all)
 	pipe := env.Client.Pipeline()
 	now := time.Now().Unix()
@@ -51,7 +51,7 @@ func BenchmarkAlertRound(b *testing.B) {
 		ids[i] = id
 		policy := medispatcher.DefaultSubscription().Alert
 		policy.Backlog = 20
-		subs[id] = medispatcher.Subscription{ID: id, Alert: policy}
+		list[i] = medispatcher.Subscription{ID: id, Alert: policy}
 		n := 1
 		if i%10 == 0 {
 			n = 18
@@ -71,6 +71,7 @@ func BenchmarkAlertRound(b *testing.B) {
 	if _, err := pipe.Exec(b.Context()); err != nil {
 		b.Fatal(err)
 	}
+	subs := medispatcher.NewSubscriptions(list...)
 	texts, err := alert.LoadTexts("")
 	if err != nil {
 		b.Fatal(err)
@@ -80,7 +81,7 @@ func BenchmarkAlertRound(b *testing.B) {
 			m := alert.NewMonitor(alert.MonitorConfig{
 				Host: "h", Texts: texts, Log: slog.New(slog.DiscardHandler), Active: func() []string { return ids[:active] },
 				Thresholds:    alert.Thresholds{Incoming: 5000, IncomingAge: time.Minute, TotalBacklog: 1_000_000, Memory: 80, DispatcherLost: true, Every: time.Minute},
-				Subscriptions: func() map[string]medispatcher.Subscription { return subs },
+				Subscriptions: func() *medispatcher.Subscriptions { return subs },
 			}, streamstest.AllOf(store))
 			commands, usec := worked(b, env)
 			for b.Loop() {

@@ -166,7 +166,7 @@ const maxTopics = 1000
 func (r *Report) Topics(ctx context.Context) (topics []string, more bool, err error) {
 	known := map[string]bool{}
 	for p := range r.cfg.Partitions {
-		err := rdb.EachField(r.db.With(ctx), r.keys.StatsTotal(p), "received:?*", 1000, func(name string) {
+		err := rdb.EachField(r.db.With(ctx), r.keys.StatsTotal(p), "received:?*", 1000, func(name, _ string) {
 			known[strings.TrimPrefix(name, "received:")] = true
 		})
 		if err != nil {

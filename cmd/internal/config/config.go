@@ -134,8 +134,8 @@ func (c *Config) Rules() medispatcher.Rules {
 func (c *Config) KeptRules(subs *streams.Snapshot) streams.KeptRules {
 	return streams.KeptRules{
 		MaxBody: int64(c.MaxBody), DecodeItem: rescue.DecodeItem,
-		Wanted: func(topic string) bool { return len(subs.Router.Route(topic)) > 0 },
-		Exists: func(sub string) bool { _, there := subs.Stored[sub]; return there },
+		Wanted: func(topic string) bool { return len(subs.Router().Route(topic)) > 0 },
+		Exists: subs.Exists,
 	}
 }
 

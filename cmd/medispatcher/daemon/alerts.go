@@ -25,7 +25,7 @@ type alerts struct {
 }
 
 func newAlerts(cfg *config.Config, info medispatcher.Dispatcher, registry *streams.Registry, store *joined.Store, scheduler *push.Scheduler, log *slog.Logger) (alerts, error) {
-	subs := func() map[string]medispatcher.Subscription { return registry.Snapshot().Subs }
+	subs := func() *medispatcher.Subscriptions { return registry.Snapshot().Subs }
 	notifier, texts, err := newNotifier(cfg, subs, store, log)
 	if err != nil {
 		return alerts{}, err

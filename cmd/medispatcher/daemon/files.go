@@ -26,12 +26,8 @@ type fileLimit struct {
 	low bool // and that was logged
 }
 
-func (l *fileLimit) apply(subs map[string]medispatcher.Subscription) {
-	atOnce := 0
-	for _, sub := range subs {
-		atOnce += sub.AtOnce()
-	}
-	have, need := OpenFiles(), FilesNeeded(atOnce, l.fanoutReads)
+func (l *fileLimit) apply(subs *medispatcher.Subscriptions) {
+	have, need := OpenFiles(), FilesNeeded(subs.AtOnce(), l.fanoutReads)
 	low := have < need
 	if low && !l.low {
 		l.log.Warn("the limit of open files is low for the concurrency of the subscriptions", "limit", have, "needed", need, "do", RaiseFiles)

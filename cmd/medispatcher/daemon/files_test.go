@@ -21,7 +21,7 @@ func TestFileLimitWarnsOnce(t *testing.T) {
 		sub  medispatcher.Subscription
 		want int
 	}{{paused, 0}, {big, 1}, {big, 1}, {paused, 1}, {big, 2}} {
-		limit.apply(map[string]medispatcher.Subscription{"a": step.sub})
+		limit.apply(medispatcher.NewSubscriptions(step.sub))
 		if n := strings.Count(log.String(), "the limit of open files is low"); n != step.want {
 			t.Fatalf("warned %d times, want %d: %s", n, step.want, log.String())
 		}

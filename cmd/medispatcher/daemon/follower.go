@@ -3,44 +3,64 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
 )
 
+// followedLines is how many changes of the subscriptions are logged one by one. If they go on, those of a second are one line.
+const followedLines = 10
+
 // follower puts every change of the subscriptions in force.
 type follower struct {
 	registry *streams.Registry
-	apply    []func(subs map[string]medispatcher.Subscription) // in this order
+	apply    []func(changes []medispatcher.SubscriptionChange) // in this order
+	files    *fileLimit
 	vanished *vanished
 	log      *slog.Logger
+
+	untold  bool // something changed that is not logged yet
+	changed int  // so many subscriptions
 }
 
 // Run follows until ctx ends.
 func (f *follower) Run(ctx context.Context) error {
-	var before map[string]medispatcher.Subscription
+	var subs *medispatcher.Subscriptions
+	lines := rate.NewLimiter(rate.Every(time.Second), followedLines)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-f.registry.Changed():
+			before := subs
+			subs = f.registry.Snapshot().Subs
+			f.follow(ctx, subs, subs.Since(before))
+		case <-tick.C:
 		}
-		snapshot := f.registry.Snapshot()
-		for _, apply := range f.apply {
-			apply(snapshot.Subs)
+		if f.untold && lines.Allow() {
+			f.log.Info("subscriptions in force", "count", subs.Len(), "changed", f.changed, "revision", f.registry.Snapshot().Revision)
+			f.untold, f.changed = false, 0
 		}
-		f.log.Info("subscriptions in force", "count", len(snapshot.Subs), "revision", snapshot.Revision)
-		f.vanished.begin(ctx, added(before, snapshot.Subs))
-		before = snapshot.Subs
 	}
 }
 
-// added are the ids that were not there before.
-func added(before, now map[string]medispatcher.Subscription) (ids []string) {
-	for id := range now {
-		if _, there := before[id]; !there {
-			ids = append(ids, id)
+// follow puts changes in force.
+func (f *follower) follow(ctx context.Context, subs *medispatcher.Subscriptions, changes []medispatcher.SubscriptionChange) {
+	for _, apply := range f.apply {
+		apply(changes)
+	}
+	f.files.apply(subs)
+	f.untold, f.changed = true, f.changed+len(changes)
+	var added []string
+	for _, c := range changes {
+		if c.Was == nil {
+			added = append(added, c.ID())
 		}
 	}
-	return ids
+	f.vanished.begin(ctx, added)
 }

@@ -109,7 +109,7 @@ func (h *healer) heal(ctx context.Context, dead []medispatcher.Dispatcher) {
 		return
 	}
 	report, err := amender.Run(ctx, h.store, amender.Options{
-		Partitions: h.partitions, Subs: snapshot.IDs(), Idle: len(dead) > 0, Incoming: true, Adopt: h.info.ID, Dead: dead,
+		Partitions: h.partitions, Subs: snapshot.Subs.IDs(), Idle: len(dead) > 0, Incoming: true, Adopt: h.info.ID, Dead: dead,
 	})
 	h.tellGivenBack(report.Rows)
 	if report.GivenBack() > 0 {

@@ -21,7 +21,7 @@ var receiversNetwork = func() *alert.Network {
 	return n
 }()
 
-func newNotifier(cfg *config.Config, subs func() map[string]medispatcher.Subscription, outbox alert.Outbox, log *slog.Logger) (*alert.Notifier, *alert.Texts, error) {
+func newNotifier(cfg *config.Config, subs func() *medispatcher.Subscriptions, outbox alert.Outbox, log *slog.Logger) (*alert.Notifier, *alert.Texts, error) {
 	texts, err := alert.LoadTexts(cfg.AlertTemplates)
 	if err != nil {
 		return nil, nil, err
@@ -38,7 +38,7 @@ func TestReceivers(ctx context.Context, cfg *config.Config, registry *streams.Re
 	if err := knownSubscription(ctx, registry, sub); err != nil {
 		return nil, err
 	}
-	notifier, _, err := newNotifier(cfg, func() map[string]medispatcher.Subscription { return registry.Snapshot().Subs }, outbox, log)
+	notifier, _, err := newNotifier(cfg, func() *medispatcher.Subscriptions { return registry.Snapshot().Subs }, outbox, log)
 	if err != nil {
 		return nil, err
 	}

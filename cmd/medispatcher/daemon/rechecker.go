@@ -54,7 +54,7 @@ func (r *rechecker) Run(ctx context.Context) error {
 
 // begin begins the next partition. The first round begins anywhere, so that dispatchers do not follow each other.
 func (r *rechecker) begin(first bool) {
-	r.ids, r.at, r.p = r.registry.Snapshot().IDs(), 0, (r.p+1)%r.partitions
+	r.ids, r.at, r.p = r.registry.Snapshot().Subs.IDs(), 0, (r.p+1)%r.partitions
 	if first && len(r.ids) > 0 {
 		r.at, r.p = rand.N(len(r.ids)), rand.N(r.partitions)
 	}

@@ -61,12 +61,12 @@ func (v *vanished) look(ctx context.Context, all []medispatcher.Dispatcher) {
 
 // subs are the subscriptions whose channels can have lost something since the last look.
 func (v *vanished) subs(ctx context.Context, p int) []string {
-	all := v.registry.Snapshot()
+	all := v.registry.Snapshot().Subs
 	active, complete, err := v.store.Active(ctx, p)
 	if err != nil || !complete {
 		return all.IDs()
 	}
-	return slices.DeleteFunc(active, func(sub string) bool { _, there := all.Subs[sub]; return !there })
+	return slices.DeleteFunc(active, func(sub string) bool { return all.Get(sub) == nil })
 }
 
 // begin starts the audits of new subscriptions before their first messages.

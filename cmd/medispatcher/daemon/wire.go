@@ -41,7 +41,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	d.readiness = &readiness{redis: config.RedisAt(cfg.RedisURL), probe: store.Probe, unread: registry.Problem, log: log}
 	series := metrics.New(metrics.Sources{
 		Version: info.Version, Scheduler: d.scheduler, Store: all, Notices: alerting.notifier.Counters(),
-		Subscriptions: func() []string { return registry.Snapshot().IDs() },
+		Subscriptions: func() []string { return registry.Snapshot().Subs.IDs() },
 		Peers:         d.heartbeat.peers.Load, Ready: d.readiness.check, DataLog: d.dataLog.out, OwnLog: o.OwnLog,
 	})
 	took := &timesWriter{store: all}
@@ -67,7 +67,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	files := &fileLimit{fanoutReads: len(fanouts), log: log}
 	follows := &follower{
 		registry: registry, vanished: taken, log: log,
-		apply: []func(map[string]medispatcher.Subscription){series.Apply, d.scheduler.Apply, files.apply},
+		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply}, files: files,
 	}
 	hints := streams.Hints{Changed: registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue}
 
@@ -82,7 +82,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	}, panel.Deps{
 		Registry: registry, Store: all, Kicker: kicker{cfg.Partitions, store, heard, log},
 		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg},
-		Router: func() *medispatcher.Router { return registry.Snapshot().Router },
+		Router: func() *medispatcher.Router { return registry.Snapshot().Router() },
 		Ready:  d.readiness.check, Metrics: series.Handler(), Log: log,
 	})
 	return nil

@@ -8,9 +8,9 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// Subscriptions lists the subscriptions, no older than the call, and their revision.
+// Subscriptions are the subscriptions, no older than the call, and their revision.
 type Subscriptions interface {
-	Subscriptions(ctx context.Context) (subs []medispatcher.Subscription, revision int64, err error)
+	Subscriptions(ctx context.Context) (subs *medispatcher.Subscriptions, revision int64, err error)
 }
 
 // Counts is the state of the messages and of the dispatchers.
@@ -31,7 +31,7 @@ func Status(ctx context.Context, registry Subscriptions, counts Counts) (medispa
 	if st.Incoming, err = counts.IncomingStatus(ctx); err != nil {
 		return st, err
 	}
-	if st.Subscriptions, st.Dispatchers, err = Channels(ctx, counts, subs); err != nil {
+	if st.Subscriptions, st.Dispatchers, err = Channels(ctx, counts, slices.Collect(subs.All())); err != nil {
 		return st, err
 	}
 	return st, nil
@@ -39,8 +39,8 @@ func Status(ctx context.Context, registry Subscriptions, counts Counts) (medispa
 
 // Channels is the state of some subscriptions, sorted by id, and the dispatchers, from which the open
 // breakers are known. Neither is nil.
-func Channels(ctx context.Context, counts Counts, subs []medispatcher.Subscription) ([]medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
-	byID := make(map[string]medispatcher.Subscription, len(subs))
+func Channels(ctx context.Context, counts Counts, subs []*medispatcher.Subscription) ([]medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
+	byID := make(map[string]*medispatcher.Subscription, len(subs))
 	ids := make([]string, len(subs))
 	for i, s := range subs {
 		byID[s.ID], ids[i] = s, s.ID
@@ -66,7 +66,7 @@ func Channels(ctx context.Context, counts Counts, subs []medispatcher.Subscripti
 }
 
 // StateOf is the state of a subscription without regard to breakers.
-func StateOf(s medispatcher.Subscription) string {
+func StateOf(s *medispatcher.Subscription) string {
 	if s.Paused {
 		return medispatcher.Paused
 	}

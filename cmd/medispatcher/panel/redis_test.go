@@ -25,21 +25,6 @@ import (
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
-// registry is what a command writes to join the two packages.
-type registry struct{ *streams.Registry }
-
-func (r registry) Subscriptions(ctx context.Context) ([]medispatcher.Subscription, int64, error) {
-	snapshot, err := r.Latest(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	subs := make([]medispatcher.Subscription, 0, len(snapshot.Subs))
-	for _, s := range snapshot.Subs {
-		subs = append(subs, s)
-	}
-	return subs, snapshot.Revision, nil
-}
-
 type kicker struct{ *streams.Store }
 
 func (k kicker) Kick(ctx context.Context, id string) (int, error) {
@@ -64,7 +49,7 @@ func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlac
 }
 
 var (
-	_ panel.Registry = registry{}
+	_ panel.Registry = (*streams.Registry)(nil)
 	_ panel.Store    = (*streamstest.All)(nil)
 )
 
@@ -107,7 +92,7 @@ func TestOnRealStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	reg := registry{streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
+	reg := streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })
 	server := httptest.NewServer(panel.New(panel.Config{MaxBody: 1000, Rules: paneltest.Rules}, panel.Deps{
 		Registry: reg, Store: streamstest.AllOf(store), Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return store.Ping(t.Context()) }, Log: slog.New(slog.DiscardHandler),
 	}))
@@ -204,7 +189,7 @@ func TestOperating(t *testing.T) {
 		cfg := env.Config("d1")
 		cfg.Partitions = 2
 		store := env.Open(t, cfg)
-		reg := registry{streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })}
+		reg := streams.NewRegistry(store, paneltest.Rules, func(id, problem string) { t.Errorf("%s: %s", id, problem) })
 		server := httptest.NewServer(panel.New(panel.Config{Rules: paneltest.Rules}, panel.Deps{
 			Registry: reg, Store: streamstest.AllOf(store), Kicker: kicker{store}, Alerts: paneltest.New(), Kept: keptBook{store}, Router: paneltest.AnyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 		}))

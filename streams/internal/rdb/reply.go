@@ -178,16 +178,15 @@ func Scan(c Conn, args ...any) *Reply[Page] {
 	})
 }
 
-// EachField calls do with the name of every field of a hash that matches. It may call it twice for
-// a field.
-func EachField(c Conn, key, match string, page int, do func(name string)) error {
+// EachField calls do with every field of a hash whose name matches. It may call it twice for a field.
+func EachField(c Conn, key, match string, page int, do func(name, value string)) error {
 	for cursor := "0"; ; {
 		got, err := Scan(c, "HSCAN", key, cursor, "MATCH", match, "COUNT", page).Result()
 		if err != nil {
 			return err
 		}
-		for i := 0; i < len(got.Items); i += 2 { // names and values alternate
-			do(got.Items[i])
+		for i := 0; i+1 < len(got.Items); i += 2 {
+			do(got.Items[i], got.Items[i+1])
 		}
 		if cursor = got.Next; cursor == "0" {
 			return nil

@@ -89,17 +89,17 @@ func (m *Metrics) seriesOf(sub string, outcome medispatcher.Outcome) (attempts p
 	return own.attempts[outcome], took, latency
 }
 
-// Apply removes the series of subscriptions that were removed.
-func (m *Metrics) Apply(subs map[string]medispatcher.Subscription) {
+// Apply makes room for new subscriptions, and removes the series of those that were removed.
+func (m *Metrics) Apply(changes []medispatcher.SubscriptionChange) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	was := m.inForce
-	m.inForce = make(map[string]*series, len(subs))
-	for id := range subs {
-		m.inForce[id] = was[id]
-		delete(was, id)
-	}
-	for id := range was {
+	for _, c := range changes {
+		id := c.ID()
+		if c.Now != nil {
+			m.inForce[id] = m.inForce[id]
+			continue
+		}
+		delete(m.inForce, id)
 		delete(m.histograms, id)
 		for _, vec := range []interface {
 			DeletePartialMatch(labels prometheus.Labels) int

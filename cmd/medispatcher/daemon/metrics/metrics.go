@@ -72,6 +72,7 @@ func New(from Sources) *Metrics {
 		from:       from,
 		topics:     labels{},
 		histograms: labels{},
+		inForce:    map[string]*series{},
 		registry:   prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_messages_received_total",

@@ -18,7 +18,7 @@ func TestLatencyIsNeverNegative(t *testing.T) {
 	m, now := New(Sources{}), time.Now()
 	delivery := &medispatcher.Delivery{Message: medispatcher.Message{Time: now.Add(time.Hour)}}
 	delivery.Subscription = "a"
-	m.Apply(map[string]medispatcher.Subscription{"a": {}})
+	m.Apply(medispatcher.NewSubscriptions(medispatcher.Subscription{ID: "a"}).Since(nil))
 	m.Settled(delivery, &medispatcher.Settlement{Outcome: medispatcher.Sent}, now)
 	var got dto.Metric
 	if err := m.latency.WithLabelValues("a").(prometheus.Histogram).Write(&got); err != nil {
@@ -67,17 +67,18 @@ func TestSeriesFollowSubscriptions(t *testing.T) {
 	settle := func(sub string) {
 		m.Settled(&medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: sub}}, &medispatcher.Settlement{Took: 1}, time.Now())
 	}
-	subs := map[string]medispatcher.Subscription{}
+	var list []medispatcher.Subscription
 	for i := range 2000 {
 		m.Routed(fmt.Sprint("topic", i), streams.RoutedUnroutable)
-		subs[fmt.Sprint("s", i)] = medispatcher.Subscription{}
+		list = append(list, medispatcher.Subscription{ID: fmt.Sprint("s", i)})
 	}
-	m.Apply(subs)
-	for sub := range subs {
-		settle(sub)
+	subs := medispatcher.NewSubscriptions(list...)
+	m.Apply(subs.Since(nil))
+	for sub := range subs.All() {
+		settle(sub.ID)
 	}
-	subs["new"] = medispatcher.Subscription{}
-	m.Apply(subs)
+	more := subs.With([]*medispatcher.Subscription{{ID: "new"}}, nil)
+	m.Apply(more.Since(subs))
 	settle("new")
 	text := series()
 	if !strings.Contains(text, "attempts_total new\n") || !strings.Contains(text, "duration_seconds ~other\n") || !strings.Contains(text, "received_total ~other\n") {
@@ -87,7 +88,7 @@ func TestSeriesFollowSubscriptions(t *testing.T) {
 		t.Errorf("%d topics have series", n)
 	}
 
-	m.Apply(map[string]medispatcher.Subscription{"new": {}})
+	m.Apply(more.With(nil, subs.IDs()).Since(more))
 	settle("s1") // it was in flight
 	settle("new")
 	for line := range strings.Lines(series()) {

@@ -39,11 +39,7 @@ func (a *api) story(ctx context.Context, in *storyInput) (*storyOutput, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	ids := make([]string, len(subs))
-	for i, s := range sorted(subs) {
-		ids[i] = s.ID
-	}
-	story, err := a.Store.Story(ctx, in.ID, ids)
+	story, err := a.Store.Story(ctx, in.ID, subs.IDs())
 	if err != nil {
 		return nil, failed(err)
 	}

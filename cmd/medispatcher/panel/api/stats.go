@@ -87,10 +87,7 @@ func (a *api) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
 	}
 	var page statsPage
 	var ids, topics []string
-	for _, s := range sorted(subs) {
-		if s.ID <= in.After {
-			continue
-		}
+	for s := range subs.After(in.After) {
 		if len(ids) == in.Limit {
 			page.Next = ids[in.Limit-1]
 			break

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -47,9 +45,8 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	}
 	isTopic := medispatcher.CheckTopic(in.Topic) == nil
 	page := subscriptionList{Subscriptions: []medispatcher.Subscription{}}
-	for _, s := range sorted(subs) {
-		wanted := in.Topic == "" || s.Topic == in.Topic || isTopic && s.Wants(in.Topic)
-		if !wanted || s.ID <= in.After {
+	for s := range subs.After(in.After) {
+		if in.Topic != "" && s.Topic != in.Topic && !(isTopic && s.Wants(in.Topic)) {
 			continue
 		}
 		if len(page.Subscriptions) == in.Limit {
@@ -59,10 +56,4 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		page.Subscriptions = append(page.Subscriptions, s.Masked())
 	}
 	return &listOutput{page}, nil
-}
-
-func sorted(subs []medispatcher.Subscription) []medispatcher.Subscription {
-	subs = slices.Clone(subs)
-	slices.SortFunc(subs, func(x, y medispatcher.Subscription) int { return cmp.Compare(x.ID, y.ID) })
-	return subs
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-func (f *Fake) Subscriptions(context.Context) ([]medispatcher.Subscription, int64, error) {
+func (f *Fake) Subscriptions(context.Context) (*medispatcher.Subscriptions, int64, error) {
 	var subs []medispatcher.Subscription
 	for id, doc := range f.Docs {
 		sub, _, err := Rules.Load(id, []byte(doc))
@@ -17,7 +17,7 @@ func (f *Fake) Subscriptions(context.Context) ([]medispatcher.Subscription, int6
 		}
 		subs = append(subs, sub)
 	}
-	return subs, 7, f.fails("list")
+	return medispatcher.NewSubscriptions(subs...), 7, f.fails("list")
 }
 
 func (f *Fake) Get(_ context.Context, id string) (medispatcher.Subscription, string, error) {
@@ -104,5 +104,5 @@ func (f *Fake) Changes(_ context.Context, id, before string, limit int) ([]medis
 // Router is of the subscriptions there are.
 func (f *Fake) Router() *medispatcher.Router {
 	subs, _, _ := f.Subscriptions(context.Background())
-	return medispatcher.NewRouter(subs)
+	return subs.Router()
 }

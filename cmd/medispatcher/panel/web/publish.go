@@ -1,9 +1,7 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
-	"slices"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
@@ -36,21 +34,15 @@ func (p *pages) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var matching []medispatcher.Subscription
-	for _, s := range subs {
-		if s.Wants(d.Topic) {
-			matching = append(matching, s)
-		}
+	ids := subs.Router().Route(d.Topic)
+	if len(ids) == 0 {
+		d.Near = subs.Router().Nearest(d.Topic)
 	}
-	if len(matching) == 0 {
-		d.Near = p.router().Nearest(d.Topic)
-	}
-	slices.SortFunc(matching, func(x, y medispatcher.Subscription) int { return cmp.Compare(x.ID, y.ID) })
-	d.More = max(0, len(matching)-watchShown)
-	matching = matching[:len(matching)-d.More]
-	ids := make([]string, len(matching))
-	for i, s := range matching {
-		ids[i] = s.ID
+	d.More = max(0, len(ids)-watchShown)
+	ids = ids[:len(ids)-d.More]
+	matching := make([]*medispatcher.Subscription, len(ids))
+	for i, id := range ids {
+		matching[i] = subs.Get(id)
 	}
 	channels, _, err := operate.Channels(ctx, p.store, matching)
 	if err != nil {

@@ -56,7 +56,7 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var dispatchers []medispatcher.Dispatcher
-	if d.Channel, dispatchers, err = p.one(ctx, sub); err != nil {
+	if d.Channel, dispatchers, err = p.one(ctx, &sub); err != nil {
 		return err
 	}
 	for _, other := range dispatchers {
@@ -164,8 +164,8 @@ func waits(n int64) string {
 func deadLink(id string) string { return "/subscriptions/" + url.PathEscape(id) + "/dead" }
 
 // one is the state of one subscription, and the dispatchers.
-func (p *pages) one(ctx context.Context, sub medispatcher.Subscription) (medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
-	list, dispatchers, err := operate.Channels(ctx, p.store, []medispatcher.Subscription{sub})
+func (p *pages) one(ctx context.Context, sub *medispatcher.Subscription) (medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
+	list, dispatchers, err := operate.Channels(ctx, p.store, []*medispatcher.Subscription{sub})
 	if err != nil || len(list) == 0 {
 		return medispatcher.ChannelStatus{}, nil, err
 	}

@@ -54,26 +54,22 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.All = len(subs)
-	byID := make(map[string]medispatcher.Subscription, len(subs))
+	d.All = subs.Len()
 	var found []medispatcher.ChannelStatus
-	for i := range subs {
-		s := &subs[i]
-		c := medispatcher.ChannelStatus{ID: s.ID, State: operate.StateOf(*s)}
-		if !d.finds(s) || !d.needsCounts() && !d.wants(&c) {
-			continue
-		}
-		byID[s.ID] = *s
-		found = append(found, c)
-	}
 	if d.needsCounts() {
 		st, err := p.state.get(ctx)
 		if err != nil {
 			return err
 		}
-		found = found[:0]
 		for _, c := range st.Subscriptions {
-			if _, passed := byID[c.ID]; passed && d.wants(&c) {
+			if s := subs.Get(c.ID); s != nil && d.finds(s) && d.wants(&c) {
+				found = append(found, c)
+			}
+		}
+	} else {
+		for s := range subs.All() {
+			c := medispatcher.ChannelStatus{ID: s.ID, State: operate.StateOf(s)}
+			if d.finds(s) && d.wants(&c) {
 				found = append(found, c)
 			}
 		}
@@ -85,10 +81,10 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 	found = found[from:min(len(found), from+listPage)]
 	d.From, d.To = from+1, from+len(found)
 
-	shown := make([]medispatcher.Subscription, len(found))
+	shown := make([]*medispatcher.Subscription, len(found))
 	ids := make([]string, len(found))
 	for i, c := range found {
-		shown[i], ids[i] = byID[c.ID], c.ID
+		shown[i], ids[i] = subs.Get(c.ID), c.ID
 	}
 	fresh, _, err := operate.Channels(ctx, p.store, shown)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 // many is a fake with a list of subscriptions that is made once.
 type many struct {
 	*paneltest.Fake
-	list []medispatcher.Subscription
+	list *medispatcher.Subscriptions
 }
 
-func (m many) Subscriptions(context.Context) ([]medispatcher.Subscription, int64, error) {
+func (m many) Subscriptions(context.Context) (*medispatcher.Subscriptions, int64, error) {
 	return m.list, 1, nil
 }
 
@@ -34,10 +34,11 @@ func (m many) ChannelStatus(_ context.Context, ids []string) ([]medispatcher.Cha
 }
 
 func TestList(t *testing.T) {
-	m := many{Fake: paneltest.New()}
+	var subs []medispatcher.Subscription
 	for i := range 10_000 {
-		m.list = append(m.list, medispatcher.Subscription{ID: fmt.Sprintf("sub-%05d", i), Topic: fmt.Sprintf("order.t%d", i%100), Paused: i%1000 == 7})
+		subs = append(subs, medispatcher.Subscription{ID: fmt.Sprintf("sub-%05d", i), Topic: fmt.Sprintf("order.t%d", i%100), Paused: i%1000 == 7})
 	}
+	m := many{paneltest.New(), medispatcher.NewSubscriptions(subs...)}
 	h := panel.New(panel.Config{Rules: paneltest.Rules}, panel.Deps{
 		Registry: m, Store: m, Kicker: m, Alerts: m, Kept: m, Router: paneltest.AnyTopic, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})

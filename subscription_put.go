@@ -1,0 +1,16 @@
+package medispatcher
+
+// SubscriptionPut creates or replaces one subscription.
+type SubscriptionPut struct {
+	ID       string
+	Document []byte // JSON
+	IfMatch  string // the revision that it must have; "*": any, "": any or none
+}
+
+// SubscriptionPutDone is what became of a SubscriptionPut.
+type SubscriptionPutDone struct {
+	Subscription Subscription
+	Revision     string // see Rev
+	Created      bool   // else it was replaced
+	Err          error  // the others hold only if it is nil
+}
