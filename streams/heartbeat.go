@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -62,6 +63,16 @@ redis.call('DEL', KEYS[1])
 return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 `)
 
+// bookScript notes who a dispatcher is among the others, where one command reads all.
+//
+// KEYS the book. ARGV dispatcher id, info, page, ms to keep the book. Returns 1. Safe to repeat: it writes the same.
+// HDEL comes first because Redis allows it, and then the rest, even when out of memory.
+var bookScript = rdb.NewScript(`
+if type(redis.pcall('HDEL', KEYS[1], ARGV[1])) == 'table' then redis.call('DEL', KEYS[1]) end -- a key of another type
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2], '` + bookPage + `', ARGV[3])
+return redis.call('PEXPIRE', KEYS[1], ARGV[4])
+`)
+
 const (
 	// infoEvery is how often the info is written again, in case Redis lost it. Without it the
 	// others would apply a default dead-after limit to this dispatcher.
@@ -77,6 +88,7 @@ type introduction struct {
 	info  string
 	at    time.Time
 	steps int64 // clock steps when it was written: a step by days makes the info expire
+	times int   // it was written
 }
 
 // Heartbeat says that this dispatcher is alive. It also writes the dispatcher's info if that
@@ -101,7 +113,12 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	}
 	kept := max(infoKept, 10*d.DeadAfter).Milliseconds()
 	said.info = ""
-	if introduceScript.Run(ctx, s.db, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err() == nil {
+	said.times++
+	page := s.cfg.ID + "/" + strconv.Itoa(said.times)
+	if introduceScript.Run(ctx, s.db, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err() != nil {
+		return nil
+	}
+	if bookScript.Run(ctx, s.db, []string{s.keys.Book()}, s.cfg.ID, info, page, kept).Err() == nil {
 		said.info, said.at, said.steps = string(info), time.Now(), steps
 	}
 	return nil
@@ -136,38 +153,18 @@ func (s *Store) Leave(ctx context.Context) error {
 	if err := rdb.Int(s.db.With(ctx), "ZREM", s.keys.Dispatchers(), s.cfg.ID).Err(); err != nil {
 		return rdb.Failed("take this dispatcher off the list", err)
 	}
-	return rdb.Failed("remove this dispatcher's info", rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(s.cfg.ID)).Err())
+	return s.strike(ctx, s.cfg.ID)
 }
 
-// Dispatchers lists every dispatcher that has a heartbeat, including dead ones.
-func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
-	asked := time.Now()
-	now, err := s.db.SharedNow(ctx)
-	if err != nil {
-		return nil, err
-	}
-	beats, err := rdb.Scores(s.db.With(ctx), "ZRANGE", s.keys.Dispatchers(), 0, -1, "WITHSCORES").Result()
-	if err != nil {
-		return nil, rdb.Failed("list dispatchers", err)
-	}
-	list := make([]medispatcher.Dispatcher, 0, len(beats))
-	for _, beat := range beats {
-		id := beat.Member
-		var d medispatcher.Dispatcher
-		info, err := rdb.Text(s.db.With(ctx), "GET", s.keys.Dispatcher(id)).Result()
-		if err != nil && !rdb.IsNil(err) {
-			return nil, rdb.Failed("read a dispatcher's info", err) // its dead-after limit is in there, and no other limit will do
+// strike removes the info of a dispatcher that is not on the list any more.
+func (s *Store) strike(ctx context.Context, id string) error {
+	err := rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(id)).Err()
+	if err == nil {
+		if err = rdb.Int(s.db.With(ctx), "HDEL", s.keys.Book(), id).Err(); rdb.IsWrongType(err) {
+			err = nil
 		}
-		if err != nil || json.Unmarshal([]byte(info), &d) != nil {
-			d = medispatcher.Dispatcher{DeadAfter: 10 * time.Second}
-		}
-		at := time.UnixMilli(int64(beat.Score))
-		d.ID, d.Heartbeat, d.Alive = id, s.db.Shown(at), now.Sub(at) < d.DeadAfter
-		list = append(list, d)
 	}
-	s.layout.noteDispatchers(asked, list, s.db.Shown(now))
-	s.active.noteDispatchers(asked, list)
-	return list, nil
+	return rdb.Failed("remove a dispatcher's info", err)
 }
 
 // forgetScript takes a dispatcher off the list unless it has sent a heartbeat since.
@@ -185,7 +182,7 @@ return 0
 func (s *Store) Forget(ctx context.Context, d medispatcher.Dispatcher) error {
 	n, err := forgetScript.Run(ctx, s.db, []string{s.keys.Dispatchers()}, d.ID, d.Heartbeat.Add(s.db.ClockAhead()).UnixMilli()).Int64()
 	if err == nil && n > 0 {
-		err = rdb.Int(s.db.With(ctx), "DEL", s.keys.Dispatcher(d.ID)).Err()
+		return s.strike(ctx, d.ID)
 	}
 	return rdb.Failed("forget a dispatcher", err)
 }

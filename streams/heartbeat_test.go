@@ -17,7 +17,7 @@ func TestHeartbeatIntroduces(t *testing.T) {
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
 		d := medispatcher.Dispatcher{Host: "h", DeadAfter: 30 * time.Second}
-		const info = "medis:dispatcher:me"
+		const info, book = "medis:dispatcher:me", "medis:book:{medis:dispatchers}"
 		beat := func() medispatcher.Dispatcher {
 			t.Helper()
 			check(t, sc.Store.Heartbeat(sc.Ctx, d))
@@ -32,7 +32,9 @@ func TestHeartbeatIntroduces(t *testing.T) {
 		}
 
 		// An unchanged info is not written again.
-		check(t, sc.Client.Set(sc.Ctx, info, `{"host":"marked","dead_after_ns":30000000000}`, 0).Err())
+		const marked = `{"host":"marked","dead_after_ns":30000000000}`
+		check(t, sc.Client.Set(sc.Ctx, info, marked, 0).Err())
+		check(t, sc.Client.HSet(sc.Ctx, book, "me", marked, "~page", "marked").Err())
 		if got := beat(); got.Host != "marked" {
 			t.Errorf("the info was written at every heartbeat: %+v", got)
 		}
@@ -67,7 +69,7 @@ func TestHeartbeatIntroduces(t *testing.T) {
 			t.Errorf("the info was not repeated: %+v", got)
 		}
 		check(t, sc.Store.Leave(sc.Ctx))
-		if n := sc.Client.Exists(sc.Ctx, info, "medis:dispatchers").Val(); n != 0 {
+		if n := sc.Client.Exists(sc.Ctx, info, "medis:dispatchers").Val() + sc.Client.HLen(sc.Ctx, book).Val() - 1; n != 0 {
 			t.Error("something of the dispatcher is left")
 		}
 	})

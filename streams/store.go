@@ -28,6 +28,7 @@ type Store struct {
 	introduced introduction
 	layout     copyLayout
 	active     activeTrust
+	peers      peers
 }
 
 // Open makes a Store. It connects on first use, so that a dispatcher can start while

@@ -93,7 +93,9 @@ func TestPlaceOfKeys(t *testing.T) {
 		"medis:dispatchers":          {kind: "dispatchers", p: -1},
 		"medis:dispatcher:host-1-ab": {kind: "dispatcher", p: -1},
 		"medis:stats:{0}:total":      {kind: "stats", p: -1},
-		"medis:recover:shop":         {kind: "recover", p: -1},
+
+		"medis:book:{medis:dispatchers}": {kind: "book", p: -1},
+		"medis:recover:shop":             {kind: "recover", p: -1},
 	} {
 		want.key = key
 		if got, ok := placeOf(k, key); !ok || got != want {

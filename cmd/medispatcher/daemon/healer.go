@@ -63,11 +63,30 @@ func (h *healer) Run(ctx context.Context) error {
 			clear(h.silences)
 			continue
 		}
+		if h.calm() {
+			continue
+		}
 		if all, err := h.store.Dispatchers(ctx); err == nil {
 			h.look(ctx, all)
 		}
 	}
 }
+
+// calm reports whether the list that the heartbeat read last, which is free, gives no reason to read it again: nobody
+// looks dead in it, nor can be called dead before the next one.
+func (h *healer) calm() bool {
+	last, age := h.store.LastDispatchers()
+	if age >= h.info.DeadAfter/3 || h.allDue() {
+		return false
+	}
+	dead, listed := h.judge(last)
+	return len(dead) == 0 && listed
+}
+
+// allEvery is the time between looks at every channel.
+func (h *healer) allEvery() time.Duration { return min(healAll, healAllLimits*h.info.DeadAfter) }
+
+func (h *healer) allDue() bool { return time.Since(h.lastAll) >= h.allEvery() }
 
 // look heals if a dispatcher is dead, or if the last healing was long ago.
 func (h *healer) look(ctx context.Context, all []medispatcher.Dispatcher) {
@@ -76,8 +95,7 @@ func (h *healer) look(ctx context.Context, all []medispatcher.Dispatcher) {
 		h.hearing.gap(time.Now())
 		return
 	}
-	every := min(healAll, healAllLimits*h.info.DeadAfter)
-	if len(dead) == 0 && time.Since(h.lastAll) < every {
+	if len(dead) == 0 && !h.allDue() {
 		return
 	}
 	if len(dead) > 0 && !medispatcher.Sleep(ctx, rand.N(100*time.Millisecond)) { // the other dispatchers notice at the same time
@@ -85,7 +103,7 @@ func (h *healer) look(ctx context.Context, all []medispatcher.Dispatcher) {
 	}
 	h.lastAll = time.Now()
 	h.heal(ctx, dead)
-	if time.Since(h.lastAudit) >= every { // healing that fails is repeated at once
+	if time.Since(h.lastAudit) >= h.allEvery() { // healing that fails is repeated at once
 		h.lastAudit = time.Now()
 		h.vanished.look(ctx, all)
 	}

@@ -101,6 +101,9 @@ func (k Keys) Dispatchers() string { return k.Prefix + ":dispatchers" }
 // Dispatcher is the info of one dispatcher.
 func (k Keys) Dispatcher(id string) string { return k.Prefix + ":dispatcher:" + id }
 
+// Book is the hash of the infos of all dispatchers. It lies in the slot of the heartbeats.
+func (k Keys) Book() string { return k.Prefix + ":book:{" + k.Dispatchers() + "}" }
+
 // Bench is the hash of running load tests.
 func (k Keys) Bench() string { return k.Prefix + ":bench" }
 

@@ -1,0 +1,155 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+// Dispatchers are found with two commands, however many there are: the heartbeats, and the book of infos where that
+// changed. The infos stand in keys of their own as well: that is where versions before the book write theirs and
+// read those of others.
+
+// bookPage is the field of the book that changes with every info, and never repeats a value.
+const bookPage = "~page"
+
+// defaultDeadAfter is the dead-after limit of a dispatcher whose info is lost.
+const defaultDeadAfter = 10 * time.Second
+
+// peers is what this process last read about all dispatchers.
+type peers struct {
+	mu    sync.Mutex
+	asked time.Time
+	page  string                             // of the book
+	book  map[string]medispatcher.Dispatcher // by id
+	beats []rdb.Score
+	apart map[string]medispatcher.Dispatcher // those on the list that are not in the book
+}
+
+// Dispatchers lists every dispatcher that has a heartbeat, including dead ones.
+func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error) {
+	asked := time.Now()
+	if err := s.db.Hear(ctx); err != nil {
+		return nil, err
+	}
+	pipe := s.db.Pipe(ctx)
+	beats := rdb.Scores(pipe, "ZRANGE", s.keys.Dispatchers(), 0, -1, "WITHSCORES")
+	page := rdb.Text(pipe, "HGET", s.keys.Book(), bookPage)
+	_ = pipe.Run() // each command has its own error
+	if err := beats.Err(); err != nil {
+		return nil, rdb.Failed("list dispatchers", err)
+	}
+	book, err := s.readBook(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	apart, err := s.infosApart(ctx, beats.Val(), book)
+	if err != nil {
+		return nil, err
+	}
+	p := &s.peers
+	p.mu.Lock()
+	if !asked.Before(p.asked) {
+		p.asked, p.beats, p.apart = asked, beats.Val(), apart
+	}
+	p.mu.Unlock()
+	list := s.listed(beats.Val(), book, apart)
+	s.layout.noteDispatchers(asked, list, s.db.Shown(s.db.Now()))
+	s.active.noteDispatchers(asked, list)
+	return list, nil
+}
+
+// LastDispatchers is what Dispatchers returned last, and how long ago it was asked. Who is alive is as of now. Without a
+// list it is nil.
+func (s *Store) LastDispatchers() (list []medispatcher.Dispatcher, age time.Duration) {
+	p := &s.peers
+	p.mu.Lock()
+	beats, book, apart, asked := p.beats, p.book, p.apart, p.asked
+	p.mu.Unlock()
+	if asked.IsZero() {
+		return nil, 0
+	}
+	return s.listed(beats, book, apart), time.Since(asked)
+}
+
+func (s *Store) listed(beats []rdb.Score, book, apart map[string]medispatcher.Dispatcher) []medispatcher.Dispatcher {
+	now := s.db.Now()
+	list := make([]medispatcher.Dispatcher, 0, len(beats))
+	for _, beat := range beats {
+		d, known := book[beat.Member]
+		if !known {
+			d = apart[beat.Member]
+		}
+		at := time.UnixMilli(int64(beat.Score))
+		d.ID, d.Heartbeat, d.Alive = beat.Member, s.db.Shown(at), now.Sub(at) < d.DeadAfter
+		list = append(list, d)
+	}
+	return list
+}
+
+// readBook returns the infos in the book. It reads them where its page is not the one that was read last.
+func (s *Store) readBook(ctx context.Context, page *rdb.Reply[string]) (map[string]medispatcher.Dispatcher, error) {
+	p := &s.peers
+	p.mu.Lock()
+	book, known := p.book, p.page
+	p.mu.Unlock()
+	switch now, err := page.Result(); {
+	case rdb.IsNil(err) || rdb.IsWrongType(err):
+		return nil, nil // all of its dispatchers are of an earlier version, or will write it again within a minute
+	case err != nil:
+		return nil, rdb.Failed("read the infos of dispatchers", err)
+	case now == known:
+		return book, nil
+	}
+	texts, err := rdb.Map(s.db.With(ctx), "HGETALL", s.keys.Book()).Result()
+	if err != nil {
+		return nil, rdb.Failed("read the infos of dispatchers", err)
+	}
+	read := maps.Collect(func(yield func(string, medispatcher.Dispatcher) bool) {
+		for id, text := range texts {
+			if id != bookPage && !yield(id, dispatcherOf(text)) {
+				return
+			}
+		}
+	})
+	p.mu.Lock()
+	p.page, p.book = texts[bookPage], read
+	p.mu.Unlock()
+	return read, nil
+}
+
+// infosApart reads the infos of dispatchers that are not in the book.
+func (s *Store) infosApart(ctx context.Context, beats []rdb.Score, book map[string]medispatcher.Dispatcher) (map[string]medispatcher.Dispatcher, error) {
+	infos := map[string]*rdb.Reply[string]{}
+	pipe := s.db.Pipe(ctx)
+	for _, beat := range beats {
+		if _, known := book[beat.Member]; !known {
+			infos[beat.Member] = rdb.Text(pipe, "GET", s.keys.Dispatcher(beat.Member))
+		}
+	}
+	if len(infos) == 0 {
+		return nil, nil
+	}
+	_ = pipe.Run() // each command has its own error
+	apart := make(map[string]medispatcher.Dispatcher, len(infos))
+	for id, info := range infos {
+		if err := info.Err(); err != nil && !rdb.IsNil(err) {
+			return nil, rdb.Failed("read a dispatcher's info", err) // its dead-after limit is in there, and no other limit will do
+		}
+		apart[id] = dispatcherOf(info.Val())
+	}
+	return apart, nil
+}
+
+// dispatcherOf reads an info.
+func dispatcherOf(info string) (d medispatcher.Dispatcher) {
+	if json.Unmarshal([]byte(info), &d) != nil {
+		return medispatcher.Dispatcher{DeadAfter: defaultDeadAfter}
+	}
+	return d
+}
