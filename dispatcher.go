@@ -9,8 +9,9 @@ type Dispatcher struct {
 	PID       int           `json:"pid"`
 	Version   string        `json:"version"`
 	Env       string        `json:"env,omitempty"`
-	Copies    int           `json:"copies,omitempty"` // newest layout of a channel's copies that it reads; 0 is the first
-	Active    bool          `json:"active,omitempty"` // it keeps the active sets; earlier versions do not
+	Copies    int           `json:"copies,omitempty"`   // newest layout of a channel's copies that it reads; 0 is the first
+	Active    bool          `json:"active,omitempty"`   // it keeps the active sets; earlier versions do not
+	Doorbell  string        `json:"doorbell,omitempty"` // pub/sub channel on which others ring it; versions before doorbells have none
 	Started   time.Time     `json:"started"`
 	DeadAfter time.Duration `json:"dead_after_ns"`
 	Heartbeat time.Time     `json:"heartbeat"`

@@ -25,6 +25,9 @@ type Events struct {
 	// Breaker: a subscription's breaker opened or closed, because of what its worker answered or
 	// because somebody changed, resumed or removed the subscription. One call at a time, in order.
 	Breaker func(sub string, open bool)
+	// Others: there are other dispatchers (see Scheduler.Among), and they should know that these channels may have more
+	// new messages than this one can take now, and that of these, told of before, it has taken all.
+	Others func(spilled, eased []medispatcher.Channel)
 	// Short: an attempt could not be made because this machine is short of something. It is made
 	// again, and does not count.
 	Short func(what string)

@@ -66,7 +66,7 @@ func (r *freshReader) took(wants []want, deliveries []medispatcher.Delivery, err
 	problems := channelErrors(err, wants)
 	now := time.Now()
 	r.lanes.mu.Lock()
-	defer r.lanes.mu.Unlock()
+	defer r.lanes.unlock()
 	from := r.lanes.arrivedLocked(wants, deliveries)
 	got := make(map[*lane]int, len(wants))
 	for i := range deliveries {
@@ -112,9 +112,12 @@ func (r *freshReader) readLocked(l *lane, drained bool, problem error, now time.
 		pump.at(l, now.Add(l.back.Next()))
 		return
 	case drained && !l.rung:
-		l.active = false // the next doorbell wakes it
+		r.lanes.drainedLocked(l)
 	default:
 		r.lanes.gatherLocked(l, now)
+		if l.sub.room() == 0 {
+			r.lanes.spillLocked(l, now)
+		}
 	}
 	l.back.Reset()
 }

@@ -1,17 +1,22 @@
 package push
 
-import "github.com/solate/medispatcher"
+import (
+	"time"
+
+	"github.com/solate/medispatcher"
+)
 
 // lane is one channel: a subscription in one partition. Guarded by the mutex of lanes.
 type lane struct {
 	channel medispatcher.Channel
 	sub     *subscriber
 
-	active   bool // there may be READY messages
-	rung     bool // a doorbell rang since the last read began
-	dueWaits bool // due messages wait for a retry slot
-	touched  bool // this process's consumer may exist in the group
-	idle     int  // sweeps that found nothing to do
+	active   bool      // there may be READY messages
+	rung     bool      // a doorbell rang since the last read began
+	spilled  time.Time // when others were told last that there is more than this process can take; zero: not since it was empty
+	dueWaits bool      // due messages wait for a retry slot
+	touched  bool      // this process's consumer may exist in the group
+	idle     int       // sweeps that found nothing to do
 	back     medispatcher.Backoff
 	inflight
 }

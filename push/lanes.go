@@ -27,6 +27,7 @@ type lanes struct {
 	stirred []*subscriber
 	fresh   []*pump // of each partition
 	due     []*pump
+	spills
 }
 
 func newLanes(partitions int, b *budget) *lanes {

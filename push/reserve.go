@@ -32,7 +32,7 @@ func asked(wants []want) []medispatcher.Want {
 // reserveFresh reserves slots and room for new messages of the lanes whose turn it is.
 func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 	ls.mu.Lock()
-	defer ls.mu.Unlock()
+	defer ls.unlock()
 	pump := ls.fresh[p]
 	var wants []want
 	for _, l := range pump.take(now, lanesPerRead) {
@@ -42,17 +42,20 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 		n, at := l.sub.allowed(min(l.sub.room(), maxRead), now)
 		if !at.IsZero() {
 			pump.at(l, at)
+		}
+		if n == 0 { // a slot that becomes free, or the end of a probe, queues the lane again
+			ls.spillLocked(l, now)
 			continue
 		}
-		if n == 0 {
-			continue // a slot that becomes free, or the end of a probe, queues the lane again
+		g, ok := ls.grantLocked(pump, l, n, now)
+		if !ok {
+			ls.spillLocked(l, now)
+			continue
 		}
-		if g, ok := ls.grantLocked(pump, l, n, now); ok {
-			l.sub.asked += g.n
-			l.rung = false
-			l.fresh.begin()
-			wants = append(wants, want{lane: l, grant: g})
-		}
+		l.sub.asked += g.n
+		l.rung = false
+		l.fresh.begin()
+		wants = append(wants, want{lane: l, grant: g})
 	}
 	return wants
 }

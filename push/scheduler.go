@@ -31,6 +31,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 		cfg.SweepEvery = 5 * time.Second
 	}
 	s := &Scheduler{cfg: cfg, queue: &queue{reader, settler}, lanes: newLanes(cfg.Partitions, newBudget(cfg.MaxInflight, cfg.MaxBody))}
+	s.lanes.tell = cfg.Events.Others
 	s.news = &news{cfg: &s.cfg}
 	s.short = &shortage{cfg: &s.cfg, news: s.news}
 	s.settle = newSettleQueue(s.queue, cfg.Partitions, s.news)
@@ -99,6 +100,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	deadline := time.Now().Add(s.cfg.ShutdownTimeout)
+	s.lanes.leave()
 	close(s.workers.stopping)
 	loops.Wait()
 	var err error

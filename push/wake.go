@@ -10,7 +10,7 @@ import (
 // ring says that channels have new messages.
 func (ls *lanes) ring(channels []medispatcher.Channel) {
 	ls.mu.Lock()
-	defer ls.mu.Unlock()
+	defer ls.unlock()
 	for _, c := range channels {
 		if l := ls.laneLocked(c); l != nil {
 			ls.ringLocked(l)
@@ -32,7 +32,7 @@ func (ls *lanes) ringDue(channels []medispatcher.Channel) {
 // found rings for channels that have something in them.
 func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
 	ls.mu.Lock()
-	defer ls.mu.Unlock()
+	defer ls.unlock()
 	for _, w := range waiting {
 		l := ls.laneLocked(w.Channel)
 		if l == nil || !l.live() {
@@ -48,7 +48,11 @@ func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
 func (ls *lanes) ringLocked(l *lane) {
 	l.active, l.rung = true, true
 	ls.stirLocked(l.sub)
-	if !l.fresh.underWay && l.live() && l.sub.room() > 0 {
+	switch {
+	case l.fresh.underWay || !l.live():
+	case l.sub.room() == 0 || ls.leaving:
+		ls.spillLocked(l, time.Now())
+	default:
 		ls.fresh[l.channel.Partition].now(l)
 	}
 }

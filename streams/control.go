@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,14 +11,24 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// changed is the hint that a subscription changed.
-const changed = "subscriptions"
+// The hints. All but the first are "<what> <sender> <partition> <sub>,<sub>…", and the receiver if it is not for all.
+// Dispatchers of earlier versions take no notice of the receiver, and know the first three.
+const (
+	changed   = "subscriptions" // a subscription changed
+	hintReady = "ready"
+	hintDue   = "due"
+	hintFree  = "free"
+)
 
 // Hints receives what other processes tell this one. A hint may be lost; polling makes up for it.
 type Hints struct {
 	Changed func()                       // a subscription changed
 	Ready   func([]medispatcher.Channel) // these channels have new messages
-	Due     func([]medispatcher.Channel) // in these channels messages became due before their time
+	// Rung: these channels have more new messages than the sender can take.
+	Rung func(from string, channels []medispatcher.Channel)
+	// Free: the sender of Rung can take more of these channels now.
+	Free func(from string, channels []medispatcher.Channel)
+	Due  func([]medispatcher.Channel) // in these channels messages became due before their time
 }
 
 // quietFor is how long the Pub/Sub connection may be silent before it is pinged, and then again
@@ -39,7 +48,11 @@ func (s *Store) Listen(ctx context.Context, h Hints) error {
 
 // listen passes on hints until the connection fails. It calls works whenever something was received.
 func (s *Store) listen(ctx context.Context, h Hints, works func()) {
-	sub := s.db.Subscribe(ctx, s.keys.Control())
+	heed := []string{s.keys.Control()}
+	if !s.deaf.Load() {
+		heed = append(heed, s.keys.Doorbell(s.cfg.ID))
+	}
+	sub := s.db.Subscribe(ctx, heed...)
 	closing := sync.OnceFunc(func() { _ = sub.Close() })
 	defer closing()
 	defer context.AfterFunc(ctx, closing)() // ends a blocked read
@@ -47,6 +60,9 @@ func (s *Store) listen(ctx context.Context, h Hints, works func()) {
 	for {
 		heard, text, err := sub.Receive(ctx, quietFor)
 		switch {
+		case rdb.IsRefused(err) && len(heed) > 1:
+			s.deaf.Store(true)
+			return
 		case err != nil:
 			return
 		case heard != rdb.HeardNothing:
@@ -67,45 +83,73 @@ func (s *Store) listen(ctx context.Context, h Hints, works func()) {
 	}
 }
 
-// everybody is the sender of a hint that the sending process must hear too.
-const everybody = "~"
+const (
+	// everybody is the sender of a hint that the sending process must hear too.
+	everybody = "~"
+	// earlier is the receiver of a hint for dispatchers of earlier versions alone.
+	earlier = "~earlier"
+)
 
-// hint reads "subscriptions" or "ready|due <sender> <partition> <sub>,<sub>…".
 func (s *Store) hint(payload string, h Hints) {
 	if payload == changed {
 		h.Changed()
 		return
 	}
-	var what, from, subs string
-	var p int
-	if n, err := fmt.Sscanf(payload, "%s %s %d %s", &what, &from, &p, &subs); n != 4 || err != nil ||
-		from == s.cfg.ID || p < 0 || p >= s.cfg.Partitions {
+	words := strings.Fields(payload)
+	if len(words) < 4 || words[1] == s.cfg.ID {
+		return
+	}
+	what, from := words[0], words[1]
+	p, err := strconv.Atoi(words[2])
+	if err != nil || p < 0 || p >= s.cfg.Partitions {
 		return
 	}
 	var channels []medispatcher.Channel
-	for sub := range strings.SplitSeq(subs, ",") {
+	for sub := range strings.SplitSeq(words[3], ",") {
 		channels = append(channels, medispatcher.Channel{Partition: p, Subscription: sub})
 	}
-	switch what {
-	case "ready":
+	mine := len(words) > 4 && words[4] == s.cfg.ID
+	switch {
+	case len(words) > 4 && !mine:
+	case what == hintReady && mine && h.Rung != nil:
+		h.Rung(from, channels)
+	case what == hintFree && mine && h.Free != nil:
+		h.Free(from, channels)
+	case what == hintReady:
 		h.Ready(channels)
-	case "due":
+	case what == hintDue:
 		h.Due(channels)
 	}
 }
 
 // Ring tells the other dispatchers that channels of a partition have new messages.
 func (s *Store) Ring(ctx context.Context, p int, subs []string) error {
-	return s.ring(ctx, "ready", s.cfg.ID, p, subs)
+	return s.ring(ctx, hintReady, s.cfg.ID, p, subs)
 }
 
 // RingDue tells every dispatcher, this one included, that messages in channels of a partition
 // became due early. A dispatcher that knows the old due time would otherwise sleep until then.
 func (s *Store) RingDue(ctx context.Context, p int, subs []string) error {
-	return s.ring(ctx, "due", everybody, p, subs)
+	return s.ring(ctx, hintDue, everybody, p, subs)
 }
 
 func (s *Store) ring(ctx context.Context, what, from string, p int, subs []string) error {
-	text := strings.Join([]string{what, from, strconv.Itoa(p), strings.Join(subs, ",")}, " ")
+	text := hintText(what, from, p, subs, "")
 	return rdb.Failed("tell the dispatchers", rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), text).Err())
+}
+
+func hintText(what, from string, p int, subs []string, to string) string {
+	words := []string{what, from, strconv.Itoa(p), strings.Join(subs, ",")}
+	if to != "" {
+		words = append(words, to)
+	}
+	return strings.Join(words, " ")
+}
+
+// doorbell is the pub/sub channel on which this process hears what is for it alone.
+func (s *Store) doorbell() string {
+	if s.deaf.Load() {
+		return s.keys.Control()
+	}
+	return s.keys.Doorbell(s.cfg.ID)
 }

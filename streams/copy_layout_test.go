@@ -127,6 +127,7 @@ func TestRollingUpgrade(t *testing.T) {
 			info := must[[]byte](t)(json.Marshal(medispatcher.Dispatcher{ID: name, Version: "1", DeadAfter: time.Minute}))
 			check(t, s.Heartbeat(sc.Ctx, medispatcher.Dispatcher{DeadAfter: time.Minute}))
 			check(t, sc.Client.Set(sc.Ctx, "medis:dispatcher:"+name, info, 0).Err())
+			check(t, sc.Client.HDel(sc.Ctx, "medis:book:{medis:dispatchers}", name).Err()) // which it does not know
 			return s
 		}
 		n := 0

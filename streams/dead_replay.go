@@ -101,7 +101,7 @@ func (s *Store) replay(ctx context.Context, script *rdb.Script, p int, sub strin
 		return 0, 0, rdb.Failed("replay dead letters of "+sub, err)
 	}
 	if res[0] > 0 {
-		_ = s.ring(ctx, "ready", everybody, p, []string{sub}) // a hint
+		_ = s.ring(ctx, hintReady, everybody, p, []string{sub}) // a hint
 	}
 	return res[0], res[1], nil
 }

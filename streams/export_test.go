@@ -65,3 +65,17 @@ func WholeAfter(looks ...func(l *CopyLayout)) bool {
 
 // Audit is audit.
 func (r *Registry) Audit(ctx context.Context, after string) (string, error) { return r.audit(ctx, after) }
+
+// Home is the home of a channel, by id, as a dispatcher knows it.
+func (r *Ringer) Home(c medispatcher.Channel) string {
+	if home, elsewhere := r.homes.home(c); elsewhere {
+		return home.id
+	}
+	return r.homes.me
+}
+
+// Flush sends the hints that wait, where Run does not.
+func (r *Ringer) Flush(ctx context.Context) error {
+	r.send(ctx)
+	return nil
+}

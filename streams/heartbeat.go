@@ -99,7 +99,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	if err != nil {
 		return rdb.Failed("heartbeat", err)
 	}
-	d.Copies, d.Active = newestLayout, true
+	d.Copies, d.Active, d.Doorbell = newestLayout, true, s.doorbell()
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err

@@ -216,7 +216,7 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 				done.Unwanted++
 			}
 			if m.channel != "" {
-				_ = s.ring(ctx, "ready", everybody, p, []string{m.channel}) // a hint
+				_ = s.ring(ctx, hintReady, everybody, p, []string{m.channel}) // a hint
 			}
 		case "gone":
 			done.Missing++

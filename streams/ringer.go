@@ -2,72 +2,236 @@ package streams
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Ringer tells the other dispatchers which channels have new messages. While it sends one
-// hint it collects further channels for the next, so it sends only as many as Redis takes.
+// Ringer rings the doorbells of other dispatchers. A dispatcher that has more new messages of a channel than it can take
+// rings the channel's home. If the home cannot take them either, it calls another one; and it remembers who is full, so that
+// a channel whose subscriber is saturated everywhere costs no rings.
+//
+// Hints that cannot be sent are dropped: sweeps find their messages. While one round of hints is sent, others are collected for the
+// next, so there are only as many as Redis takes.
 type Ringer struct {
-	Store *Store
-	// Alone reports whether there is no other dispatcher.
-	Alone func() bool
+	store *Store
+	homes homes
 
 	mu      sync.Mutex
-	pending map[int]map[string]bool
+	waiting map[letter]map[string]struct{} // the subscriptions of each hint that waits
+	full    map[medispatcher.Channel]*full
 	wake    chan struct{}
-	once    sync.Once
 }
 
-func (r *Ringer) init() {
-	r.once.Do(func() {
-		r.pending, r.wake = map[int]map[string]bool{}, make(chan struct{}, 1)
-	})
+// letter is what a hint says, to whom, but for the subscriptions.
+type letter struct {
+	to        peer
+	what      string
+	partition int
 }
 
-// Ready notes channels of a partition that have new messages. It does not block.
-func (r *Ringer) Ready(p int, subs []string) {
-	if r.Alone() {
+// full is what the home of a channel knows while others cannot take more of it.
+type full struct {
+	since map[string]time.Time // by dispatcher
+	owed  bool                 // all were full when there was more: the next that is not gets a ring
+}
+
+// fullFor is how long a dispatcher counts as full that has not said that it is not. That hint may be lost.
+const fullFor = 30 * time.Second
+
+// NewRinger makes the Ringer of a dispatcher.
+func NewRinger(store *Store) *Ringer {
+	return &Ringer{
+		store: store, homes: homes{me: store.cfg.ID},
+		waiting: map[letter]map[string]struct{}{}, full: map[medispatcher.Channel]*full{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// Note takes the list of dispatchers, as of now.
+func (r *Ringer) Note(list []medispatcher.Dispatcher) {
+	r.homes.note(list, r.store.db.Shown(r.store.db.Now()))
+	alive := map[string]bool{}
+	for i := range list {
+		alive[list[i].ID] = list[i].Alive
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c, f := range r.full {
+		maps.DeleteFunc(f.since, func(id string, since time.Time) bool { return !alive[id] || time.Since(since) > fullFor })
+		if _, elsewhere := r.homes.home(c); elsewhere {
+			delete(r.full, c)
+			continue
+		}
+		if f.owed { // somebody may have joined
+			r.callLocked(c, f)
+		}
+		r.forgetLocked(c, f)
+	}
+}
+
+// Copied says that this dispatcher made copies in channels of a partition. Dispatchers of earlier versions have no doorbell, and are
+// told of everything. It does not block.
+func (r *Ringer) Copied(p int, subs []string) {
+	if !r.homes.anyEarly() {
 		return
 	}
-	r.init()
 	r.mu.Lock()
-	if r.pending[p] == nil {
-		r.pending[p] = map[string]bool{}
-	}
+	defer r.mu.Unlock()
 	for _, sub := range subs {
-		r.pending[p][sub] = true
+		r.postLocked(peer{id: earlier, bell: r.store.keys.Control()}, hintReady, medispatcher.Channel{Partition: p, Subscription: sub})
 	}
-	r.mu.Unlock()
+}
+
+// Spilled says that these channels may have more new messages than this dispatcher can take now. It does not block.
+func (r *Ringer) Spilled(channels []medispatcher.Channel) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range channels {
+		r.passLocked(c)
+	}
+}
+
+// Eased says that this dispatcher has taken all new messages of channels that had spilled. It does not block.
+func (r *Ringer) Eased(channels []medispatcher.Channel) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range channels {
+		if home, elsewhere := r.homes.home(c); elsewhere {
+			r.postLocked(home, hintFree, c)
+		} else if f := r.full[c]; f != nil {
+			f.owed = false // there is nothing left to call for
+			r.forgetLocked(c, f)
+		}
+	}
+}
+
+// Full says that a dispatcher rang because it cannot take all of these channels.
+func (r *Ringer) Full(from string, channels []medispatcher.Channel) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range channels {
+		if _, elsewhere := r.homes.home(c); elsewhere {
+			continue // it was called by the home, or by somebody who takes this one for the home
+		}
+		r.fullLocked(c).since[from] = time.Now()
+	}
+}
+
+// Free says that a dispatcher that was full can take more of these channels.
+func (r *Ringer) Free(from string, channels []medispatcher.Channel) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range channels {
+		if f := r.full[c]; f != nil {
+			delete(f.since, from)
+			if f.owed {
+				r.callLocked(c, f)
+			}
+			r.forgetLocked(c, f)
+		}
+	}
+}
+
+// passLocked rings the home of a channel or, if that is this dispatcher, another one.
+func (r *Ringer) passLocked(c medispatcher.Channel) {
+	if home, elsewhere := r.homes.home(c); elsewhere {
+		r.postLocked(home, hintReady, c)
+		return
+	}
+	f := r.fullLocked(c)
+	r.callLocked(c, f)
+	r.forgetLocked(c, f)
+}
+
+func (r *Ringer) fullLocked(c medispatcher.Channel) *full {
+	f := r.full[c]
+	if f == nil {
+		f = &full{since: map[string]time.Time{}}
+		r.full[c] = f
+	}
+	return f
+}
+
+// callLocked rings a dispatcher that is not known to be full. If all are, the next that is not gets the ring.
+func (r *Ringer) callLocked(c medispatcher.Channel, f *full) {
+	helper, some := r.homes.choose(c, func(id string) bool {
+		since, known := f.since[id]
+		return !known || time.Since(since) > fullFor
+	})
+	f.owed = !some
+	if some {
+		r.postLocked(helper, hintReady, c)
+	}
+}
+
+func (r *Ringer) forgetLocked(c medispatcher.Channel, f *full) {
+	if len(f.since) == 0 && !f.owed {
+		delete(r.full, c)
+	}
+}
+
+func (r *Ringer) postLocked(to peer, what string, c medispatcher.Channel) {
+	l := letter{to, what, c.Partition}
+	if r.waiting[l] == nil {
+		r.waiting[l] = map[string]struct{}{}
+	}
+	r.waiting[l][c.Subscription] = struct{}{}
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Run sends hints until ctx ends. A hint that cannot be sent is dropped: sweeps find its messages.
+// Run sends hints until ctx ends.
 func (r *Ringer) Run(ctx context.Context) error {
-	r.init()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-r.wake:
+			r.send(ctx)
+		}
+	}
+}
+
+// send sends what waits. A ring that nobody heard goes to another dispatcher.
+func (r *Ringer) send(ctx context.Context) {
+	r.mu.Lock()
+	waiting := r.waiting
+	r.waiting = map[letter]map[string]struct{}{}
+	r.mu.Unlock()
+	pipe := r.store.db.Pipe(ctx)
+	heard := map[*rdb.Reply[int64]]letter{}
+	for l, set := range waiting {
+		bell := l.to.bell
+		if r.store.deaf.Load() { // this user may not use other pub/sub channels
+			bell = r.store.keys.Control()
+		}
+		for subs := range slices.Chunk(slices.Collect(maps.Keys(set)), rdb.SweepChunk) {
+			sent := rdb.Int(pipe, "PUBLISH", bell, hintText(l.what, r.store.cfg.ID, l.partition, subs, l.to.id))
+			if bell != r.store.keys.Control() { // where others listen as well
+				heard[sent] = l
+			}
+		}
+	}
+	_ = pipe.Run() // hints
+	for sent, l := range heard {
+		if n, err := sent.Result(); err == nil && n == 0 {
+			r.homes.unheard(l.to.id)
+		}
+	}
+	for sent, l := range heard {
+		if n, err := sent.Result(); err != nil || n > 0 || l.what != hintReady {
+			continue
 		}
 		r.mu.Lock()
-		pending := r.pending
-		r.pending = map[int]map[string]bool{}
-		r.mu.Unlock()
-		for p, set := range pending {
-			subs := make([]string, 0, len(set))
-			for sub := range set {
-				subs = append(subs, sub)
-			}
-			for chunk := range slices.Chunk(subs, rdb.SweepChunk) {
-				_ = r.Store.Ring(ctx, p, chunk) // a hint
-			}
+		for sub := range waiting[l] {
+			r.passLocked(medispatcher.Channel{Partition: l.partition, Subscription: sub})
 		}
+		r.mu.Unlock()
 	}
 }

@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -29,6 +30,7 @@ type Store struct {
 	layout     copyLayout
 	active     activeTrust
 	peers      peers
+	deaf       atomic.Bool // this user may not listen to a doorbell of its own
 }
 
 // Open makes a Store. It connects on first use, so that a dispatcher can start while

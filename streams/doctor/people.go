@@ -53,6 +53,7 @@ func (d *exam) examineDispatchers(ctx context.Context) error {
 	d.judgeVersions()
 	d.judgeLayouts()
 	d.judgeLogs()
+	d.judgeDoorbells()
 	return nil
 }
 
@@ -142,6 +143,20 @@ func (d *exam) judgeLogs() {
 	if len(list) > 0 {
 		d.add(AreaDispatchers, "logs", LevelProblem, "cannot be written, lines are lost: "+rdb.Some(list),
 			"repair the disk, or the program that reads the log; deliveries go on, and no restart is needed")
+	}
+}
+
+// judgeDoorbells finds dispatchers whose user may not listen to a pub/sub channel of their own.
+func (d *exam) judgeDoorbells() {
+	var list []string
+	for _, p := range d.people {
+		if p.Alive && p.Doorbell == d.keys.Control() {
+			list = append(list, p.ID)
+		}
+	}
+	if len(list) > 0 {
+		d.add(AreaDispatchers, "doorbells", LevelWarning, "share one pub/sub channel, so every ring wakes all of them: "+rdb.Some(list),
+			"let their user listen to "+d.keys.Control()+"*: run the ACL SETUSER line in docs/OPERATIONS.md, What Redis has to be, then restart them")
 	}
 }
 

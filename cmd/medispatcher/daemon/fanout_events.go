@@ -43,7 +43,7 @@ func (e *fanoutEvents) ready(p int, subs []string) {
 		channels[i] = medispatcher.Channel{Partition: p, Subscription: sub}
 	}
 	e.scheduler.Ring(channels)
-	e.ringer.Ready(p, subs)
+	e.ringer.Copied(p, subs)
 }
 
 // delayed: a message waits until it is due.

@@ -16,6 +16,7 @@ type heartbeat struct {
 	info      medispatcher.Dispatcher
 	every     time.Duration
 	store     *streams.Store
+	ringer    *streams.Ringer
 	scheduler *push.Scheduler
 	logs      *logWatcher
 	hearing   *hearing
@@ -26,9 +27,9 @@ type heartbeat struct {
 	peers    atomic.Int64  // other dispatchers that are alive
 }
 
-func newHeartbeat(info medispatcher.Dispatcher, every time.Duration, store *streams.Store, scheduler *push.Scheduler, logs *logWatcher, hearing *hearing, log *slog.Logger) *heartbeat {
+func newHeartbeat(info medispatcher.Dispatcher, every time.Duration, store *streams.Store, ringer *streams.Ringer, scheduler *push.Scheduler, logs *logWatcher, hearing *hearing, log *slog.Logger) *heartbeat {
 	return &heartbeat{
-		info: info, every: every, store: store, scheduler: scheduler, logs: logs, hearing: hearing, log: log,
+		info: info, every: every, store: store, ringer: ringer, scheduler: scheduler, logs: logs, hearing: hearing, log: log,
 		first: make(chan struct{}), breakers: make(chan struct{}, 1),
 	}
 }
@@ -43,9 +44,6 @@ func (h *heartbeat) breakerChanged() {
 	default: // the heartbeat that is about to come reports this one, too
 	}
 }
-
-// alone reports whether no other dispatcher is alive.
-func (h *heartbeat) alone() bool { return h.peers.Load() == 0 }
 
 // Run beats until ctx ends.
 func (h *heartbeat) Run(ctx context.Context) error {
@@ -95,6 +93,8 @@ func (h *heartbeat) countPeers(ctx context.Context) {
 			n++
 		}
 	}
+	h.ringer.Note(all)
+	h.scheduler.Among(n > 0)
 	if before := h.peers.Swap(n); before != n {
 		h.log.Info("dispatchers on this Redis", "others", n)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon/metrics"
 	"github.com/solate/medispatcher/push"
 	rescue "github.com/solate/medispatcher/recover"
+	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/ledger"
 )
 
@@ -24,6 +25,7 @@ type pushEvents struct {
 	alerts     *alert.Events
 	pauser     *pauser
 	heartbeat  *heartbeat
+	ringer     *streams.Ringer
 }
 
 // hooks may be taken before the fields are set.
@@ -32,6 +34,10 @@ func (e *pushEvents) hooks() push.Events {
 		Dropping: e.dropping, Settled: e.settled, Unsettled: e.unsettled, Breaker: e.breaker,
 		Gone:  func(sub *medispatcher.Subscription) { e.pauser.gone(sub) },
 		Short: func(what string) { e.metrics.Short(what) },
+		Others: func(spilled, eased []medispatcher.Channel) {
+			e.ringer.Spilled(spilled)
+			e.ringer.Eased(eased)
+		},
 	}
 }
 

@@ -29,6 +29,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	client := newClient(cfg, log)
 	d.closers.add(func() error { client.Close(); return nil })
 	onPush := &pushEvents{} // filled in below: most of the duties that hear of the events need the scheduler
+	ringer := streams.NewRinger(store)
 	d.scheduler = push.New(pushConfig(cfg, info, client, onPush, spans, log), store, store)
 	alerting, err := newAlerts(cfg, info, registry, all, d.scheduler, log)
 	if err != nil {
@@ -37,7 +38,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 
 	logs := &logWatcher{data: d.dataLog.out, own: o.OwnLog, alerts: alerting.events}
 	heard := &hearing{every: cfg.Heartbeat, deadAfter: cfg.DeadAfter}
-	d.heartbeat = newHeartbeat(info, cfg.Heartbeat, store, d.scheduler, logs, heard, log)
+	d.heartbeat = newHeartbeat(info, cfg.Heartbeat, store, ringer, d.scheduler, logs, heard, log)
 	d.readiness = &readiness{redis: config.RedisAt(cfg.RedisURL), probe: store.Probe, unread: registry.Problem, log: log}
 	series := metrics.New(metrics.Sources{
 		Version: info.Version, Scheduler: d.scheduler, Store: all, Notices: alerting.notifier.Counters(),
@@ -50,9 +51,8 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	gone := newPauser(info.ID, registry, alerting.events, log)
 	*onPush = pushEvents{
 		sentLog: cfg.SentLog, dataLog: d.dataLog, lastCopies: copies, times: took, metrics: series,
-		recorder: stories, alerts: alerting.events, pauser: gone, heartbeat: d.heartbeat,
+		recorder: stories, alerts: alerting.events, pauser: gone, heartbeat: d.heartbeat, ringer: ringer,
 	}
-	ringer := &streams.Ringer{Store: store, Alone: d.heartbeat.alone}
 	fanouts := d.addFanouts(&fanoutEvents{
 		scheduler: d.scheduler, ringer: ringer, metrics: series, recorder: stories, tracer: spans,
 		dataLog: d.dataLog, lastCopies: copies, log: log,
@@ -69,11 +69,17 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		registry: registry, vanished: taken, log: log,
 		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply}, files: files,
 	}
-	hints := streams.Hints{Changed: registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue}
+	hints := streams.Hints{
+		Changed: registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue, Free: ringer.Free,
+		Rung: func(from string, channels []medispatcher.Channel) {
+			ringer.Full(from, channels)
+			d.scheduler.Ring(channels)
+		},
+	}
 
-	d.staying = []loop{d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run}
+	d.staying = []loop{ringer.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run}
 	d.working = []loop{
-		registry.Follow, follows.Run, ringer.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
+		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
 		heals.Run, checks.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
 	}
 	d.taking = append(d.taking, d.scheduler.Run)

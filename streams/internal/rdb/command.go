@@ -82,6 +82,8 @@ func run(c Conn, cmd redis.Cmder) {
 		cmd.SetFirstKeyPos(int8(slices.Index(args, any("STREAMS")) + 1))
 	case "XINFO", "MEMORY":
 		cmd.SetFirstKeyPos(2)
+	case "PUBLISH": // to the node where the listeners are
+		cmd.SetFirstKeyPos(1)
 	}
 	c.send(cmd)
 }

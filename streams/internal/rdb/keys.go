@@ -95,6 +95,10 @@ func (k Keys) Changes() string { return k.Prefix + ":changes:{" + k.Subscription
 // Control is the pub/sub channel of hints.
 func (k Keys) Control() string { return k.Prefix + ":control" }
 
+// Doorbell is the pub/sub channel of hints for one dispatcher. In a cluster it is at the node of Control, as all listeners are, so that
+// PUBLISH can count them.
+func (k Keys) Doorbell(id string) string { return k.Prefix + ":control:{" + k.Control() + "}:" + id }
+
 // Dispatchers is the sorted set of heartbeats.
 func (k Keys) Dispatchers() string { return k.Prefix + ":dispatchers" }
 

@@ -12,9 +12,9 @@ import (
 // Subscription is a connection that receives what is published (pub/sub).
 type Subscription struct{ sub *redis.PubSub }
 
-// Subscribe begins to listen to a pub/sub channel.
-func (db *DB) Subscribe(ctx context.Context, channel string) *Subscription {
-	return &Subscription{db.client.Subscribe(ctx, channel)}
+// Subscribe begins to listen to pub/sub channels.
+func (db *DB) Subscribe(ctx context.Context, channels ...string) *Subscription {
+	return &Subscription{db.client.Subscribe(ctx, channels...)}
 }
 
 // Close ends the subscription, and a Receive that waits.
