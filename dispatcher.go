@@ -4,18 +4,21 @@ import "time"
 
 // Dispatcher describes one running dispatcher.
 type Dispatcher struct {
-	ID        string        `json:"id"`
-	Host      string        `json:"host"`
-	PID       int           `json:"pid"`
-	Version   string        `json:"version"`
-	Env       string        `json:"env,omitempty"`
-	Copies    int           `json:"copies,omitempty"`   // newest layout of a channel's copies that it reads; 0 is the first
-	Active    bool          `json:"active,omitempty"`   // it keeps the active sets; earlier versions do not
-	Doorbell  string        `json:"doorbell,omitempty"` // pub/sub channel on which others ring it; versions before doorbells have none
-	Started   time.Time     `json:"started"`
-	DeadAfter time.Duration `json:"dead_after_ns"`
-	Heartbeat time.Time     `json:"heartbeat"`
-	Alive     bool          `json:"alive"`
+	ID       string `json:"id"`
+	Host     string `json:"host"`
+	PID      int    `json:"pid"`
+	Version  string `json:"version"`
+	Env      string `json:"env,omitempty"`
+	Copies   int    `json:"copies,omitempty"`   // newest layout of a channel's copies that it reads; 0 is the first
+	Active   bool   `json:"active,omitempty"`   // it keeps the active sets; earlier versions do not
+	Doorbell string `json:"doorbell,omitempty"` // pub/sub channel on which others ring it; versions before doorbells have none
+	// Partitions is how many it works on, and Spread how many of them it spreads new messages over. Earlier versions say neither.
+	Partitions int           `json:"partitions,omitempty"`
+	Spread     int           `json:"spread,omitempty"`
+	Started    time.Time     `json:"started"`
+	DeadAfter  time.Duration `json:"dead_after_ns"`
+	Heartbeat  time.Time     `json:"heartbeat"`
+	Alive      bool          `json:"alive"`
 	// Held are the open breakers of this dispatcher, the oldest first, MaxHeld at most.
 	// HeldTotal counts all of them.
 	Held      []Breaker `json:"held,omitempty"`
@@ -34,4 +37,32 @@ const MaxHeld = 200
 type Breaker struct {
 	Subscription string    `json:"subscription"`
 	Since        time.Time `json:"since"`
+}
+
+// PartitionHeld is what one partition holds, in messages.
+type PartitionHeld struct {
+	Partition  int   `json:"partition"`
+	Incoming   int64 `json:"incoming"`
+	Delayed    int64 `json:"delayed"`
+	Messages   int64 `json:"messages"` // in channels, READY and BURIED
+	Dead       int64 `json:"dead"`
+	Unrouted   int64 `json:"unrouted"`
+	Quarantine int64 `json:"quarantine"`
+}
+
+// Empty reports whether it holds nothing.
+func (h *PartitionHeld) Empty() bool {
+	return h.Incoming+h.Delayed+h.Messages+h.Dead+h.Unrouted+h.Quarantine == 0
+}
+
+// Spreads are over how many partitions the living dispatchers spread new messages, each number once, with one dispatcher
+// that does so. Those of earlier versions do not say.
+func Spreads(all []Dispatcher) map[int]string {
+	by := map[int]string{}
+	for _, d := range all {
+		if d.Alive && d.Spread > 0 {
+			by[d.Spread] = d.ID
+		}
+	}
+	return by
 }

@@ -21,7 +21,8 @@ type Plan struct {
 
 // Planner decides what recovering a line means. It changes nothing.
 type Planner struct {
-	Partitions int
+	Partitions int                     // over which new messages are spread
+	All        int                     // partitions that there are, Partitions at least
 	MaxBody    int64                   // bytes
 	Exists     func(sub string) bool   // whether there is such a subscription
 	Wanted     func(topic string) bool // whether a subscription wants a topic
@@ -133,8 +134,8 @@ func (p *Planner) toChannel(l *Line) Plan {
 		return Plan{Problem: fmt.Sprintf("%q is not the id of a subscription", l.Subscription)}
 	case !p.Exists(l.Subscription):
 		return Plan{Problem: fmt.Sprintf("the subscription %s is gone; put it and recover the file again, or publish the message again", l.Subscription)}
-	case l.Partition < 0 || l.Partition >= p.Partitions:
-		return Plan{Problem: fmt.Sprintf("partition %d is not one of the %d of MEDIS_PARTITIONS", l.Partition, p.Partitions)}
+	case l.Partition < 0 || l.Partition >= max(p.All, p.Partitions):
+		return Plan{Problem: fmt.Sprintf("partition %d is not one of the %d that there are", l.Partition, max(p.All, p.Partitions))}
 	}
 	m.Delay = 0
 	once := &medispatcher.Once{Token: l.OnceToken(), Message: m, Subscription: l.Subscription}

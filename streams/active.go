@@ -94,7 +94,7 @@ func (s *Store) Active(ctx context.Context, p int) (subs []string, complete bool
 // MayHold lists, for each partition, the subscriptions that may have messages or dead letters, sorted. It is nil for a
 // partition where that is not known: any may.
 func (s *Store) MayHold(ctx context.Context) ([][]string, error) {
-	subs := make([][]string, s.cfg.Partitions)
+	subs := make([][]string, s.db.Partitions())
 	if kept, err := s.keptSets(ctx); err != nil || !kept {
 		return subs, err
 	}

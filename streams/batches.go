@@ -12,13 +12,16 @@ import (
 // eachID splits ids into a partition and an entry id each, and runs step for batches of entries of one partition.
 // If an id is malformed, nothing is done, and the error is medispatcher.Problems of "ids[…]".
 func (s *Store) eachID(ids []string, split func(id string) (p int, entryID string, err error), step func(p int, entryIDs []string) (int64, error)) (total int, err error) {
-	byPartition := make([][]string, s.cfg.Partitions)
+	var byPartition [][]string
 	var problems medispatcher.Problems
 	for i, id := range ids {
 		p, entryID, err := split(id)
 		if field, ok := errors.AsType[medispatcher.FieldError](err); ok {
 			problems = append(problems, medispatcher.FieldError{Field: fmt.Sprintf("ids[%d]", i), Problem: field.Problem})
 			continue
+		}
+		for len(byPartition) <= p {
+			byPartition = append(byPartition, nil)
 		}
 		byPartition[p] = append(byPartition[p], entryID)
 	}
@@ -68,7 +71,7 @@ func (s *Store) allUntil(ctx context.Context, what string, key func(p int) strin
 // ends returns the id of the last entry of a stream in each partition ("" if it is empty), and
 // the number of entries in all partitions.
 func (s *Store) ends(ctx context.Context, what string, key func(p int) string) (lasts []string, all int64, err error) {
-	for p := range s.cfg.Partitions {
+	for p := range s.db.Partitions() {
 		pipe := s.db.Pipe(ctx)
 		n := rdb.Int(pipe, "XLEN", key(p))
 		end := rdb.Entries(pipe, "XREVRANGE", key(p), "+", "-", "COUNT", 1)

@@ -118,7 +118,7 @@ return {#found, from}
 // for a topic that has a single producer, which has stopped.
 func (s *Store) Withdraw(ctx context.Context, topic string, since time.Time) (int64, error) {
 	var total int64
-	for p := range s.cfg.Partitions {
+	for p := range s.db.Partitions() {
 		from := strconv.FormatInt(max(0, since.UnixMilli()), 10)
 		for from != "" {
 			k := []string{s.keys.Incoming(p), s.keys.Copying(p), s.keys.StatsTotal(p)}

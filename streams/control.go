@@ -101,7 +101,7 @@ func (s *Store) hint(payload string, h Hints) {
 	}
 	what, from := words[0], words[1]
 	p, err := strconv.Atoi(words[2])
-	if err != nil || p < 0 || p >= s.cfg.Partitions {
+	if err != nil || p < 0 || p >= s.db.Partitions() {
 		return
 	}
 	var channels []medispatcher.Channel

@@ -18,14 +18,14 @@ const deadBatch = 100
 func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) ([]medispatcher.DeadLetter, error) {
 	from, start := 0, "-"
 	if after != "" {
-		p, entryID, err := rdb.SplitID(s.cfg.Partitions, after)
+		p, entryID, err := rdb.SplitID(s.db.Partitions(), after)
 		if err != nil {
 			return nil, err
 		}
 		from, start = p, rdb.NextID(entryID)
 	}
 	var letters []medispatcher.DeadLetter
-	for p := from; p < s.cfg.Partitions && len(letters) < limit; p++ {
+	for p := from; p < s.db.Partitions() && len(letters) < limit; p++ {
 		entries, err := rdb.Range(s.db.With(ctx), s.keys.Dead(p, sub), start, "+", limit-len(letters)).Result()
 		if err != nil {
 			return nil, rdb.Failed("list dead letters of "+sub, err)
@@ -40,7 +40,7 @@ func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) (
 
 // DeadLetter returns one dead letter. The error is ErrNotFound if it does not exist.
 func (s *Store) DeadLetter(ctx context.Context, sub, id string) (medispatcher.DeadLetter, error) {
-	p, entryID, err := rdb.SplitID(s.cfg.Partitions, id)
+	p, entryID, err := rdb.SplitID(s.db.Partitions(), id)
 	if err != nil {
 		return medispatcher.DeadLetter{}, err
 	}
@@ -65,5 +65,5 @@ func deadLetter(c medispatcher.Channel, e rdb.Entry) medispatcher.DeadLetter {
 }
 
 func (s *Store) deadID(id string) (p int, entryID string, err error) {
-	return rdb.SplitID(s.cfg.Partitions, id)
+	return rdb.SplitID(s.db.Partitions(), id)
 }

@@ -64,7 +64,9 @@ func WholeAfter(looks ...func(l *CopyLayout)) bool {
 }
 
 // Audit is audit.
-func (r *Registry) Audit(ctx context.Context, after string) (string, error) { return r.audit(ctx, after) }
+func (r *Registry) Audit(ctx context.Context, after string) (string, error) {
+	return r.audit(ctx, after)
+}
 
 // Home is the home of a channel, by id, as a dispatcher knows it.
 func (r *Ringer) Home(c medispatcher.Channel) string {

@@ -15,9 +15,8 @@ func FuzzDeadID(f *testing.F) {
 	for _, seed := range []string{"0-1700000000000-0", "1-1-18446744073709551615", "2-1-1", "-1-1-1", "0--", "+0-1-1", "0-1-1-1", ""} {
 		f.Add(seed)
 	}
-	s := &Store{cfg: rdb.Config{Partitions: 2}}
 	f.Fuzz(func(t *testing.T, id string) {
-		p, entryID, err := rdb.SplitID(s.cfg.Partitions, id)
+		p, entryID, err := rdb.SplitID(2, id)
 		if err == nil && (p < 0 || p > 1 || !strings.HasSuffix(id, "-"+entryID) || strings.Trim(entryID, "-0123456789") != "") {
 			t.Errorf("%q is partition %d, entry %q", id, p, entryID)
 		}
@@ -35,7 +34,8 @@ func FuzzHint(f *testing.F) {
 	for _, seed := range []string{changed, "ready d2 1 a,b", "ready me 0 a", "ready d2 -1 a", "ready d2 2 a", "ready d2 0 ", "ready d2 0 ,", "ready\n"} {
 		f.Add(seed)
 	}
-	s := &Store{cfg: rdb.Config{Partitions: 2, ID: "me"}}
+	cfg := rdb.Config{Partitions: 2, ID: "me"}
+	s := &Store{cfg: cfg, db: &rdb.DB{Config: cfg}}
 	f.Fuzz(func(t *testing.T, payload string) {
 		s.hint(payload, Hints{
 			Changed: func() {

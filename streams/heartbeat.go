@@ -14,10 +14,10 @@ import (
 
 // heartbeatScript notes the time for a dispatcher, and finds out whether Redis's clock was set (see rdb.Clock).
 //
-// KEYS dispatchers, clock. ARGV dispatcher id, shared time in ms at which this was sent ("": the dispatcher has
-// not heard from Redis yet), clock steps that it knows of, "1" if it may confirm the time for others, tolerance in ms.
-// Returns {shared time in ms, ms it is ahead of Redis's clock, steps, 1 if the dispatcher was on the
-// list before, 1 if Redis's clock may have leapt forward}.
+// KEYS dispatchers, clock, partitions. ARGV dispatcher id, shared time in ms at which this was sent ("": the dispatcher has
+// not heard from Redis yet), clock steps that it knows of, "1" if it may confirm the time for others, tolerance in ms, the
+// partitions that it spreads messages over, those that it works on. Returns {shared time in ms, ms it is ahead of Redis's
+// clock, steps, 1 if the dispatcher was on the list before, 1 if Redis's clock may have leapt forward, partitions}.
 //
 // The script cannot run before it was sent. If the clock says that it did, the clock was set back, and the
 // script corrects for it. If the script runs much later than it was sent, the clock may have leapt, or the
@@ -38,9 +38,9 @@ end
 local ahead, steps, seen = tonumber(c[1] or '0') or 0, tonumber(c[2] or '0') or 0, tonumber(c[3] or '0') or 0
 local now = t[1] * 1000 + math.floor(t[2] / 1000) + ahead
 if steps > mine then sent = nil end -- another dispatcher corrected for a step that the sender does not know of
-local least = sent or seen
-if now < least - most then
-  ahead, steps, now = ahead + least - now, math.max(steps, mine) + 1, least
+local from = sent or seen
+if now < from - most then
+  ahead, steps, now = ahead + from - now, math.max(steps, mine) + 1, from
   redis.call('HSET', KEYS[2], 'ahead', string.format('%.0f', ahead), 'steps', steps)
 end
 local leapt = 0
@@ -51,7 +51,15 @@ else
   redis.call('ZADD', KEYS[1], now, ARGV[1])
   if ARGV[4] == '1' then redis.call('HSET', KEYS[2], 'seen', string.format('%.0f', math.max(now, seen))) end
 end
-return {now, ahead, steps, known, leapt}
+local used = redis.pcall('GET', KEYS[3])
+if type(used) == 'table' then redis.call('DEL', KEYS[3]) end -- a key of another type
+used = type(used) == 'string' and tonumber(used)
+local least = tonumber(used and ARGV[6] or ARGV[7]) -- all that this one knows of, if Redis lost the number
+if not used or used < least then
+  used = least
+  redis.call('SET', KEYS[3], used)
+end
+return {now, ahead, steps, known, leapt, used}
 `)
 
 // introduceScript notes who a dispatcher is.
@@ -99,7 +107,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	if err != nil {
 		return rdb.Failed("heartbeat", err)
 	}
-	d.Copies, d.Active, d.Doorbell = newestLayout, true, s.doorbell()
+	d.Copies, d.Active, d.Doorbell, d.Partitions, d.Spread = newestLayout, true, s.doorbell(), s.cfg.Partitions, s.cfg.Spread
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -127,14 +135,16 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 // beat is the heartbeat without the info. known reports whether this dispatcher was on the list.
 func (s *Store) beat(ctx context.Context) (known bool, err error) {
 	sent, steps, confirms, asked := s.db.Clock.Expectation()
-	k := []string{s.keys.Dispatchers(), s.keys.Clock()}
-	res, err := heartbeatScript.Run(ctx, s.db, k, s.cfg.ID, sent, steps, confirms, rdb.ClockTolerance.Milliseconds()).Int64Slice()
-	if err == nil && len(res) != 5 {
+	k := []string{s.keys.Dispatchers(), s.keys.Clock(), s.keys.Partitions()}
+	res, err := heartbeatScript.Run(ctx, s.db, k, s.cfg.ID, sent, steps, confirms, rdb.ClockTolerance.Milliseconds(),
+		s.cfg.Spread, s.cfg.Partitions).Int64Slice()
+	if err == nil && len(res) != 6 {
 		err = fmt.Errorf("unreadable answer %v", res)
 	}
 	if err != nil {
 		return false, err
 	}
+	s.db.NotePartitions(int(res[5]))
 	first := s.db.Clock.Beat()
 	r := rdb.NewReading(res, asked, s.db.Clock.Mono())
 	if res[4] == 0 {

@@ -34,7 +34,7 @@ func (s *Store) eachKept(ctx context.Context, place medispatcher.KeptPlace, newe
 	if newestFirst {
 		how, start, end = newest, "+", "-"
 	}
-	cursors := make([]*keptCursor, s.cfg.Partitions)
+	cursors := make([]*keptCursor, s.db.Partitions())
 	for p := range cursors {
 		cursors[p] = &keptCursor{p: p, from: start}
 	}

@@ -230,7 +230,7 @@ func fieldMap(fields []string) map[string]string {
 
 // splitKeptID reads "<partition>-<entry id>".
 func (s *Store) splitKeptID(place medispatcher.KeptPlace, id string) (p int, entry string, err error) {
-	p, entry, err = rdb.SplitID(s.cfg.Partitions, id)
+	p, entry, err = rdb.SplitID(s.db.Partitions(), id)
 	if err != nil {
 		err = medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a message in %s, such as 0-1700000000000-0", id, place)}
 	}
@@ -239,7 +239,7 @@ func (s *Store) splitKeptID(place medispatcher.KeptPlace, id string) (p int, ent
 
 // KeptSince counts the messages of a place. since is when the oldest of them got there, zero if there are none.
 func (s *Store) KeptSince(ctx context.Context, place medispatcher.KeptPlace) (n int64, since time.Time, err error) {
-	for p := range s.cfg.Partitions {
+	for p := range s.db.Partitions() {
 		stream, _ := s.keptStream(place, p)
 		length, err := rdb.Int(s.db.With(ctx), "XLEN", stream).Result()
 		if err != nil {

@@ -234,7 +234,7 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 func (s *Store) replayItem(ctx context.Context, m *keptMove, done *medispatcher.KeptDone) error {
 	r, p := m.row, m.row.p
 	if m.item.Key != "" || m.item.ID != "" {
-		p = medispatcher.Partition(m.item.Key, m.item.ID, s.cfg.Partitions)
+		p = medispatcher.Partition(m.item.Key, m.item.ID, s.cfg.Spread)
 	}
 	once := []medispatcher.Once{{Token: "quarantine-" + r.id(), Message: *m.item}}
 	res, err := s.WriteOnce(ctx, p, once, itemRemembered, false)

@@ -171,7 +171,7 @@ func (w *world) checkKeys() {
 		_, name, _ := strings.Cut(key, "}:")
 		kind, _, _ := strings.Cut(name, ":")
 		switch {
-		case kind == "dead", kind == "quarantine", kind == "unrouted", kind == "seen", strings.HasPrefix(key, "medis:stats:"), strings.HasPrefix(key, "medis:dispatcher"), strings.HasPrefix(key, "medis:book:"), strings.HasPrefix(key, "medis:clock:"):
+		case kind == "dead", kind == "quarantine", kind == "unrouted", kind == "seen", strings.HasPrefix(key, "medis:stats:"), strings.HasPrefix(key, "medis:dispatcher"), strings.HasPrefix(key, "medis:book:"), strings.HasPrefix(key, "medis:partitions:"), strings.HasPrefix(key, "medis:clock:"):
 		case name == "active":
 			n, err := w.Client.SCard(w.ctx, key).Result()
 			w.ok(err)

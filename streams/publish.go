@@ -22,7 +22,7 @@ func (s *Store) PublishAll(ctx context.Context, messages []medispatcher.Message)
 	cmds := make([]*rdb.Reply[string], len(messages))
 	partitions := make([]int, len(messages))
 	for i, m := range messages {
-		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Partitions)
+		partitions[i] = medispatcher.Partition(m.Key, m.ID, s.cfg.Spread)
 		cmds[i] = rdb.Text(pipe, append([]any{"XADD", s.keys.Incoming(partitions[i]), "*"}, medispatcher.EncodeEntry(&m)...)...)
 	}
 	err := pipe.Run()

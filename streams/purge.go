@@ -47,7 +47,7 @@ return {ready, buried}
 // many were READY and BURIED. Dead letters stay. Attempts in flight go on, but leave nothing
 // behind in Redis. With an error the numbers are those of the partitions purged so far.
 func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err error) {
-	for p := range s.cfg.Partitions {
+	for p := range s.db.Partitions() {
 		k := append(append(s.countKeys(p), s.keys.Channels(p, []string{sub})...), s.keys.Active(p))
 		res, err := purgeScript.Run(ctx, s.db, k, purgedCount(sub)).Int64Slice()
 		if err == nil && len(res) != 2 {
@@ -100,7 +100,7 @@ func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispa
 	for _, what := range subscriptionCounts {
 		argv = append(argv, what+":"+sub)
 	}
-	for p := range s.cfg.Partitions {
+	for p := range s.db.Partitions() {
 		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
 		k = append(k, s.keys.Dead(p, sub), s.keys.Active(p), s.keys.ActiveDead(p))
 		res, err := discardScript.Run(ctx, s.db, k, argv...).Int64Slice()

@@ -228,10 +228,10 @@ func (r *Registry) applyLocked(subs *medispatcher.Subscriptions, docs map[string
 			}
 			continue
 		}
-		if hash, known := r.read.docs[id]; known && hash == hashOf(*doc) {
+		if hash, known := r.read.docs[id]; known && hash == docHash(*doc) {
 			continue
 		}
-		r.read.docs[id] = hashOf(*doc)
+		r.read.docs[id] = docHash(*doc)
 		if sub := r.decode(id, *doc, had, r.read.unusable, wrong); sub != nil {
 			put = append(put, sub)
 		}
@@ -262,7 +262,7 @@ func (r *Registry) loadLocked(ctx context.Context, v version, wrong *warnings) (
 	subs := r.current.Load().Subs
 	put := map[string]*medispatcher.Subscription{}
 	err = rdb.EachField(r.store.db.With(ctx), r.store.keys.Subscriptions(), "*", scanPage, func(id, doc string) {
-		hash := hashOf(doc)
+		hash := docHash(doc)
 		if before, again := next.docs[id]; again && before == hash {
 			return
 		}
@@ -291,7 +291,7 @@ func (r *Registry) loadLocked(ctx context.Context, v version, wrong *warnings) (
 	return r.storeLocked(with(subs, slices.Collect(maps.Values(put)), removed), now), nil
 }
 
-func hashOf(doc string) uint64 { return maphash.String(hashSeed, doc) }
+func docHash(doc string) uint64 { return maphash.String(hashSeed, doc) }
 
 // decode reads a document. It returns nil if nothing changes: the document means what it meant, or cannot be read, and then
 // the last good one, had, stays in force.

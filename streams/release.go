@@ -71,7 +71,7 @@ func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]
 
 // LeaveIncoming removes this process from the groups of those incoming streams where it owns nothing.
 func (s *Store) LeaveIncoming(ctx context.Context) error {
-	for p := range s.cfg.Partitions {
+	for p := range s.db.Partitions() {
 		err := leaveScript.Run(ctx, s.db, []string{s.keys.Incoming(p)}, s.cfg.ID).Err()
 		if err != nil && !rdb.IsNoGroup(err) {
 			return rdb.Failed("leave incoming", err)

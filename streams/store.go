@@ -49,8 +49,8 @@ func (s *Store) DB() *rdb.DB { return s.db }
 // Close ends every connection.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Partitions is the number of partitions.
-func (s *Store) Partitions() int { return s.cfg.Partitions }
+// Partitions is how many partitions there are, as far as this process knows.
+func (s *Store) Partitions() int { return s.db.Partitions() }
 
 // ID is this process's consumer name.
 func (s *Store) ID() string { return s.cfg.ID }

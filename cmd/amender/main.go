@@ -145,8 +145,12 @@ func (j *job) amend(ctx context.Context, cfg *config.Config) (report amender.Rep
 	if err != nil {
 		return report, err
 	}
+	partitions, err := store.LearnPartitions(ctx)
+	if err != nil {
+		return report, err
+	}
 	o := j.options
-	o.Partitions, o.Subs, o.Incoming, o.Listen = cfg.Partitions, ids, true, true
+	o.Partitions, o.Subs, o.Incoming, o.Listen = partitions, ids, true, true
 	if j.sub != "" {
 		if err := known(ctx, store, j.sub, ids); err != nil {
 			return report, err

@@ -61,6 +61,9 @@ Exit code 1: messages are missing. Messages that came twice are only counted.`,
 				if f.clean {
 					return s.cleanBenches(ctx)
 				}
+				if err := s.mayPublish(); err != nil {
+					return err
+				}
 				return s.bench(ctx, f)
 			})
 		})(cmd, args)

@@ -154,7 +154,7 @@ func (b *bench) whatIsMissing(ctx context.Context, report *loadtest.Report) erro
 	lines[0] += fmt.Sprintf(": %d READY, %d BURIED (%d of them retrying), %d DEAD", where.Ready, where.Buried, where.Retrying, where.Dead)
 	if where.Incoming > 0 {
 		lines = append(lines, fmt.Sprintf("%s not fanned out yet: do the dispatchers have the same MEDIS_PARTITIONS=%d and MEDIS_KEY_PREFIX=%s? See medispatcher status",
-			cli.Counted(where.Incoming, "message"), b.cfg.Partitions, b.cfg.KeyPrefix))
+			cli.Counted(where.Incoming, "message"), b.store.Spread(), b.cfg.KeyPrefix))
 	}
 	if where.LastError != "" {
 		lines = append(lines, "a message failed last with: "+cli.Clean(where.LastError))

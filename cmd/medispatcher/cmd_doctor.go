@@ -83,6 +83,8 @@ func (e *environment) examine(ctx context.Context, problems error) ([]doctor.Fin
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorWithin)
 	defer cancel()
+	s := &state{environment: e, store: store}
+	_ = s.agree(ctx) // what is wrong is a finding
 	x, err := doctor.Examine(ctx, store.Store, doctor.Checkup{Rules: e.cfg.Rules()})
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("the examination did not end within %s; see whether Redis is overloaded", medispatcher.ShortDuration(doctorWithin))

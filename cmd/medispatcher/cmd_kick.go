@@ -34,7 +34,7 @@ func (s *state) kick(ctx context.Context, sub string) error {
 	if err := s.known(ctx, sub); err != nil {
 		return err
 	}
-	report, err := amender.Run(ctx, s.store, amender.Options{Partitions: s.cfg.Partitions, Subs: []string{sub}, Idle: true, Force: true, Listen: true})
+	report, err := amender.Run(ctx, s.store, amender.Options{Partitions: s.store.Partitions(), Subs: []string{sub}, Idle: true, Force: true, Listen: true})
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func (p keptMessages) show(ctx context.Context, id string) (any, error) {
 
 // replay uses the subscriptions that are stored now.
 func (p keptMessages) replay(ctx context.Context, ids []string, more progressFunc) (outcome, error) {
+	if err := p.mayPublish(); err != nil {
+		return outcome{}, err
+	}
 	subs, err := p.registry.Latest(ctx)
 	if err != nil {
 		return outcome{}, err

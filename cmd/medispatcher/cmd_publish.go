@@ -75,6 +75,9 @@ func (s *state) publish(ctx context.Context, f publishFlags, args []string) erro
 	if len(args) > 0 {
 		m.Topic = args[0]
 	}
+	if err := s.mayPublish(); err != nil {
+		return err
+	}
 	if f.ndjson {
 		if f.id != "" {
 			return cli.Usagef("--id cannot go with --ndjson: every message needs an id of its own; write it into the lines")

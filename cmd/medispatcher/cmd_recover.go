@@ -104,6 +104,9 @@ func (s *state) recoverFiles(ctx context.Context, names []string, dryRun bool) e
 	if err != nil {
 		return err
 	}
+	if err := s.mayPublish(); err != nil && !dryRun {
+		return err
+	}
 	snapshot, err := s.registry.Latest(ctx)
 	if err != nil {
 		return err
@@ -112,7 +115,7 @@ func (s *state) recoverFiles(ctx context.Context, names []string, dryRun bool) e
 		state: s, dryRun: dryRun, tally: map[rescue.Code]*tally{}, batches: map[int]*batch{},
 		bar: s.progress(size, "recovering", progressbar.OptionShowBytes(true)),
 		planner: rescue.Planner{
-			Partitions: s.cfg.Partitions, MaxBody: int64(s.cfg.MaxBody), Now: time.Now,
+			Partitions: s.store.Spread(), All: s.store.Partitions(), MaxBody: int64(s.cfg.MaxBody), Now: time.Now,
 			Exists: func(sub string) bool { return snapshot.Subs.Get(sub) != nil },
 			Wanted: func(topic string) bool { return len(snapshot.Router().Route(topic)) > 0 },
 		},

@@ -167,7 +167,7 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 			return err
 		}
 		if t.table == &incoming {
-			if _, err := io.WriteString(w, keptLines(in)); err != nil {
+			if _, err := io.WriteString(w, keptLines(in)+partitionLines(st.Dispatchers, partitions)); err != nil {
 				return err
 			}
 		}
@@ -182,6 +182,23 @@ func keptLines(in medispatcher.IncomingStatus) (lines string) {
 	}
 	if in.Quarantine > 0 {
 		lines += fmt.Sprintf("! %s could not be decoded or copied: medispatcher quarantine ls --newest\n", cli.Counted(in.Quarantine, "message"))
+	}
+	return lines
+}
+
+// partitionLines say that dispatchers disagree about partitions.
+func partitionLines(all []medispatcher.Dispatcher, partitions int) (lines string) {
+	if text := spreadsText(medispatcher.Spreads(all)); text != "" {
+		lines = "! " + text + "\n"
+	}
+	var few []string
+	for _, d := range all {
+		if d.Alive && d.Partitions > 0 && d.Partitions < partitions {
+			few = append(few, d.ID)
+		}
+	}
+	if len(few) > 0 {
+		lines += fmt.Sprintf("! %s of %d do not work on all %d partitions; start them again: %s\n", cli.Counted(int64(len(few)), "dispatcher"), len(all), partitions, strings.Join(few, ", "))
 	}
 	return lines
 }

@@ -22,6 +22,9 @@ type state struct {
 	*environment
 	store    *joined.Store
 	registry *streams.Registry
+
+	disagreement string // about MEDIS_PARTITIONS; see agree
+	told         bool   // by an error
 }
 
 // withState is command for those that talk to Redis.
@@ -46,6 +49,10 @@ func (e *environment) withState(ctx context.Context, do func(ctx context.Context
 	s.registry = streams.NewRegistry(store.Store, e.cfg.Rules(), func(id, problem string) {
 		e.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
+	if err := s.agree(ctx); err != nil {
+		return s.explain(err)
+	}
+	defer s.tellDisagreement()
 	return s.explain(do(medispatcher.WithActor(ctx, "cli "+userAtHost()), s))
 }
 

@@ -53,7 +53,7 @@ func (d *exam) examineChannels(ctx context.Context) error {
 	for _, at := range d.stock.places {
 		switch at.kind {
 		case kindChannel, kindRetry, kindFailures, kindDead:
-			units[at.channel()] = &unit{p: at.p, sub: at.sub, within: at.p < d.cfg.Partitions}
+			units[at.channel()] = &unit{p: at.p, sub: at.sub, within: at.p < d.db.Partitions()}
 		}
 	}
 	for _, u := range units {
@@ -126,7 +126,7 @@ func (d *exam) judgePartitions() {
 	}
 	if highest >= 0 {
 		d.add(AreaMessages, "partitions", LevelProblem,
-			fmt.Sprintf("nobody reads partition %d and above (MEDIS_PARTITIONS=%d), which hold %s", d.cfg.Partitions, d.cfg.Partitions, held(stranded, dead)),
+			fmt.Sprintf("nobody reads partition %d and above (MEDIS_PARTITIONS=%d), which hold %s", d.db.Partitions(), d.db.Partitions(), held(stranded, dead)),
 			fmt.Sprintf("set MEDIS_PARTITIONS to %d or more in every dispatcher until they are delivered", highest+1))
 	}
 }

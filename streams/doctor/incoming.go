@@ -26,7 +26,7 @@ const fanoutLate = time.Minute
 // examineIncoming counts the messages that wait for their fan-out.
 func (d *exam) examineIncoming(ctx context.Context) error {
 	seen := map[int]bool{}
-	for p := range d.cfg.Partitions {
+	for p := range d.db.Partitions() {
 		seen[p] = true
 		d.heads = append(d.heads, &head{p: p, within: true})
 	}

@@ -37,7 +37,7 @@ var keyTypes = map[string]string{
 	kindActive: "set", kindActiveDead: "set",
 	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
-	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash",
+	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash", "partitions": "string",
 }
 
 // place is one key of medispatcher.
@@ -171,7 +171,7 @@ func (d *exam) addExpected(found map[string]place) {
 	for _, key := range []string{d.keys.Subscriptions(), d.keys.Revision(), d.keys.Written(), d.keys.Dispatchers()} {
 		add(key)
 	}
-	for p := range d.cfg.Partitions {
+	for p := range d.db.Partitions() {
 		for _, key := range []string{d.keys.Incoming(p), d.keys.Quarantine(p), d.keys.QuarantineSize(p), d.keys.Unrouted(p), d.keys.UnroutedSize(p), d.keys.Delayed(p), d.keys.DelayedBody(p)} {
 			add(key)
 		}

@@ -16,6 +16,9 @@ import (
 
 // examineDispatchers reads the heartbeats, the latest first.
 func (d *exam) examineDispatchers(ctx context.Context) error {
+	if _, err := d.store.LearnPartitions(ctx); err != nil {
+		return err
+	}
 	beats, err := rdb.Scores(d.db.With(ctx), "ZREVRANGE", d.keys.Dispatchers(), 0, doctorPage-1, "WITHSCORES").Result()
 	if err != nil {
 		return rdb.Failed("list dispatchers", err)
@@ -54,6 +57,7 @@ func (d *exam) examineDispatchers(ctx context.Context) error {
 	d.judgeLayouts()
 	d.judgeLogs()
 	d.judgeDoorbells()
+	d.judgeSpreads()
 	return nil
 }
 
@@ -144,6 +148,30 @@ func (d *exam) judgeLogs() {
 		d.add(AreaDispatchers, "logs", LevelProblem, "cannot be written, lines are lost: "+rdb.Some(list),
 			"repair the disk, or the program that reads the log; deliveries go on, and no restart is needed")
 	}
+}
+
+// judgeSpreads finds dispatchers that disagree about MEDIS_PARTITIONS, and those that do not work on all partitions.
+func (d *exam) judgeSpreads() {
+	var few []string
+	for _, p := range d.people {
+		if p.Alive && p.Partitions > 0 && p.Partitions < d.db.Partitions() {
+			few = append(few, p.ID)
+		}
+	}
+	if len(few) > 0 {
+		d.add(AreaDispatchers, "partitions", LevelWarning, fmt.Sprintf("work on fewer than the %d partitions that there are: %s", d.db.Partitions(), rdb.Some(few)),
+			"start them again")
+	}
+	spreads := medispatcher.Spreads(d.people)
+	if _, agreed := spreads[d.store.Spread()]; len(spreads) == 0 || len(spreads) == 1 && agreed {
+		return
+	}
+	var list []string
+	for _, n := range slices.Sorted(maps.Keys(spreads)) {
+		list = append(list, fmt.Sprintf("%d in %s", n, spreads[n]))
+	}
+	d.add(AreaDispatchers, "MEDIS_PARTITIONS", LevelWarning, fmt.Sprintf("is %d here, and %s", d.store.Spread(), strings.Join(list, ", ")),
+		"set the same everywhere, in producers as well: messages of one key go to two partitions and lose their order, and an id is taken twice")
 }
 
 // judgeDoorbells finds dispatchers whose user may not listen to a pub/sub channel of their own.

@@ -67,8 +67,8 @@ func (d *exam) examineServers(ctx context.Context) error {
 			d.x.MaxBulk = v
 		}
 	}
-	if cluster && d.cfg.Partitions < len(servers) {
-		d.add(AreaRedis, "spread", LevelWarning, fmt.Sprintf("%s for %d masters: some masters hold no messages", count(d.cfg.Partitions, "partition"), len(servers)),
+	if cluster && d.db.Partitions() < len(servers) {
+		d.add(AreaRedis, "spread", LevelWarning, fmt.Sprintf("%s for %d masters: some masters hold no messages", count(d.db.Partitions(), "partition"), len(servers)),
 			"if one master is too busy, raise MEDIS_PARTITIONS in all dispatchers and producers at once")
 	}
 	return nil

@@ -73,7 +73,7 @@ func (d *exam) unownedIn(ctx context.Context, c medispatcher.Channel, entries in
 // examineVanished reports the messages that dispatchers found missing within the last day.
 func (d *exam) examineVanished(ctx context.Context) error {
 	var fields []string
-	for p := range d.cfg.Partitions {
+	for p := range d.db.Partitions() {
 		err := rdb.EachField(d.db.With(ctx), d.keys.StatsTotal(p), "vanished:?*", doctorPage, func(name, _ string) {
 			if !slices.Contains(fields, name) {
 				fields = append(fields, name)

@@ -105,7 +105,7 @@ func countsKey(k rdb.Keys, p int, b bucket) string {
 // eachCount calls do for every count that is not zero. A quiet system lacks most buckets, so
 // it first asks which exist.
 func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
-	for p := range r.cfg.Partitions {
+	for p := range r.db.Partitions() {
 		pipe := r.db.Pipe(ctx)
 		exist := make([]*rdb.Reply[int64], len(buckets))
 		for i, b := range buckets {
@@ -144,7 +144,7 @@ func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []strin
 // Counts returns the totals of everything counted so far, "<what>:<name>" → n, over all partitions.
 func (r *Report) Counts(ctx context.Context) (map[string]int64, error) {
 	sums := map[string]int64{}
-	for p := range r.cfg.Partitions {
+	for p := range r.db.Partitions() {
 		h, err := rdb.Map(r.db.With(ctx), "HGETALL", r.keys.StatsTotal(p)).Result()
 		if err != nil {
 			return nil, rdb.Failed("read counts", err)
@@ -165,7 +165,7 @@ const maxTopics = 1000
 // Topics lists the topics of received messages, sorted. more says that there are others.
 func (r *Report) Topics(ctx context.Context) (topics []string, more bool, err error) {
 	known := map[string]bool{}
-	for p := range r.cfg.Partitions {
+	for p := range r.db.Partitions() {
 		err := rdb.EachField(r.db.With(ctx), r.keys.StatsTotal(p), "received:?*", 1000, func(name, _ string) {
 			known[strings.TrimPrefix(name, "received:")] = true
 		})

@@ -20,7 +20,7 @@ func (r *Report) Failing(ctx context.Context, sub string, limit int) ([]medispat
 		return nil, err
 	}
 	var list []medispatcher.Failing
-	for p := range r.cfg.Partitions {
+	for p := range r.db.Partitions() {
 		due, err := rdb.Scores(r.db.With(ctx), "ZRANGE", r.keys.Retry(p, sub), 0, failingLooked-1, "WITHSCORES").Result()
 		if err != nil {
 			return nil, rdb.Failed("list failing messages of "+sub, err)

@@ -106,7 +106,7 @@ func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatche
 	for i, id := range ids {
 		out[i].ID, place[id] = id, i
 	}
-	all := make([][]string, r.cfg.Partitions)
+	all := make([][]string, r.db.Partitions())
 	if len(ids) > countAll {
 		var err error
 		if all, err = r.kept.MayHold(ctx); err != nil {
@@ -182,7 +182,7 @@ func (r *Report) IncomingWaiting(ctx context.Context) (st medispatcher.IncomingS
 // lengths asks for the size of a key of each partition, in one round trip. A key of a wrong type has none.
 func (r *Report) lengths(ctx context.Context, command string, key func(p int) string) ([]int64, error) {
 	pipe := r.db.Pipe(ctx)
-	asked := make([]*rdb.Reply[int64], r.cfg.Partitions)
+	asked := make([]*rdb.Reply[int64], r.db.Partitions())
 	for p := range asked {
 		asked[p] = rdb.Int(pipe, command, key(p))
 	}

@@ -64,7 +64,7 @@ func (r *Report) Story(ctx context.Context, id string, subs []string) (medispatc
 // An id from a producer may be in any partition; while it is remembered for deduplication, Redis
 // knows its partition and entry.
 func (r *Report) trails(ctx context.Context, id string) ([]trail, error) {
-	if p, entry, err := rdb.SplitID(r.cfg.Partitions, id); err == nil {
+	if p, entry, err := rdb.SplitID(r.db.Partitions(), id); err == nil {
 		return []trail{{entry: entry, p: p}}, nil
 	}
 	ids := []string{id}
@@ -75,7 +75,7 @@ func (r *Report) trails(ctx context.Context, id string) ([]trail, error) {
 	var trails []trail
 	var seen []*rdb.Reply[string]
 	for _, id := range ids {
-		for p := range r.cfg.Partitions {
+		for p := range r.db.Partitions() {
 			trails = append(trails, trail{id: id, p: p})
 			seen = append(seen, rdb.Text(pipe, "GET", r.keys.Seen(p, id)))
 		}

@@ -15,7 +15,7 @@ import (
 // subs. It costs a fraction of ChannelStatus.
 func (r *Report) Lengths(ctx context.Context, subs []string) ([]int64, error) {
 	sums := make([]int64, len(subs))
-	for p := range r.cfg.Partitions {
+	for p := range r.db.Partitions() {
 		for from := 0; from < len(subs); from += rdb.SweepChunk {
 			chunk := subs[from:min(from+rdb.SweepChunk, len(subs))]
 			pipe := r.db.Pipe(ctx)

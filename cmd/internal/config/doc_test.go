@@ -39,7 +39,7 @@ const docTail = `
 
 These are the limits of a dispatcher and the defaults of its subscriptions; a subscription can say
 otherwise, up to the maximum. Dispatchers that share a Redis should share a configuration, and must
-share ` + "`MEDIS_PARTITIONS` and `MEDIS_KEY_PREFIX`" + `.
+share ` + "`MEDIS_PARTITIONS` and `MEDIS_KEY_PREFIX`" + `. [Operations](OPERATIONS.md#stopping-and-upgrading) says how to change the former.
 `
 
 // configDoc is the content of docs/configuration.md.

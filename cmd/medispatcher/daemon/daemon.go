@@ -110,7 +110,9 @@ func (d *Daemon) open(ctx context.Context, o Options) error {
 	d.closers.add(func() error { end(); return nil })
 	d.dataLog = &dataLog{out, d.log}
 	storeConfig := d.cfg.Streams(d.info.ID)
-	storeConfig.Readers = d.cfg.FanoutWorkers
+	storeConfig.Readers, storeConfig.Spread = d.cfg.FanoutWorkers, d.cfg.Partitions
+	storeConfig.Partitions = d.partitions(ctx, storeConfig)
+	d.info.Partitions, d.info.Spread = storeConfig.Partitions, storeConfig.Spread
 	if d.store, err = joined.Open(storeConfig); err != nil {
 		return err
 	}
@@ -118,6 +120,36 @@ func (d *Daemon) open(ctx context.Context, o Options) error {
 	d.registry = streams.NewRegistry(d.store.Store, d.cfg.Rules(), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
+	return nil
+}
+
+// partitions is how many partitions this dispatcher works on: all that there are, whatever MEDIS_PARTITIONS is, since what is in
+// them has to be delivered. While Redis is away it goes by the variable; see partitionWatcher.
+func (d *Daemon) partitions(ctx context.Context, cfg streams.Config) int {
+	ctx, cancel := context.WithTimeout(ctx, lastStepsTimeout)
+	defer cancel()
+	store, err := streams.Open(cfg)
+	if err != nil {
+		return cfg.Partitions // opening it again tells
+	}
+	defer func() { _ = store.Close() }()
+	n, err := store.LearnPartitions(ctx)
+	if err != nil {
+		return cfg.Partitions
+	}
+	if n > cfg.Partitions {
+		d.log.Warn("MEDIS_PARTITIONS is lower than it was: new messages go to the lower partitions, and the others are still worked on; once they are empty, run medispatcher partitions forget",
+			"MEDIS_PARTITIONS", cfg.Partitions, "partitions", n)
+	}
+	return n
+}
+
+// tooFew is an error if there are more partitions than this dispatcher works on, as soon as it hears of Redis: Redis was away when
+// it started.
+func (d *Daemon) tooFew() error {
+	if n := d.store.Partitions(); n > d.info.Partitions {
+		return fmt.Errorf("there are %d partitions, and this dispatcher works on %d: Redis could not be reached when it started; start it again", n, d.info.Partitions)
+	}
 	return nil
 }
 
@@ -151,7 +183,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return nil
 	})
 	d.log.Info("medispatcher runs", "version", d.info.Version, "dispatcher", d.info.ID,
-		"listen", d.Addr().String(), "redis", config.RedisAt(d.cfg.RedisURL), "partitions", d.cfg.Partitions)
+		"listen", d.Addr().String(), "redis", config.RedisAt(d.cfg.RedisURL), "partitions", d.info.Partitions)
 
 	g, working := errgroup.WithContext(ctx)
 	for _, run := range d.working {
@@ -166,6 +198,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return run(working)
 		})
 	}
+	g.Go(func() error {
+		select {
+		case <-d.Beaten():
+			return d.tooFew()
+		case <-working.Done():
+			return nil
+		}
+	})
 	<-working.Done()
 	d.readiness.stop()
 	d.log.Info("stopping", "in_flight", d.scheduler.Inflight(), "deadline", d.cfg.ShutdownTimeout.String())

@@ -22,9 +22,10 @@ type heartbeat struct {
 	hearing   *hearing
 	log       *slog.Logger
 
-	first    chan struct{} // closed after the first heartbeat
-	breakers chan struct{} // gets a value when a breaker opened or closed
-	peers    atomic.Int64  // other dispatchers that are alive
+	heard    []func(all []medispatcher.Dispatcher) // are told of the list of dispatchers after each heartbeat
+	first    chan struct{}                         // closed after the first heartbeat
+	breakers chan struct{}                         // gets a value when a breaker opened or closed
+	peers    atomic.Int64                          // other dispatchers that are alive
 }
 
 func newHeartbeat(info medispatcher.Dispatcher, every time.Duration, store *streams.Store, ringer *streams.Ringer, scheduler *push.Scheduler, logs *logWatcher, hearing *hearing, log *slog.Logger) *heartbeat {
@@ -94,6 +95,9 @@ func (h *heartbeat) countPeers(ctx context.Context) {
 		}
 	}
 	h.ringer.Note(all)
+	for _, hear := range h.heard {
+		hear(all)
+	}
 	h.scheduler.Among(n > 0)
 	if before := h.peers.Swap(n); before != n {
 		h.log.Info("dispatchers on this Redis", "others", n)

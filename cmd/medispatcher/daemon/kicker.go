@@ -13,10 +13,9 @@ import (
 
 // kicker is how the API kicks a subscription.
 type kicker struct {
-	partitions int
-	store      *streams.Store
-	hearing    *hearing
-	log        *slog.Logger
+	store   *streams.Store
+	hearing *hearing
+	log     *slog.Logger
 }
 
 // Kick makes the retries of a subscription due now, and gives back what dead dispatchers left.
@@ -25,7 +24,7 @@ func (k kicker) Kick(ctx context.Context, sub string) (int, error) {
 		// Redis may have been away: every heartbeat would look too old.
 		return 0, errors.New("the heartbeat of this dispatcher is late, so it cannot say who is dead")
 	}
-	report, err := amender.Run(ctx, k.store, amender.Options{Partitions: k.partitions, Subs: []string{sub}, Idle: true, Force: true})
+	report, err := amender.Run(ctx, k.store, amender.Options{Partitions: k.store.Partitions(), Subs: []string{sub}, Idle: true, Force: true})
 	k.log.Info("kicked", "subscription", sub, "by", medispatcher.Actor(ctx), "count", report.GivenBack())
 	return report.GivenBack(), err
 }

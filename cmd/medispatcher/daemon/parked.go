@@ -31,7 +31,7 @@ func newParked(cfg *config.Config, dispatcher string, main *streams.Store, dataL
 	}
 	p.watcher = &rescue.Watcher{
 		Lists: streams.NewRecoverLists(lists), Main: main,
-		Partitions: cfg.Partitions, MaxBody: int64(cfg.MaxBody), Keep: dataLog.put, Log: log,
+		Partitions: main.Spread(), MaxBody: int64(cfg.MaxBody), Keep: dataLog.put, Log: log,
 	}
 	return p, nil
 }

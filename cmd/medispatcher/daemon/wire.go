@@ -57,13 +57,13 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		scheduler: d.scheduler, ringer: ringer, metrics: series, recorder: stories, tracer: spans,
 		dataLog: d.dataLog, lastCopies: copies, log: log,
 	})
-	taken := &vanished{version: info.Version, partitions: cfg.Partitions, store: store, registry: registry, counter: series, log: log}
+	taken := &vanished{version: info.Version, partitions: info.Partitions, store: store, registry: registry, counter: series, log: log}
 	heals := &healer{
-		info: info, partitions: cfg.Partitions, store: store, registry: registry, scheduler: d.scheduler, fanouts: fanouts,
+		info: info, partitions: info.Partitions, store: store, registry: registry, scheduler: d.scheduler, fanouts: fanouts,
 		hearing: heard, vanished: taken, unowned: series, alerts: alerting.events, log: log,
 		kickFails: &kickFails{store: store, dataLog: d.dataLog, log: log},
 	}
-	checks := &rechecker{partitions: cfg.Partitions, store: store, registry: registry, scheduler: d.scheduler, others: d.heartbeat.peers.Load, log: log}
+	checks := &rechecker{partitions: info.Partitions, store: store, registry: registry, scheduler: d.scheduler, others: d.heartbeat.peers.Load, log: log}
 	files := &fileLimit{fanoutReads: len(fanouts), log: log}
 	follows := &follower{
 		registry: registry, vanished: taken, log: log,
@@ -77,6 +77,8 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		},
 	}
 
+	count := &partitionWatcher{info: info, store: store, log: log}
+	d.heartbeat.heard = append(d.heartbeat.heard, count.heard)
 	d.staying = []loop{ringer.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run}
 	d.working = []loop{
 		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
@@ -86,7 +88,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	d.handler = panel.New(panel.Config{
 		Token: cfg.AdminToken, MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: cfg.Rules(),
 	}, panel.Deps{
-		Registry: registry, Store: all, Kicker: kicker{cfg.Partitions, store, heard, log},
+		Registry: registry, Store: all, Kicker: kicker{store, heard, log},
 		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg},
 		Router: func() *medispatcher.Router { return registry.Snapshot().Router() },
 		Ready:  d.readiness.check, Metrics: series.Handler(), Log: log,
@@ -103,7 +105,7 @@ func (d *Daemon) addFanouts(on *fanoutEvents) (workers []*streams.FanoutWorker) 
 		delayed := &streams.DelayWorker{Store: d.store.Store, Partitions: group, Log: d.log, Wake: wake}
 		d.taking = append(d.taking, delayed.Run)
 	}
-	for p := range d.cfg.Partitions {
+	for p := range d.info.Partitions {
 		for range d.cfg.FanoutWorkers {
 			w := &streams.FanoutWorker{
 				Store: d.store.Store, Registry: d.registry, Partition: p, MaxBody: int64(d.cfg.MaxBody), Log: d.log, Events: on.hooks(),

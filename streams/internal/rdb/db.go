@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,6 +14,8 @@ import (
 const (
 	// poolSize is the number of connections. Blocked reads have their own.
 	poolSize = 10
+	// MaxPartitions is the most partitions that there can be.
+	MaxPartitions = 1024
 	// BlockFor bounds a blocked read, because cancelling its context does not interrupt it.
 	BlockFor    = time.Second
 	dialTimeout = 3 * time.Second
@@ -24,7 +27,8 @@ const (
 type Config struct {
 	URL          string        // redis://, rediss://, unix://; several hosts, ?cluster=true, ?master_name=
 	Prefix       string        // of every key
-	Partitions   int           // ≥ 1; the same in all processes that share the Redis
+	Partitions   int           // ≥ 1; this process works on the first so many
+	Spread       int           // partitions over which new messages are spread, the first so many; 0: Partitions
 	ID           string        // this process's consumer name in every group
 	DedupeWindow time.Duration // how long a producer's id is remembered
 	DeadMaxLen   int64         // dead letters kept for a subscription and partition; 0: all
@@ -57,6 +61,8 @@ type DB struct {
 	Keys   Keys
 	Clock  *Clock
 
+	partitions atomic.Int64 // as Redis knows them; see Partitions
+
 	client   redis.UniversalClient
 	blocking redis.UniversalClient // one connection for each blocked read
 }
@@ -81,6 +87,9 @@ func Open(cfg Config) (*DB, error) {
 	}
 	if cfg.Partitions < 1 || cfg.Readers < 0 {
 		return nil, fmt.Errorf("partitions must be at least 1 and readers at least 0")
+	}
+	if cfg.Spread == 0 {
+		cfg.Spread = cfg.Partitions
 	}
 	cfg.Unrouted, cfg.Quarantine = cfg.Unrouted.orDefault(), cfg.Quarantine.orDefault()
 	blocking := *opt
@@ -111,6 +120,17 @@ var quiet sync.Once
 type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
+
+// Partitions is how many partitions there are, as far as this process knows: those that it works on, and those that others
+// have used.
+func (db *DB) Partitions() int { return max(db.Config.Partitions, int(db.partitions.Load())) }
+
+// NotePartitions takes the number that is noted in Redis. What is no possible number is ignored.
+func (db *DB) NotePartitions(n int) {
+	if n <= MaxPartitions {
+		db.partitions.Store(int64(n))
+	}
+}
 
 // Close closes every connection.
 func (db *DB) Close() error {

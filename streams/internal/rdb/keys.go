@@ -95,6 +95,9 @@ func (k Keys) Changes() string { return k.Prefix + ":changes:{" + k.Subscription
 // Control is the pub/sub channel of hints.
 func (k Keys) Control() string { return k.Prefix + ":control" }
 
+// Partitions is how many partitions were ever used, and not forgotten since. It lies in the slot of the heartbeats.
+func (k Keys) Partitions() string { return k.Prefix + ":partitions:{" + k.Dispatchers() + "}" }
+
 // Doorbell is the pub/sub channel of hints for one dispatcher. In a cluster it is at the node of Control, as all listeners are, so that
 // PUBLISH can count them.
 func (k Keys) Doorbell(id string) string { return k.Prefix + ":control:{" + k.Control() + "}:" + id }

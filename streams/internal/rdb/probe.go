@@ -51,7 +51,7 @@ func (db *DB) probes(ctx context.Context) ([]probed, error) {
 		{key: db.Keys.ProbeOf(db.Keys.Revision()), what: "the subscriptions' revision"},
 		{key: db.Keys.ProbeOf(db.Keys.Dispatchers()), what: "the heartbeats"},
 	}
-	for p := range db.Config.Partitions {
+	for p := range db.Partitions() {
 		asked = append(asked, probed{key: db.Keys.Probe(p), what: strconv.Itoa(p)})
 	}
 	for i := range asked {
