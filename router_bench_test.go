@@ -27,7 +27,7 @@ func BenchmarkRoute(b *testing.B) {
 	}{
 		{"known/exact=3", few[:1], func(int) string { return "order.created" }},
 		{"known/patterns=2", few, func(int) string { return "order.created" }},
-		{"known/exact=10000", many(10_000, "order.t#"), func(i int) string { return "order.t777" }},
+		{"known/exact=10000", many(10_000, "order.t#"), func(int) string { return "order.t777" }},
 		{"new/patterns=10000", many(10_000, "t#.*"), func(i int) string { return fmt.Sprintf("t%d.x%d", i%20_000, i) }},
 		{"new/everything=1000", many(1000, ">"), func(i int) string { return fmt.Sprintf("a.x%d", i) }},
 	} {

@@ -48,9 +48,7 @@ func TestSortedAgainstAMap(t *testing.T) {
 			checkSorted(t, &v.got, v.want)
 			for _, before := range versions {
 				got, want := map[string][2]int{}, map[string][2]int{}
-				for key, values := range v.got.since(&before.got) {
-					got[key] = values
-				}
+				maps.Insert(got, v.got.since(&before.got))
 				for key := range maps.Keys(before.want) {
 					want[key] = [2]int{before.want[key], v.want[key]}
 				}

@@ -96,7 +96,9 @@ func (m *Metrics) Apply(changes []medispatcher.SubscriptionChange) {
 	for _, c := range changes {
 		id := c.ID()
 		if c.Now != nil {
-			m.inForce[id] = m.inForce[id]
+			if _, there := m.inForce[id]; !there {
+				m.inForce[id] = nil
+			}
 			continue
 		}
 		delete(m.inForce, id)

@@ -46,7 +46,7 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	isTopic := medispatcher.CheckTopic(in.Topic) == nil
 	page := subscriptionList{Subscriptions: []medispatcher.Subscription{}}
 	for s := range subs.After(in.After) {
-		if in.Topic != "" && s.Topic != in.Topic && !(isTopic && s.Wants(in.Topic)) {
+		if in.Topic != "" && s.Topic != in.Topic && (!isTopic || !s.Wants(in.Topic)) {
 			continue
 		}
 		if len(page.Subscriptions) == in.Limit {
