@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/bench/proc"
 	"github.com/solate/medispatcher/streams"
@@ -82,24 +80,29 @@ func (s *site) open(partitions int) (*streams.Store, error) {
 	return streams.Open(streams.Config{URL: "redis://" + s.addr, Prefix: "medis", Partitions: partitions, ID: "scale"})
 }
 
-// subscribe puts n subscriptions, named sub-0 and so on, each with a topic of its own: topic.0 and so on.
-func (s *site) subscribe(ctx context.Context, store *streams.Store, n int, url string, concurrency int) error {
-	registry := streams.NewRegistry(store, medispatcher.Rules{
+func registryOf(store *streams.Store) *streams.Registry {
+	return streams.NewRegistry(store, medispatcher.Rules{
 		Defaults: medispatcher.DefaultSubscription(),
 		Max:      medispatcher.Subscription{Concurrency: 10_000, RetryConcurrency: 100, Timeout: medispatcher.Duration(time.Minute)},
 	}, nil)
-	var g errgroup.Group
-	g.SetLimit(10)
-	for i := range n {
-		g.Go(func() error {
-			doc, err := json.Marshal(map[string]any{"topic": fmt.Sprintf("topic.%d", i), "urls": []string{url}, "concurrency": concurrency})
-			if err == nil {
-				_, _, _, err = registry.Put(ctx, fmt.Sprintf("sub-%d", i), doc, "")
-			}
+}
+
+// subscribe puts n subscriptions, named sub-0 and so on, each with a topic of its own: topic.0 and so on.
+func (s *site) subscribe(ctx context.Context, store *streams.Store, n int, url string, concurrency int) error {
+	puts := make([]medispatcher.SubscriptionPut, n)
+	for i := range puts {
+		doc, err := json.Marshal(map[string]any{"topic": fmt.Sprintf("topic.%d", i), "urls": []string{url}, "concurrency": concurrency})
+		if err != nil {
 			return err
-		})
+		}
+		puts[i] = medispatcher.SubscriptionPut{ID: fmt.Sprintf("sub-%d", i), Document: doc}
 	}
-	return g.Wait()
+	for _, done := range registryOf(store).PutAll(ctx, puts) {
+		if done.Err != nil {
+			return done.Err
+		}
+	}
+	return nil
 }
 
 // commands is how many commands Redis has run, by its own count and by their names, those in scripts among them.
