@@ -31,6 +31,7 @@ func TestJSON(t *testing.T) {
 		{"publish a.b 1", `"id":"0-`},
 		{"status", `"incoming":`},
 		{"stats", `"topics":`},
+		{"partitions", `"spread":1`},
 		{"kick s", `{"kicked":0}`},
 		{"version", `"program":"medispatcher"`},
 		{"purge s --yes", `{"buried":0,"ready":0}`},
@@ -88,8 +89,9 @@ func TestJSON(t *testing.T) {
 		}
 		seen[strings.Join(args[:1], " ")], seen[strings.Join(args[:2], " ")] = true, true
 	}
-	// alert test needs receivers, and has its own test. The others run until they are stopped.
-	for _, name := range []string{"alert test", "serve", "dev", "receive"} {
+	// alert test needs receivers, partitions forget some that are empty, and both have tests of their own. The others run
+	// until they are stopped.
+	for _, name := range []string{"alert test", "partitions forget", "serve", "dev", "receive"} {
 		seen[name] = true
 	}
 	for _, cmd := range (&app{}).root().Commands() {
