@@ -134,7 +134,7 @@ const ended = "-- end of block"
 
 func newSession(t *testing.T, bin string) *session {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	s := &session{t: t, dir: t.TempDir(), lines: make(chan string, 1000)}
 	cmd := inNetwork(ctx, "bash", "--norc", "-euo", "pipefail", "-s")
@@ -218,7 +218,7 @@ func (s *session) check(b *block) {
 
 func (s *session) await(b *block, log, what string, is func(string) bool) {
 	s.t.Helper()
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		text, err := os.ReadFile(filepath.Join(s.dir, log))
 		if err == nil && is(string(text)) {
 			return

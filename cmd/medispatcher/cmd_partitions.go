@@ -121,7 +121,7 @@ func (s *state) forgetPartitions(ctx context.Context) error {
 		if before > p.Spread {
 			reason = fmt.Sprintf("partition %d still holds messages; medispatcher partitions shows them", before-1)
 		}
-		return fmt.Errorf("none of the %d partitions can be forgotten: %s", before, reason)
+		return fmt.Errorf("no partition of %d can be forgotten: %s", before, reason)
 	}
 	if err := s.store.ForgetPartitions(ctx, before, keep); err != nil {
 		return err

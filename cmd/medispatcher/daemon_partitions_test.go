@@ -47,7 +47,7 @@ func TestPartitionsDisagree(t *testing.T) {
 		contains(t, out, "! dispatchers disagree about MEDIS_PARTITIONS: 2 in ")
 		four.stop()
 		contains(t, plain.ok("partitions"), "NEW MESSAGES", "no")
-		plain.fails(cli.ExitFailed, "", []string{"partitions", "forget"}, "medispatcher: none of the 4 partitions can be forgotten: partition 3 still holds messages; medispatcher partitions shows them")
+		plain.fails(cli.ExitFailed, "", []string{"partitions", "forget"}, "medispatcher: no partition of 4 can be forgotten: partition 3 still holds messages; medispatcher partitions shows them")
 
 		// Removing a subscription removes its messages in all of them.
 		if code, _, errs := other.run("", "sub", "rm", "s", "--purge"); code != cli.ExitOK {
