@@ -94,6 +94,9 @@ type slots struct{ limit, used, unsettled int }
 
 func (s *slots) free() int { return max(0, s.limit-s.used) }
 
+// sending is how many attempts are under way.
+func (s *slots) sending() int { return s.used - s.unsettled }
+
 // apply puts changed settings in force. What is in flight goes on with the old ones.
 func (s *subscriber) apply(st *settings) {
 	s.settings = st

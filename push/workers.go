@@ -56,7 +56,7 @@ func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
 		ws.startLocked(j)
 	}
 	if sub.more() {
-		sub.dismissLocked(sub.fresh.limit) // it may have been lowered
+		sub.dismissLocked(max(0, sub.fresh.limit-sub.fresh.sending())) // the limit may have been lowered
 	} else {
 		sub.dismissLocked(0)
 	}
