@@ -105,6 +105,9 @@ func countsKey(k rdb.Keys, p int, b bucket) string {
 // eachCount calls do for every count that is not zero. A quiet system lacks most buckets, so
 // it first asks which exist.
 func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []string, do func(b bucket, field string, n int64)) error {
+	if quiet, err := r.quiet(ctx, buckets); err != nil || quiet {
+		return err
+	}
 	for p := range r.db.Partitions() {
 		pipe := r.db.Pipe(ctx)
 		exist := make([]*rdb.Reply[int64], len(buckets))
@@ -139,6 +142,35 @@ func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []strin
 		}
 	}
 	return nil
+}
+
+// quietKeys bounds the keys of one command.
+const quietKeys = 1000
+
+// quiet reports whether no partition has any of some buckets. On one Redis that is one command.
+func (r *Report) quiet(ctx context.Context, buckets []bucket) (bool, error) {
+	pipe := r.db.Pipe(ctx)
+	var asked []*rdb.Reply[int64]
+	var keys []string
+	ask := func() {
+		for chunk := range slices.Chunk(keys, quietKeys) {
+			asked = append(asked, rdb.Int(pipe, rdb.Cmd("EXISTS", chunk[0], chunk[1:]...)...))
+		}
+		keys = nil
+	}
+	for p := range r.db.Partitions() {
+		for _, b := range buckets {
+			keys = append(keys, countsKey(r.keys, p, b))
+		}
+		if r.db.IsCluster() { // their slots may lie on several nodes
+			ask()
+		}
+	}
+	ask()
+	if err := pipe.Run(); err != nil {
+		return false, rdb.Failed("read counts", err)
+	}
+	return !slices.ContainsFunc(asked, func(n *rdb.Reply[int64]) bool { return n.Val() > 0 }), nil
 }
 
 // Counts returns the totals of everything counted so far, "<what>:<name>" → n, over all partitions.
