@@ -9,9 +9,19 @@ import (
 const (
 	// lanesPerRead bounds the channels of one round trip, so that none waits for many.
 	lanesPerRead = 64
-	// maxRead bounds the messages taken from one channel at once.
-	maxRead = 128
+	// maxRead bounds the messages taken from one channel at once: what is far from Redis reads for a whole round trip.
+	maxRead = 384
+	// dueRead bounds the due messages of one step, which takes them one by one.
+	dueRead = 128
+	// readBytes bounds the bodies of one channel in a read, judged by the largest seen lately. Redis answers it in one go.
+	readBytes = 2 << 20
+	leastRead = 16 // however large they are
 )
+
+// atOnce is how many new messages of a subscription one read may take.
+func (b *budget) atOnce(s *subscriber) int {
+	return max(leastRead, min(maxRead, int(readBytes/b.expected(s))))
+}
 
 // want is a lane and how many messages of it are asked for: slots and room in the budget are reserved for them.
 type want struct {
@@ -39,7 +49,7 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 		if !l.active || l.fresh.underWay || !l.live() {
 			continue
 		}
-		n, at := l.sub.allowed(min(l.sub.room(), maxRead), now)
+		n, at := l.sub.allowed(min(l.sub.room(), ls.budget.atOnce(l.sub)), now)
 		if !at.IsZero() {
 			pump.at(l, at)
 		}
@@ -93,7 +103,7 @@ func (ls *lanes) reserveDue(p int, now time.Time) []want {
 		if !l.live() {
 			continue // resuming sweeps
 		}
-		n, at := l.sub.allowed(min(l.sub.retry.free(), maxRead), now)
+		n, at := l.sub.allowed(min(l.sub.retry.free(), dueRead), now)
 		if !at.IsZero() {
 			pump.at(l, at)
 			continue

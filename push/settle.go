@@ -16,6 +16,10 @@ import (
 const (
 	// settleLinger lets outcomes gather, so that many share one step in Redis, unless others wait for the slots that they take.
 	settleLinger = 2 * time.Millisecond
+	// settlesAtOnce bounds the steps under way in a partition. More than one are under way only where Redis is so far away
+	// that a step takes longer than settleApart.
+	settlesAtOnce = 4
+	settleApart   = 4 * time.Millisecond
 	// settleBatch bounds one step.
 	settleBatch = 512
 	// maxUnsettled outcomes that Redis does not take stop the reading, if the budget of bodies does not stop it earlier.
@@ -84,23 +88,13 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 	defer linger.Stop()
 	defer again.Stop()
 	waits := false // again is running
-	for {
-		batch := &part.pending
-		select {
-		case <-ctx.Done():
-			return
-		case <-again.C:
-			batch, waits = &part.left, false
-		case <-part.wake:
-			linger.Reset(settleLinger)
-			select {
-			case <-ctx.Done():
-				return
-			case <-part.soon:
-			case <-linger.C:
-			}
-		}
-		err := q.flush(context.WithoutCancel(ctx), p, batch)
+	under, ended := 0, make(chan error, settlesAtOnce)
+	settle := func(batch *[]medispatcher.Settlement) {
+		under++
+		go func() { ended <- q.flush(context.WithoutCancel(ctx), p, batch) }()
+	}
+	over := func(err error) {
+		under--
 		if err != nil {
 			q.stuck()
 			if back.Failures() == 0 {
@@ -114,6 +108,41 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 		case left == 0 && back.Failures() > 0:
 			q.news.log(slog.LevelInfo, "settling goes on", "partition", p)
 			back.Reset()
+		}
+	}
+	for {
+		wake := part.wake
+		if under == settlesAtOnce {
+			wake = nil
+		}
+		select {
+		case <-ctx.Done():
+			for under > 0 {
+				over(<-ended)
+			}
+			return
+		case err := <-ended:
+			over(err)
+		case <-again.C:
+			waits = false
+			settle(&part.left)
+		case <-wake:
+			linger.Reset(settleLinger)
+			select {
+			case <-ctx.Done():
+			case <-part.soon:
+			case <-linger.C:
+			}
+			if under > 0 { // what gathers meanwhile shares the next step
+				linger.Reset(settleApart)
+				select {
+				case <-ctx.Done():
+				case err := <-ended:
+					over(err)
+				case <-linger.C:
+				}
+			}
+			settle(&part.pending)
 		}
 	}
 }
