@@ -16,8 +16,8 @@ import (
 
 const (
 	// fanoutBatch and fanoutBytes are the most entries of a batch, and the most bytes of their
-	// fields. The read that reaches one of them is the last of the batch.
-	fanoutBatch = 128
+	// fields. The read that reaches one of them is the last of the batch. One step takes so many small entries.
+	fanoutBatch = 384
 	fanoutBytes = 4 << 20
 	// fanoutRead is the most entries of one read. The size of their bodies is not known before;
 	// 16 of 1 MiB hold Redis for some milliseconds.
@@ -61,7 +61,10 @@ type FanoutWorker struct {
 	late     atomic.Bool // finishWithin is over: no further step may begin
 	renewAt  time.Time   // when to check the ids of the stream
 	nextRead int         // most entries of the next read; 0: fanoutRead
-	littleAt time.Time   // when the whole stream was last seen to be little; see awaitIncoming
+	fits     int         // entries that may be read at once; see arrivals
+	more     bool        // the last read left entries, it seems: the next one asks what fits
+	ahead    chan *batch // that is being read; nil: none
+	ending   atomic.Bool // nothing more is read ahead
 }
 
 // Adopted says that this process now owns entries that another dispatcher left behind.
@@ -70,7 +73,10 @@ func (w *FanoutWorker) Adopted() { w.adopted.Store(true) }
 // Run works until ctx ends, then finishes the batch it has in hand.
 func (w *FanoutWorker) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(finishWithin, func() { w.late.Store(true) }) })()
+	defer context.AfterFunc(ctx, func() {
+		w.ending.Store(true)
+		time.AfterFunc(finishWithin, func() { w.late.Store(true) })
+	})()
 	var back medispatcher.Backoff
 	own, ownAt := true, time.Time{} // first what this process already owns because of a lost reply
 	for ctx.Err() == nil {
@@ -102,36 +108,63 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 			back.Reset()
 		}
 	}
+	if w.ahead != nil {
+		_ = w.moveNew(work) // what it cannot move, others find pending
+	}
 	return nil
 }
 
-// moveNew reads a batch of new entries and moves it. It waits a while for the first entry.
+// batch is what was read and is not moved.
+type batch struct {
+	entries []Entry
+	subs    *versionReply // see arrivals
+	full    bool          // there is more
+	err     error
+}
+
+// moveNew moves the next batch of new entries. It waits a while for the first entry. If there is more, it is read meanwhile:
+// otherwise a Redis that is far away would do nothing for a round trip.
 func (w *FanoutWorker) moveNew(ctx context.Context) error {
-	count := cmp.Or(w.nextRead, fanoutRead)
-	if time.Since(w.littleAt) < littleFor {
-		count = fanoutBatch
+	b := w.takeAhead()
+	if b == nil {
+		b = w.readBatch(ctx)
 	}
-	read, err := w.Store.readNew(ctx, w.Partition, count, true)
-	little := read.little
-	if w.littleAt = (time.Time{}); little {
-		w.littleAt = time.Now()
+	if b.full && b.err == nil && !w.ending.Load() {
+		w.ahead = make(chan *batch, 1)
+		go func() { w.ahead <- w.readBatch(ctx) }()
 	}
-	var batch []Entry
-	for size := 0; ; {
-		batch = append(batch, read.entries...)
+	if b.err != nil {
+		b.subs = nil
+	}
+	return errors.Join(b.err, w.route(ctx, b.entries, b.subs))
+}
+
+// takeAhead is the batch that was read while the one before was moved; nil: none was.
+func (w *FanoutWorker) takeAhead() *batch {
+	if w.ahead == nil {
+		return nil
+	}
+	b := <-w.ahead
+	w.ahead = nil
+	return b
+}
+
+// readBatch reads a batch of new entries. It waits a while for the first entry.
+func (w *FanoutWorker) readBatch(ctx context.Context) *batch {
+	b, size := &batch{}, 0
+	for count, wait := max(cmp.Or(w.nextRead, fanoutRead), w.fits), true; ; wait = false {
+		read, err := w.Store.readNew(ctx, w.Partition, count, wait, w.more)
+		w.fits = read.fits
+		b.entries, b.subs, b.err = append(b.entries, read.entries...), read.subs, err
 		got := bodies(read.entries)
 		size += got
 		w.nextRead = nextRead(len(read.entries), got)
-		if err != nil {
-			return errors.Join(err, w.route(ctx, batch, nil))
+		b.full = len(read.entries) == count
+		w.more = b.full || len(read.entries) > fanoutRead
+		if err != nil || !b.full || len(b.entries) >= fanoutBatch/4 || size >= fanoutBytes {
+			return b
 		}
-		if len(read.entries) < count || len(batch) >= fanoutBatch || size >= fanoutBytes {
-			return w.route(ctx, batch, read.subs)
-		}
-		if count = w.nextRead; little {
-			count = fanoutBatch - len(batch)
-		}
-		read, err = w.Store.readNew(ctx, w.Partition, count, false)
+		count = max(w.nextRead, w.fits-len(b.entries))
 	}
 }
 
@@ -174,9 +207,9 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 	}
 	var router *medispatcher.Router
 	var errs []error
+	latest := func() (*Snapshot, error) { return w.latest(ctx, asked) }
 	for len(hand) > 0 && !w.late.Load() {
-		subs, err := w.latest(ctx, asked)
-		asked = nil // the next step asks again
+		subs, err := latest()
 		if err != nil {
 			return err
 		}
@@ -185,6 +218,11 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 			reroute(hand)
 		}
 		step := nextStep(hand, func(e Entry) Routing { return w.decide(e, router) })
+		if last := len(step) - 1; last < len(hand)-1 || step[last].More {
+			latest = w.askLatest(ctx) // the next step needs them
+		} else {
+			latest = func() (*Snapshot, error) { return w.Registry.Latest(ctx) }
+		}
 		routed, taken, err := w.move(ctx, hand, step)
 		if routed == nil {
 			return err
@@ -204,6 +242,20 @@ func (w *FanoutWorker) latest(ctx context.Context, asked *versionReply) (*Snapsh
 	}
 	v, err := asked.version()
 	return w.Registry.asOf(ctx, v, err)
+}
+
+// askLatest asks for the subscriptions while a step is under way.
+func (w *FanoutWorker) askLatest(ctx context.Context) func() (*Snapshot, error) {
+	type answer struct {
+		subs *Snapshot
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		subs, err := w.Registry.Latest(ctx)
+		answered <- answer{subs, err}
+	}()
+	return func() (*Snapshot, error) { a := <-answered; return a.subs, a.err }
 }
 
 // identified is the message of a routing with the id that subscribers see.

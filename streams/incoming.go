@@ -25,45 +25,64 @@ func (e Entry) Time() time.Time { return rdb.EntryTime(e.ID) }
 // arrivals is what a read of new entries found out in one round trip.
 type arrivals struct {
 	entries []Entry
-	// little: the whole stream is small, so that any number of its entries can be read at once. Only a read that
-	// waits asks. MEMORY USAGE adds up as many nodes as may lie before the next entry to read. It estimates the
-	// rest, but never returns less than that sum.
-	little bool
+	// fits is how many of the next entries may be read at once, because they are little. 0: it was not asked.
+	fits int
 	// subs is the version of the subscriptions after the read; nil: not asked for.
 	subs *versionReply
 }
 
-// readNew reads up to count new entries of a partition. With wait it waits up to a second for the first.
+// readNew reads up to count new entries of a partition. With wait it waits up to a second for the first. With sized it
+// asks how many of those behind them fit into one read.
 //
 // One Redis runs the commands of a pipeline in their order, also behind a read that waited. So the version is
 // newer than the entries: it shows every subscription that was put before they were written. In a cluster the
 // keys of the subscriptions may lie on other nodes, whose answer may be older.
-func (s *Store) readNew(ctx context.Context, p, count int, wait bool) (a arrivals, err error) {
+func (s *Store) readNew(ctx context.Context, p, count int, wait, sized bool) (a arrivals, err error) {
 	// Without it the client would wait ten seconds longer for a node that hangs.
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
 	pipe := s.db.BlockingPipe(ctx)
-	var size *rdb.Reply[int64]
+	var size, length *rdb.Reply[int64]
 	var read *incomingRead
 	if wait {
 		read = s.askIncoming(pipe, p, count, unread, "BLOCK", rdb.BlockFor.Milliseconds())
-		size = rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
 	} else {
 		read = s.askIncoming(pipe, p, count, unread)
+	}
+	if sized {
+		size = rdb.Int(pipe, "MEMORY", "USAGE", s.keys.Incoming(p), "SAMPLES", 4096)
+		length = rdb.Int(pipe, "XLEN", s.keys.Incoming(p))
 	}
 	if !s.db.IsCluster() {
 		a.subs = s.askVersion(pipe)
 	}
 	_ = pipe.Run() // each command has its own error
 	a.entries, err = s.incomingEntries(ctx, p, read)
-	a.little = size != nil && size.Err() == nil && size.Val() <= littleBytes
+	if size != nil && size.Err() == nil && length.Err() == nil {
+		a.fits = fits(size.Val(), length.Val())
+	}
 	return a, err
 }
 
 const (
 	littleBytes = 8 << 20
-	littleFor   = 5 * time.Millisecond // short, so that not much is written meanwhile
+	// nodeEntries is how many entries Redis puts into a node of a stream, unless it is told to put more
+	// (stream-node-max-entries).
+	nodeEntries = 100
 )
+
+// fits is how many of the next entries of a stream may be read at once, by its size in bytes and its length. What is written
+// behind them later does not matter. At most fanoutRead of them were not there.
+//
+// MEMORY USAGE adds up as many nodes as may lie before the next entries, and takes the others to be as large on average. So
+// it never says less than those nodes take. And there are at least length/nodeEntries nodes, so it never says less than
+// length/nodeEntries/n times what the first n take.
+func fits(size, length int64) int {
+	if size <= littleBytes {
+		return int(min(fanoutBatch, fanoutRead+length))
+	}
+	return int(min(fanoutBatch, littleBytes*length/nodeEntries/size))
+}
 
 // ReadIncoming reads up to count entries of a partition without waiting: new ones or, with own, those
 // that this process already owns because of a lost reply or a failed step.
@@ -71,7 +90,7 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	if own {
 		return s.ownIncoming(ctx, p, count, "0")
 	}
-	a, err := s.readNew(ctx, p, count, false)
+	a, err := s.readNew(ctx, p, count, false, false)
 	return a.entries, err
 }
 
