@@ -71,6 +71,12 @@ type Waiting struct {
 	DueIn time.Duration // until the first of its retrying messages is due; negative: none
 }
 
+// Mine is what this process owns in a channel.
+type Mine struct {
+	EntryIDs []string
+	Err      error // why Redis did not say
+}
+
 // OwnerBuried is the consumer that owns the entries of a channel that wait for their next attempt. No
 // dispatcher has this name.
 const OwnerBuried = "~buried"

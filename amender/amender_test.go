@@ -163,7 +163,7 @@ func TestAmenderFindsEntriesWithoutDueTime(t *testing.T) {
 		}
 		live := dispatcher(t, env, "live", 300)
 		beat(t, env, live, 0)
-		ids, err := live.Mine(t.Context(), channel, 1000)
+		ids, err := streamstest.Mine(t.Context(), live, channel, 1000)
 		check(t, err)
 		var failed []medispatcher.Settlement
 		for _, id := range ids {
@@ -271,7 +271,7 @@ func TestAmenderAfterCommandsTypedByHand(t *testing.T) {
 		}
 		live := dispatcher(t, env, "live", 3) // one stays READY
 		beat(t, env, live, 0)
-		ids, err := live.Mine(t.Context(), channel, 10)
+		ids, err := streamstest.Mine(t.Context(), live, channel, 10)
 		check(t, err)
 		check(t, live.Retry(t.Context(), 0, []medispatcher.Settlement{{
 			Channel: channel, EntryID: ids[0], Outcome: medispatcher.Failed, Attempt: 1, Delay: time.Hour, Failure: &medispatcher.Failure{Attempts: 1},

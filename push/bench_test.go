@@ -111,7 +111,9 @@ func (q *endless) Waiting(context.Context, func() []string) ([]medispatcher.Wait
 	return nil, nil
 }
 
-func (q *endless) Mine(context.Context, medispatcher.Channel, int) ([]string, error) { return nil, nil }
+func (q *endless) Mine(_ context.Context, c []medispatcher.Channel, _ int) []medispatcher.Mine {
+	return make([]medispatcher.Mine, len(c))
+}
 
 func (q *endless) Delete(_ context.Context, _ int, done []medispatcher.Settlement) (int64, error) {
 	if q.unsettled.Add(-int64(len(done))) == 0 {

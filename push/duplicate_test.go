@@ -47,7 +47,7 @@ func (h *hooked) Due(ctx context.Context, p int, w []medispatcher.Want) ([]medis
 	return h.Reader.Due(ctx, p, w)
 }
 
-func (h *hooked) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
+func (h *hooked) Mine(ctx context.Context, c []medispatcher.Channel, limit int) []medispatcher.Mine {
 	defer h.around("mine")()
 	return h.Reader.Mine(ctx, c, limit)
 }

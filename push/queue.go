@@ -18,8 +18,8 @@ type Reader interface {
 	// Waiting finds the channels that have something in them. all lists every subscription; it is called where it is
 	// not known which channels are active. With an error, what Waiting found is good all the same.
 	Waiting(ctx context.Context, all func() []string) ([]medispatcher.Waiting, error)
-	// Mine lists the entries of a channel that this process owns.
-	Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error)
+	// Mine lists up to limit entries that this process owns in each of some channels.
+	Mine(ctx context.Context, channels []medispatcher.Channel, limit int) []medispatcher.Mine
 }
 
 // Settler takes the outcomes of deliveries. Every method may be repeated after an

@@ -3,10 +3,14 @@ package push
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
 )
+
+// mineLanes is the most lanes that are compared in one round trip.
+const mineLanes = 100
 
 // mineLimit bounds the comparison of one channel's entries; the rest comes with the next sweep.
 const mineLimit = 5000
@@ -18,10 +22,12 @@ const readsOver = 50 * time.Millisecond
 // flight. A read whose reply was lost took the difference: it is released, due at once, the attempt not counted; see inflight.
 func (s *sweeper) reconcile(ctx context.Context) {
 	var doubtful []*lane
-	for _, l := range s.lanes.uncompared() {
-		s.compare(ctx, l)
-		if !s.release(ctx, l) {
-			doubtful = append(doubtful, l)
+	for chunk := range slices.Chunk(s.lanes.uncompared(), mineLanes) {
+		s.compare(ctx, chunk)
+		for _, l := range chunk {
+			if !s.release(ctx, l) {
+				doubtful = append(doubtful, l)
+			}
 		}
 	}
 	if len(doubtful) == 0 || !medispatcher.Sleep(ctx, readsOver) {
@@ -45,22 +51,32 @@ func (ls *lanes) uncompared() []*lane {
 	return lanes
 }
 
-// compare asks Redis what this process owns of one lane, and notes what is not known.
-func (s *sweeper) compare(ctx context.Context, l *lane) {
+// compare asks Redis what this process owns of some lanes, and notes what is not known.
+func (s *sweeper) compare(ctx context.Context, lanes []*lane) {
+	var asked []comparison
+	var channels []medispatcher.Channel
 	s.lanes.mu.Lock()
-	asked, ok := l.ask()
+	lanes = slices.DeleteFunc(slices.Clone(lanes), func(l *lane) bool {
+		c, ok := l.ask()
+		if ok {
+			asked, channels = append(asked, c), append(channels, l.channel)
+		}
+		return !ok
+	})
 	s.lanes.mu.Unlock()
-	if !ok {
+	if len(lanes) == 0 {
 		return
 	}
-	mine, err := s.queue.Mine(ctx, l.channel, mineLimit)
+	mine := s.queue.Mine(ctx, channels, mineLimit)
 	s.lanes.mu.Lock()
 	defer s.lanes.mu.Unlock()
-	if err != nil {
-		l.unanswered()
-		return
+	for i, l := range lanes {
+		if mine[i].Err != nil {
+			l.unanswered()
+			continue
+		}
+		l.answered(asked[i], mine[i].EntryIDs)
 	}
-	l.answered(asked, mine)
 }
 
 // release releases what is lost of a lane. It reports false while that is not certain.

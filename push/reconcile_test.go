@@ -78,15 +78,15 @@ type slowMine struct {
 	held chan struct{}
 }
 
-func (r slowMine) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
-	ids, err := r.Reader.Mine(ctx, c, limit)
+func (r slowMine) Mine(ctx context.Context, c []medispatcher.Channel, limit int) []medispatcher.Mine {
+	mine := r.Reader.Mine(ctx, c, limit)
 	select {
 	case <-r.held:
 	default:
 		close(r.held)
 		time.Sleep(time.Millisecond)
 	}
-	return ids, err
+	return mine
 }
 
 // TestDueBeforeItsOutcomeIsKnown: the step that settled an attempt ran, its reply was

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,14 +134,15 @@ func (s *Scheduler) leave(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(8)
 	touched, joined := s.lanes.channels()
-	for _, c := range touched {
-		g.Go(func() error {
-			mine, err := s.queue.Mine(ctx, c, mineLimit)
-			if err != nil {
-				return err
-			}
-			return s.queue.Release(ctx, c, mine, true)
-		})
+	for chunk := range slices.Chunk(touched, mineLanes) {
+		for i, mine := range s.queue.Mine(ctx, chunk, mineLimit) {
+			g.Go(func() error {
+				if mine.Err != nil {
+					return mine.Err
+				}
+				return s.queue.Release(ctx, chunk[i], mine.EntryIDs, true)
+			})
+		}
 	}
 	for _, c := range joined {
 		g.Go(func() error { return s.queue.Release(ctx, c, nil, true) })

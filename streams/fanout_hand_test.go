@@ -108,7 +108,7 @@ func TestFanoutHandReplyLost(t *testing.T) {
 		if !errors.Is(err, streamstest.ErrInjected) || routed != nil || taken != nil {
 			t.Fatal(routed, taken, err)
 		}
-		if mine := must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 10)); len(mine) != 1 {
+		if mine := must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 10)); len(mine) != 1 {
 			t.Errorf("it owns %v", mine)
 		}
 		routed, taken, err = step()

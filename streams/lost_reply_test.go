@@ -56,7 +56,7 @@ func TestLostReplyRepeatsNothing(t *testing.T) {
 			loseNext()
 			_, err := sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: channelS, Max: 1}})
 			lost("read", err)
-			if mine := must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 10)); len(mine) != 2 {
+			if mine := must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 10)); len(mine) != 2 {
 				t.Errorf("%d entries were taken, want the first one and that of the lost reply", len(mine))
 			}
 

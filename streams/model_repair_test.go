@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // declareDead: one dispatcher declares another dead, rightly or not, and gives back what it owns.
@@ -151,7 +152,7 @@ func (w *world) reconcile(t *rapid.T, d *dispatcher, ch medispatcher.Channel) {
 	w.setNow()
 	var mine, want []string
 	r := w.try(t, d, fmt.Sprintf("lists its own of %s of %d", ch.Subscription, ch.Partition), func() (err error) {
-		mine, err = d.store.Mine(w.ctx, ch, 100)
+		mine, err = streamstest.Mine(w.ctx, d.store, ch, 100)
 		return err
 	}, "xpending")
 	if !r.known {

@@ -99,7 +99,7 @@ func TestThrowingAwayWorksOutOfMemory(t *testing.T) {
 	sc.add(t, "medis:{0}:ch:gone", 10)
 	sc.add(t, "medis:{0}:dead:s", 10)
 	read(t, sc.Store)
-	failed := settlement(must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1))[0], medispatcher.Failed)
+	failed := settlement(must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 1))[0], medispatcher.Failed)
 	check(t, sc.Store.Retry(sc.Ctx, 0, failed))
 	letters := must[[]medispatcher.DeadLetter](t)(sc.Store.DeadLetters(sc.Ctx, "s", "", 1))
 	sc.full(t)

@@ -55,18 +55,26 @@ func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []
 	return rdb.Failed("release entries of "+c.Subscription, err)
 }
 
-// Mine lists the ids of up to limit entries of a channel that this process owns. It may not
-// know of some of them, because the reply of a read was lost.
-func (s *Store) Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error) {
-	pending, err := rdb.PendingOf(s.db.With(ctx), s.keys.Channel(c.Partition, c.Subscription), rdb.GroupPush, "-", "+", limit, s.cfg.ID).Result()
-	if rdb.IsNoGroup(err) {
-		return nil, nil
+// Mine lists the ids of up to limit entries that this process owns in each of some channels, in their order. It may not
+// know of some of them, because the reply of a read was lost. All channels share one round trip.
+func (s *Store) Mine(ctx context.Context, channels []medispatcher.Channel, limit int) []medispatcher.Mine {
+	pipe := s.db.Pipe(ctx)
+	asked := make([]*rdb.Reply[[]rdb.Pending], len(channels))
+	for i, c := range channels {
+		asked[i] = rdb.PendingOf(pipe, s.keys.Channel(c.Partition, c.Subscription), rdb.GroupPush, "-", "+", limit, s.cfg.ID)
 	}
-	ids := make([]string, len(pending))
-	for i, p := range pending {
-		ids[i] = p.ID
+	_ = pipe.Run() // each command has its own error
+	mine := make([]medispatcher.Mine, len(channels))
+	for i := range mine {
+		pending, err := asked[i].Result()
+		for _, p := range pending {
+			mine[i].EntryIDs = append(mine[i].EntryIDs, p.ID)
+		}
+		if !rdb.IsNoGroup(err) { // otherwise nothing is owned
+			mine[i].Err = rdb.Failed("list own entries of "+channels[i].Subscription, err)
+		}
 	}
-	return ids, rdb.Failed("list own entries", err)
+	return mine
 }
 
 // LeaveIncoming removes this process from the groups of those incoming streams where it owns nothing.

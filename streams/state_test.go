@@ -75,7 +75,7 @@ func fanout(sc *scene, r streams.Routing) error {
 
 // reconcile gives back the messages that this process owns without knowing, as push does.
 func reconcile(_ *testing.T, sc *scene, _ string) error {
-	mine, err := sc.Store.Mine(sc.Ctx, channelS, 10)
+	mine, err := streamstest.Mine(sc.Ctx, sc.Store, channelS, 10)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func arrows() []arrow {
 			name: "READY to BURIED", command: "xreadgroup",
 			before: func(t *testing.T, sc *scene) string {
 				sc.Buried(t) // creates the group
-				check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1))[0], medispatcher.Sent))))
+				check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 1))[0], medispatcher.Sent))))
 				sc.Ready(t)
 				return ""
 			},

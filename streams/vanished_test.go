@@ -52,7 +52,7 @@ func TestVanished(t *testing.T) {
 			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				for _, id := range must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1)) {
+				for _, id := range must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 1)) {
 					check(t, sc.Store.Retry(sc.Ctx, 0, settlement(id, medispatcher.Failed)))
 				}
 			},
@@ -62,7 +62,7 @@ func TestVanished(t *testing.T) {
 			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				for _, id := range must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1)) {
+				for _, id := range must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 1)) {
 					check(t, sc.Store.Kill(sc.Ctx, 0, settlement(id, medispatcher.Exhausted)))
 				}
 			},
@@ -72,7 +72,7 @@ func TestVanished(t *testing.T) {
 			before: func(t *testing.T, sc *scene) string { return sc.Buried(t) }, hand: func(id string) []any { return []any{"XDEL", channel, id} },
 			notice: func(t *testing.T, sc *scene) {
 				t.Helper()
-				check(t, sc.Store.Release(sc.Ctx, channelS, must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 1)), true))
+				check(t, sc.Store.Release(sc.Ctx, channelS, must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 1)), true))
 			},
 			want: "#received:a.b=1, #vanished:s=1", from: "s", real: true,
 		},
@@ -214,7 +214,7 @@ func TestLedger(t *testing.T) {
 	found("s:6")
 	found("")
 	read(t, sc.Store)
-	ids := must[[]string](t)(sc.Store.Mine(sc.Ctx, channelS, 10))
+	ids := must[[]string](t)(streamstest.Mine(sc.Ctx, sc.Store, channelS, 10))
 	hand("XDEL", channel, ids[0])
 	failed := settlement(ids[1], medispatcher.Failed)
 	failed[0].Delay = 0

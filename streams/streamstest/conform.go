@@ -14,7 +14,7 @@ type Queue interface {
 	Read(ctx context.Context, wants []medispatcher.Want) ([]medispatcher.Delivery, error)
 	Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error)
 	Waiting(ctx context.Context, all func() []string) ([]medispatcher.Waiting, error)
-	Mine(ctx context.Context, c medispatcher.Channel, limit int) ([]string, error)
+	Miner
 	Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error)
 	Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error
 	Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error
@@ -198,9 +198,20 @@ func (cf *conformance) want(ready, waiting, mine int) {
 	}
 	w, err := cf.q.Waiting(cf.Context(), func() []string { return []string{cf.c.Subscription} })
 	cf.ok(err)
-	m, err := cf.q.Mine(cf.Context(), cf.c, 10)
+	m, err := Mine(cf.Context(), cf.q, cf.c, 10)
 	cf.ok(err)
 	if len(w) != waiting || len(m) != mine {
 		cf.Errorf("%d channels with messages, %d owned; want %d and %d", len(w), len(m), waiting, mine)
 	}
+}
+
+// Miner says what it owns in channels.
+type Miner interface {
+	Mine(ctx context.Context, channels []medispatcher.Channel, limit int) []medispatcher.Mine
+}
+
+// Mine lists up to limit entries of one channel.
+func Mine(ctx context.Context, of Miner, c medispatcher.Channel, limit int) ([]string, error) {
+	mine := of.Mine(ctx, []medispatcher.Channel{c}, limit)[0]
+	return mine.EntryIDs, mine.Err
 }

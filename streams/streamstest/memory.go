@@ -189,7 +189,15 @@ func (q *Memory) Waiting(_ context.Context, all func() []string) ([]medispatcher
 }
 
 // Mine is part of push.Reader.
-func (q *Memory) Mine(_ context.Context, c medispatcher.Channel, limit int) ([]string, error) {
+func (q *Memory) Mine(_ context.Context, channels []medispatcher.Channel, limit int) []medispatcher.Mine {
+	mine := make([]medispatcher.Mine, len(channels))
+	for i, c := range channels {
+		mine[i].EntryIDs, mine[i].Err = q.mine(c, limit)
+	}
+	return mine
+}
+
+func (q *Memory) mine(c medispatcher.Channel, limit int) ([]string, error) {
 	if err := q.fail("mine"); err != nil {
 		return nil, err
 	}
