@@ -138,6 +138,51 @@ func (s *site) commands(ctx context.Context) (by map[string]int64, err error) {
 	return by, nil
 }
 
+// publish writes n messages for the subscription sub-0.
+func (s *site) publish(ctx context.Context, n int) error {
+	return s.write(ctx, n, func(int) int { return 0 })
+}
+
+// publishEach writes a message for each of n subscriptions.
+func (s *site) publishEach(ctx context.Context, n int) error {
+	return s.write(ctx, n, func(i int) int { return i })
+}
+
+// write publishes as any producer would, many messages in one round trip. of is the subscription that message i is for.
+func (s *site) write(ctx context.Context, n int, of func(i int) int) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		answers := bufio.NewScanner(conn)
+		for range n {
+			for range 2 { // $<length>, and the id
+				if !answers.Scan() || strings.HasPrefix(answers.Text(), "-") {
+					failed = fmt.Errorf("XADD: %s %w", answers.Text(), answers.Err())
+					return
+				}
+			}
+		}
+	}()
+	body := strings.Repeat("x", 256)
+	out := bufio.NewWriter(conn)
+	for i := range n {
+		if _, err := fmt.Fprintf(out, "XADD medis:{0}:incoming * topic topic.%d body %s\r\n", of(i), body); err != nil {
+			return err
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	<-done
+	return failed
+}
+
 // pause waits; it fails when ctx ended.
 func pause(ctx context.Context, d time.Duration) error {
 	if !medispatcher.Sleep(ctx, d) {
