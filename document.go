@@ -39,6 +39,23 @@ func (d document) set(name string, v any) {
 	d[name] = raw
 }
 
+// forget removes the fields that no subscription has, and returns their names. prefix is "", or that of the fields of an object.
+func (d document) forget(prefix string) (names []string) {
+	for _, name := range sortedKeys(d) {
+		f, known := FieldNamed(prefix + name)
+		var inner document
+		switch {
+		case !known || strings.Contains(name, "."):
+			names = append(names, prefix+name)
+			delete(d, name)
+		case f.Kind == KindObject && json.Unmarshal(d[name], &inner) == nil && inner != nil:
+			names = append(names, inner.forget(prefix+name+".")...)
+			d.set(name, inner)
+		}
+	}
+	return names
+}
+
 func (d document) secret() string {
 	var s string
 	_ = json.Unmarshal(d["secret"], &s) // anything else is refused when the fields are read

@@ -102,8 +102,8 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 }
 
 // Load reads a stored document. A value over a maximum that was lowered meanwhile is cut to it and
-// named in warnings, so that no configuration change loses a subscription. The error is Problems:
-// the stored document is unusable.
+// named in warnings, so that no configuration change loses a subscription. So is a field that a newer
+// version stored: it is left out. The error is Problems: the stored document is unusable.
 func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string, err error) {
 	d, err := parseDocument(stored)
 	if err != nil {
@@ -116,9 +116,12 @@ func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string
 			inner[name] = raw
 		}
 	}
+	for _, name := range inner.forget("") {
+		warnings = append(warnings, fieldName(name)+" is not a field that this version knows; it has no effect here")
+	}
 	s, problems := r.read(inner)
 	r.readPrevious(&s, d)
-	c := checker{Rules: r, sub: &s, stored: true, problems: problems}
+	c := checker{Rules: r, sub: &s, stored: true, problems: problems, warnings: warnings}
 	c.cut()
 	c.check()
 	return s, c.warnings, c.problems.err()

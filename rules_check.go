@@ -32,6 +32,8 @@ var special = map[string]func(*checker){
 	"secret":     (*checker).secret,
 	"headers":    (*checker).headers,
 	"alert.urls": (*checker).receivers,
+
+	"retry_schedule": (*checker).waits,
 }
 
 // checker finds every problem of the effective values of a subscription. With stored set, what an
@@ -125,6 +127,17 @@ func (c *checker) urls() {
 			c.problems.add(indexed("urls", i), "%s is a denied address (MEDIS_DENY_CIDRS and link-local addresses)", u.Host)
 		}
 		c.sub.URLs[i] = tagURL(env, u.String())
+	}
+}
+
+// waits holds each wait of a schedule to the bounds of the coefficient, which is a wait, too.
+func (c *checker) waits() {
+	one, _ := FieldNamed("retry_coefficient")
+	low, high := c.Bounds(one)
+	for i, wait := range c.sub.RetrySchedule {
+		if n := int64(wait); n < low || n > high {
+			c.problems.add(indexed("retry_schedule", i), "%s is outside %s to %s", one.Show(n), one.Show(low), one.Show(high))
+		}
 	}
 }
 

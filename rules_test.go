@@ -52,13 +52,14 @@ func TestReplaceLaysADocumentOverTheDefaults(t *testing.T) {
 
 func TestReplaceReadsFields(t *testing.T) {
 	doc := `{"id":"billing","topic":"a.>","urls":["[T_ENV:PUB]https://u:p@h:8443/x?y=1","http://[::1]/"],"paused":true,"concurrency":1500,
-		"retry_concurrency":60,"interval":"5ms","timeout":"30s","max_retries":0,"retry_coefficient":"0s","encoding":"form",
+		"retry_concurrency":60,"interval":"5ms","timeout":"30s","max_retries":0,"retry_coefficient":"0s","retry_schedule":["5s","1m"],"encoding":"form",
 		"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","headers":{"X-A":"1"},"receive_bench":true,"drop":{"threshold":3,"action":"log"},
 		"alert":{"enabled":false,"urls":["slack://x"],"window":"1m","failures":0,"message_failures":1,"backlog":2,"every":"1h"}}`
 	want := DefaultSubscription()
 	want.ID, want.Topic, want.URLs, want.Paused = "billing", "a.>", []string{"[T_ENV:PUB]https://u:p@h:8443/x?y=1", "http://[::1]/"}, true
 	want.Concurrency, want.RetryConcurrency, want.MaxRetries, want.ReceiveBench = 1500, 60, 0, true
 	want.Interval, want.Timeout, want.RetryCoefficient = Duration(5*time.Millisecond), Duration(30*time.Second), 0
+	want.RetrySchedule = []Duration{Duration(5 * time.Second), Duration(time.Minute)}
 	want.Encoding, want.Secret, want.Headers, want.Drop = "form", secretA, map[string]string{"X-A": "1"}, DropPolicy{3, "log"}
 	want.Alert = AlertPolicy{URLs: []string{"slack://x"}, Window: Duration(time.Minute), MessageFailures: 1, Backlog: 2, Every: Duration(time.Hour)}
 	stored, got := mustReplace(t, testRules(), []byte(least), doc)
@@ -120,6 +121,10 @@ func TestReplaceRefuses(t *testing.T) {
 		{"timeout high", leastAnd(`"timeout":"31s"`), "timeout", "31s is outside 1ms to 30s"},
 		{"max_retries", leastAnd(`"max_retries":-1`), "max_retries", "-1 is outside 0 to 10000"},
 		{"retry_coefficient", leastAnd(`"retry_coefficient":"25h"`), "retry_coefficient", "outside 0s to 24h"},
+		{"retry_schedule high", leastAnd(`"retry_schedule":["5s","25h"]`), "retry_schedule[1]", "25h is outside 0s to 24h"},
+		{"retry_schedule negative", leastAnd(`"retry_schedule":["-5s"]`), "retry_schedule[0]", "-5s is outside 0s to 24h"},
+		{"retry_schedule long", leastAnd(`"retry_schedule":["5s"` + strings.Repeat(`,"5s"`, 64) + `]`), "retry_schedule", "holds 65 waits before retries; give at most 64"},
+		{"retry_schedule no duration", leastAnd(`"retry_schedule":["soon"]`), "retry_schedule", `["soon"] is not a list of durations in quotes such as ["500ms","1m30s"]`},
 		{"encoding", leastAnd(`"encoding":"xml"`), "encoding", `"xml" is not one of json, form`},
 		{"paused", leastAnd(`"paused":"yes"`), "paused", `"yes" is not true or false`},
 		{"header reserved", leastAnd(`"headers":{"Webhook-Id":"1"}`), "headers", `"Webhook-Id" is set by the dispatcher`},

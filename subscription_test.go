@@ -179,13 +179,27 @@ func TestLoad(t *testing.T) {
 		{"not JSON", "x", "body: is not a JSON object"},
 		{"null", "null", "body: is null"},
 		{"nothing usable", `{"topic":"a","urls":[]}`, "urls: holds 0 worker URLs"},
-		{"unknown field", leastAnd(`"colour":1`), "colour: is not a field"},
 	} {
 		s, _, err := testRules().Load("billing", []byte(tc.stored))
 		wantError(t, err, tc.want)
 		if err == nil && s.ID != "billing" {
 			t.Errorf("%s: id %q", tc.name, s.ID)
 		}
+	}
+}
+
+// TestLoadFieldsOfNewerVersions: a field that a newer version stored is told, and costs nobody the subscription.
+func TestLoadFieldsOfNewerVersions(t *testing.T) {
+	s, warnings, err := testRules().Load("billing", []byte(leastAnd(`"colour":1,"drop":{"threshold":3,"after":"1h"},"drop.action":"log","concurrency":3`)))
+	if err != nil || s.Concurrency != 3 || s.Drop.Threshold != 3 || s.Drop.Action != DropKeep {
+		t.Errorf("loaded %+v, %v", s, err)
+	}
+	want := []string{"colour", "drop.action", "drop.after"}
+	for i := range want {
+		want[i] += " is not a field that this version knows; it has no effect here"
+	}
+	if slices.Sort(warnings); !slices.Equal(warnings, want) {
+		t.Errorf("warnings %q, want %q", warnings, want)
 	}
 }
 

@@ -18,8 +18,15 @@ const (
 	jitterShare   = 0.2
 )
 
-// Backoff is the wait after failed attempt n: n² × coefficient and 0–20 % more.
-// jitter is in [0, 1).
+// backoffOf is the wait after failed attempt n of a message of a subscription. jitter is in [0, 1).
+func backoffOf(s *medispatcher.Subscription, n int, jitter float64) time.Duration {
+	if waits := s.RetrySchedule; len(waits) > 0 {
+		return Backoff(1, time.Duration(waits[min(n, len(waits))-1]), jitter)
+	}
+	return Backoff(n, time.Duration(s.RetryCoefficient), jitter)
+}
+
+// Backoff is n² × coefficient and 0–20 % more. jitter is in [0, 1).
 func Backoff(n int, coefficient time.Duration, jitter float64) time.Duration {
 	d := float64(n) * float64(n) * float64(coefficient) * (1 + jitterShare*jitter)
 	return time.Duration(math.Min(d, float64(maxBackoff)))
@@ -29,7 +36,7 @@ func Backoff(n int, coefficient time.Duration, jitter float64) time.Duration {
 func TimeLeft(s *medispatcher.Subscription, n int) time.Duration {
 	var left time.Duration
 	for n++; !exhausted(s, n) && left < maxBackoff; n++ {
-		left += Backoff(n, time.Duration(s.RetryCoefficient), 0)
+		left += backoffOf(s, n, 0)
 	}
 	return left
 }

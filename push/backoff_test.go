@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 func TestBackoff(t *testing.T) {
@@ -50,6 +52,36 @@ func TestBackoffIsNeverLess(t *testing.T) {
 		if got < least || got > min(least+least/5+1, maxBackoff) {
 			t.Fatalf("Backoff(%d, %s, %g) = %s, want %s and at most a fifth more", n, coefficient, jitter, got, least)
 		}
+	}
+}
+
+// TestRetrySchedule: the waits of a schedule come in their order, and the last one repeats. The coefficient means nothing beside it.
+func TestRetrySchedule(t *testing.T) {
+	t.Parallel()
+	s := medispatcher.DefaultSubscription()
+	s.MaxRetries, s.RetryCoefficient = 4, medispatcher.Duration(time.Hour)
+	for _, wait := range []time.Duration{5 * time.Second, time.Minute, 10 * time.Minute} {
+		s.RetrySchedule = append(s.RetrySchedule, medispatcher.Duration(wait))
+	}
+	failed := &result{status: 500, target: "http://h/"}
+	for n, want := range map[int]time.Duration{1: 5 * time.Second, 2: time.Minute, 3: 10 * time.Minute, 4: 10 * time.Minute} {
+		for _, jitter := range []float64{0, 0.5} {
+			want := want + time.Duration(float64(want)*0.2*jitter)
+			got := outcomeOf(&s, &medispatcher.Delivery{Attempt: n}, failed, time.Now(), jitter)
+			if got.Outcome != medispatcher.Failed || got.Delay.Round(time.Microsecond) != want {
+				t.Errorf("failed attempt %d with jitter %g: %s, wait %s; want %s", n, jitter, got.Outcome, got.Delay, want)
+			}
+		}
+	}
+	if got := outcomeOf(&s, &medispatcher.Delivery{Attempt: 5}, failed, time.Now(), 0); got.Outcome != medispatcher.Exhausted {
+		t.Errorf("after the last retry: %s", got.Outcome)
+	}
+	asked := &result{status: 503, target: "http://h/", retryAfter: time.Hour}
+	if got := outcomeOf(&s, &medispatcher.Delivery{Attempt: 1}, asked, time.Now(), 0); got.Delay != time.Hour {
+		t.Errorf("with Retry-After: 3600 the wait is %s", got.Delay)
+	}
+	if got, want := TimeLeft(&s, 1), 21*time.Minute; got != want {
+		t.Errorf("from the second attempt to the last: %s, want %s", got, want)
 	}
 }
 

@@ -163,7 +163,7 @@ func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result
 		return out
 	}
 	out.Outcome = medispatcher.Failed
-	out.Delay = max(Backoff(d.Attempt, time.Duration(s.RetryCoefficient), jitter), r.retryAfter)
+	out.Delay = max(backoffOf(s, d.Attempt, jitter), r.retryAfter)
 	return out
 }
 

@@ -80,8 +80,12 @@ func (p patch) setFlags(flags *pflag.FlagSet) (problems medispatcher.Problems, e
 		case !ok:
 		case f.field.Kind == medispatcher.KindHeaders:
 			p[f.field.Name], err = parseHeaders(f.values)
-		case f.repeats(): // one flag is one entry, commas and all
-			list, _ := json.Marshal(f.values)
+		case f.repeats(): // one flag is one entry, commas and all; durations hold none
+			values := f.values
+			if _, durations := f.field.Value(&medispatcher.Subscription{}).([]medispatcher.Duration); durations {
+				values = strings.Split(f.String(), ",")
+			}
+			list, _ := json.Marshal(values)
 			collect(&problems, p.set(f.field.Name, string(list)))
 		default:
 			collect(&problems, p.set(f.field.Name, f.String()))

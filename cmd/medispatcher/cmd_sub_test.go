@@ -32,7 +32,7 @@ func TestSubPutFlags(t *testing.T) {
 	c := newCLI(t)
 	out := c.ok("sub", "put", "billing", "--topic", "order.>", "--url", "http://u:hush@h/x?a=1,2", "--url", "[T_ENV:PUB]https://h/y",
 		"--paused", "--concurrency", "32", "--retry-concurrency", "3", "--interval", "5ms", "--timeout", "7s", "--max-retries", "4",
-		"--retry-coefficient", "1s", "--encoding", "form", "--secret", secret, "--header", "X-A: b", "--header", "X-B: true", "--receive-bench",
+		"--retry-coefficient", "1s", "--retry-schedule", "5s,1m", "--retry-schedule", "10m", "--encoding", "form", "--secret", secret, "--header", "X-A: b", "--header", "X-B: true", "--receive-bench",
 		"--drop-threshold", "5", "--drop-action", "log", "--alert=false", "--alert-url", "smtp://mail.example/?from=a@x.example&to=b@x.example,c@x.example", "--alert-window", "1m",
 		"--alert-failures", "9", "--alert-message-failures", "8", "--alert-backlog", "77", "--alert-every", "2m")
 	if out != "billing: created, order.> to http://u:********@h/x?a=1,2 [T_ENV:PUB]https://h/y\n" {
@@ -42,6 +42,7 @@ func TestSubPutFlags(t *testing.T) {
 	want.ID, want.Topic, want.URLs, want.Paused = "billing", "order.>", []string{"http://u:********@h/x?a=1,2", "[T_ENV:PUB]https://h/y"}, true
 	want.Concurrency, want.RetryConcurrency, want.MaxRetries, want.ReceiveBench = 32, 3, 4, true
 	want.Interval, want.Timeout, want.RetryCoefficient, want.Encoding = 5e6, 7e9, 1e9, "form"
+	want.RetrySchedule = []medispatcher.Duration{5e9, 60e9, 600e9}
 	want.Secret, want.Headers = medispatcher.SecretMask, map[string]string{"X-A": "b", "X-B": "true"}
 	want.Drop = medispatcher.DropPolicy{Threshold: 5, Action: "log"}
 	want.Alert = medispatcher.AlertPolicy{

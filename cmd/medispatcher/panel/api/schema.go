@@ -23,7 +23,8 @@ var (
 	exampleSubscription = medispatcher.Subscription{
 		ID: "billing", Topic: "order.*", URLs: []string{"http://billing.internal/hook"}, Concurrency: 8, RetryConcurrency: 2,
 		Timeout: medispatcher.Duration(5 * time.Second), MaxRetries: 10, RetryCoefficient: medispatcher.Duration(10 * time.Second),
-		Encoding: medispatcher.EncodingJSON, Secret: medispatcher.SecretMask, Headers: map[string]string{},
+		RetrySchedule: []medispatcher.Duration{},
+		Encoding:      medispatcher.EncodingJSON, Secret: medispatcher.SecretMask, Headers: map[string]string{},
 		Drop:  medispatcher.DropPolicy{Action: medispatcher.DropKeep},
 		Alert: medispatcher.DefaultSubscription().Alert,
 	}
