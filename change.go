@@ -13,14 +13,14 @@ type Change struct {
 	ID           string                 `json:"id"` // grows with time
 	Time         time.Time              `json:"time"`
 	Subscription string                 `json:"subscription"`
-	By           string                 `json:"by"`   // "cli ann@host", "api 10.0.0.7", "dispatcher host-1-4711"
+	By           string                 `json:"by"`   // "cli ann@host", "panel ann", "api 10.0.0.7" without names, "dispatcher host-1-4711"
 	What         ChangeKind             `json:"what"` // created, changed, removed
 	Fields       map[string]FieldChange `json:"fields,omitempty"`
 }
 
 type actorKey struct{}
 
-// WithActor names who makes the changes of a context: "cli ann@host", "api 10.0.0.7".
+// WithActor names who makes the changes of a context, as in Change.By.
 func WithActor(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, actorKey{}, who)
 }

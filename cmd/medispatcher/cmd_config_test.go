@@ -11,7 +11,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
-const token = "0123456789abcdef"
+const token = "3f9c0e5b7a1d4826"
 
 var update = flag.Bool("update", false, "update the docs")
 

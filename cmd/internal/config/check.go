@@ -9,12 +9,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/push/http1"
 	"github.com/solate/medispatcher/streams"
 )
-
-// minToken is the shortest admin token, in bytes: 16 random hex digits are 64 bits.
-const minToken = 16
 
 // envName is what a [T_ENV:…] tag can hold.
 var envName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -107,7 +105,7 @@ func (c *checker) conflicts(n Needs) {
 	c.test("MEDIS_LISTEN", err)
 	_, err = CheckListen(cfg.DevRedisListen)
 	c.test("MEDIS_DEV_REDIS_LISTEN", err)
-	c.token(loopback)
+	c.tokens(loopback)
 }
 
 // redis checks the URLs of Redis.
@@ -121,15 +119,24 @@ func (c *checker) redis(n Needs) {
 	}
 }
 
-func (c *checker) token(loopback bool) {
-	token := c.cfg.AdminToken
-	switch {
-	case token == "" && !loopback && !c.bad["MEDIS_LISTEN"]:
-		c.report(c.find("MEDIS_LISTEN"), "it can be reached from other machines: set MEDIS_ADMIN_TOKEN (openssl rand -hex 32), or listen on 127.0.0.1")
-	case token != "" && len(token) < minToken:
-		c.test("MEDIS_ADMIN_TOKEN", fmt.Errorf("has %d characters; give %d or more, such as: openssl rand -hex 32", len(token), minToken))
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		c.test("MEDIS_ADMIN_TOKEN", fmt.Errorf("has a space, a control character or a letter outside ASCII, which no header carries; make one with: openssl rand -hex 32"))
+// tokens checks who may use the API. loopback is whether nobody else can reach it.
+func (c *checker) tokens(loopback bool) {
+	cfg := c.cfg
+	if cfg.AdminToken == "" && cfg.Tokens == "" && !loopback && !c.bad["MEDIS_LISTEN"] {
+		c.report(c.find("MEDIS_LISTEN"), "it can be reached from other machines: set MEDIS_ADMIN_TOKEN ("+access.MakeOne+"), or listen on 127.0.0.1")
+	}
+	if cfg.AdminToken != "" {
+		c.test("MEDIS_ADMIN_TOKEN", access.Check(cfg.AdminToken))
+	}
+	list, problems := access.Parse(cfg.Tokens)
+	if len(problems) == 0 {
+		problems = access.Duplicates(cfg.AccessTokens())
+	}
+	if cfg.Tokens != "" && len(list)+len(problems) == 0 {
+		problems = []error{fmt.Errorf("has no entry; give name:role:token")}
+	}
+	for _, problem := range problems {
+		c.test("MEDIS_TOKENS", problem)
 	}
 }
 

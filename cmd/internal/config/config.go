@@ -12,6 +12,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/push/http1"
 	rescue "github.com/solate/medispatcher/recover"
 	"github.com/solate/medispatcher/streams"
@@ -28,15 +29,17 @@ const (
 // parser, the checks, the listing of `config` and the table in docs/configuration.md all read them.
 //
 // min and max bound a value, oneof lists the allowed ones. secret:"true" hides a value wherever it is shown,
-// secret:"url" hides the password in it, and secret:"receivers" hides everything but where alerts go.
+// secret:"url" hides the password in it, secret:"tokens" all but names and roles, and secret:"receivers" all but where
+// alerts go.
 type Config struct {
 	RedisURL        string `env:"MEDIS_REDIS_URL" envDefault:"redis://127.0.0.1:6379/0" secret:"url" doc:"The Redis to run on: redis://, rediss:// (TLS) or unix://. Cluster: redis://h1:p1,h2:p2 or redis://h1:p1?cluster=true. Sentinel: redis://user:password@s1:26379,s2:26379/0?master_name=NAME, with the user, password and database of the master; those of the sentinels are &sentinel_username= and &sentinel_password=."`
 	KeyPrefix       string `env:"MEDIS_KEY_PREFIX" envDefault:"medis" doc:"Every key begins with it, so that several systems can share one Redis."`
 	Partitions      int    `env:"MEDIS_PARTITIONS" envDefault:"1" min:"1" max:"1024" doc:"Complete slices of the system, spread over the masters of a Redis Cluster; one machine needs one. New messages are spread over so many; dispatchers work on all that were ever used. Producers and dispatchers must have the same number."`
 	RecoverRedisURL string `env:"MEDIS_RECOVER_REDIS_URL" secret:"url" doc:"The Redis with the recover lists, where producers park what they cannot publish, in the form of MEDIS_REDIS_URL. Empty: the main one."`
 
-	Listen     string `env:"MEDIS_LISTEN" envDefault:"127.0.0.1:5601" doc:"host:port of the API, the panel, the metrics and the health routes. An address that is not loopback needs MEDIS_ADMIN_TOKEN."`
-	AdminToken string `env:"MEDIS_ADMIN_TOKEN" secret:"true" doc:"Bearer token of the API, the panel and the metrics, 16 characters or more. Make one with: openssl rand -hex 32"`
+	Listen     string `env:"MEDIS_LISTEN" envDefault:"127.0.0.1:5601" doc:"host:port of the API, the panel, the metrics and the health routes. An address that is not loopback needs MEDIS_ADMIN_TOKEN or MEDIS_TOKENS."`
+	AdminToken string `env:"MEDIS_ADMIN_TOKEN" secret:"true" doc:"Bearer token of the API, the panel and the metrics, 16 characters or more: the one named admin, with the role admin. Make one with: openssl rand -hex 32"`
+	Tokens     string `env:"MEDIS_TOKENS" secret:"tokens" doc:"More tokens, as name:role:token, separated by commas or line ends. Roles: admin; operator (changes messages, pauses and resumes, publishes); publisher (publishes only); reader (sees all but bodies and secrets); metrics (reads /metrics)."`
 
 	LogLevel  string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"Lowest level of a line on stderr."`
 	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
@@ -137,6 +140,15 @@ func (c *Config) KeptRules(subs *streams.Snapshot) streams.KeptRules {
 		Wanted: func(topic string) bool { return len(subs.Router().Route(topic)) > 0 },
 		Exists: subs.Exists,
 	}
+}
+
+// AccessTokens are the tokens that the API and the panel take. There are none if the API is open.
+func (c *Config) AccessTokens() []access.Token {
+	tokens, _ := access.Parse(c.Tokens)
+	if c.AdminToken != "" {
+		tokens = append([]access.Token{{Name: access.AdminName, Role: access.Admin, Secret: c.AdminToken}}, tokens...)
+	}
+	return tokens
 }
 
 // Guard refuses pushes to denied addresses.

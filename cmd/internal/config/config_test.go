@@ -13,7 +13,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-const token = "0123456789abcdef"
+const token = "3f9c0e5b7a1d4826"
 
 func load(t *testing.T, n Needs, file string, env ...string) (Config, error) {
 	t.Helper()
@@ -104,6 +104,12 @@ func TestWrongVariables(t *testing.T) {
 		{"MEDIS_LISTEN=0.0.0.0:5601 MEDIS_ADMIN_TOKEN=" + token, nil},
 		{"MEDIS_ADMIN_TOKEN=hush", []string{"MEDIS_ADMIN_TOKEN=********: has 4 characters; give 16 or more"}},
 		{"MEDIS_ADMIN_TOKEN=0123456789abcdeü", []string{"MEDIS_ADMIN_TOKEN=********: has a space"}},
+		{"MEDIS_ADMIN_TOKEN=changeme-changeme", []string{"MEDIS_ADMIN_TOKEN=********: can be guessed; make one at random: openssl rand -hex 32"}},
+		{"MEDIS_LISTEN=0.0.0.0:5601 MEDIS_TOKENS=ann:reader:" + token, nil},
+		{"MEDIS_TOKENS=hush,ann:chief:" + token + ",bob:admin:hush", []string{"MEDIS_TOKENS=********: entry 1 is not name:role:token", "entry 2 (ann) has no known role", "entry 3 (bob) has 4 characters"}},
+		{"MEDIS_TOKENS=admin:admin:0" + token + " MEDIS_ADMIN_TOKEN=" + token, []string{"MEDIS_TOKENS=admin:admin:********: has two tokens with the name admin"}},
+		{"MEDIS_TOKENS=ann:reader:" + token + " MEDIS_ADMIN_TOKEN=" + token, []string{"MEDIS_TOKENS=ann:reader:********: has one token for admin and ann"}},
+		{"MEDIS_TOKENS=,", []string{"MEDIS_TOKENS=********: has no entry; give name:role:token"}},
 		{"MEDIS_LOG_LEVEL=loud", []string{"MEDIS_LOG_LEVEL=loud: give one of debug, info, warn, error"}},
 		{"MEDIS_LOG_LEVEL=WARN", nil},
 		{"MEDIS_LOG_FORMAT=xml", []string{"give one of auto, tint, text, json"}},

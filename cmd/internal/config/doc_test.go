@@ -34,8 +34,9 @@ const docTail = `
 
 - ` + "`MEDIS_CONCURRENCY`, `MEDIS_RETRY_CONCURRENCY` and `MEDIS_TIMEOUT`" + ` must not be above their maximum.
 - ` + "`MEDIS_DEAD_AFTER`" + ` must be at least three times ` + "`MEDIS_HEARTBEAT`" + `: one lost heartbeat is no crash.
-- ` + "`MEDIS_LISTEN`" + ` on an address that other machines can reach needs ` + "`MEDIS_ADMIN_TOKEN`" + `. Commands that
-  do not listen do not ask for it.
+- ` + "`MEDIS_LISTEN`" + ` on an address that other machines can reach needs ` + "`MEDIS_ADMIN_TOKEN` or `MEDIS_TOKENS`" + `.
+  Commands that do not listen do not ask for them.
+- No two tokens have one name, and no token stands for two names.
 
 These are the limits of a dispatcher and the defaults of its subscriptions; a subscription can say
 otherwise, up to the maximum. Dispatchers that share a Redis should share a configuration, and must

@@ -5,6 +5,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/alert"
+	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
 // show is a value of the variable as it may be shown.
@@ -14,10 +15,25 @@ func (v variable) show(value string) string {
 		return value
 	case v.secret == "url":
 		return MaskURL(value)
+	case v.secret == "tokens":
+		return maskTokens(value)
 	case v.secret == "receivers":
 		return maskReceivers(value)
 	}
 	return medispatcher.Mask
+}
+
+// maskTokens shows who has which role.
+func maskTokens(list string) string {
+	tokens, problems := access.Parse(list)
+	if len(problems) > 0 || len(tokens) == 0 {
+		return medispatcher.Mask // anything may stand anywhere
+	}
+	shown := make([]string, len(tokens))
+	for i, t := range tokens {
+		shown[i] = t.Name + ":" + string(t.Role) + ":" + medispatcher.Mask
+	}
+	return strings.Join(shown, ",")
 }
 
 // maskReceivers shows where alerts go, without the secrets.

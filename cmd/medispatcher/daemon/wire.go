@@ -86,7 +86,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{
-		Token: cfg.AdminToken, MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: cfg.Rules(),
+		Tokens: cfg.AccessTokens(), MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: cfg.Rules(),
 	}, panel.Deps{
 		Registry: registry, Store: all, Kicker: kicker{store, heard, log},
 		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg},

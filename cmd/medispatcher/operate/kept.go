@@ -43,6 +43,13 @@ func ShowKept(k medispatcher.Kept) Kept {
 	return out
 }
 
+// WithoutBody is the kept message for those who may not see bodies. Of an entry that could not be decoded nobody knows which
+// field is the body, so they see none of them.
+func (k Kept) WithoutBody() Kept {
+	k.Message, k.Raw, k.RawBase64 = withoutBody(k.Message), nil, nil
+	return k
+}
+
 // Unwanted says that no subscription wants a topic now, and which topic was probably meant; "" when one does.
 func Unwanted(r *medispatcher.Router, topic string) string {
 	if len(r.Route(topic)) > 0 {

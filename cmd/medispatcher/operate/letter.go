@@ -16,6 +16,21 @@ type Letter struct {
 	Failure *medispatcher.Failure `json:"failure,omitempty"`
 }
 
+// WithoutBody is the letter for those who may not see bodies.
+func (l Letter) WithoutBody() Letter {
+	l.Message = withoutBody(l.Message)
+	return l
+}
+
+func withoutBody(m *rescue.Message) *rescue.Message {
+	if m == nil {
+		return nil
+	}
+	bare := *m
+	bare.Body, bare.BodyBase64 = nil, nil
+	return &bare
+}
+
 // Show is a dead letter in JSON.
 func Show(l medispatcher.DeadLetter) Letter {
 	return Letter{l.ID, l.Died.UTC(), rescue.MessageOf(&l.Message), l.Failure}

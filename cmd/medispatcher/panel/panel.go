@@ -12,6 +12,7 @@ import (
 	"net/http"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/api"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/web"
@@ -22,7 +23,7 @@ const defaultMaxBody = 1 << 20
 
 // Config is what the operator decides about the API and the pages.
 type Config struct {
-	Token   string             // MEDIS_ADMIN_TOKEN; empty: none is needed
+	Tokens  []access.Token     // MEDIS_ADMIN_TOKEN and MEDIS_TOKENS; empty: none is needed
 	MaxBody int64              // MEDIS_MAX_BODY, in bytes; 0: 1 MiB
 	Version string             // of the program, shown in the OpenAPI document
 	Rules   medispatcher.Rules // whose defaults and maxima the OpenAPI document and the form show
@@ -59,30 +60,29 @@ func New(cfg Config, deps Deps) http.Handler {
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = defaultMaxBody
 	}
-	var token *auth.Token
-	if cfg.Token != "" {
-		token = auth.New(cfg.Token)
+	var tokens *auth.Tokens
+	if len(cfg.Tokens) > 0 {
+		tokens = auth.New(cfg.Tokens)
 	}
 	mux := http.NewServeMux()
-	api.Register(mux, api.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules, NeedsToken: token != nil}, api.Deps{
+	api.Register(mux, api.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules, NeedsToken: tokens != nil}, api.Deps{
 		Registry: deps.Registry, Store: deps.Store, Kicker: deps.Kicker, Alerts: deps.Alerts, Kept: deps.Kept,
 		Router: deps.Router, Ready: deps.Ready, Log: deps.Log,
 	})
 	if deps.Metrics != nil {
-		mux.Handle("GET /metrics", deps.Metrics)
+		mux.Handle("GET /metrics", only(access.Metrics, deps.Metrics))
 	}
 	nowhere := web.Register(mux, web.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules}, web.Deps{
 		Registry: deps.Registry, Store: deps.Store, Alerts: deps.Alerts, Kept: deps.Kept,
-		Router: deps.Router, Ready: deps.Ready, Log: deps.Log, Token: token,
+		Router: deps.Router, Ready: deps.Ready, Log: deps.Log, Tokens: tokens,
 	})
 
 	var h http.Handler = problemMux{mux, nowhere}
-	if token != nil {
-		h = requireToken(token, deps.Log, h)
+	if tokens != nil {
+		h = requireToken(tokens, deps.Log, h)
 	} else {
-		h = refuseOtherNames(h)
+		h = refuseOtherNames(letEverybody(h))
 	}
-	h = nameActor(h)
 	h = refuseCrossSite(h)
 	h = secure(h)
 	h = survivePanics(deps.Log, h)

@@ -27,7 +27,7 @@ func signIn(t *testing.T, h http.Handler, token, next string, header ...string) 
 
 func TestSignIn(t *testing.T) {
 	const token = "s3cret"
-	h := paneltest.Handler(paneltest.New("billing"), panel.Config{Token: token, Rules: paneltest.Rules})
+	h := paneltest.Handler(paneltest.New("billing"), panel.Config{Tokens: paneltest.Admin(token), Rules: paneltest.Rules})
 
 	for path, to := range map[string]string{"/": "/signin", "/subscriptions?q=a&page=2": "/signin?next=%2Fsubscriptions%3Fq%3Da%26page%3D2"} {
 		if w := paneltest.Get(t, h, path); w.Code != 303 || w.Header().Get("Location") != to {
@@ -37,13 +37,13 @@ func TestSignIn(t *testing.T) {
 	if w := paneltest.Get(t, h, "/api/v1/status"); w.Code != 401 || w.Header().Get("Content-Type") != "application/problem+json" {
 		t.Errorf("the API: %d %v", w.Code, w.Header())
 	}
-	if w := signIn(t, h, "wrong", "/"); w.Code != 401 || w.Header().Get("Set-Cookie") != "" || !strings.Contains(w.Body.String(), "That is not the token") {
+	if w := signIn(t, h, "wrong", "/"); w.Code != 401 || w.Header().Get("Set-Cookie") != "" || !strings.Contains(w.Body.String(), "That is not a token") {
 		t.Errorf("a wrong token: %d %v", w.Code, w.Header())
 	}
 	for next, to := range map[string]string{
 		"/dead?x=1": "/dead?x=1", "": "/", "//evil.example": "/", "https://evil.example/": "/", `/\evil.example`: "/", "/signin": "/", "javascript:alert(1)": "/", "/\t/evil": "/",
 	} {
-		if w := signIn(t, paneltest.Handler(paneltest.New(), panel.Config{Token: token}), token, next); w.Code != 303 || w.Header().Get("Location") != to {
+		if w := signIn(t, paneltest.Handler(paneltest.New(), panel.Config{Tokens: paneltest.Admin(token)}), token, next); w.Code != 303 || w.Header().Get("Location") != to {
 			t.Errorf("next %q: %d to %q, want %q", next, w.Code, w.Header().Get("Location"), to)
 		}
 	}
@@ -91,10 +91,10 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("byte %d of the cookie changed: %d", i, w.Code)
 		}
 	}
-	if w := paneltest.Get(t, paneltest.Handler(paneltest.New(), panel.Config{Token: "another"}), "/", "Cookie", cookie); w.Code != 303 {
+	if w := paneltest.Get(t, paneltest.Handler(paneltest.New(), panel.Config{Tokens: paneltest.Admin("another")}), "/", "Cookie", cookie); w.Code != 303 {
 		t.Errorf("another token: %d", w.Code)
 	}
-	if w := paneltest.Get(t, paneltest.Handler(paneltest.New(), panel.Config{Token: token}), "/", "Cookie", cookie); w.Code != 200 {
+	if w := paneltest.Get(t, paneltest.Handler(paneltest.New(), panel.Config{Tokens: paneltest.Admin(token)}), "/", "Cookie", cookie); w.Code != 200 {
 		t.Errorf("another dispatcher with the same token: %d", w.Code)
 	}
 

@@ -2,25 +2,31 @@ package panel
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/api"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/web"
 )
 
-// requireToken passes requests with the token or with a session made from it. The health routes, the sign-in
-// page and the static files are open to everybody. The right token always passes, however many wrong ones came
+// requireToken passes requests with a token or with a session made from one, and notes whose it is. The health routes, the
+// sign-in page and the static files are open to everybody. The right token always passes, however many wrong ones came
 // from its address: a producer with an old token must not shut out another one behind the same proxy.
-func requireToken(token *auth.Token, log *slog.Logger, next http.Handler) http.Handler {
+func requireToken(tokens *auth.Tokens, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		right, given := token.Bearer(r)
+		v, right, given := tokens.Bearer(r)
+		if !right {
+			v, right = tokens.Session(r)
+		}
+		v.From = clientOf(r)
 		switch {
-		case right || isOpen(r.URL.Path) || token.Session(r):
-			next.ServeHTTP(w, r)
+		case right || isOpen(r.URL.Path):
+			next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), v)))
 		case !given && wantsPage(r):
 			to := web.SignInPath
 			if r.URL.Path != "/" {
@@ -28,24 +34,53 @@ func requireToken(token *auth.Token, log *slog.Logger, next http.Handler) http.H
 			}
 			http.Redirect(w, r, to, http.StatusSeeOther)
 		default:
-			refuseToken(token, log, w, r, given)
+			refuseToken(tokens, log, w, r, given)
 		}
 	})
 }
 
-func refuseToken(token *auth.Token, log *slog.Logger, w http.ResponseWriter, r *http.Request, given bool) {
+// letEverybody notes that whoever can reach a dispatcher without tokens may do everything.
+func letEverybody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := auth.Visitor{Role: access.Admin, By: auth.ByAPI, From: clientOf(r)}
+		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), v)))
+	})
+}
+
+// clientOf is the address that a request came from.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// only passes requests of those whose role includes another one.
+func only(needs access.Role, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if v := auth.From(r.Context()); !v.May(needs) {
+			problem.Write(w, problem.New(http.StatusForbidden, v.Lacks(needs)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func refuseToken(tokens *auth.Tokens, log *slog.Logger, w http.ResponseWriter, r *http.Request, given bool) {
 	what := "a token is needed"
 	if given {
-		if !token.Wrong.Allow(r) {
+		if !tokens.Wrong.Allow(r) {
 			w.Header().Set("Retry-After", problem.RetryAfter)
-			problem.Write(w, problem.New(http.StatusTooManyRequests, "too many wrong tokens came from this address; send the value of MEDIS_ADMIN_TOKEN, or wait"))
+			problem.Write(w, problem.New(http.StatusTooManyRequests, "too many wrong tokens came from this address; send a right one, or wait"))
 			return
 		}
 		what = "the token is wrong"
 		log.Warn("a wrong token", "from", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="medispatcher"`)
-	problem.Write(w, problem.New(http.StatusUnauthorized, what+": send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"))
+	problem.Write(w, problem.New(http.StatusUnauthorized,
+		what+": send the header Authorization: Bearer TOKEN, with a token of this dispatcher (MEDIS_TOKENS or MEDIS_ADMIN_TOKEN)"))
 }
 
 func isOpen(path string) bool {

@@ -13,7 +13,7 @@ import (
 func TestToken(t *testing.T) {
 	var h http.Handler
 	for _, path := range []string{paneltest.Subs, "/api/v1/status", "/openapi.json", "/nowhere", "/healthz/", "/"} {
-		h = paneltest.Handler(paneltest.New("billing"), panel.Config{Token: "s3cret"}) // a new one: too many wrong tokens are answered otherwise
+		h = paneltest.Handler(paneltest.New("billing"), panel.Config{Tokens: paneltest.Admin("s3cret")}) // a new one: too many wrong tokens are answered otherwise
 		for _, given := range []string{"", "s3cret", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cret2", "Basic s3cret", "Bearer  wrong"} {
 			q := paneltest.Request{Method: "GET", Path: path}
 			if given != "" {
@@ -46,7 +46,7 @@ func TestWrongTokens(t *testing.T) {
 	const token = "the-right-token-of-it"
 	var log strings.Builder
 	f := paneltest.New()
-	h := panel.New(panel.Config{Token: token}, panel.Deps{Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Router: paneltest.AnyTopic, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h := panel.New(panel.Config{Tokens: paneltest.Admin(token)}, panel.Deps{Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Router: paneltest.AnyTopic, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	codes := map[int]int{}
 	for range 50 {
 		codes[paneltest.Get(t, h, paneltest.Subs, "Authorization", "Bearer another-"+token).Code]++

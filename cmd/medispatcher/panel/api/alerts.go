@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
@@ -41,7 +42,7 @@ func (a *api) alertRoutes() {
 		maps.Copy(more, alert)
 		return more
 	}
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-alerts", Method: http.MethodGet, Path: Prefix + "/alerts",
 		Summary: "Firing alerts and the last hundred notices", Tags: []string{tagAlerts},
 		Description: "firing holds at most a thousand, newest first; firing_count counts all. An outcome is sent, no receivers, or not sent and why; " +
@@ -53,7 +54,7 @@ func (a *api) alertRoutes() {
 			"last": []any{with(map[string]any{"id": 41, "kind": medispatcher.NoticeReminder, "at": "2026-01-01T00:03:00Z", "outcome": "sent"})},
 		}),
 	}, nil, a.listAlerts)
-	route(a, huma.Operation{
+	route(a, access.Operator, huma.Operation{
 		OperationID: "test-alert", Method: http.MethodPost, Path: Prefix + "/alerts/test",
 		Summary: "Test the receivers of alerts", Tags: []string{tagAlerts},
 		Description: "Sends one notice at once, without retries. Answers when each receiver has taken it, refused it, or not answered for ten seconds.",

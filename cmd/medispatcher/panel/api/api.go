@@ -1,26 +1,33 @@
 // Package api is the JSON API of a dispatcher under /api/v1, with its OpenAPI document and the health routes. There is a
 // file for each resource, with its routes, its examples and its handlers.
 //
-// It imports the domain, operate and problem, and neither the pages nor Redis.
+// It imports the domain, access, operate, auth and problem, and neither the pages nor Redis.
 package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 const (
 	// Prefix of every route that is not a health check or the document.
 	Prefix = "/api/v1"
+	// RoleExtension is what the document calls the role that an operation needs.
+	RoleExtension = "x-role"
 	// answerTimeout bounds the work on a request whose body has been read.
 	answerTimeout = 15 * time.Second
 )
@@ -30,7 +37,7 @@ type Config struct {
 	MaxBody    int64  // of a message, in bytes
 	Version    string // of the program, shown in the OpenAPI document
 	Rules      medispatcher.Rules
-	NeedsToken bool // so the document says; the token is checked before a request gets here
+	NeedsToken bool // so the document says; the token is checked before a request gets here, its role is checked here
 }
 
 // Registry is the subscriptions. Its errors are medispatcher.Problems, ErrNotFound,
@@ -91,17 +98,29 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.documentRoute()
 }
 
-// route registers an operation that needs the token.
-func route[I, O any](a *api, op huma.Operation, body *huma.RequestBody, handle func(context.Context, *I) (*O, error)) {
-	op.Errors = append(slices.Clone(op.Errors), http.StatusUnauthorized, http.StatusTooManyRequests)
-	if op.Method != http.MethodGet {
-		op.Errors = append(op.Errors, http.StatusForbidden)
+// route registers an operation for those whose role includes another one.
+func route[I, O any](a *api, needs access.Role, op huma.Operation, body *huma.RequestBody, handle func(context.Context, *I) (*O, error)) {
+	op.Errors = append(slices.Clone(op.Errors), http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
+	op.Extensions = map[string]any{RoleExtension: needs}
+	if needs != access.Anybody {
+		op.Description = strings.TrimSpace(op.Description + fmt.Sprintf(" Needs the role %s.", needs))
 	}
+	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
+		if v := auth.From(ctx.Context()); !v.May(needs) {
+			_, w := humago.Unwrap(ctx)
+			problem.Write(w, problem.New(http.StatusForbidden, v.Lacks(needs)))
+			return
+		}
+		next(ctx)
+	})
 	if a.NeedsToken {
 		op.Security = []map[string][]string{{tokenScheme: {}}}
 	}
 	openRoute(a, op, body, handle)
 }
+
+// seesBodies reports whether the visitor may see the bodies of messages.
+func seesBodies(ctx context.Context) bool { return auth.From(ctx).May(access.Operator) }
 
 // openRoute registers an operation for everybody.
 func openRoute[I, O any](a *api, op huma.Operation, body *huma.RequestBody, handle func(context.Context, *I) (*O, error)) {

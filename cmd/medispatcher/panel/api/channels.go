@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
 // Kicker makes the retries of a subscription due now, and gives back what crashed dispatchers
@@ -32,14 +33,14 @@ type kickedOutput struct{ Body kicked }
 func (a *api) channelRoutes() {
 	const path = Prefix + "/subscriptions/{id}"
 	errs := []int{http.StatusNotFound, http.StatusServiceUnavailable}
-	route(a, huma.Operation{
+	route(a, access.Operator, huma.Operation{
 		OperationID: "purge-subscription", Method: http.MethodPost, Path: path + "/purge",
 		Summary: "Purge the messages of a subscription", Tags: []string{tagSubscriptions},
 		Description: "Removes READY and BURIED messages for good; dead letters stay. Requests in flight are finished. " +
 			"Also empties what is left of a subscription that was removed.",
 		Errors: errs, Responses: ok("200", "How many were removed", purged{Ready: 120, Buried: 8}),
 	}, nil, a.purge)
-	route(a, huma.Operation{
+	route(a, access.Operator, huma.Operation{
 		OperationID: "kick-subscription", Method: http.MethodPost, Path: path + "/kick",
 		Summary: "Retry now what waits for its next attempt", Tags: []string{tagSubscriptions},
 		Description: "Messages that wait for their next attempt become due, and what crashed dispatchers left is given back. " +

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -51,16 +52,16 @@ type letterOutput struct{ Body operate.Letter }
 func (a *api) deadRoutes() {
 	const path = Prefix + "/subscriptions/{id}/dead"
 	errs := []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: path,
 		Summary: "List dead letters", Tags: []string{tagDead},
-		Description: "Oldest first, partition by partition. The message's body is a string, or body_base64 when it is not UTF-8.",
+		Description: "Oldest first, partition by partition. The message's body is a string, or body_base64 when it is not UTF-8; the role reader gets none.",
 		Errors:      errs, Responses: ok("200", "Dead letters; next is absent on the last page",
 			letterPage{[]operate.Letter{exampleLetter}, exampleLetter.ID}),
 	}, nil, a.listDead)
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-dead-letter", Method: http.MethodGet, Path: path + "/{letter}",
-		Summary: "Show a dead letter", Tags: []string{tagDead},
+		Summary: "Show a dead letter", Tags: []string{tagDead}, Description: "The role reader gets no body.",
 		Errors: errs, Responses: ok("200", "The message, whole, and how it failed", exampleLetter),
 	}, nil, a.getDead)
 	a.deadChangeRoutes(path)
@@ -97,7 +98,7 @@ func (a *api) listDead(ctx context.Context, in *deadInput) (*letterPageOutput, e
 				return &letterPageOutput{page}, nil
 			}
 			size += len(l.Message.Body)
-			page.Letters = append(page.Letters, operate.Show(l))
+			page.Letters = append(page.Letters, letterFor(ctx, l))
 			after = l.ID
 		}
 		if len(letters) == 0 {
@@ -114,5 +115,14 @@ func (a *api) getDead(ctx context.Context, in *letterInput) (*letterOutput, erro
 	if err != nil {
 		return nil, gone(err, "letter", "or was never there", "/subscriptions/"+in.ID+"/dead")
 	}
-	return &letterOutput{operate.Show(l)}, nil
+	return &letterOutput{letterFor(ctx, l)}, nil
+}
+
+// letterFor is a dead letter as the visitor may see it.
+func letterFor(ctx context.Context, l medispatcher.DeadLetter) operate.Letter {
+	shown := operate.Show(l)
+	if seesBodies(ctx) {
+		return shown
+	}
+	return shown.WithoutBody()
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
 type replayInput struct {
@@ -35,7 +37,7 @@ func purgeOutput(out outcome) *deadChangeOutput {
 func (a *api) deadChangeRoutes(path string) {
 	n := int64(450)
 	errs := []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
-	route(a, huma.Operation{
+	route(a, access.Operator, huma.Operation{
 		OperationID: "replay-dead-letters", Method: http.MethodPost, Path: path + "/replay",
 		Summary: "Replay dead letters", Tags: []string{tagDead}, MaxBodyBytes: maxDocument,
 		Description: "They become READY again: attempt 1, the same webhook-id, the failure record cleared. Without a body, or without ids, " +
@@ -43,7 +45,7 @@ func (a *api) deadChangeRoutes(path string) {
 		Errors:    append(slices.Clone(errs), http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge),
 		Responses: ok("200", "How many", deadChange{Replayed: &n}),
 	}, idsBody(exampleLetter.ID), a.replayDead)
-	route(a, huma.Operation{
+	route(a, access.Operator, huma.Operation{
 		OperationID: "purge-dead-letters", Method: http.MethodDelete, Path: path,
 		Summary: "Purge dead letters", Tags: []string{tagDead},
 		Description: "Removes for good those named by ?id=, or all that existed when the request began." + aboutChange,

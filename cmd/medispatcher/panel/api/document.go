@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
 // tokenScheme names the security scheme in the document.
@@ -48,7 +50,8 @@ func humaConfig(version string) huma.Config {
 	}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{tokenScheme: {
 		Type: "http", Scheme: "bearer",
-		Description: "The value of MEDIS_ADMIN_TOKEN. Where that is not set, no token is needed.",
+		Description: "A token of MEDIS_TOKENS, or the value of MEDIS_ADMIN_TOKEN. Where neither is set, no token is needed. " +
+			"x-role of an operation is the least role that may use it.",
 	}}
 	return c
 }
@@ -76,7 +79,7 @@ func (a *api) documentRoute() {
 		}
 		return raw
 	})
-	route(a, huma.Operation{
+	route(a, access.Anybody, huma.Operation{
 		OperationID: "get-openapi", Method: http.MethodGet, Path: "/openapi.json",
 		Summary: "This document", Tags: []string{tagStatus},
 		Responses: map[string]*huma.Response{"200": {

@@ -15,15 +15,15 @@ type errorAnswer struct{ description, detail string }
 // errorAnswers has the status as its key, or status and operation where the operation gives it another meaning.
 var errorAnswers = map[string]errorAnswer{
 	"400": {"The body ended too early; nothing was done", "the body ended too early: unexpected EOF; repeat the request"},
-	"401": {"No token, or a wrong one", "a token is needed: send the header Authorization: Bearer TOKEN, with the value of MEDIS_ADMIN_TOKEN"},
-	"403": {"A browser sent this from a page of another site", "a browser sent this from a page of another site; only pages of this dispatcher may send it"},
+	"401": {"No token, or a wrong one", "a token is needed: send the header Authorization: Bearer TOKEN, with a token of this dispatcher (MEDIS_TOKENS or MEDIS_ADMIN_TOKEN)"},
+	"403": {"The role of the token does not allow this, or a browser sent it from a page of another site", "this needs a token with the role operator; the token ann has the role reader"},
 	"404": {"Nothing has this id", `subscription "billing": not found; GET /api/v1/subscriptions lists the existing ones`},
 	"408": {"The body arrived too slowly; nothing was done", "the body arrived too slowly; repeat the request"},
 	"409": {"Somebody else changed it at the same time; nothing was written", `subscription "billing" is being changed by others all the time: conflict; repeat the request`},
 	"412": {"Its revision is not that of If-Match: somebody has changed it. Read it again and repeat the change", `subscription "billing": it has changed since it was read; read it again and repeat the change`},
 	"413": {"The body is over the limit; nothing was done", "the body is larger than 1048576 bytes, the limit that MEDIS_MAX_BODY sets"},
 	"422": {"The request is wrong; errors lists each field as location, and what it should be", "concurrency: must be at most 1500"},
-	"429": {"Too many wrong tokens from this address; the right token is always accepted", "too many wrong tokens came from this address; send the value of MEDIS_ADMIN_TOKEN, or wait"},
+	"429": {"Too many wrong tokens from this address; the right token is always accepted", "too many wrong tokens came from this address; send a right one, or wait"},
 	"500": {"A bug in medispatcher, not in the request; its log says more", problem.Internal().Detail},
 	"503": {"Redis does not answer, or refuses", "Redis does not answer, or refuses: dial tcp 10.0.0.5:6379: connect: connection refused; repeat the request"},
 

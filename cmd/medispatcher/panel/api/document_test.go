@@ -14,7 +14,9 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/api"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/paneltest"
 )
 
@@ -40,7 +42,8 @@ type openAPI struct {
 		Tags        []string
 		Responses   map[string]any
 		Security    []map[string][]string
-		RequestBody any `json:"requestBody"`
+		RequestBody any         `json:"requestBody"`
+		Role        access.Role `json:"x-role"`
 	}
 	Components struct {
 		Schemas map[string]struct {
@@ -85,7 +88,9 @@ func register(mux humago.Mux) {
 func apiHandler() http.Handler {
 	mux := http.NewServeMux()
 	register(mux)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(w, r.WithContext(auth.With(r.Context(), auth.Visitor{Name: "ann", Role: access.Admin, By: auth.ByAPI})))
+	})
 }
 
 func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {

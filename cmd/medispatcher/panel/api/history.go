@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
 // HistoryPage is exported because huma reads no fields of an embedded type that is not.
@@ -29,10 +30,10 @@ type historyOutput struct{ Body changeList }
 
 func (a *api) historyRoutes() {
 	example := ok("200", "Changes, latest first", map[string]any{"changes": []any{map[string]any{
-		"id": "1767225600000-0", "time": "2026-01-01T00:00:00Z", "subscription": "billing", "by": "api 10.0.0.7", "what": medispatcher.Changed,
+		"id": "1767225600000-0", "time": "2026-01-01T00:00:00Z", "subscription": "billing", "by": "panel ann", "what": medispatcher.Changed,
 		"fields": map[string]any{"concurrency": map[string]any{"from": 8, "to": 32}},
 	}}})
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-subscription-history", Method: http.MethodGet, Path: Prefix + "/subscriptions/{id}/history",
 		Summary: "Who changed a subscription, what, and when", Tags: []string{tagSubscriptions},
 		Description: "About ten thousand changes are kept, of all subscriptions together.",
@@ -40,7 +41,7 @@ func (a *api) historyRoutes() {
 	}, nil, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
 		return a.history(ctx, in.ID, in.HistoryPage)
 	})
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-history", Method: http.MethodGet, Path: Prefix + "/history",
 		Summary: "Who changed which subscription", Tags: []string{tagSubscriptions},
 		Errors: []int{http.StatusServiceUnavailable}, Responses: example,

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -79,15 +80,15 @@ func (a *api) keptRoutes() {
 func (a *api) keptRoutesOf(place medispatcher.KeptPlace) {
 	path, doc := Prefix+"/"+string(place), keptDocs[place]
 	errs := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "list-" + string(place), Method: http.MethodGet, Path: path,
 		Summary: "List " + doc.what, Tags: []string{tagKept},
 		Description: doc.where + " Listed without their bodies, in the order of arrival, over all partitions.",
 		Errors:      errs, Responses: ok("200", "Messages; next is absent on the last page", keptPage{[]operate.Kept{operate.ListKept(doc.example)}, doc.example.ID}),
 	}, nil, func(ctx context.Context, in *keptInput) (*keptPageOutput, error) { return a.listKept(ctx, place, in) })
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-" + string(place), Method: http.MethodGet, Path: path + "/{message}",
-		Summary: "Show one of the " + doc.what, Tags: []string{tagKept},
+		Summary: "Show one of the " + doc.what, Tags: []string{tagKept}, Description: "The role reader gets no body, and no raw fields.",
 		Errors: append([]int{http.StatusNotFound}, errs...), Responses: ok("200", "The message, whole", operate.ShowKept(doc.example)),
 	}, nil, func(ctx context.Context, in *keptOneInput) (*keptOutput, error) {
 		return a.getKept(ctx, place, in.Message)
@@ -116,5 +117,9 @@ func (a *api) getKept(ctx context.Context, place medispatcher.KeptPlace, id stri
 	if err != nil {
 		return nil, gone(err, "message", "or made room for newer ones", "/"+string(place))
 	}
-	return &keptOutput{operate.ShowKept(k)}, nil
+	shown := operate.ShowKept(k)
+	if !seesBodies(ctx) {
+		shown = shown.WithoutBody()
+	}
+	return &keptOutput{shown}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
 type replayKeptInput struct{ request }
@@ -35,7 +36,7 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 			ID: doc.example.ID, Problem: "it would come back: topic: is missing: give a dotted name such as order.created; publish a corrected message, then purge this one",
 		}}}
 	}
-	route(a, huma.Operation{
+	route(a, access.Operator, huma.Operation{
 		OperationID: "replay-" + string(place), Method: http.MethodPost, Path: path + "/replay",
 		Summary: "Replay " + doc.what, Tags: []string{tagKept}, MaxBodyBytes: maxDocument,
 		Description: doc.replay + " Without a body, or without ids, it replays all that existed when the request began." + aboutChange,
@@ -45,7 +46,7 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 		return a.replayKept(ctx, place, in)
 	})
 	n := int64(450)
-	route(a, huma.Operation{
+	route(a, access.Operator, huma.Operation{
 		OperationID: "purge-" + string(place), Method: http.MethodDelete, Path: path,
 		Summary: "Purge " + doc.what, Tags: []string{tagKept},
 		Description: "Removes for good those named by ?id=, or all that existed when the request began." + aboutChange,

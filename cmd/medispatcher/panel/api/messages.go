@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
@@ -18,7 +19,7 @@ type storyInput struct {
 type storyOutput struct{ Body medispatcher.Story }
 
 func (a *api) storyRoutes() {
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-message", Method: http.MethodGet, Path: Prefix + "/messages/{id}",
 		Summary: "Where a message is, and what happened to it", Tags: []string{tagMessages},
 		Description: "A settled message is gone from Redis: what is known of it is what MEDIS_HISTORY keeps. " +

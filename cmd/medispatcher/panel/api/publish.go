@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
@@ -38,7 +39,7 @@ type published struct {
 type publishOutput struct{ Body published }
 
 func (a *api) publishRoutes() {
-	route(a, huma.Operation{
+	route(a, access.Publisher, huma.Operation{
 		OperationID: "publish-message", Method: http.MethodPost, Path: Prefix + "/topics/{topic}/messages",
 		Summary: "Publish a message", Tags: []string{tagMessages},
 		Description: "The body's bytes reach every subscription of the topic unchanged. 202 means that Redis has the message. " +

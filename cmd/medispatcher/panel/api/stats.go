@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
 // Statistics are counts over time.
@@ -51,7 +52,7 @@ func (a *api) statsRoutes() {
 		Took:    medispatcher.Quantiles{Count: 5965, P50: 0.9, P90: 2.2, P99: 11.1},
 	}
 	errs := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-stats", Method: http.MethodGet, Path: Prefix + "/stats",
 		Summary: "What was received and sent, and how long it took", Tags: []string{tagStatus},
 		Description: "Over all dispatchers: in the last full second, the last ten seconds, the last minute, hour and day, and in all. " +
@@ -63,7 +64,7 @@ func (a *api) statsRoutes() {
 			Next: "billing",
 		}),
 	}, nil, a.stats)
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-stats-series", Method: http.MethodGet, Path: Prefix + "/stats/series",
 		Summary: "Counts over time", Tags: []string{tagStatus},
 		Description: "Oldest value first. end is the unix time at which the interval of the last value begins; that interval is not over yet.",
@@ -72,7 +73,7 @@ func (a *api) statsRoutes() {
 			Step: 60, End: 1767225600, Counts: map[string][]int64{"sent": {1180, 1190}, "failed": {0, 3}, "retried": {0, 3}, "dead": {0, 0}},
 		}),
 	}, nil, a.series)
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-subscription-stats", Method: http.MethodGet, Path: Prefix + "/subscriptions/{id}/stats",
 		Summary: "What happened to a subscription's messages, and how long it took", Tags: []string{tagStatus},
 		Errors:    []int{http.StatusNotFound, http.StatusServiceUnavailable},

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
@@ -25,7 +26,7 @@ func (a *api) statusRoutes() {
 		"dead_after_ns": 10_000_000_000, "heartbeat": "2026-01-01T00:10:00Z", "alive": true,
 		"held": []any{map[string]any{"subscription": "billing", "since": since}}, "held_total": 1,
 	}
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-status", Method: http.MethodGet, Path: Prefix + "/status",
 		Summary: "What is waiting where", Tags: []string{tagStatus},
 		Description: "Counts over all partitions. buried includes retrying; oldest_ms is the age of the oldest message that is not settled. " +
@@ -39,7 +40,7 @@ func (a *api) statusRoutes() {
 			"dispatchers": []any{dispatcher}, "revision": 7,
 		}),
 	}, nil, a.status)
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "list-dispatchers", Method: http.MethodGet, Path: Prefix + "/dispatchers",
 		Summary: "The dispatchers on this Redis", Tags: []string{tagStatus},
 		Errors:    []int{http.StatusServiceUnavailable},

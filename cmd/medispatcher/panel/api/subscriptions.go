@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
@@ -32,7 +33,7 @@ type subscriptionOutput struct {
 func (a *api) subscriptionRoutes() {
 	const path = Prefix + "/subscriptions"
 	a.listRoute(path)
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "get-subscription", Method: http.MethodGet, Path: path + "/{id}",
 		Summary: "Show a subscription", Tags: []string{tagSubscriptions},
 		Errors:    []int{http.StatusNotFound, http.StatusServiceUnavailable},
@@ -44,7 +45,7 @@ func (a *api) subscriptionRoutes() {
 		"application/json": {Schema: refSubscription, Example: exampleSubscription}}}
 	changes := []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict, http.StatusPreconditionFailed,
 		http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable}
-	route(a, huma.Operation{
+	route(a, access.Admin, huma.Operation{
 		OperationID: "put-subscription", Method: http.MethodPut, Path: path + "/{id}",
 		Summary: "Create or replace a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
 		Description: "Fields that are left out take their defaults. Writing the masked secret keeps the secret. " +
@@ -52,7 +53,7 @@ func (a *api) subscriptionRoutes() {
 		Errors: changes, Responses: written,
 	}, jsonBody("application/json", refSubscription, exampleDocument), a.put)
 	changes = append(changes, http.StatusNotFound)
-	route(a, huma.Operation{
+	route(a, access.Admin, huma.Operation{
 		OperationID: "patch-subscription", Method: http.MethodPatch, Path: path + "/{id}",
 		Summary: "Change fields of a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
 		Description: "A merge patch (RFC 7396): null resets a field to its default.",
@@ -67,7 +68,7 @@ func (a *api) subscriptionRoutes() {
 		{"pause", "Stop pushing to a subscription; its messages wait", true},
 		{"resume", "Push to a paused subscription again", false},
 	} {
-		route(a, huma.Operation{
+		route(a, access.Operator, huma.Operation{
 			OperationID: to.verb + "-subscription", Method: http.MethodPost, Path: path + "/{id}/" + to.verb,
 			Summary: to.summary, Tags: []string{tagSubscriptions},
 			Errors:    []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},

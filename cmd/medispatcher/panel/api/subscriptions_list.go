@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
@@ -24,7 +25,7 @@ type subscriptionList struct {
 type listOutput struct{ Body subscriptionList }
 
 func (a *api) listRoute(path string) {
-	route(a, huma.Operation{
+	route(a, access.Reader, huma.Operation{
 		OperationID: "list-subscriptions", Method: http.MethodGet, Path: path,
 		Summary: "List subscriptions", Tags: []string{tagSubscriptions},
 		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},

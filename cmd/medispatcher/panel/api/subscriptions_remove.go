@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
@@ -19,7 +20,7 @@ type removeInput struct {
 }
 
 func (a *api) removeRoute(path string) {
-	route(a, huma.Operation{
+	route(a, access.Admin, huma.Operation{
 		OperationID: "delete-subscription", Method: http.MethodDelete, Path: path,
 		Summary: "Remove a subscription", Tags: []string{tagSubscriptions},
 		Description: "Refused while its channel holds messages or it has dead letters, unless ?purge=true. " +

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 )
 
@@ -30,6 +31,11 @@ var ErrRedis = errors.New("redis: connection refused")
 type Request struct {
 	Method, Path, Body string
 	Header             []string // name, value, …
+}
+
+// Admin is a token that may do everything.
+func Admin(secret string) []access.Token {
+	return []access.Token{{Name: access.AdminName, Role: access.Admin, Secret: secret}}
 }
 
 // Handler is the whole handler on a fake.
@@ -68,7 +74,13 @@ func Do(t *testing.T, h http.Handler, q Request) *httptest.ResponseRecorder {
 // Get asks for a page as a browser does.
 func Get(t *testing.T, h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost:5601"+path, nil)
+	return Ask(t, h, http.MethodGet, path, header...)
+}
+
+// Ask is Get with another method.
+func Ask(t *testing.T, h http.Handler, method, path string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, "http://localhost:5601"+path, nil)
 	r.Header.Set("Accept", "text/html,application/xhtml+xml")
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])

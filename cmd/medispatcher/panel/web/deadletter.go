@@ -20,7 +20,7 @@ func (p *pages) letter(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	sub := r.PathValue("id")
-	d := letterData{Sub: sub, Letter: l, place: deadLetters(sub), messageData: messageOf(l.Message, deadLink(sub)+"/"+l.ID+"/body")}
+	d := letterData{Sub: sub, Letter: l, place: deadLetters(r, sub), messageData: messageOf(r, l.Message, deadLink(sub)+"/"+l.ID+"/body")}
 	d.One = l.ID
 	if f := l.Failure; f != nil {
 		d.Lasted = words(f.LastAt.Sub(f.FirstAt))

@@ -45,7 +45,7 @@ func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := r.URL.Query()
-	d := lettersData{place: deadLetters(id), ID: id, Q: strings.TrimSpace(q.Get("q")), After: q.Get("after")}
+	d := lettersData{place: deadLetters(r, id), ID: id, Q: strings.TrimSpace(q.Get("q")), After: q.Get("after")}
 	d.Q, d.Count = d.Q[:min(len(d.Q), maxQuery)], counts[0].Dead
 	if d.Count == 0 {
 		if _, _, err := p.registry.Get(ctx, id); err != nil {

@@ -25,7 +25,7 @@ type keptData struct {
 
 func (p *pages) keptList(at medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		d := keptData{place: keptMessages(at), Unrouted: at == medispatcher.PlaceUnrouted}
+		d := keptData{place: keptMessages(r, at), Unrouted: at == medispatcher.PlaceUnrouted}
 		var err error
 		if d.Count, err = p.keptCount(r.Context(), at); err != nil {
 			return err

@@ -26,13 +26,13 @@ func (p *pages) keptOne(at medispatcher.KeptPlace) func(http.ResponseWriter, *ht
 		m := k.Message
 		m.Body, _ = keptBody(k)
 		d := keptOneData{
-			place: keptMessages(at), Unrouted: at == medispatcher.PlaceUnrouted, keptRow: rowOfKept(k, p.router()),
-			messageData: messageOf(m, keptLink(at)+"/"+k.ID+"/body"),
+			place: keptMessages(r, at), Unrouted: at == medispatcher.PlaceUnrouted, keptRow: rowOfKept(k, p.router()),
+			messageData: messageOf(r, m, keptLink(at)+"/"+k.ID+"/body"),
 		}
 		d.One = k.ID
 		_, d.Whole = keptBody(k)
 		for name, value := range k.Fields {
-			if name != "body" && name != "raw" {
+			if name != "body" && name != "raw" && !d.Hidden {
 				d.Fields = append(d.Fields, header{name, value})
 			}
 		}

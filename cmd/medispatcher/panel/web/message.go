@@ -20,11 +20,14 @@ type messageData struct {
 	Cut      bool // Body is only the beginning
 	Indented bool
 	Binary   bool // it is not UTF-8
+	Hidden   bool // the visitor may not see the body
 }
 
-func messageOf(m medispatcher.Message, file string) messageData {
-	d := messageData{Message: m, File: file, Binary: !utf8.Valid(m.Body)}
-	d.Body, d.Cut, d.Indented = bodyText(m.Body)
+func messageOf(r *http.Request, m medispatcher.Message, file string) messageData {
+	d := messageData{Message: m, File: file, Binary: !utf8.Valid(m.Body), Hidden: !operates(r)}
+	if !d.Hidden {
+		d.Body, d.Cut, d.Indented = bodyText(m.Body)
+	}
 	if lines := headerLines(m.Headers); lines != "" {
 		for line := range strings.SplitSeq(lines, "\n") {
 			name, value, _ := strings.Cut(line, ": ")

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 )
 
@@ -52,17 +53,21 @@ type view struct {
 	Static  string // where the static files are
 	Version string
 	Signed  bool // there is a session to end
+	Visitor auth.Visitor
 	Live    bool // only the parts that change are needed
 	Now     time.Time
 	Data    any
 }
+
+// May reports whether the visitor may use what needs a role.
+func (v view) May(needs access.Role) bool { return v.Visitor.May(needs) }
 
 // show renders a page and sends it when all of it is made.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) error {
 	_, cookieErr := r.Cookie(auth.CookieName)
 	v := view{
 		Name: name, Title: title, Page: "/" + strings.SplitN(r.URL.Path, "/", 3)[1], Static: p.static.base(), Version: p.cfg.Version, Now: time.Now(), Data: data,
-		Signed: p.token != nil && cookieErr == nil, Live: r.Header.Get(liveHeader) != "",
+		Signed: p.tokens != nil && cookieErr == nil, Visitor: auth.From(r.Context()), Live: r.Header.Get(liveHeader) != "",
 	}
 	var b bytes.Buffer
 	if err := views()[name].ExecuteTemplate(&b, "page", v); err != nil {

@@ -1,9 +1,12 @@
 package web
 
 import (
+	"net/http"
 	"net/url"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
+	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 )
 
 // place is one of the three in which messages wait for an operator: the dead letters of a subscription, the unrouted
@@ -17,20 +20,23 @@ type place struct {
 	Replay string // what a replay does, for the question before it
 	Count  int64  // how many wait there; unset on the page of one
 	One    string // the id of the one that the page shows
+	Open   bool   // the visitor may replay and purge
 }
 
 // API is the path of the place in the API.
 func (p place) API() string { return "/api/v1" + p.Link }
 
-func deadLetters(sub string) place {
+func deadLetters(r *http.Request, sub string) place {
 	return place{
+		Open:  operates(r),
 		Title: "Dead letters of " + sub, Link: deadLink(sub), What: "dead letter", Of: "of " + sub, Word: sub,
 		Replay: "Delivery starts again at attempt 1, with the same webhook-id. The failure record is cleared.",
 	}
 }
 
-func keptMessages(at medispatcher.KeptPlace) place {
+func keptMessages(r *http.Request, at medispatcher.KeptPlace) place {
 	p := place{
+		Open:  operates(r),
 		Title: "Unrouted messages", Link: keptLink(at), What: "unrouted message", Word: string(at),
 		Replay: "Messages go to the subscriptions that want them now. What no subscription wants comes back here.",
 	}
@@ -40,6 +46,9 @@ func keptMessages(at medispatcher.KeptPlace) place {
 	}
 	return p
 }
+
+// operates reports whether the visitor may change messages and see their bodies.
+func operates(r *http.Request) bool { return auth.From(r.Context()).May(access.Operator) }
 
 // paging links the pages of a list. A page starts after the id that ended the one before.
 type paging struct {

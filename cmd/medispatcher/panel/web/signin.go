@@ -1,10 +1,12 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 )
 
@@ -23,7 +25,7 @@ type signInData struct {
 
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request) error {
 	next := localPath(r.URL.Query().Get("next"))
-	if p.token == nil || p.token.Session(r) {
+	if p.tokens == nil || p.signedIn(r) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
@@ -33,23 +35,27 @@ func (p *pages) signIn(w http.ResponseWriter, r *http.Request) error {
 func (p *pages) signInWith(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	next := localPath(r.PostFormValue("next"))
-	if p.token == nil {
+	if p.tokens == nil {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	if !p.token.SignIn.Allow(r) {
+	if !p.tokens.SignIn.Allow(r) {
 		w.Header().Set("Retry-After", "1")
 		p.log.Warn("too many attempts to sign in", "from", r.RemoteAddr)
 		return p.show(w, r, http.StatusTooManyRequests, "signin", "Sign in",
 			signInData{next, "Too many attempts from your address. Wait a few seconds, then try again."})
 	}
-	token := strings.TrimSpace(r.PostFormValue("token"))
-	if !p.token.Right(token) {
+	v, right := p.tokens.Holder(strings.TrimSpace(r.PostFormValue("token")))
+	switch {
+	case !right:
 		p.log.Warn("a wrong token at the sign-in", "from", r.RemoteAddr)
 		return p.show(w, r, http.StatusUnauthorized, "signin", "Sign in",
-			signInData{next, "That is not the token. Enter the value of MEDIS_ADMIN_TOKEN of this dispatcher."})
+			signInData{next, "That is not a token of this dispatcher. Enter one of MEDIS_TOKENS, or the value of MEDIS_ADMIN_TOKEN."})
+	case !v.May(access.Reader):
+		return p.show(w, r, http.StatusForbidden, "signin", "Sign in",
+			signInData{next, fmt.Sprintf("That is the token %s with the role %s. It works with the API alone; the pages need the role reader.", v.Name, v.Role)})
 	}
-	p.token.Begin(w, r)
+	p.tokens.Begin(w, r, v)
 	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestStaticFiles(t *testing.T) {
-	h := paneltest.Handler(paneltest.New(), panel.Config{Rules: paneltest.Rules, Token: "s3cret"})
+	h := paneltest.Handler(paneltest.New(), panel.Config{Rules: paneltest.Rules, Tokens: paneltest.Admin("s3cret")})
 	page := paneltest.Get(t, h, "/signin").Body.String()
 	path := regexp.MustCompile(`/static/[^"]*app\.js`).FindString(page)
 	for p, want := range map[string]string{path: "public, max-age=31536000, immutable", strings.Replace(path, "/static/", "/static/0", 1): "no-store"} {

@@ -33,7 +33,10 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var problems medispatcher.Problems
 	var field medispatcher.FieldError
 	var template *templateError
+	var forbidden forbiddenError
 	switch {
+	case errors.As(err, &forbidden):
+		status, t = http.StatusForbidden, trouble{Heading: "Not allowed", Text: "Sorry, " + err.Error() + "."}
 	case errors.Is(err, medispatcher.ErrNotFound):
 		status, t = http.StatusNotFound, trouble{Heading: "Not found", Text: err.Error()}
 	case errors.As(err, &problems):

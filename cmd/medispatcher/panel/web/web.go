@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 )
@@ -54,7 +55,7 @@ type Deps struct {
 	Router   func() *medispatcher.Router // the subscriptions in force, without delay
 	Ready    func() error                // says without delay why this dispatcher cannot work now
 	Log      *slog.Logger
-	Token    *auth.Token // nil: none is needed
+	Tokens   *auth.Tokens // nil: none is needed
 }
 
 // pages holds what the pages share.
@@ -66,7 +67,7 @@ type pages struct {
 	router   func() *medispatcher.Router
 	ready    func() error
 	log      *slog.Logger
-	token    *auth.Token // nil: none is needed
+	tokens   *auth.Tokens // nil: none is needed
 	static   *static
 	state    cached[medispatcher.Status]
 	alerts   cached[medispatcher.Alerts]
@@ -75,40 +76,82 @@ type pages struct {
 // Register registers the pages on mux. It returns the page for unknown paths.
 func Register(mux *http.ServeMux, cfg Config, deps Deps) (nowhere http.HandlerFunc) {
 	p := &pages{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, router: deps.Router, ready: deps.Ready, log: deps.Log, token: deps.Token, static: embedded(),
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, router: deps.Router, ready: deps.Ready, log: deps.Log, tokens: deps.Tokens, static: embedded(),
 	}
 	p.state.read = func(ctx context.Context) (medispatcher.Status, error) {
 		return operate.Status(ctx, p.registry, p.store)
 	}
 	p.alerts.read = func(ctx context.Context) (medispatcher.Alerts, error) { return deps.Alerts.Alerts(ctx) }
-	routes := map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":                                   p.overview,
-		"GET /subscriptions":                         p.list,
-		"GET /subscribe":                             p.subscribe,
-		"GET /subscriptions/{id}":                    p.subscription,
-		"GET /subscriptions/{id}/dead":               p.letters,
-		"GET /subscriptions/{id}/dead/{letter}":      p.letter,
-		"GET /subscriptions/{id}/dead/{letter}/body": p.letterBody,
-		"GET /dead":                                  p.dead,
-		"GET /alerts":                                p.alertsPage,
-		"GET /publish":                               p.publish,
-		"GET " + SignInPath:                          p.signIn,
-		"POST " + SignInPath:                         p.signInWith,
-		"POST " + signOutPath:                        p.signOut,
-	}
-	for _, place := range medispatcher.KeptPlaces {
-		path := "GET " + keptLink(place)
-		routes[path], routes[path+"/{message}"], routes[path+"/{message}/body"] = p.keptList(place), p.keptOne(place), p.keptFile(place)
-	}
-	for pattern, h := range routes {
+	for pattern, page := range p.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 			defer cancel()
-			if err := h(w, r.WithContext(ctx)); err != nil {
+			err := forbidden(auth.From(ctx), page.needs)
+			if err == nil {
+				err = page.show(w, r.WithContext(ctx))
+			}
+			if err != nil {
 				p.fail(w, r, err)
 			}
 		})
 	}
 	mux.Handle("GET "+StaticPath, p.static)
 	return p.nowhere
+}
+
+// route is a page, and the role that it needs.
+type route struct {
+	needs access.Role
+	show  func(http.ResponseWriter, *http.Request) error
+}
+
+// open marks the routes that need no token.
+const open access.Role = "open"
+
+// routes are the pages by their patterns.
+func (p *pages) routes() map[string]route {
+	routes := map[string]route{
+		"GET /{$}":                                   {access.Reader, p.overview},
+		"GET /subscriptions":                         {access.Reader, p.list},
+		"GET /subscribe":                             {access.Admin, p.subscribe},
+		"GET /subscriptions/{id}":                    {access.Reader, p.subscription},
+		"GET /subscriptions/{id}/dead":               {access.Reader, p.letters},
+		"GET /subscriptions/{id}/dead/{letter}":      {access.Reader, p.letter},
+		"GET /subscriptions/{id}/dead/{letter}/body": {access.Operator, p.letterBody},
+		"GET /dead":                                  {access.Reader, p.dead},
+		"GET /alerts":                                {access.Reader, p.alertsPage},
+		"GET /publish":                               {access.Operator, p.publish},
+		"GET " + SignInPath:                          {open, p.signIn},
+		"POST " + SignInPath:                         {open, p.signInWith},
+		"POST " + signOutPath:                        {access.Anybody, p.signOut},
+	}
+	for _, place := range medispatcher.KeptPlaces {
+		path := "GET " + keptLink(place)
+		routes[path] = route{access.Reader, p.keptList(place)}
+		routes[path+"/{message}"] = route{access.Reader, p.keptOne(place)}
+		routes[path+"/{message}/body"] = route{access.Operator, p.keptFile(place)}
+	}
+	return routes
+}
+
+// forbiddenError says that the role of a visitor does not allow a page.
+type forbiddenError string
+
+func (e forbiddenError) Error() string { return string(e) }
+
+// forbidden is the error for a visitor who may not use what needs a role.
+func forbidden(v auth.Visitor, needs access.Role) error {
+	if needs == open || v.May(needs) {
+		return nil
+	}
+	return forbiddenError(v.Lacks(needs))
+}
+
+// signedIn reports whether a request is made in a session.
+func (p *pages) signedIn(r *http.Request) bool {
+	if p.tokens == nil {
+		return false
+	}
+	_, valid := p.tokens.Session(r)
+	return valid
 }
