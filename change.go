@@ -75,42 +75,45 @@ func ChangeOf(before, after *Subscription) (ChangeKind, map[string]FieldChange) 
 	case after == nil:
 		kind = Removed
 	}
-	old, shownOld := flatten(before)
-	now, shownNow := flatten(after)
-	fields := map[string]FieldChange{}
-	for name := range now {
-		if !reflect.DeepEqual(old[name], now[name]) {
-			fields[name] = FieldChange{From: shownOld[name], To: shownNow[name]}
-		}
-	}
-	for name := range old {
-		if _, still := now[name]; !still {
-			fields[name] = FieldChange{From: shownOld[name]}
-		}
-	}
-	return kind, fields
-}
-
-// flatten is a subscription by field: the values to compare, and those to show.
-func flatten(s *Subscription) (values, shown map[string]json.RawMessage) {
-	if s == nil {
-		return nil, nil
-	}
-	masked := s.Masked()
-	return byField(s), byField(&masked)
-}
-
-func byField(s *Subscription) map[string]json.RawMessage {
-	values := map[string]json.RawMessage{}
+	shownBefore, shownAfter := before.masked(), after.masked()
+	changed := map[string]FieldChange{}
 	for _, f := range fields {
-		if f.Kind == KindObject || f.omitEmpty && f.value(s).IsZero() {
-			continue
+		if f.Kind != KindObject && !f.same(before, after) {
+			changed[f.Name] = FieldChange{From: f.json(shownBefore), To: f.json(shownAfter)}
 		}
-		raw, err := json.Marshal(f.Value(s))
-		if err != nil {
-			panic(err) // strings, numbers and durations only
-		}
-		values[f.Name] = raw
 	}
-	return values
+	return kind, changed
+}
+
+// holds reports whether a subscription, nil for none, has a value to compare.
+func (f Field) holds(s *Subscription) bool {
+	return s != nil && (!f.omitEmpty || !f.value(s).IsZero())
+}
+
+func (f Field) same(a, b *Subscription) bool {
+	if !f.holds(a) || !f.holds(b) {
+		return f.holds(a) == f.holds(b)
+	}
+	return reflect.DeepEqual(f.value(a).Interface(), f.value(b).Interface())
+}
+
+// json is a value as JSON, nil where there is none.
+func (f Field) json(s *Subscription) json.RawMessage {
+	if !f.holds(s) {
+		return nil
+	}
+	raw, err := json.Marshal(f.Value(s))
+	if err != nil {
+		panic(err) // strings, numbers and durations only
+	}
+	return raw
+}
+
+// masked is a copy as everybody may see it, nil of nil.
+func (s *Subscription) masked() *Subscription {
+	if s == nil {
+		return nil
+	}
+	shown := s.Masked()
+	return &shown
 }

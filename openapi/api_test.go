@@ -84,6 +84,10 @@ func TestClient(t *testing.T) {
 	if again := must(c.PutSubscriptionWithResponse(ctx, "billing", nil, doc))(t); again.JSON200 == nil {
 		t.Errorf("make it again: got %d %s, want 200", again.StatusCode(), again.Body)
 	}
+	lines := fmt.Sprintf(`{"id":"billing","topic":"order.*","urls":[%q],"concurrency":3,"max_retries":0}`+"\n", worker.URL)
+	if many := must(c.PutSubscriptionsWithBodyWithResponse(ctx, "application/x-ndjson", strings.NewReader(lines)))(t); many.JSON200 == nil || many.JSON200.Replaced != 1 {
+		t.Errorf("put many: got %d %s, want 200 with 1 replaced", many.StatusCode(), many.Body)
+	}
 	read := must(c.GetSubscriptionWithResponse(ctx, "billing"))(t)
 	if read.JSON200 == nil || read.JSON200.Topic != "order.*" || read.Headers200 == nil || read.Headers200.ETag == nil {
 		t.Fatalf("read it: got %d %s, want 200 with topic order.* and an ETag", read.StatusCode(), read.Body)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -38,8 +39,31 @@ func (r *Registry) Put(ctx context.Context, id string, doc []byte, ifMatch strin
 // PutAll creates or replaces subscriptions, each for itself and in their order. It returns what became of each; the errors are
 // those of Put.
 func (r *Registry) PutAll(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
+	edits, finish := r.edits(puts)
+	r.change(ctx, edits)
+	return finish()
+}
+
+// CheckPuts returns what PutAll would, but writes nothing.
+func (r *Registry) CheckPuts(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
+	edits, finish := r.edits(puts)
+	for step := range slices.Chunk(withID(edits), changesOfStep) {
+		stored, err := r.readOld(ctx, step)
+		if err != nil {
+			fail(edits, err)
+			break
+		}
+		for i, e := range step {
+			e.prepare(stored[i])
+		}
+	}
+	return finish()
+}
+
+// edits are the changes that puts ask for. finish tells what became of them.
+func (r *Registry) edits(puts []medispatcher.SubscriptionPut) (edits []*edit, finish func() []medispatcher.SubscriptionPutDone) {
 	done := make([]medispatcher.SubscriptionPutDone, len(puts))
-	edits := make([]*edit, len(puts))
+	edits = make([]*edit, len(puts))
 	for i, p := range puts {
 		edits[i] = &edit{id: p.ID, ifMatch: p.IfMatch, do: func(old []byte) (stored []byte, err error) {
 			done[i].Created = old == nil
@@ -48,11 +72,12 @@ func (r *Registry) PutAll(ctx context.Context, puts []medispatcher.SubscriptionP
 			return stored, err
 		}}
 	}
-	r.change(ctx, edits)
-	for i, e := range edits {
-		done[i].Err = e.err
+	return edits, func() []medispatcher.SubscriptionPutDone {
+		for i, e := range edits {
+			done[i].Err = e.err
+		}
+		return done
 	}
-	return done
 }
 
 // Patch applies a merge patch (RFC 7396) to a subscription. Its errors are those of Put, and ErrNotFound.
@@ -143,16 +168,8 @@ func (e *edit) prepare(stored string) bool {
 
 // change makes the edits in their order. Each has its error.
 func (r *Registry) change(ctx context.Context, edits []*edit) {
-	var todo, written []*edit
-	for _, e := range edits {
-		if err := medispatcher.CheckSubscriptionID(e.id); err != nil {
-			var field medispatcher.FieldError
-			errors.As(err, &field)
-			e.err = medispatcher.Problems{field}
-			continue
-		}
-		todo = append(todo, e)
-	}
+	todo := withID(edits)
+	var written []*edit
 	version := "" // that the last change gave the documents
 	for len(todo) > 0 {
 		n := inOneStep(todo)
@@ -168,6 +185,29 @@ func (r *Registry) change(ctx context.Context, edits []*edit) {
 	if version != "" {
 		fail(written, r.store.announce(ctx, version))
 	}
+}
+
+// withID are the edits of ids that a subscription may have. The others get an error.
+func withID(edits []*edit) (right []*edit) {
+	for _, e := range edits {
+		if field, wrong := errors.AsType[medispatcher.FieldError](medispatcher.CheckSubscriptionID(e.id)); wrong {
+			e.err = medispatcher.Problems{field}
+			continue
+		}
+		right = append(right, e)
+	}
+	return right
+}
+
+// readOld reads the stored documents that edits change, "" where there is none.
+func (r *Registry) readOld(ctx context.Context, edits []*edit) ([]string, error) {
+	ids := make([]any, 0, 2+len(edits))
+	ids = append(ids, "HMGET", r.store.keys.Subscriptions())
+	for _, e := range edits {
+		ids = append(ids, e.id)
+	}
+	stored, err := rdb.Texts(r.store.db.With(ctx), ids...).Result()
+	return stored, rdb.Failed("read subscriptions", err)
 }
 
 // fail gives an error to the edits that have none.
@@ -192,14 +232,9 @@ func inOneStep(edits []*edit) int {
 // changeStep makes some edits. It returns those that are in force, and those that have to be tried again because somebody
 // else changed the same subscription or the step is full.
 func (r *Registry) changeStep(ctx context.Context, edits []*edit) (done, again []*edit, version string, err error) {
-	ids := make([]any, 0, 2+len(edits))
-	ids = append(ids, "HMGET", r.store.keys.Subscriptions())
-	for _, e := range edits {
-		ids = append(ids, e.id)
-	}
-	stored, err := rdb.Texts(r.store.db.With(ctx), ids...).Result()
+	stored, err := r.readOld(ctx, edits)
 	if err != nil {
-		return nil, nil, "", rdb.Failed("read subscriptions", err)
+		return nil, nil, "", err
 	}
 	args := []any{changesKept}
 	var edited []*edit

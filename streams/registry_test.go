@@ -240,6 +240,35 @@ func TestOneChangeReadsOneDocument(t *testing.T) {
 	})
 }
 
+// TestCheckPuts: a check tells what a put would come to, and writes nothing.
+func TestCheckPuts(t *testing.T) {
+	t.Parallel()
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
+		sc, _, writer := readers(t, env)
+		_, _, _, err := writer.Put(sc.Ctx, "there", []byte(subDoc("a")), "")
+		check(t, err)
+		puts := []medispatcher.SubscriptionPut{
+			{ID: "there", Document: []byte(subDoc("b"))},
+			{ID: "wrong", Document: []byte(subDoc("b..c"))},
+			{ID: "a b", Document: []byte(subDoc("b"))},
+			{ID: "there", Document: []byte(subDoc("b")), IfMatch: "old"},
+		}
+		for i := range 150 { // more than one step
+			puts = append(puts, medispatcher.SubscriptionPut{ID: fmt.Sprint("new", i), Document: []byte(subDoc("b"))})
+		}
+		before := sc.Client.HGetAll(sc.Ctx, hashKey).Val()
+		done := writer.CheckPuts(sc.Ctx, puts)
+		if after := sc.Client.HGetAll(sc.Ctx, hashKey).Val(); !maps.Equal(before, after) {
+			t.Errorf("a check wrote %v", after)
+		}
+		for i, d := range done {
+			if _, wrong := errors.AsType[medispatcher.Problems](d.Err); wrong != (i == 1 || i == 2) || errors.Is(d.Err, medispatcher.ErrPrecondition) != (i == 3) || d.Err == nil && d.Created != (i > 3) {
+				t.Errorf("%d %s: created %t, %v", i, puts[i].ID, d.Created, d.Err)
+			}
+		}
+	})
+}
+
 // TestAudit: documents that somebody changed by hand, without changing their number, are found when it is their turn.
 func TestAudit(t *testing.T) {
 	t.Parallel()

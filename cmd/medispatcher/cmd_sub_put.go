@@ -27,20 +27,33 @@ func (a *app) subPutCommand() *cobra.Command {
 	var generate bool
 	cmd := &cobra.Command{
 		Use:   "put ID",
-		Short: "Add a subscription, or replace one",
+		Short: "Add a subscription, or replace one; or many from a file",
 		Long: `Add a subscription, or replace one with all its fields; sub set changes single ones.
 Fields that are not given take the defaults of the configuration, and follow them when
 those change. When a subscription is replaced, it says which fields that resets.
+
+Without ID the file holds many, up to 10,000: JSON objects with an id, one a line, or an
+array as sub ls --json prints it. If one of them is wrong, none is written. Subscriptions
+that are not in the file stay as they are.
 
 TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 		Example: `  medispatcher sub put billing --topic 'order.*' --url http://127.0.0.1:8080/hook
   medispatcher sub put audit --topic '>' --url https://audit.example/in --max-retries 20
   medispatcher sub put billing --topic 'order.*' --url https://billing.example/hook --generate-secret
   medispatcher sub put billing --file billing.json
-  medispatcher sub get billing | jq '.concurrency=32' | medispatcher sub put billing --file -`,
-		Args: cli.Exactly("ID"),
+  medispatcher sub get billing | jq '.concurrency=32' | medispatcher sub put billing --file -
+  medispatcher sub ls --json | jq 'map(.timeout="10s")' | medispatcher sub put --file -`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if file != "" {
+				return cli.AtLeast(0, 1, "ID")(cmd, args)
+			}
+			return cli.Exactly("ID")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withState(func(ctx context.Context, s *state, args []string) error {
+				if len(args) == 0 {
+					return s.putSubs(ctx, cmd.Flags(), file)
+				}
 				secret := ""
 				if generate {
 					if file != "" || cmd.Flags().Changed("secret") {
@@ -61,7 +74,7 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 	flags.SortFlags = false
 	addSubFlags(flags)
 	flags.BoolVar(&generate, "generate-secret", false, "make a secret, and print it this once")
-	flags.StringVar(&file, "file", "", "read the whole subscription from a JSON `FILE`, - for stdin")
+	flags.StringVar(&file, "file", "", "read the whole subscription, or without ID many, from a JSON `FILE`, - for stdin")
 	return cmd
 }
 
@@ -75,7 +88,7 @@ func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file, sec
 		if len(p)+len(problems) > 0 {
 			return nil, nil, cli.Usagef("--file is the whole subscription: leave out the other flags, or change fields afterwards with sub set")
 		}
-		doc, err = s.readDocument(ctx, file)
+		doc, err = s.readDocument(ctx, file, maxSubscriptionFile, "one subscription")
 		return doc, nil, err
 	}
 	if len(p)+len(problems) == 0 {
@@ -88,7 +101,8 @@ func (s *state) subDocument(ctx context.Context, flags *pflag.FlagSet, file, sec
 	return doc, problems, err
 }
 
-func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
+// readDocument reads a file that should hold what.
+func (s *state) readDocument(ctx context.Context, file string, limit int, what string) ([]byte, error) {
 	var in io.ReadCloser
 	if file == "-" {
 		in = interruptible(ctx, s.stdin)
@@ -100,14 +114,14 @@ func (s *state) readDocument(ctx context.Context, file string) ([]byte, error) {
 		in = f
 	}
 	defer func() { _ = in.Close() }()
-	doc, err := io.ReadAll(io.LimitReader(in, maxSubscriptionFile+1))
+	doc, err := io.ReadAll(io.LimitReader(in, int64(limit)+1))
 	switch {
 	case err != nil:
 		return nil, cli.Usagef("cannot read %s: %v", file, config.WithoutPath(err))
-	case len(doc) > maxSubscriptionFile:
-		return nil, cli.Usagef("%s is larger than %s; is it one subscription?", file, config.Size(maxSubscriptionFile))
+	case len(doc) > limit:
+		return nil, cli.Usagef("%s is larger than %s; is it %s?", file, config.Size(limit), what)
 	case strings.TrimSpace(string(doc)) == "":
-		return nil, cli.Usagef("%s is empty; give one subscription as JSON", file)
+		return nil, cli.Usagef("%s is empty; give %s as JSON", file, what)
 	}
 	return doc, nil
 }
@@ -141,9 +155,13 @@ func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medi
 		_, _ = fmt.Fprintf(s.stdout, "%s: the secret, which is not shown again, is %s\n", cli.Clean(id), secret)
 	}
 	if reset := resetBy(doc, &before, &sub); beforeErr == nil && len(reset) > 0 {
-		_, _ = fmt.Fprintf(s.stderr, "%s: not given, and so reset: %s\n", cli.Clean(id), cli.Clean(strings.Join(reset, ", ")))
+		s.sayReset(id, reset)
 	}
 	return nil
+}
+
+func (s *state) sayReset(id string, fields []string) {
+	_, _ = fmt.Fprintf(s.stderr, "%s: not given, and so reset: %s\n", cli.Clean(id), cli.Clean(strings.Join(fields, ", ")))
 }
 
 // resetBy lists the fields that a new document changed by leaving them out.

@@ -45,6 +45,7 @@ type Config struct {
 type Registry interface {
 	operate.Subscriptions
 	operate.Registry
+	operate.Putter
 	Put(ctx context.Context, id string, doc []byte, ifMatch string) (sub medispatcher.Subscription, rev string, created bool, err error)
 	Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error)
 }

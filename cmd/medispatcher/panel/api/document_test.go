@@ -125,12 +125,15 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			if open == (len(op.Security) > 0) || open == (op.Responses["401"] != nil) {
 				t.Errorf("%s %s: security %v, open %v", method, path, op.Security, open)
 			}
-			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine"}, op.OperationID) {
+			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "put-subscriptions", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine"}, op.OperationID) {
 				t.Errorf("%s: body documented: %v", op.OperationID, takesBody)
 			}
 			body := "{}"
 			if op.OperationID == "put-subscription" {
 				body = `{"topic":"order.*","urls":["http://h/"]}`
+			}
+			if op.OperationID == "put-subscriptions" {
+				body = `{"id":"new","topic":"order.*","urls":["http://h/"]}`
 			}
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), strings.ToUpper(method), fill.Replace(path), strings.NewReader(body))

@@ -52,6 +52,7 @@ func (a *api) subscriptionRoutes() {
 			"Every dispatcher follows within a second.",
 		Errors: changes, Responses: written,
 	}, jsonBody("application/json", refSubscription, exampleDocument), a.put)
+	a.putAllRoute(path, append(slices.Clone(changes), http.StatusUnprocessableEntity))
 	changes = append(changes, http.StatusNotFound)
 	route(a, access.Admin, huma.Operation{
 		OperationID: "patch-subscription", Method: http.MethodPatch, Path: path + "/{id}",

@@ -60,6 +60,41 @@ func TestSubscriptions(t *testing.T) {
 	})
 }
 
+func TestPutSubscriptions(t *testing.T) {
+	t.Parallel()
+	const one, two, over = `{"id":"one","topic":"a.b","urls":["http://h/"]}`, `{"id":"two","topic":"a.b","urls":["http://h/"]}`, `{"id":"billing","topic":"a.b","urls":["http://h/"]}`
+	put := func(body string) request { return request{Method: "PUT", Path: subs, Body: body} }
+	check(t, nil, []routeTest{
+		{name: "new and old", q: put(one + "\n" + over + "\n\n"), status: 200, says: []string{`{"created":1,"replaced":1}`}, steps: "put one,put billing"},
+		{name: "an array", q: put("[" + one + ",\n" + two + "]"), status: 200, says: []string{`{"created":2,"replaced":0}`}, steps: "put one,put two"},
+		{name: "one field wrong", q: put(one + "\n" + strings.Replace(two, "a.b", "a..b", 1)), status: 422, says: []string{`"location":"line 2: topic"`}},
+		{name: "an unknown field", q: put(strings.Replace(one, "topic", "topik", 1)), status: 422, says: []string{`line 1: topik`}},
+		{name: "no JSON", q: put(one + "\nx\n" + two), status: 422, says: []string{`"location":"line 2"`, "is not JSON"}},
+		{name: "cut off", q: put(one + "\n" + two[:20]), status: 422, says: []string{`"location":"line 2"`, "is not JSON"}},
+		{name: "no object", q: put("7"), status: 422, says: []string{"line 1: is not a subscription"}},
+		{name: "null", q: put("null"), status: 422, says: []string{"line 1: is not a subscription"}},
+		{name: "no id", q: put(`{"topic":"a"}`), status: 422, says: []string{"line 1: id: is missing"}},
+		{name: "a bad id", q: put(strings.Replace(one, "one", "a b", 1)), status: 422, says: []string{"line 1: id: "}},
+		{name: "one twice", q: put(one + "\n" + two + "\n" + one), status: 422, says: []string{`line 3: id: \"one\" is also that of line 1`}},
+		{name: "nothing", q: put(" \n"), status: 422, says: []string{"body: holds no subscription"}},
+		{name: "an empty array", q: put("[]"), status: 422, says: []string{"body: holds no subscription"}},
+		{name: "more than the array", q: put("[" + one + "]" + two), status: 422, says: []string{"something follows the array"}},
+		{name: "an array cut off", q: put("[" + one), status: 422, says: []string{"line 1: is not JSON"}},
+		{name: "too many", q: put(manyLines(10_001)), status: 422, says: []string{"more than 10000 subscriptions"}},
+		{name: "many mistakes", q: put(strings.Repeat("{}\n", 150)), status: 422, says: []string{"line 100: id", "body: has 50 more mistakes"}},
+		{name: "If-Match", q: request{Method: "PUT", Path: subs, Body: one, Header: []string{"If-Match", "*"}}, status: 422, says: []string{"If-Match: is the revision of one"}},
+		{name: "Redis away", q: put(one), broken: "put", status: 503, says: []string{"Retry-After: 1"}},
+	})
+}
+
+func manyLines(n int) string {
+	var all strings.Builder
+	for i := range n {
+		fmt.Fprintf(&all, `{"id":"s%d","topic":"a.b","urls":["http://h/"]}`+"\n", i)
+	}
+	return all.String()
+}
+
 func TestListPages(t *testing.T) {
 	f := paneltest.New("c", "a", "e", "b", "d")
 	f.Docs["d"] = `{"topic":"other.topic","urls":["http://h/"]}`

@@ -3,6 +3,7 @@ package paneltest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -105,4 +106,20 @@ func (f *Fake) Changes(_ context.Context, id, before string, limit int) ([]medis
 func (f *Fake) Router() *medispatcher.Router {
 	subs, _, _ := f.Subscriptions(context.Background())
 	return subs.Router()
+}
+
+// PutAll puts subscriptions; see api.Registry.
+func (f *Fake) PutAll(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
+	done := make([]medispatcher.SubscriptionPutDone, len(puts))
+	for i, p := range puts {
+		d := &done[i]
+		d.Subscription, d.Revision, d.Created, d.Err = f.Put(ctx, p.ID, p.Document, p.IfMatch)
+	}
+	return done
+}
+
+// CheckPuts checks subscriptions; see api.Registry.
+func (f *Fake) CheckPuts(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
+	copied := &Fake{Docs: maps.Clone(f.Docs), Broken: f.Broken, Err: f.Err}
+	return copied.PutAll(ctx, puts)
 }
