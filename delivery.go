@@ -42,6 +42,8 @@ type Settlement struct {
 	Attempt  int           // the attempt that ended
 	Took     time.Duration // how long it waited for its answer
 	Target   string        // URL of the attempt, without userinfo
+	Status   int           // of the answer; 0: there was none
+	Answer   []byte        // the start of its body; only while Events.Settled is told
 	Delay    time.Duration // with Failed: until the next attempt
 	Failure  *Failure      // of a failed attempt; with Dropped, nil means that no URL qualified
 	Panicked bool          // the attempt failed by a panic of this program: no failure of the subscriber

@@ -107,13 +107,15 @@ func accepts(s *settings, status int) bool {
 func (r *result) judge(s *settings, a *http1.Answer, err error) {
 	r.status = a.Status
 	if r.accepted = accepts(s, a.Status); r.accepted {
+		r.answer = a.Start
 		return
 	}
+	r.answer = a.Body[:min(len(a.Body), keptAnswer)]
 	if s.sub.Encoding == medispatcher.EncodingForm && err == nil && formAccepted(a.Status, a.Body) {
 		r.accepted = true
 		return
 	}
-	r.answer = bytes.Clone(a.Body[:min(len(a.Body), keptAnswer)])
+	r.answer = bytes.Clone(r.answer)
 	switch {
 	case r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable:
 		r.retryAfter = retryAfter(a.RetryAfter, time.Now())

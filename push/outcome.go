@@ -18,7 +18,7 @@ const maxErrorText = 512
 // result is what one attempt came to.
 type result struct {
 	status     int                      // of the response; 0: there was none
-	answer     []byte                   // its start
+	answer     []byte                   // its start; that of a 2xx is valid until the next request of the worker
 	accepted   bool                     // the subscriber took the message
 	retryAfter time.Duration            // asked for by a 429 or 503
 	location   string                   // where a 3xx points, fit to be shown
@@ -136,7 +136,7 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 
 // outcomeOf decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Panicked: r.panicked != nil && errors.Is(r.err, r.panicked), By: s}
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Status: r.status, Answer: r.answer, Panicked: r.panicked != nil && errors.Is(r.err, r.panicked), By: s}
 	switch {
 	case r.accepted:
 		out.Outcome = medispatcher.Sent

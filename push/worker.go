@@ -32,6 +32,7 @@ func (w *worker) attempt(j *job) (out medispatcher.Settlement, r result) {
 		out = w.decide(j.settings, &j.Delivery, &r)
 		w.dropping(&j.Delivery, &out)
 		w.tell(j.settings, &j.Delivery, &r, &out)
+		out.Answer = nil
 	}
 	out.Message = &j.Message
 	return out, r

@@ -1,17 +1,39 @@
 package http1
 
 import (
+	"bufio"
 	"bytes"
+	"net/http"
 	"net/textproto"
 	"strings"
 )
 
-// Answer is what a server answered.
+// Answer is what a server answered. Body, Start and Header are valid until the sender's next Post or Release.
 type Answer struct {
 	Status     int
-	Body       []byte // as much as the request wanted; valid until the sender's next Post or Release
+	Body       []byte // as much as the request wanted
+	Start      []byte // of a body of which nothing was wanted: what came of its first maxStart bytes, without waiting for more
 	RetryAfter string // the header Retry-After
 	Location   string // the header Location
+
+	raw    []byte      // the header as it came, if parseHead understood it
+	parsed http.Header // or else the fields
+}
+
+// maxStart bounds Answer.Start, in bytes.
+const maxStart = 1 << 10
+
+// Header is all of the header. It is made here: nearly nobody asks.
+func (a *Answer) Header() http.Header {
+	if a.raw == nil {
+		return a.parsed
+	}
+	_, fields, _ := bytes.Cut(a.raw, []byte("\r\n"))
+	h, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(fields))).ReadMIMEHeader()
+	if err != nil { // parseHead understood it
+		return nil
+	}
+	return http.Header(h)
 }
 
 // head is the header of an answer.

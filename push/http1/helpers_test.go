@@ -155,7 +155,7 @@ func try(c *http1.Client, r *http1.Request, limit time.Duration) (http1.Answer, 
 	s := c.Sender(context.Background())
 	defer s.Release()
 	a, err := s.Post(r, time.Now().Add(limit))
-	a.Body = bytes.Clone(a.Body)
+	a.Body, a.Start = bytes.Clone(a.Body), bytes.Clone(a.Start)
 	return a, err
 }
 

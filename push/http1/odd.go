@@ -41,7 +41,7 @@ func readOdd(buf *buffer, n int, rw io.Reader, limit int64) (h head, o *odd, err
 			return h, o, malformedf("protocol switched unasked")
 		case code >= 200:
 			o.left, o.resp = math.MaxInt64, resp
-			h.Status, h.RetryAfter, h.Location = code, resp.Header.Get("Retry-After"), resp.Header.Get("Location")
+			h.Status, h.RetryAfter, h.Location, h.parsed = code, resp.Header.Get("Retry-After"), resp.Header.Get("Location"), resp.Header
 			// A 204 has no body. One that announces it may be followed by bytes that would look like the next answer.
 			h.closes = resp.Close || code == http.StatusNoContent && (len(resp.TransferEncoding) > 0 || len(resp.Header["Content-Length"]) > 0)
 			return h, o, nil
@@ -81,25 +81,37 @@ func (o *odd) parseError(err error) error {
 	return malformedf("%s", shorten(err.Error()))
 }
 
-// body reads the body, of which keep bytes are wanted and the rest is drained within limits. whole reports whether its
-// end was reached.
-func (o *odd) body(c *conn, keep int, limit int64) (kept []byte, whole bool, err error) {
+// body reads the body into the answer, of which keep bytes are wanted and the rest is drained within limits. whole reports
+// whether its end was reached.
+func (o *odd) body(c *conn, a *Answer, keep int, limit int64) (whole bool, err error) {
 	if keep > 0 {
-		kept, err = io.ReadAll(io.LimitReader(o.resp.Body, int64(keep)))
-		if err != nil || len(kept) < keep {
-			return kept, err == nil, err
+		a.Body, err = io.ReadAll(io.LimitReader(o.resp.Body, int64(keep)))
+		if err != nil || len(a.Body) < keep {
+			return err == nil, err
 		}
 	}
 	rest := o.resp.ContentLength - int64(keep) // negative: unknown
 	if limit < 0 || rest > limit {
-		return kept, false, nil
+		return false, nil
 	}
 	if rest < 0 || int64(o.br.Buffered()) < rest {
 		c.hurry(drainTime)
 	}
+	drained := 0
+	if keep == 0 {
+		a.Start = make([]byte, min(maxStart, limit+1))
+		for drained < len(a.Start) && err == nil {
+			var m int
+			m, err = o.resp.Body.Read(a.Start[drained:])
+			drained += m
+		}
+		if a.Start = a.Start[:drained]; err != nil {
+			return errors.Is(err, io.EOF), nil
+		}
+	}
 	// One more than may be drained, to meet the end if it is there.
-	_, err = io.CopyN(io.Discard, o.resp.Body, limit+1)
-	return kept, errors.Is(err, io.EOF), nil
+	_, err = io.CopyN(io.Discard, o.resp.Body, limit+1-int64(drained))
+	return errors.Is(err, io.EOF), nil
 }
 
 // behind is what came behind the answer.

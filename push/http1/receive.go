@@ -57,7 +57,7 @@ func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr e
 	if quick {
 		whole, behind, err = s.body(c, &h, n, r.keep(h.Status))
 	} else {
-		h.Body, whole, err = o.body(c, r.keep(h.Status), s.client.opts.MaxDrain)
+		whole, err = o.body(c, &h.Answer, r.keep(h.Status), s.client.opts.MaxDrain)
 		behind = o.behind()
 	}
 	if err != nil {
@@ -73,6 +73,7 @@ func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr e
 // not wanted of it is drained within limits. behind is what came behind it.
 func (s *Sender) body(c *conn, h *head, n, keep int) (whole bool, behind []byte, err error) {
 	buf := s.buf.b[:]
+	h.raw = buf[:h.size]
 	end := h.size + min(keep, h.length)
 	for n < end && err == nil {
 		var m int
@@ -87,7 +88,11 @@ func (s *Sender) body(c *conn, h *head, n, keep int) (whole bool, behind []byte,
 	default:
 		return false, nil, err
 	}
-	rest := h.size + h.length - n
+	rest := h.size + h.length - n // what has not been read of the body
+	if keep == 0 {
+		h.Start = buf[h.size:min(n, n+rest, startEnds(h))]
+		end = h.size + len(h.Start)
+	}
 	if rest <= 0 {
 		return true, buf[n+rest : n], nil
 	}
@@ -97,10 +102,17 @@ func (s *Sender) body(c *conn, h *head, n, keep int) (whole bool, behind []byte,
 	c.hurry(drainTime)
 	for rest > 0 {
 		m, err := c.rw.Read(buf[end:])
+		n = end + m
+		if keep == 0 {
+			end = max(end, min(n, end+rest, startEnds(h)))
+			h.Start = buf[h.size:end]
+		}
 		if rest -= m; rest > 0 && err != nil {
 			return false, nil, nil //nolint:nilerr // nobody wants it
 		}
-		n = end + m
 	}
 	return true, buf[n+rest : n], nil
 }
+
+// startEnds is where Answer.Start ends in the buffer, at the latest: what follows is room for draining.
+func startEnds(h *head) int { return min(h.size+maxStart, bufferSize-minDrain) }

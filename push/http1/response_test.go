@@ -264,6 +264,7 @@ func TestUnreadBody(t *testing.T) {
 	}
 	for i := range 2 * len(tests) {
 		tt, chunked := tests[i/2], i%2 == 0
+		body := strings.Repeat("0123456789", tt.size/10)
 		t.Run(fmt.Sprint(tt.name, " chunked=", chunked), func(t *testing.T) {
 			s := serve(t, func(c net.Conn, _ int) {
 				br := bufio.NewReader(c)
@@ -271,7 +272,6 @@ func TestUnreadBody(t *testing.T) {
 					if req, _ := readRequest(br); req == nil {
 						return
 					}
-					body := strings.Repeat("x", tt.size)
 					reply := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", tt.size) + body
 					if chunked {
 						reply = fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", tt.size, body)
@@ -289,6 +289,8 @@ func TestUnreadBody(t *testing.T) {
 				r.KeepOK = false
 				if a, got := do(t, tr, r); a.Status != 200 || got != "" {
 					t.Errorf("status %d, body %q", a.Status, got)
+				} else if start := string(a.Start); !strings.HasPrefix(body, start) || tt.reused && len(start) != min(tt.size, 1<<10) {
+					t.Errorf("the start has %d bytes: %q", len(start), start)
 				}
 				if d := time.Since(start); d > 5*time.Second {
 					t.Errorf("Post took %v", d)
