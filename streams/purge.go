@@ -112,5 +112,9 @@ func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispa
 		}
 		held.Ready, held.Buried, held.Dead = held.Ready+res[0], held.Buried+res[1], held.Dead+res[2]
 	}
-	return held, nil
+	if !messages && held.Ready+held.Buried+held.Dead > 0 {
+		return held, nil
+	}
+	err := rdb.Int(s.db.With(ctx), "DEL", s.keys.Deliveries(sub)).Err()
+	return held, rdb.Failed("discard "+sub, err)
 }

@@ -37,7 +37,7 @@ var keyTypes = map[string]string{
 	kindActive: "set", kindActiveDead: "set",
 	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
-	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash", "partitions": "string",
+	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash", "partitions": "string", "deliveries": "list",
 }
 
 // place is one key of medispatcher.

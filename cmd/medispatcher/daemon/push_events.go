@@ -20,6 +20,7 @@ type pushEvents struct {
 	dataLog    *dataLog
 	lastCopies *lastCopies
 	times      *timesWriter
+	deliveries *deliveries
 	metrics    *metrics.Metrics
 	recorder   *recorder
 	alerts     *alert.Events
@@ -60,6 +61,7 @@ func (e *pushEvents) dropping(m *medispatcher.Delivery, s *medispatcher.Settleme
 func (e *pushEvents) settled(m *medispatcher.Delivery, s *medispatcher.Settlement) {
 	now := time.Now()
 	e.times.note(m, s, now)
+	e.deliveries.note(m, s, now)
 	e.metrics.Settled(m, s, now)
 	e.recorder.attempted(m, s)
 	if s.Failure != nil {

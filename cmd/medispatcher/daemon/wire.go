@@ -46,11 +46,14 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		Peers:         d.heartbeat.peers.Load, Ready: d.readiness.check, DataLog: d.dataLog.out, OwnLog: o.OwnLog,
 	})
 	took := &timesWriter{store: all}
+	attempts := &deliveries{
+		dispatcher: info.ID, subs: func() int { return registry.Snapshot().Subs.Len() }, peers: d.heartbeat.peers.Load, store: all,
+	}
 	stories := &recorder{dispatcher: info.ID, messages: cfg.History, store: all, log: log}
 	copies := newLastCopies(d.dataLog, store, registry, log)
 	gone := newPauser(info.ID, registry, alerting.events, log)
 	*onPush = pushEvents{
-		sentLog: cfg.SentLog, dataLog: d.dataLog, lastCopies: copies, times: took, metrics: series,
+		sentLog: cfg.SentLog, dataLog: d.dataLog, lastCopies: copies, times: took, deliveries: attempts, metrics: series,
 		recorder: stories, alerts: alerting.events, pauser: gone, heartbeat: d.heartbeat, ringer: ringer,
 	}
 	fanouts := d.addFanouts(&fanoutEvents{
@@ -79,7 +82,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 
 	count := &partitionWatcher{info: info, store: store, log: log}
 	d.heartbeat.heard = append(d.heartbeat.heard, count.heard)
-	d.staying = []loop{ringer.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run}
+	d.staying = []loop{ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run}
 	d.working = []loop{
 		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
 		heals.Run, checks.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,

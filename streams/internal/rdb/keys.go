@@ -132,6 +132,9 @@ func (k Keys) Latency(minute int64) string {
 	return k.Prefix + ":stats:latency:m" + strconv.FormatInt(minute, 10)
 }
 
+// Deliveries is the list of a subscription's latest attempts. No step writes it, so it has no hash tag.
+func (k Keys) Deliveries(sub string) string { return k.Prefix + ":deliveries:" + sub }
+
 // Alerts is a key of the state of alerts. These keys have a hash tag of their own, because their
 // scripts touch no partition.
 func (k Keys) Alerts(name string) string { return k.Prefix + ":alerts:{alerts}:" + name }
