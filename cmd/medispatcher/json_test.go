@@ -28,6 +28,7 @@ func TestJSON(t *testing.T) {
 		{"sub get s", `"id":"s"`},
 		{"sub ls", `"id":"s"`},
 		{"sub history s", `"what":"changed"`},
+		{"sub deliveries s", `"outcome":"failed"`},
 		{"publish a.b 1", `"id":"0-`},
 		{"status", `"incoming":`},
 		{"stats", `"topics":`},
@@ -58,6 +59,11 @@ func TestJSON(t *testing.T) {
 		{"sub rm s --purge", `{"buried":0,"dead":0,"ready":2}`},
 		{"bench --messages 5 --subscribers 2", `"deliveries":10`},
 	} {
+		if step.args == "sub deliveries s" {
+			if _, err := c.redis.Lpush("medis:deliveries:s", `{"id":"1-d-1","time":"2026-01-01T00:00:00Z","outcome":"failed"}`); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if step.args == "dead ls s" {
 			for _, id := range []string{"1-0", "2-0"} {
 				if _, err := c.redis.XAdd("medis:{0}:dead:s", id, []string{"topic", "a.b", "body", "1", "id", "x", "~died", "1"}); err != nil {

@@ -12,6 +12,11 @@ type Records interface {
 	Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error)
 }
 
+// Attempts are the latest attempts of a subscription that were noted, the latest first.
+type Attempts interface {
+	Attempts(ctx context.Context, sub string) ([]medispatcher.Attempt, error)
+}
+
 // DeadLetters reads messages whose attempts are exhausted. An id that cannot be one is a medispatcher.FieldError.
 type DeadLetters interface {
 	DeadLetters(ctx context.Context, id, after string, limit int) ([]medispatcher.DeadLetter, error)

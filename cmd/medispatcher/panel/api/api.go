@@ -55,6 +55,7 @@ type Store interface {
 	operate.Counts
 	operate.Keys
 	operate.Records
+	operate.Attempts
 	Publish(ctx context.Context, m medispatcher.Message) (id string, err error)
 	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
 	Purge(ctx context.Context, id string) (ready, buried int64, err error)
@@ -88,6 +89,7 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.publishRoutes()
 	a.subscriptionRoutes()
 	a.channelRoutes()
+	a.deliveryRoutes()
 	a.deadRoutes()
 	a.keptRoutes()
 	a.historyRoutes()

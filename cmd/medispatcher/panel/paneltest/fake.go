@@ -21,6 +21,7 @@ type Fake struct {
 	Kept       map[medispatcher.KeptPlace][]medispatcher.Kept // the oldest first
 	Refused    string                                         // id of a kept message that cannot be replayed
 	Failed     []medispatcher.Failing
+	Ended      []medispatcher.Attempt // the latest first
 	ManyTopics bool                   // there are more than are listed
 	Held       []medispatcher.Breaker // by dispatcher "a"
 

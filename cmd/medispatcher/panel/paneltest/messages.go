@@ -71,6 +71,10 @@ func (f *Fake) Failing(context.Context, string, int) ([]medispatcher.Failing, er
 	return f.Failed, f.fails("failing")
 }
 
+func (f *Fake) Attempts(context.Context, string) ([]medispatcher.Attempt, error) {
+	return f.Ended, f.fails("attempts")
+}
+
 func (f *Fake) Topics(context.Context) ([]string, bool, error) {
 	return []string{"order.created", "order.paid"}, f.ManyTopics, f.fails("topics")
 }

@@ -28,6 +28,10 @@ func hostileFake() *paneltest.Fake {
 		{ID: "0-2-0", Died: time.Now(), Message: medispatcher.Message{ID: "binary", Topic: "order.x", Body: []byte("\xff\xfe\x00<script>")}},
 		{ID: "0-3-0", Died: time.Now(), Message: medispatcher.Message{ID: "json", Topic: "order.x", Body: []byte(`{"a":{"b":"</pre><script>hacked()"}}`)}},
 	}
+	f.Ended = []medispatcher.Attempt{
+		{ID: "2-a-1", Time: time.Now(), Message: hostile, Topic: hostile, Outcome: "failed", Target: "http://h/" + hostile, Status: 503, Error: hostile, Unlisted: 1204},
+		{ID: "1-a-1", Time: time.Now(), Message: "x/y", Topic: "order.x", Outcome: "sent", Status: 200, TookMS: 1.5, Answer: hostile},
+	}
 	f.Failed = []medispatcher.Failing{{ID: hostile, Entry: "1-0", Topic: hostile, Due: time.Now().Add(time.Minute), Failure: failure}}
 	alert := medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: "billing", Line: "[ALERT] breaker billing: " + hostile, AlertFacts: medispatcher.AlertFacts{LastError: hostile}}
 	f.Firing = medispatcher.Alerts{
@@ -40,7 +44,8 @@ func hostileFake() *paneltest.Fake {
 
 var allPages = []string{
 	"/", "/subscriptions", "/subscriptions?q=%3Cscript%3Ehacked()&sort=dead&dir=desc", "/subscriptions?state=dead", "/subscribe?topic=%3Cscript%3Ehacked()",
-	"/subscriptions/billing", "/subscriptions/billing/dead", "/subscriptions/billing/dead?q=%3Cscript%3Ehacked()", "/subscriptions/billing/dead/0-1-0",
+	"/subscriptions/billing", "/subscriptions/billing/deliveries", "/subscriptions/billing/deliveries?text=%3Cscript%3Ehacked()&status=%22%3E%3Cscript%3Ehacked()",
+	"/messages/m-1", "/subscriptions/billing/dead", "/subscriptions/billing/dead?q=%3Cscript%3Ehacked()", "/subscriptions/billing/dead/0-1-0",
 	"/subscriptions/billing/dead/0-2-0", "/subscriptions/billing/dead/0-3-0", "/dead", "/alerts", "/publish", "/publish?topic=order.created",
 	"/publish?topic=%22%3E%3Cscript%3Ehacked()", "/nowhere/%3Cscript%3Ehacked()",
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -36,6 +37,9 @@ func messageOf(r *http.Request, m medispatcher.Message, file string) messageData
 	}
 	return d
 }
+
+// messageLink is the page of a message.
+func messageLink(id string) string { return "/messages/" + url.PathEscape(id) }
 
 // writeFile answers with a file that no browser displays.
 func writeFile(w http.ResponseWriter, name string, body []byte) {

@@ -12,6 +12,7 @@ import (
 func TestPagesWithoutRedis(t *testing.T) {
 	for step, path := range map[string]string{
 		"list": "/", "stats": "/", "counts": "/subscriptions", "get": "/subscriptions/billing", "failing": "/subscriptions/billing",
+		"attempts": "/subscriptions/billing/deliveries", "story": "/messages/m-1",
 		"letters": "/subscriptions/billing/dead", "dispatchers": "/dead", "incoming": "/publish?topic=order.created",
 	} {
 		f := paneltest.New("billing")
@@ -23,7 +24,7 @@ func TestPagesWithoutRedis(t *testing.T) {
 	}
 	h := paneltest.Handler(paneltest.New("billing"), panel.Config{Rules: paneltest.Rules})
 	for path, want := range map[string]int{
-		"/subscriptions/none": 404, "/subscriptions/none/dead": 404, "/subscriptions/none/dead/0-9-0": 404, "/subscriptions/-x": 422,
+		"/subscriptions/none": 404, "/subscriptions/none/dead": 404, "/subscriptions/none/deliveries": 404, "/subscriptions/none/dead/0-9-0": 404, "/subscriptions/-x": 422,
 		"/subscriptions/none/dead/x": 422, "/subscriptions/billing/dead?after=x": 422, "/static/": 404, "/static/x/none.js": 404, "/nowhere": 404,
 	} {
 		if w := paneltest.Get(t, h, path); w.Code != want {

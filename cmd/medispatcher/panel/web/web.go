@@ -36,7 +36,9 @@ type Registry interface {
 type Store interface {
 	operate.Counts
 	operate.Records
+	operate.Attempts
 	operate.DeadLetters
+	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
 	// Failing lists messages that failed and will be tried again, latest failures first.
 	Failing(ctx context.Context, id string, limit int) ([]medispatcher.Failing, error)
 }
@@ -115,6 +117,8 @@ func (p *pages) routes() map[string]route {
 		"GET /subscriptions":                         {access.Reader, p.list},
 		"GET /subscribe":                             {access.Admin, p.subscribe},
 		"GET /subscriptions/{id}":                    {access.Reader, p.subscription},
+		"GET /subscriptions/{id}/deliveries":         {access.Reader, p.deliveries},
+		"GET /messages/{id}":                         {access.Reader, p.messagePage},
 		"GET /subscriptions/{id}/dead":               {access.Reader, p.letters},
 		"GET /subscriptions/{id}/dead/{letter}":      {access.Reader, p.letter},
 		"GET /subscriptions/{id}/dead/{letter}/body": {access.Operator, p.letterBody},
