@@ -38,7 +38,7 @@ answer. Both are those of the last five minutes.`,
 }
 
 func (s *state) showStats(ctx context.Context, subs []string) error {
-	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
 	var topics []string
 	more := false

@@ -53,7 +53,7 @@ dispatchers hold the others back and probe it now and then.`,
 }
 
 func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) error {
-	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
 	st, err := operate.Status(ctx, s.registry, s.store)
 	if err != nil {

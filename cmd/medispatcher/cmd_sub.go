@@ -47,7 +47,7 @@ func (a *app) subListCommand() *cobra.Command {
 }
 
 func (s *state) listSubs(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
 	snapshot, err := s.registry.Refresh(ctx)
 	if err != nil {

@@ -3,16 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
-
-// putsWithin bounds the work on many subscriptions: a second or two, on a busy machine several times that.
-const putsWithin = time.Minute
 
 // resetsShown bounds the lines about reset fields.
 const resetsShown = 20
@@ -32,7 +28,7 @@ func (s *state) putSubs(ctx context.Context, flags *pflag.FlagSet, file string) 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, putsWithin)
+	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
 	before, err := s.registry.Refresh(ctx)
 	if err != nil {

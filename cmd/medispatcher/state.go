@@ -17,6 +17,10 @@ import (
 // stepWithin bounds one step in Redis: an operator waits for it.
 const stepWithin = 10 * time.Second
 
+// allWithin bounds the many steps that ask for, or change, every subscription there may be. A Redis that hangs is noticed
+// much earlier: each step has its own limit.
+const allWithin = 2 * time.Minute
+
 // state is the state in Redis, for the commands that show or change it.
 type state struct {
 	*environment
