@@ -22,6 +22,7 @@ const (
 	KindList                 // strings
 	KindHeaders              // an object of strings, by name
 	KindObject               // an object with fields of its own
+	KindSize                 // a string such as "1MiB"
 )
 
 // Field is a field of a subscription, as the tags of its struct declare it.
@@ -44,7 +45,7 @@ type Field struct {
 	Required bool // required
 	Secret   bool // secret: it is never shown
 
-	low, high int64 // min, max: of a number or duration, of the entries of a list, of the bytes of a text
+	low, high int64 // min, max: of a number, duration or size, of the entries of a list, of the bytes of a text
 	omitEmpty bool
 	index     []int // in the struct
 }
@@ -100,6 +101,8 @@ func kindOf(t reflect.Type) Kind {
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return KindDuration
+	case t == reflect.TypeFor[Size]():
+		return KindSize
 	case t.Kind() == reflect.String:
 		return KindText
 	case t.Kind() == reflect.Int:
@@ -119,8 +122,15 @@ func kindOf(t reflect.Type) Kind {
 // bound reads a min or max tag.
 func (f Field) bound(text string) int64 {
 	var n int64
-	d, err := time.ParseDuration(text)
-	if n = int64(d); f.Kind != KindDuration {
+	var err error
+	switch f.Kind { //nolint:exhaustive // the others are counted
+	case KindDuration:
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		n = int64(d)
+	case KindSize:
+		err = (*Size)(&n).UnmarshalText([]byte(text))
+	default:
 		n, err = strconv.ParseInt(text, 10, 64)
 	}
 	if err != nil {
@@ -129,7 +139,7 @@ func (f Field) bound(text string) int64 {
 	return n
 }
 
-// Value is the field's value in a subscription: a string, int, bool, Duration, list, map or struct.
+// Value is the field's value in a subscription: a string, int, bool, Duration, Size, list, map or struct.
 func (f Field) Value(s *Subscription) any {
 	return f.value(s).Interface()
 }
@@ -145,7 +155,7 @@ func (f Field) setDefault(s *Subscription) {
 	switch {
 	case raw == "":
 		return
-	case f.Kind == KindText || f.Kind == KindDuration:
+	case f.Kind == KindText || f.Kind == KindDuration || f.Kind == KindSize:
 		raw = strconv.Quote(raw)
 	}
 	if err := json.Unmarshal([]byte(raw), f.value(s).Addr().Interface()); err != nil {
@@ -170,15 +180,18 @@ func (f Field) own(s *Subscription) {
 
 // Show writes a number of the field as the field is written.
 func (f Field) Show(n int64) string {
-	if f.Kind == KindDuration {
+	switch f.Kind { //nolint:exhaustive // the others are plain numbers
+	case KindDuration:
 		return ShortDuration(time.Duration(n))
+	case KindSize:
+		return Size(n).String()
 	}
 	return strconv.FormatInt(n, 10)
 }
 
-// number is the value of a number or duration; ok is false for other kinds.
+// number is the value of a number, duration or size; ok is false for other kinds.
 func (f Field) number(s *Subscription) (n int64, ok bool) {
-	if f.Kind != KindNumber && f.Kind != KindDuration {
+	if f.Kind != KindNumber && f.Kind != KindDuration && f.Kind != KindSize {
 		return 0, false
 	}
 	return f.value(s).Int(), true

@@ -95,6 +95,7 @@ func TestFieldKinds(t *testing.T) {
 		Duration Duration          `json:"duration" min:"1ms"`
 		List     []string          `json:"list" max:"3"`
 		Waits    []Duration        `json:"waits"`
+		Bytes    Size              `json:"bytes" min:"1KiB" max:"1MiB"`
 		Headers  map[string]string `json:"headers"`
 		Object   inner             `json:"object"`
 		Hidden   string            `json:"-"`
@@ -106,9 +107,10 @@ func TestFieldKinds(t *testing.T) {
 		{Name: "duration", Kind: KindDuration, index: []int{3}, low: 1e6, high: math.MaxInt64},
 		{Name: "list", Kind: KindList, index: []int{4}, low: math.MinInt64, high: 3},
 		{Name: "waits", Kind: KindList, index: []int{5}, low: math.MinInt64, high: math.MaxInt64},
-		{Name: "headers", Kind: KindHeaders, index: []int{6}, low: math.MinInt64, high: math.MaxInt64},
-		{Name: "object", Kind: KindObject, Schema: "inner", index: []int{7}, low: math.MinInt64, high: math.MaxInt64},
-		{Name: "object.size", Kind: KindNumber, index: []int{7, 0}, low: 1, high: math.MaxInt64},
+		{Name: "bytes", Kind: KindSize, index: []int{6}, low: 1 << 10, high: 1 << 20},
+		{Name: "headers", Kind: KindHeaders, index: []int{7}, low: math.MinInt64, high: math.MaxInt64},
+		{Name: "object", Kind: KindObject, Schema: "inner", index: []int{8}, low: math.MinInt64, high: math.MaxInt64},
+		{Name: "object.size", Kind: KindNumber, index: []int{8, 0}, low: 1, high: math.MaxInt64},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -137,7 +139,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 		value, wrong := others[f.Name], []string{"[1]"}
 		low, high := rules.Bounds(f)
 		switch f.Kind { //nolint:exhaustive // objects were skipped above
-		case KindNumber, KindDuration:
+		case KindNumber, KindDuration, KindSize:
 			at := low
 			if n, _ := f.number(&plain); n == low {
 				at++
@@ -188,8 +190,11 @@ func TestEveryFieldIsRead(t *testing.T) {
 func asJSON(t *testing.T, f Field, n int64) string {
 	t.Helper()
 	var v any = n
-	if f.Kind == KindDuration {
+	switch f.Kind { //nolint:exhaustive // the others are numbers
+	case KindDuration:
 		v = Duration(n)
+	case KindSize:
+		v = Size(n)
 	}
 	raw, err := json.Marshal(v)
 	if err != nil {

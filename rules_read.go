@@ -69,6 +69,11 @@ func wantedType(target any, raw []byte, err error) string {
 		want = `a list of durations in quotes such as ["500ms","1m30s"]`
 	case *map[string]string:
 		want = "an object of strings"
+	case *Size:
+		if raw[0] == '"' {
+			return err.Error()
+		}
+		want = `a size in quotes such as "512KiB" or "1MiB"`
 	case *Duration:
 		if raw[0] == '"' {
 			return err.Error()

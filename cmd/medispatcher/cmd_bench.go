@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
@@ -19,7 +20,7 @@ import (
 // benchFlags are what the user asks for.
 type benchFlags struct {
 	messages, subscribers, concurrency, rate, fail int
-	size                                           config.Size
+	size                                           medispatcher.Size
 	sizeText                                       string
 	delay, wait                                    time.Duration
 	listen, url                                    string
@@ -133,7 +134,7 @@ func (f *benchFlags) check(cfg *config.Config, flags *pflag.FlagSet) error {
 	}
 	if err := f.size.UnmarshalText([]byte(f.sizeText)); err != nil {
 		wrong("--size %v", err)
-	} else if f.size < config.Size(loadtest.MinBody) || f.size > cfg.MaxBody {
+	} else if f.size < medispatcher.Size(loadtest.MinBody) || f.size > cfg.MaxBody {
 		wrong("--size %s: give %d (what tells messages apart) to %s (MEDIS_MAX_BODY)", f.sizeText, loadtest.MinBody, cfg.MaxBody)
 	}
 	if f.delay < 0 || f.delay >= cfg.MaxTimeout {

@@ -35,7 +35,7 @@ func (e *environment) examineAgainst(x doctor.Examination) []doctor.Finding {
 	var list []doctor.Finding
 	if x.MaxBulk > 0 && int64(e.cfg.MaxBody) > x.MaxBulk {
 		list = append(list, configFinding("largest body", doctor.LevelProblem,
-			fmt.Sprintf("MEDIS_MAX_BODY=%s is above Redis's proto-max-bulk-len, %s: such messages cannot be stored", e.cfg.MaxBody, config.Size(x.MaxBulk)),
+			fmt.Sprintf("MEDIS_MAX_BODY=%s is above Redis's proto-max-bulk-len, %s: such messages cannot be stored", e.cfg.MaxBody, medispatcher.Size(x.MaxBulk)),
 			"lower the first or raise the second"))
 	}
 	if x.Slowest.ID != "" && time.Duration(x.Slowest.Timeout) > e.cfg.ShutdownTimeout {

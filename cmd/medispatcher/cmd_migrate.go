@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/migrate"
@@ -77,7 +78,7 @@ func (e *environment) migrate(f migrateFlags) error {
 			return cli.Usagef("cannot read %s: %v", f.config, config.WithoutPath(err))
 		}
 		if len(text) > maxOldConfig {
-			return cli.Usagef("%s is larger than %s; is it a medispatcher.toml?", f.config, config.Size(maxOldConfig))
+			return cli.Usagef("%s is larger than %s; is it a medispatcher.toml?", f.config, medispatcher.Size(maxOldConfig))
 		}
 		if err := r.Settings(filepath.Base(f.config), text); err != nil {
 			return err

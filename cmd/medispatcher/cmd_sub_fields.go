@@ -158,7 +158,7 @@ func valueOf(f medispatcher.Field, text string) (any, error) {
 			return raw, nil
 		}
 		return nil, fieldError(f.Name, fmt.Sprintf("write %s.NAME=VALUE, or a JSON object", f.Name))
-	case medispatcher.KindText, medispatcher.KindDuration:
+	case medispatcher.KindText, medispatcher.KindDuration, medispatcher.KindSize:
 		if f.Flag == "" {
 			return nil, fieldError(f.Name, "cannot be changed; put a new subscription and remove this one")
 		}

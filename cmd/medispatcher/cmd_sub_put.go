@@ -119,7 +119,7 @@ func (s *state) readDocument(ctx context.Context, file string, limit int, what s
 	case err != nil:
 		return nil, cli.Usagef("cannot read %s: %v", file, config.WithoutPath(err))
 	case len(doc) > limit:
-		return nil, cli.Usagef("%s is larger than %s; is it %s?", file, config.Size(limit), what)
+		return nil, cli.Usagef("%s is larger than %s; is it %s?", file, medispatcher.Size(limit), what)
 	case strings.TrimSpace(string(doc)) == "":
 		return nil, cli.Usagef("%s is empty; give %s as JSON", file, what)
 	}

@@ -59,16 +59,16 @@ type Config struct {
 	MaxRetries          int           `env:"MEDIS_MAX_RETRIES" envDefault:"10" min:"0" max:"10000" doc:"Retries of a message before it becomes a dead letter; n retries are n+1 attempts."`
 	RetryCoefficient    time.Duration `env:"MEDIS_RETRY_COEFFICIENT" envDefault:"10s" min:"0s" max:"24h" doc:"The wait after failed attempt n is n² times this, plus up to 20 % jitter."`
 
-	MaxBody            Size          `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
-	MaxInflight        Size          `env:"MEDIS_MAX_INFLIGHT" envDefault:"0B" min:"0B" max:"1024GiB" doc:"Bytes of message bodies that a dispatcher holds at once: being read, in flight, not settled yet. 0B: a quarter of the memory limit of its container or of GOMEMLIMIT, 512MiB where there is neither."`
-	DeadMaxLen         int64         `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition; the oldest are dropped first; 0 keeps all."`
-	UnroutedMaxLen     int64         `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Unrouted messages (no subscription wanted them) kept in each partition; the oldest are dropped first."`
-	UnroutedMaxBytes   Size          `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of unrouted messages kept in each partition. The newest is kept however large it is."`
-	QuarantineMaxLen   int64         `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Quarantined entries (they could not be decoded) kept in each partition; the oldest are dropped first."`
-	QuarantineMaxBytes Size          `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of quarantined entries kept in each partition. The newest is kept however large it is."`
-	DedupeWindow       time.Duration `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long the id of a message is remembered, so that a repeated message is taken once."`
-	CopyLayout         string        `env:"MEDIS_COPY_LAYOUT" envDefault:"auto" oneof:"auto,1" doc:"Layout of the copies in channels. auto is the newest that every living dispatcher reads. 1 is the one that earlier versions read: set it before going back to one, see OPERATIONS.md."`
-	SecretOverlap      time.Duration `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
+	MaxBody            medispatcher.Size `env:"MEDIS_MAX_BODY" envDefault:"1MiB" min:"1B" max:"512MiB" doc:"Largest message body that is accepted."`
+	MaxInflight        medispatcher.Size `env:"MEDIS_MAX_INFLIGHT" envDefault:"0B" min:"0B" max:"1024GiB" doc:"Bytes of message bodies that a dispatcher holds at once: being read, in flight, not settled yet. 0B: a quarter of the memory limit of its container or of GOMEMLIMIT, 512MiB where there is neither."`
+	DeadMaxLen         int64             `env:"MEDIS_DEAD_MAXLEN" envDefault:"0" min:"0" max:"1000000000" doc:"Dead letters kept for a subscription in each partition; the oldest are dropped first; 0 keeps all."`
+	UnroutedMaxLen     int64             `env:"MEDIS_UNROUTED_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Unrouted messages (no subscription wanted them) kept in each partition; the oldest are dropped first."`
+	UnroutedMaxBytes   medispatcher.Size `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of unrouted messages kept in each partition. The newest is kept however large it is."`
+	QuarantineMaxLen   int64             `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Quarantined entries (they could not be decoded) kept in each partition; the oldest are dropped first."`
+	QuarantineMaxBytes medispatcher.Size `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of quarantined entries kept in each partition. The newest is kept however large it is."`
+	DedupeWindow       time.Duration     `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long the id of a message is remembered, so that a repeated message is taken once."`
+	CopyLayout         string            `env:"MEDIS_COPY_LAYOUT" envDefault:"auto" oneof:"auto,1" doc:"Layout of the copies in channels. auto is the newest that every living dispatcher reads. 1 is the one that earlier versions read: set it before going back to one, see OPERATIONS.md."`
+	SecretOverlap      time.Duration     `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
 
 	DevRedisListen  string        `env:"MEDIS_DEV_REDIS_LISTEN" envDefault:"127.0.0.1:6380" doc:"host:port of the embedded Redis of medispatcher dev."`
 	ShutdownTimeout time.Duration `env:"MEDIS_SHUTDOWN_TIMEOUT" envDefault:"25s" min:"0s" max:"1h" doc:"Time for pushes in flight to end after SIGTERM. Keep it below the grace period of the container."`

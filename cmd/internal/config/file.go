@@ -9,6 +9,8 @@ import (
 	"regexp"
 
 	"github.com/joho/godotenv"
+
+	"github.com/solate/medispatcher"
 )
 
 // maxEnvFile keeps a mistaken -f /dev/zero from filling the memory.
@@ -27,7 +29,7 @@ func readEnvFile(name string) (map[string]string, error) {
 		return nil, unreadable(name, err)
 	}
 	if len(src) > maxEnvFile {
-		return nil, Problems{{Seen: fmt.Sprintf("%s is larger than %s; is it a file of NAME=value lines?", name, Size(maxEnvFile))}}
+		return nil, Problems{{Seen: fmt.Sprintf("%s is larger than %s; is it a file of NAME=value lines?", name, medispatcher.Size(maxEnvFile))}}
 	}
 	values, ok := parseEnv(src)
 	if ok {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 // variable is what the tags of one field of Config say.
@@ -44,7 +46,7 @@ func (v variable) want() string {
 		return "true or false"
 	case v.kind == reflect.TypeFor[time.Duration]():
 		return fmt.Sprintf("a duration from %s to %s, such as 500ms or 1m30s", v.min, v.max)
-	case v.kind == reflect.TypeFor[Size]():
+	case v.kind == reflect.TypeFor[medispatcher.Size]():
 		return fmt.Sprintf("a size from %s to %s, such as 1048576, 512KiB or 1MiB", v.min, v.max)
 	case v.min != "":
 		return fmt.Sprintf("a whole number from %s to %s", v.min, v.max)
@@ -63,13 +65,13 @@ func (v variable) within(value any) bool {
 		return between(v, value, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) })
 	case time.Duration:
 		return between(v, value, time.ParseDuration)
-	case Size:
-		return between(v, value, func(s string) (n Size, err error) { return n, n.UnmarshalText([]byte(s)) })
+	case medispatcher.Size:
+		return between(v, value, func(s string) (n medispatcher.Size, err error) { return n, n.UnmarshalText([]byte(s)) })
 	}
 	return true
 }
 
-func between[T int64 | time.Duration | Size](v variable, value T, parse func(string) (T, error)) bool {
+func between[T int64 | time.Duration | medispatcher.Size](v variable, value T, parse func(string) (T, error)) bool {
 	low, errLow := parse(v.min)
 	high, errHigh := parse(v.max)
 	if errLow != nil || errHigh != nil {

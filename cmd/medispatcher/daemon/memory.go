@@ -8,6 +8,7 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // limitMemory tells the Go runtime the memory limit of the container, unless GOMEMLIMIT is set, and returns how
 // many bytes of message bodies this process may hold: MEDIS_MAX_INFLIGHT, or a part of the limit.
-func limitMemory(cfg *config.Config, log *slog.Logger) (bodies config.Size) {
+func limitMemory(cfg *config.Config, log *slog.Logger) (bodies medispatcher.Size) {
 	heap, err := memlimit.Set(memlimit.WithRatio(heapShare))
 	if err != nil {
 		log.Debug("the memory limit of the container is not known", "error", err)
@@ -42,13 +43,13 @@ func limitMemory(cfg *config.Config, log *slog.Logger) (bodies config.Size) {
 	case cfg.MaxInflight > 0:
 		bodies = cfg.MaxInflight
 	case limit > 0:
-		bodies = config.Size(max(1, limit/inflightShare))
+		bodies = medispatcher.Size(max(1, limit/inflightShare))
 	default:
 		bodies = defaultInflight
 	}
 	attrs := []any{"bodies", bodies.String()}
 	if limit > 0 {
-		attrs = append(attrs, "limit", config.Size(limit).String(), "go_runtime", config.Size(heap).String())
+		attrs = append(attrs, "limit", medispatcher.Size(limit).String(), "go_runtime", medispatcher.Size(heap).String())
 	}
 	log.Info("memory", attrs...)
 	if bodies < config.RoomyInflight*cfg.MaxBody {

@@ -73,7 +73,7 @@ func (p *pages) field(f medispatcher.Field, s *medispatcher.Subscription) field 
 		shown.Help += " At most " + f.Show(high) + "."
 	}
 	switch f.Kind {
-	case medispatcher.KindObject, medispatcher.KindDuration:
+	case medispatcher.KindObject, medispatcher.KindDuration, medispatcher.KindSize:
 	case medispatcher.KindBool:
 		shown.Kind = kindCheck
 		return shown

@@ -1,4 +1,4 @@
-package config
+package medispatcher
 
 import "testing"
 

@@ -1,4 +1,4 @@
-package config
+package medispatcher
 
 import (
 	"fmt"
@@ -47,3 +47,6 @@ func (s Size) String() string {
 	}
 	return strconv.FormatInt(int64(s)/best.bytes, 10) + best.name
 }
+
+// MarshalText is String.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
