@@ -31,7 +31,8 @@ type Failure struct {
 	LastError  string    `json:"last_error"`
 	FirstAt    time.Time `json:"first_at"`
 	LastAt     time.Time `json:"last_at"`
-	Target     string    `json:"target"` // URL of the last attempt, without userinfo
+	Target     string    `json:"target"`          // URL of the last attempt, without userinfo
+	Batch      int       `json:"batch,omitempty"` // messages in the push that failed last; 0: it went by itself
 }
 
 // Settlement is what became of a delivery.

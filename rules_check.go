@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 var idForm = func() *regexp.Regexp {
@@ -31,6 +32,8 @@ var special = map[string]func(*checker){
 	"urls":       (*checker).urls,
 	"secret":     (*checker).secret,
 	"headers":    (*checker).headers,
+	"batch.size": (*checker).batchSize,
+	"batch.wait": (*checker).batchWait,
 	"alert.urls": (*checker).receivers,
 
 	"retry_schedule": (*checker).waits,
@@ -55,7 +58,7 @@ func (c *checker) check() {
 	}
 }
 
-// Bounds are the least and the greatest value of a number or duration, number of entries of a list, or
+// Bounds are the least and the greatest value of a number, duration or size, number of entries of a list, or
 // number of bytes of a text; math.MinInt64 and math.MaxInt64 where there is none.
 func (r Rules) Bounds(f Field) (low, high int64) {
 	if most, ok := f.number(&r.Max); ok && most > 0 {
@@ -158,6 +161,18 @@ func (c *checker) headers() {
 		if ReservedHeader(name) {
 			c.problems.add("headers", "%s is set by the dispatcher or by HTTP itself; leave it out", quote(name))
 		}
+	}
+}
+
+func (c *checker) batchSize() {
+	if c.sub.Batch.Size > 1 && c.sub.Encoding != EncodingJSON {
+		c.problems.add("batch.size", "%d needs the encoding %s; %s has no batches", c.sub.Batch.Size, EncodingJSON, c.sub.Encoding)
+	}
+}
+
+func (c *checker) batchWait() {
+	if !c.stored && c.sub.Batch.Size > 1 && c.sub.Batch.Wait > c.sub.Timeout { // the timeout may follow a default
+		c.problems.add("batch.wait", "%s is longer than the timeout, %s", ShortDuration(time.Duration(c.sub.Batch.Wait)), ShortDuration(time.Duration(c.sub.Timeout)))
 	}
 }
 

@@ -8,6 +8,12 @@ const (
 	EncodingForm = "form" // the protocol of earlier versions
 )
 
+// Formats of a batch.
+const (
+	BatchLines = "ndjson" // a JSON object a line
+	BatchArray = "json"   // one JSON array of them
+)
+
 // Actions of a drop policy.
 const (
 	DropKeep = "keep" // exhausted messages become dead letters
@@ -36,12 +42,21 @@ type Subscription struct {
 	Secret           string            `json:"secret,omitempty" secret:"true" example:"whsec_********" group:"What is sent" label:"Signing secret" flag:"secret=SECRET" help:"Signs pushes by Standard Webhooks. Give whsec_ and 24 to 64 bytes in base64; empty, nothing is signed. Answers show a mask; written back, it keeps the secret. A changed secret signs beside the old one for MEDIS_SECRET_OVERLAP."`
 	Headers          map[string]string `json:"headers" group:"What is sent" label:"Headers" flag:"header='NAME: VALUE'" help:"Headers added to every push. Values of those that carry credentials, by their names, are shown as ********; written back, that keeps them."`
 	ReceiveBench     bool              `json:"receive_bench" default:"false" group:"What is sent" label:"Receives load tests" flag:"receive-bench" help:"Have a pattern such as > cover the topics of load tests, bench.<12 hex digits>, too. A pattern that begins with bench. covers them anyway."`
+	Batch            BatchPolicy       `json:"batch" help:"Several messages in one push."`
 	Drop             DropPolicy        `json:"drop" help:"What becomes of a message that fails too often."`
 	Alert            AlertPolicy       `json:"alert" help:"When to alert; 0 switches a rule off."`
 
 	// PreviousSecret signs beside Secret until PreviousUntil. Never shown.
 	PreviousSecret string    `json:"-"`
 	PreviousUntil  time.Time `json:"-"`
+}
+
+// BatchPolicy says how many messages go into one push. With a Size of 1 each goes by itself, and nothing else here counts.
+type BatchPolicy struct {
+	Size   int      `json:"size" min:"1" max:"1000" default:"1" group:"Batches" label:"Messages in one push" flag:"batch-size=N" help:"Most messages in one push; 1 pushes each by itself. A worker may answer 2xx and still list those that failed."`
+	Wait   Duration `json:"wait" min:"0s" max:"1m" default:"50ms" example:"50ms" group:"Batches" label:"Wait for a batch" flag:"batch-wait=DURATION" help:"How long a message waits for others to share its batch, at most the timeout. 0s sends what is there."`
+	Bytes  Size     `json:"bytes" min:"1KiB" max:"64MiB" default:"1MiB" example:"1MiB" group:"Batches" label:"Bytes of a batch" flag:"batch-bytes=SIZE" help:"Most bytes in the body of a batch, such as 1MiB. A message that is larger goes alone."`
+	Format string   `json:"format" oneof:"ndjson,json" default:"ndjson" group:"Batches" label:"Format of a batch" flag:"batch-format=NAME" help:"ndjson sends a JSON object a line, json one array of them."`
 }
 
 // DropPolicy says what becomes of a message whose attempts are exhausted: after

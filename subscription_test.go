@@ -43,6 +43,13 @@ func TestMergeRefuses(t *testing.T) {
 		{"object for value", `{"concurrency":{"a":1}}`, "concurrency", "is not a whole number"},
 		{"null header in a list", `{"urls":[null]}`, "urls[0]", "must begin with"},
 		{"field of the dispatcher", `{"previous_secret_until":"2030-01-01T00:00:00Z"}`, "previous_secret_until", "is not a field"},
+		{"batches of another encoding", `{"encoding":"form","batch":{"size":2}}`, "batch.size", "has no batches"},
+		{"batch that waits too long", `{"timeout":"2s","batch":{"size":2,"wait":"3s"}}`, "batch.wait", "3s is longer than the timeout, 2s"},
+		{"batch without a message", `{"batch":{"size":0}}`, "batch.size", "outside 1 to 1000"},
+		{"bytes as a number", `{"batch":{"bytes":1024}}`, "batch.bytes", "a size in quotes"},
+		{"bytes that are none", `{"batch":{"bytes":"much"}}`, "batch.bytes", "is not a size"},
+		{"too few bytes", `{"batch":{"bytes":"1023B"}}`, "batch.bytes", "1023B is outside 1KiB to 64MiB"},
+		{"format of a batch", `{"batch":{"format":"xml"}}`, "batch.format", "is not one of ndjson, json"},
 		{"not an object", `3`, "body", "is not a JSON object"},
 		{"null", `null`, "body", "is null"},
 	} {

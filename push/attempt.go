@@ -32,7 +32,8 @@ type poster struct {
 	warned map[string]time.Time // subscription → last warning
 }
 
-// attempt makes one HTTP attempt, on a new connection if fresh. It ends at the subscription's timeout, or when the context of
+// attempt makes one HTTP attempt, on a new connection if fresh: an idle one may be dead, which would hide from a probe that the
+// worker is back. It ends at the subscription's timeout, or when the context of
 // the sender does.
 func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Delivery, fresh bool) (r result) {
 	start := time.Now()
@@ -48,11 +49,7 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 			r.survive(medispatcher.Recovered(v), ended)
 		}
 		req.release()
-		r.ended = time.Now()
-		r.took = r.ended.Sub(start)
-		if ended && !r.cut && !r.short {
-			s.targets.report(t, r.accepted, r.ended)
-		}
+		r.finish(s, t, start, ended)
 	}()
 	h, ignored := forwarded(s, d)
 	if len(ignored) > 0 {
@@ -84,6 +81,13 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 		a, err = snd.Post(&req.Request, start.Add(time.Duration(s.sub.Timeout)))
 		r.judge(s, &a, err)
 	}
+	r.broke(s, err)
+	ended = true
+	return r
+}
+
+// broke notes why an attempt got no answer, or not all of it; nil: it did.
+func (r *result) broke(s *settings, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, context.Canceled):
@@ -94,8 +98,15 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 		r.err = err
 		r.short = r.status == 0 && http1.IsShortage(err)
 	}
-	ended = true
-	return r
+}
+
+// finish notes when an attempt at a URL was over, and tells the others how it went. ended: it did not panic.
+func (r *result) finish(s *settings, t *target, start time.Time, ended bool) {
+	r.ended = time.Now()
+	r.took = r.ended.Sub(start)
+	if ended && !r.cut && !r.short {
+		s.targets.report(t, r.accepted, r.ended)
+	}
 }
 
 // accepts reports whether a status alone means that the subscriber took the message.
@@ -115,7 +126,12 @@ func (r *result) judge(s *settings, a *http1.Answer, err error) {
 		r.accepted = true
 		return
 	}
-	r.answer = bytes.Clone(r.answer)
+	r.refused(a)
+}
+
+// refused notes the answer of a subscriber that did not take what it got.
+func (r *result) refused(a *http1.Answer) {
+	r.answer = bytes.Clone(a.Body[:min(len(a.Body), keptAnswer)])
 	switch {
 	case r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable:
 		r.retryAfter = retryAfter(a.RetryAfter, time.Now())

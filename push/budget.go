@@ -229,10 +229,16 @@ type held struct {
 	from  part
 }
 
+// perMessage is about what a message of a batch takes beside its bytes.
+const perMessage = 512
+
 // bytesOf is the memory that a message takes while this process holds it: its body, the form made of it in the protocol of
-// earlier versions, and the copy that is sent of a short one.
+// earlier versions or its part of a batch, and the copy that is sent of a short one.
 func bytesOf(st *settings, m *medispatcher.Message) int64 {
 	n := int64(len(m.Body))
+	if st.batches() { // many are small, so what else there is of each counts, too
+		return n + int64(packedSize(m)) + perMessage
+	}
 	sent := n
 	if st.sub.Encoding == medispatcher.EncodingForm {
 		sent = formGrowth * n

@@ -47,7 +47,7 @@ func (f *fixture) wantNothingHeld() {
 	for c, l := range f.s.lanes.touched {
 		s := l.sub
 		held := []int{
-			s.fresh.used, s.fresh.unsettled, s.retry.used, s.retry.unsettled, s.asked, s.ahead.len(), len(s.parked),
+			s.fresh.used, s.fresh.unsettled, s.retry.used, s.retry.unsettled, s.fresh.asked, s.retry.asked, s.fresh.ahead.len(), s.retry.ahead.len(), len(s.parked),
 			s.running, len(s.breaker.running), int(s.holds[pool]), int(s.holds[reserve]), len(l.entries), len(l.early),
 		}
 		for _, n := range held {

@@ -43,7 +43,7 @@ func (r *dueReader) run(ctx context.Context) {
 	}
 }
 
-// take takes what was reserved, and hands each message to a worker.
+// take takes what was reserved, and hands its messages to workers.
 func (r *dueReader) take(ctx context.Context, wants []want) error {
 	deliveries, next, err := r.queue.Due(ctx, r.partition, asked(wants))
 	now := time.Now()
@@ -58,22 +58,24 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 			continue
 		}
 		got[l]++
-		j := &job{Delivery: *d, lane: l, room: r.lanes.roomLocked(l, d, from[l]), slot: &l.sub.retry, at: l.sub.turn(now)}
+		j := r.lanes.jobLocked(l, d, from[l], now)
 		if l.entries[d.EntryID] != nil {
 			// The step that settled the attempt before was run, and its reply is on its way or
 			// lost. Until it is known here, nobody could tell the two attempts apart.
 			l.early[d.EntryID] = j
+			l.sub.retry.early++
 			continue
 		}
 		l.took(d.EntryID, j)
-		r.workers.startLocked(j)
+		l.sub.retry.ahead.push(j)
 	}
 	pump := r.lanes.due[r.partition]
 	for i, w := range wants {
 		l := w.lane
 		l.due.end()
 		l.forgetReleased()
-		l.sub.retry.used -= w.n - got[l]
+		l.sub.retry.asked -= w.n
+		r.workers.staffLocked(l.sub, now)
 		if got[l] == 0 {
 			r.lanes.noProbeLocked(l.sub)
 		}

@@ -15,6 +15,8 @@ type Events struct {
 	Dropping func(d *medispatcher.Delivery, s *medispatcher.Settlement) error
 	// Settled: an attempt ended, and s is what becomes of its message.
 	Settled func(d *medispatcher.Delivery, s *medispatcher.Settlement)
+	// Batch: an attempt at a batch of so many messages ended. Settled is called for each of them.
+	Batch func(sub string, messages int)
 	// Unsettled: an attempt ended and Redis will never hear of it, because the channel is
 	// gone or this process ends before Redis is back.
 	Unsettled func(s *medispatcher.Settlement, err error)
@@ -61,6 +63,16 @@ func (ws *workers) tell(st *settings, d *medispatcher.Delivery, r *result, out *
 	})
 	if p != nil {
 		ws.survived(d, p, "telling what became of a message")
+	}
+}
+
+// tellBatch tells of an attempt at a batch. A panic in that changes nothing of it.
+func (ws *workers) tellBatch(b *batch) {
+	if ws.cfg.Events.Batch == nil {
+		return
+	}
+	if p := medispatcher.Guard(func() { ws.cfg.Events.Batch(b.settings.sub.ID, b.result.batch) }); p != nil {
+		ws.survived(&b.jobs[0].Delivery, p, "telling of a batch")
 	}
 }
 

@@ -78,14 +78,14 @@ func (r *freshReader) took(wants []want, deliveries []medispatcher.Delivery, err
 			r.lanes.noProbeLocked(l.sub)
 			continue
 		}
-		j := &job{Delivery: *d, lane: l, room: r.lanes.roomLocked(l, d, from[l])}
+		j := r.lanes.jobLocked(l, d, from[l], now)
 		l.took(d.EntryID, j)
-		l.sub.ahead.push(j)
+		l.sub.fresh.ahead.push(j)
 	}
 	for _, w := range wants {
 		l := w.lane
 		l.fresh.end()
-		l.sub.asked -= w.n
+		l.sub.fresh.asked -= w.n
 		r.workers.staffLocked(l.sub, now)
 		if got[l] == 0 {
 			r.lanes.noProbeLocked(l.sub)

@@ -203,8 +203,8 @@ func TestLoweredConcurrencyEndsWorkers(t *testing.T) {
 		f.change("a", func(s *medispatcher.Subscription) { s.Concurrency = 1 })
 		time.Sleep(time.Second)
 		f.s.lanes.mu.Lock()
-		if a := f.s.lanes.subs["a"]; len(a.parked)+a.fresh.sending() > 1 || a.ahead.len() == 0 {
-			t.Errorf("%d workers wait and %d send in one slot, %d messages are read ahead", len(a.parked), a.fresh.sending(), a.ahead.len())
+		if a := f.s.lanes.subs["a"]; len(a.parked)+a.fresh.sending() > 1 || a.fresh.ahead.len() == 0 {
+			t.Errorf("%d workers wait and %d send in one slot, %d messages are read ahead", len(a.parked), a.fresh.sending(), a.fresh.ahead.len())
 		}
 		f.s.lanes.mu.Unlock()
 		f.ok(stop())

@@ -29,7 +29,9 @@ type result struct {
 	target     string                   // URL without userinfo; empty: none qualified
 	took       time.Duration
 	ended      time.Time
-	outdated   bool // other settings are in force since it began
+	outdated   bool   // other settings are in force since it began
+	batch      int    // messages in the batch; 0: the message went by itself
+	says       string // what a 2xx to a batch says of this message, or what is wrong with its answer
 }
 
 // gone reports whether the subscriber does not want to be asked again.
@@ -41,6 +43,9 @@ func (r *result) text() string {
 		return cutText(r.err.Error())
 	}
 	text, answer := fmt.Sprintf("status %d", r.status), strings.TrimSpace(string(r.answer))
+	if r.says != "" {
+		text += ", but " + r.says
+	}
 	switch {
 	case r.location != "":
 		// The body usually repeats the location, secrets included.
@@ -49,6 +54,8 @@ func (r *result) text() string {
 		text += ", and its body broke off: " + r.err.Error() + "; it began: " + answer
 	case r.err != nil:
 		text += ", and its body broke off: " + r.err.Error()
+	case r.says != "" && answer != "":
+		text += "; it began: " + answer
 	case answer != "":
 		text += ": " + answer
 	}
@@ -154,6 +161,7 @@ func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result
 	}
 	failure.Attempts = d.Attempt
 	failure.LastError, failure.LastAt, failure.Target = r.text(), now, r.target
+	failure.Batch = r.batch
 	out.Failure = &failure
 	if exhausted(s, d.Attempt) {
 		out.Outcome = medispatcher.Exhausted

@@ -1,23 +1,29 @@
 package push
 
-import (
-	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/push/http1"
-)
+import "github.com/solate/medispatcher"
 
 // post makes one attempt. A panic in it is an attempt that failed: it counts, so that no message can stop the dispatcher again
 // and again, and the subscriber is not to blame. What panics under the mutex of lanes is not caught: nobody knows in what
 // state it left what all share.
-func (ws *workers) post(snd *http1.Sender, st *settings, d *medispatcher.Delivery, fresh bool) (r result) {
-	if d.Broken != nil {
+func (w *worker) post(b *batch) {
+	d, r := &b.jobs[0].Delivery, &b.result
+	*r = result{}
+	switch {
+	case b.settings.batches():
+		*r = w.poster.attemptBatch(w.snd, b, func(n int) { w.keep(b, n) })
+		for _, j := range b.jobs {
+			if j.own != nil && j.own.panicked != nil {
+				w.survived(&j.Delivery, j.own.panicked, "at a message of a batch")
+			}
+		}
+	case d.Broken != nil:
 		r.survive(d.Broken, false)
-	} else {
-		r = ws.poster.attempt(snd, st, d, fresh)
+	default:
+		*r = w.poster.attempt(w.snd, b.settings, d, b.leave.probe)
 	}
 	if r.panicked != nil {
-		ws.survived(d, r.panicked, "in an attempt")
+		w.survived(d, r.panicked, "in an attempt")
 	}
-	return r
 }
 
 // survived logs a panic that concerned one message.

@@ -47,8 +47,11 @@ func (f *fixture) logs() *logged {
 func (f *fixture) try(st *settings, d *medispatcher.Delivery) (result, medispatcher.Settlement) {
 	snd := f.s.cfg.Client.Sender(f.t.Context())
 	defer snd.Release()
-	r := f.s.workers.post(snd, st, d, false)
-	return r, f.s.workers.decide(st, d, &r)
+	w := &worker{workers: f.s.workers, snd: snd}
+	b := batchOf(&job{Delivery: *d}, nil)
+	b.settings = st
+	w.post(b)
+	return b.result, w.decide(st, d, &b.result, 0)
 }
 
 // poison is a connection that panics where a message is sent that says so.

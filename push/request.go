@@ -20,6 +20,7 @@ const (
 	headerSubscription  = "Medis-Subscription"
 	headerAttempt       = "Medis-Attempt"
 	headerSender        = "Medis-Sender"
+	headerBatch         = "Medis-Batch"
 	headerType          = "Content-Type"
 	headerUserAgent     = "User-Agent"
 	headerAuthorization = "Authorization"
@@ -29,14 +30,21 @@ const (
 type request struct {
 	http1.Request
 	head []byte
-	err  error // the first that appending a header field met
+	pack []byte // the body of a batch
+	err  error  // the first that appending a header field met
 }
+
+// maxPack is the largest body of a batch whose memory is kept for others, in bytes.
+const maxPack = 256 << 10
 
 var requests = sync.Pool{New: func() any { return new(request) }}
 
 // release gives the memory back for other requests.
 func (r *request) release() {
-	*r = request{head: r.head[:0]}
+	if cap(r.pack) > maxPack {
+		r.pack = nil
+	}
+	*r = request{head: r.head[:0], pack: r.pack[:0]}
 	requests.Put(r)
 }
 
@@ -49,24 +57,10 @@ func (r *request) build(s *settings, d *medispatcher.Delivery, t *target, h http
 		r.Body, r.Query = formBody(d)
 		r.Keep, r.KeepOK, contentType = maxAnswer, true, formType
 	}
-	if t.err != nil {
-		return t.err
+	if err := r.begin(s, t, h, agent); err != nil {
+		return err
 	}
-	r.head = append(r.head[:0], s.head...)
-	if s.headers[headerUserAgent] == nil && h[headerUserAgent] == nil {
-		r.field(headerUserAgent, agent)
-	}
-	if s.headers[headerAuthorization] == nil && h[headerAuthorization] == nil {
-		r.head = append(r.head, t.auth...)
-	}
-	id := d.Message.WebhookID()
-	r.field(headerType, contentType)
-	r.field(headerID, id)
-	r.count(headerTimestamp, now.Unix())
-	if s.signer.signs() {
-		r.head = append(r.head, headerSignature+": "...)
-		r.head = append(s.signer.sign(r.head, id, now, r.Body), "\r\n"...)
-	}
+	r.identify(s, d.Message.WebhookID(), contentType, now)
 	r.field(headerTopic, d.Message.Topic)
 	r.count(headerAttempt, int64(d.Attempt))
 	if d.Message.Sender != "" {
@@ -77,6 +71,32 @@ func (r *request) build(s *settings, d *medispatcher.Delivery, t *target, h http
 	}
 	r.Head = r.head
 	return r.err
+}
+
+// begin begins the header with what requests of all kinds have. h are headers that go out with it.
+func (r *request) begin(s *settings, t *target, h http.Header, agent string) error {
+	if t.err != nil {
+		return t.err
+	}
+	r.head = append(r.head[:0], s.head...)
+	if s.headers[headerUserAgent] == nil && h[headerUserAgent] == nil {
+		r.field(headerUserAgent, agent)
+	}
+	if s.headers[headerAuthorization] == nil && h[headerAuthorization] == nil {
+		r.head = append(r.head, t.auth...)
+	}
+	return nil
+}
+
+// identify appends what Standard Webhooks asks for: type, id, time and signature of the body.
+func (r *request) identify(s *settings, id, contentType string, now time.Time) {
+	r.field(headerType, contentType)
+	r.field(headerID, id)
+	r.count(headerTimestamp, now.Unix())
+	if s.signer.signs() {
+		r.head = append(r.head, headerSignature+": "...)
+		r.head = append(s.signer.sign(r.head, id, now, r.Body), "\r\n"...)
+	}
 }
 
 // field appends a header field.

@@ -62,7 +62,7 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 			ls.spillLocked(l, now)
 			continue
 		}
-		l.sub.asked += g.n
+		l.sub.fresh.asked += g.n
 		l.rung = false
 		l.fresh.begin()
 		wants = append(wants, want{lane: l, grant: g})
@@ -83,7 +83,7 @@ func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.T
 			continue
 		}
 		if g, ok := ls.grantLocked(ls.fresh[p], l, n, now); ok {
-			l.sub.asked += g.n
+			l.sub.fresh.asked += g.n
 			l.active, l.rung = true, false
 			ls.stirLocked(l.sub)
 			l.fresh.begin()
@@ -103,7 +103,7 @@ func (ls *lanes) reserveDue(p int, now time.Time) []want {
 		if !l.live() {
 			continue // resuming sweeps
 		}
-		n, at := l.sub.allowed(min(l.sub.retry.free(), dueRead), now)
+		n, at := l.sub.allowed(min(l.sub.retryRoom(), dueRead), now)
 		if !at.IsZero() {
 			pump.at(l, at)
 			continue
@@ -113,7 +113,7 @@ func (ls *lanes) reserveDue(p int, now time.Time) []want {
 			continue
 		}
 		if g, ok := ls.grantLocked(pump, l, n, now); ok {
-			l.sub.retry.used += g.n
+			l.sub.retry.asked += g.n
 			l.due.begin()
 			wants = append(wants, want{lane: l, grant: g})
 		}
@@ -158,11 +158,14 @@ func (ls *lanes) arrivedLocked(wants []want, deliveries []medispatcher.Delivery)
 	return from
 }
 
-// roomLocked takes the room of a message that is here.
-func (ls *lanes) roomLocked(l *lane, d *medispatcher.Delivery, from part) held {
-	h := held{bytesOf(l.sub.settings, &d.Message), from}
-	ls.budget.hold(l.sub, from, h.bytes)
-	return h
+// jobLocked makes the job of a message that is here, and takes its room.
+func (ls *lanes) jobLocked(l *lane, d *medispatcher.Delivery, from part, now time.Time) *job {
+	j := &job{Delivery: *d, lane: l, room: held{bytesOf(l.sub.settings, &d.Message), from}, since: now}
+	ls.budget.hold(l.sub, from, j.room.bytes)
+	if l.sub.settings.batches() {
+		j.size = packedSize(&d.Message)
+	}
+	return j
 }
 
 // freeLocked frees the room of a message.

@@ -11,6 +11,7 @@ import (
 // settings are a subscription as the attempts use it, worked out once for each change.
 type settings struct {
 	sub     *medispatcher.Subscription // nobody changes it
+	size    int                        // most messages in one request
 	targets *targets
 	signer  signer
 	headers http.Header // of the subscription
@@ -19,8 +20,14 @@ type settings struct {
 	gone    atomic.Bool // Events.Gone was told by them
 }
 
+// batches reports whether the requests of the subscription are batches, of one message among them.
+func (s *settings) batches() bool { return s.size > 1 }
+
 func newSettings(sub *medispatcher.Subscription, env string) *settings {
-	s := &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(sub)}
+	s := &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(sub), size: 1}
+	if sub.Encoding == medispatcher.EncodingJSON {
+		s.size = max(1, sub.Batch.Size)
+	}
 	s.headers, _ = allowed(sub.Headers)
 	if s.head, s.err = http1.AppendField(nil, headerSubscription, sub.ID); s.err == nil {
 		s.head, s.err = appendHeader(s.head, s.headers)

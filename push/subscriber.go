@@ -23,9 +23,7 @@ const (
 type subscriber struct {
 	settings *settings
 	fresh    slots
-	asked    int           // messages being read
-	ahead    jobs          // read, and not started yet
-	parked   []*worker     // they wait for one of these messages and a slot
+	parked   []*worker     // they wait for a message and one of these slots
 	took     time.Duration // by an attempt, averaged over the last few
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
@@ -40,9 +38,10 @@ type subscriber struct {
 	removed  bool
 	stirred  bool // it is on the list that Stirred gives
 	freed    bool // it is on the list of settled
+	linger   linger
 }
 
-// window is how many messages of the subscription this process may hold.
+// window is how many requests' new messages of the subscription this process may hold.
 func (s *subscriber) window() int {
 	if s.pace != nil || s.took == 0 || s.breaker.open() {
 		return s.fresh.limit
@@ -50,13 +49,18 @@ func (s *subscriber) window() int {
 	return s.fresh.limit + min(aheadOfSlots*s.fresh.limit, s.fresh.limit*int(readAhead)/int(s.took))
 }
 
-// room is how many more may be read.
+// room is how many more new messages may be read.
 func (s *subscriber) room() int {
-	return max(0, s.window()-s.fresh.used-s.asked-s.ahead.len())
+	return max(0, (s.window()-s.fresh.used)*s.settings.size-s.fresh.waiting())
 }
 
-// more reports whether another message waits for a slot, or is being read.
-func (s *subscriber) more() bool { return s.ahead.len() > 0 || s.asked > 0 }
+// retryRoom is how many more due messages may be taken.
+func (s *subscriber) retryRoom() int {
+	return max(0, s.retry.free()*s.settings.size-s.retry.waiting())
+}
+
+// more reports whether another new message waits for a slot, or is being read.
+func (s *subscriber) more() bool { return s.fresh.ahead.len() > 0 || s.fresh.asked > 0 }
 
 // dismissLocked ends the workers that are parked, but for some.
 func (s *subscriber) dismissLocked(keep int) {
@@ -89,8 +93,17 @@ func (s *subscriber) ended(now time.Time, took time.Duration) {
 	s.took = max(1, s.took+(took-s.took)/8)
 }
 
-// slots bound the messages of one kind, fresh or retry, whose attempt is under way or whose outcome Redis does not have yet.
-type slots struct{ limit, used, unsettled int }
+// slots bound the requests for messages of one kind, fresh or due, that are under way or whose outcomes Redis does not have yet.
+type slots struct {
+	limit, used, unsettled int
+
+	asked int  // messages being read
+	early int  // messages taken again, before the outcome of the attempt before is known
+	ahead jobs // read, and not started yet
+}
+
+// waiting is how many messages wait for a slot, or are being read.
+func (s *slots) waiting() int { return s.asked + s.early + s.ahead.len() }
 
 func (s *slots) free() int { return max(0, s.limit-s.used) }
 
@@ -121,10 +134,10 @@ func (s *subscriber) allowed(n int, now time.Time) (allowed int, at time.Time) {
 	if missing := 1 - s.pace.TokensAt(now); missing > 1e-9 {
 		return 0, now.Add(max(time.Microsecond, time.Duration(missing*float64(interval)))) // never at once: that could go on for ever
 	}
-	return min(n, 1+int(paceAhead/interval)), time.Time{}
+	return min(n, (1+int(paceAhead/interval))*s.settings.size), time.Time{}
 }
 
-// turn is when the next message taken may start; zero: at once.
+// turn is when the next request may start; zero: at once.
 func (s *subscriber) turn(now time.Time) time.Time {
 	if s.pace == nil {
 		return time.Time{}

@@ -80,7 +80,7 @@ func (ls *lanes) offerLocked(sub *subscriber) {
 			ls.ringLocked(l)
 		}
 		// A lane without due messages costs one look at an empty set.
-		if l.touched && l.live() && sub.retry.free() > 0 {
+		if l.touched && l.live() && sub.retryRoom() > 0 {
 			ls.due[l.channel.Partition].now(l)
 		}
 	}
@@ -90,7 +90,7 @@ func (ls *lanes) offerLocked(sub *subscriber) {
 func (ls *lanes) freedLocked(sub *subscriber, now time.Time) {
 	for _, l := range sub.lanes {
 		ls.gatherLocked(l, now)
-		if l.dueWaits && l.live() && sub.retry.free() > 0 {
+		if l.dueWaits && l.live() && sub.retryRoom() > 0 {
 			l.dueWaits = false
 			ls.due[l.channel.Partition].now(l)
 		}
@@ -111,9 +111,9 @@ func (ls *lanes) gatherLocked(l *lane, now time.Time) {
 	case !l.active || l.fresh.underWay || !l.live() || room == 0:
 	case ls.budget.tight(now):
 		pump.at(l, ls.budget.again(l.sub, now))
-	case room >= l.sub.window()/gatherShare:
+	case room >= l.sub.window()*l.sub.settings.size/gatherShare:
 		pump.now(l)
-	case l.sub.ahead.len() < l.sub.fresh.limit: // what was read ahead may be used up before there is more room
+	case l.sub.fresh.ahead.len() < l.sub.fresh.limit*l.sub.settings.size: // what was read ahead may be used up before there is more room
 		pump.at(l, now.Add(gatherFor))
 	}
 }

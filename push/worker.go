@@ -13,46 +13,61 @@ type worker struct {
 	*workers
 	sub  *subscriber
 	snd  *http1.Sender // released when there is nothing to send
-	wake chan *job     // made when it is parked first: what to do next; nil: nothing more
+	wake chan *batch   // made when it is parked first: what to do next; nil: nothing more
 }
 
-// run makes an attempt at a message, and at others while it is given more.
-func (w *worker) run(j *job) {
+// run makes an attempt at the messages of a batch, and at others while it is given more.
+func (w *worker) run(b *batch) {
 	defer w.snd.Release()
-	for j != nil {
-		out, r := w.attempt(j)
-		j = w.next(j, &out, &r)
+	for b != nil {
+		w.attempt(b)
+		b = w.next(b)
 	}
 }
 
-// attempt makes one attempt, and returns what becomes of the message.
-func (w *worker) attempt(j *job) (out medispatcher.Settlement, r result) {
-	out = medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released}
-	if w.await(j.at) && w.send(j, &r) {
-		out = w.decide(j.settings, &j.Delivery, &r)
-		w.dropping(&j.Delivery, &out)
-		w.tell(j.settings, &j.Delivery, &r, &out)
-		out.Answer = nil
+// attempt makes one attempt, and decides what becomes of each message.
+func (w *worker) attempt(b *batch) {
+	made := w.await(b.at) && w.send(b)
+	if made && b.result.batch > 0 {
+		w.tellBatch(b)
 	}
-	out.Message = &j.Message
-	return out, r
+	b.outs = b.out[:]
+	if len(b.jobs) > 1 {
+		b.outs = make([]medispatcher.Settlement, len(b.jobs))
+	}
+	jitter := rand.Float64() // the same for all: those that fail together are due together
+	for i, j := range b.jobs {
+		out := &b.outs[i]
+		*out = medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released}
+		if made {
+			r := &b.result
+			if j.own != nil {
+				r = j.own
+			}
+			*out = w.decide(b.settings, &j.Delivery, r, jitter)
+			w.dropping(&j.Delivery, out)
+			w.tell(b.settings, &j.Delivery, r, out)
+			out.Answer = nil
+		}
+		out.Message = &j.Message
+	}
 }
 
-// next hands over an outcome, and waits for the next message if there may be one; nil: there is none. The slot stays taken
-// until Redis has the outcome: what a crash delivers again is never more than the slots of a subscription.
-func (w *worker) next(done *job, out *medispatcher.Settlement, r *result) *job {
+// next hands over the outcomes, and waits for the next batch if there may be one; nil: there is none. The slot stays taken
+// until Redis has the outcomes: what a crash delivers again is never more than what the slots of a subscription held.
+func (w *worker) next(done *batch) *batch {
 	w.lanes.mu.Lock()
-	if r.ended.IsZero() {
-		r.ended = time.Now()
+	if done.result.ended.IsZero() {
+		done.result.ended = time.Now()
 	}
 	if done.begun {
-		w.endLocked(done, r)
+		w.endLocked(done)
 	}
-	w.settleLocked(done, out)
+	w.settleLocked(done)
 	parks := done.slot == &w.sub.fresh && w.sub.more() && !w.draining
 	if parks {
 		if w.wake == nil {
-			w.wake = make(chan *job, 1)
+			w.wake = make(chan *batch, 1)
 		}
 		w.sub.parked = append(w.sub.parked, w)
 	}
@@ -90,21 +105,21 @@ func (w *worker) await(at time.Time) bool {
 
 // send sends one request as soon as this machine has what it takes. It reports false where no attempt was made
 // that counts: the breaker is open, the dispatcher stops, or the machine was short of something for too long.
-func (w *worker) send(j *job, r *result) (made bool) {
+func (w *worker) send(b *batch) (made bool) {
+	r := &b.result
 	var until time.Time
 	var back medispatcher.Backoff
 	for {
 		round, ok := w.short.enter(&until, w.stopping, w.snd.Release)
 		if !ok {
-			w.unmade(j)
+			w.unmade(b)
 			return false
 		}
-		if !w.begin(j) {
+		if !w.begin(b) {
 			w.short.away(time.Now())
 			return false
 		}
-		// A probe takes a new connection: an idle one may be dead, which would hide that the worker is back.
-		*r = w.post(w.snd, j.settings, &j.Delivery, j.leave.probe)
+		w.post(b)
 		if r.ended.IsZero() { // no URL qualified, or the message is broken
 			r.ended = time.Now()
 		}
@@ -112,7 +127,7 @@ func (w *worker) send(j *job, r *result) (made bool) {
 		if r.accepted {
 			return true // next ends it
 		}
-		w.end(j, r)
+		w.end(b)
 		if !r.short {
 			return true
 		}
@@ -124,58 +139,67 @@ func (w *worker) send(j *job, r *result) (made bool) {
 }
 
 // unmade notes that there will be no attempt.
-func (w *worker) unmade(j *job) {
+func (w *worker) unmade(b *batch) {
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
-	if !j.begun { // else next ends it
+	if !b.begun { // else next ends it
 		w.lanes.noProbeLocked(w.sub)
 	}
 }
 
 // begin begins an attempt by the settings in force, unless the breaker does not let it.
-func (w *worker) begin(j *job) bool {
-	if j.begun {
+func (w *worker) begin(b *batch) bool {
+	if b.begun {
 		return true
 	}
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
-	return j.beginLocked(time.Now())
+	n, now := len(b.jobs), time.Now()
+	begun := b.beginLocked(now)
+	if len(b.jobs) < n {
+		w.staffLocked(w.sub, now)
+	}
+	return begun
 }
 
-func (j *job) beginLocked(now time.Time) bool {
-	sub := j.lane.sub
-	if j.leave, j.begun = sub.breaker.begin(); j.begun {
-		j.settings, j.breaker = sub.settings, sub.breaker
-		sub.began(now)
+// keep has a batch keep its first n messages.
+func (w *worker) keep(b *batch, n int) {
+	if n == len(b.jobs) {
+		return
 	}
-	return j.begun
+	w.lanes.mu.Lock()
+	defer w.lanes.mu.Unlock()
+	b.cutLocked(n)
+	w.staffLocked(w.sub, time.Now())
 }
 
 // end notes what an attempt came to.
-func (w *worker) end(j *job, r *result) {
+func (w *worker) end(b *batch) {
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
-	w.endLocked(j, r)
+	w.endLocked(b)
 }
 
-func (w *worker) endLocked(j *job, r *result) {
-	j.begun = false
-	j.breaker.end(j.leave, j.EntryID, r)
+func (w *worker) endLocked(b *batch) {
+	r := &b.result
+	b.begun = false
+	b.breaker.end(b.leave, b.jobs[0].EntryID, r)
 	if r.short {
 		w.sub.ended(r.ended, 0)
 		return
 	}
 	w.sub.ended(r.ended, r.took)
-	r.outdated = w.sub.settings != j.settings
+	r.outdated = w.sub.settings != b.settings
 }
 
-// decide decides what becomes of a message after an attempt; see outcomeOf.
-func (ws *workers) decide(st *settings, d *medispatcher.Delivery, r *result) (out medispatcher.Settlement) {
-	p := medispatcher.Guard(func() { out = outcomeOf(st.sub, d, r, r.ended, rand.Float64()) })
+// decide decides what becomes of a message after an attempt that came to r for it; see outcomeOf.
+func (ws *workers) decide(st *settings, d *medispatcher.Delivery, r *result, jitter float64) (out medispatcher.Settlement) {
+	p := medispatcher.Guard(func() { out = outcomeOf(st.sub, d, r, r.ended, jitter) })
 	if p != nil {
 		ws.survived(d, p, "deciding about a message")
-		r.survive(p, r.accepted)
-		out = outcomeOf(st.sub, d, r, r.ended, rand.Float64())
+		own := *r // others may share it
+		own.survive(p, r.accepted)
+		out = outcomeOf(st.sub, d, &own, r.ended, jitter)
 	}
 	return out
 }

@@ -26,35 +26,25 @@ type workers struct {
 }
 
 // startLocked has a worker make an attempt in the slot that is taken for it: one that is parked, or else a new one.
-func (ws *workers) startLocked(j *job) {
-	sub := j.lane.sub
-	if last := len(sub.parked) - 1; last >= 0 && j.slot == &sub.fresh {
+func (ws *workers) startLocked(sub *subscriber, b *batch) {
+	if last := len(sub.parked) - 1; last >= 0 && b.slot == &sub.fresh {
 		w := sub.parked[last]
 		sub.parked[last] = nil
 		sub.parked = sub.parked[:last]
-		w.wake <- j
+		w.wake <- b
 		return
 	}
 	w := &worker{workers: ws, sub: sub, snd: ws.cfg.Client.Sender(ws.deliver)}
-	ws.running.Go(func() { w.run(j) })
+	ws.running.Go(func() { w.run(b) })
 }
 
-// staffLocked has what was read ahead started in slots that are free now, and ends the workers that nothing more is there
-// for. What the breaker does not let through is given back.
+// staffLocked has what was read started in slots that are free now, and ends the workers that nothing more is there for.
 func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
 	if ws.draining {
 		ws.giveBackAllLocked(sub)
 	}
-	for sub.fresh.free() > 0 && sub.ahead.len() > 0 {
-		j := sub.ahead.pop()
-		if j.at = sub.turn(now); j.at.IsZero() && !j.beginLocked(now) {
-			ws.giveBackLocked(j)
-			continue
-		}
-		j.slot = &sub.fresh
-		j.slot.used++
-		ws.startLocked(j)
-	}
+	ws.fillLocked(sub, &sub.fresh, now)
+	ws.fillLocked(sub, &sub.retry, now)
 	if sub.more() {
 		sub.dismissLocked(max(0, sub.fresh.limit-sub.fresh.sending())) // the limit may have been lowered
 	} else {
@@ -62,44 +52,67 @@ func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
 	}
 }
 
+// fillLocked has messages started in the free slots of their kind. What the breaker does not let through is given back.
+func (ws *workers) fillLocked(sub *subscriber, slot *slots, now time.Time) {
+	for slot.free() > 0 && slot.ahead.len() > 0 {
+		b, until := sub.formLocked(slot, now)
+		if b == nil {
+			ws.lingerLocked(sub, until, now)
+			return
+		}
+		if b.at = sub.turn(now); b.at.IsZero() && !b.beginLocked(now) {
+			for _, j := range b.jobs {
+				ws.giveBackLocked(j)
+			}
+			continue
+		}
+		slot.used++
+		ws.startLocked(sub, b)
+	}
+}
+
 // giveBackLocked gives back a message that was not sent.
 func (ws *workers) giveBackLocked(j *job) {
-	ws.settleLocked(j, &medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released, Message: &j.Message})
+	j.in = nil
+	ws.settle.add(&medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released, Message: &j.Message}, false)
 }
 
 func (ws *workers) giveBackAllLocked(sub *subscriber) {
-	for j := sub.ahead.pop(); j != nil; j = sub.ahead.pop() {
-		ws.giveBackLocked(j)
+	for _, waiting := range []*jobs{&sub.fresh.ahead, &sub.retry.ahead} {
+		for j := waiting.pop(); j != nil; j = waiting.pop() {
+			ws.giveBackLocked(j)
+		}
 	}
 }
 
-// settleLocked has an outcome settled: soon if it holds up others that could start.
-func (ws *workers) settleLocked(j *job, out *medispatcher.Settlement) {
-	soon := false
-	if j.slot != nil {
-		j.slot.unsettled++
-		soon = 2*j.slot.unsettled >= j.slot.limit && (j.lane.active || j.lane.dueWaits || j.lane.sub.more())
+// settleLocked has the outcomes of a batch settled: soon if they hold up others that could start.
+func (ws *workers) settleLocked(b *batch) {
+	b.left = len(b.jobs)
+	b.slot.unsettled++
+	for i, j := range b.jobs {
+		last := i == len(b.jobs)-1 // what is settled soon should be whole
+		ws.settle.add(&b.outs[i], last && 2*b.slot.unsettled >= b.slot.limit && (j.lane.active || j.lane.dueWaits || b.slot.waiting() > 0))
 	}
-	ws.settle.add(out, soon)
 }
 
-// startEarlyLocked starts a message that was taken before the outcome of its last attempt was known. That is known now.
+// startEarlyLocked has a message wait for a slot that was taken before the outcome of its last attempt was known. That is
+// known now.
 func (ws *workers) startEarlyLocked(l *lane, last *medispatcher.Settlement) {
 	j := l.early[last.EntryID]
 	if j == nil {
 		return
 	}
 	delete(l.early, last.EntryID)
+	l.sub.retry.early--
 	if ws.draining || !l.live() || last.Outcome == medispatcher.Released {
 		// The step that releases may have run a second time since this process took the entry again, so its owner is
 		// not certain. The next comparison releases it, or else this process does so when it ends.
-		j.slot.used--
 		ws.lanes.freeLocked(l, j.room)
 		l.failed()
 		return
 	}
 	l.took(last.EntryID, j)
-	ws.startLocked(j)
+	l.sub.retry.ahead.push(j)
 }
 
 // settled forgets entries whose outcome Redis has, frees their slots, and notes when failed ones are due.
@@ -116,10 +129,7 @@ func (ws *workers) settled(done []medispatcher.Settlement) {
 		}
 		if j := l.inflight.settled(done[i].EntryID); j != nil {
 			ls.freeLocked(l, j.room)
-			if j.slot != nil {
-				j.slot.used--
-				j.slot.unsettled--
-			}
+			j.in.settledLocked()
 		}
 		ws.startEarlyLocked(l, &done[i])
 		if o := done[i].Outcome; o == medispatcher.Failed || o == medispatcher.Released && !l.sub.removed {

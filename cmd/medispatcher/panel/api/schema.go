@@ -25,6 +25,7 @@ var (
 		Timeout: medispatcher.Duration(5 * time.Second), MaxRetries: 10, RetryCoefficient: medispatcher.Duration(10 * time.Second),
 		RetrySchedule: []medispatcher.Duration{},
 		Encoding:      medispatcher.EncodingJSON, Secret: medispatcher.SecretMask, Headers: map[string]string{},
+		Batch: medispatcher.DefaultSubscription().Batch,
 		Drop:  medispatcher.DropPolicy{Action: medispatcher.DropKeep},
 		Alert: medispatcher.DefaultSubscription().Alert,
 	}
@@ -91,7 +92,7 @@ func (a *api) property(f medispatcher.Field) *huma.Schema {
 	}
 	low, high := a.Rules.Bounds(f)
 	switch f.Kind {
-	case medispatcher.KindObject, medispatcher.KindDuration:
+	case medispatcher.KindObject, medispatcher.KindDuration, medispatcher.KindSize:
 	case medispatcher.KindText:
 		s.MaxLength = limit[int](high)
 	case medispatcher.KindBool:

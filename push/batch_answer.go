@@ -1,0 +1,91 @@
+package push
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/solate/medispatcher/push/http1"
+)
+
+// entryAnswer is how many bytes the answer to a batch may have for each message, beside maxAnswer.
+const entryAnswer = 2 << 10
+
+// batchAnswer is how many bytes the answer to a batch may have.
+func batchAnswer(messages int) int { return maxAnswer + messages*entryAnswer }
+
+// judgeBatch notes what the subscriber says of a batch, and of single messages in it. err tells that its answer is incomplete.
+// It returns an id that the answer lists and the batch has not, "" where there is none.
+//
+// With 2xx the whole answer counts, since it may list messages that failed. Where it may be such a list and cannot be read, no
+// message counts as accepted: one of them might be lost.
+func (r *result) judgeBatch(b *batch, a *http1.Answer, err error) (unknown string) {
+	r.status = a.Status
+	if a.Status < 200 || a.Status > 299 || err != nil {
+		r.refused(a)
+		return ""
+	}
+	failed, readable := listedFailed(a.Body, batchAnswer(r.batch))
+	if !readable {
+		r.refused(a)
+		r.says = "its list of failed messages cannot be read"
+		return ""
+	}
+	r.accepted, r.answer = true, a.Body[:min(len(a.Body), keptAnswer)]
+	if len(failed) == 0 {
+		return ""
+	}
+	seen := make(map[string]bool, len(failed))
+	for _, j := range b.jobs {
+		id := j.Message.WebhookID()
+		why, listed := failed[id]
+		if !listed || j.own != nil {
+			continue
+		}
+		seen[id] = true
+		own := *r
+		own.accepted, own.answer, own.says = false, nil, "the worker lists this message as failed"
+		if why != "" {
+			own.says += ": " + why
+		}
+		j.own = &own
+	}
+	for id := range failed {
+		if !seen[id] {
+			return id
+		}
+	}
+	return ""
+}
+
+// listedFailed reads what a worker says of single messages of a batch that it answered with 2xx: {"failed":[{"id":"…","error":"…"}]}.
+// It returns why each of them failed, by id. Anything that is no JSON object lists nothing. It reports false where the answer
+// may hold a list and cannot be read, or is longer than most.
+func listedFailed(answer []byte, most int) (failed map[string]string, readable bool) {
+	if len(answer) > most {
+		return nil, false
+	}
+	if answer = bytes.TrimSpace(answer); len(answer) == 0 || answer[0] != '{' {
+		return nil, true
+	}
+	var list struct {
+		Failed []struct {
+			ID    *string         `json:"id"`
+			Error json.RawMessage `json:"error"`
+		} `json:"failed"`
+	}
+	if json.Unmarshal(answer, &list) != nil {
+		return nil, false
+	}
+	failed = make(map[string]string, len(list.Failed))
+	for _, f := range list.Failed {
+		if f.ID == nil {
+			return nil, false
+		}
+		var text string
+		if json.Unmarshal(f.Error, &text) != nil {
+			text = string(f.Error) // any JSON may say why
+		}
+		failed[*f.ID] = cutText(text)
+	}
+	return failed, true
+}
