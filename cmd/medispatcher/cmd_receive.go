@@ -39,6 +39,9 @@ It misbehaves on request, which shows what retries, breaker and alerts make of s
 --fail makes some of the answers failures, --delay makes all of them late, --status says what
 it answers: to everything, or with --fail to the failures.
 
+Of a batch it prints the messages, and with --fail it fails some of them by name, so that these
+alone are pushed again; with --status it fails some batches as a whole.
+
 Pushes of "encoding": "form" get the answer that this protocol asks for.`,
 		Example: `  medispatcher receive --listen 127.0.0.1:8080
   medispatcher sub put try --topic '>' --url http://127.0.0.1:8080/   # in another terminal

@@ -113,6 +113,32 @@ func TestReceive(t *testing.T) {
 	}
 }
 
+// TestReceiveBatches: a batch is printed a message a line, and single messages of it may fail.
+func TestReceiveBatches(t *testing.T) {
+	t.Parallel()
+	lines := `{"id":"m1","topic":"order.created","time":1,"attempt":1,"type":"application/json","body":{"order":42}}` + "\n" +
+		`{"id":"m2","topic":"order.paid","time":1,"attempt":3,"type":"image/png","body_base64":"iVD/"}` + "\n"
+	const head = "#1  TIME  batch of 2 → 200  197 bytes, for billing, id batch-1\n"
+	const both = "    order.created attempt 1, id m1: {\"order\":42}\n    order.paid attempt 3, id m2: 3 bytes\n"
+	for _, tc := range []struct{ name, contentType, body, answer, printed, args string }{
+		{"lines", "application/x-ndjson", lines, "", strings.Replace(head, "200", "204", 1) + both, ""},
+		{"an array", "application/json", "[" + strings.Replace(lines, "\n", ",", 1) + "]", "", strings.NewReplacer("200", "204", "197", "199").Replace(head) + both, ""},
+		{
+			"failures", "application/x-ndjson", lines,
+			`{"failed":[{"id":"m1","error":"this failure was asked for: receive --fail"},{"id":"m2","error":"this failure was asked for: receive --fail"}]}`,
+			head + "    2 of 2 messages failed as --fail asks\n" + strings.ReplaceAll(both, " attempt", " failed, attempt"), "--fail 100",
+		},
+		{"unreadable", "application/x-ndjson", "{half\n", "", "#1  TIME  batch of 2 → 204  6 bytes, for billing, id batch-1\n    {half\n", ""},
+	} {
+		s := startReceive(t, strings.Fields(tc.args)...)
+		h := http.Header{"Content-Type": {tc.contentType}, "Medis-Batch": {"2"}, "Medis-Subscription": {"billing"}, "Webhook-Id": {"batch-1"}}
+		if _, answer, printed := s.push(t.Context(), h, tc.body); answer != tc.answer || printed != tc.printed {
+			t.Errorf("%s: %q\n got  %q\n want %q", tc.name, answer, printed, tc.printed)
+		}
+		s.stop()
+	}
+}
+
 // TestReceiveVerifies: only what one of the secrets signed is taken.
 func TestReceiveVerifies(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,7 @@ func scrapedAll(t *testing.T) string {
 	for _, id := range []string{"up", "down"} {
 		r.put(id, fmt.Sprintf(`{"topic":"t","urls":[%q],"retry_coefficient":"10ms"}`, w.URL))
 	}
+	r.put("batches", fmt.Sprintf(`{"topic":"t","urls":[%q],"batch":{"size":5}}`, w.URL))
 	for range 20 {
 		xadd(t, env, "topic", "t", "body", "x")
 	}
@@ -45,6 +46,7 @@ func scrapedAll(t *testing.T) string {
 		for _, line := range []string{
 			`medispatcher_breaker_open{subscription="down"} 1`, `medispatcher_alerts_firing{rule="breaker"} 1`,
 			`medispatcher_attempts_total{outcome="sent",subscription="up"} 20`,
+			`medispatcher_attempts_total{outcome="sent",subscription="batches"} 20`, `medispatcher_batch_messages_sum{subscription="batches"} 20`,
 		} {
 			if !strings.Contains(text, line) {
 				return false

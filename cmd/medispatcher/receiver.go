@@ -140,8 +140,15 @@ func (r *receiver) judge(w http.ResponseWriter, req *http.Request) (a answer) {
 	if form, ok := formOf(req, body); ok { // the protocol of earlier versions has its own success
 		a.status, a.text, a.body = http.StatusOK, `{"status":1}`, []byte(form)
 	}
+	batch := batchOf(req, body)
+	a.body = batch.shown(a.body)
 	if m := r.mood; m.status != 0 && m.fail == 0 {
 		a.status, a.text = m.status, ""
+	} else if m.fail > 0 && m.status == 0 && batch != nil {
+		if failed := batch.fail(m.fail); failed > 0 {
+			a.status, a.text, a.body = http.StatusOK, batch.answer(), batch.shown(body)
+			a.reason = fmt.Sprintf("%d of %d messages failed as --fail asks", failed, len(batch))
+		}
 	} else if m.fail > 0 && rand.IntN(100) < m.fail { //nolint:gosec // a sample
 		a.status, a.text = cmp.Or(m.status, http.StatusInternalServerError), "this failure was asked for: receive --fail"
 		a.reason = "failed as --fail asks"
@@ -185,7 +192,7 @@ func (r *receiver) wait(w http.ResponseWriter, req *http.Request) bool {
 func (r *receiver) tell(h http.Header, a answer) {
 	var facts []string
 	for _, f := range []struct{ name, value string }{
-		{"attempt", h.Get("medis-attempt")}, {"", a.note}, {"", a.size}, {"batch of", h.Get("medis-batch")},
+		{"attempt", h.Get("medis-attempt")}, {"", a.note}, {"", a.size},
 		{"for", h.Get("medis-subscription")}, {"from", h.Get("medis-sender")}, {"id", h.Get("webhook-id")},
 	} {
 		if f.value != "" {
@@ -201,7 +208,15 @@ func (r *receiver) tell(h http.Header, a answer) {
 	r.count++
 	r.answered[a.answer]++
 	_, _ = fmt.Fprintf(r.out, "#%d  %s  %s → %s  %s\n%s%s", r.count, time.Now().Format(time.TimeOnly),
-		cmp.Or(cli.Clean(h.Get("medis-topic")), "(no topic)"), a.answer, strings.Join(facts, ", "), reason, indented(a.body))
+		nameOf(h), a.answer, strings.Join(facts, ", "), reason, indented(a.body))
+}
+
+// nameOf says what a push holds.
+func nameOf(h http.Header) string {
+	if n := h.Get("medis-batch"); n != "" {
+		return "batch of " + cli.Clean(n)
+	}
+	return cmp.Or(cli.Clean(h.Get("medis-topic")), "(no topic)")
 }
 
 // indented are the first lines of a body, so that a long one does not fill the screen.

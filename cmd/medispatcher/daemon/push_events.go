@@ -35,6 +35,7 @@ func (e *pushEvents) hooks() push.Events {
 		Dropping: e.dropping, Settled: e.settled, Unsettled: e.unsettled, Breaker: e.breaker,
 		Gone:  func(sub *medispatcher.Subscription) { e.pauser.gone(sub) },
 		Short: func(what string) { e.metrics.Short(what) },
+		Batch: func(sub string, messages int) { e.metrics.Batch(sub, messages) },
 		Others: func(spilled, eased []medispatcher.Channel) {
 			e.ringer.Spilled(spilled)
 			e.ringer.Eased(eased)

@@ -89,6 +89,18 @@ func (m *Metrics) seriesOf(sub string, outcome medispatcher.Outcome) (attempts p
 	return own.attempts[outcome], took, latency
 }
 
+// Batch counts a batch that was pushed.
+func (m *Metrics) Batch(sub string, messages int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, inForce := m.inForce[sub]; inForce {
+		sub = m.histograms.of(sub, maxHistograms)
+	} else {
+		sub = otherLabel
+	}
+	m.batches.WithLabelValues(sub).Observe(float64(messages))
+}
+
 // Apply makes room for new subscriptions, and removes the series of those that were removed.
 func (m *Metrics) Apply(changes []medispatcher.SubscriptionChange) {
 	m.mu.Lock()
@@ -105,7 +117,7 @@ func (m *Metrics) Apply(changes []medispatcher.SubscriptionChange) {
 		delete(m.histograms, id)
 		for _, vec := range []interface {
 			DeletePartialMatch(labels prometheus.Labels) int
-		}{m.attempts, m.took, m.latency} {
+		}{m.attempts, m.took, m.latency, m.batches} {
 			vec.DeletePartialMatch(prometheus.Labels{"subscription": id})
 		}
 		m.vanished.DeleteLabelValues(id)

@@ -54,6 +54,7 @@ type Metrics struct {
 	attempts *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	latency  *prometheus.HistogramVec
+	batches  *prometheus.HistogramVec
 	// shortages counts attempts that this machine could not make.
 	shortages *prometheus.CounterVec
 	vanished  *prometheus.CounterVec
@@ -89,6 +90,10 @@ func New(from Sources) *Metrics {
 			Name: "medispatcher_delivery_latency_seconds", Help: "From the time of a message to its delivery; its delay and its retries are part of it.",
 			Buckets: append(seconds, 60, 300, 1800, 7200),
 		}, []string{"subscription"}),
+		batches: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "medispatcher_batch_messages", Help: "How many messages the batches of this dispatcher had, for subscriptions with batches.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		}, []string{"subscription"}),
 		shortages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_shortages_total",
 			Help: "Attempts of this dispatcher that were put off, uncounted, because its machine was short of file descriptors, local ports or memory.",
@@ -105,7 +110,7 @@ func New(from Sources) *Metrics {
 		m.shortages.WithLabelValues(what)
 	}
 	m.registry.MustRegister(
-		m.received, m.attempts, m.took, m.latency, m.shortages, m.vanished, m.unowned, info, newLogsCollector(from.DataLog, from.OwnLog),
+		m.received, m.attempts, m.took, m.latency, m.batches, m.shortages, m.vanished, m.unowned, info, newLogsCollector(from.DataLog, from.OwnLog),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests that this dispatcher has under way, and outcomes that it has not written to Redis yet.",

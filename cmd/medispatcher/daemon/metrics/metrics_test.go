@@ -46,7 +46,7 @@ func TestScrapeWaitsForRedisLessThanPrometheusDoes(t *testing.T) {
 func TestSeriesFollowSubscriptions(t *testing.T) {
 	m := New(Sources{})
 	registry := prometheus.NewRegistry() // that of m reads its sources as well
-	registry.MustRegister(m.received, m.attempts, m.took, m.latency)
+	registry.MustRegister(m.received, m.attempts, m.took, m.latency, m.batches)
 	series := func() (text string) {
 		t.Helper()
 		families, err := registry.Gather()
@@ -66,6 +66,7 @@ func TestSeriesFollowSubscriptions(t *testing.T) {
 	}
 	settle := func(sub string) {
 		m.Settled(&medispatcher.Delivery{Channel: medispatcher.Channel{Subscription: sub}}, &medispatcher.Settlement{Took: 1}, time.Now())
+		m.Batch(sub, 2)
 	}
 	var list []medispatcher.Subscription
 	for i := range 2000 {
