@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -39,6 +40,9 @@ func (r *Registry) changeOf(ctx context.Context, id string, old, next []byte) []
 // first. before is the id of the last one seen, empty at first.
 func (s *Store) Changes(ctx context.Context, id, before string, limit int) ([]medispatcher.Change, error) {
 	end := "+"
+	if before != "" && !rdb.IsEntryID(before) {
+		return nil, medispatcher.FieldError{Field: "before", Problem: fmt.Sprintf("%.80q is not the id of a change, such as 1700000000000-0", before)}
+	}
 	if before != "" {
 		end = "(" + before
 	}

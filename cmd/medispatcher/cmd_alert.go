@@ -105,6 +105,7 @@ func (s *state) testAlert(ctx context.Context, sub string) error {
 	if len(receipts) == 0 {
 		return config.Problems{{Seen: "there are no receivers", Do: "set MEDIS_ALERT_URLS, or alert.urls of the subscription"}}
 	}
+	s.note(ctx, medispatcher.Deed{What: "test-alert", Subscription: sub}, nil)
 	t := cli.Table{Header: []string{"RECEIVER", "RESULT"}}
 	failed := 0
 	for _, r := range receipts {

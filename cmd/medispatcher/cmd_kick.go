@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/amender"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 )
@@ -35,9 +36,10 @@ func (s *state) kick(ctx context.Context, sub string) error {
 		return err
 	}
 	report, err := amender.Run(ctx, s.store, amender.Options{Partitions: s.store.Partitions(), Subs: []string{sub}, Idle: true, Force: true, Listen: true})
+	n := report.GivenBack()
+	s.note(ctx, medispatcher.Deed{What: "kick-subscription", Subscription: sub, Counts: map[string]int64{"kicked": int64(n)}}, err)
 	if err != nil {
 		return err
 	}
-	n := report.GivenBack()
 	return s.tell(map[string]int{"kicked": n}, "%s: %s due now", sub, cli.Counted(int64(n), "message"))
 }

@@ -126,6 +126,7 @@ func (s *state) forgetPartitions(ctx context.Context) error {
 	if err := s.store.ForgetPartitions(ctx, before, keep); err != nil {
 		return err
 	}
+	s.note(ctx, medispatcher.Deed{What: medispatcher.DeedForget, Counts: map[string]int64{"forgotten": int64(before - keep)}}, nil)
 	return s.tell(map[string]int{"before": before, "partitions": keep},
 		"%s of %d forgotten; dispatchers that are started from now on work on %d", cli.Counted(int64(before-keep), "partition"), before, keep)
 }

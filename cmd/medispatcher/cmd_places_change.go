@@ -57,6 +57,16 @@ func (s *state) changePlace(ctx context.Context, t *placeTexts, scope, done stri
 	bar := &lazyBar{s: s, what: done}
 	o, err := do(ctx, ids, bar.set)
 	bar.finish()
+	if err == nil || o.done > 0 {
+		deed := medispatcher.Deed{What: t.deed(done), Subscription: scope, Counts: map[string]int64{done: o.done}}
+		for name, n := range map[string]int64{"missing": o.missing, "refused": o.refused} {
+			if n > 0 {
+				deed.Counts[name] = n
+			}
+		}
+		deed.Name(ids)
+		s.note(ctx, deed, err)
+	}
 	switch {
 	case err != nil && o.done == 0 && len(ids) > 0:
 		return usageOr(err)
@@ -76,6 +86,15 @@ func (s *state) changePlace(ctx context.Context, t *placeTexts, scope, done stri
 		return fmt.Errorf("%s not there any more", cli.Counted(o.missing, t.what))
 	}
 	return nil
+}
+
+// deed names what was done as the API does: replay-dead-letters, purge-unrouted.
+func (t *placeTexts) deed(done string) string {
+	verb := map[string]string{"replayed": "replay-", "purged": "purge-"}[done]
+	if t.name == "dead" {
+		return verb + "dead-letters"
+	}
+	return verb + t.name
 }
 
 // someOrAll is the outcome of one thing done to the messages named, or to all.

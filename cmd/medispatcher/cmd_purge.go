@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
@@ -44,6 +45,7 @@ func (s *state) purge(ctx context.Context, sub string, yes bool) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	ready, buried, err := s.store.Purge(ctx, sub)
+	s.note(ctx, medispatcher.Deed{What: "purge-subscription", Subscription: sub, Counts: map[string]int64{"ready": ready, "buried": buried}}, err)
 	if err != nil {
 		return fmt.Errorf("%d READY and %d BURIED messages purged before it stopped; repeat it to go on: %w", ready, buried, s.explain(err))
 	}

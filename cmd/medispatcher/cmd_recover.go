@@ -129,5 +129,8 @@ func (s *state) recoverFiles(ctx context.Context, names []string, dryRun bool) e
 	if err == nil {
 		err = r.flush(ctx)
 	}
+	if !dryRun {
+		r.noteDeed(ctx, err)
+	}
 	return r.summary(err)
 }

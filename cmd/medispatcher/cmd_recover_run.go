@@ -237,3 +237,16 @@ func (r *recovery) summary(err error) error {
 	}
 	return nil
 }
+
+// noteDeed adds to the audit trail what was recovered.
+func (r *recovery) noteDeed(ctx context.Context, failed error) {
+	counts := map[string]int64{}
+	for _, n := range r.tally {
+		counts["recovered"] += int64(n.Recovered)
+		counts["failed"] += int64(n.Failed)
+	}
+	if failed != nil && counts["recovered"] == 0 {
+		return // nothing was done
+	}
+	r.note(ctx, medispatcher.Deed{What: medispatcher.DeedRecover, Counts: counts}, failed)
+}

@@ -72,10 +72,16 @@ func (c *checker) values() {
 		c.test("MEDIS_ENV", fmt.Errorf("give at most 64 of A-Z a-z 0-9 . _ -"))
 	}
 	c.alerts()
-	_, err := http1.ParsePrefixes(c.cfg.denyList())
+	c.prefixes("MEDIS_DENY_CIDRS", &c.cfg.DenyCIDRs)
+	c.prefixes("MEDIS_TRUSTED_PROXIES", &c.cfg.TrustedProxies)
+}
+
+// prefixes checks a list of addresses and prefixes.
+func (c *checker) prefixes(name string, list *[]string) {
+	_, err := http1.ParsePrefixes(trimmed(*list))
 	for _, err := range unjoin(err) {
-		c.test("MEDIS_DENY_CIDRS", err)
-		c.cfg.DenyCIDRs, c.settings.unparsed["MEDIS_DENY_CIDRS"] = nil, true // as with other values that do not parse
+		c.test(name, err)
+		*list, c.settings.unparsed[name] = nil, true // as with other values that do not parse
 	}
 }
 

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,8 @@ type Config struct {
 	Listen     string `env:"MEDIS_LISTEN" envDefault:"127.0.0.1:5601" doc:"host:port of the API, the panel, the metrics and the health routes. An address that is not loopback needs MEDIS_ADMIN_TOKEN or MEDIS_TOKENS."`
 	AdminToken string `env:"MEDIS_ADMIN_TOKEN" secret:"true" doc:"Bearer token of the API, the panel and the metrics, 16 characters or more: the one named admin, with the role admin. Make one with: openssl rand -hex 32"`
 	Tokens     string `env:"MEDIS_TOKENS" secret:"tokens" doc:"More tokens, as name:role:token, separated by commas or line ends. Roles: admin; operator (changes messages, pauses and resumes, publishes); publisher (publishes only); reader (sees all but bodies and secrets); metrics (reads /metrics)."`
+
+	TrustedProxies []string `env:"MEDIS_TRUSTED_PROXIES" doc:"Addresses and prefixes of proxies, joined by commas, whose X-Forwarded-For or Forwarded says who sent a request. The address stands in the log and the audit trail, and is slowed down after wrong tokens."`
 
 	LogLevel  string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"Lowest level of a line on stderr."`
 	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
@@ -151,19 +154,25 @@ func (c *Config) AccessTokens() []access.Token {
 	return tokens
 }
 
+// Proxies are the proxies that say truly who sent a request.
+func (c *Config) Proxies() []netip.Prefix {
+	prefixes, _ := http1.ParsePrefixes(trimmed(c.TrustedProxies)) // checked
+	return prefixes
+}
+
 // Guard refuses pushes to denied addresses.
 func (c *Config) Guard() *http1.Guard {
-	prefixes, err := http1.ParsePrefixes(c.denyList())
+	prefixes, err := http1.ParsePrefixes(trimmed(c.DenyCIDRs))
 	if err != nil {
 		panic("MEDIS_DENY_CIDRS was not checked: " + err.Error())
 	}
 	return http1.NewGuard(prefixes)
 }
 
-// denyList is DenyCIDRs without the blanks that a trailing comma leaves.
-func (c *Config) denyList() []string {
+// trimmed is a list without the blanks that a trailing comma leaves.
+func trimmed(from []string) []string {
 	var list []string
-	for _, s := range c.DenyCIDRs {
+	for _, s := range from {
 		if s = strings.TrimSpace(s); s != "" {
 			list = append(list, s)
 		}

@@ -1,4 +1,4 @@
-// Package joined opens streams, report and ledger on one Redis as one store, for the parts of both
+// Package joined opens streams, report, ledger and trail on one Redis as one store, for the parts of both
 // programs that need more than one of them. It imports only those.
 package joined
 
@@ -6,13 +6,15 @@ import (
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/ledger"
 	"github.com/solate/medispatcher/streams/report"
+	"github.com/solate/medispatcher/streams/trail"
 )
 
-// Store is the messages, what is known of them, and the state of alerts.
+// Store is the messages, what is known of them, the state of alerts, and the audit trail.
 type Store struct {
 	*streams.Store
 	*report.Report
 	*ledger.Ledger
+	*trail.Trail
 }
 
 // Open opens it. It connects on first use.
@@ -21,5 +23,5 @@ func Open(cfg streams.Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{s, report.New(s), ledger.New(s.DB())}, nil
+	return &Store{s, report.New(s), ledger.New(s.DB()), trail.New(s)}, nil
 }

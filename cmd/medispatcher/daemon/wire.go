@@ -89,10 +89,10 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{
-		Tokens: cfg.AccessTokens(), MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: cfg.Rules(),
+		Tokens: cfg.AccessTokens(), Proxies: cfg.Proxies(), MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: cfg.Rules(),
 	}, panel.Deps{
 		Registry: registry, Store: all, Kicker: kicker{store, heard, log},
-		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg},
+		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg}, Sessions: all,
 		Router: func() *medispatcher.Router { return registry.Snapshot().Router() },
 		Ready:  d.readiness.check, Metrics: series.Handler(), Log: log,
 	})

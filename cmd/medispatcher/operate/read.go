@@ -17,6 +17,15 @@ type Attempts interface {
 	Attempts(ctx context.Context, sub string) ([]medispatcher.Attempt, error)
 }
 
+// Trail is who did what.
+type Trail interface {
+	// Note adds a deed, whose id and time it ignores.
+	Note(ctx context.Context, d medispatcher.Deed) error
+	// Deeds lists up to limit deeds, at most 500, the latest first. before is the id of the last one seen, empty at first;
+	// one that cannot be an id is a medispatcher.FieldError.
+	Deeds(ctx context.Context, before string, limit int) ([]medispatcher.Deed, error)
+}
+
 // DeadLetters reads messages whose attempts are exhausted. An id that cannot be one is a medispatcher.FieldError.
 type DeadLetters interface {
 	DeadLetters(ctx context.Context, id, after string, limit int) ([]medispatcher.DeadLetter, error)

@@ -24,6 +24,7 @@ const defaultMaxBody = 1 << 20
 // Config is what the operator decides about the API and the pages.
 type Config struct {
 	Tokens  []access.Token     // MEDIS_ADMIN_TOKEN and MEDIS_TOKENS; empty: none is needed
+	Proxies auth.Proxies       // MEDIS_TRUSTED_PROXIES
 	MaxBody int64              // MEDIS_MAX_BODY, in bytes; 0: 1 MiB
 	Version string             // of the program, shown in the OpenAPI document
 	Rules   medispatcher.Rules // whose defaults and maxima the OpenAPI document and the form show
@@ -48,6 +49,7 @@ type Deps struct {
 	Kicker   api.Kicker
 	Alerts   api.Alerts
 	Kept     api.Kept
+	Sessions auth.Sessions
 	// Router returns the subscriptions in force, as this dispatcher knows them, without delay.
 	Router  func() *medispatcher.Router
 	Metrics http.Handler // for /metrics; nil: no such route
@@ -62,7 +64,7 @@ func New(cfg Config, deps Deps) http.Handler {
 	}
 	var tokens *auth.Tokens
 	if len(cfg.Tokens) > 0 {
-		tokens = auth.New(cfg.Tokens)
+		tokens = auth.New(cfg.Tokens, deps.Sessions)
 	}
 	mux := http.NewServeMux()
 	api.Register(mux, api.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules, NeedsToken: tokens != nil}, api.Deps{
@@ -79,9 +81,9 @@ func New(cfg Config, deps Deps) http.Handler {
 
 	var h http.Handler = problemMux{mux, nowhere}
 	if tokens != nil {
-		h = requireToken(tokens, deps.Log, h)
+		h = requireToken(tokens, cfg.Proxies, deps.Log, h)
 	} else {
-		h = refuseOtherNames(letEverybody(h))
+		h = refuseOtherNames(letEverybody(cfg.Proxies, h))
 	}
 	h = refuseCrossSite(h)
 	h = secure(h)

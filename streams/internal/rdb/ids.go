@@ -17,6 +17,14 @@ func NextID(entryID string) string {
 	return strconv.FormatUint(ms, 10) + "-" + strconv.FormatUint(seq, 10)
 }
 
+// IsEntryID reports whether an id is a whole entry id, such as 1700000000000-0.
+func IsEntryID(id string) bool {
+	ms, seq, two := strings.Cut(id, "-")
+	_, errMS := strconv.ParseUint(ms, 10, 64)
+	_, errSeq := strconv.ParseUint(seq, 10, 64)
+	return two && errMS == nil && errSeq == nil
+}
+
 // GeneratedID is the id of a message whose producer gave none.
 func GeneratedID(p int, entryID string) string {
 	return strconv.Itoa(p) + "-" + entryID

@@ -92,6 +92,13 @@ func (k Keys) Written() string { return k.Prefix + ":written:{" + k.Subscription
 // Changes is the history of the subscriptions. It lies in their slot, so that one step writes both.
 func (k Keys) Changes() string { return k.Prefix + ":changes:{" + k.Subscriptions() + "}" }
 
+// Deeds is the audit trail without the history of subscriptions. It lies in the slot of that one, so that one clock gives the
+// ids of both.
+func (k Keys) Deeds() string { return k.Prefix + ":deeds:{" + k.Subscriptions() + "}" }
+
+// EndedSessions is the sorted set of the sessions that were ended before their time, by that time.
+func (k Keys) EndedSessions() string { return k.Prefix + ":sessions:ended" }
+
 // Control is the pub/sub channel of hints.
 func (k Keys) Control() string { return k.Prefix + ":control" }
 

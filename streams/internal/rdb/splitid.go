@@ -13,10 +13,7 @@ import (
 func SplitID(partitions int, id string) (p int, entryID string, err error) {
 	head, entryID, _ := strings.Cut(id, "-")
 	p, err = strconv.Atoi(head)
-	ms, seq, ok := strings.Cut(entryID, "-")
-	_, errMS := strconv.ParseUint(ms, 10, 64)
-	_, errSeq := strconv.ParseUint(seq, 10, 64)
-	if err != nil || !ok || errMS != nil || errSeq != nil || p < 0 || p >= partitions {
+	if err != nil || !IsEntryID(entryID) || p < 0 || p >= partitions {
 		return 0, "", medispatcher.FieldError{Field: "id", Problem: fmt.Sprintf("%q is not the id of a dead letter, such as 0-1700000000000-0", id)}
 	}
 	return p, entryID, nil

@@ -56,6 +56,7 @@ type Store interface {
 	operate.Keys
 	operate.Records
 	operate.Attempts
+	operate.Trail
 	Publish(ctx context.Context, m medispatcher.Message) (id string, err error)
 	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
 	Purge(ctx context.Context, id string) (ready, buried int64, err error)
@@ -93,6 +94,7 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.deadRoutes()
 	a.keptRoutes()
 	a.historyRoutes()
+	a.auditRoutes()
 	a.storyRoutes()
 	a.statusRoutes()
 	a.alertRoutes()
@@ -101,7 +103,8 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.documentRoute()
 }
 
-// route registers an operation for those whose role includes another one.
+// route registers an operation for those whose role includes another one. What it changes is noted in the audit trail, except
+// publishing.
 func route[I, O any](a *api, needs access.Role, op huma.Operation, body *huma.RequestBody, handle func(context.Context, *I) (*O, error)) {
 	op.Errors = append(slices.Clone(op.Errors), http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	op.Extensions = map[string]any{RoleExtension: needs}
@@ -116,6 +119,10 @@ func route[I, O any](a *api, needs access.Role, op huma.Operation, body *huma.Re
 		}
 		next(ctx)
 	})
+	if op.Method != http.MethodGet && needs != access.Publisher && !inHistory[op.OperationID] {
+		op.Middlewares = append(op.Middlewares, beginDeed)
+		handle = noted(a, handle)
+	}
 	if a.NeedsToken {
 		op.Security = []map[string][]string{{tokenScheme: {}}}
 	}

@@ -37,14 +37,14 @@ func (a *api) historyRoutes() {
 		OperationID: "get-subscription-history", Method: http.MethodGet, Path: Prefix + "/subscriptions/{id}/history",
 		Summary: "Who changed a subscription, what, and when", Tags: []string{tagSubscriptions},
 		Description: "About ten thousand changes are kept, of all subscriptions together.",
-		Errors:      []int{http.StatusServiceUnavailable}, Responses: example,
+		Errors:      []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}, Responses: example,
 	}, nil, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
 		return a.history(ctx, in.ID, in.HistoryPage)
 	})
 	route(a, access.Reader, huma.Operation{
 		OperationID: "get-history", Method: http.MethodGet, Path: Prefix + "/history",
 		Summary: "Who changed which subscription", Tags: []string{tagSubscriptions},
-		Errors: []int{http.StatusServiceUnavailable}, Responses: example,
+		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}, Responses: example,
 	}, nil, func(ctx context.Context, in *HistoryPage) (*historyOutput, error) {
 		return a.history(ctx, "", *in)
 	})
@@ -53,7 +53,7 @@ func (a *api) historyRoutes() {
 func (a *api) history(ctx context.Context, id string, page HistoryPage) (*historyOutput, error) {
 	changes, err := a.Store.Changes(ctx, id, page.Before, page.Limit)
 	if err != nil {
-		return nil, failed(err)
+		return nil, badID(err, "before")
 	}
 	list := changeList{Changes: changes}
 	if len(changes) == page.Limit {

@@ -59,6 +59,7 @@ func measured(step func(context.Context, func(done, all int64) bool) (done, left
 
 // do does it, and logs who asked for it.
 func (a *api) do(ctx context.Context, c change) (out outcome, err error) {
+	deedOf(ctx).Name(c.ids)
 	if len(c.ids) > 0 {
 		out, err = c.some(ctx, c.ids)
 	} else {

@@ -11,10 +11,13 @@ import (
 
 // Tokens are the tokens that a dispatcher takes. They check requests and make sessions.
 type Tokens struct {
-	SignIn Guesses // at the sign-in page
-	Wrong  Guesses // with a bearer token; counted apart, so that they slow down nobody's sign-in
+	SignIn  Guesses // at the sign-in page
+	Bearers Guesses // in the API; counted apart, so that they slow down nobody's sign-in
+	Refused Refused // logs both
 
-	holders []holder
+	holders   []holder
+	sessions  Sessions
+	endedHere ended
 }
 
 // holder is who has a token.
@@ -23,9 +26,11 @@ type holder struct {
 	digest [sha256.Size]byte // of the secret
 }
 
+func (h *holder) visitor(by string) Visitor { return Visitor{Name: h.Name, Role: h.Role, By: by} }
+
 // New makes Tokens. There must be at least one, and none may be empty.
-func New(tokens []access.Token) *Tokens {
-	t := &Tokens{}
+func New(tokens []access.Token, sessions Sessions) *Tokens {
+	t := &Tokens{sessions: sessions}
 	for _, token := range tokens {
 		t.holders = append(t.holders, holder{token, sha256.Sum256([]byte(token.Secret))})
 	}
@@ -52,7 +57,7 @@ func (t *Tokens) Holder(secret string) (v Visitor, right bool) {
 	if h == nil {
 		return Visitor{}, false
 	}
-	return Visitor{Name: h.Name, Role: h.Role, By: ByPanel}, true
+	return h.visitor(ByPanel), true
 }
 
 // Bearer finds whose token a request carries, and whether it carries any credentials.
@@ -63,5 +68,5 @@ func (t *Tokens) Bearer(r *http.Request) (v Visitor, right, given bool) {
 	if h == nil || !strings.EqualFold(scheme, "Bearer") {
 		return Visitor{}, false, header != ""
 	}
-	return Visitor{Name: h.Name, Role: h.Role, By: ByAPI}, true, true
+	return h.visitor(ByAPI), true, true
 }

@@ -27,7 +27,9 @@ type Fake struct {
 
 	Firing medispatcher.Alerts
 
-	Steps     []string // that changed something, in order
+	Noted     []medispatcher.Deed // in the audit trail, in order
+	SignedOut map[string]bool     // sessions
+	Steps     []string            // that changed something, in order
 	Published []medispatcher.Message
 }
 

@@ -41,7 +41,7 @@ func Admin(secret string) []access.Token {
 // Handler is the whole handler on a fake.
 func Handler(f *Fake, cfg panel.Config) http.Handler {
 	return panel.New(cfg, panel.Deps{
-		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Router: f.Router, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
+		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Sessions: f, Router: f.Router, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -52,6 +52,9 @@ func Do(t *testing.T, h http.Handler, q Request) *httptest.ResponseRecorder {
 	r.Host = "localhost:5601"
 	for i := 0; i < len(q.Header); i += 2 {
 		r.Header.Add(q.Header[i], q.Header[i+1])
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -84,6 +87,9 @@ func Ask(t *testing.T, h http.Handler, method, path string, header ...string) *h
 	r.Header.Set("Accept", "text/html,application/xhtml+xml")
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

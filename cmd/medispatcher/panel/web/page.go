@@ -64,10 +64,9 @@ func (v view) May(needs access.Role) bool { return v.Visitor.May(needs) }
 
 // show renders a page and sends it when all of it is made.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) error {
-	_, cookieErr := r.Cookie(auth.CookieName)
 	v := view{
 		Name: name, Title: title, Page: "/" + strings.SplitN(r.URL.Path, "/", 3)[1], Static: p.static.base(), Version: p.cfg.Version, Now: time.Now(), Data: data,
-		Signed: p.tokens != nil && cookieErr == nil, Visitor: auth.From(r.Context()), Live: r.Header.Get(liveHeader) != "",
+		Signed: p.tokens != nil && auth.HasCookie(r), Visitor: auth.From(r.Context()), Live: r.Header.Get(liveHeader) != "",
 	}
 	var b bytes.Buffer
 	if err := views()[name].ExecuteTemplate(&b, "page", v); err != nil {

@@ -97,8 +97,12 @@ func changeLines(c medispatcher.Change) []string {
 	if c.What != medispatcher.Changed {
 		return nil
 	}
+	return fieldLines(c.Fields)
+}
+
+func fieldLines(fields map[string]medispatcher.FieldChange) []string {
 	var lines []string
-	for name, f := range c.Fields {
+	for name, f := range fields {
 		from, to := f.Shown()
 		lines = append(lines, fmt.Sprintf("%s: %s → %s", name, shortText(from), shortText(to)))
 	}

@@ -39,6 +39,7 @@ type Store interface {
 	operate.Attempts
 	operate.DeadLetters
 	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
+	operate.Trail
 	// Failing lists messages that failed and will be tried again, latest failures first.
 	Failing(ctx context.Context, id string, limit int) ([]medispatcher.Failing, error)
 }
@@ -124,6 +125,7 @@ func (p *pages) routes() map[string]route {
 		"GET /subscriptions/{id}/dead/{letter}/body": {access.Operator, p.letterBody},
 		"GET /dead":                                  {access.Reader, p.dead},
 		"GET /alerts":                                {access.Reader, p.alertsPage},
+		"GET /audit":                                 {access.Reader, p.audit},
 		"GET /publish":                               {access.Operator, p.publish},
 		"GET " + SignInPath:                          {open, p.signIn},
 		"POST " + SignInPath:                         {open, p.signInWith},
