@@ -76,7 +76,18 @@ for _, e in ipairs(entries) do
   for _, v in ipairs({e[1], id, f.from or '', to}) do changes[#changes + 1] = v end
   if to ~= '' and id ~= '' and ARGV[1] ~= '' then want(id) end
 end
-for i = 4, #ARGV do want(ARGV[i]) end
+local rest = {}
+for i = 4, #ARGV do
+  if not read[ARGV[i]] then
+    read[ARGV[i]] = true
+    rest[#rest + 1] = ARGV[i]
+  end
+end
+if #rest > 0 then
+  for i, doc in ipairs(redis.call('HMGET', KEYS[1], unpack(rest))) do
+    docs[#docs + 1], docs[#docs + 2] = rest[i], doc
+  end
+end
 return {version, redis.call('HLEN', KEYS[1]), changes, docs}
 `)
 
