@@ -66,7 +66,9 @@ func TestChoose(t *testing.T) {
 		"limit,medispatcher": {"limit", "old", "new"},
 		"new":                {"new"},
 		"medispatcher-idle":  {"medispatcher-idle"},
-		"all":                names(all),
+
+		"medispatcher-batch-100": {"medispatcher-batch-100"},
+		"all":                    names(all),
 	} {
 		if got, err := choose(all, list(only)); err != nil || !slices.Equal(names(got), want) {
 			t.Errorf("%s: %v, %v", only, names(got), err)

@@ -49,7 +49,7 @@ func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, e
 	}()
 	plan := loadtest.Plan{
 		Messages: s.warm() + messages, Subscribers: s.subscribers, Concurrency: s.concurrency, Size: s.size,
-		Answer: s.answer, Wait: patience,
+		Answer: s.answer, Wait: patience, Batch: sys.batch,
 	}
 	r.load = load{Plan: plan, Run: plan.NewRun(), Began: time.Now(), Stream: incoming, Timeout: s.timeout, Cert: s.cert, Key: s.key}
 	r.load.Sample = string(loadtest.Body(r.load.Run.Run, 0, 0, s.size))

@@ -21,6 +21,7 @@ type system struct {
 	label   string                            // for readers of the report
 	product bool                              // it is a medispatcher
 	idle    int                               // subscriptions that get nothing, beside the others
+	batch   int                               // most messages in one push; 0: each goes by itself
 	queue   bool                              // it needs Redis
 	binary  string                            // its path; empty: this program
 	ready   string                            // what its process writes when it is ready
@@ -44,6 +45,11 @@ func systems(b binaries) []system {
 	idle := dispatcher(dispatcherName+"-idle", b.dispatchers[0])
 	idle.idle = idleSubscriptions
 	idle.label = fmt.Sprintf("%s beside %d idle subscriptions", dispatcherName, idleSubscriptions)
+	for _, size := range []int{10, 100} {
+		batches := dispatcher(fmt.Sprintf("%s-batch-%d", dispatcherName, size), b.dispatchers[0])
+		batches.batch, batches.label = size, fmt.Sprintf("%s, batches of %d", dispatcherName, size)
+		all = append(all, batches)
+	}
 	return append(all,
 		idle,
 		peer("loop-fasthttp-fanout", "loop with a fan-out, fasthttp", b.peers, false),
@@ -91,7 +97,7 @@ func choose(all []system, only []string) ([]system, error) {
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(s system) bool {
-		return !slices.Contains(only, every) && !slices.Contains(only, s.name) && (!s.product || s.idle > 0 || !slices.Contains(only, dispatcherName))
+		return !slices.Contains(only, every) && !slices.Contains(only, s.name) && (!s.product || s.idle+s.batch > 0 || !slices.Contains(only, dispatcherName))
 	}), nil
 }
 

@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -101,6 +102,10 @@ func bodyOf(id string) []byte {
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	began := time.Now()
+	if req.Header.Get("medis-batch") != "" {
+		r.batch(w, req, began)
+		return
+	}
 	d := delivery{req.Header.Get("medis-subscription"), req.Header.Get("webhook-id")}
 	attempt, _ := strconv.Atoi(req.Header.Get("medis-attempt"))
 	body, err := io.ReadAll(req.Body)
@@ -121,13 +126,54 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case accept:
 	}
 	time.Sleep(r.delay)
+	r.note(req, began, d)
+}
+
+// batch takes a batch, and lists what is to fail.
+func (r *receiver) batch(w http.ResponseWriter, req *http.Request, began time.Time) {
+	type failure struct {
+		ID string `json:"id"`
+	}
+	var good []delivery
+	failed := []failure{}
+	lines := json.NewDecoder(req.Body)
+	for {
+		var m struct {
+			ID      string          `json:"id"`
+			Attempt int             `json:"attempt"`
+			Body    json.RawMessage `json:"body"`
+		}
+		if lines.Decode(&m) != nil {
+			break
+		}
+		d := delivery{req.Header.Get("medis-subscription"), m.ID}
+		r.arrived(d, m.Attempt, string(m.Body) == string(bodyOf(d.id)))
+		if r.plan != nil && r.plan(d, m.Attempt) != accept {
+			failed = append(failed, failure{m.ID})
+		} else {
+			good = append(good, d)
+		}
+	}
+	if n := req.Header.Get("medis-batch"); n != strconv.Itoa(len(good)+len(failed)) {
+		w.WriteHeader(http.StatusBadRequest) // its sender was killed
+		return
+	}
+	time.Sleep(r.delay)
+	r.note(req, began, good...)
+	_ = json.NewEncoder(w).Encode(map[string]any{"failed": failed})
+}
+
+// note records what the worker has done.
+func (r *receiver) note(req *http.Request, began time.Time, all ...delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if req.Context().Err() != nil {
 		r.aborted++ // accepted nevertheless: the worker has done its work
 	}
 	r.last = time.Now()
-	r.got[d] = append(r.got[d], taken{began, r.last})
+	for _, d := range all {
+		r.got[d] = append(r.got[d], taken{began, r.last})
+	}
 	select {
 	case r.news <- struct{}{}:
 	default:

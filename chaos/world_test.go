@@ -24,6 +24,7 @@ type options struct {
 	delay       time.Duration // before the receiver's answers
 	concurrency int           // requests in flight of each subscription
 	retries     int           // retry slots of each subscription
+	batch       int           // most messages in one push; 0: each goes by itself
 	plan        plan
 	partitions  int
 	deadAfter   time.Duration
@@ -99,8 +100,8 @@ func (w *world) subscribe() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	doc := fmt.Sprintf(`{"topic":"t","urls":%s,"concurrency":%d,"retry_concurrency":%d,"retry_coefficient":"50ms","max_retries":%d,"timeout":%q}`,
-		urls, w.o.concurrency, w.o.retries, attempts-1, w.o.timeout)
+	doc := fmt.Sprintf(`{"topic":"t","urls":%s,"concurrency":%d,"retry_concurrency":%d,"retry_coefficient":"50ms","max_retries":%d,"timeout":%q,"batch":{"size":%d}}`,
+		urls, w.o.concurrency, w.o.retries, attempts-1, w.o.timeout, max(1, w.o.batch))
 	for _, sub := range w.subs {
 		if _, _, _, err := registry.Put(w.t.Context(), sub, []byte(doc), ""); err != nil {
 			w.t.Fatal(err)

@@ -24,6 +24,7 @@ type Plan struct {
 	Rate        int           // messages a second; 0: as fast as they are delivered
 	Delay       time.Duration // of an answer
 	Fail        int           // percent of the answers
+	Batch       int           // most messages in one push; 0: each goes by itself
 	Answer      string        // body of an answer 200; empty: 204 without a body
 	Wait        time.Duration // the test gives up when nothing happens for this long
 }
@@ -52,7 +53,7 @@ func (p *Plan) document(run medispatcher.BenchRun, rules *medispatcher.Rules, ur
 		"concurrency": p.Concurrency, "retry_concurrency": min(p.Concurrency, rules.Max.RetryConcurrency),
 		"timeout":     timeout.String(),
 		"max_retries": maxRetries, "retry_coefficient": retryCoefficient.String(),
-		"alert": map[string]any{"enabled": false},
+		"alert": map[string]any{"enabled": false}, "batch": map[string]any{"size": max(1, p.Batch)},
 	})
 	if err != nil {
 		panic(err) // strings and numbers

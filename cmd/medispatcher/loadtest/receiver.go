@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"bytes"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -53,6 +54,10 @@ func (r *Receiver) Close() { close(r.closing) }
 
 // ServeHTTP takes a push. The last part of the path is the id of the subscription.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Header.Get("medis-batch") != "" {
+		r.serveBatch(w, req)
+		return
+	}
 	var head [headSize]byte
 	_, err := io.ReadFull(req.Body, head[:])
 	at := time.Since(r.began)
@@ -91,6 +96,28 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	_, _ = w.Write(r.answer)
+}
+
+// bodyField stands before the body of a message in a batch.
+var bodyField = []byte(`,"body":`)
+
+// serveBatch takes a batch of an object a line. Its messages never fail.
+func (r *Receiver) serveBatch(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	at := time.Since(r.began)
+	sub, known := r.index[path.Base(req.URL.Path)]
+	if err != nil || !known {
+		http.Error(w, "not a batch of this load test", http.StatusNotFound)
+		return
+	}
+	for line := range bytes.Lines(body) {
+		_, message, _ := bytes.Cut(line, bodyField)
+		n, sent, ok := readBody(message, r.run)
+		if place := n*len(r.index) + sub; ok && place < 64*len(r.seen) {
+			r.note(place, at, sent, false)
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // note counts an attempt. at and sent are times after the start of the run.
