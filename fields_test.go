@@ -131,7 +131,7 @@ func TestFieldKinds(t *testing.T) {
 func TestEveryFieldIsRead(t *testing.T) {
 	rules := testRules()
 	_, plain := mustReplace(t, rules, nil, least)
-	others := map[string]string{"topic": `"a.b"`, "urls": `["http://other/"]`, "secret": `"` + secretA + `"`, "alert.urls": `["a://b"]`}
+	others := map[string]string{"filter": `"key == 'a'"`, "topic": `"a.b"`, "urls": `["http://other/"]`, "secret": `"` + secretA + `"`, "alert.urls": `["a://b"]`}
 	for _, f := range Fields() {
 		if f.Kind == KindObject || f.Name == "id" {
 			continue

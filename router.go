@@ -25,15 +25,15 @@ const (
 // routed is what became of a topic.
 type routed struct {
 	topic string
-	ids   []string
+	want  Wanted
 }
 
 var topicSeed = maphash.MakeSeed()
 
 // level is all patterns that begin with the same levels.
 type level struct {
-	ids   []string       // sorted, of the pattern that ends here
-	rest  []string       // sorted, of the one that ends with ">" below
+	ids   Wanted         // of the pattern that ends here
+	rest  Wanted         // of the one that ends with ">" below
 	below sorted[*level] // by the next level
 }
 
@@ -50,7 +50,8 @@ func NewRouter(subs []Subscription) *Router {
 func (r *Router) With(changes []SubscriptionChange) *Router {
 	all, bench := edits{}, edits{}
 	for _, c := range changes {
-		if c.Was != nil && c.Now != nil && c.Was.Topic == c.Now.Topic && c.Was.ReceiveBench == c.Now.ReceiveBench {
+		if c.Was != nil && c.Now != nil && c.Was.Topic == c.Now.Topic && c.Was.ReceiveBench == c.Now.ReceiveBench &&
+			c.Was.Matcher == c.Now.Matcher {
 			continue
 		}
 		all.note(c, func(*Subscription) bool { return true })
@@ -73,50 +74,53 @@ func (s *Subscription) Wants(topic string) bool {
 	return matchTopic(s.Topic, topic) && (!isBench(topic) || s.wantsBench())
 }
 
-// Route returns the sorted ids of the subscriptions that want a valid topic. The caller
+// Route returns the sorted ids of the subscriptions that want a valid topic, whatever their filters say. The caller
 // must not change the slice.
-func (r *Router) Route(topic string) []string {
+func (r *Router) Route(topic string) []string { return r.Wanted(topic).IDs }
+
+// Wanted returns the subscriptions that want a valid topic, and their filters.
+func (r *Router) Wanted(topic string) Wanted {
 	place := &r.recent[maphash.String(topicSeed, topic)%recentTopics]
 	if known := place.Load(); known != nil && known.topic == topic {
-		return known.ids
+		return known.want
 	}
 	l := r.all
 	if isBench(topic) {
 		l = r.bench
 	}
 	if l == nil {
-		return nil
+		return Wanted{}
 	}
-	var few [8][]string
+	var few [8]Wanted
 	lists := l.covering(topic, few[:0])
-	ids := mergeAll(lists)
-	if len(lists) <= 1 || len(ids) <= recentIDs { // a list that is not merged is held anyway
-		place.Store(&routed{strings.Clone(topic), ids}) // topic may be a part of a whole message
+	want := mergeAll(lists)
+	if len(lists) <= 1 || len(want.IDs) <= recentIDs { // a list that is not merged is held anyway
+		place.Store(&routed{strings.Clone(topic), want}) // topic may be a part of a whole message
 	}
-	return ids
+	return want
 }
 
 // mergeAll makes one sorted list of some that have nothing in common.
-func mergeAll(lists [][]string) []string {
+func mergeAll(lists []Wanted) Wanted {
 	for len(lists) > 1 {
 		for i := 0; i < len(lists); i += 2 {
 			one := lists[i]
 			if i+1 < len(lists) {
-				one = mergeIDs(one, lists[i+1])
+				one = mergeWanted(one, lists[i+1])
 			}
 			lists[i/2] = one
 		}
 		lists = lists[:(len(lists)+1)/2]
 	}
 	if len(lists) == 0 {
-		return nil
+		return Wanted{}
 	}
 	return lists[0]
 }
 
 // covering appends the ids of each pattern that covers what is left of a topic.
-func (l *level) covering(topic string, lists [][]string) [][]string {
-	if len(l.rest) > 0 {
+func (l *level) covering(topic string, lists []Wanted) []Wanted {
+	if len(l.rest.IDs) > 0 {
 		lists = append(lists, l.rest)
 	}
 	name, left, more := strings.Cut(topic, ".")
@@ -125,30 +129,42 @@ func (l *level) covering(topic string, lists [][]string) [][]string {
 		case next == nil:
 		case more:
 			lists = next.covering(left, lists)
-		case len(next.ids) > 0:
+		case len(next.ids.IDs) > 0:
 			lists = append(lists, next.ids)
 		}
 	}
 	return lists
 }
 
-// mergeIDs makes one sorted list of two.
-func mergeIDs(x, y []string) []string {
-	both := make([]string, 0, len(x)+len(y))
-	for len(x) > 0 && len(y) > 0 {
-		if x[0] < y[0] {
-			both, x = append(both, x[0]), x[1:]
+// mergeWanted makes one sorted list of two.
+func mergeWanted(x, y Wanted) Wanted {
+	both := Wanted{IDs: make([]string, 0, len(x.IDs)+len(y.IDs))}
+	if x.Filters != nil || y.Filters != nil {
+		both.Filters = make([]Filter, 0, cap(both.IDs))
+	}
+	i, j := 0, 0
+	take := func(from Wanted, at *int) {
+		both.IDs = append(both.IDs, from.IDs[*at])
+		if both.Filters != nil {
+			both.Filters = append(both.Filters, from.filter(*at))
+		}
+		*at++
+	}
+	for i < len(x.IDs) || j < len(y.IDs) {
+		if j == len(y.IDs) || i < len(x.IDs) && x.IDs[i] < y.IDs[j] {
+			take(x, &i)
 		} else {
-			both, y = append(both, y[0]), y[1:]
+			take(y, &j)
 		}
 	}
-	return append(append(both, x...), y...)
+	return both
 }
 
 // edit is what changes of one pattern.
 type edit struct {
-	levels  string   // those below the level that it is applied to; each ends with a space
-	out, in []string // ids
+	levels string   // those below the level that it is applied to; each ends with a space
+	out    []string // ids
+	in     []*Subscription
 }
 
 // edits are edits by their levels.
@@ -162,7 +178,7 @@ func (e edits) note(c SubscriptionChange, has func(*Subscription) bool) {
 	}
 	if c.Now != nil && has(c.Now) {
 		of := e.of(c.Now.Topic)
-		of.in = append(of.in, c.Now.ID)
+		of.in = append(of.in, c.Now)
 	}
 }
 
@@ -207,16 +223,24 @@ func (l *level) with(edits []*edit) *level {
 		edits = edits[n:]
 	}
 	next.below = next.below.with(below)
-	if len(next.ids)+len(next.rest)+next.below.n == 0 {
+	if len(next.ids.IDs)+len(next.rest.IDs)+next.below.n == 0 {
 		return nil
 	}
 	return &next
 }
 
-// apply is a new list of ids.
-func (e *edit) apply(ids []string) []string {
+// apply is a new list of subscriptions.
+func (e *edit) apply(want Wanted) Wanted {
 	slices.Sort(e.out)
-	slices.Sort(e.in)
-	left := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, out := slices.BinarySearch(e.out, id); return out })
-	return mergeIDs(left, e.in)
+	slices.SortFunc(e.in, func(x, y *Subscription) int { return strings.Compare(x.ID, y.ID) })
+	var left, in Wanted
+	for i, id := range want.IDs {
+		if _, out := slices.BinarySearch(e.out, id); !out {
+			left.add(id, want.filter(i))
+		}
+	}
+	for _, sub := range e.in {
+		in.add(sub.ID, sub.Matcher)
+	}
+	return mergeWanted(left, in)
 }

@@ -27,7 +27,7 @@ type nearest struct {
 // each beginning of the given topic.
 func (n *nearest) look(l *level, depth int, begin string, row []int) {
 	left := strings.Join(n.given[min(depth, len(n.given)):], ".")
-	if len(l.rest) > 0 && left != "" {
+	if len(l.rest.IDs) > 0 && left != "" {
 		n.take(begin+left, distances(n.topic, row, left))
 	}
 	for name, next := range l.below.after("") {
@@ -41,10 +41,10 @@ func (n *nearest) look(l *level, depth int, begin string, row []int) {
 		if slices.Min(to) > n.most {
 			continue // what follows cannot bring it closer
 		}
-		if len(next.ids) > 0 {
+		if len(next.ids.IDs) > 0 {
 			n.take(begin+name, to)
 		}
-		if len(next.rest)+next.below.n > 0 {
+		if len(next.rest.IDs)+next.below.n > 0 {
 			n.look(next, depth+1, begin+name+".", distances(n.topic, to, "."))
 		}
 	}

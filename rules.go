@@ -15,6 +15,8 @@ type Rules struct {
 	SecretOverlap time.Duration                     // how long a replaced secret signs beside the new one
 	Denied        func(netip.Addr) bool             // reports addresses that no push may go to; nil denies none
 	ToASCII       func(host string) (string, error) // the punycode of a host name; nil: a host that needs it is refused
+	CheckFilter   func(expression string) error     // says what is wrong with a filter, and where; nil takes all
+	Filter        func(expression string) Filter    // makes a filter ready to be used; nil: the subscriptions are not used to route by
 	Receiver      func(url string) error            // says what is wrong with a receiver of alerts, without its secrets; nil takes all
 }
 

@@ -30,6 +30,7 @@ var special = map[string]func(*checker){
 	"id":         (*checker).id,
 	"topic":      (*checker).topic,
 	"urls":       (*checker).urls,
+	"filter":     (*checker).filter,
 	"secret":     (*checker).secret,
 	"headers":    (*checker).headers,
 	"batch.size": (*checker).batchSize,
@@ -141,6 +142,23 @@ func (c *checker) waits() {
 		if n := int64(wait); n < low || n > high {
 			c.problems.add(indexed("retry_schedule", i), "%s is outside %s to %s", one.Show(n), one.Show(low), one.Show(high))
 		}
+	}
+}
+
+// filter makes the filter ready. One that was stored and cannot be used delivers everything, and is told when it does so.
+func (c *checker) filter() {
+	expression := c.sub.Filter
+	if expression == "" {
+		return
+	}
+	if !c.stored && c.CheckFilter != nil {
+		if err := c.CheckFilter(expression); err != nil {
+			c.problems.add("filter", "%v", err)
+			return
+		}
+	}
+	if c.Filter != nil {
+		c.sub.Matcher = c.Filter(expression)
 	}
 }
 

@@ -29,6 +29,7 @@ const (
 type Subscription struct {
 	ID               string            `json:"id" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" example:"billing" help:"Also names its channel. In a body it may be left out; else it equals the path."`
 	Topic            string            `json:"topic" required:"true" max:"255" example:"order.*" group:"Where to" label:"Topic or pattern" flag:"topic=PATTERN" help:"A topic: order.created, or a pattern: order.* (one level), order.> (the rest)."`
+	Filter           string            `json:"filter" max:"4096" example:"body.total > 100" group:"Where to" label:"Filter" flag:"filter=EXPRESSION" help:"Only messages for which this CEL expression is true. All others are counted and not copied. It knows topic, sender, key, type, headers and body, which is the decoded JSON. A message at which it fails is delivered."`
 	URLs             []string          `json:"urls" required:"true" min:"1" max:"64" example:"http://billing.internal/hook" group:"Where to" label:"Worker URLs" flag:"url=URL" help:"Worker URLs, which share the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB. A masked password, written back, keeps what it stands for."`
 	Paused           bool              `json:"paused" default:"false" group:"How fast" label:"Paused" flag:"paused" help:"Keep messages, push none."`
 	Concurrency      int               `json:"concurrency" min:"1" maxenv:"MEDIS_MAX_CONCURRENCY" default:"8" env:"MEDIS_CONCURRENCY" group:"How fast" label:"Concurrency" flag:"concurrency=N" help:"Pushes in flight at once, in each dispatcher."`
@@ -37,7 +38,7 @@ type Subscription struct {
 	Timeout          Duration          `json:"timeout" min:"1ms" maxenv:"MEDIS_MAX_TIMEOUT" default:"5s" env:"MEDIS_TIMEOUT" example:"5s" group:"How fast" label:"Timeout" flag:"timeout=DURATION" help:"Time that a worker has to answer an attempt, such as 5s."`
 	MaxRetries       int               `json:"max_retries" min:"0" max:"10000" default:"10" env:"MEDIS_MAX_RETRIES" group:"When it fails" label:"Retries" flag:"max-retries=N" help:"Retries before a message is dead; n retries are n + 1 attempts."`
 	RetryCoefficient Duration          `json:"retry_coefficient" min:"0s" max:"24h" default:"10s" env:"MEDIS_RETRY_COEFFICIENT" example:"10s" group:"When it fails" label:"Retry coefficient" flag:"retry-coefficient=DURATION" help:"The wait after failed attempt n is n² times this."`
-	RetrySchedule    []Duration        `json:"retry_schedule" max:"64" default:"[]" example:"30s" group:"When it fails" label:"Waits before retries" flag:"retry-schedule=DURATION,…" help:"The waits after failed attempts 1, 2 and so on, instead of the retry coefficient. The last one repeats until there are no retries left."`
+	RetrySchedule    []Duration        `json:"retry_schedule" max:"64" default:"[]" example:"30s" group:"When it fails" label:"Waits before retries" flag:"retry-schedule=DURATION" help:"Waits between attempts, instead of the coefficient. The last one repeats until there are no retries left."`
 	Encoding         string            `json:"encoding" oneof:"json,form" default:"json" group:"What is sent" label:"Encoding" flag:"encoding=NAME" help:"json sends the body unchanged, form is for workers of earlier versions."`
 	Secret           string            `json:"secret,omitempty" secret:"true" example:"whsec_********" group:"What is sent" label:"Signing secret" flag:"secret=SECRET" help:"Signs pushes by Standard Webhooks. Give whsec_ and 24 to 64 bytes in base64; empty, nothing is signed. Answers show a mask; written back, it keeps the secret. A changed secret signs beside the old one for MEDIS_SECRET_OVERLAP."`
 	Headers          map[string]string `json:"headers" group:"What is sent" label:"Headers" flag:"header='NAME: VALUE'" help:"Headers added to every push. Values of those that carry credentials, by their names, are shown as ********; written back, that keeps them."`
@@ -45,6 +46,9 @@ type Subscription struct {
 	Batch            BatchPolicy       `json:"batch" help:"Several messages in one push."`
 	Drop             DropPolicy        `json:"drop" help:"What becomes of a message that fails too often."`
 	Alert            AlertPolicy       `json:"alert" help:"When to alert; 0 switches a rule off."`
+
+	// Matcher is Filter, ready to be used; nil: there is none, or the rules have no filters.
+	Matcher Filter `json:"-"`
 
 	// PreviousSecret signs beside Secret until PreviousUntil. Never shown.
 	PreviousSecret string    `json:"-"`
