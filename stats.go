@@ -30,6 +30,10 @@ type SubscriptionStats struct {
 	Retried Windows `json:"retried"` // attempts that were not the first
 	Dead    Windows `json:"dead"`
 	Dropped Windows `json:"dropped"`
+	// Filtered are messages that its filter refused, FilterFailed those at which it failed, so that they were copied.
+	// A crash may lose the counts of a second.
+	Filtered     Windows `json:"filtered"`
+	FilterFailed Windows `json:"filter_failed"`
 	// Latency of deliveries, from publishing to the end of the successful attempt.
 	Latency Quantiles `json:"latency"`
 	// Took is how long attempts waited for their answer, including failed ones.
@@ -57,8 +61,10 @@ type StatsSums struct {
 	Retried        Windows `json:"retried"`
 	Dead           Windows `json:"dead"`
 	Dropped        Windows `json:"dropped"`
-	Vanished       Windows `json:"vanished"` // removed from Redis by hand before they were settled
-	Unowned        Windows `json:"unowned"`  // given back after a command typed by hand took them from their owner
+	Filtered       Windows `json:"filtered"`      // not copied to a subscription, because its filter refused them
+	FilterFailed   Windows `json:"filter_failed"` // copied, because the filter failed
+	Vanished       Windows `json:"vanished"`      // removed from Redis by hand before they were settled
+	Unowned        Windows `json:"unowned"`       // given back after a command typed by hand took them from their owner
 }
 
 // Stats are the statistics of some topics and subscriptions.

@@ -20,8 +20,9 @@ type Place struct {
 // Event is a thing that happened to a message.
 type Event struct {
 	Time          time.Time `json:"time"`
-	What          string    `json:"what"`                    // copied, unroutable, duplicate, quarantined, delayed, or the outcome of an attempt
+	What          string    `json:"what"`                    // copied, filtered, unroutable, duplicate, quarantined, delayed, or the outcome of an attempt
 	Subscriptions []string  `json:"subscriptions,omitempty"` // that got a copy
+	Filtered      []string  `json:"filtered,omitempty"`      // whose filters refused it, the first hundred
 	Subscription  string    `json:"subscription,omitempty"`  // of an attempt
 	Attempt       int       `json:"attempt,omitempty"`
 	Target        string    `json:"target,omitempty"`

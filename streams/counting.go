@@ -71,7 +71,7 @@ local function count(what, n) count_all({[what] = n}) end
 const countHashes = 4
 
 // subscriptionCounts are the counts of a subscription. Removing it removes them from the totals.
-var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "released", "retried", "replayed", "purged", "trimmed", "panicked", "vanished", "unowned", "~ledger", "~early"}
+var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "filtered", "filter_failed", "released", "retried", "replayed", "purged", "trimmed", "panicked", "vanished", "unowned", "~ledger", "~early"}
 
 // countKeys are the hashes in which a step counts now. They follow the shared clock, so that
 // dispatchers whose clocks differ count in the same seconds.

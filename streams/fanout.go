@@ -22,7 +22,7 @@ var fanoutSource string
 var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + timeLua + fanoutSource)
 
 // Routing says where one incoming entry belongs. At most one of Reason, Due and Subs is set.
-// If none is, and After is empty, nobody wants the topic: it goes to the unrouted messages.
+// If none is, and neither After nor Filtered, nobody wants the topic: it goes to the unrouted messages.
 type Routing struct {
 	EntryID  string
 	Message  medispatcher.Message
@@ -32,12 +32,16 @@ type Routing struct {
 	Subs     []string  // it is copied to the channels of these subscriptions, sorted
 	After    string    // the last subscription that has a copy already; Subs may then be empty
 	More     bool      // Subs is not all of them: another step goes on after the last one
+	Filtered bool      // somebody wants the topic, and the filters of all of them refuse the message
 	Released bool      // it was delayed before, and its id was marked as seen then
 	follows  bool      // see Entry
+
+	wanted   []string // who wants the topic, and what their filters say; nil: nobody filters
+	verdicts []medispatcher.Verdict
 }
 
 func (r *Routing) unrouted() bool {
-	return r.Reason == "" && r.Due.IsZero() && len(r.Subs) == 0 && r.After == ""
+	return r.Reason == "" && r.Due.IsZero() && len(r.Subs) == 0 && r.After == "" && !r.Filtered
 }
 
 // Routed is what became of one incoming entry.
@@ -45,6 +49,10 @@ type Routed struct {
 	Result RoutedResult
 	Failed []string // subscriptions whose channel could not take the copy, now in the quarantine
 	At     string   // only with RoutedBehind: the last subscription that has its copy; "": none has
+
+	// Wanted are the subscriptions of the topic, and Verdicts what their filters say; nil: nobody filters. Only events have them.
+	Wanted   []string
+	Verdicts []medispatcher.Verdict
 }
 
 // RoutedResult classifies what became of an incoming entry.
@@ -53,6 +61,7 @@ type RoutedResult string
 // The results of a fan-out.
 const (
 	RoutedCopied      RoutedResult = "copied"
+	RoutedFiltered    RoutedResult = "filtered"   // wanted, and refused by every filter
 	RoutedUnroutable  RoutedResult = "unroutable" // kept among the unrouted messages
 	RoutedDuplicate   RoutedResult = "duplicate"
 	RoutedQuarantined RoutedResult = "quarantined"
@@ -120,7 +129,7 @@ func (s *Store) FanoutHand(ctx context.Context, p int, routings []Routing, hand 
 				heads = entry.AppendHead(heads, cmp.Or(r.Src, r.EntryID), &r.Message)
 			}
 			head := heads[from:len(heads):len(heads)]
-			if whole && len(r.Subs) > 0 && seen == 0 && r.After == "" && !r.More {
+			if whole && places[i] > 0 && seen == 0 && r.After == "" && !r.More {
 				argv = append(argv, places[i], head)
 				break
 			}
@@ -147,6 +156,11 @@ func (s *Store) FanoutHand(ctx context.Context, p int, routings []Routing, hand 
 	}, k.keys, argv...)
 	if err == nil {
 		routed, err = s.parseRouted(p, answer, routings)
+		for i := range routed {
+			if routed[i].Result == RoutedCopied && routings[i].Filtered && routings[i].After == "" {
+				routed[i].Result = RoutedFiltered
+			}
+		}
 	} else {
 		err = rdb.Failed("fan-out", err)
 	}
@@ -181,7 +195,7 @@ func (s *Store) appendLists(argv []any, k *keyList, p int, routings []Routing) (
 	var lists [][]string
 	for i := range routings {
 		subs := routings[i].Subs
-		if len(subs) == 0 {
+		if len(subs) == 0 && !routings[i].Filtered {
 			continue
 		}
 		n := slices.IndexFunc(lists, func(list []string) bool { return slices.Equal(list, subs) })

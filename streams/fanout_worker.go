@@ -43,6 +43,9 @@ type FanoutEvents struct {
 	// Routed: r is what became of an entry, and subs are the subscriptions that it was routed to.
 	// With RoutedQuarantined m is not reliable. Routed may be nil.
 	Routed func(p int, m medispatcher.Message, r Routed, subs []string)
+	// FilterFailed: the filter of a subscription failed at a message, which is delivered. It may be called
+	// several times for one message. It may be nil.
+	FilterFailed func(m *medispatcher.Message, sub string, err error)
 	// Unroutable: no subscription wants the topic; the message is among the unrouted. It is not
 	// called if the reply was lost.
 	Unroutable func(p int, e Entry, m medispatcher.Message)
@@ -288,9 +291,22 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 	case m.Delay > 0:
 		r.Due = w.Store.db.DelayedUntil(e.Time(), m.Delay)
 	default:
-		r.Subs = router.Route(m.Topic)
+		want := router.Wanted(m.Topic)
+		r.Subs, r.verdicts = want.Verdicts(&m, w.filterFailed(&m))
+		if r.verdicts != nil {
+			r.wanted, r.Filtered = want.IDs, len(r.Subs) == 0
+		}
 	}
 	return r
+}
+
+// filterFailed tells of the filters that fail at a message.
+func (w *FanoutWorker) filterFailed(m *medispatcher.Message) func(sub string, err error) {
+	return func(sub string, err error) {
+		if w.Events.FilterFailed != nil {
+			w.Events.FilterFailed(m, sub, err)
+		}
+	}
 }
 
 // report calls Events with what a step did with the first entries in hand. taken is how many copies were handed
@@ -301,6 +317,7 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed, ta
 	for i, r := range routed {
 		e, m := hand[i].Entry, w.identified(&step[i])
 		if r.Result.final() && w.Events.Routed != nil {
+			r.Wanted, r.Verdicts = hand[i].routing.wanted, hand[i].routing.verdicts
 			w.Events.Routed(w.Partition, m, r, hand[i].routing.Subs)
 		}
 		for _, sub := range r.Failed {
@@ -319,6 +336,7 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed, ta
 			}
 		case RoutedUnroutable:
 			w.Events.Unroutable(w.Partition, e, m)
+		case RoutedFiltered: // Routed has heard of it
 		case RoutedDuplicate, RoutedVanished, RoutedGone: // counted by the step
 		case RoutedBehind, RoutedWait: // nothing was done
 		}

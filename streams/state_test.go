@@ -100,6 +100,22 @@ func arrows() []arrow {
 			want: "#received:a.b=1, ch:s=1, ch:s2=1, ch:s3=1",
 		},
 		{
+			name: "INCOMING to nobody, since every filter refuses it", command: "evalsha", before: incoming("topic", "a.b", "body", "x", "id", "m1"),
+			step: func(sc *scene, id string) error {
+				m := message("a.b")
+				m.ID = "m1"
+				return fanout(sc, streams.Routing{EntryID: id, Message: m, Filtered: true})
+			},
+			want: "#received:a.b=1, seen:m1=set",
+		},
+		{
+			name: "INCOMING to READY, finished when a filter refuses it meanwhile", command: "evalsha", before: begun("gone"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), After: "s2", Filtered: true})
+			},
+			want: "#received:a.b=1, ch:s=1, ch:s2=1",
+		},
+		{
 			name: "INCOMING to READY, begun", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
 			step: func(sc *scene, id string) error {
 				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}, More: true})

@@ -19,6 +19,7 @@ func (r *Report) Stats(ctx context.Context, subs, topics []string) (medispatcher
 		"quarantined": &st.Sums.Quarantined, "unrouted_lost": &st.Sums.UnroutedLost, "quarantine_lost": &st.Sums.QuarantineLost,
 		"sent:": &st.Sums.Sent, "failed:": &st.Sums.Failed,
 		"retried:": &st.Sums.Retried, "dead:": &st.Sums.Dead, "dropped:": &st.Sums.Dropped,
+		"filtered:": &st.Sums.Filtered, "filter_failed:": &st.Sums.FilterFailed,
 		"vanished:": &st.Sums.Vanished, "unowned:": &st.Sums.Unowned,
 	}
 	for i, topic := range topics {
@@ -31,6 +32,7 @@ func (r *Report) Stats(ctx context.Context, subs, topics []string) (medispatcher
 		c.ID = id
 		into["sent:"+id], into["failed:"+id], into["retried:"+id] = &c.Sent, &c.Failed, &c.Retried
 		into["dead:"+id], into["dropped:"+id] = &c.Dead, &c.Dropped
+		into["filtered:"+id], into["filter_failed:"+id] = &c.Filtered, &c.FilterFailed
 	}
 	fields := make([]string, 0, len(into))
 	for field := range into {

@@ -17,7 +17,7 @@ func TestQueuesAreBounded(t *testing.T) {
 	t.Run("events of messages", func(t *testing.T) {
 		r := &recorder{messages: 1}
 		for range maxRecorded + 3 {
-			r.routed(0, &medispatcher.Message{ID: "m"}, streams.RoutedCopied, nil)
+			r.routed(0, &medispatcher.Message{ID: "m"}, &streams.Routed{Result: streams.RoutedCopied}, nil)
 		}
 		if events, missing := r.take(); len(events) != maxRecorded || missing != 3 {
 			t.Errorf("%d events, %d missing", len(events), missing)

@@ -20,6 +20,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+	"github.com/solate/medispatcher/filter"
 	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
 )
@@ -117,7 +118,7 @@ func (d *Daemon) open(ctx context.Context, o Options) error {
 		return err
 	}
 	d.closers.add(d.store.Close)
-	d.registry = streams.NewRegistry(d.store.Store, d.cfg.Rules(), func(id, problem string) {
+	d.registry = streams.NewRegistry(d.store.Store, filter.In(d.cfg.Rules()), func(id, problem string) {
 		d.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
 	return nil

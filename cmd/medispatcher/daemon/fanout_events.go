@@ -18,6 +18,7 @@ type fanoutEvents struct {
 	wakes      []chan streams.Delay // by partition: of who releases what is due
 	metrics    *metrics.Metrics
 	recorder   *recorder
+	filters    *filters
 	tracer     *tracer // nil: tracing is off
 	dataLog    *dataLog
 	lastCopies *lastCopies
@@ -27,7 +28,7 @@ type fanoutEvents struct {
 func (e *fanoutEvents) hooks() streams.FanoutEvents {
 	return streams.FanoutEvents{
 		Ready: e.ready, Delayed: e.delayed, Quarantined: e.quarantined, CopyFailed: e.copyFailed,
-		Unroutable: e.unroutable, Routed: e.routed, Hand: e.hand,
+		Unroutable: e.unroutable, Routed: e.routed, Hand: e.hand, FilterFailed: e.filters.failed,
 	}
 }
 
@@ -57,8 +58,11 @@ func (e *fanoutEvents) delayed(p int, due time.Time) {
 // routed: the fan-out of an incoming entry ended.
 func (e *fanoutEvents) routed(p int, m medispatcher.Message, r streams.Routed, subs []string) {
 	e.metrics.Routed(m.Topic, r.Result)
-	e.recorder.routed(p, &m, r.Result, subs)
-	if e.tracer != nil && r.Result == streams.RoutedCopied {
+	e.recorder.routed(p, &m, &r, subs)
+	if r.Result == streams.RoutedCopied || r.Result == streams.RoutedFiltered {
+		e.filters.judged(p, r.Wanted, r.Verdicts)
+	}
+	if e.tracer != nil && (r.Result == streams.RoutedCopied || r.Result == streams.RoutedFiltered) {
 		e.tracer.routed(&m, subs)
 	}
 }

@@ -53,15 +53,31 @@ func (r *recorder) take() (events []report.Recorded, missing int) {
 }
 
 // routed notes what became of an incoming entry.
-func (r *recorder) routed(p int, m *medispatcher.Message, result streams.RoutedResult, subs []string) {
+func (r *recorder) routed(p int, m *medispatcher.Message, to *streams.Routed, subs []string) {
 	if r.messages == 0 || m.ID == "" {
 		return
 	}
-	e := medispatcher.Event{Time: time.Now().UTC(), What: string(result), Dispatcher: r.dispatcher}
-	if result == streams.RoutedCopied {
+	e := medispatcher.Event{Time: time.Now().UTC(), What: string(to.Result), Dispatcher: r.dispatcher}
+	switch to.Result { //nolint:exhaustive // the others have no copies
+	case streams.RoutedCopied:
 		e.Subscriptions = subs
+		e.Filtered = filteredOf(to)
+	case streams.RoutedFiltered:
+		e.Filtered = filteredOf(to)
 	}
 	r.add(report.Recorded{Partition: p, ID: m.ID, Event: e})
+}
+
+// maxFiltered bounds the subscriptions that an event names because their filters refused the message.
+const maxFiltered = 100
+
+func filteredOf(to *streams.Routed) (subs []string) {
+	for i, v := range to.Verdicts {
+		if v == medispatcher.Filtered && len(subs) < maxFiltered {
+			subs = append(subs, to.Wanted[i])
+		}
+	}
+	return subs
 }
 
 // attempted notes how an attempt ended.

@@ -8,6 +8,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon/metrics"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
+	"github.com/solate/medispatcher/filter"
 	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
 )
@@ -49,6 +50,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	attempts := &deliveries{
 		dispatcher: info.ID, subs: func() int { return registry.Snapshot().Subs.Len() }, peers: d.heartbeat.peers.Load, store: all,
 	}
+	judges := &filters{store: all, metrics: series, log: log}
 	stories := &recorder{dispatcher: info.ID, messages: cfg.History, store: all, log: log}
 	copies := newLastCopies(d.dataLog, store, registry, log)
 	gone := newPauser(info.ID, registry, alerting.events, log)
@@ -57,7 +59,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		recorder: stories, alerts: alerting.events, pauser: gone, heartbeat: d.heartbeat, ringer: ringer,
 	}
 	fanouts := d.addFanouts(&fanoutEvents{
-		scheduler: d.scheduler, ringer: ringer, metrics: series, recorder: stories, tracer: spans,
+		scheduler: d.scheduler, ringer: ringer, metrics: series, recorder: stories, tracer: spans, filters: judges,
 		dataLog: d.dataLog, lastCopies: copies, log: log,
 	})
 	taken := &vanished{version: info.Version, partitions: info.Partitions, store: store, registry: registry, counter: series, log: log}
@@ -70,7 +72,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	files := &fileLimit{fanoutReads: len(fanouts), log: log}
 	follows := &follower{
 		registry: registry, vanished: taken, log: log,
-		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply}, files: files,
+		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply, judges.apply}, files: files,
 	}
 	hints := streams.Hints{
 		Changed: registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue, Free: ringer.Free,
@@ -82,14 +84,14 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 
 	count := &partitionWatcher{info: info, store: store, log: log}
 	d.heartbeat.heard = append(d.heartbeat.heard, count.heard)
-	d.staying = []loop{ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run}
+	d.staying = []loop{ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run, judges.Run}
 	d.working = []loop{
 		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
 		heals.Run, checks.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{
-		Tokens: cfg.AccessTokens(), Proxies: cfg.Proxies(), MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: cfg.Rules(),
+		Tokens: cfg.AccessTokens(), Proxies: cfg.Proxies(), MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: filter.In(cfg.Rules()),
 	}, panel.Deps{
 		Registry: registry, Store: all, Kicker: kicker{store, heard, log},
 		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg}, Sessions: all,

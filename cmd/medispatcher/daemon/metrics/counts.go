@@ -117,7 +117,7 @@ func (m *Metrics) Apply(changes []medispatcher.SubscriptionChange) {
 		delete(m.histograms, id)
 		for _, vec := range []interface {
 			DeletePartialMatch(labels prometheus.Labels) int
-		}{m.attempts, m.took, m.latency, m.batches} {
+		}{m.attempts, m.took, m.latency, m.batches, m.filtered} {
 			vec.DeletePartialMatch(prometheus.Labels{"subscription": id})
 		}
 		m.vanished.DeleteLabelValues(id)
@@ -130,6 +130,20 @@ func (m *Metrics) Vanished(from string, n int64) { m.add(m.vanished, from, n) }
 
 // Unowned counts messages that nobody owned and this dispatcher gave back.
 func (m *Metrics) Unowned(from string, n int64) { m.add(m.unowned, from, n) }
+
+// Filtered counts what the filter of a subscription did.
+func (m *Metrics) Filtered(sub string, c streams.FilterCounts) {
+	m.mu.Lock()
+	defer m.mu.Unlock() // to the end: as in add
+	if _, inForce := m.inForce[sub]; !inForce {
+		sub = otherLabel
+	}
+	for result, n := range map[string]int64{"filtered": c.Filtered, "failed": c.Failed} {
+		if n > 0 {
+			m.filtered.WithLabelValues(sub, result).Add(float64(n))
+		}
+	}
+}
 
 // Short counts an attempt that this machine could not make because it was short of something.
 func (m *Metrics) Short(of string) { m.shortages.WithLabelValues(of).Inc() }

@@ -59,6 +59,7 @@ type Metrics struct {
 	shortages *prometheus.CounterVec
 	vanished  *prometheus.CounterVec
 	unowned   *prometheus.CounterVec
+	filtered  *prometheus.CounterVec
 
 	mu         sync.Mutex
 	topics     labels
@@ -77,7 +78,7 @@ func New(from Sources) *Metrics {
 		registry:   prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_messages_received_total",
-			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, unroutable, duplicate, quarantined, delayed, vanished (deleted by hand), gone (another dispatcher has them).",
+			Help: "Incoming entries this dispatcher took, by topic and by what became of them: copied, filtered (every filter refused it), unroutable, duplicate, quarantined, delayed, vanished (deleted by hand), gone (another dispatcher has them).",
 		}, []string{"topic", "result"}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medispatcher_attempts_total",
@@ -101,6 +102,10 @@ func New(from Sources) *Metrics {
 	}
 	m.vanished = fromCounter("vanished", "Messages that this dispatcher found gone: somebody took them out of Redis by hand (XDEL, XTRIM, DEL). By where they were: a subscription, ~incoming, ~delayed.")
 	m.unowned = fromCounter("unowned", "Messages that nobody owned and that this dispatcher gave back: a command typed by hand took them from their owner (XACK, XGROUP). By where they were: a subscription, ~incoming.")
+	m.filtered = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "medispatcher_messages_filtered_total",
+		Help: "Messages of its topic that the filter of a subscription refused (filtered), or at which it failed, so that they were copied (failed).",
+	}, []string{"subscription", "result"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "medispatcher_build_info", Help: "1; the labels hold the version.",
 		ConstLabels: prometheus.Labels{"version": from.Version, "goversion": runtime.Version()},
@@ -110,7 +115,7 @@ func New(from Sources) *Metrics {
 		m.shortages.WithLabelValues(what)
 	}
 	m.registry.MustRegister(
-		m.received, m.attempts, m.took, m.latency, m.batches, m.shortages, m.vanished, m.unowned, info, newLogsCollector(from.DataLog, from.OwnLog),
+		m.received, m.attempts, m.took, m.latency, m.batches, m.shortages, m.vanished, m.unowned, m.filtered, info, newLogsCollector(from.DataLog, from.OwnLog),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "medispatcher_in_flight", Help: "Requests that this dispatcher has under way, and outcomes that it has not written to Redis yet.",
