@@ -105,7 +105,7 @@ func printStats(w io.Writer, st medispatcher.Stats) error {
 		for _, k := range []struct {
 			what string
 			n    medispatcher.Windows
-		}{{"failed", c.Failed}, {"retried", c.Retried}, {"dead", c.Dead}, {"dropped", c.Dropped}} {
+		}{{"failed", c.Failed}, {"retried", c.Retried}, {"dead", c.Dead}, {"dropped", c.Dropped}, {"filtered", c.Filtered}, {"filter_failed", c.FilterFailed}} {
 			if k.n.Total > 0 {
 				subs.Add(slices.Concat([]string{"", k.what}, row(k.n))...)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/filter"
 )
 
 // maxSubscriptionFile keeps a mistaken --file from filling the memory.
@@ -129,7 +130,7 @@ func (s *state) readDocument(ctx context.Context, file string, limit int, what s
 // putSub stores a document. secret is the one in it, if it was made here. If the flags have problems, it checks the rest as well, to list all problems at once.
 func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems, secret string) error {
 	if len(problems) > 0 {
-		_, _, err := s.cfg.Rules().Replace(id, nil, doc, time.Now())
+		_, _, err := filter.In(s.cfg.Rules()).Replace(id, nil, doc, time.Now())
 		collect(&problems, err)
 		return problems
 	}

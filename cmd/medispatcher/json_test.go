@@ -27,6 +27,7 @@ func TestJSON(t *testing.T) {
 		{"sub resume s", `"paused":false`},
 		{"sub get s", `"id":"s"`},
 		{"sub ls", `"id":"s"`},
+		{"sub filter s --filter false", `"matches":false`},
 		{"sub history s", `"what":"changed"`},
 		{"sub deliveries s", `"outcome":"failed"`},
 		{"publish a.b 1", `"id":"0-`},

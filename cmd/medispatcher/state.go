@@ -11,6 +11,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/internal/joined"
+	"github.com/solate/medispatcher/filter"
 	"github.com/solate/medispatcher/streams"
 )
 
@@ -50,7 +51,7 @@ func (e *environment) withState(ctx context.Context, do func(ctx context.Context
 		return err
 	}
 	s := &state{environment: e, store: store}
-	s.registry = streams.NewRegistry(store.Store, e.cfg.Rules(), func(id, problem string) {
+	s.registry = streams.NewRegistry(store.Store, filter.In(e.cfg.Rules()), func(id, problem string) {
 		e.log.Warn("subscription needs attention", "subscription", id, "problem", problem)
 	})
 	if err := s.agree(ctx); err != nil {

@@ -89,6 +89,7 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.describeSubscription()
 	a.publishRoutes()
 	a.subscriptionRoutes()
+	a.filterRoutes()
 	a.channelRoutes()
 	a.deliveryRoutes()
 	a.deadRoutes()

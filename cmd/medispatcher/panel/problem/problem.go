@@ -39,7 +39,7 @@ func Invalid(problems medispatcher.Problems) *huma.ErrorModel {
 func Line(problems medispatcher.Problems) string {
 	lines := make([]string, len(problems))
 	for i, f := range problems {
-		lines[i] = f.Error()
+		lines[i], _, _ = strings.Cut(f.Error(), "\n") // a filter shows its place in further lines
 	}
 	return strings.Join(lines, "; ")
 }

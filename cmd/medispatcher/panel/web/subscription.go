@@ -141,6 +141,10 @@ func subscriptionFindings(d *subscriptionData) []finding {
 		out = append(out, finding{Level: "warn", Text: fmt.Sprintf("%s, the oldest for %s.", waits(c.Ready), ageOf(c.OldestMS)),
 			Do: "They arrive faster than the worker takes them: raise concurrency, lower interval, or add worker URLs."})
 	}
+	if n := d.Stats.FilterFailed.Hour; n > 0 {
+		out = append(out, finding{Level: "warn", Text: fmt.Sprintf("Its filter failed at %s in the last hour, which it got all the same.", plural(n, "message")),
+			Do: "Try the filter on such a message below. has(body.total) asks whether a field is there. The dispatchers' logs have the error."})
+	}
 	if c.Dead > 0 {
 		out = append(out, finding{Level: "warn", Text: plural(c.Dead, "dead letter") + ": attempts exhausted.",
 			Do: "Once the worker is repaired, replay them.", Link: deadLink(c.ID), LinkText: "Dead letters"})

@@ -2,6 +2,7 @@
 import { chart } from './chart.js';
 import { story } from './story.js';
 import { forms } from './form.js';
+import { filtering } from './filter.js';
 import { publishing } from './publish.js';
 import { problemText, say, tell } from './say.js';
 import { morph } from './morph.js';
@@ -236,5 +237,6 @@ for (const pre of document.querySelectorAll('pre.copy')) {
 }
 
 forms();
+filtering();
 publishing({ update, setAddress: (f) => { address = f; } });
 story();

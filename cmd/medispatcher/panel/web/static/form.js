@@ -56,7 +56,7 @@ export function showProblems(form, errors, detail) {
   const list = el('ul');
   for (const e of errors) {
     const field = known(e);
-    const text = `${e.location}: ${e.message}`;
+    const text = `${e.location}: ${e.message.split('\n')[0]}`; // further lines mark a place
     const item = el('li', {}, field ? el('a', { href: `#${field.querySelector('input, select, textarea').id}` }, text) : text);
     list.append(item);
   }
