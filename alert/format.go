@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -29,6 +30,24 @@ func plain(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// markup are the characters that some receiver reads as a mention, a link or markup, and what stands for each.
+var markup = strings.NewReplacer(
+	"@", "＠", "<", "‹", ">", "›", "&", "＆", "|", "¦", "`", "'", "*", "∗", "~", "∼", "[", "(", "]", ")",
+	"://", "[:]//",
+)
+
+// linked is what clients make a link of: a name with a dot, such as evil.example.
+var linked = regexp.MustCompile(`([0-9A-Za-z-])\.([A-Za-z]{2})`)
+
+// emphasis is an underscore that begins or ends a word.
+var emphasis = regexp.MustCompile(`\b_|_\b`)
+
+// quoted puts what a worker or a producer wrote into a text for any receiver: it mentions nobody, links to nothing and marks
+// nothing up, be it in Slack, Discord, Teams, Telegram or a mail.
+func quoted(s string) string {
+	return emphasis.ReplaceAllString(linked.ReplaceAllString(markup.Replace(plain(s)), "$1[.]$2"), "‗")
 }
 
 // cut shortens text to at most so many bytes, and an ellipsis.

@@ -142,7 +142,9 @@ func parts(n *medispatcher.Notice) []string {
 
 func run(t *template.Template, name string, n *medispatcher.Notice) (string, error) {
 	var b strings.Builder
-	err := t.ExecuteTemplate(&b, name, data{*n, n.Kind == medispatcher.NoticeReminder, n.Kind == medispatcher.NoticeRecovered})
+	shown := *n
+	shown.LastError, shown.Message = quoted(n.LastError), quoted(n.Message) // whatever the template does with them
+	err := t.ExecuteTemplate(&b, name, data{shown, n.Kind == medispatcher.NoticeReminder, n.Kind == medispatcher.NoticeRecovered})
 	return b.String(), err
 }
 
