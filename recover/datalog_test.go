@@ -250,3 +250,23 @@ func TestStdoutStaysOpen(t *testing.T) {
 		t.Errorf("%+v", lines)
 	}
 }
+
+// TestDataLogIsNoLink: a link that somebody else made does not lead the messages elsewhere, but /dev/stdout, which is one, works.
+func TestDataLogIsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDataLog(link); err == nil || !strings.Contains(err.Error(), link+" is a symbolic link") {
+		t.Errorf("through a link: %v", err)
+	}
+	if _, err := os.Lstat(target); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the target was made: %v", err)
+	}
+	d, err := OpenDataLog("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Close()
+}

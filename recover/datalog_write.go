@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -59,7 +60,14 @@ const errNoReader = syscall.ENXIO
 
 // open opens the file at the path, and closes the one before.
 func (d *DataLog) open() error {
-	f, err := os.OpenFile(d.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // messages may be confidential
+	flags := os.O_APPEND | os.O_CREATE | os.O_WRONLY | syscall.O_NONBLOCK
+	if !strings.HasPrefix(d.path, "/dev/") && !strings.HasPrefix(d.path, "/proc/") { // /dev/stdout is a link
+		flags |= noFollow
+	}
+	f, err := os.OpenFile(d.path, flags, 0o600) // messages may be confidential
+	if info, lerr := os.Lstat(d.path); err != nil && lerr == nil && info.Mode()&os.ModeSymlink != 0 {
+		return fmt.Errorf("%s is a symbolic link, and somebody else may have made it; name the file itself", d.path)
+	}
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"time"
 	"unicode/utf8"
 
@@ -119,10 +120,13 @@ func (l *Line) Fields() (map[string]string, error) {
 // Remembered is how long Redis remembers that a line was recovered.
 const Remembered = 30 * 24 * time.Hour
 
+// ownToken is the form of the tokens that a watcher makes. A line may say anything, and its token becomes part of a key.
+var ownToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}(\.[0-9]{1,9})?$`)
+
 // OnceToken identifies what recovering the line would publish, so that recovering it twice publishes it once.
 // Two lines about the same event of the same message have the same token: a lost reply may cause such.
 func (l *Line) OnceToken() string {
-	if l.Code == RecoverFailBack && l.Token != "" {
+	if l.Code == RecoverFailBack && ownToken.MatchString(l.Token) {
 		return l.Token // the watcher has the same token: it or the operator publishes, whoever is first
 	}
 	same := Line{Code: l.Code, Token: l.Token}

@@ -16,13 +16,19 @@ var ErrDenied = errors.New("denied address")
 var alwaysDenied = []netip.Prefix{
 	netip.MustParsePrefix("169.254.0.0/16"),
 	netip.MustParsePrefix("fe80::/10"),
-	netip.MustParsePrefix("fd00:ec2::254/128"),
-	netip.MustParsePrefix("100.100.100.200/32"),
+	netip.MustParsePrefix("fd00:ec2::254/128"),      // AWS
+	netip.MustParsePrefix("fd20:ce::254/128"),       // GCP
+	netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), // Oracle
+	netip.MustParsePrefix("100.100.100.200/32"),     // Alibaba
+	netip.MustParsePrefix("192.0.0.192/32"),         // Oracle
+	netip.MustParsePrefix("168.63.129.16/32"),       // Azure
 }
 
 var (
-	nat64     = netip.MustParsePrefix("64:ff9b::/96")
-	sixToFour = netip.MustParsePrefix("2002::/16")
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")
+	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")
+	sixToFour  = netip.MustParsePrefix("2002::/16")
+	teredo     = netip.MustParsePrefix("2001::/32")
 )
 
 // Guard refuses connections to denied addresses. It looks at the address that
@@ -58,7 +64,7 @@ func (g *Guard) check(addr netip.Addr) error {
 }
 
 // Denied reports whether addr may not be connected to. It sees through IPv4
-// addresses written as IPv6: mapped, NAT64 and 6to4.
+// addresses written as IPv6: mapped, NAT64, 6to4 and Teredo.
 func (g *Guard) Denied(addr netip.Addr) bool {
 	if !addr.IsValid() {
 		return true
@@ -87,10 +93,12 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true // connects to this host
 	case addr == netip.IPv6Unspecified():
 		return netip.IPv6Loopback(), true
-	case nat64.Contains(addr):
+	case nat64.Contains(addr), localNAT64.Contains(addr): // of the latter the last 96 bits may be divided otherwise; /96 is usual
 		return netip.AddrFrom4([4]byte(b[12:16])), true
 	case sixToFour.Contains(addr):
 		return netip.AddrFrom4([4]byte(b[2:6])), true
+	case teredo.Contains(addr): // the client's address, inverted
+		return netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}), true
 	}
 	return netip.Addr{}, false
 }

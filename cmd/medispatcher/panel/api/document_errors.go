@@ -22,6 +22,7 @@ var errorAnswers = map[string]errorAnswer{
 	"409": {"Somebody else changed it at the same time; nothing was written", `subscription "billing" is being changed by others all the time: conflict; repeat the request`},
 	"412": {"Its revision is not that of If-Match: somebody has changed it. Read it again and repeat the change", `subscription "billing": it has changed since it was read; read it again and repeat the change`},
 	"413": {"The body is over the limit; nothing was done", "the body is larger than 1048576 bytes, the limit that MEDIS_MAX_BODY sets"},
+	"415": {"The body has a Content-Encoding; nothing was done", `the body has the Content-Encoding "gzip", which subscribers would not be told of; send it plain`},
 	"422": {"The request is wrong; errors lists each field as location, and what it should be", "concurrency: must be at most 1500"},
 	"429": {"Too many wrong tokens from this address; the right token is always accepted", "too many wrong tokens came from this address; send a right one, or wait"},
 	"500": {"A bug in medispatcher, not in the request; its log says more", problem.Internal().Detail},

@@ -45,7 +45,7 @@ func (a *api) publishRoutes() {
 		Description: "The body's bytes reach every subscription of the topic unchanged. 202 means that Redis has the message. " +
 			"After a 503 repeat the request; with an Idempotency-Key it is not delivered twice.",
 		DefaultStatus: http.StatusAccepted, MaxBodyBytes: a.MaxBody,
-		Errors:    []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
+		Errors:    []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable},
 		Responses: ok("202", "Accepted", published{ID: "order-42-created"}),
 	}, &huma.RequestBody{
 		Description: fmt.Sprintf("Opaque bytes, at most %d (MEDIS_MAX_BODY). The Content-Type is the message's type, application/json when absent.", a.MaxBody),
@@ -57,6 +57,9 @@ func (a *api) publishRoutes() {
 }
 
 func (a *api) publish(ctx context.Context, in *publishInput) (*publishOutput, error) {
+	if coding := in.header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, problem.New(http.StatusUnsupportedMediaType, fmt.Sprintf("the body has the Content-Encoding %.40q, which subscribers would not be told of; send it plain", coding))
+	}
 	body, err := in.read("the limit that MEDIS_MAX_BODY sets")
 	if err != nil {
 		return nil, err
