@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ Exit 0 when it is ready, 1 when it is not or does not answer.`,
 func (e *environment) health(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthWithin)
 	defer cancel()
-	at, err := askReady(ctx, e.cfg.Listen)
+	at, err := askReady(ctx, e.cfg.Listen, e.cfg.TLSCert != "")
 	if e.json {
 		said := struct {
 			Ready   bool   `json:"ready"`
@@ -66,7 +67,7 @@ func (e *environment) health(ctx context.Context) error {
 }
 
 // askReady asks the dispatcher that listens on an address of MEDIS_LISTEN. at is the address that was asked last.
-func askReady(ctx context.Context, listen string) (at string, err error) {
+func askReady(ctx context.Context, listen string, secure bool) (at string, err error) {
 	if _, err := config.CheckListen(listen); err != nil {
 		return listen, cli.Usagef("MEDIS_LISTEN=%s: %v", listen, err)
 	}
@@ -77,7 +78,7 @@ func askReady(ctx context.Context, listen string) (at string, err error) {
 	var refused error
 	for _, host := range reachableAt(host) {
 		at = net.JoinHostPort(host, port)
-		if err = getReady(ctx, at); !isDial(err) {
+		if err = getReady(ctx, at, secure); !isDial(err) {
 			return at, err
 		}
 		refused = cmp.Or(refused, err)
@@ -100,13 +101,18 @@ func isDial(err error) bool {
 	return ok && network.Op == "dial"
 }
 
-// getReady asks one address. It uses no proxy: the dispatcher is on this machine.
-func getReady(ctx context.Context, at string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+api.ReadyPath, nil)
+// getReady asks one address. It uses no proxy: the dispatcher is on this machine. So its certificate, which may be for another
+// name, is not checked either.
+func getReady(ctx context.Context, at string, secure bool) error {
+	scheme := "http://"
+	if secure {
+		scheme = "https://"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+at+api.ReadyPath, nil)
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // see above
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("the dispatcher at %s does not answer within %s", at, medispatcher.ShortDuration(healthWithin))

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/solate/medispatcher/cmd/internal/certs/certstest"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
@@ -61,4 +64,40 @@ func TestHealthWithoutAddress(t *testing.T) {
 		p := &program{t: t, env: []string{"MEDIS_LISTEN=" + listen}}
 		p.fails(cli.ExitUsage, "", []string{"health"}, want)
 	}
+}
+
+// TestServeOverTLS: a dispatcher with a certificate, asked by a client that trusts it and by medispatcher health.
+func TestServeOverTLS(t *testing.T) {
+	t.Parallel()
+	ca := certstest.NewAuthority(t, "our authority")
+	files := ca.Issue(t, "panel", "localhost", "127.0.0.1").Files(t)
+	c := newCLI(t)
+	r := startServe(t, append(c.env, "MEDIS_TLS_CERT="+files.Cert, "MEDIS_TLS_KEY="+files.Key), "serve")
+	at := strings.TrimPrefix(r.base, "http://")
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca.PEM)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+	defer client.CloseIdleConnections()
+	get := func() (*http.Response, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+at+"/readyz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.Do(req)
+	}
+	eventually(t, "it is ready over TLS", func() bool {
+		resp, err := get()
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK && resp.TLS.PeerCertificates[0].Subject.CommonName == "panel"
+	})
+	env := []string{"MEDIS_LISTEN=" + at, "MEDIS_TLS_CERT=" + files.Cert, "MEDIS_TLS_KEY=" + files.Key}
+	if code, out, stderr := runWith(t, nil, env, "health"); code != cli.ExitOK || !strings.HasSuffix(out, " is ready\n") {
+		t.Errorf("health: exit %d, %q, %q", code, out, stderr)
+	}
+	r.stop()
+	c.env = append(c.env, "MEDIS_TLS_CERT="+files.Key, "MEDIS_TLS_KEY="+files.Key)
+	c.fails(cli.ExitUsage, "", []string{"serve"}, "certificate and key do not belong together, or are no PEM")
 }

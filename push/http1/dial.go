@@ -60,6 +60,9 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interv
 
 // dialRaw opens the TCP connection.
 func (cl *Client) dialRaw(ctx context.Context, addr string) (net.Conn, error) {
+	if cl.opts.Proxy != nil {
+		return cl.dialProxy(ctx, addr)
+	}
 	guard := cl.opts.Guard
 	if cl.opts.Dial == nil {
 		d := net.Dialer{KeepAliveConfig: keepAlive}
@@ -95,6 +98,9 @@ func (c *conn) handshake(ctx context.Context, cfg *tls.Config) error {
 	c.gate = &gate{Conn: c.raw}
 	tc := tls.Client(c.gate, cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
+		if why := TLSProblem(err); why != "" {
+			return fmt.Errorf("TLS handshake: %s: %w", why, err)
+		}
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	c.rw = tc

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
+	"net/url"
 	"time"
 )
 
@@ -55,6 +56,10 @@ type Options struct {
 	// of your own, only the address of the established connection is checked:
 	// hand Guard.Control to your net.Dialer for the same strength.
 	Guard *Guard
+
+	// Proxy, when set, is the http:// URL of a proxy through which all connections go, by CONNECT. Guard then judges only
+	// addresses that are written in a URL: the proxy resolves names, and Dial is not used.
+	Proxy *url.URL
 
 	// MaxResponseHeaderBytes bounds the status line and header of a response,
 	// with all informational (1xx) responses before it.

@@ -12,6 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// FreePort among the arguments of a cluster stands for a free port, another one for each node. Env.OtherPorts has them.
+const FreePort = "a free port"
+
 const (
 	clusterMasters = 3
 	clusterSlots   = 16384
@@ -58,6 +61,12 @@ func newCluster(t testing.TB, proxied bool, args []string) *Env {
 			"--cluster-enabled", "yes", "--cluster-port", busPort,
 			"--cluster-node-timeout", strconv.FormatInt(clusterNodeTimeout.Milliseconds(), 10),
 		}, args...)
+		for i, arg := range nodeArgs {
+			if arg == FreePort {
+				_, nodeArgs[i] = freePort(t)
+				env.OtherPorts = append(env.OtherPorts, nodeArgs[i])
+			}
+		}
 		addr, port := freePort(t)
 		if proxied {
 			nodeArgs = append(nodeArgs, "--cluster-announce-port", port)

@@ -35,6 +35,7 @@ type Env struct {
 	// the proxies in front of them.
 	Nodes, Replicas []*Server
 	Proxies         []*Proxy
+	OtherPorts      []string // of the nodes; see FreePort
 	// Sentinels watch over Server, with Replicas.
 	Sentinels []*Server
 }

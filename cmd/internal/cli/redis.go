@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // PingWithin is how long a command waits to see whether Redis is there at all.
@@ -52,10 +55,12 @@ func Explain(err error, url string) error {
 	switch {
 	case errors.As(err, &explained), errors.As(err, &fields):
 		return err
+	case http1.TLSProblem(err) != "":
+		return &RedisError{fmt.Sprintf("redis at %s: %s", at, http1.TLSProblem(err)), tlsRemedy(err), err}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return &RedisError{"redis at " + at + " does not answer in time", "check MEDIS_REDIS_URL, and whether Redis is overloaded", err}
+		return &RedisError{"redis at " + at + " does not answer in time", "check MEDIS_REDIS_URL, and whether Redis is overloaded" + overTLS(url, "does not speak TLS"), err}
 	case errors.As(err, &network):
-		return &RedisError{fmt.Sprintf("redis at %s does not answer: %v", at, network), "check MEDIS_REDIS_URL, and whether Redis runs", err}
+		return &RedisError{fmt.Sprintf("redis at %s does not answer: %v", at, network), "check MEDIS_REDIS_URL, and whether Redis runs" + overTLS(url, "asks for a client certificate (MEDIS_REDIS_CERT)"), err}
 	case !errors.As(err, &step):
 		return err
 	}
@@ -64,6 +69,31 @@ func Explain(err error, url string) error {
 		text = step.Text()
 	}
 	return &RedisError{fmt.Sprintf("redis at %s: %s", at, strings.TrimSuffix(text, ".")), remedy(text), err}
+}
+
+// overTLS adds what else may be wrong where the URL asks for TLS.
+func overTLS(url, what string) string {
+	if strings.HasPrefix(url, "rediss://") {
+		return ", or " + what
+	}
+	return ""
+}
+
+// tlsRemedy is what to do about a certificate.
+func tlsRemedy(err error) string {
+	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
+		return "check MEDIS_REDIS_URL: redis:// is without TLS"
+	}
+	if _, refused := errors.AsType[*net.OpError](err); refused {
+		return "set MEDIS_REDIS_CERT and MEDIS_REDIS_KEY to a certificate that its authority signed"
+	}
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return "set MEDIS_REDIS_CA to the certificate of that authority"
+	}
+	if _, name := errors.AsType[x509.HostnameError](err); name {
+		return "use a name in MEDIS_REDIS_URL that is in the certificate; nodes of a cluster must announce such names"
+	}
+	return "renew the certificate of Redis, and check the clocks"
 }
 
 // remedy is what to do about an answer of Redis. The answer is a text: its first word is a code, but the answer of a

@@ -42,7 +42,18 @@ type Config struct {
 	AdminToken string `env:"MEDIS_ADMIN_TOKEN" secret:"true" doc:"Bearer token of the API, the panel and the metrics, 16 characters or more: the one named admin, with the role admin. Make one with: openssl rand -hex 32"`
 	Tokens     string `env:"MEDIS_TOKENS" secret:"tokens" doc:"More tokens, as name:role:token, separated by commas or line ends. Roles: admin; operator (changes messages, pauses and resumes, publishes); publisher (publishes only); reader (sees all but bodies and secrets); metrics (reads /metrics)."`
 
+	TLSCert        string   `env:"MEDIS_TLS_CERT" doc:"File with the certificate of the API and the panel, in PEM, and those of its authorities. With it they are served over TLS. Read again when it changes."`
+	TLSKey         string   `env:"MEDIS_TLS_KEY" doc:"File with the key of MEDIS_TLS_CERT, in PEM."`
 	TrustedProxies []string `env:"MEDIS_TRUSTED_PROXIES" doc:"Addresses and prefixes of proxies, joined by commas, whose X-Forwarded-For or Forwarded says who sent a request. The address stands in the log and the audit trail, and is slowed down after wrong tokens."`
+
+	RedisCA   string `env:"MEDIS_REDIS_CA" doc:"File with the certificates, in PEM, of the authorities that may sign those of Redis (rediss://). Empty: the authorities of the system."`
+	RedisCert string `env:"MEDIS_REDIS_CERT" doc:"File with the client certificate for Redis, in PEM. Read again when it changes."`
+	RedisKey  string `env:"MEDIS_REDIS_KEY" doc:"File with the key of MEDIS_REDIS_CERT, in PEM."`
+
+	PushCA    string `env:"MEDIS_PUSH_CA" doc:"File with the certificates, in PEM, of authorities that may sign those of workers, beside the authorities of the system."`
+	PushCert  string `env:"MEDIS_PUSH_CERT" doc:"File with the client certificate for workers that ask for one, in PEM. Read again when it changes."`
+	PushKey   string `env:"MEDIS_PUSH_KEY" doc:"File with the key of MEDIS_PUSH_CERT, in PEM."`
+	PushProxy string `env:"MEDIS_PUSH_PROXY" secret:"url" doc:"Proxy for all pushes, http://host:port or http://user:password@host:port. It gets CONNECT for each worker, also for http:// ones, resolves their names, and has to refuse those that nobody may reach."`
 
 	LogLevel  string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"Lowest level of a line on stderr."`
 	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
@@ -92,7 +103,7 @@ type Config struct {
 func (c *Config) Streams(id string) streams.Config {
 	layout, _ := strconv.Atoi(c.CopyLayout) // 0: auto
 	return streams.Config{
-		URL: c.RedisURL, Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
+		URL: c.RedisURL, TLS: c.redisTLS(), Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
 		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen, CopyLayout: layout,
 		Unrouted:   streams.Bound{Entries: c.UnroutedMaxLen, Bytes: int64(c.UnroutedMaxBytes)},
 		Quarantine: streams.Bound{Entries: c.QuarantineMaxLen, Bytes: int64(c.QuarantineMaxBytes)},

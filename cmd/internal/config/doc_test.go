@@ -9,7 +9,7 @@ import (
 )
 
 // docHead opens docs/configuration.md; the table below it is made from the tags of Config.
-const docHead = `# Configuration
+var docHead = `# Configuration
 
 <!-- Made from the struct tags of Config by
      go test ./cmd/internal/config -run TestConfigurationDoc -update
@@ -24,6 +24,10 @@ every problem at once. A wrong value or a conflict stops the start with exit cod
 
 A duration is written ` + "`500ms`, `5s`, `1m30s`, `24h`" + `; a size ` + "`1048576`, `512KiB`, `1MiB`, `2MB`" + `. In a dotenv
 file, put a value that has ` + "`$`, `#` or spaces" + ` in it between single quotes.
+
+A variable that may hold a secret can be read from a file instead: ` + "`MEDIS_ADMIN_TOKEN_FILE=/run/secrets/token`" + `. These are
+` + secretFilesDoc() + `. A line end at the end of
+the file does not count. Both at once are a conflict.
 
 | Variable | Default | Allowed | What it does |
 | --- | --- | --- | --- |
@@ -85,4 +89,13 @@ func TestConfigurationDoc(t *testing.T) {
 	if err != nil || string(got) != configDoc() {
 		t.Errorf("docs/configuration.md is not current (%v); update it with: go test ./cmd/internal/config -run TestConfigurationDoc -update", err)
 	}
+}
+
+// secretFilesDoc lists the variables that name files with secrets.
+func secretFilesDoc() string {
+	names := secretFiles()
+	for i, name := range names {
+		names[i] = "`" + name + "`"
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }

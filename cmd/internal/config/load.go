@@ -23,11 +23,13 @@ func Load(environ []string, file string, n Needs) (Config, *Settings, error) {
 	if err != nil {
 		return Config{}, nil, err
 	}
+	unread := s.readSecrets()
 	cfg := s.parse()
-	c := checker{cfg: &cfg, settings: s, bad: maps.Clone(s.unparsed)}
+	c := checker{cfg: &cfg, settings: s, bad: maps.Clone(s.unparsed), problems: unread}
 	c.values()
 	c.conflicts(n)
 	c.redis(n)
+	c.certificates(n)
 	if len(c.problems) > 0 {
 		return cfg, s, c.problems
 	}
@@ -41,6 +43,7 @@ type Source string
 const (
 	FromDefault Source = "default"
 	FromFile    Source = "file"
+	FromSecret  Source = "secret file" // named by NAME_FILE
 	FromEnv     Source = "env"
 )
 
@@ -118,7 +121,7 @@ func (s *Settings) parse() (cfg Config) {
 // WarnUnknown names the variables that look like ours but are not. They are no error:
 // Kubernetes injects names of its own for a service called medis.
 func (s *Settings) WarnUnknown(log *slog.Logger) {
-	known := variableNames()
+	known := append(variableNames(), secretFiles()...)
 	for _, name := range slices.Sorted(maps.Keys(s.values)) {
 		if slices.Contains(known, name) {
 			continue

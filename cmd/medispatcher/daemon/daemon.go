@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ type Daemon struct {
 	log       *slog.Logger
 	info      medispatcher.Dispatcher
 	listener  net.Listener
+	tls       *tls.Config // of the listener; nil: none
 	dataLog   *dataLog
 	store     *joined.Store
 	registry  *streams.Registry
@@ -95,6 +97,9 @@ func dispatcherID(host string) string {
 func (d *Daemon) open(ctx context.Context, o Options) error {
 	var lc net.ListenConfig
 	var err error
+	if d.tls, err = d.cfg.ListenTLS(d.log); err != nil {
+		return err
+	}
 	if d.listener, err = lc.Listen(ctx, "tcp", d.cfg.Listen); err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; set MEDIS_LISTEN to a free address", d.cfg.Listen, err)
 	}
@@ -176,15 +181,20 @@ func (d *Daemon) Run(ctx context.Context) error {
 		stay.Go(func() error { return run(staying) })
 	}
 	server := panel.Server(d.cfg.Listen, d.handler)
-	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
+	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug) // whoever connects could fill the log
+	server.TLSConfig = d.tls
+	serve := server.Serve
+	if d.tls != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
 	stay.Go(func() error {
-		if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
 	d.log.Info("medispatcher runs", "version", d.info.Version, "dispatcher", d.info.ID,
-		"listen", d.Addr().String(), "redis", config.RedisAt(d.cfg.RedisURL), "partitions", d.info.Partitions)
+		"listen", d.Addr().String(), "tls", d.tls != nil, "redis", config.RedisAt(d.cfg.RedisURL), "partitions", d.info.Partitions)
 
 	g, working := errgroup.WithContext(ctx)
 	for _, run := range d.working {

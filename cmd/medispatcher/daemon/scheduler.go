@@ -18,14 +18,19 @@ var (
 // maxIdleConns bounds the keep-alive connections to all workers together.
 const maxIdleConns = 4096
 
-func newClient(cfg *config.Config, log *slog.Logger) *http1.Client {
+func newClient(cfg *config.Config, log *slog.Logger) (*http1.Client, error) {
+	secure, err := cfg.PushTLS(log)
+	if err != nil {
+		return nil, err
+	}
 	return http1.New(http1.Options{
+		TLSConfig: secure, Proxy: cfg.Proxy(),
 		MaxIdlePerHost: cfg.MaxConcurrency + cfg.MaxRetryConcurrency,
 		MaxIdle:        min(maxIdleConns, OpenFiles()/2),
 		DialTimeout:    cfg.MaxTimeout,
 		Guard:          cfg.Guard(),
 		Log:            log,
-	})
+	}), nil
 }
 
 func pushConfig(cfg *config.Config, info medispatcher.Dispatcher, client *http1.Client, on *pushEvents, spans *tracer, log *slog.Logger) push.Config {

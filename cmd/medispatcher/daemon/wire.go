@@ -27,7 +27,10 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		return err
 	}
 	d.closers.add(spans.close)
-	client := newClient(cfg, log)
+	client, err := newClient(cfg, log)
+	if err != nil {
+		return err
+	}
 	d.closers.add(func() error { client.Close(); return nil })
 	onPush := &pushEvents{} // filled in below: most of the duties that hear of the events need the scheduler
 	ringer := streams.NewRinger(store)

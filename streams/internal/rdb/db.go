@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -26,6 +27,7 @@ const (
 // Config names the Redis and the layout of the state in it.
 type Config struct {
 	URL          string        // redis://, rediss://, unix://; several hosts, ?cluster=true, ?master_name=
+	TLS          *tls.Config   // of connections to a rediss:// URL; nil: the authorities of the system. Each node is checked by its own name
 	Prefix       string        // of every key
 	Partitions   int           // ≥ 1; this process works on the first so many
 	Spread       int           // partitions over which new messages are spread, the first so many; 0: Partitions
@@ -81,6 +83,12 @@ func Open(cfg Config) (*DB, error) {
 	opt, err := parseURL(cfg.URL)
 	if err != nil {
 		return nil, err
+	}
+	if opt.TLSConfig != nil && cfg.TLS != nil {
+		base := cfg.TLS.Clone()
+		base.ServerName = opt.TLSConfig.ServerName
+		base.InsecureSkipVerify = opt.TLSConfig.InsecureSkipVerify //nolint:gosec // only if the URL says so
+		opt.TLSConfig = base
 	}
 	if err := CheckPrefix(cfg.Prefix); err != nil {
 		return nil, err
