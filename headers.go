@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -92,11 +93,16 @@ func ReservedHeader(name string) bool {
 // credential matches the names of headers whose values only their receiver may see.
 var credential = regexp.MustCompile(`(?i)auth|token|secret|key|pass|cookie|credential|session|signature`)
 
-// maskHeaders hides the values of headers that carry credentials, by their names.
-func maskHeaders(headers map[string]string) map[string]string {
+// isSecretHeader reports whether only the receiver of a header may see its value: by its name, or by choice.
+func isSecretHeader(name string, chosen []string) bool {
+	return credential.MatchString(name) || slices.ContainsFunc(chosen, func(other string) bool { return strings.EqualFold(other, name) })
+}
+
+// maskHeaders hides the values of headers that carry credentials.
+func maskHeaders(headers map[string]string, chosen []string) map[string]string {
 	masked := maps.Clone(headers)
 	for name, value := range masked {
-		if value != "" && credential.MatchString(name) {
+		if value != "" && isSecretHeader(name, chosen) {
 			masked[name] = Mask
 		}
 	}

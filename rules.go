@@ -3,6 +3,7 @@ package medispatcher
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ func (r Rules) Replace(id string, old, raw []byte, now time.Time) ([]byte, Subsc
 	if err != nil {
 		return nil, Subscription{}, err
 	}
-	return r.store(id, old, d, now)
+	return r.store(id, old, d, maps.Clone(d), now)
 }
 
 // Merge is Replace for a merge patch (RFC 7396) of the stored document old.
@@ -43,10 +44,11 @@ func (r Rules) Merge(id string, old, raw []byte, now time.Time) ([]byte, Subscri
 	delete(d, fieldPreviousSecret)
 	delete(d, fieldPreviousUntil)
 	d.merge(patch)
-	return r.store(id, old, d, now)
+	return r.store(id, old, d, patch, now)
 }
 
-func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, Subscription, error) {
+// store checks a document. said is what the writer wrote, before it was merged and unmasked.
+func (r Rules) store(id string, old []byte, d, said document, now time.Time) ([]byte, Subscription, error) {
 	if d["id"] == nil || string(d["id"]) == "null" {
 		d.set("id", id)
 	}
@@ -81,6 +83,9 @@ func (r Rules) store(id string, old []byte, d document, now time.Time) ([]byte, 
 	given := slices.Clone(s.URLs)
 	c := checker{Rules: r, sub: &s, problems: problems}
 	c.check()
+	if before != nil {
+		c.problems = append(c.problems, givenAgain(&was, &s, said)...)
+	}
 	if err := c.problems.err(); err != nil {
 		return nil, Subscription{}, err
 	}

@@ -37,6 +37,8 @@ var special = map[string]func(*checker){
 	"batch.wait": (*checker).batchWait,
 	"alert.urls": (*checker).receivers,
 
+	"secret_headers": (*checker).secretHeaders,
+
 	"retry_schedule": (*checker).waits,
 }
 
@@ -210,3 +212,12 @@ func (c *checker) receivers() {
 
 // indexed names an entry of a list.
 func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
+
+// secretHeaders checks that each can be the name of a header.
+func (c *checker) secretHeaders() {
+	for i, name := range c.sub.SecretHeaders {
+		if !validHeaderName(name) {
+			c.problems.add(indexed("secret_headers", i), "%s is not an HTTP header name", quote(name))
+		}
+	}
+}

@@ -30,7 +30,7 @@ type Subscription struct {
 	ID               string            `json:"id" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" example:"billing" help:"Also names its channel. In a body it may be left out; else it equals the path."`
 	Topic            string            `json:"topic" required:"true" max:"255" example:"order.*" group:"Where to" label:"Topic or pattern" flag:"topic=PATTERN" help:"A topic: order.created, or a pattern: order.* (one level), order.> (the rest)."`
 	Filter           string            `json:"filter" max:"4096" example:"body.total > 100" group:"Where to" label:"Filter" flag:"filter=EXPRESSION" help:"Only messages for which this CEL expression is true. All others are counted and not copied. It knows topic, sender, key, type, headers and body, which is the decoded JSON. A message at which it fails is delivered."`
-	URLs             []string          `json:"urls" required:"true" min:"1" max:"64" example:"http://billing.internal/hook" group:"Where to" label:"Worker URLs" flag:"url=URL" help:"Worker URLs, which share the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB. A masked password, written back, keeps what it stands for."`
+	URLs             []string          `json:"urls" required:"true" min:"1" max:"64" example:"http://billing.internal/hook" group:"Where to" label:"Worker URLs" flag:"url=URL" help:"Worker URLs, which share the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB. Passwords and the values in a query are masked; a mask, written back, keeps what it stands for."`
 	Paused           bool              `json:"paused" default:"false" group:"How fast" label:"Paused" flag:"paused" help:"Keep messages, push none."`
 	Concurrency      int               `json:"concurrency" min:"1" maxenv:"MEDIS_MAX_CONCURRENCY" default:"8" env:"MEDIS_CONCURRENCY" group:"How fast" label:"Concurrency" flag:"concurrency=N" help:"Pushes in flight at once, in each dispatcher."`
 	RetryConcurrency int               `json:"retry_concurrency" min:"1" maxenv:"MEDIS_MAX_RETRY_CONCURRENCY" default:"2" env:"MEDIS_RETRY_CONCURRENCY" group:"How fast" label:"Retry concurrency" flag:"retry-concurrency=N" help:"Retries in flight at once beside them, in each dispatcher."`
@@ -42,6 +42,7 @@ type Subscription struct {
 	Encoding         string            `json:"encoding" oneof:"json,form" default:"json" group:"What is sent" label:"Encoding" flag:"encoding=NAME" help:"json sends the body unchanged, form is for workers of earlier versions."`
 	Secret           string            `json:"secret,omitempty" secret:"true" example:"whsec_********" group:"What is sent" label:"Signing secret" flag:"secret=SECRET" help:"Signs pushes by Standard Webhooks. Give whsec_ and 24 to 64 bytes in base64; empty, nothing is signed. Answers show a mask; written back, it keeps the secret. A changed secret signs beside the old one for MEDIS_SECRET_OVERLAP."`
 	Headers          map[string]string `json:"headers" group:"What is sent" label:"Headers" flag:"header='NAME: VALUE'" help:"Headers added to every push. Values of those that carry credentials, by their names, are shown as ********; written back, that keeps them."`
+	SecretHeaders    []string          `json:"secret_headers" max:"64" default:"[]" example:"X-Tenant" group:"What is sent" label:"Secret headers" flag:"secret-header=NAME" help:"Headers whose values are shown as ********, beside those whose names say that they carry credentials."`
 	ReceiveBench     bool              `json:"receive_bench" default:"false" group:"What is sent" label:"Receives load tests" flag:"receive-bench" help:"Have a pattern such as > cover the topics of load tests, bench.<12 hex digits>, too. A pattern that begins with bench. covers them anyway."`
 	Batch            BatchPolicy       `json:"batch" help:"Several messages in one push."`
 	Drop             DropPolicy        `json:"drop" help:"What becomes of a message that fails too often."`
@@ -98,14 +99,14 @@ func (s *Subscription) AtOnce() int {
 	return s.Concurrency + s.RetryConcurrency
 }
 
-// Masked is the subscription as it may be shown, without its secret, the passwords in its worker URLs,
-// the values of headers that carry credentials, and of its alert URLs all but where they go. Written
+// Masked is the subscription as it may be shown, without its secret, the passwords and the values of queries in its worker
+// URLs, the values of headers that carry credentials, and of its alert URLs all but where they go. Written
 // back, each mask keeps what it stands for.
 func (s Subscription) Masked() Subscription {
 	if s.Secret != "" {
 		s.Secret = SecretMask
 	}
 	s.URLs, s.Alert.URLs = maskAll(s.URLs, maskURL), maskAll(s.Alert.URLs, MaskAlertURL)
-	s.Headers = maskHeaders(s.Headers)
+	s.Headers = maskHeaders(s.Headers, s.SecretHeaders)
 	return s
 }

@@ -20,7 +20,7 @@ const (
 // ParseURL reads a worker URL without its tag. The result can be sent, and its String is the form that
 // is stored. In it, spaces and non-ASCII bytes of the path and the query are escaped, and toASCII has
 // encoded a host that is not ASCII; with toASCII nil such a host is an error. Everything else, such as
-// an escaped slash, stays byte for byte. Errors hold no password.
+// an escaped slash, stays byte for byte. Errors hold neither a password nor values of a query.
 func ParseURL(raw string, toASCII func(host string) (string, error)) (*url.URL, error) {
 	u, err := url.Parse(escapeURL(raw))
 	switch {
@@ -29,13 +29,13 @@ func ParseURL(raw string, toASCII func(host string) (string, error)) (*url.URL, 
 	case err != nil:
 		return nil, fmt.Errorf("%s is not a URL; write http://host:port/path", quote(Redact(raw)))
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%s must begin with http:// or https://", quote(u.Redacted()))
+		return nil, fmt.Errorf("%s must begin with http:// or https://", quote(maskQuery(u.Redacted())))
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("%s has no host", quote(u.Redacted()))
+		return nil, fmt.Errorf("%s has no host", quote(maskQuery(u.Redacted())))
 	case strings.Contains(raw, "#"):
-		return nil, fmt.Errorf("%s has a fragment (#…), which is never sent; remove it, or write %%23", quote(u.Redacted()))
+		return nil, fmt.Errorf("%s has a fragment (#…), which is never sent; remove it, or write %%23", quote(maskQuery(u.Redacted())))
 	}
-	shown := quote(u.Redacted())
+	shown := quote(maskQuery(u.Redacted()))
 	if u.Host, err = hostOf(u, toASCII); err != nil {
 		return nil, fmt.Errorf("%s: %w", shown, err)
 	}

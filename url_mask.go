@@ -12,14 +12,28 @@ import (
 // Mask replaces secrets in URLs and headers that are shown.
 const Mask = "********"
 
-// maskURL hides the password of a worker URL, tagged or not, and nothing else:
-// http://user:********@h/. It works on the text, so the rest stays as it was written.
+// maskURL hides the password of a worker URL, tagged or not, and the values in its query:
+// http://user:********@h/?token=********. It works on the text, so the rest stays as it was written.
 func maskURL(tagged string) string {
-	from, to := passwordSpan(tagged)
-	if from == to {
-		return tagged
+	if from, to := passwordSpan(tagged); from != to {
+		tagged = tagged[:from] + Mask + tagged[to:]
 	}
-	return tagged[:from] + Mask + tagged[to:]
+	return maskQuery(tagged)
+}
+
+// maskQuery hides the values in the query of a URL.
+func maskQuery(rawURL string) string {
+	base, query, has := strings.Cut(rawURL, "?")
+	if !has || !strings.Contains(base, "://") {
+		return rawURL
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		if name, value, _ := strings.Cut(pair, "="); value != "" {
+			pairs[i] = name + "=" + Mask
+		}
+	}
+	return base + "?" + strings.Join(pairs, "&")
 }
 
 // passwordSpan is where the password of a URL stands, empty where there is none.
@@ -41,8 +55,14 @@ func passwordSpan(rawURL string) (from, to int) {
 }
 
 func isMaskedURL(tagged string) bool {
-	from, to := passwordSpan(tagged)
-	return tagged[from:to] == Mask
+	if from, to := passwordSpan(tagged); tagged[from:to] == Mask {
+		return true
+	}
+	_, query, _ := strings.Cut(tagged, "?")
+	return slices.ContainsFunc(strings.Split(query, "&"), func(pair string) bool {
+		_, value, _ := strings.Cut(pair, "=")
+		return value == Mask
+	})
 }
 
 // MaskAlertURL hides a notification URL. Any part of one may be a token, the host too
@@ -90,11 +110,11 @@ func maskAll(list []string, mask func(string) string) []string {
 	return masked
 }
 
-// Redact hides the password of a URL, and the whole of one that cannot be parsed.
+// Redact hides the password of a URL and the values in its query, and the whole of one that cannot be parsed.
 func Redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "(unreadable URL)"
 	}
-	return u.Redacted()
+	return maskQuery(u.Redacted())
 }

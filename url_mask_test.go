@@ -13,11 +13,12 @@ func TestMaskURL(t *testing.T) {
 		"http://user:@h/":                        "http://user:@h/",
 		"http://user:pw@h/":                      "http://user:********@h/",
 		"http://:pw@h":                           "http://:********@h",
-		"https://u:a:b@c@h:8443/x?y=1:2@3":       "https://u:********@h:8443/x?y=1:2@3",
-		"http://u:%2F@[::1]:80/?u=http://v:w@i/": "http://u:********@[::1]:80/?u=http://v:w@i/",
+		"https://u:a:b@c@h:8443/x?y=1:2@3":       "https://u:********@h:8443/x?y=********",
+		"http://u:%2F@[::1]:80/?u=http://v:w@i/": "http://u:********@[::1]:80/?u=********",
 		"[T_ENV:PUB]http://user:pw@h/":           "[T_ENV:PUB]http://user:********@h/",
 		"[T_ENV:a@b]http://h?x":                  "[T_ENV:a@b]http://h?x",
 		"":                                       "",
+		"http://h/?token=abc&empty=&bare&x=a=b":  "http://h/?token=********&empty=&bare&x=********",
 		"u:p@h":                                  "u:p@h", // no URL
 	} {
 		if got := maskURL(in); got != want || maskURL(got) != want || isMaskedURL(got) != (got != in) {
