@@ -69,7 +69,11 @@ func subscribe(ctx context.Context, r *rig) error {
 		return loadtest.Subscribe(ctx, registry, rules, r.load.Run, r.load.Plan, r.receiver.work)
 	}
 	put := func(id, topic, url, secret string) error {
-		doc, err := json.Marshal(map[string]any{"topic": topic, "urls": []string{url}, "concurrency": r.load.Plan.Concurrency, "secret": secret})
+		fields := map[string]any{"topic": topic, "urls": []string{url}, "concurrency": r.load.Plan.Concurrency, "secret": secret}
+		if size := r.load.Plan.Batch; size > 1 { // an earlier version does not know the field
+			fields["batch"] = map[string]any{"size": size}
+		}
+		doc, err := json.Marshal(fields)
 		if err != nil {
 			return err
 		}

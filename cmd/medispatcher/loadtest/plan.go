@@ -48,13 +48,17 @@ const (
 // document is a subscription of a run.
 func (p *Plan) document(run medispatcher.BenchRun, rules *medispatcher.Rules, url string) []byte {
 	timeout := min(max(time.Duration(rules.Defaults.Timeout), p.Delay+answerWithin), time.Duration(rules.Max.Timeout))
-	doc, err := json.Marshal(map[string]any{
+	fields := map[string]any{
 		"topic": run.Topic(), "urls": []string{url}, "interval": "0s",
 		"concurrency": p.Concurrency, "retry_concurrency": min(p.Concurrency, rules.Max.RetryConcurrency),
 		"timeout":     timeout.String(),
 		"max_retries": maxRetries, "retry_coefficient": retryCoefficient.String(),
-		"alert": map[string]any{"enabled": false}, "batch": map[string]any{"size": max(1, p.Batch)},
-	})
+		"alert": map[string]any{"enabled": false},
+	}
+	if p.Batch > 1 { // earlier versions do not know the field
+		fields["batch"] = map[string]any{"size": p.Batch}
+	}
+	doc, err := json.Marshal(fields)
 	if err != nil {
 		panic(err) // strings and numbers
 	}
