@@ -71,6 +71,9 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 			if sub == "" {
 				sub = strings.Join(e.Subscriptions, " ")
 			}
+			if len(e.Filtered) > 0 {
+				sub = strings.TrimSpace(sub + " (not " + strings.Join(e.Filtered, " ") + ": filter)")
+			}
 			t.Add(e.Time.Local().Format("2006-01-02 15:04:05.000"), e.What, cmp.Or(sub, "-"), number(e.Attempt), cli.Millis(e.TookMS), cmp.Or(e.Target, "-"), cmp.Or(cli.Shorten(e.Error), "-"))
 		}
 		if err := t.Write(s.stdout); err != nil {

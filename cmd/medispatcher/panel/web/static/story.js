@@ -19,6 +19,7 @@ function placeItem(p) {
 function eventItem(e) {
   const about = [];
   if (e.subscriptions) about.push(`to ${e.subscriptions.join(', ')}`);
+  if (e.filtered) about.push(`not to ${e.filtered.join(', ')}, whose filter refused it`);
   if (e.subscription) about.push(e.subscription);
   if (e.attempt) about.push(`attempt ${e.attempt}`);
   if (e.target) about.push(e.target);
