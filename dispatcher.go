@@ -11,6 +11,7 @@ type Dispatcher struct {
 	Env      string `json:"env,omitempty"`
 	Copies   int    `json:"copies,omitempty"`   // newest layout of a channel's copies that it reads; 0 is the first
 	Active   bool   `json:"active,omitempty"`   // it keeps the active sets; earlier versions do not
+	Lines    bool   `json:"lines,omitempty"`    // it keeps messages of a key in order; earlier versions do not
 	Doorbell string `json:"doorbell,omitempty"` // pub/sub channel on which others ring it; versions before doorbells have none
 	// Partitions is how many it works on, and Spread how many of them it spreads new messages over. Earlier versions say neither.
 	Partitions int           `json:"partitions,omitempty"`

@@ -13,9 +13,10 @@ const (
 type ChannelStatus struct {
 	ID       string `json:"id"`
 	Topic    string `json:"topic"`
-	State    string `json:"state"` // Active, Paused or BreakerOpen
-	Ready    int64  `json:"ready"`
-	Buried   int64  `json:"buried"` // includes Retrying
+	State    string `json:"state"`             // Active, Paused or BreakerOpen
+	Ready    int64  `json:"ready"`             // includes Waiting
+	Waiting  int64  `json:"waiting,omitempty"` // behind others of their key, in an ordered subscription
+	Buried   int64  `json:"buried"`            // includes Retrying
 	Retrying int64  `json:"retrying"`
 	Dead     int64  `json:"dead"`
 	OldestMS int64  `json:"oldest_ms"` // age of the oldest message that is not settled; 0: there is none
@@ -53,6 +54,8 @@ type Failing struct {
 	Entry     string    `json:"entry"` // id in its channel
 	ID        string    `json:"id"`    // of the message; empty when it was settled meanwhile
 	Topic     string    `json:"topic"`
-	Due       time.Time `json:"due"` // when its next attempt is due
+	Key       string    `json:"key,omitempty"`
+	Behind    int64     `json:"behind"` // messages of its key that wait for it, in an ordered subscription
+	Due       time.Time `json:"due"`    // when its next attempt is due
 	Failure   *Failure  `json:"failure"`
 }

@@ -9,9 +9,10 @@ import (
 // Subscriptions are all subscriptions at one time, in the order of their ids. They never change and are safe for concurrent
 // use: With makes others, which share what is the same. nil has none.
 type Subscriptions struct {
-	byID   sorted[*Subscription]
-	router *Router
-	atOnce int
+	byID    sorted[*Subscription]
+	ordered sorted[*Subscription] // those of byID that are
+	router  *Router
+	atOnce  int
 }
 
 // SubscriptionChange is one subscription before and after; nil: there is none. Nobody may change what the two point to.
@@ -46,8 +47,14 @@ func (s *Subscriptions) With(put []*Subscription, removed []string) *Subscriptio
 	}
 	slices.SortFunc(pairs, func(x, y pair[*Subscription]) int { return cmp.Compare(x.key, y.key) })
 	atOnce := s.atOnce
+	var ordered []pair[*Subscription]
 	for _, p := range pairs {
 		c := SubscriptionChange{Was: s.byID.get(p.key), Now: p.value}
+		if is := c.Now != nil && c.Now.Ordered; is {
+			ordered = append(ordered, p)
+		} else if c.Was != nil && c.Was.Ordered {
+			ordered = append(ordered, pair[*Subscription]{key: p.key})
+		}
 		if c.Was != nil {
 			atOnce -= c.Was.AtOnce()
 		}
@@ -56,7 +63,11 @@ func (s *Subscriptions) With(put []*Subscription, removed []string) *Subscriptio
 		}
 		changes = append(changes, c)
 	}
-	return &Subscriptions{byID: s.byID.with(pairs), router: s.router.With(changes), atOnce: atOnce}
+	next := &Subscriptions{byID: s.byID.with(pairs), ordered: s.ordered, router: s.router.With(changes), atOnce: atOnce}
+	if len(ordered) > 0 {
+		next.ordered = s.ordered.with(ordered)
+	}
+	return next
 }
 
 // Since are the subscriptions that are not the same as before, sorted by id. It takes time for these, not for all.
@@ -80,6 +91,19 @@ func (s *Subscriptions) Get(id string) *Subscription {
 		return nil
 	}
 	return s.byID.get(id)
+}
+
+// Ordered are those of some ids whose subscriptions are ordered, in the same order.
+func (s *Subscriptions) Ordered(ids []string) (ordered []string) {
+	if s == nil || s.ordered.n == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		if s.ordered.get(id) != nil {
+			ordered = append(ordered, id)
+		}
+	}
+	return ordered
 }
 
 // Len is the number of subscriptions.

@@ -12,7 +12,7 @@ import (
 // trimmed or deleted entries by hand. No step meets those that were unread, but Redis 7 counts all that was ever added
 // to a stream, and we count what we settle.
 //
-// KEYS 1–4 counts, 5 stream, then for a channel: 6 retry, 7 active.
+// KEYS 1–4 counts, 5 stream, then for a channel: 6 retry, 7 active, 8 wait.
 // ARGV name of the place, largest mean size of an entry in bytes, then the names of the counts of what left.
 // Returns what vanished, with empty ids. On Redis 6.2, which does not count added entries, it returns nothing.
 //
@@ -22,7 +22,7 @@ import (
 // counted here, such as its due time; field ~early:<place> keeps it from being counted twice (see vanishedLua).
 // XINFO copies the first and the last entry. A stream with large entries is therefore checked only when it is empty.
 //
-// A channel that is empty then, with nothing pending and nothing retrying, leaves the active set.
+// A channel that is empty then, with nothing pending, nothing retrying and nothing that waits in a line, leaves the active set.
 //
 // Safe to repeat: what was counted counts as explained. It writes only if something changed.
 var auditScript = rdb.NewScript(countLua + vanishedLua + `
@@ -70,7 +70,7 @@ if now ~= account then redis.call('HSET', total, field, now) end
 return places
 end
 local found = audit()
-if KEYS[7] and redis.call('XLEN', KEYS[5]) == 0 and redis.call('EXISTS', KEYS[6]) == 0 then
+if KEYS[7] and redis.call('XLEN', KEYS[5]) == 0 and redis.call('EXISTS', KEYS[6], KEYS[8]) == 0 then
   local pending = redis.pcall('XPENDING', KEYS[5], 'push')[1]
   if not pending or pending == 0 then redis.pcall('SREM', KEYS[7], ARGV[1]) end
 end
@@ -135,7 +135,7 @@ func (s *Store) BeginAudits(ctx context.Context, p int, subs []string) error {
 const auditChunk = 100
 
 func (s *Store) channelAudit(p int, sub string) (k []string, argv []any) {
-	return append(s.countKeys(p), s.keys.Channel(p, sub), s.keys.Retry(p, sub), s.keys.Active(p)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
+	return append(s.countKeys(p), s.keys.Channel(p, sub), s.keys.Retry(p, sub), s.keys.Active(p), s.keys.Wait(p, sub)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
 }
 
 // countMoved is the field of the totals that counts the entries our steps removed from incoming.

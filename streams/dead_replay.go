@@ -9,8 +9,8 @@ import (
 
 // replayLua is what the two scripts below share: replay moves one dead letter. XADD comes first:
 // it fails when Redis is out of memory, and the letter stays where it is. ARGV[2] is the number
-// of bytes after which a step moves no further letter.
-const replayLua = countLua + `
+// of bytes after which a step moves no further letter. In an ordered channel a letter stands behind all others of its key.
+const replayLua = countLua + lineLua + `
 local moved, room = 0, tonumber(ARGV[2])
 local function replay(letter)
   local fields, from = {}, letter[2]
@@ -18,7 +18,7 @@ local function replay(letter)
     room = room - #from[f + 1]
     if from[f] ~= 'failure' then fields[#fields + 1], fields[#fields + 2] = from[f], from[f + 1] end
   end
-  redis.call('XADD', KEYS[6], '*', unpack(fields))
+  line_join(KEYS[6], KEYS[9], KEYS[10], fields)
   redis.call('XDEL', KEYS[5], letter[1])
   moved = moved + 1
 end
@@ -35,7 +35,8 @@ end
 
 // replayScript makes dead letters READY again, as if they had never been read.
 //
-// KEYS 1–4 counts, 5 dead, 6 channel, 7 active, 8 its dead ones. ARGV name of the count, bytes, entry ids.
+// KEYS 1–4 counts, 5 dead, 6 channel, 7 active, 8 its dead ones, 9 line, 10 wait.
+// ARGV name of the count, bytes, entry ids.
 // Returns {letters moved, ids handled}. Safe to repeat: a letter that was moved is gone, and skipped.
 var replayScript = rdb.NewScript(replayLua + `
 local at = 3
@@ -92,7 +93,8 @@ func (s *Store) ReplayAll(ctx context.Context, sub string, more func(done, all i
 }
 
 func (s *Store) replay(ctx context.Context, script *rdb.Script, p int, sub string, args ...any) (moved, seen int64, err error) {
-	k := append(s.countKeys(p), s.keys.Dead(p, sub), s.keys.Channel(p, sub), s.keys.Active(p), s.keys.ActiveDead(p))
+	k := append(s.countKeys(p), s.keys.Dead(p, sub), s.keys.Channel(p, sub), s.keys.Active(p), s.keys.ActiveDead(p),
+		s.keys.Line(p, sub), s.keys.Wait(p, sub))
 	res, err := script.Run(ctx, s.db, k, append([]any{"replayed:" + sub, stepBytes}, args...)...).Int64Slice()
 	if err == nil && len(res) != 2 {
 		err = fmt.Errorf("unreadable answer %v", res)

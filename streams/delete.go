@@ -2,7 +2,7 @@ package streams
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"strconv"
 
 	"github.com/solate/medispatcher"
@@ -12,33 +12,53 @@ import (
 // Delete settles deliveries for good. BURIED → DELETED. It does not matter who owns their
 // entries by now, because a message that was delivered must not be delivered again.
 // All of them are of partition p. It returns how many it settled; others were settled before.
-func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (int64, error) {
-	k := keyList{keys: s.countKeys(p), index: map[string]int{}}
-	var traces []string
-	argv := []any{0}
-	for _, g := range alike(done) {
-		sub := g.first.Subscription
-		channel := k.place(s.keys.Channel(p, sub))
-		if channel > countHashes+len(traces)/2 {
-			traces = append(traces, s.keys.Retry(p, sub), s.keys.Failures(p, sub))
-		}
-		for ids := range slices.Chunk(g.ids, maxUnpack) {
-			argv = append(argv, channel, len(ids))
-			for _, id := range ids {
+func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (settled int64, err error) {
+	for groups := alike(done); len(groups) > 0; {
+		k := keyList{keys: s.countKeys(p), index: map[string]int{}}
+		var subs []string
+		argv := []any{0}
+		for _, g := range groups {
+			sub := g.first.Subscription
+			channel := k.place(s.keys.Channel(p, sub))
+			if channel > countHashes+len(subs) {
+				subs = append(subs, sub)
+			}
+			argv = append(argv, channel, len(g.ids))
+			for _, id := range g.ids {
 				argv = append(argv, id)
 			}
 			argv = appendCounts(argv, g.first)
 		}
+		argv[0] = len(k.keys)
+		for _, sub := range subs {
+			k.keys = append(k.keys, s.keys.Retry(p, sub), s.keys.Failures(p, sub))
+		}
+		for _, sub := range subs {
+			k.keys = append(k.keys, s.keys.Line(p, sub))
+		}
+		for _, sub := range subs {
+			k.keys = append(k.keys, s.keys.Wait(p, sub))
+		}
+		res, err := deleteScript.Run(ctx, s.db, k.keys, argv...).Int64Slice()
+		if err == nil && (len(res) < 3 || res[1] < int64(len(groups)) && res[1]+res[2] == 0) {
+			err = fmt.Errorf("unreadable answer %v", res)
+		}
+		if err != nil {
+			return settled, rdb.Failed("settle", err)
+		}
+		settled += res[0]
+		followed(s, p, res[3:], func(n int64) string { return subs[n-countHashes-1] })
+		if groups = groups[res[1]:]; len(groups) > 0 {
+			groups[0].ids = groups[0].ids[res[2]:]
+		}
 	}
-	argv[0] = len(k.keys)
-	n, err := deleteScript.Run(ctx, s.db, append(k.keys, traces...), argv...).Int64()
-	return n, rdb.Failed("settle", err)
+	return settled, nil
 }
 
 // maxUnpack keeps unpack within Lua's limit on arguments.
 const maxUnpack = 1000
 
-// group is the settlements of one channel that increment the same counts.
+// group is up to maxUnpack settlements of one channel that increment the same counts.
 type group struct {
 	first *medispatcher.Settlement
 	ids   []string
@@ -57,7 +77,7 @@ func alike(done []medispatcher.Settlement) []*group {
 		d := &done[i]
 		k := kind{d.Subscription, d.Outcome, d.Failure != nil, d.Attempt > 1, d.Panicked}
 		g := index[k]
-		if g == nil {
+		if g == nil || len(g.ids) == maxUnpack {
 			g = &group{first: d}
 			index[k] = g
 			groups = append(groups, g)
@@ -67,41 +87,78 @@ func alike(done []medispatcher.Settlement) []*group {
 	return groups
 }
 
-// deleteScript removes settled entries, their due times and their failure records.
+// deleteScript removes settled entries, their due times and their failure records. Where they held up others of their key,
+// the next one becomes READY.
 //
-// KEYS 1–4 counts, then the channels, then retry and failures of each channel.
+// KEYS 1–4 counts, then the channels, then retry and failures of each channel, then line of each, then wait of each.
 // ARGV number of the last channel in KEYS, then for each group: number of its channel, n, n entry ids, m, m names of its counts.
-// Returns the number of entries that it settled.
+// Returns {entries that it settled, groups that are done, entries of the next one that are done, then numbers of the
+// channels with new READY messages}. It ends early if it has moved many bytes.
 //
-// Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice.
+// Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice, and a copy leaves its line once.
 // XACK comes before anything else is written, because Redis allows it, and then the rest of the script, even when
 // out of memory.
-var deleteScript = rdb.NewScript(countLua + `
-local channels, settled, traces = tonumber(ARGV[1]), 0, 0
--- As long as all messages succeed at the first attempt, none of these keys exists.
-for k = channels + 1, #KEYS, ` + strconv.Itoa(maxUnpack) + ` do
-  traces = traces + redis.call('EXISTS', unpack(KEYS, k, math.min(#KEYS, k + ` + strconv.Itoa(maxUnpack-1) + `)))
+var deleteScript = rdb.NewScript(countLua + lineLua + `
+local channels, settled, traces, lines = tonumber(ARGV[1]), 0, 0, 0
+local step = ` + strconv.Itoa(maxUnpack) + `
+local function there(first, last)
+  local n = 0
+  for k = first, last, step do n = n + redis.call('EXISTS', unpack(KEYS, k, math.min(last, k + step - 1))) end
+  return n
 end
-local at = 2
+-- As long as all messages succeed at the first attempt, and without ordered subscriptions, none of these keys exists.
+local n = channels - 4
+traces, lines = there(channels + 1, channels + 2 * n), there(channels + 2 * n + 1, channels + 3 * n)
+local ready, new = {}, {}
+local at, groups, part = 2, 0, 0
 counted(function()
   while at <= #ARGV do
     local k, first = tonumber(ARGV[at]), at + 2
     local last = at + 1 + tonumber(ARGV[at + 1])
-    local names = tonumber(ARGV[last + 1])
-    local acked = redis.call('XACK', KEYS[k], 'push', unpack(ARGV, first, last))
-    acked = math.max(acked, redis.call('XDEL', KEYS[k], unpack(ARGV, first, last))) -- after an XACK by hand the entry is still unsettled
+    local names, upto, keys = tonumber(ARGV[last + 1]), last, nil
+    local line, wait = KEYS[k + 3 * n], KEYS[k + 4 * n]
+    if lines > 0 then
+      keys = {}
+      for i = first, last do keys[i] = 'b' .. ARGV[i] end
+      keys = redis.pcall('HMGET', line, unpack(keys, first, last))
+      local room = line_room
+      for i = 1, #keys do
+        if room <= 0 then upto = first + i - 2 break end
+        if keys[i] then
+          local in_channel, next, final = line_of(line, keys[i])
+          local bytes = in_channel == 1 and next <= final and redis.pcall('HSTRLEN', wait, string.format('%.0f:', next) .. keys[i])
+          if type(bytes) == 'number' then room = room - bytes end
+        end
+      end
+      if upto < first then return end
+    end
+    local acked = redis.call('XACK', KEYS[k], 'push', unpack(ARGV, first, upto))
+    acked = math.max(acked, redis.call('XDEL', KEYS[k], unpack(ARGV, first, upto))) -- after an XACK by hand the entry is still unsettled
     if traces > 0 then
       local retry = channels + 2 * (k - 4) - 1
       local failures = retry + 1
       if redis.call('EXISTS', KEYS[retry], KEYS[failures]) > 0 then
-        redis.call('ZREM', KEYS[retry], unpack(ARGV, first, last))
-        redis.call('HDEL', KEYS[failures], unpack(ARGV, first, last))
+        redis.call('ZREM', KEYS[retry], unpack(ARGV, first, upto))
+        redis.call('HDEL', KEYS[failures], unpack(ARGV, first, upto))
+      end
+    end
+    if keys then
+      local state = line_get(line, '~')
+      for i = first, upto do
+        if keys[i - first + 1] and line_leave(KEYS[k], line, wait, ARGV[i], state) and not new[k] then
+          new[k], ready[#ready + 1] = true, k
+        end
       end
     end
     for i = last + 2, last + 1 + names do note(ARGV[i], acked) end
     settled = settled + acked
+    if upto < last then
+      part = upto - first + 1
+      return
+    end
+    groups = groups + 1
     at = last + 2 + names
   end
 end)
-return settled
+return {settled, groups, part, unpack(ready)}
 `)

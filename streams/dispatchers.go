@@ -61,6 +61,7 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 	list := s.listed(beats.Val(), book, apart)
 	s.layout.noteDispatchers(asked, list, s.db.Shown(s.db.Now()))
 	s.active.noteDispatchers(asked, list)
+	s.lines.noteDispatchers(asked, list)
 	return list, nil
 }
 

@@ -19,7 +19,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + timeLua + fanoutSource)
+var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + timeLua + lineLua + fanoutSource)
 
 // Routing says where one incoming entry belongs. At most one of Reason, Due and Subs is set.
 // If none is, and neither After nor Filtered, nobody wants the topic: it goes to the unrouted messages.
@@ -30,6 +30,7 @@ type Routing struct {
 	Reason   string    // why it cannot be decoded: it goes to the quarantine
 	Due      time.Time // when to route it: until then it goes to the delayed messages
 	Subs     []string  // it is copied to the channels of these subscriptions, sorted
+	Ordered  []string  // those of Subs, and perhaps others, that want the copies of a key one after another; empty without a key
 	After    string    // the last subscription that has a copy already; Subs may then be empty
 	More     bool      // Subs is not all of them: another step goes on after the last one
 	Filtered bool      // somebody wants the topic, and the filters of all of them refuse the message
@@ -46,9 +47,10 @@ func (r *Routing) unrouted() bool {
 
 // Routed is what became of one incoming entry.
 type Routed struct {
-	Result RoutedResult
-	Failed []string // subscriptions whose channel could not take the copy, now in the quarantine
-	At     string   // only with RoutedBehind: the last subscription that has its copy; "": none has
+	Result  RoutedResult
+	Failed  []string // subscriptions whose channel could not take the copy, now in the quarantine
+	Unready bool     // the lines of an ordered channel have to be brought in order; see Straighten
+	At      string   // only with RoutedBehind: the last subscription that has its copy; "": none has
 
 	// Wanted are the subscriptions of the topic, and Verdicts what their filters say; nil: nobody filters. Only events have them.
 	Wanted   []string
@@ -75,10 +77,13 @@ const (
 	RoutedMore   RoutedResult = "more" // the subscriptions of this step have their copies
 	RoutedBehind RoutedResult = "at"   // nothing was done: After is not the last subscription that has its copy
 	RoutedWait   RoutedResult = "wait" // nothing was done: an entry before it is not finished
+	// RoutedEarly: nothing was done. An ordered channel wants a copy, and an older entry is pending that was not among the
+	// routings before it, perhaps in the hand of another dispatcher. That one has to be moved first, by whomever.
+	RoutedEarly RoutedResult = "early"
 )
 
 func (r RoutedResult) final() bool {
-	return r != "" && r != RoutedMore && r != RoutedBehind && r != RoutedWait
+	return r != "" && r != RoutedMore && r != RoutedBehind && r != RoutedWait && r != RoutedEarly
 }
 
 // Fanout moves entries from a partition's incoming stream to where they belong.
@@ -111,6 +116,7 @@ func (s *Store) FanoutHand(ctx context.Context, p int, routings []Routing, hand 
 	for _, w := range hand {
 		argv = append(argv, k.place(s.keys.Channel(p, w.Subscription)), w.Max)
 	}
+	argv = s.appendOrdered(argv, &k, p, routings)
 	whole, heads := s.layout.whole(), []byte(nil)
 	for i, r := range routings {
 		seen := 0
@@ -215,6 +221,26 @@ func (s *Store) appendLists(argv []any, k *keyList, p int, routings []Routing) (
 	return append(argv, names...), places
 }
 
+// appendOrdered appends the number of ordered channels, and the numbers of each one and of its line.
+func (s *Store) appendOrdered(argv []any, k *keyList, p int, routings []Routing) []any {
+	at, done := len(argv), map[string]bool{}
+	argv = append(argv, 0)
+	for i := range routings {
+		r := &routings[i]
+		for _, sub := range r.Ordered {
+			channel := k.index[s.keys.Channel(p, sub)]
+			if channel == 0 || done[sub] {
+				continue // another step has it
+			}
+			done[sub] = true
+			argv = append(argv, channel, k.place(s.keys.Line(p, sub)))
+			k.place(s.keys.Wait(p, sub))
+		}
+	}
+	argv[at] = len(done)
+	return argv
+}
+
 func (s *Store) parseRouted(p int, answer any, routings []Routing) ([]Routed, error) {
 	if answer == int64(len(routings)) {
 		return slices.Repeat([]Routed{{Result: RoutedCopied}}, len(routings)), nil
@@ -246,6 +272,10 @@ func (s *Store) parseRouted(p int, answer any, routings []Routing) ([]Routed, er
 			continue
 		}
 		for at := range strings.FieldsSeq(rest) {
+			if at == "~" {
+				routed[i].Unready = true
+				continue
+			}
 			n, err := strconv.Atoi(at)
 			if err != nil || n < 1 || n > len(routings[i].Subs) {
 				return nil, rdb.Unreadable("fan-out", line)

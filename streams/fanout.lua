@@ -7,7 +7,8 @@
 --       of the unrouted; number of runs, then for each run: first and last entry id, number of entries;
 --       number of lists of channels, then for each list: n, n numbers of channels; number of channels, then the
 --       subscription of each, in the order of KEYS; number of channels to read,
---       then for each: its number, most messages; then for each entry:
+--       then for each: its number, most messages; number of ordered channels, then for each: its number, number of
+--       its line; the next key has what waits in it; then for each entry:
 --       entry id and one of
 --       number of its list, head of its copies: most entries are like this
 --       "copy", the same ("0": nobody wants it; head "": copies of the first layout), seen, time in ms, last
@@ -21,11 +22,16 @@
 --       "more[ <ordinal>…]": the copies of this step are made, others are still missing.
 --       "at <subscription>": nothing was done, because progress differs from what the caller said.
 --       "wait": nothing was done, because an earlier entry is not finished.
+--       "early": nothing was done, because an ordered channel wants a copy, and an older entry is pending elsewhere.
 --       "error <what Redis said>": the entry is as it was.
+--       A "~" among the ordinals says that the lines of a channel are not ready (see straightenScript).
 --       With channels to read, it returns this and then for each of them the entries that the consumer has now.
 --
 -- A channel is read only if the copies of this step are all that is READY there, since the caller knows how
 -- large they are. If the reply is lost, its messages are pending for the consumer, as after any read.
+--
+-- A copy for an ordered channel is made only while no older entry is pending, unless this step made its copies, too: it
+-- could have the same key. Whoever finds one that is older moves that one first.
 --
 -- A run is entries that follow one another in the stream, so that one call reads them all.
 --
@@ -46,8 +52,9 @@ local kept = {topic = true, body = true, id = true, sender = true, key = true, t
 
 local unfinished = redis.call('EXISTS', progress) == 1
 
-local found, at = {}, 8
+local found, at, entries, opens = {}, 8, 0, {} -- opens: the first entry of each run
 for _ = 1, tonumber(ARGV[7]) do
+  opens[ARGV[at]], entries = true, entries + ARGV[at + 2]
   for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[at], ARGV[at + 1], 'COUNT', ARGV[at + 2])) do found[e[1]] = e[2] end
   at = at + 3
 end
@@ -71,11 +78,42 @@ local reads, made = {}, {} -- made: copies by channel
 for i = 1, tonumber(ARGV[at]) do reads[i] = {KEYS[tonumber(ARGV[at + 2 * i - 1])], ARGV[at + 2 * i]} end
 at = at + 1 + 2 * #reads
 
--- Netstrings, because a body may contain any byte.
-local function pack(fields, n)
-  local out = {}
-  for i = 1, n do out[i] = #fields[i] .. ':' .. fields[i] end
-  return table.concat(out)
+local ordered, lined = {}, {} -- by channel: its line, what waits there, and its state; lists with such channels
+for i = 1, tonumber(ARGV[at]) do
+  local line = tonumber(ARGV[at + 2 * i])
+  ordered[KEYS[tonumber(ARGV[at + 2 * i - 1])]] = {KEYS[line], KEYS[line + 1]}
+end
+if ARGV[at] ~= '0' then
+  for number, list in pairs(lists) do
+    for i = 1, #list do lined[number] = lined[number] or ordered[list[i]] ~= nil end
+  end
+end
+at = at + 1 + 2 * tonumber(ARGV[at])
+
+local handled, front = {}, nil -- front: nothing older than the next entries of this run is pending, but what is handled
+local function in_front(id)
+  if front == nil then
+    local older = redis.call('XPENDING', incoming, 'fanout', '-', id, entries + 16)
+    front = #older < entries + 16
+    for _, e in ipairs(older) do
+      if e[1] == id then front = true break end
+      if not handled[e[1]] and redis.call('XRANGE', incoming, e[1], e[1])[1] then front = false break end
+    end
+  end
+  return front == true
+end
+
+-- The lines of a channel are made by its first ordered copy. What is in the channel by then comes first.
+local function state_of(channel, o)
+  local state = o[3] or line_get(o[1], '~')
+  if not state or state == 'off' then
+    local length = redis.pcall('XLEN', channel)
+    local empty = type(length) == 'table' or length == 0
+    state = not state and empty and redis.call('EXISTS', o[2]) == 0 and 'on' or 'walk 0-0'
+    redis.call('HSET', o[1], '~', state)
+  end
+  o[3] = state
+  return state
 end
 
 -- If a field is repeated, its last value counts. This loses the order of the fields, so only long entries come here.
@@ -111,7 +149,7 @@ local function copy_of(id, fields, time)
 end
 
 local function to_quarantine(fields, n, reason, source)
-  if n > 2000 then fields, n = {'raw', pack(fields, n)}, 2 end -- more than one call takes
+  if n > 2000 then fields, n = {'raw', line_pack(fields, n)}, 2 end -- more than one call takes
   local entry = {'reason', reason, 'source', source, unpack(fields, 1, n)}
   note('quarantine_lost', keep(KEYS[8], KEYS[9], tonumber(ARGV[3]), tonumber(ARGV[4]), entry, n + 4))
   note('quarantined', 1)
@@ -143,7 +181,7 @@ end
 
 local function to_delayed(id, fields, time, due)
   local copy, n = copy_of(id, fields, time)
-  redis.call('HSET', KEYS[7], id, pack(copy, n))
+  redis.call('HSET', KEYS[7], id, line_pack(copy, n))
   redis.call('ZADD', KEYS[6], due, id)
   return 'delayed'
 end
@@ -164,7 +202,7 @@ end
 
 -- With a head the copies are of the second layout: one field for the whole message.
 local written = false
-local function copy_all(id, fields, list, head, time, upto)
+local function copy_all(id, fields, list, head, time, upto, key)
   written = true
   local whole, copy, n, topic
   if head == '' then copy, n, topic = copy_of(id, fields, time)
@@ -174,14 +212,21 @@ local function copy_all(id, fields, list, head, time, upto)
       elseif fields[i] == 'topic' then topic = fields[i + 1] end
     end
   end
+  local function add(channel)
+    if whole then return redis.pcall('XADD', channel, '*', 'm', whole) end
+    return redis.pcall('XADD', channel, '*', unpack(copy, 1, n))
+  end
   local failed = ''
   for i = 1, #list do
-    local reply
-    if whole then reply = redis.pcall('XADD', list[i], '*', 'm', whole)
-    else reply = redis.pcall('XADD', list[i], '*', unpack(copy, 1, n)) end
+    local channel, reply, o = list[i], nil, key and ordered[list[i]]
+    if o then
+      local state = state_of(channel, o)
+      if state ~= 'on' and not string.find(failed, '~', 1, true) then failed = failed .. ' ~' end
+      reply = line_put(o[1], o[2], key, state, function() return add(channel) end, function() return whole or line_pack(copy, n) end)
+    else reply = add(channel) end
     if type(reply) == 'table' and reply.err and refused(reply.err, list[i], id, fields, time, head) then
       failed = failed .. ' ' .. i
-    elseif #reads > 0 then made[list[i]] = (made[list[i]] or 0) + 1 end
+    elseif #reads > 0 and reply then made[list[i]] = (made[list[i]] or 0) + 1 end
   end
   if upto ~= '' then
     redis.call('HSET', progress, id, upto)
@@ -193,10 +238,13 @@ end
 
 -- Copying that has begun is finished without looking at the seen key, which may be another entry's by now.
 local function route(id, fields, verb, arg, head, seen, time, after, upto)
+  local key
   if verb == 'copy' then
+    key = lined[arg] and line_key(fields)
+    if key and not in_front(id) then return 'early' end
     local begun = unfinished and redis.call('HGET', progress, id) or ''
     if begun ~= after then return 'at ' .. begun end
-    if begun ~= '' then return copy_all(id, fields, lists[arg], head, time, upto) end
+    if begun ~= '' then return copy_all(id, fields, lists[arg], head, time, upto, key) end
     if arg == '0' then return to_unrouted(id, fields, time, seen) end
   end
   if seen > 0 and not redis.call('SET', KEYS[seen], id, 'NX', 'PX', window)
@@ -210,7 +258,7 @@ local function route(id, fields, verb, arg, head, seen, time, after, upto)
     return 'quarantined'
   end
   if verb == 'delay' then return to_delayed(id, fields, time, arg) end
-  return copy_all(id, fields, lists[arg], head, time, upto)
+  return copy_all(id, fields, lists[arg], head, time, upto, key)
 end
 
 -- An entry that is not in the stream was moved, or somebody deleted it by hand: then it is still pending.
@@ -256,16 +304,23 @@ while at <= #ARGV do
       local e = redis.call('XRANGE', incoming, id, id)[1]
       fields = e and e[2]
     end
+    if opens[id] and front ~= 'failed' then front = nil end
     if fields and (same or pending(id)) then
       ok, result = pcall(route, id, fields, verb, arg, head, seen, time, after, upto)
-      if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
+      if not ok then
+        result = 'error ' .. (type(result) == 'table' and result.err or tostring(result))
+        front = 'failed'
+      end
     else result = missing(id) end
     if result == 'copied' then copied = copied + 1
     else
       local word = string.match(result, '^%a+')
       halted = word == 'more' or word == 'at' or word == 'wait'
     end
-    if ok and result ~= 'gone' and not halted then done[#done + 1] = id end
+    if ok and result ~= 'early' and not halted then
+      handled[id] = true
+      if result ~= 'gone' then done[#done + 1] = id end
+    end
   end
   results[#results + 1] = result
 end

@@ -20,6 +20,7 @@ type inHand struct {
 	Entry
 	routed  bool    // routing is known
 	routing Routing // of the whole entry, whatever is already copied
+	early   bool    // it waits for older entries; see RoutedEarly
 	after   string  // the last subscription that has its copy
 	size    int     // of its fields, in bytes
 }
@@ -74,12 +75,13 @@ func nextStep(hand []inHand, route func(Entry) Routing) []Routing {
 func after(hand []inHand, step []Routing, routed []Routed) []inHand {
 	kept := hand[:0]
 	for i, r := range routed {
+		hand[i].early = r.Result == RoutedEarly
 		switch r.Result {
 		case RoutedMore:
 			hand[i].after = step[i].Subs[len(step[i].Subs)-1]
 		case RoutedBehind:
 			hand[i].after = r.At
-		case RoutedWait:
+		case RoutedWait, RoutedEarly:
 		default:
 			continue
 		}

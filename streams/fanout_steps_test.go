@@ -125,7 +125,8 @@ func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 				argv = argv[1+argv[0].(int):]
 			}
 			argv = argv[1+argv[0].(int):]            // behind the names of the channels
-			h.weigh(lists, argv[1+2*argv[0].(int):]) // behind the reads
+			argv = argv[1+2*argv[0].(int):]          // behind the reads
+			h.weigh(lists, argv[1+2*argv[0].(int):]) // behind the ordered channels
 		}
 		return next(ctx, cmd)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,8 @@ type FanoutEvents struct {
 	// FilterFailed: the filter of a subscription failed at a message, which is delivered. It may be called
 	// several times for one message. It may be nil.
 	FilterFailed func(m *medispatcher.Message, sub string, err error)
+	// Unready: the lines of some of these subscriptions have to be brought in order; see Store.Straighten.
+	Unready func(p int, subs []string)
 	// Unroutable: no subscription wants the topic; the message is among the unrouted. It is not
 	// called if the reply was lost.
 	Unroutable func(p int, e Entry, m medispatcher.Message)
@@ -210,6 +213,7 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 	}
 	var router *medispatcher.Router
 	var errs []error
+	early := 0 // steps in a row after which an entry waited for older ones
 	latest := func() (*Snapshot, error) { return w.latest(ctx, asked) }
 	for len(hand) > 0 && !w.late.Load() {
 		subs, err := latest()
@@ -221,6 +225,9 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 			reroute(hand)
 		}
 		step := nextStep(hand, func(e Entry) Routing { return w.decide(e, router) })
+		if err := w.order(ctx, subs.Subs, step); err != nil {
+			return err
+		}
 		if last := len(step) - 1; last < len(hand)-1 || step[last].More {
 			latest = w.askLatest(ctx) // the next step needs them
 		} else {
@@ -233,6 +240,20 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 		errs = append(errs, err)
 		w.report(hand, step, routed, taken)
 		hand = after(hand, step, routed)
+		if len(hand) == 0 || !hand[0].early {
+			early = 0
+			continue
+		}
+		latest = func() (*Snapshot, error) { return w.Registry.Latest(ctx) }
+		if slices.ContainsFunc(routed, func(r Routed) bool { return r.Result.final() }) {
+			early = min(early, 1)
+		}
+		if early++; err != nil || early > earlyTries {
+			return errors.Join(append(errs, errEarly)...) // they stay pending, and are read again
+		}
+		if hand, err = w.older(ctx, hand, early); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -320,6 +341,9 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed, ta
 			r.Wanted, r.Verdicts = hand[i].routing.wanted, hand[i].routing.verdicts
 			w.Events.Routed(w.Partition, m, r, hand[i].routing.Subs)
 		}
+		if r.Unready && w.Events.Unready != nil {
+			w.Events.Unready(w.Partition, step[i].Ordered)
+		}
 		for _, sub := range r.Failed {
 			w.Events.CopyFailed(w.Partition, e, m, sub)
 		}
@@ -338,7 +362,7 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed, ta
 			w.Events.Unroutable(w.Partition, e, m)
 		case RoutedFiltered: // Routed has heard of it
 		case RoutedDuplicate, RoutedVanished, RoutedGone: // counted by the step
-		case RoutedBehind, RoutedWait: // nothing was done
+		case RoutedBehind, RoutedWait, RoutedEarly: // nothing was done
 		}
 	}
 	if len(ready) > 0 {

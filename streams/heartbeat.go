@@ -107,7 +107,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	if err != nil {
 		return rdb.Failed("heartbeat", err)
 	}
-	d.Copies, d.Active, d.Doorbell, d.Partitions, d.Spread = newestLayout, true, s.doorbell(), s.cfg.Partitions, s.cfg.Spread
+	d.Copies, d.Active, d.Lines, d.Doorbell, d.Partitions, d.Spread = newestLayout, true, true, s.doorbell(), s.cfg.Partitions, s.cfg.Spread
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err

@@ -28,16 +28,17 @@ const keptMoveLua = countLua + keepLua
 
 // keptReplayScript moves kept messages to a stream where they are tried again.
 //
-// KEYS as keptMoveLua, 7 active, then targets.
+// KEYS as keptMoveLua, 7 active, then targets. Behind a channel come its line and what waits there.
 // ARGV name of the count, then for each message: entry id, number of its target in KEYS, "1" to keep its own fields, n, n
 // names of fields to leave out, m, m fields and values to add.
 // Returns for each "moved", "gone", "wrongtype" or "error <what Redis said>".
 //
 // Safe to repeat: a message that was moved is gone, and skipped. XADD comes first: if it fails, because Redis is out of
 // memory or the target is not a stream, the message stays where it is.
-var keptReplayScript = rdb.NewScript(keptMoveLua + `
+var keptReplayScript = rdb.NewScript(keptMoveLua + lineLua + `
 local moved, out, at = 0, {}, 2
-local function replay(id, target, own, left_out, added)
+local function replay(id, place, own, left_out, added)
+  local target = KEYS[place]
   local found = redis.call('XRANGE', KEYS[5], id, id)[1]
   if not found then return 'gone' end
   local from, fields, first = found[2], {}, 1
@@ -48,19 +49,21 @@ local function replay(id, target, own, left_out, added)
       if not left_out[from[i]] then fields[#fields + 1], fields[#fields + 2] = from[i], from[i + 1] end
     end
   end
-  local reply = redis.pcall('XADD', target, '*', unpack(fields))
-  if type(reply) == 'table' and reply.err then
-    if string.find(reply.err, 'WRONGTYPE', 1, true) then return 'wrongtype' end
-    return 'error ' .. reply.err
+  local sub, ok, reply = string.match(target, '}:ch:(.*)$'), true, nil
+  if sub then ok, reply = pcall(line_join, target, KEYS[place + 1], KEYS[place + 2], fields)
+  else reply = redis.pcall('XADD', target, '*', unpack(fields)) end
+  if not ok or type(reply) == 'table' then
+    local why = type(reply) == 'table' and reply.err or tostring(reply)
+    if string.find(why, 'WRONGTYPE', 1, true) then return 'wrongtype' end
+    return 'error ' .. why
   end
-  local sub = string.match(target, '}:ch:(.*)$')
   if sub then redis.pcall('SADD', KEYS[7], sub) end
   forget(KEYS[5], KEYS[6], found)
   moved = moved + 1
   return 'moved'
 end
 while at <= #ARGV do
-  local id, target, own, n = ARGV[at], KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2] == '1', tonumber(ARGV[at + 3])
+  local id, target, own, n = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2] == '1', tonumber(ARGV[at + 3])
   local left_out, added = {}, {}
   for i = 1, n do left_out[ARGV[at + 3 + i]] = true end
   at = at + 4 + n
@@ -192,11 +195,11 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 	k := keyList{keys: append(s.countKeys(p), stream, size, s.keys.Active(p)), index: map[string]int{}}
 	argv := []any{string(place) + "_replayed"}
 	for _, m := range batch {
-		target := s.keys.Incoming(p)
+		target := k.place(s.keys.Incoming(p))
 		if m.channel != "" {
-			target = s.keys.Channel(p, m.channel)
+			target = s.placeLined(&k, p, m.channel)
 		}
-		argv = append(argv, m.row.entry, k.place(target), m.own, len(m.leaveOut))
+		argv = append(argv, m.row.entry, target, m.own, len(m.leaveOut))
 		argv = append(append(argv, m.leaveOut...), len(m.add))
 		argv = append(argv, m.add...)
 	}

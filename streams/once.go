@@ -16,6 +16,7 @@ import (
 // set of the items that were.
 //
 // KEYS 1–4 counts, 5 quarantine, 6 its size, 7 active, then markers and streams. ARGV names these by their number.
+// Behind a channel come its line and what waits there.
 // ARGV lifetime of a marker in ms, "1" to change nothing, most entries and bytes of the quarantine, then for each
 // item: number of its marker, its member there, number of its stream, entry id that must not be in the stream
 // ("": none), name of its count, n, n fields and values.
@@ -24,9 +25,10 @@ import (
 //
 // Safe to repeat and to run by several at once: the marker is set in the step that writes.
 // XADD comes first: it fails when Redis is out of memory, and no marker is set.
-var onceScript = rdb.NewScript(countLua + keepLua + `
+var onceScript = rdb.NewScript(countLua + keepLua + lineLua + `
 local lifetime, dry = ARGV[1], ARGV[2] == '1'
-local function once(marker, member, stream, unless, what, first, last)
+local function once(marker, member, place, unless, what, first, last)
+  local stream = KEYS[place]
   if redis.call('SISMEMBER', marker, member) == 1 then return 'already' end
   if unless ~= '' and #redis.call('XRANGE', stream, unless, unless) > 0 then return 'there' end
   if dry then
@@ -36,8 +38,9 @@ local function once(marker, member, stream, unless, what, first, last)
     if stream == KEYS[5] then
       lost = keep(stream, KEYS[6], tonumber(ARGV[3]), tonumber(ARGV[4]), {unpack(ARGV, first, last)}, last - first + 1)
     else
-      redis.call('XADD', stream, '*', unpack(ARGV, first, last))
       local sub = string.match(stream, '}:ch:(.*)$')
+      if sub then line_join(stream, KEYS[place + 1], KEYS[place + 2], {unpack(ARGV, first, last)})
+      else redis.call('XADD', stream, '*', unpack(ARGV, first, last)) end
       if sub then redis.pcall('SADD', KEYS[7], sub) end
     end
     redis.call('SADD', marker, member)
@@ -51,7 +54,7 @@ local out, at = {}, 5
 while at <= #ARGV do
   local first = at + 6
   local last = first + tonumber(ARGV[at + 5]) - 1
-  local ok, result = pcall(once, KEYS[tonumber(ARGV[at])], ARGV[at + 1], KEYS[tonumber(ARGV[at + 2])], ARGV[at + 3], ARGV[at + 4], first, last)
+  local ok, result = pcall(once, KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4], first, last)
   if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
   out[#out + 1] = result
   at = last + 1
@@ -75,7 +78,13 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 			member = "0"
 		}
 		stream, what, fields := s.onceFields(p, o)
-		argv = append(argv, k.place(s.keys.Recovered(p, name)), member, k.place(stream), o.Unless, what, len(fields))
+		var at int
+		if stream == s.keys.Channel(p, o.Subscription) {
+			at = s.placeLined(&k, p, o.Subscription)
+		} else {
+			at = k.place(stream)
+		}
+		argv = append(argv, k.place(s.keys.Recovered(p, name)), member, at, o.Unless, what, len(fields))
 		argv = append(argv, fields...)
 	}
 	res, err := onceScript.Run(ctx, s.db, k.keys, argv...).StringSlice()
@@ -118,6 +127,15 @@ func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fie
 type keyList struct {
 	keys  []string
 	index map[string]int
+}
+
+// placeLined returns the number of a channel, behind which its line and what waits there are.
+func (s *Store) placeLined(k *keyList, p int, sub string) int {
+	at := k.place(s.keys.Channel(p, sub))
+	if at == len(k.keys) {
+		k.keys = append(k.keys, s.keys.Line(p, sub), s.keys.Wait(p, sub))
+	}
+	return at
 }
 
 // place returns the number of a key, and appends the key if it is new.

@@ -52,13 +52,14 @@ func (s *Store) PartitionHeld(ctx context.Context, p int, subs []string) (h medi
 			}
 		}
 	}
-	channels, dead := make([]string, len(subs)), make([]string, len(subs))
+	channels, waits, dead := make([]string, len(subs)), make([]string, len(subs)), make([]string, len(subs))
 	for i, sub := range subs {
-		channels[i], dead[i] = s.keys.Channel(p, sub), s.keys.Dead(p, sub)
+		channels[i], waits[i], dead[i] = s.keys.Channel(p, sub), s.keys.Wait(p, sub), s.keys.Dead(p, sub)
 	}
 	add(&h.Incoming, "XLEN", s.keys.Incoming(p))
 	add(&h.Delayed, "ZCARD", s.keys.Delayed(p))
 	add(&h.Messages, "XLEN", channels...)
+	add(&h.Messages, "HLEN", waits...)
 	add(&h.Dead, "XLEN", dead...)
 	add(&h.Unrouted, "XLEN", s.keys.Unrouted(p))
 	add(&h.Quarantine, "XLEN", s.keys.Quarantine(p))

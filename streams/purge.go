@@ -10,7 +10,7 @@ import (
 
 // purgeScript empties a channel. READY and BURIED → purged.
 //
-// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 active. ARGV name of the count.
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 active, 9 line, 10 wait. ARGV name of the count.
 // Returns {READY, BURIED}: how many of each it removed.
 //
 // Safe to repeat: it then finds nothing. It recreates the group in the same step, so that no
@@ -21,6 +21,8 @@ import (
 // memory. It frees entries in the background, where XTRIM would hold Redis meanwhile.
 var purgeScript = rdb.NewScript(countLua + `
 local ch, ready, buried = KEYS[5], 0, 0
+local waits, lined = redis.pcall('HLEN', KEYS[10]), redis.call('EXISTS', KEYS[9]) == 1
+redis.call('UNLINK', KEYS[9], KEYS[10])
 if redis.call('EXISTS', ch) == 1 then
   local length, pending = redis.call('XLEN', ch), redis.pcall('XPENDING', ch, 'push')
   buried = tonumber(pending[1] or 0) -- none without a group
@@ -38,6 +40,8 @@ if redis.call('EXISTS', ch) == 1 then
   redis.call('HSET', KEYS[4], '~ledger:' .. string.match(ARGV[1], ':(.*)'), 'reset')
 end
 redis.call('UNLINK', KEYS[6], KEYS[7])
+if type(waits) == 'number' then ready = ready + waits end
+if lined then redis.call('HSET', KEYS[9], '~', 'on') end -- nothing stands before the next copy
 redis.pcall('SREM', KEYS[8], string.match(ARGV[1], ':(.*)'))
 if ready + buried > 0 then count(ARGV[1], ready + buried) end
 return {ready, buried}
@@ -48,7 +52,7 @@ return {ready, buried}
 // behind in Redis. With an error the numbers are those of the partitions purged so far.
 func (s *Store) Purge(ctx context.Context, sub string) (ready, buried int64, err error) {
 	for p := range s.db.Partitions() {
-		k := append(append(s.countKeys(p), s.keys.Channels(p, []string{sub})...), s.keys.Active(p))
+		k := append(append(s.countKeys(p), s.keys.Channels(p, []string{sub})...), s.keys.Active(p), s.keys.Line(p, sub), s.keys.Wait(p, sub))
 		res, err := purgeScript.Run(ctx, s.db, k, purgedCount(sub)).Int64Slice()
 		if err == nil && len(res) != 2 {
 			err = fmt.Errorf("unreadable answer %v", res)
@@ -66,7 +70,7 @@ func purgedCount(sub string) string { return "purged:" + sub }
 
 // discardScript removes every key of a subscription.
 //
-// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 dead, 9 active, 10 its dead ones.
+// KEYS 1–4 counts, 5 channel, 6 retry, 7 failures, 8 dead, 9 active, 10 its dead ones, 11 line, 12 wait.
 // ARGV name of the count, "1" to remove them even if they hold messages, then the names of the subscription's totals.
 // Returns {READY, BURIED, DEAD}: how many of each it found. Without "1" they are still there.
 //
@@ -80,10 +84,10 @@ local function number(reply)
 end
 local length, dead = number(redis.pcall('XLEN', KEYS[5])), number(redis.pcall('XLEN', KEYS[8]))
 local buried = number(redis.pcall('XPENDING', KEYS[5], 'push')[1])
-local ready = math.max(0, length - buried)
+local ready = math.max(0, length - buried) + number(redis.pcall('HLEN', KEYS[12]))
 local n = ready + buried + dead
 if n > 0 and ARGV[2] ~= '1' then return {ready, buried, dead} end
-redis.call('UNLINK', KEYS[5], KEYS[6], KEYS[7], KEYS[8])
+redis.call('UNLINK', KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[11], KEYS[12])
 for k = 9, 10 do redis.pcall('SREM', KEYS[k], string.match(ARGV[1], ':(.*)')) end
 if n > 0 then count(ARGV[1], n) end
 redis.pcall('HDEL', KEYS[4], unpack(ARGV, 3))
@@ -102,7 +106,7 @@ func (s *Store) Discard(ctx context.Context, sub string, messages bool) (medispa
 	}
 	for p := range s.db.Partitions() {
 		k := append(s.countKeys(p), s.keys.Channels(p, []string{sub})...)
-		k = append(k, s.keys.Dead(p, sub), s.keys.Active(p), s.keys.ActiveDead(p))
+		k = append(k, s.keys.Dead(p, sub), s.keys.Active(p), s.keys.ActiveDead(p), s.keys.Line(p, sub), s.keys.Wait(p, sub))
 		res, err := discardScript.Run(ctx, s.db, k, argv...).Int64Slice()
 		if err == nil && len(res) != 3 {
 			err = fmt.Errorf("unreadable answer %v", res)

@@ -91,7 +91,7 @@ func arrows() []arrow {
 		return func(t *testing.T, sc *scene) string { return sc.Incoming(t, fields...) }
 	}
 	buried := func(t *testing.T, sc *scene) string { return sc.Buried(t) }
-	return []arrow{
+	return append(orderedArrows(), []arrow{
 		{
 			name: "INCOMING to READY", command: "evalsha", before: incoming("topic", "a.b", "body", "x"),
 			step: func(sc *scene, id string) error {
@@ -494,7 +494,7 @@ func arrows() []arrow {
 			},
 			want: "recovering:{medis:recover:l}=1",
 		},
-	}
+	}...)
 }
 
 // unrouted keeps a message that no subscription wants.

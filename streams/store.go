@@ -29,6 +29,8 @@ type Store struct {
 	introduced introduction
 	layout     copyLayout
 	active     activeTrust
+	lines      lineTrust
+	next       func(p int, subs []string) // see OnNext
 	peers      peers
 	deaf       atomic.Bool // this user may not listen to a doorbell of its own
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,8 +116,16 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	incoming := cli.Table{Header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">UNROUTED", ">OLDEST"}}
 	incoming.Add(cli.Counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), n(in.Unrouted), ms(in.OldestMS))
 	subs := cli.Table{Header: []string{"SUBSCRIPTION", "TOPIC", "STATE", ">READY", ">BURIED", ">RETRYING", ">DEAD", ">OLDEST"}}
+	waits := slices.ContainsFunc(st.Subscriptions, func(c medispatcher.ChannelStatus) bool { return c.Waiting > 0 })
+	if waits {
+		subs.Header = append(subs.Header, ">WAITING")
+	}
 	for _, c := range st.Subscriptions {
-		subs.Add(c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS))
+		row := []string{c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS)}
+		if waits {
+			row = append(row, n(c.Waiting))
+		}
+		subs.Add(row...)
 	}
 	breakers := cli.Table{Header: []string{"OPEN BREAKER", "DISPATCHER", ">SINCE"}}
 	for _, c := range st.Subscriptions {

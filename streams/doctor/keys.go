@@ -36,7 +36,7 @@ var keyTypes = map[string]string{
 	kindIncoming: "stream", kindQuarantine: "stream", kindQuarantine + ":size": "hash", kindUnrouted: "stream", kindUnrouted + ":size": "hash", "copying": "hash",
 	kindActive: "set", kindActiveDead: "set",
 	kindDelayed: "zset", kindDelayedBody: "hash",
-	kindChannel: "stream", kindRetry: "zset", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
+	kindChannel: "stream", kindRetry: "zset", "line": "hash", "wait": "hash", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
 	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash", "partitions": "string", "deliveries": "list",
 }
 

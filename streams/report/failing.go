@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/solate/medispatcher"
@@ -66,8 +67,34 @@ func (r *Report) nameFailing(ctx context.Context, sub string, list []medispatche
 			for _, e := range cmd.Val() {
 				f := entry.CopyOf(e.Fields)
 				m := f.Message(chunk[i].Partition)
-				chunk[i].ID, chunk[i].Topic = m.ID, m.Topic
+				chunk[i].ID, chunk[i].Topic, chunk[i].Key = m.ID, m.Topic, m.Key
 			}
+		}
+	}
+	return r.countBehind(ctx, sub, list)
+}
+
+// countBehind fills in how many messages wait behind each one.
+func (r *Report) countBehind(ctx context.Context, sub string, list []medispatcher.Failing) error {
+	pipe := r.db.Pipe(ctx)
+	lines := map[int]*rdb.Reply[string]{}
+	for i, f := range list {
+		if f.Key != "" {
+			lines[i] = rdb.Text(pipe, "HGET", r.keys.Line(f.Partition, sub), "c"+f.Key)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	_ = pipe.Run() // each command has its own error
+	for i, line := range lines {
+		text, err := line.Result()
+		if err != nil && !rdb.IsNil(err) && !rdb.IsWrongType(err) {
+			return rdb.Failed("count what waits behind failing messages of "+sub, err)
+		}
+		var copies, first, last int64
+		if n, _ := fmt.Sscan(text, &copies, &first, &last); n == 3 {
+			list[i].Behind = last - first + 1
 		}
 	}
 	return nil

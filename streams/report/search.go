@@ -44,6 +44,9 @@ func (r *Report) findCopies(ctx context.Context, t trail, subs []string, story *
 		for len(queue) > 0 && err == nil {
 			queue, err = x.round(ctx, queue)
 		}
+		if err == nil {
+			err = x.findWaiting(ctx, chunk)
+		}
 		if err != nil {
 			return rdb.Failed("look for a message", err)
 		}

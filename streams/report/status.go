@@ -13,8 +13,8 @@ import (
 // statusScript counts messages. It reads no entries, because a body that passes through Lua costs
 // Redis milliseconds for each megabyte.
 //
-// KEYS channel, retry, dead for each subscription. ARGV group of the streams.
-// Returns {time in ms, for each {length, pending, retrying, dead, id of the first pending entry}…}; a
+// KEYS channel, retry, dead, wait for each subscription. ARGV group of the streams.
+// Returns {time in ms, for each {length, pending, retrying, dead, id of the first pending entry, waiting in lines}…}; a
 // key of a wrong type counts -1. Safe to repeat: it only reads.
 var statusScript = rdb.NewScript(`
 local t = redis.call('TIME')
@@ -23,12 +23,13 @@ local function number(reply)
   return -1
 end
 local out = {t[1] * 1000 + math.floor(t[2] / 1000)}
-for i = 1, #KEYS, 3 do
+for i = 1, #KEYS, 4 do
   local pending = redis.pcall('XPENDING', KEYS[i], ARGV[1])
   local dead = 0
   if KEYS[i + 2] ~= KEYS[i] then dead = number(redis.pcall('XLEN', KEYS[i + 2])) end
   out[#out + 1] = {number(redis.pcall('XLEN', KEYS[i])), number(pending[1] or 0),
-    number(redis.pcall('ZCARD', KEYS[i + 1])), dead, pending[2] or ''}
+    number(redis.pcall('ZCARD', KEYS[i + 1])), dead, pending[2] or '',
+    number(redis.pcall('HLEN', KEYS[i + 3]))}
 end
 return out
 `)
@@ -36,27 +37,28 @@ return out
 // counts is what statusScript returns for one stream.
 type counts struct {
 	length, pending, retrying, dead int64
+	waiting                         int64 // in lines
 	oldest                          int64 // age of the oldest message, in ms
 }
 
-// counts counts the messages of streams. k holds three keys for each.
+// counts counts the messages of streams. k holds four keys for each.
 func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts, error) {
 	res, err := statusScript.Run(ctx, r.db, k, group).Slice()
 	if err != nil {
 		return nil, rdb.Failed("count", err)
 	}
-	if len(res) != 1+len(k)/3 {
-		return nil, rdb.Failed("count", fmt.Errorf("%d answers for %d streams", len(res)-1, len(k)/3))
+	if len(res) != 1+len(k)/4 {
+		return nil, rdb.Failed("count", fmt.Errorf("%d answers for %d streams", len(res)-1, len(k)/4))
 	}
 	now := int64(rdb.ToInt(res[0]))
 	out, first := make([]counts, len(res)-1), make([]string, len(res)-1)
 	var unread []int // streams with messages but no pending ones
 	for i, answer := range res[1:] {
 		row, _ := answer.([]any)
-		if len(row) != 5 {
+		if len(row) != 6 {
 			return nil, rdb.Unreadable("count", answer)
 		}
-		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: int64(rdb.ToInt(row[2])), dead: int64(rdb.ToInt(row[3]))}
+		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: int64(rdb.ToInt(row[2])), dead: int64(rdb.ToInt(row[3])), waiting: max(0, int64(rdb.ToInt(row[5])))}
 		// Messages are read in order, so the first pending one is the oldest of all.
 		first[i], _ = row[4].(string)
 		if out[i].length > 0 && first[i] == "" {
@@ -82,7 +84,7 @@ func (r *Report) firstIDs(ctx context.Context, k []string, of []int, first []str
 	pipe := r.db.Pipe(ctx)
 	cmds := make([]*rdb.Reply[[]rdb.Entry], len(of))
 	for n, i := range of {
-		cmds[n] = rdb.Range(pipe, k[3*i], "-", "+", 1)
+		cmds[n] = rdb.Range(pipe, k[4*i], "-", "+", 1)
 	}
 	if err := pipe.Run(); err != nil {
 		return err
@@ -119,9 +121,9 @@ func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatche
 		}
 		subs = slices.DeleteFunc(slices.Clone(subs), func(sub string) bool { _, asked := place[sub]; return !asked })
 		for chunk := range slices.Chunk(subs, rdb.SweepChunk) {
-			k := make([]string, 0, 3*len(chunk))
+			k := make([]string, 0, 4*len(chunk))
 			for _, id := range chunk {
-				k = append(k, r.keys.Channel(p, id), r.keys.Retry(p, id), r.keys.Dead(p, id))
+				k = append(k, r.keys.Channel(p, id), r.keys.Retry(p, id), r.keys.Dead(p, id), r.keys.Wait(p, id))
 			}
 			rows, err := r.counts(ctx, k, rdb.GroupPush)
 			if err != nil {
@@ -129,7 +131,8 @@ func (r *Report) ChannelStatus(ctx context.Context, ids []string) ([]medispatche
 			}
 			for i, c := range rows {
 				st := &out[place[chunk[i]]]
-				st.Ready += max(0, c.length-c.pending)
+				st.Ready += max(0, c.length-c.pending) + c.waiting
+				st.Waiting += c.waiting
 				st.Buried += c.pending
 				st.Retrying += c.retrying
 				st.Dead += c.dead
@@ -167,7 +170,7 @@ func (r *Report) IncomingWaiting(ctx context.Context) (st medispatcher.IncomingS
 		if n == 0 {
 			continue
 		}
-		rows, err := r.counts(ctx, []string{r.keys.Incoming(p), r.keys.Delayed(p), r.keys.Quarantine(p)}, rdb.GroupFanout)
+		rows, err := r.counts(ctx, []string{r.keys.Incoming(p), r.keys.Delayed(p), r.keys.Quarantine(p), r.keys.Quarantine(p)}, rdb.GroupFanout)
 		if err != nil {
 			return st, err
 		}

@@ -15,6 +15,7 @@ import (
 type fanoutEvents struct {
 	scheduler  *push.Scheduler
 	ringer     *streams.Ringer
+	lines      *streams.LineWorker
 	wakes      []chan streams.Delay // by partition: of who releases what is due
 	metrics    *metrics.Metrics
 	recorder   *recorder
@@ -28,7 +29,7 @@ type fanoutEvents struct {
 func (e *fanoutEvents) hooks() streams.FanoutEvents {
 	return streams.FanoutEvents{
 		Ready: e.ready, Delayed: e.delayed, Quarantined: e.quarantined, CopyFailed: e.copyFailed,
-		Unroutable: e.unroutable, Routed: e.routed, Hand: e.hand, FilterFailed: e.filters.failed,
+		Unready: e.lines.Ask, Unroutable: e.unroutable, Routed: e.routed, Hand: e.hand, FilterFailed: e.filters.failed,
 	}
 }
 

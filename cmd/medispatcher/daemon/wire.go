@@ -61,10 +61,13 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		sentLog: cfg.SentLog, dataLog: d.dataLog, lastCopies: copies, times: took, deliveries: attempts, metrics: series,
 		recorder: stories, alerts: alerting.events, pauser: gone, heartbeat: d.heartbeat, ringer: ringer,
 	}
-	fanouts := d.addFanouts(&fanoutEvents{
+	onFanout := &fanoutEvents{
 		scheduler: d.scheduler, ringer: ringer, metrics: series, recorder: stories, tracer: spans, filters: judges,
 		dataLog: d.dataLog, lastCopies: copies, log: log,
-	})
+	}
+	onFanout.lines = streams.NewLineWorker(store, registry, info.Partitions, onFanout.ready, log)
+	store.OnNext(onFanout.ready)
+	fanouts := d.addFanouts(onFanout)
 	taken := &vanished{version: info.Version, partitions: info.Partitions, store: store, registry: registry, counter: series, log: log}
 	heals := &healer{
 		info: info, partitions: info.Partitions, store: store, registry: registry, scheduler: d.scheduler, fanouts: fanouts,
@@ -75,7 +78,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	files := &fileLimit{fanoutReads: len(fanouts), log: log}
 	follows := &follower{
 		registry: registry, vanished: taken, log: log,
-		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply, judges.apply}, files: files,
+		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply, judges.apply, onFanout.lines.Apply}, files: files,
 	}
 	hints := streams.Hints{
 		Changed: registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue, Free: ringer.Free,
@@ -86,11 +89,11 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	}
 
 	count := &partitionWatcher{info: info, store: store, log: log}
-	d.heartbeat.heard = append(d.heartbeat.heard, count.heard)
+	d.heartbeat.heard = append(d.heartbeat.heard, count.heard, onFanout.lines.Heard)
 	d.staying = []loop{ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run, judges.Run}
 	d.working = []loop{
 		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
-		heals.Run, checks.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
+		heals.Run, checks.Run, onFanout.lines.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{

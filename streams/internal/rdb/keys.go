@@ -62,6 +62,12 @@ func (k Keys) Retry(p int, sub string) string { return k.Part(p, "retry:"+sub) }
 // Failures is the hash of failure records.
 func (k Keys) Failures(p int, sub string) string { return k.Part(p, "failures:"+sub) }
 
+// Line is the hash that says which keys of an ordered subscription have a copy in its channel, and how many copies wait.
+func (k Keys) Line(p int, sub string) string { return k.Part(p, "line:"+sub) }
+
+// Wait is the hash of the copies that wait behind others of their key.
+func (k Keys) Wait(p int, sub string) string { return k.Part(p, "wait:"+sub) }
+
 // Dead is the stream of dead letters.
 func (k Keys) Dead(p int, sub string) string { return k.Part(p, "dead:"+sub) }
 

@@ -28,7 +28,7 @@ func newStateCollector(from *Sources, within time.Duration) *stateCollector {
 		from:        from,
 		within:      within,
 		up:          desc("redis_up", "1 if Redis answered everything that this scrape asked."),
-		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready, buried (retrying included), retrying, dead.", "subscription", "state"),
+		messages:    desc("channel_messages", "Messages of a subscription, over all partitions: ready (waiting included), waiting behind others of their key, buried (retrying included), retrying, dead.", "subscription", "state"),
 		oldest:      desc("channel_oldest_age_seconds", "Age of a subscription's oldest message that is not settled.", "subscription"),
 		incoming:    desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, and kept for an operator: quarantine, unrouted.", "state"),
 		incomingAt:  desc("incoming_oldest_age_seconds", "Age of the oldest message before its fan-out."),
@@ -77,7 +77,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.incomingAt, float64(in.OldestMS)/1000)
 	for _, s := range subs {
-		for state, n := range map[string]int64{"ready": s.Ready, "buried": s.Buried, "retrying": s.Retrying, "dead": s.Dead} {
+		for state, n := range map[string]int64{"ready": s.Ready, "waiting": s.Waiting, "buried": s.Buried, "retrying": s.Retrying, "dead": s.Dead} {
 			gauge(c.messages, float64(n), s.ID, state)
 		}
 		gauge(c.oldest, float64(s.OldestMS)/1000, s.ID)

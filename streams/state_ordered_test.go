@@ -1,0 +1,88 @@
+package streams_test
+
+import (
+	"testing"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+)
+
+// waiting puts two messages of a key into "s", lets "me" read the first one, and returns its entry id.
+func waiting(t *testing.T, sc *scene) string {
+	t.Helper()
+	copyKeyed(t, sc, "k:1", "k:2")
+	return read(t, sc.Store)[0].EntryID
+}
+
+// orderedArrows are those of ordered subscriptions.
+func orderedArrows() []arrow {
+	next := func(t *testing.T, sc *scene) string { return keyed(t, sc, "k", "2").EntryID }
+	move := func(sc *scene, id string) error {
+		m := message("a.b")
+		m.Key = "k"
+		return fanout(sc, streams.Routing{EntryID: id, Message: m, Subs: []string{"s"}, Ordered: []string{"s"}})
+	}
+	return []arrow{
+		{
+			name: "INCOMING to READY, ordered", command: "evalsha", before: next, step: move,
+			want: "#received:a.b=1, ch:s=1, line:s=3",
+		},
+		{
+			name: "INCOMING to READY, waiting", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string { copyKeyed(t, sc, "k:1"); return next(t, sc) }, step: move,
+			want: "#received:a.b=2, ch:s=1, line:s=3, wait:s=1",
+		},
+		{
+			name: "BURIED to DELETED, and the next one of its key", command: "evalsha", before: waiting,
+			step: func(sc *scene, id string) error {
+				return second(sc.Store.Delete(sc.Ctx, 0, settlement(id, medispatcher.Sent)))
+			},
+			want: "#received:a.b=2, #sent:s=1, ch:s=1, line:s=3",
+		},
+		{
+			name: "BURIED to DEAD, and the next one of its key", command: "evalsha", before: waiting,
+			step: func(sc *scene, id string) error {
+				return sc.Store.Kill(sc.Ctx, 0, settlement(id, medispatcher.Exhausted))
+			},
+			want: "#dead:s=1, #failed:s=1, #received:a.b=2, ch:s=1, dead:s=1, line:s=3",
+		},
+		{
+			name: "DEAD to READY, waiting", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				check(t, sc.Store.Kill(sc.Ctx, 0, settlement(waiting(t, sc), medispatcher.Exhausted)))
+				return ""
+			},
+			step: func(sc *scene, id string) error {
+				_, _, err := sc.Store.ReplayAll(sc.Ctx, subOf(id), goOn)
+				return err
+			},
+			want: "#dead:s=1, #failed:s=1, #received:a.b=2, #replayed:s=1, ch:s=1, line:s=3, wait:s=1",
+		},
+		{
+			name: "READY, waiting, to purged", command: "evalsha", before: func(t *testing.T, sc *scene) string { waiting(t, sc); return "" },
+			step: func(sc *scene, id string) error { _, _, err := sc.Store.Purge(sc.Ctx, subOf(id)); return err },
+			want: "#purged:s=2, #received:a.b=2, line:s=1",
+		},
+		{
+			name: "READY, waiting, to purged, with the subscription", command: "evalsha", before: func(t *testing.T, sc *scene) string { waiting(t, sc); return "" },
+			step: func(sc *scene, id string) error { return second(sc.Store.Discard(sc.Ctx, subOf(id), true)) },
+			want: "#received:a.b=2",
+		},
+		{
+			name: "READY, waiting, to READY, no longer ordered", command: "evalsha", before: waiting,
+			step: func(sc *scene, id string) error { return second(sc.Store.Straighten(sc.Ctx, channelOf(id), false)) },
+			want: "#received:a.b=2, ch:s=2 me:1",
+		},
+		{
+			name: "READY, waiting, to READY, the one before was taken out by hand", command: "evalsha",
+			before: func(t *testing.T, sc *scene) string {
+				id := waiting(t, sc)
+				check(t, sc.Client.XAck(sc.Ctx, "medis:{0}:ch:s", "push", id).Err())
+				check(t, sc.Client.XDel(sc.Ctx, "medis:{0}:ch:s", id).Err())
+				return id
+			},
+			step: func(sc *scene, id string) error { return second(sc.Store.Straighten(sc.Ctx, channelOf(id), true)) },
+			want: "#received:a.b=2, ch:s=1, line:s=3",
+		},
+	}
+}
