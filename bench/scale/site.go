@@ -140,16 +140,17 @@ func (s *site) commands(ctx context.Context) (by map[string]int64, err error) {
 
 // publish writes n messages for the subscription sub-0.
 func (s *site) publish(ctx context.Context, n int) error {
-	return s.write(ctx, n, func(int) int { return 0 })
+	return s.write(ctx, n, func(int) int { return 0 }, nil)
 }
 
 // publishEach writes a message for each of n subscriptions.
 func (s *site) publishEach(ctx context.Context, n int) error {
-	return s.write(ctx, n, func(i int) int { return i })
+	return s.write(ctx, n, func(i int) int { return i }, nil)
 }
 
 // write publishes as any producer would, many messages in one round trip. of is the subscription that message i is for.
-func (s *site) write(ctx context.Context, n int, of func(i int) int) error {
+// key is the key of the message, one word; nil: none has one.
+func (s *site) write(ctx context.Context, n int, of func(i int) int, key func(i int) string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.addr)
 	if err != nil {
 		return err
@@ -172,7 +173,11 @@ func (s *site) write(ctx context.Context, n int, of func(i int) int) error {
 	body := strings.Repeat("x", 256)
 	out := bufio.NewWriter(conn)
 	for i := range n {
-		if _, err := fmt.Fprintf(out, "XADD medis:{0}:incoming * topic topic.%d body %s\r\n", of(i), body); err != nil {
+		more := ""
+		if key != nil {
+			more = " key " + key(i)
+		}
+		if _, err := fmt.Fprintf(out, "XADD medis:{0}:incoming * topic topic.%d body %s%s\r\n", of(i), body, more); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,159 @@
+package chaos_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// sequence is the body of a message: the nth of its key, from 1 on.
+type sequence struct {
+	Key string `json:"key"`
+	N   int    `json:"n"`
+}
+
+// sequences is a worker that fails three attempts in ten, and notes what is out of order.
+type sequences struct {
+	*httptest.Server
+	mu       sync.Mutex
+	keys     map[string]*keySeen
+	accepted int // numbers, each once
+	again    int // numbers that were accepted once more
+	wrong    []string
+}
+
+type keySeen struct{ high, accepted, inFlight int }
+
+func newSequences(t *testing.T) *sequences {
+	t.Helper()
+	r := &sequences{keys: map[string]*keySeen{}}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *sequences) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	var s sequence
+	bad := json.NewDecoder(req.Body).Decode(&s)
+	r.mu.Lock()
+	seen := r.keys[s.Key]
+	if seen == nil {
+		seen = &keySeen{}
+		r.keys[s.Key] = seen
+	}
+	seen.inFlight++
+	if bad != nil || s.N < seen.high || s.N > seen.high+1 || seen.inFlight > 1 {
+		r.wrong = append(r.wrong, fmt.Sprintf("key %s: number %d after %d, %d in flight, %v", s.Key, s.N, seen.high, seen.inFlight, bad))
+	}
+	seen.high = s.N
+	r.mu.Unlock()
+	left := false
+	select {
+	case <-req.Context().Done():
+		left = true
+	case <-time.After(rand.N(4 * time.Millisecond)):
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen.inFlight--
+	switch {
+	case !left && rand.N(10) < 3:
+		w.WriteHeader(http.StatusInternalServerError)
+	case seen.accepted == s.N:
+		r.again++
+	default:
+		seen.accepted = s.N
+		r.accepted++
+	}
+}
+
+// TestOrdered: three dispatchers push messages of many keys to an ordered subscription whose worker fails three attempts in ten.
+// They get SIGKILL, one after another. The worker sees the numbers of a key one after another, each when the one before is
+// accepted or dead; only what was in flight at a kill comes again.
+func TestOrdered(t *testing.T) {
+	keys, each, kills := either(1000, 200), either(20, 6), either(9, 4)
+	w := newWorld(t, options{})
+	r := newSequences(t)
+	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
+	const slots = 16 + 8
+	doc := fmt.Sprintf(`{"topic":"o","urls":[%q],"ordered":true,"concurrency":16,"retry_concurrency":8,"retry_coefficient":"20ms","max_retries":%d}`, r.URL, attempts-1)
+	if _, _, _, err := registry.Put(t.Context(), "o", []byte(doc), ""); err != nil {
+		t.Fatal(err)
+	}
+	dispatchers := []*dispatcher{w.start(), w.start(), w.start()}
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		for n := 1; n <= each; n++ {
+			var list []medispatcher.Message
+			for k := range keys {
+				body, _ := json.Marshal(sequence{fmt.Sprint(k), n})
+				list = append(list, medispatcher.Message{Topic: "o", Key: fmt.Sprint("key-", k), Body: body})
+			}
+			if _, err := w.store.PublishAll(t.Context(), list); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for i := range kills {
+		pause(500 * time.Millisecond)
+		w.kill(&dispatchers[i%len(dispatchers)])
+	}
+	<-published
+	count := func() medispatcher.ChannelStatus {
+		list, err := report.New(w.store).ChannelStatus(t.Context(), []string{"o"})
+		if err != nil || len(list) == 0 {
+			return medispatcher.ChannelStatus{Ready: -1}
+		}
+		return list[0]
+	}
+	deadline := time.Now().Add(90 * time.Second)
+	for c := count(); c.Ready+c.Buried != 0 || r.done() < keys*each-int(c.Dead); c = count() {
+		if time.Now().After(deadline) {
+			t.Errorf("%d of %d accepted; left: %+v\n%s", r.done(), keys*each, c, dispatchers[0].tail())
+			break
+		}
+		pause(50 * time.Millisecond)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	dead := count().Dead
+	t.Logf("%d keys × %d: %d accepted, %d dead, %d accepted again after %d kills", keys, each, r.accepted, dead, r.again, kills)
+	figures.add("ordered, 3 dispatchers, %d keys × %d, 30 %% failures, %d kills: %d out of order, %d accepted again", keys, each, kills, len(r.wrong), r.again)
+	for i, wrong := range r.wrong {
+		if i < 20 {
+			t.Error(wrong)
+		}
+	}
+	if r.accepted+int(dead) != keys*each {
+		t.Errorf("%d accepted and %d dead of %d", r.accepted, dead, keys*each)
+	}
+	if r.again > kills*slots {
+		t.Errorf("%d were accepted again, more than were in flight", r.again)
+	}
+	if n := w.env.Client.Exists(t.Context(), "medis:{0}:wait:o").Val(); n != 0 {
+		t.Error("something waits in the lines")
+	}
+	if n := w.env.Client.HLen(t.Context(), "medis:{0}:line:o").Val(); n != 1 {
+		t.Errorf("%d fields are left of the lines", n)
+	}
+	for _, d := range dispatchers {
+		d.stop()
+	}
+}
+
+func (r *sequences) done() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.accepted
+}
