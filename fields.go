@@ -123,7 +123,7 @@ func kindOf(t reflect.Type) Kind {
 func (f Field) bound(text string) int64 {
 	var n int64
 	var err error
-	switch f.Kind { //nolint:exhaustive // the others are counted
+	switch f.Kind {
 	case KindDuration:
 		var d time.Duration
 		d, err = time.ParseDuration(text)
