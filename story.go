@@ -6,6 +6,7 @@ import "time"
 type Place struct {
 	State        State      `json:"state"`
 	Subscription string     `json:"subscription,omitempty"` // whose copy it is; empty for the message itself
+	At           string     `json:"at,omitempty"`           // names this place, see Ref
 	Partition    int        `json:"partition"`
 	Entry        string     `json:"entry"`                // id in its stream
 	Attempt      int        `json:"attempt,omitempty"`    // of a BURIED copy: under way, or the next

@@ -37,6 +37,19 @@ type Kept struct {
 	Fields  map[string]string // as they are in Redis; only where one quarantined message is shown
 }
 
+// Body is the body of a kept message; of an item of a recover list that could not be decoded, the item.
+func (k *Kept) Body() (body []byte, there bool) {
+	if k.Fields == nil {
+		return k.Message.Body, true
+	}
+	for _, name := range []string{"body", "raw"} {
+		if value, ok := k.Fields[name]; ok {
+			return []byte(value), true
+		}
+	}
+	return nil, false
+}
+
 // KeptQuery asks for a page of kept messages.
 type KeptQuery struct {
 	After  string // the ID of the last one seen; empty: from the beginning

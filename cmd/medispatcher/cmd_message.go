@@ -15,6 +15,7 @@ import (
 )
 
 func (a *app) messageCommand() *cobra.Command {
+	var w wanted
 	cmd := &cobra.Command{
 		Use:     "message ID",
 		GroupID: groupOperate,
@@ -23,13 +24,28 @@ func (a *app) messageCommand() *cobra.Command {
 wanted, or that could not be decoded, it says since when it is kept, why, and how to replay it.
 
 ID is what publishing printed, or the value of the header webhook-id. Delivered messages are
-gone from Redis: only what MEDIS_HISTORY keeps is known of them.`,
-		Example: `  medispatcher message 0-1767225600000-0`,
-		Args:    cli.Exactly("ID"),
+gone from Redis: only what MEDIS_HISTORY keeps is known of them.
+
+--body prints the body as it is, --curl the request that pushes it: the headers, the signature for this
+moment, and the body. Credentials of the subscription are masked.`,
+		Example: `  medispatcher message 0-1767225600000-0
+  medispatcher message 0-1767225600000-0 --body | jq .
+  medispatcher message 0-1767225600000-0 --curl --sub billing`,
+		Args: cli.Exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
+			if err := w.check(); err != nil {
+				return err
+			}
+			if w.body || w.curl {
+				return s.printPayload(ctx, args[0], w)
+			}
 			return s.showMessage(ctx, args[0])
 		}),
 	}
+	cmd.Flags().BoolVar(&w.body, "body", false, "print the body, and nothing else")
+	cmd.Flags().BoolVar(&w.curl, "curl", false, "print the request as a curl command for a POSIX shell")
+	cmd.Flags().StringVar(&w.sub, "sub", "", "the copy of this `SUB`, or the request for it")
+	cmd.Flags().StringVar(&w.at, "at", "", "read it at this `PLACE`, as --json lists it, without a search")
 	return a.jsonFlag(cmd, "print JSON")
 }
 

@@ -57,6 +57,9 @@ func (r *Report) Story(ctx context.Context, id string, subs []string) (medispatc
 			return story, err
 		}
 	}
+	for i := range story.Places {
+		story.Places[i].At = story.Places[i].Ref()
+	}
 	return story, nil
 }
 

@@ -36,7 +36,7 @@ func newClient(cfg *config.Config, log *slog.Logger) (*http1.Client, error) {
 func pushConfig(cfg *config.Config, info medispatcher.Dispatcher, client *http1.Client, on *pushEvents, spans *tracer, log *slog.Logger) push.Config {
 	c := push.Config{
 		MaxInflight: int64(limitMemory(cfg, log)), MaxBody: int64(cfg.MaxBody),
-		Partitions: info.Partitions, Env: cfg.Env, UserAgent: "medispatcher/" + info.Version,
+		Partitions: info.Partitions, Env: cfg.Env, UserAgent: userAgent(info.Version),
 		Client: client, Log: log, ShutdownTimeout: cfg.ShutdownTimeout, Events: on.hooks(),
 	}
 	if spans != nil {

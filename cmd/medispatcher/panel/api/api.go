@@ -58,7 +58,7 @@ type Store interface {
 	operate.Attempts
 	operate.Trail
 	Publish(ctx context.Context, m medispatcher.Message) (id string, err error)
-	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
+	operate.Messages
 	Purge(ctx context.Context, id string) (ready, buried int64, err error)
 	DeadLetters
 	Statistics
@@ -71,6 +71,7 @@ type Deps struct {
 	Kicker   Kicker
 	Alerts   Alerts
 	Kept     Kept
+	Pusher   Pusher
 	Router   func() *medispatcher.Router // the subscriptions in force, without delay
 	Ready    func() error                // says without delay why this dispatcher cannot work now
 	Log      *slog.Logger
@@ -97,6 +98,7 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.historyRoutes()
 	a.auditRoutes()
 	a.storyRoutes()
+	a.payloadRoutes()
 	a.statusRoutes()
 	a.alertRoutes()
 	a.statsRoutes()

@@ -81,7 +81,7 @@ func register(mux humago.Mux) {
 		f.Kept[place] = []medispatcher.Kept{{ID: "0-1-1"}}
 	}
 	api.Register(mux, api.Config{MaxBody: 100, Version: "1.2.3", NeedsToken: true, Rules: paneltest.Rules}, api.Deps{
-		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Router: f.Router, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Pusher: f, Router: f.Router, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -101,3 +101,27 @@ func (f *Fake) Story(_ context.Context, id string, subs []string) (medispatcher.
 	}
 	return story, f.fails("story")
 }
+
+// ReadAt finds the message m-1, and the dead letters.
+func (f *Fake) ReadAt(_ context.Context, at medispatcher.Place) (medispatcher.Found, error) {
+	if err := f.fails("read"); err != nil {
+		return medispatcher.Found{}, err
+	}
+	found := medispatcher.Found{Place: at, Message: medispatcher.Message{ID: "m-1", Topic: "order.created", Type: "application/json", Body: []byte(`{"a":"it's"}`)}}
+	if at.State == medispatcher.Dead {
+		i, err := f.index("0-" + at.Entry)
+		if err != nil || i < 0 {
+			return found, medispatcher.ErrNotFound
+		}
+		found.Message = f.Letters[i].Message
+	}
+	return found, nil
+}
+
+// Show is what the worker of a subscription would get.
+func (f *Fake) Show(sub *medispatcher.Subscription, d *medispatcher.Delivery) (medispatcher.Request, error) {
+	return medispatcher.Request{
+		URL: "http://h/" + sub.ID, Masked: true, Body: d.Message.Body,
+		Headers: []medispatcher.HeaderField{{Name: "Webhook-Id", Value: d.Message.WebhookID()}, {Name: "Authorization", Value: medispatcher.Mask}},
+	}, f.fails("show")
+}

@@ -11,6 +11,7 @@ type letterData struct {
 	place
 	Sub    string
 	Letter medispatcher.DeadLetter
+	Place  medispatcher.Place
 	Lasted string
 }
 
@@ -22,6 +23,9 @@ func (p *pages) letter(w http.ResponseWriter, r *http.Request) error {
 	sub := r.PathValue("id")
 	d := letterData{Sub: sub, Letter: l, place: deadLetters(r, sub), messageData: messageOf(r, l.Message, deadLink(sub)+"/"+l.ID+"/body")}
 	d.One = l.ID
+	if d.Place, err = medispatcher.ParseRef("dead/" + sub + "/" + l.ID); err != nil {
+		return err
+	}
 	if f := l.Failure; f != nil {
 		d.Lasted = words(f.LastAt.Sub(f.FirstAt))
 	}

@@ -24,13 +24,13 @@ func (p *pages) keptOne(at medispatcher.KeptPlace) func(http.ResponseWriter, *ht
 			return err
 		}
 		m := k.Message
-		m.Body, _ = keptBody(k)
+		m.Body, _ = k.Body()
 		d := keptOneData{
 			place: keptMessages(r, at), Unrouted: at == medispatcher.PlaceUnrouted, keptRow: rowOfKept(k, p.router()),
 			messageData: messageOf(r, m, keptLink(at)+"/"+k.ID+"/body"),
 		}
 		d.One = k.ID
-		_, d.Whole = keptBody(k)
+		_, d.Whole = k.Body()
 		for name, value := range k.Fields {
 			if name != "body" && name != "raw" && !d.Hidden {
 				d.Fields = append(d.Fields, header{name, value})
@@ -45,19 +45,6 @@ func (p *pages) keptOne(at medispatcher.KeptPlace) func(http.ResponseWriter, *ht
 // fieldsShown bounds the fields of an entry that are shown.
 const fieldsShown = 100
 
-// keptBody is the body of a kept message; of an item of a recover list that could not be decoded, the item.
-func keptBody(k medispatcher.Kept) (body []byte, there bool) {
-	if k.Fields == nil {
-		return k.Message.Body, true
-	}
-	for _, name := range []string{"body", "raw"} {
-		if value, ok := k.Fields[name]; ok {
-			return []byte(value), true
-		}
-	}
-	return nil, false
-}
-
 // keptFile answers with the body, unchanged, as a file to download.
 func (p *pages) keptFile(at medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -65,7 +52,7 @@ func (p *pages) keptFile(at medispatcher.KeptPlace) func(http.ResponseWriter, *h
 		if err != nil {
 			return err
 		}
-		body, _ := keptBody(k)
+		body, _ := k.Body()
 		writeFile(w, k.ID, body)
 		return nil
 	}

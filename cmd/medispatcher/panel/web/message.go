@@ -41,6 +41,11 @@ func messageOf(r *http.Request, m medispatcher.Message, file string) messageData
 // messageLink is the page of a message.
 func messageLink(id string) string { return "/messages/" + url.PathEscape(id) }
 
+// payloadLink is the page with the body of a message at a place, and its request.
+func payloadLink(id string, at medispatcher.Place) string {
+	return messageLink(id) + "/payload?" + url.Values{"at": {at.Ref()}}.Encode()
+}
+
 // writeFile answers with a file that no browser displays.
 func writeFile(w http.ResponseWriter, name string, body []byte) {
 	h := w.Header()

@@ -20,7 +20,7 @@ import (
 var viewFuncs = template.FuncMap{
 	"n": func(v any) string { return number(reflect.ValueOf(v).Int()) }, "ms": millis, "age": ageOf, "ago": ago, "since": func(t time.Time) string { return words(time.Since(t)) }, "until": until, "text": shortText, "utc": utc,
 	"state": stateWord, "json": jsonText, "long": func(n int) int64 { return int64(n) },
-	"message": messageLink, "placelink": placeLink, "alert": alertText, "words": func(dashed string) string { return strings.ReplaceAll(dashed, "-", " ") }, "plural": func(v any, one string) string { return plural(reflect.ValueOf(v).Int(), one) },
+	"message": messageLink, "placelink": placeLink, "payload": payloadLink, "alert": alertText, "words": func(dashed string) string { return strings.ReplaceAll(dashed, "-", " ") }, "plural": func(v any, one string) string { return plural(reflect.ValueOf(v).Int(), one) },
 }
 
 // number groups digits by thousands: 1,204.

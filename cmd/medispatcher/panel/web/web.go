@@ -38,7 +38,7 @@ type Store interface {
 	operate.Records
 	operate.Attempts
 	operate.DeadLetters
-	Story(ctx context.Context, id string, subs []string) (medispatcher.Story, error)
+	operate.Messages
 	operate.Trail
 	// Failing lists messages that failed and will be tried again, latest failures first.
 	Failing(ctx context.Context, id string, limit int) ([]medispatcher.Failing, error)
@@ -55,6 +55,7 @@ type Deps struct {
 	Store    Store
 	Kept     operate.KeptMessages
 	Alerts   Alerts
+	Pusher   Pusher
 	Router   func() *medispatcher.Router // the subscriptions in force, without delay
 	Ready    func() error                // says without delay why this dispatcher cannot work now
 	Log      *slog.Logger
@@ -67,6 +68,7 @@ type pages struct {
 	registry Registry
 	store    Store
 	kept     operate.KeptMessages
+	pusher   Pusher
 	router   func() *medispatcher.Router
 	ready    func() error
 	log      *slog.Logger
@@ -79,7 +81,7 @@ type pages struct {
 // Register registers the pages on mux. It returns the page for unknown paths.
 func Register(mux *http.ServeMux, cfg Config, deps Deps) (nowhere http.HandlerFunc) {
 	p := &pages{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, router: deps.Router, ready: deps.Ready, log: deps.Log, tokens: deps.Tokens, static: embedded(),
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, pusher: deps.Pusher, router: deps.Router, ready: deps.Ready, log: deps.Log, tokens: deps.Tokens, static: embedded(),
 	}
 	p.state.read = func(ctx context.Context) (medispatcher.Status, error) {
 		return operate.Status(ctx, p.registry, p.store)
@@ -120,6 +122,7 @@ func (p *pages) routes() map[string]route {
 		"GET /subscriptions/{id}":                    {access.Reader, p.subscription},
 		"GET /subscriptions/{id}/deliveries":         {access.Reader, p.deliveries},
 		"GET /messages/{id}":                         {access.Reader, p.messagePage},
+		"GET /messages/{id}/payload":                 {access.Operator, p.payload},
 		"GET /subscriptions/{id}/dead":               {access.Reader, p.letters},
 		"GET /subscriptions/{id}/dead/{letter}":      {access.Reader, p.letter},
 		"GET /subscriptions/{id}/dead/{letter}/body": {access.Operator, p.letterBody},
