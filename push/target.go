@@ -26,14 +26,14 @@ type target struct {
 	to       *http1.Target
 	auth     []byte    // the header field that the userinfo stands for, if there is one
 	err      error     // why no request can be made
-	redacted string    // without userinfo, for records and logs
+	redacted string    // without userinfo and values of its query, for records and logs
 	avoid    time.Time // guarded by targets.mu
 }
 
 func newTarget(u *url.URL) *target {
 	shown := *u
 	shown.User = nil
-	t := &target{redacted: shown.String()}
+	t := &target{redacted: medispatcher.Redact(shown.String())}
 	if t.to, t.err = http1.NewTarget(u); t.err == nil && u.User != nil {
 		password, _ := u.User.Password()
 		basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))

@@ -104,8 +104,8 @@ func TestSingleURLIsNeverAvoided(t *testing.T) {
 
 func TestTargetInRecordsHasNoUserinfo(t *testing.T) {
 	t.Parallel()
-	ts := newTargets([]string{"[T_ENV:A]http://u:hunter2@h:81/x?y=1"}, "A")
-	if got := ts.urls[0].redacted; got != "http://h:81/x?y=1" {
+	ts := newTargets([]string{"[T_ENV:A]http://u:hunter2@h:81/x?token=hush&empty="}, "A")
+	if got := ts.urls[0].redacted; got != "http://h:81/x?token=********&empty=" {
 		t.Errorf("shown as %s", got)
 	}
 	if got := string(ts.urls[0].auth); got != "Authorization: Basic dTpodW50ZXIy\r\n" {
