@@ -70,7 +70,7 @@ func connect(raw net.Conn, proxy *url.URL, addr string) error {
 	}
 	// Byte by byte: what follows the header is of the tunnel.
 	one := bufio.NewReader(&single{conn: raw})
-	resp, err := http.ReadResponse(one, &http.Request{Method: http.MethodConnect})
+	resp, err := http.ReadResponse(one, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // what follows is the tunnel, or the connection is closed
 	if err != nil {
 		return fmt.Errorf("no answer to CONNECT: %w", err)
 	}

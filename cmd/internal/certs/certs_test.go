@@ -126,7 +126,7 @@ func TestServerAndClient(t *testing.T) {
 		if err != nil {
 			return
 		}
-		defer c.Close() //nolint:errcheck // a test
+		defer func() { _ = c.Close() }()
 		if c.(*tls.Conn).HandshakeContext(t.Context()) == nil {
 			seen <- c.(*tls.Conn).ConnectionState().PeerCertificates[0].Subject.CommonName
 		}
