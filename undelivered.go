@@ -57,12 +57,25 @@ type KeptQuery struct {
 	Limit  int
 }
 
+// DeadPage is a part of the dead letters of a subscription.
+type DeadPage struct {
+	Letters []DeadLetter
+	Searched
+}
+
+// KeptPage is a part of the kept messages.
+type KeptPage struct {
+	Messages []Kept
+	Searched
+}
+
 // KeptDone is the result of a replay of kept messages.
 type KeptDone struct {
 	Replayed int64
 	Unwanted int64         // of Replayed: still no subscription wants them, so they come back
 	Missing  int64         // of those asked for: no longer there
 	Left     int64         // not reached in time
+	Next     string        // of a replay of those that match: go on with this as Search.After; empty: it is complete
 	Refused  int64         // still kept, because they would come back at once
 	Refusals []KeptRefusal // the first of Refused, maxRefusals at most
 }

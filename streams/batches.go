@@ -42,6 +42,9 @@ func (s *Store) eachID(ids []string, split func(id string) (p int, entryID strin
 	return total, nil
 }
 
+// forever lets a search go on to its end.
+func forever(int64) bool { return true }
+
 // allUntil runs step for every entry that existed when it began. One step handles some of the
 // oldest entries, up to last, and returns how many. allUntil ends early when more says no; left
 // is then how many remain.

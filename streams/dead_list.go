@@ -13,29 +13,15 @@ import (
 // deadBatch is the most dead letters handled by one step.
 const deadBatch = 100
 
-// DeadLetters lists up to limit dead letters of a subscription, the oldest first,
-// partition by partition. after is the id of the last one seen, empty at first.
+// DeadLetters lists up to limit dead letters of a subscription, the oldest first. after is the id of the last one
+// seen, empty at first.
 func (s *Store) DeadLetters(ctx context.Context, sub, after string, limit int) ([]medispatcher.DeadLetter, error) {
-	from, start := 0, "-"
-	if after != "" {
-		p, entryID, err := rdb.SplitID(s.db.Partitions(), after)
-		if err != nil {
-			return nil, err
-		}
-		from, start = p, rdb.NextID(entryID)
-	}
-	var letters []medispatcher.DeadLetter
-	for p := from; p < s.db.Partitions() && len(letters) < limit; p++ {
-		entries, err := rdb.Range(s.db.With(ctx), s.keys.Dead(p, sub), start, "+", limit-len(letters)).Result()
-		if err != nil {
-			return nil, rdb.Failed("list dead letters of "+sub, err)
-		}
-		for _, e := range entries {
-			letters = append(letters, deadLetter(medispatcher.Channel{Partition: p, Subscription: sub}, e))
-		}
-		start = "-"
-	}
-	return letters, nil
+	var list []medispatcher.DeadLetter
+	_, err := s.eachDead(ctx, sub, medispatcher.Search{After: after}, limit, forever, func(l *medispatcher.DeadLetter) (bool, error) {
+		list = append(list, *l)
+		return len(list) < limit, nil
+	})
+	return list, err
 }
 
 // DeadLetter returns one dead letter. The error is ErrNotFound if it does not exist.

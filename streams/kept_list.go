@@ -1,109 +1,38 @@
 package streams
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/solate/medispatcher"
 )
 
 // ListKept lists up to Limit kept messages of all partitions without their bodies, in the order of time.
 func (s *Store) ListKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.KeptQuery) ([]medispatcher.Kept, error) {
+	w := walk{newest: q.Newest}
+	var err error
+	if q.After != "" {
+		if w.after.p, w.after.entry, err = s.splitKeptID(place, q.After); err != nil {
+			return nil, err
+		}
+	}
 	var list []medispatcher.Kept
-	err := s.eachKept(ctx, place, q.Newest, q.After, func(r *keptRow) bool {
+	err = s.eachKept(ctx, place, w, func(r *keptRow) (bool, error) {
 		list = append(list, r.kept())
-		return len(list) < q.Limit
+		return len(list) < q.Limit, nil
 	})
 	return list, err
 }
 
-// keptCursor walks through the kept messages of one partition.
-type keptCursor struct {
-	p    int
-	from string
-	rows []keptRow // read ahead
-	done bool
-}
-
-// eachKept calls do for each kept message that comes after the id after, in the order of time, until do returns false.
-func (s *Store) eachKept(ctx context.Context, place medispatcher.KeptPlace, newestFirst bool, after string, do func(*keptRow) (more bool)) error {
-	how, start, end := oldest, "-", "+"
-	if newestFirst {
-		how, start, end = newest, "+", "-"
-	}
-	cursors := make([]*keptCursor, s.db.Partitions())
-	for p := range cursors {
-		cursors[p] = &keptCursor{p: p, from: start}
-	}
-	if after != "" {
-		p, entry, err := s.splitKeptID(place, after)
-		if err != nil {
-			return err
-		}
-		for _, c := range cursors {
-			// Entries with the same id are ordered by partition, descending with newestFirst.
-			c.from = entry
-			if c.p == p || (c.p < p) != newestFirst {
-				c.from = "(" + entry
-			}
-		}
-	}
+// eachKept calls do for each kept message of the walk, in the order of time, until do returns false.
+func (s *Store) eachKept(ctx context.Context, place medispatcher.KeptPlace, w walk, do func(*keptRow) (more bool, err error)) error {
 	// With more partitions read less of each, because not all of it may be needed.
-	ahead := max(1, keptPage/len(cursors))
-	for {
-		for _, c := range cursors {
-			if len(c.rows) > 0 || c.done {
-				continue
-			}
-			var err error
-			if c.rows, err = s.keptRange(ctx, place, c.p, how, c.from, end, ahead); err != nil {
-				return err
-			}
-			if c.done = len(c.rows) == 0; !c.done {
-				c.from = "(" + c.rows[len(c.rows)-1].entry
-			}
-		}
-		c := first(cursors, newestFirst)
-		if c == nil {
-			return nil
-		}
-		row := c.rows[0]
-		if c.rows = c.rows[1:]; !do(&row) {
-			return nil
-		}
-	}
-}
-
-// first is the cursor whose next row comes before those of all others; nil if there are no more rows.
-func first(cursors []*keptCursor, newestFirst bool) *keptCursor {
-	var best *keptCursor
-	for _, c := range cursors {
-		switch {
-		case len(c.rows) == 0:
-		case best == nil:
-			best = c
-		default:
-			order := compareIDs(c.rows[0].entry, best.rows[0].entry)
-			if newestFirst && order >= 0 || !newestFirst && order < 0 {
-				best = c
-			}
-		}
-	}
-	return best
-}
-
-// compareIDs orders valid entry ids.
-func compareIDs(a, b string) int {
-	if len(a) == len(b) { // nearly always; "-" sorts before every digit
-		return strings.Compare(a, b)
-	}
-	msA, seqA, _ := strings.Cut(a, "-")
-	msB, seqB, _ := strings.Cut(b, "-")
-	number := func(s string) uint64 { n, _ := strconv.ParseUint(s, 10, 64); return n }
-	return cmp.Or(cmp.Compare(number(msA), number(msB)), cmp.Compare(number(seqA), number(seqB)))
+	ahead := max(1, keptPage/s.db.Partitions())
+	return eachMerged(s.db.Partitions(), w, func(r *keptRow) string { return r.entry },
+		func(p int, how, from, to string) ([]keptRow, error) {
+			return s.keptRange(ctx, place, p, how, from, to, ahead)
+		},
+		func(_ int, r *keptRow) (bool, error) { return do(r) })
 }
 
 // KeptTopics counts the topics of kept messages, the most frequent first. It reads the messages named by ids or, without
@@ -124,7 +53,7 @@ func (s *Store) KeptTopics(ctx context.Context, place medispatcher.KeptPlace, mo
 			return nil
 		})
 	} else {
-		err = s.eachKept(ctx, place, true, "", note)
+		err = s.eachKept(ctx, place, walk{newest: true}, func(r *keptRow) (bool, error) { return note(r), nil })
 	}
 	for topic, n := range counts {
 		topics = append(topics, medispatcher.TopicCount{Topic: topic, Count: n})

@@ -89,12 +89,6 @@ type keptRow struct {
 
 func (r *keptRow) id() string { return rdb.GeneratedID(r.p, r.entry) }
 
-// newest and oldest say which end of the stream comes first.
-const (
-	newest = "XREVRANGE"
-	oldest = "XRANGE"
-)
-
 // keptRange reads the next rows of a partition. It returns none at the end.
 func (s *Store) keptRange(ctx context.Context, place medispatcher.KeptPlace, p int, how, from, to string, limit int) ([]keptRow, error) {
 	_, rows, err := s.keptRows(ctx, place, p, min(limit, keptPage), how, from, to)
