@@ -11,7 +11,16 @@ const maxMatch = 256
 
 // Match says which undelivered messages an operator asks for: those that hold a text, in upper or lower case. The zero
 // value matches all.
-type Match struct{ lower string }
+type Match struct {
+	lower string
+	heads bool // bodies are not looked at
+}
+
+// WithoutBodies does not look at bodies.
+func (m Match) WithoutBodies() Match {
+	m.heads = true
+	return m
+}
 
 // ParseMatch checks a text. A blank one is refused: whoever asks for the messages that hold nothing means
 // something else than all of them.
@@ -23,7 +32,7 @@ func ParseMatch(text string) (Match, error) {
 	case len(text) > maxMatch:
 		return Match{}, fmt.Errorf("is %d bytes long; the limit is %d", len(text), maxMatch)
 	}
-	return Match{strings.ToLower(text)}, nil
+	return Match{lower: strings.ToLower(text)}, nil
 }
 
 // All reports whether it matches everything.
@@ -38,7 +47,7 @@ func (m Match) Letter(l *DeadLetter) bool {
 	if l.Failure != nil && m.any(l.Failure.LastError, l.Failure.Target) {
 		return true
 	}
-	return bytes.Contains(bytes.ToLower(l.Message.Body), []byte(m.lower))
+	return !m.heads && bytes.Contains(bytes.ToLower(l.Message.Body), []byte(m.lower))
 }
 
 // Kept looks at the ids, the topic, the key and the sender of a kept message, and at why it is kept. Lists of kept messages

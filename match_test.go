@@ -30,6 +30,9 @@ func TestMatch(t *testing.T) {
 			t.Errorf("%q: letter and kept %v, want %v", text, got, want)
 		}
 	}
+	if m, _ := medispatcher.ParseMatch("customer"); !m.Letter(&l) || m.WithoutBodies().Letter(&l) {
+		t.Error("WithoutBodies looks at bodies, or the other does not")
+	}
 	var all medispatcher.Match
 	if !all.All() || !all.Letter(&l) || !all.Kept(&k) {
 		t.Error("the zero value does not match all")

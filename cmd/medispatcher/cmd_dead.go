@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
@@ -18,7 +19,7 @@ func (a *app) deadCommand() *cobra.Command {
 		short: "Look at dead letters, replay or purge them",
 		long: `Look at dead letters: messages whose attempts are exhausted, kept whole with a record of
 how they failed. A replayed one is delivered as if it were new, with the same webhook-id.`,
-		list: "List dead letters, the oldest first", listJSON: "print one JSON object a line, bodies included",
+		list: "List dead letters", listJSON: "print one JSON object a line, bodies included",
 		show:   "Show a dead letter whole, as JSON",
 		replay: "Deliver dead letters again, all of them or some",
 		replayed: `Deliver dead letters again: attempt 1, the same webhook-id, the record cleared. Without IDs,
@@ -40,10 +41,10 @@ type deadLetters struct {
 	sub string
 }
 
-func (p deadLetters) list(ctx context.Context, after string, _ bool) ([]waiting, error) {
-	letters, err := p.store.DeadLetters(ctx, p.sub, after, pageSize)
-	list := make([]waiting, len(letters))
-	for i, l := range letters {
+func (p deadLetters) list(ctx context.Context, q medispatcher.Search) (list []waiting, next string, err error) {
+	page, err := p.store.SearchDead(ctx, p.sub, q, pageSize, aWhile())
+	list = make([]waiting, len(page.Letters))
+	for i, l := range page.Letters {
 		attempts, last := "-", "-"
 		if l.Failure != nil {
 			attempts, last = strconv.Itoa(l.Failure.Attempts), l.Failure.LastError
@@ -51,7 +52,21 @@ func (p deadLetters) list(ctx context.Context, after string, _ bool) ([]waiting,
 		row := []string{l.ID, l.Died.Format(time.DateTime), l.Message.Topic, l.Message.ID, attempts, cli.Shorten(last)}
 		list[i] = waiting{l.ID, row, operate.Show(l)}
 	}
-	return list, err
+	return list, page.Next, err
+}
+
+func (p deadLetters) count(ctx context.Context, q medispatcher.Search) (medispatcher.MatchCount, error) {
+	return p.store.CountDead(ctx, p.sub, q, aWhile())
+}
+
+func (p deadLetters) replayMatching(ctx context.Context, q medispatcher.Search) (o outcome, next string, err error) {
+	done, err := p.store.ReplayMatching(ctx, p.sub, q, aWhile())
+	return outcome{done: done.Done}, done.Next, err
+}
+
+func (p deadLetters) purgeMatching(ctx context.Context, q medispatcher.Search) (o outcome, next string, err error) {
+	done, err := p.store.PurgeMatching(ctx, p.sub, q, aWhile())
+	return outcome{done: done.Done}, done.Next, err
 }
 
 func (p deadLetters) show(ctx context.Context, id string) (any, error) {

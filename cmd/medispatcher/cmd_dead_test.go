@@ -56,6 +56,25 @@ func TestDeadLetters(t *testing.T) {
 	c.fails(cli.ExitUsage, "", []string{"dead", "ls", "!"}, "must start with a letter or digit")
 }
 
+// TestDeadLettersThatMatch: what is shown, counted, replayed and purged is the same.
+func TestDeadLettersThatMatch(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	ids := bury(t, c.redis, 25)
+	out := c.ok("dead", "ls", "s", "--match", "BODY 2", "--newest")
+	contains(t, out, ids[2], ids[20], ids[24])
+	if strings.Contains(out, ids[3]) || strings.Index(out, ids[2]) < strings.Index(out, ids[24]) {
+		t.Errorf("a letter that does not match, or the oldest first: %s", out)
+	}
+	c.says(cli.ExitOK, []string{"dead", "ls", "s", "--match", "nothing"}, "none matches")
+	c.fails(cli.ExitUsage, "", []string{"dead", "replay", "s", "--match", " "}, "--match is empty")
+	c.fails(cli.ExitUsage, "", []string{"dead", "replay", "s", ids[0], "--match", "x"}, "not by both")
+	c.fails(cli.ExitUsage, "", []string{"dead", "purge", "s", "--match", "body 2"}, "add --yes")
+	contains(t, c.says(cli.ExitOK, []string{"dead", "replay", "s", "--match", "body 1"}, "11 of 25 dead letters match"), "s: 11 dead letters replayed")
+	contains(t, c.ok("dead", "purge", "s", "--match", "body 2", "--yes", "--json"), `{"matching":6,"purged":6}`)
+	contains(t, c.says(cli.ExitOK, []string{"dead", "replay", "s", "--match", "body 2"}, "0 of 8 dead letters match"), "s: 0 dead letters replayed")
+}
+
 func TestDeadLettersInBulk(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)

@@ -9,6 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/amender"
 	"github.com/solate/medispatcher/cmd/internal/cli"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // kickWithin is more than a step takes: a kick may have to listen for dispatchers that look dead.
@@ -41,5 +42,21 @@ func (s *state) kick(ctx context.Context, sub string) error {
 	if err != nil {
 		return err
 	}
-	return s.tell(map[string]int{"kicked": n}, "%s: %s due now", sub, cli.Counted(int64(n), "message"))
+	held, err := operate.HeldBack(ctx, s.registry, s.store, sub)
+	if err != nil {
+		return err
+	}
+	done := map[string]any{"kicked": n}
+	until := ""
+	if held != "" {
+		done["held"] = held
+	}
+	switch {
+	case n == 0:
+	case held == medispatcher.BreakerOpen:
+		until = ", held back until a probe of its open breaker succeeds"
+	case held == medispatcher.Paused:
+		until = ", held back until it is resumed: medispatcher sub resume " + sub
+	}
+	return s.tell(done, "%s: %s due now%s", sub, cli.Counted(int64(n), "message"), until)
 }

@@ -16,14 +16,18 @@ import (
 // place is where undelivered messages wait for an operator: the dead letters of a subscription,
 // the quarantine, the unrouted messages.
 type place interface {
-	// list is a page of at most pageSize messages that come behind the id after.
-	list(ctx context.Context, after string, newest bool) ([]waiting, error)
+	// list is a page of at most pageSize messages. next is where the search goes on; "" at its end.
+	list(ctx context.Context, q medispatcher.Search) (list []waiting, next string, err error)
 	// show is one message whole, for JSON.
 	show(ctx context.Context, id string) (any, error)
 	// replay and purge act on the messages named, or on all that are there when they begin. They call more with
 	// how many of how many are done.
 	replay(ctx context.Context, ids []string, more progressFunc) (outcome, error)
 	purge(ctx context.Context, ids []string, more progressFunc) (outcome, error)
+	// count, replayMatching and purgeMatching are for the messages that match. They stop after a while, and say where to go on.
+	count(ctx context.Context, q medispatcher.Search) (medispatcher.MatchCount, error)
+	replayMatching(ctx context.Context, q medispatcher.Search) (o outcome, next string, err error)
+	purgeMatching(ctx context.Context, q medispatcher.Search) (o outcome, next string, err error)
 }
 
 // pageSize is how many messages are read at once. Redis sends all of their bodies in one go.
@@ -45,7 +49,6 @@ type placeTexts struct {
 	show             string
 	replay, replayed string // short and long
 	purge            string
-	newest           bool // ls has --newest
 	header           []string
 	// none is said of an empty place, all is asked before everything is purged, and where names the place in results.
 	none, all, where func(scope string) string
@@ -76,6 +79,7 @@ func (t *placeTexts) example() string {
 	return fmt.Sprintf(`  medispatcher %[1]s ls%[2]s
   medispatcher %[1]s show%[2]s 0-1700000000000-0
   medispatcher %[1]s replay%[2]s            all of them
+  medispatcher %[1]s replay%[2]s --match order-42
   medispatcher %[1]s purge%[2]s 0-1700000000000-0`, t.name, of)
 }
 

@@ -14,30 +14,48 @@ type progressFunc = func(done, all int64) bool
 
 // outcome is what became of messages that were to be replayed or purged.
 type outcome struct {
-	done, missing, refused int64
-	refusals               []medispatcher.KeptRefusal
-	json                   any
+	done, unwanted, missing, refused int64
+	refusals                         []medispatcher.KeptRefusal
+	json                             any
 }
 
 func (a *app) placeReplayCommand(t *placeTexts) *cobra.Command {
-	return a.jsonFlag(&cobra.Command{
+	var match string
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use:   t.use("replay", "[ID…]"),
 		Short: t.replay,
 		Long:  t.replayed,
 		Args:  t.some(),
 		RunE: a.withPlace(t, func(ctx context.Context, s *state, p place, scope string, ids []string) error {
+			if cmd.Flags().Changed("match") {
+				return s.changeMatching(ctx, t, p, scope, "replayed", match, ids, nil, p.replayMatching)
+			}
 			return s.changePlace(ctx, t, scope, "replayed", ids, p.replay)
 		}),
-	}, "print JSON")
+	}
+	matchFlag(cmd, &match)
+	return a.jsonFlag(cmd, "print JSON")
 }
 
 func (a *app) placePurgeCommand(t *placeTexts) *cobra.Command {
 	var yes bool
-	cmd := &cobra.Command{
+	var match string
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use:   t.use("purge", "[ID…]"),
 		Short: t.purge,
 		Args:  t.some(),
 		RunE: a.withPlace(t, func(ctx context.Context, s *state, p place, scope string, ids []string) error {
+			if cmd.Flags().Changed("match") {
+				ask := func(n int64) error {
+					if yes || n == 0 {
+						return nil
+					}
+					return s.confirm(ctx, fmt.Sprintf("Purge %s that match %q?", cli.Counted(n, t.what), match))
+				}
+				return s.changeMatching(ctx, t, p, scope, "purged", match, ids, ask, p.purgeMatching)
+			}
 			if len(ids) == 0 && !yes {
 				if err := s.confirm(ctx, t.all(scope)); err != nil {
 					return err
@@ -47,6 +65,7 @@ func (a *app) placePurgeCommand(t *placeTexts) *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	matchFlag(cmd, &match)
 	return a.jsonFlag(cmd, "print JSON")
 }
 
@@ -73,6 +92,11 @@ func (s *state) changePlace(ctx context.Context, t *placeTexts, scope, done stri
 	case err != nil:
 		return fmt.Errorf("%d %s before it stopped; repeat it to go on: %w", o.done, done, s.explain(err))
 	}
+	return s.tellOutcome(t, scope, done, o)
+}
+
+// tellOutcome prints what became of messages.
+func (s *state) tellOutcome(t *placeTexts, scope, done string, o outcome) error {
 	if err := s.tell(o.json, "%s: %s %s", t.where(scope), cli.Counted(o.done, t.what), done); err != nil {
 		return err
 	}

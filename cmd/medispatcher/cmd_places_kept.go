@@ -16,7 +16,7 @@ import (
 func keptTexts(name medispatcher.KeptPlace) *placeTexts {
 	return &placeTexts{
 		name: string(name), what: "message",
-		list: "List them without their bodies, the oldest first", listJSON: "print one JSON object a line", newest: true,
+		list: "List them without their bodies", listJSON: "print one JSON object a line",
 		show:   "Show one whole, as JSON",
 		replay: "Try them again, all of them or some",
 		header: []string{"ID", "KEPT SINCE", "TOPIC", "MESSAGE", ">BYTES", "REASON"},
@@ -32,17 +32,38 @@ type keptMessages struct {
 	name medispatcher.KeptPlace
 }
 
-func (p keptMessages) list(ctx context.Context, after string, newest bool) ([]waiting, error) {
-	kept, err := p.store.ListKept(ctx, p.name, medispatcher.KeptQuery{After: after, Newest: newest, Limit: pageSize})
-	list := make([]waiting, len(kept))
-	for i, k := range kept {
+func (p keptMessages) list(ctx context.Context, q medispatcher.Search) (list []waiting, next string, err error) {
+	page, err := p.store.SearchKept(ctx, p.name, q, pageSize, aWhile())
+	list = make([]waiting, len(page.Messages))
+	for i, k := range page.Messages {
 		row := []string{k.ID, k.At.Format(time.DateTime), cmp.Or(cli.Shorten(k.Message.Topic), "-"), cmp.Or(cli.Shorten(k.Message.ID), "-"), strconv.FormatInt(k.Bytes, 10)}
 		if p.name == medispatcher.PlaceQuarantine {
 			row = append(row, cli.Shorten(k.Reason))
 		}
 		list[i] = waiting{k.ID, row, operate.ListKept(k)}
 	}
-	return list, err
+	return list, page.Next, err
+}
+
+func (p keptMessages) count(ctx context.Context, q medispatcher.Search) (medispatcher.MatchCount, error) {
+	return p.store.CountKept(ctx, p.name, q, aWhile())
+}
+
+func (p keptMessages) replayMatching(ctx context.Context, q medispatcher.Search) (o outcome, next string, err error) {
+	if err := p.mayPublish(); err != nil {
+		return o, "", err
+	}
+	subs, err := p.registry.Latest(ctx)
+	if err != nil {
+		return o, "", err
+	}
+	done, err := p.store.ReplayMatchingKept(ctx, p.name, q, p.cfg.KeptRules(subs), aWhile())
+	return outcome{done: done.Replayed, unwanted: done.Unwanted, missing: done.Missing, refused: done.Refused, refusals: done.Refusals}, done.Next, err
+}
+
+func (p keptMessages) purgeMatching(ctx context.Context, q medispatcher.Search) (o outcome, next string, err error) {
+	done, err := p.store.PurgeMatchingKept(ctx, p.name, q, aWhile())
+	return outcome{done: done.Done}, done.Next, err
 }
 
 func (p keptMessages) show(ctx context.Context, id string) (any, error) {
@@ -74,7 +95,7 @@ func (p keptMessages) replay(ctx context.Context, ids []string, more progressFun
 	if done.Refused > 0 {
 		about["refusals"] = done.Refusals
 	}
-	return outcome{done.Replayed, done.Missing, done.Refused, done.Refusals, about}, err
+	return outcome{done: done.Replayed, missing: done.Missing, refused: done.Refused, refusals: done.Refusals, json: about}, err
 }
 
 func (p keptMessages) purge(ctx context.Context, ids []string, more progressFunc) (outcome, error) {

@@ -69,6 +69,10 @@ func TestUnrouted(t *testing.T) {
 	if list, err := c.redis.Stream("medis:{0}:incoming"); err != nil || len(list) != 2 {
 		t.Errorf("%v in incoming, %v", list, err)
 	}
+	c.keepAway(medispatcher.PlaceUnrouted, "time", "1", "topic", "order.created", "body", "x", "~src", "1-1")
+	c.keepAway(medispatcher.PlaceUnrouted, "time", "1", "topic", "user.gone", "body", "x", "~src", "1-2")
+	contains(t, c.says(cli.ExitOK, []string{"unrouted", "replay", "--match", "ORDER", "--json"}), `{"matching":1,"replayed":1}`)
+	contains(t, c.says(cli.ExitOK, []string{"unrouted", "purge", "--match", "gone", "--yes"}, "1 of 1 message matches"), "unrouted: 1 message purged")
 	gone := c.keepAway(medispatcher.PlaceUnrouted, "time", "1", "topic", "a.b", "body", "x", "~src", "1-1")
 	contains(t, c.ok("unrouted", "purge", gone), "unrouted: 1 message purged")
 	c.keepAway(medispatcher.PlaceUnrouted, "time", "1", "topic", "a.b", "body", "x", "~src", "1-1")

@@ -6,12 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
 func (a *app) placeListCommand(t *placeTexts) *cobra.Command {
 	var limit int
 	var newest bool
+	var match string
 	args := cli.NoArgs
 	if t.scope != "" {
 		args = cli.Exactly(t.scope)
@@ -21,21 +23,25 @@ func (a *app) placeListCommand(t *placeTexts) *cobra.Command {
 		Short: t.list,
 		Args:  args,
 		RunE: a.withPlace(t, func(ctx context.Context, s *state, p place, scope string, _ []string) error {
-			return s.listPlace(ctx, t, p, scope, newest, limit)
+			q, err := searchOf(match)
+			if err != nil {
+				return err
+			}
+			q.Newest = newest
+			return s.listPlace(ctx, t, p, scope, q, limit)
 		}),
 	}
 	a.jsonFlag(cmd, t.listJSON)
 	cmd.Flags().IntVar(&limit, "limit", 100, "list at most `N`; 0 lists all")
-	if t.newest {
-		cmd.Flags().BoolVar(&newest, "newest", false, "the newest first")
-	}
+	cmd.Flags().BoolVar(&newest, "newest", false, "the newest first")
+	matchFlag(cmd, &match)
 	return cmd
 }
 
-func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope string, newest bool, limit int) error {
+func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope string, q medispatcher.Search, limit int) error {
 	rows := cli.Table{Header: t.header}
 	more, n := false, 0
-	err := eachWaiting(ctx, p, newest, func(w waiting) (bool, error) {
+	err := eachWaiting(ctx, p, q, func(w waiting) (bool, error) {
 		if limit > 0 && n == limit {
 			more = true
 			return false, nil
@@ -51,7 +57,11 @@ func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope str
 		return usageOr(err)
 	}
 	if n == 0 {
-		_, _ = fmt.Fprintln(s.stderr, t.none(scope))
+		none := t.none(scope)
+		if !q.Match.All() {
+			none = "none matches"
+		}
+		_, _ = fmt.Fprintln(s.stderr, none)
 		return nil
 	}
 	if err := rows.Write(s.stdout); err != nil {
@@ -64,10 +74,10 @@ func (s *state) listPlace(ctx context.Context, t *placeTexts, p place, scope str
 }
 
 // eachWaiting calls do for each message until it says stop.
-func eachWaiting(ctx context.Context, p place, newest bool, do func(waiting) (more bool, err error)) error {
-	for after := ""; ; {
+func eachWaiting(ctx context.Context, p place, q medispatcher.Search, do func(waiting) (more bool, err error)) error {
+	for {
 		page, cancel := context.WithTimeout(ctx, stepWithin)
-		list, err := p.list(page, after, newest)
+		list, next, err := p.list(page, q)
 		cancel()
 		if err != nil {
 			return err
@@ -77,10 +87,9 @@ func eachWaiting(ctx context.Context, p place, newest bool, do func(waiting) (mo
 				return err
 			}
 		}
-		if len(list) < pageSize {
+		if q.After = next; next == "" {
 			return nil
 		}
-		after = list[len(list)-1].id
 	}
 }
 

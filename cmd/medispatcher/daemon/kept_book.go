@@ -23,6 +23,14 @@ func (b keptBook) ReplayKept(ctx context.Context, place medispatcher.KeptPlace, 
 	return b.Store.ReplayKept(ctx, place, ids, b.cfg.KeptRules(subs))
 }
 
+func (b keptBook) ReplayMatchingKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.Search, more func(looked int64) bool) (medispatcher.KeptDone, error) {
+	subs, err := b.registry.Latest(ctx)
+	if err != nil {
+		return medispatcher.KeptDone{}, err
+	}
+	return b.Store.ReplayMatchingKept(ctx, place, q, b.cfg.KeptRules(subs), more)
+}
+
 func (b keptBook) ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (medispatcher.KeptDone, error) {
 	subs, err := b.registry.Latest(ctx)
 	if err != nil {

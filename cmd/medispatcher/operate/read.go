@@ -30,10 +30,12 @@ type Trail interface {
 type DeadLetters interface {
 	DeadLetters(ctx context.Context, id, after string, limit int) ([]medispatcher.DeadLetter, error)
 	DeadLetter(ctx context.Context, id, letter string) (medispatcher.DeadLetter, error)
+	SearchDead(ctx context.Context, id string, q medispatcher.Search, limit int, more func(looked int64) bool) (medispatcher.DeadPage, error)
 }
 
 // KeptMessages reads messages that reached no channel. An id that cannot be one is a medispatcher.FieldError.
 type KeptMessages interface {
 	ListKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.KeptQuery) ([]medispatcher.Kept, error)
 	ReadKept(ctx context.Context, place medispatcher.KeptPlace, id string) (medispatcher.Kept, error)
+	SearchKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.Search, limit int, more func(looked int64) bool) (medispatcher.KeptPage, error)
 }

@@ -3,6 +3,7 @@ package operate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/solate/medispatcher"
@@ -63,6 +64,22 @@ func Channels(ctx context.Context, counts Counts, subs []*medispatcher.Subscript
 		}
 	}
 	return list, dispatchers, nil
+}
+
+// HeldBack says why a subscription's messages are not pushed now: Paused, BreakerOpen, or "" when nothing holds them back.
+func HeldBack(ctx context.Context, registry Registry, counts Counts, id string) (string, error) {
+	sub, _, err := registry.Get(ctx, id)
+	if _, unusable := errors.AsType[medispatcher.Problems](err); unusable || errors.Is(err, medispatcher.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	list, _, err := Channels(ctx, counts, []*medispatcher.Subscription{&sub})
+	if err != nil || len(list) == 0 || list[0].State == medispatcher.Active {
+		return "", err
+	}
+	return list[0].State, nil
 }
 
 // StateOf is the state of a subscription without regard to breakers.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/access"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // Kicker makes the retries of a subscription due now, and gives back what crashed dispatchers
@@ -25,7 +26,8 @@ type purged struct {
 type purgedOutput struct{ Body purged }
 
 type kicked struct {
-	Kicked int `json:"kicked" doc:"Messages that became due or were given back"`
+	Kicked int    `json:"kicked" doc:"Messages that became due or were given back"`
+	Held   string `json:"held,omitempty" doc:"What holds them back nevertheless; absent when nothing does" enum:"paused,breaker_open"`
 }
 
 type kickedOutput struct{ Body kicked }
@@ -45,7 +47,7 @@ func (a *api) channelRoutes() {
 		Summary: "Retry now what waits for its next attempt", Tags: []string{tagSubscriptions},
 		Description: "Messages that wait for their next attempt become due, and what crashed dispatchers left is given back. " +
 			"What a living dispatcher has in flight is not touched. A paused subscription or an open breaker still holds them back.",
-		Errors: errs, Responses: ok("200", "How many", kicked{Kicked: 12}),
+		Errors: errs, Responses: ok("200", "How many", kicked{12, medispatcher.BreakerOpen}),
 	}, nil, a.kick)
 }
 
@@ -73,5 +75,9 @@ func (a *api) kick(ctx context.Context, in *idInput) (*kickedOutput, error) {
 	if err != nil {
 		return nil, unavailable(fmt.Sprintf("%d messages were kicked, not all of them", n), err)
 	}
-	return &kickedOutput{kicked{n}}, nil
+	held, err := operate.HeldBack(ctx, a.Registry, a.Store, in.ID)
+	if err != nil {
+		a.Log.Warn("it is unknown whether kicked messages are held back", "subscription", in.ID, "error", err)
+	}
+	return &kickedOutput{kicked{n, held}}, nil
 }

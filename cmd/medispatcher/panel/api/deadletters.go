@@ -12,17 +12,13 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
-const (
-	// deadChunk is how many dead letters are read at once.
-	deadChunk = 10
-	// deadPageBytes ends a page early: each letter may be as large as a message.
-	deadPageBytes = 4 << 20
-)
-
 // DeadLetters are the messages whose attempts are exhausted. Replay and PurgeDead report malformed ids as
 // medispatcher.Problems, each with the field "ids[…]".
 type DeadLetters interface {
 	operate.DeadLetters
+	CountDead(ctx context.Context, id string, q medispatcher.Search, more func(looked int64) bool) (medispatcher.MatchCount, error)
+	ReplayMatching(ctx context.Context, id string, q medispatcher.Search, more func(looked int64) bool) (medispatcher.MatchDone, error)
+	PurgeMatching(ctx context.Context, id string, q medispatcher.Search, more func(looked int64) bool) (medispatcher.MatchDone, error)
 	Replay(ctx context.Context, id string, letters []string) (int, error)
 	ReplayAll(ctx context.Context, id string, more func(done, all int64) bool) (done, left int64, err error)
 	PurgeDead(ctx context.Context, id string, letters []string) (int, error)
@@ -30,8 +26,9 @@ type DeadLetters interface {
 }
 
 type deadInput struct {
-	ID    string `path:"id" doc:"The subscription's id" example:"billing"`
-	After string `query:"after" doc:"Only letters after this one: the next of the previous page"`
+	ID string `path:"id" doc:"The subscription's id" example:"billing"`
+	Matching
+	Order string `query:"order" doc:"Which are listed first" enum:"oldest,newest" default:"oldest"`
 	Limit int    `query:"limit" doc:"Most letters in the answer; it holds fewer when they are large" default:"50" minimum:"1" maximum:"200"`
 }
 
@@ -41,8 +38,15 @@ type letterInput struct {
 }
 
 type letterPage struct {
-	Letters []operate.Letter `json:"dead_letters"`
-	Next    string           `json:"next,omitempty"`
+	Letters  []operate.Letter `json:"dead_letters"`
+	Searched int64            `json:"searched,omitempty" doc:"With q: how many it looked at for this page"`
+	Next     string           `json:"next,omitempty" doc:"Pass it as ?after= for the next page; absent on the last page"`
+}
+
+type deadCountInput struct {
+	ID string `path:"id" doc:"The subscription's id" example:"billing"`
+	Matching
+	Until
 }
 
 type letterPageOutput struct{ Body letterPage }
@@ -55,15 +59,17 @@ func (a *api) deadRoutes() {
 	route(a, access.Reader, huma.Operation{
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: path,
 		Summary: "List dead letters", Tags: []string{tagDead},
-		Description: "Oldest first, partition by partition. The message's body is a string, or body_base64 when it is not UTF-8; the role reader gets none.",
-		Errors:      errs, Responses: ok("200", "Dead letters; next is absent on the last page",
-			letterPage{[]operate.Letter{exampleLetter}, exampleLetter.ID}),
+		Description: "In the order of time, over all partitions. The message's body is a string, or body_base64 when it is not UTF-8; the role reader gets none. " +
+			"A search looks at letters for a limited time: a page with next may hold none.",
+		Errors: errs, Responses: ok("200", "Dead letters; next is absent on the last page",
+			letterPage{Letters: []operate.Letter{exampleLetter}, Next: exampleLetter.ID}),
 	}, nil, a.listDead)
 	route(a, access.Reader, huma.Operation{
 		OperationID: "get-dead-letter", Method: http.MethodGet, Path: path + "/{letter}",
 		Summary: "Show a dead letter", Tags: []string{tagDead}, Description: "The role reader gets no body.",
 		Errors: errs, Responses: ok("200", "The message, whole, and how it failed", exampleLetter),
 	}, nil, a.getDead)
+	route(a, access.Reader, countOperation("count-dead-letters", path, "dead letters", tagDead, errs), nil, a.countDead)
 	a.deadChangeRoutes(path)
 }
 
@@ -84,27 +90,29 @@ func (a *api) listDead(ctx context.Context, in *deadInput) (*letterPageOutput, e
 	if err := a.known(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	page := letterPage{Letters: []operate.Letter{}}
-	after, size := in.After, 0
-	for {
-		// Whether there is a next page is known from one more letter than fits.
-		letters, err := a.Store.DeadLetters(ctx, in.ID, after, min(deadChunk, in.Limit+1-len(page.Letters)))
-		if err != nil {
-			return nil, badID(err, "after")
-		}
-		for _, l := range letters {
-			if n := len(page.Letters); n == in.Limit || n > 0 && size+len(l.Message.Body) > deadPageBytes {
-				page.Next = page.Letters[n-1].ID
-				return &letterPageOutput{page}, nil
-			}
-			size += len(l.Message.Body)
-			page.Letters = append(page.Letters, letterFor(ctx, l))
-			after = l.ID
-		}
-		if len(letters) == 0 {
-			return &letterPageOutput{page}, nil
-		}
+	q := in.search(ctx)
+	q.Newest = in.Order == "newest"
+	found, err := a.Store.SearchDead(ctx, in.ID, q, in.Limit, within(changeFor))
+	if err != nil {
+		return nil, badID(err, "after")
 	}
+	page := letterPage{Letters: []operate.Letter{}, Next: found.Next}
+	for _, l := range found.Letters {
+		page.Letters = append(page.Letters, letterFor(ctx, l))
+	}
+	if !in.match.All() {
+		page.Searched = found.Looked
+	}
+	return &letterPageOutput{page}, nil
+}
+
+func (a *api) countDead(ctx context.Context, in *deadCountInput) (*matchCountOutput, error) {
+	if err := a.known(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	q := in.search(ctx)
+	q.Until = in.Until.Until
+	return countOutput(a.Store.CountDead(ctx, in.ID, q, within(changeFor)))
 }
 
 func (a *api) getDead(ctx context.Context, in *letterInput) (*letterOutput, error) {

@@ -16,6 +16,9 @@ import (
 // each with the field "ids[…]".
 type Kept interface {
 	operate.KeptMessages
+	CountKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.Search, more func(looked int64) bool) (medispatcher.MatchCount, error)
+	ReplayMatchingKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.Search, more func(looked int64) bool) (medispatcher.KeptDone, error)
+	PurgeMatchingKept(ctx context.Context, place medispatcher.KeptPlace, q medispatcher.Search, more func(looked int64) bool) (medispatcher.MatchDone, error)
 	ReplayKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (medispatcher.KeptDone, error)
 	ReplayAllKept(ctx context.Context, place medispatcher.KeptPlace, more func(done, all int64) bool) (medispatcher.KeptDone, error)
 	PurgeKept(ctx context.Context, place medispatcher.KeptPlace, ids []string) (int, error)
@@ -23,7 +26,7 @@ type Kept interface {
 }
 
 type keptInput struct {
-	After string `query:"after" doc:"Only messages after this one: the next of the previous page"`
+	Matching
 	Order string `query:"order" doc:"Which are listed first" enum:"oldest,newest" default:"oldest"`
 	Limit int    `query:"limit" doc:"Most messages in the answer" default:"50" minimum:"1" maximum:"200"`
 }
@@ -34,6 +37,7 @@ type keptOneInput struct {
 
 type keptPage struct {
 	Messages []operate.Kept `json:"messages"`
+	Searched int64          `json:"searched,omitempty" doc:"With q: how many it looked at for this page"`
 	Next     string         `json:"next,omitempty" doc:"Pass it as ?after= for the next page; absent on the last page"`
 }
 
@@ -84,8 +88,13 @@ func (a *api) keptRoutesOf(place medispatcher.KeptPlace) {
 		OperationID: "list-" + string(place), Method: http.MethodGet, Path: path,
 		Summary: "List " + doc.what, Tags: []string{tagKept},
 		Description: doc.where + " Listed without their bodies, in the order of arrival, over all partitions.",
-		Errors:      errs, Responses: ok("200", "Messages; next is absent on the last page", keptPage{[]operate.Kept{operate.ListKept(doc.example)}, doc.example.ID}),
+		Errors:      errs, Responses: ok("200", "Messages; next is absent on the last page", keptPage{Messages: []operate.Kept{operate.ListKept(doc.example)}, Next: doc.example.ID}),
 	}, nil, func(ctx context.Context, in *keptInput) (*keptPageOutput, error) { return a.listKept(ctx, place, in) })
+	route(a, access.Reader, countOperation("count-"+string(place), path, doc.what, tagKept, errs), nil, func(ctx context.Context, in *matchCountInput) (*matchCountOutput, error) {
+		q := in.search(ctx)
+		q.Until = in.Until.Until
+		return countOutput(a.Kept.CountKept(ctx, place, q, within(changeFor)))
+	})
 	route(a, access.Reader, huma.Operation{
 		OperationID: "get-" + string(place), Method: http.MethodGet, Path: path + "/{message}",
 		Summary: "Show one of the " + doc.what, Tags: []string{tagKept}, Description: "The role reader gets no body, and no raw fields.",
@@ -96,18 +105,18 @@ func (a *api) keptRoutesOf(place medispatcher.KeptPlace) {
 }
 
 func (a *api) listKept(ctx context.Context, place medispatcher.KeptPlace, in *keptInput) (*keptPageOutput, error) {
-	// Whether there is a next page is known from one more message than fits.
-	list, err := a.Kept.ListKept(ctx, place, medispatcher.KeptQuery{After: in.After, Newest: in.Order == "newest", Limit: in.Limit + 1})
+	q := in.search(ctx)
+	q.Newest = in.Order == "newest"
+	found, err := a.Kept.SearchKept(ctx, place, q, in.Limit, within(changeFor))
 	if err != nil {
 		return nil, badID(err, "after")
 	}
-	page := keptPage{Messages: []operate.Kept{}}
-	for i, k := range list {
-		if i == in.Limit {
-			page.Next = list[i-1].ID
-			break
-		}
+	page := keptPage{Messages: []operate.Kept{}, Next: found.Next}
+	for _, k := range found.Messages {
 		page.Messages = append(page.Messages, operate.ListKept(k))
+	}
+	if !in.match.All() {
+		page.Searched = found.Looked
 	}
 	return &keptPageOutput{page}, nil
 }

@@ -13,13 +13,18 @@ import (
 
 type replayKeptInput struct{ request }
 
-type purgeKeptInput struct{ IDs }
+type purgeKeptInput struct {
+	IDs
+	Matching
+	Until
+}
 
 // keptReplay is the answer to a replay of kept messages.
 type keptReplay struct {
 	Replayed  int64                      `json:"replayed"`
 	Unwanted  int64                      `json:"unwanted,omitempty" doc:"Of those replayed: how many no subscription wants now"`
 	Remaining int64                      `json:"remaining" doc:"Not reached in time"`
+	Next      string                     `json:"next,omitempty" doc:"Of those that match: repeat the request with it as after; absent when all are done"`
 	Missing   int64                      `json:"missing,omitempty" doc:"Ids that were not there"`
 	Refused   int64                      `json:"refused,omitempty" doc:"Still kept, because they would come back at once"`
 	Refusals  []medispatcher.KeptRefusal `json:"refusals,omitempty" doc:"The first of those refused, each with the reason and what to do"`
@@ -39,7 +44,7 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 	route(a, access.Operator, huma.Operation{
 		OperationID: "replay-" + string(place), Method: http.MethodPost, Path: path + "/replay",
 		Summary: "Replay " + doc.what, Tags: []string{tagKept}, MaxBodyBytes: maxDocument,
-		Description: doc.replay + " Without a body, or without ids, it replays all that existed when the request began." + aboutChange,
+		Description: doc.replay + " Without a body, or with an empty object, it replays all that existed when the request began." + aboutChange + aboutMatch,
 		Errors:      append(slices.Clone(errs), http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge),
 		Responses:   ok("200", "How many", replayed),
 	}, idsBody(doc.example.ID), func(ctx context.Context, in *replayKeptInput) (*keptReplayOutput, error) {
@@ -49,7 +54,7 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 	route(a, access.Operator, huma.Operation{
 		OperationID: "purge-" + string(place), Method: http.MethodDelete, Path: path,
 		Summary: "Purge " + doc.what, Tags: []string{tagKept},
-		Description: "Removes for good those named by ?id=, or all that existed when the request began." + aboutChange,
+		Description: "Removes for good those named by ?id=, those that hold the text ?q=, or all that existed when the request began." + aboutChange + aboutMatch,
 		Errors:      errs, Responses: ok("200", "How many", deadChange{Purged: &n}),
 	}, nil, func(ctx context.Context, in *purgeKeptInput) (*deadChangeOutput, error) {
 		return a.purgeKept(ctx, place, in)
@@ -57,7 +62,7 @@ func (a *api) keptChangeRoutes(place medispatcher.KeptPlace) {
 }
 
 func (a *api) replayKept(ctx context.Context, place medispatcher.KeptPlace, in *replayKeptInput) (*keptReplayOutput, error) {
-	ids, err := readIDs(&in.request, "messages")
+	ids, q, err := readIDs(&in.request, "messages")
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +71,13 @@ func (a *api) replayKept(ctx context.Context, place medispatcher.KeptPlace, in *
 	var done medispatcher.KeptDone
 	took := func(d medispatcher.KeptDone, err error) (outcome, error) {
 		done = d
-		return outcome{d.Replayed, d.Left, d.Missing, d.Refused}, err
+		return outcome{d.Replayed, d.Left, d.Missing, d.Refused, d.Next}, err
 	}
 	_, err = a.do(ctx, change{
-		done: "replayed", what: "messages", where: []any{"place", place}, ids: ids,
+		done: "replayed", what: "messages", where: []any{"place", place}, ids: ids, search: q,
+		match: func(ctx context.Context, q medispatcher.Search, more func(int64) bool) (outcome, error) {
+			return took(a.Kept.ReplayMatchingKept(ctx, place, q, more))
+		},
 		some: func(ctx context.Context, ids []string) (outcome, error) {
 			return took(a.Kept.ReplayKept(ctx, place, ids))
 		},
@@ -81,15 +89,22 @@ func (a *api) replayKept(ctx context.Context, place medispatcher.KeptPlace, in *
 		return nil, err
 	}
 	return &keptReplayOutput{keptReplay{
-		Replayed: done.Replayed, Unwanted: done.Unwanted, Remaining: done.Left, Missing: done.Missing, Refused: done.Refused, Refusals: done.Refusals,
+		Replayed: done.Replayed, Unwanted: done.Unwanted, Remaining: done.Left, Next: done.Next, Missing: done.Missing, Refused: done.Refused, Refusals: done.Refusals,
 	}}, nil
 }
 
 func (a *api) purgeKept(ctx context.Context, place medispatcher.KeptPlace, in *purgeKeptInput) (*deadChangeOutput, error) {
+	q, err := purgeSearch(ctx, in.IDs, &in.Matching, in.Until)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	out, err := a.do(ctx, change{
-		done: "purged", what: "messages", where: []any{"place", place}, ids: in.Named, parameter: "id",
+		done: "purged", what: "messages", where: []any{"place", place}, ids: in.Named, parameter: "id", search: q,
+		match: matching(func(ctx context.Context, q medispatcher.Search, more func(int64) bool) (medispatcher.MatchDone, error) {
+			return a.Kept.PurgeMatchingKept(ctx, place, q, more)
+		}),
 		some: counted(func(ctx context.Context, ids []string) (int, error) { return a.Kept.PurgeKept(ctx, place, ids) }),
 		all: measured(func(ctx context.Context, more func(done, all int64) bool) (int64, int64, error) {
 			return a.Kept.PurgeAllKept(ctx, place, more)

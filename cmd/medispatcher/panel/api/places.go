@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -29,16 +28,21 @@ const aboutChange = " One request works for a limited time. remaining is how man
 
 // change is one such request, and the two ways to do it.
 type change struct {
-	done, what string   // replayed, dead letters: for the log and for what failed half-way
-	where      []any    // for the log
-	ids        []string // none: all of them
-	parameter  string   // where the request named them; empty: in the body
+	done, what string              // replayed, dead letters: for the log and for what failed half-way
+	where      []any               // for the log
+	ids        []string            // none: those of the search, or all
+	search     medispatcher.Search // used where it has a match
+	parameter  string              // where the request named them; empty: in the body
 	some       func(ctx context.Context, ids []string) (outcome, error)
+	match      func(ctx context.Context, q medispatcher.Search, more func(looked int64) bool) (outcome, error)
 	all        func(ctx context.Context, more func(done, all int64) bool) (outcome, error)
 }
 
 // outcome is how many messages a change came to. Messages that arrived after the request began do not count.
-type outcome struct{ done, left, missing, refused int64 }
+type outcome struct {
+	done, left, missing, refused int64
+	next                         string // where those that match go on
+}
 
 // counted turns a step that returns only how many of the ids it found into one that returns an outcome.
 func counted(step func(ctx context.Context, ids []string) (int, error)) func(context.Context, []string) (outcome, error) {
@@ -60,11 +64,17 @@ func measured(step func(context.Context, func(done, all int64) bool) (done, left
 // do does it, and logs who asked for it.
 func (a *api) do(ctx context.Context, c change) (out outcome, err error) {
 	deedOf(ctx).Name(c.ids)
-	if len(c.ids) > 0 {
+	more := within(changeFor)
+	switch {
+	case len(c.ids) > 0:
 		out, err = c.some(ctx, c.ids)
-	} else {
-		until := time.Now().Add(changeFor)
-		out, err = c.all(ctx, func(int64, int64) bool { return time.Now().Before(until) })
+	case !c.search.Match.All():
+		out, err = c.match(ctx, c.search, more)
+	default:
+		out, err = c.all(ctx, func(done, _ int64) bool { return more(done) })
+	}
+	if field, bad := errors.AsType[medispatcher.FieldError](err); bad && !c.search.Match.All() {
+		return out, problem.Invalid(medispatcher.Problems{{Field: "after", Problem: field.Problem}})
 	}
 	if problems, bad := errors.AsType[medispatcher.Problems](err); bad {
 		for i := range problems {
@@ -96,14 +106,36 @@ func (in *IDs) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// readIDs reads a body {"ids":[…]}, or an empty one: no ids. what is what they name.
-func readIDs(q *request, what string) ([]string, error) {
+// purgeSearch is the search of a request to purge. It cannot name messages by their ids and by a text at the same time.
+func purgeSearch(ctx context.Context, ids IDs, m *Matching, until Until) (medispatcher.Search, error) {
+	q := m.search(ctx)
+	q.Until = until.Until
+	return q, oneWay(ids.Named, q)
+}
+
+// oneWay refuses a request that names messages in two ways, and one that has a place to go on from and nothing to search for:
+// it would act on all.
+func oneWay(ids []string, q medispatcher.Search) error {
+	switch {
+	case ids != nil && !q.Match.All():
+		return problem.Invalid(medispatcher.Problems{{Field: "id", Problem: "name messages by their ids or by a text, not by both"}})
+	case q.Match.All() && q.After+q.Until != "":
+		return problem.Invalid(medispatcher.Problems{{Field: "q", Problem: "is missing: after and until belong to a search"}})
+	}
+	return nil
+}
+
+// readIDs reads a body {"ids":[…]}, or {"match":"…"}, or an empty one: all. what is what they name.
+func readIDs(q *request, what string) (ids []string, search medispatcher.Search, err error) {
 	raw, err := q.document()
 	if err != nil || len(bytes.TrimSpace(raw)) == 0 {
-		return nil, err
+		return nil, search, err
 	}
 	var body struct {
-		IDs []string `json:"ids"`
+		IDs   []string `json:"ids"`
+		Match *string  `json:"match"`
+		After string   `json:"after"`
+		Until string   `json:"until"`
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
@@ -112,19 +144,28 @@ func readIDs(q *request, what string) ([]string, error) {
 		err = errors.New("something follows it")
 	}
 	if err != nil {
-		return nil, problem.Invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"ids":["0-1700000000000-0"]}, nor empty: %v`, err)}})
+		return nil, search, problem.Invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"ids":["0-1700000000000-0"]}, nor {"match":"text"}, nor empty: %v`, err)}})
 	}
 	if body.IDs != nil && len(body.IDs) == 0 {
-		return nil, problem.Invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})
+		return nil, search, problem.Invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})
 	}
-	return body.IDs, nil
+	search.After, search.Until = body.After, body.Until
+	if body.Match != nil {
+		if search.Match, err = medispatcher.ParseMatch(*body.Match); err != nil {
+			return nil, search, problem.Invalid(medispatcher.Problems{{Field: "match", Problem: err.Error()}})
+		}
+	}
+	return body.IDs, search, oneWay(body.IDs, search)
 }
 
-// idsBody is {"ids":[…]}, which may be left out.
+// idsBody is {"ids":[…]} or {"match":"…"}, which may be left out.
 func idsBody(example string) *huma.RequestBody {
 	return &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {
 		Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
-			"ids": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
+			"ids":   {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
+			"match": {Type: huma.TypeString, Description: "Those that hold this text, as ?q= of the list"},
+			"after": {Type: huma.TypeString, Description: "With match: the next of the answer before"},
+			"until": {Type: huma.TypeString, Description: "With match: the until of a count; none that arrived after it"},
 		}},
 		Example: map[string]any{"ids": []string{example}},
 	}}}
