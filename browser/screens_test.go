@@ -27,6 +27,7 @@ func TestScreens(t *testing.T) {
 	pages := map[string]string{
 		"overview": "/", "subscriptions": "/subscriptions", "subscription": "/subscriptions/mailer", "subscribe": "/subscribe",
 		"alerts": "/alerts", "unrouted": "/unrouted", "quarantine": "/quarantine", "broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
+		"search": "/search?q=order", "found": "/search?q=mail", "topics": "/topics", "topic": "/topics/order.created", "matching": "/subscriptions/mailer/dead?q=451", "message": "/messages/0-1-1",
 	}
 	b.open(p.url + "/signin")
 	shoot(b, dir, "signin")

@@ -63,11 +63,15 @@ func (s *state) changeMatching(ctx context.Context, t *placeTexts, p place, scop
 	q.Until = n.Until
 	bar := &lazyBar{s: s, what: done}
 	var sum outcome
+	noted := func(err error) {
+		s.note(ctx, medispatcher.Deed{What: t.deed(done), Subscription: scope, Counts: map[string]int64{done: sum.done, "matching": n.Matching}}, err)
+	}
 	for n.Matching > 0 {
 		o, next, err := do(ctx, q)
 		sum.add(o)
 		if err != nil {
 			bar.finish()
+			noted(err)
 			return fmt.Errorf("%d %s before it stopped; repeat it to go on: %w", sum.done, done, s.explain(err))
 		}
 		bar.set(sum.done, n.Matching)
@@ -76,6 +80,7 @@ func (s *state) changeMatching(ctx context.Context, t *placeTexts, p place, scop
 		}
 	}
 	bar.finish()
+	noted(nil)
 	about := map[string]any{done: sum.done, "matching": n.Matching}
 	if sum.unwanted > 0 {
 		about["unwanted"] = sum.unwanted

@@ -45,7 +45,7 @@ func (p *pages) firingFindings(ctx context.Context, id string) ([]finding, error
 	var out []finding
 	for _, f := range all.Firing {
 		if f.Subscription == id && f.Rule != medispatcher.RuleBreaker {
-			out = append(out, finding{Level: "bad", Text: "Alert: " + alertText(f.Alert) + ".", Do: "Since " + utc(f.Since) + ".", Link: "/alerts", LinkText: "Alerts"})
+			out = append(out, finding{Level: "bad", Text: "Alert: " + alertText(f.Alert) + ".", Since: f.Since, Link: "/alerts", LinkText: "Alerts"})
 		}
 	}
 	return out, nil
@@ -73,5 +73,5 @@ func (p *pages) firingFinding(ctx context.Context) ([]finding, error) {
 		verb = " is firing: "
 	}
 	return []finding{{Level: "bad", Text: plural(all.FiringCount, "alert") + verb + strings.Join(rules, ", ") + ".",
-		Do: "Oldest since " + utc(oldest) + ".", Link: "/alerts", LinkText: "Alerts"}}, nil
+		Since: oldest, Link: "/alerts", LinkText: "Alerts"}}, nil
 }

@@ -1,21 +1,16 @@
 package web
 
 import (
-	"context"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
 )
 
 const (
-	lettersPage  = 50
-	lettersChunk = 10 // read at once
-	// lettersLooked bounds how many letters one search reads, because it reads their bodies as well.
-	lettersLooked = 2000
-	lettersFor    = 2 * time.Second
+	lettersPage = 50
+	// searchFor bounds how long one page searches. The next page goes on from there.
+	searchFor = 200 * time.Millisecond
 )
 
 // letterRow is a dead letter in a list.
@@ -28,11 +23,9 @@ type letterRow struct {
 
 type lettersData struct {
 	place
-	paging
-	ID       string
-	Q, After string
-	Rows     []letterRow
-	Looked   int
+	searching
+	ID   string
+	Rows []letterRow
 }
 
 func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
@@ -44,57 +37,26 @@ func (p *pages) letters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
-	d := lettersData{place: deadLetters(r, id), ID: id, Q: strings.TrimSpace(q.Get("q")), After: q.Get("after")}
-	d.Q, d.Count = d.Q[:min(len(d.Q), maxQuery)], counts[0].Dead
+	d := lettersData{place: deadLetters(r, id), ID: id, searching: readSearching(r.URL.Query())}
+	d.Count = counts[0].Dead
 	if d.Count == 0 {
 		if _, _, err := p.registry.Get(ctx, id); err != nil {
 			return err
 		}
 	}
-	last, more, err := p.findLetters(ctx, &d)
+	q, err := d.search(r)
 	if err != nil {
 		return err
 	}
-	v := url.Values{"after": {d.After}}
-	if d.Q != "" {
-		v.Set("q", d.Q)
+	page, err := p.store.SearchDead(ctx, id, q, lettersPage, within(searchFor))
+	if err != nil {
+		return err
 	}
-	if !more {
-		last = ""
+	for i := range page.Letters {
+		d.Rows = append(d.Rows, rowOf(&page.Letters[i]))
 	}
-	d.paging = pagingOf(d.Link, v, last)
+	d.found(d.Link, len(d.Rows), page.Searched)
 	return p.show(w, r, http.StatusOK, "deadletters", d.Title, d)
-}
-
-// findLetters fills a page. It stops when the page is full or the search took too long; more then
-// says that there may be others after last.
-func (p *pages) findLetters(ctx context.Context, d *lettersData) (last string, more bool, err error) {
-	deadline := time.Now().Add(lettersFor)
-	last = d.After
-	for {
-		chunk, err := p.store.DeadLetters(ctx, d.ID, last, lettersChunk)
-		if err != nil {
-			return "", false, err
-		}
-		for i := range chunk {
-			if len(d.Rows) == lettersPage {
-				return last, true, nil
-			}
-			l := &chunk[i]
-			last = l.ID
-			d.Looked++
-			if letterMatches(l, d.Q) {
-				d.Rows = append(d.Rows, rowOf(l))
-			}
-		}
-		switch {
-		case len(chunk) < lettersChunk:
-			return last, false, nil
-		case d.Looked >= lettersLooked || time.Now().After(deadline):
-			return last, true, nil
-		}
-	}
 }
 
 func rowOf(l *medispatcher.DeadLetter) letterRow {
@@ -103,23 +65,4 @@ func rowOf(l *medispatcher.DeadLetter) letterRow {
 		r.Failed, r.Attempts, r.LastError, r.Target = true, f.Attempts, f.LastError, f.Target
 	}
 	return r
-}
-
-// letterMatches reports whether a search finds a letter by its ids, topic, key, sender, last error
-// or target.
-func letterMatches(l *medispatcher.DeadLetter, q string) bool {
-	if q == "" {
-		return true
-	}
-	in := []string{l.ID, l.Message.ID, l.Message.Topic, l.Message.Key, l.Message.Sender}
-	if l.Failure != nil {
-		in = append(in, l.Failure.LastError, l.Failure.Target)
-	}
-	q = strings.ToLower(q)
-	for _, text := range in {
-		if strings.Contains(strings.ToLower(text), q) {
-			return true
-		}
-	}
-	return false
 }

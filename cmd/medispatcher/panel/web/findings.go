@@ -19,7 +19,8 @@ type finding struct {
 	Level    string // bad, warn or note
 	Text     string
 	Do       string
-	Link     string // empty: none
+	Since    time.Time // of what fires; zero: not told
+	Link     string    // empty: none
 	LinkText string
 }
 

@@ -48,6 +48,7 @@ var allPages = []string{
 	"/messages/m-1", "/messages/m-1/payload", "/messages/binary/payload?at=dead/billing/0-2-0", "/messages/m-1/payload?at=unrouted/0-1-0&subscription=%3Cscript%3Ehacked()",
 	"/subscriptions/billing/dead", "/subscriptions/billing/dead?q=%3Cscript%3Ehacked()", "/subscriptions/billing/dead/0-1-0",
 	"/subscriptions/billing/dead/0-2-0", "/subscriptions/billing/dead/0-3-0", "/dead", "/alerts", "/publish", "/publish?topic=order.created",
+	"/search?q=%3Cscript%3Ehacked()", "/search?q=script", "/search", "/topics", "/topics?q=%3Cscript%3E", "/topics/order.created",
 	"/publish?topic=%22%3E%3Cscript%3Ehacked()", "/nowhere/%3Cscript%3Ehacked()",
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/solate/medispatcher"
 )
@@ -18,7 +17,7 @@ type keptRow struct {
 
 type keptData struct {
 	place
-	paging
+	searching
 	Unrouted bool // else it is the quarantine
 	Rows     []keptRow
 }
@@ -26,25 +25,24 @@ type keptData struct {
 func (p *pages) keptList(at medispatcher.KeptPlace) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		d := keptData{place: keptMessages(r, at), Unrouted: at == medispatcher.PlaceUnrouted}
+		d.searching = readSearching(r.URL.Query())
 		var err error
 		if d.Count, err = p.keptCount(r.Context(), at); err != nil {
 			return err
 		}
-		after := r.URL.Query().Get("after")
-		list, err := p.kept.ListKept(r.Context(), at, medispatcher.KeptQuery{After: after, Newest: true, Limit: lettersPage + 1})
+		q, err := d.search(r)
 		if err != nil {
 			return err
 		}
-		next := ""
-		if len(list) > lettersPage {
-			list = list[:lettersPage]
-			next = list[lettersPage-1].ID
+		page, err := p.kept.SearchKept(r.Context(), at, q, lettersPage, within(searchFor))
+		if err != nil {
+			return err
 		}
-		d.paging = pagingOf(d.Link, url.Values{"after": {after}}, next)
 		router := p.router()
-		for _, k := range list {
+		for _, k := range page.Messages {
 			d.Rows = append(d.Rows, rowOfKept(k, router))
 		}
+		d.found(d.Link, len(d.Rows), page.Searched)
 		return p.show(w, r, http.StatusOK, "kept", d.Title, d)
 	}
 }

@@ -4,19 +4,17 @@ import (
 	"net/http"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // watchShown is how many subscriptions of a topic the page shows.
 const watchShown = 20
 
 type publishData struct {
-	Topic    string
-	Wrong    string // what is wrong with the topic
-	Near     string // the topic that was probably meant, when no subscription wants this one
-	MaxBody  int64
-	Rows     []row
-	More     int
+	Topic   string
+	Wrong   string // what is wrong with the topic
+	Near    string // the topic that was probably meant, when no subscription wants this one
+	MaxBody int64
+	wanting
 	Incoming medispatcher.IncomingStatus
 }
 
@@ -34,26 +32,8 @@ func (p *pages) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ids := subs.Router().Route(d.Topic)
-	if len(ids) == 0 {
-		d.Near = subs.Router().Nearest(d.Topic)
-	}
-	d.More = max(0, len(ids)-watchShown)
-	ids = ids[:len(ids)-d.More]
-	matching := make([]*medispatcher.Subscription, len(ids))
-	for i, id := range ids {
-		matching[i] = subs.Get(id)
-	}
-	channels, _, err := operate.Channels(ctx, p.store, matching)
-	if err != nil {
+	if d.wanting, d.Near, err = p.wantedBy(ctx, subs, d.Topic); err != nil {
 		return err
-	}
-	stats, err := p.store.Stats(ctx, ids, nil)
-	if err != nil {
-		return err
-	}
-	for i := range channels {
-		d.Rows = append(d.Rows, row{channels[i], stats.Subscriptions[i]})
 	}
 	if d.Incoming, err = p.store.IncomingStatus(ctx); err != nil {
 		return err

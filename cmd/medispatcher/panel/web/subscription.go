@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,17 +80,33 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.Findings = worstFirst(append(subscriptionFindings(&d), firing...))
-	if r.Header.Get(liveHeader) == "" { // the form and the history do not update themselves
+	changes, err := p.store.Changes(ctx, id, "", changesShown)
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		d.Changes = append(d.Changes, change{c, changeLines(c)})
+	}
+	if r.Header.Get(liveHeader) == "" { // the form does not update itself
 		d.Groups = p.fields(&d.Sub)
-		changes, err := p.store.Changes(ctx, id, "", changesShown)
-		if err != nil {
-			return err
-		}
-		for _, c := range changes {
-			d.Changes = append(d.Changes, change{c, changeLines(c)})
-		}
 	}
 	return p.show(w, r, http.StatusOK, "subscription", id, d)
+}
+
+// Next says when the next attempt of a message that is due then begins.
+func (d subscriptionData) Next(due time.Time) template.HTML {
+	words := until(due)
+	if words == now {
+		switch {
+		case d.Channel.State == medispatcher.BreakerOpen:
+			words = "once its breaker closes"
+		case d.Channel.State == medispatcher.Paused:
+			words = "once it is resumed"
+		case d.Alive == 0:
+			words = "once a dispatcher runs"
+		}
+	}
+	return relative(due, words)
 }
 
 // changeLines says what changed, one field per line: concurrency: 8 → 32.

@@ -18,7 +18,13 @@ import (
 
 // viewFuncs are the functions of the templates.
 var viewFuncs = template.FuncMap{
-	"n": func(v any) string { return number(reflect.ValueOf(v).Int()) }, "ms": millis, "age": ageOf, "ago": ago, "since": func(t time.Time) string { return words(time.Since(t)) }, "until": until, "text": shortText, "utc": utc,
+	"n": func(v any) string { return number(reflect.ValueOf(v).Int()) }, "ms": millis, "text": shortText,
+	"age": func(ms int64) template.HTML {
+		return relative(time.Now().Add(-time.Duration(ms)*time.Millisecond), ageOf(ms))
+	},
+	"ago":   func(t time.Time) template.HTML { return relative(t, ago(t)) },
+	"since": func(t time.Time) template.HTML { return relative(t, words(time.Since(t))) },
+	"until": func(t time.Time) template.HTML { return relative(t, until(t)) }, "at": exact,
 	"state": stateWord, "json": jsonText, "long": func(n int) int64 { return int64(n) },
 	"message": messageLink, "placelink": placeLink, "payload": payloadLink, "alert": alertText, "words": func(dashed string) string { return strings.ReplaceAll(dashed, "-", " ") }, "plural": func(v any, one string) string { return plural(reflect.ValueOf(v).Int(), one) },
 }
@@ -44,15 +50,18 @@ func plural[T int | int64](n T, one string) string {
 	return number(n) + " " + one + "s"
 }
 
-// millis shows a time in ms with two or three digits.
+// millis shows a time in ms with two or three digits: 4.2 ms, 740 ms, 9.7 s.
 func millis(ms float64) string {
+	short := func(v float64) string { return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) }
 	switch {
 	case ms <= 0:
 		return "–"
 	case ms < 10:
-		return strconv.FormatFloat(math.Round(ms*10)/10, 'f', -1, 64) + " ms"
-	case ms < 10_000:
+		return short(ms) + " ms"
+	case ms < 999.5:
 		return number(int64(math.Round(ms))) + " ms"
+	case ms < 9_950:
+		return short(ms/1000) + " s"
 	}
 	return words(time.Duration(ms * float64(time.Millisecond)))
 }
@@ -99,10 +108,35 @@ func until(t time.Time) string {
 	if d := time.Until(t); d >= time.Second {
 		return "in " + words(d)
 	}
-	return "now"
+	return now
 }
 
-func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+// now is said of what may begin at once.
+const now = "now"
+
+// stamp is a time in UTC. The page says once which zone its times are in, and its script may show them in another.
+func stamp(t time.Time) string { return t.UTC().Format(time.DateTime) }
+
+// relative is a time told in words, with the exact one behind it.
+func relative(t time.Time, words string) template.HTML {
+	if t.IsZero() || words == "–" {
+		return template.HTML(template.HTMLEscapeString(words)) //nolint:gosec // escaped
+	}
+	return timeElement(t, "", words)
+}
+
+// exact is a time told to the second.
+func exact(t time.Time) template.HTML {
+	if t.IsZero() {
+		return "–"
+	}
+	return timeElement(t, " data-exact", stamp(t))
+}
+
+func timeElement(t time.Time, mark, text string) template.HTML {
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, //nolint:gosec // the text is escaped, the rest is ours
+		t.UTC().Format(time.RFC3339), stamp(t), mark, template.HTMLEscapeString(text)))
+}
 
 // shownText is how many characters of a topic, an id or an error a line shows.
 const shownText = 300

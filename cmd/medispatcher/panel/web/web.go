@@ -42,6 +42,7 @@ type Store interface {
 	operate.Trail
 	// Failing lists messages that failed and will be tried again, latest failures first.
 	Failing(ctx context.Context, id string, limit int) ([]medispatcher.Failing, error)
+	Topics(ctx context.Context) (topics []string, more bool, err error)
 }
 
 // Alerts is what fires.
@@ -76,6 +77,7 @@ type pages struct {
 	static   *static
 	state    cached[medispatcher.Status]
 	alerts   cached[medispatcher.Alerts]
+	topics   cached[topicNames]
 }
 
 // Register registers the pages on mux. It returns the page for unknown paths.
@@ -87,6 +89,7 @@ func Register(mux *http.ServeMux, cfg Config, deps Deps) (nowhere http.HandlerFu
 		return operate.Status(ctx, p.registry, p.store)
 	}
 	p.alerts.read = func(ctx context.Context) (medispatcher.Alerts, error) { return deps.Alerts.Alerts(ctx) }
+	p.topics.read = p.readTopics
 	for pattern, page := range p.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
@@ -127,6 +130,9 @@ func (p *pages) routes() map[string]route {
 		"GET /subscriptions/{id}/dead/{letter}":      {access.Reader, p.letter},
 		"GET /subscriptions/{id}/dead/{letter}/body": {access.Operator, p.letterBody},
 		"GET /dead":                                  {access.Reader, p.dead},
+		"GET /search":                                {access.Reader, p.search},
+		"GET /topics":                                {access.Reader, p.topicList},
+		"GET /topics/{topic}":                        {access.Reader, p.topic},
 		"GET /alerts":                                {access.Reader, p.alertsPage},
 		"GET /audit":                                 {access.Reader, p.audit},
 		"GET /publish":                               {access.Operator, p.publish},

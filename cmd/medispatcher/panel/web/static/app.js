@@ -6,6 +6,7 @@ import { filtering } from './filter.js';
 import { publishing } from './publish.js';
 import { problemText, say, tell } from './say.js';
 import { morph } from './morph.js';
+import { localize, zones } from './zone.js';
 
 const EVERY = 2000;
 const $ = (id) => document.getElementById(id);
@@ -37,6 +38,7 @@ async function update() {
       } else if (!r.ok || wrong) {
         throw new Error(wrong ? wrong.dataset.trouble : `The dispatcher answered ${r.status}.`);
       } else {
+        localize(page);
         for (const part of document.querySelectorAll('[data-live]')) {
           const fresh = page.getElementById(part.id);
           if (fresh) morph(part, fresh);
@@ -147,7 +149,11 @@ const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's
 function outcome(a, done, what) {
   const parts = [];
   if (a.ready !== undefined && a.buried !== undefined) parts.push(`${a.ready.toLocaleString('en')} READY and ${a.buried.toLocaleString('en')} BURIED messages.`);
-  if (a.kicked !== undefined) parts.push(`${count(a.kicked, 'message')}.`);
+  if (a.kicked !== undefined) {
+    const one = a.kicked === 1;
+    const until = a.kicked > 0 && { breaker_open: 'a probe of the open breaker succeeds', paused: 'it is resumed' }[a.held];
+    parts.push(`${count(a.kicked, 'message')} ${one ? 'is' : 'are'} due${until ? ` and wait${one ? 's' : ''} until ${until}` : ' now'}.`);
+  }
   for (const name of ['replayed', 'purged']) if (a[name] !== undefined) parts.push(`${count(a[name], what)}.`);
   if (a.unwanted) parts.push(`No subscription wants ${a.unwanted.toLocaleString('en')} of them now: they are kept as unrouted.`);
   if (a.refused) parts.push(`${count(a.refused, what)} stay${a.refused === 1 ? 's' : ''}: ${a.refusals[0].problem}.`);
@@ -156,11 +162,39 @@ function outcome(a, done, what) {
   return [done, ...parts].join(' ');
 }
 
+// countMatching counts the messages that match, in as many requests as it takes.
+async function countMatching(d) {
+  const sum = { matching: 0, searched: 0, until: '' };
+  for (let after = ''; ;) {
+    const r = await fetch(`${d.count}?${new URLSearchParams({ q: d.match, ...(sum.until && { until: sum.until }), ...(after && { after }) })}`, { cache: 'no-store' });
+    if (!r.ok) throw new Error(await problemText(r));
+    const a = await r.json();
+    sum.matching += a.matching;
+    sum.searched += a.searched;
+    sum.until = a.until || '';
+    if (!a.next) return sum;
+    after = a.next;
+    say(`Counting: ${sum.matching.toLocaleString('en')} match among the ${sum.searched.toLocaleString('en')} searched so far …`);
+  }
+}
+
 async function act(button) {
   const d = button.dataset;
   const ids = d.ids ? selected() : null;
   const what = d.what;
   let title = d.ask;
+  let counted = null;
+  if (d.match) {
+    button.disabled = true;
+    counted = await countMatching(d).catch((e) => say(e instanceof TypeError ? 'The dispatcher cannot be reached.' : e.message, true));
+    button.disabled = false;
+    if (!counted) return;
+    if (counted.matching === 0) {
+      say(`No ${what} matches any more.`);
+      return;
+    }
+    title = title.replace('#', count(counted.matching, what));
+  }
   if (ids) title = title.replace(`the selected ${what}s`, count(ids.length, `selected ${what}`));
   if (!await ask({ title, text: d.text, yes: d.yes, danger: button.classList.contains('danger'), word: d.type })) {
     button.focus();
@@ -173,12 +207,23 @@ async function act(button) {
   if (d.ids === 'body') body = JSON.stringify({ ids });
   if (d.ids === 'query') url += `?${new URLSearchParams(ids.map((id) => ['id', id]))}`;
   const total = {};
+  let after = '';
   try {
     for (;;) { // many take several requests
+      if (counted) {
+        const q = { ...(d.method === 'DELETE' ? { q: d.match } : { match: d.match }), until: counted.until, ...(after && { after }) };
+        if (d.method === 'DELETE') url = `${d.url}?${new URLSearchParams(q)}`;
+        else body = JSON.stringify(q);
+      }
       const r = await fetch(url, { method: d.method, body, headers: body ? { 'Content-Type': 'application/json' } : {} });
       if (!r.ok) throw new Error(await problemText(r));
       const a = r.status === 204 ? {} : await r.json();
       for (const name of ['replayed', 'purged', 'missing', 'unwanted']) if (a[name]) total[name] = (total[name] || 0) + a[name];
+      after = a.next || '';
+      if (after) {
+        say(`${count(total.replayed || total.purged || 0, what)} of ${counted.matching.toLocaleString('en')} done …`);
+        continue;
+      }
       if (a.remaining > 0) {
         say(`${count(total.replayed || total.purged || 0, what)} done, ${a.remaining.toLocaleString('en')} to go …`);
         continue;
@@ -236,6 +281,17 @@ for (const pre of document.querySelectorAll('pre.copy')) {
   pre.after(b);
 }
 
+// A slash leads to the search, wherever nobody is typing.
+document.addEventListener('keydown', (e) => {
+  if (e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || e.target.closest('input, textarea, select, [contenteditable]') || document.querySelector('dialog[open]')) return;
+  const find = $('find');
+  if (!find) return;
+  e.preventDefault();
+  find.focus();
+  find.select();
+});
+
+zones();
 forms();
 filtering();
 publishing({ update, setAddress: (f) => { address = f; } });

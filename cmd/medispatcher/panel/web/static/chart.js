@@ -1,6 +1,7 @@
 // A chart of what was received, sent and failed. It is drawn as SVG to the width that there is, reads out the
 // values at a time under the pointer or the arrow keys, and has them all in a table.
 import { el, tell } from './say.js';
+import { clock as time } from './zone.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 200;
@@ -15,7 +16,7 @@ const svg = (name, attributes, text) => {
   return e;
 };
 const number = (n) => n.toLocaleString('en');
-const clock = (s, step) => new Date(s * 1000).toLocaleTimeString('en-GB', step < 60 ? {} : { hour: '2-digit', minute: '2-digit' });
+const clock = (s, step) => time(new Date(s * 1000), step < 60);
 
 // niceTop is a round number not below n, of which half is round, too.
 function niceTop(n) {
@@ -122,6 +123,7 @@ export function chart(figure) {
     else return;
     e.preventDefault();
   });
+  document.addEventListener('zone', draw);
   table.addEventListener('toggle', fill);
   new ResizeObserver(draw).observe(plot);
   return { update };

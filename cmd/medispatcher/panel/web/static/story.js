@@ -1,15 +1,16 @@
 // The story of a message.
 import { el } from './say.js';
+import { clock as time, stamp } from './zone.js';
 
-const clock = (t) => el('time', { datetime: t, title: t }, new Date(t).toLocaleTimeString('en-GB'));
+const clock = (t) => el('time', { datetime: t, title: stamp(new Date(t)) }, time(new Date(t)));
 const PLACES = { INCOMING: 'before its fan-out', DELAYED: 'not due yet', READY: 'waits to be read', BURIED: 'read, not settled', DEAD: 'attempts exhausted', UNROUTED: 'kept', QUARANTINE: 'kept' };
 
 function placeItem(p) {
   const about = [];
   if (p.attempt) about.push(`attempt ${p.attempt}`);
   if (p.dispatcher) about.push(`in flight in ${p.dispatcher}`);
-  if (p.due) about.push(`due ${new Date(p.due).toLocaleTimeString('en-GB')}`);
-  if (p.since) about.push(`since ${new Date(p.since).toLocaleTimeString('en-GB')}`);
+  if (p.due) about.push(`due ${time(new Date(p.due))}`);
+  if (p.since) about.push(`since ${time(new Date(p.since))}`);
   if (p.reason) about.push(p.reason);
   if (p.failure) about.push(`last answer: ${p.failure.last_error} (${p.failure.target})`);
   const where = p.subscription ? el('a', { href: `/subscriptions/${encodeURIComponent(p.subscription)}${p.state === 'DEAD' ? '/dead' : ''}` }, p.subscription) : p.kept ? el('a', { href: `/${p.state.toLowerCase()}/${p.kept}` }, 'the message') : 'the message';
@@ -54,14 +55,12 @@ export async function story() {
       place.hidden = false;
     }
   }
-  const find = document.getElementById('find');
-  find?.addEventListener('submit', async (e) => {
-    e.preventDefault();
+  const find = document.querySelector('[data-message]'); // the text of a search, which may be an id
+  if (find) {
     const found = find.querySelector('[data-found]');
     const inner = el('div');
-    const told = await storyOf(find.elements.id.value.trim(), inner);
-    if (told === 'gone') inner.replaceChildren(el('p', {}, 'Nothing is known of it: every subscription has it, it was purged, or it never existed. Set MEDIS_HISTORY to record what happens to messages.'));
-    if (told === 'unknown') inner.replaceChildren(el('p', { class: 'error' }, 'The dispatcher does not answer. Try again.'));
-    found.replaceChildren(inner);
-  });
+    const told = await storyOf(find.dataset.message, inner);
+    if (told === 'gone') found.replaceChildren(el('p', { class: 'empty' }, 'Nothing is known of a message with this id: every subscription has it, it was purged, or it never existed. MEDIS_HISTORY records what happens to messages.'));
+    else if (told !== 'unknown') found.append(inner);
+  }
 }
