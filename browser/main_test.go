@@ -344,6 +344,11 @@ func fill(selector, text string) action {
 	)
 }
 
+// slash presses the key /. chromedp.KeyEvent would type it as well, whatever the page does about the key.
+func slash() action {
+	return chromedp.Evaluate[chromedp.Void](`document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true, cancelable: true })) && undefined`)
+}
+
 func click(selector string) action {
 	return chromedp.Steps(
 		chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.WaitEnabled(chromedp.CSS(selector)),

@@ -181,7 +181,7 @@ func TestHostileMessages(t *testing.T) {
 	b.shows("#story", `<script>window.hacked=1</script>`)
 	unharmed("the page of a message")
 	id := b.eval(`document.querySelector("h1").textContent.trim()`)
-	b.do("look for its id with the slash", chromedp.KeyEvent("/"), chromedp.SendKeys(chromedp.CSS("#find:focus"), id+"\r"))
+	b.do("look for its id with the slash", slash(), chromedp.SendKeys(chromedp.CSS("#find:focus"), id+"\r"))
 	b.shows("[data-found]", `<script>window.hacked=1</script>`)
 	b.shows("[data-found]", `\u202ethgir`)
 	unharmed("what a search found")

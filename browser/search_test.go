@@ -25,7 +25,7 @@ func TestSearchAndReplay(t *testing.T) {
 	b.shows("#tiles", "DEAD\n12")
 	w.set(func(w *worker) { w.broken = "" })
 
-	b.do("search with the slash", chromedp.KeyEvent("/"), chromedp.SendKeys(chromedp.CSS("#find:focus"), "BLUE\r"))
+	b.do("search with the slash", slash(), chromedp.SendKeys(chromedp.CSS("#find:focus"), "BLUE\r"))
 	b.shows("main", "Dead letters of billing")
 	b.sees("four letters", `document.querySelectorAll("main .hits li").length === 4`)
 	b.do("show them in their list", click("main section:last-of-type p a"))

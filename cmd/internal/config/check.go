@@ -14,6 +14,9 @@ import (
 	"github.com/solate/medispatcher/streams"
 )
 
+// basePath is a path of plain segments, which is the same escaped.
+var basePath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
+
 // envName is what a [T_ENV:…] tag can hold.
 var envName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
@@ -70,6 +73,9 @@ func (c *checker) values() {
 	c.test("MEDIS_KEY_PREFIX", streams.CheckPrefix(c.cfg.KeyPrefix))
 	if c.cfg.Env != "" && !envName.MatchString(c.cfg.Env) {
 		c.test("MEDIS_ENV", fmt.Errorf("give at most 64 of A-Z a-z 0-9 . _ -"))
+	}
+	if c.cfg.BasePath != "" && !basePath.MatchString(c.cfg.BasePath) {
+		c.test("MEDIS_BASE_PATH", fmt.Errorf("give a path that begins with a slash and does not end with one, such as /medis"))
 	}
 	c.alerts()
 	c.prefixes("MEDIS_DENY_CIDRS", &c.cfg.DenyCIDRs)

@@ -39,6 +39,7 @@ type Config struct {
 	RecoverRedisURL string `env:"MEDIS_RECOVER_REDIS_URL" secret:"url" doc:"The Redis with the recover lists, where producers park what they cannot publish, in the form of MEDIS_REDIS_URL. Empty: the main one."`
 
 	Listen     string `env:"MEDIS_LISTEN" envDefault:"127.0.0.1:5601" doc:"host:port of the API, the panel, the metrics and the health routes. An address that is not loopback needs MEDIS_ADMIN_TOKEN or MEDIS_TOKENS."`
+	BasePath   string `env:"MEDIS_BASE_PATH" doc:"Path below which a proxy serves the panel and the API, such as /medis. The proxy may cut it off or pass it on."`
 	AdminToken string `env:"MEDIS_ADMIN_TOKEN" secret:"true" doc:"Bearer token of the API, the panel and the metrics, 16 characters or more: the one named admin, with the role admin. Make one with: openssl rand -hex 32"`
 	Tokens     string `env:"MEDIS_TOKENS" secret:"tokens" doc:"More tokens, as name:role:token, separated by commas or line ends. Roles: admin; operator (changes messages, pauses and resumes, publishes); publisher (publishes only); reader (sees all but bodies and secrets); metrics (reads /metrics)."`
 

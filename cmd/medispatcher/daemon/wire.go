@@ -97,7 +97,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{
-		Tokens: cfg.AccessTokens(), Proxies: cfg.Proxies(), MaxBody: int64(cfg.MaxBody), Version: info.Version, Rules: filter.In(cfg.Rules()),
+		Tokens: cfg.AccessTokens(), Proxies: cfg.Proxies(), MaxBody: int64(cfg.MaxBody), Version: info.Version, BasePath: cfg.BasePath, Rules: filter.In(cfg.Rules()),
 	}, panel.Deps{
 		Registry: registry, Store: all, Kicker: kicker{store, heard, log},
 		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg}, Pusher: Pusher{Config: cfg, Client: client, Version: info.Version, Log: log}, Sessions: all,

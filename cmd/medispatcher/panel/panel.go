@@ -23,11 +23,12 @@ const defaultMaxBody = 1 << 20
 
 // Config is what the operator decides about the API and the pages.
 type Config struct {
-	Tokens  []access.Token     // MEDIS_ADMIN_TOKEN and MEDIS_TOKENS; empty: none is needed
-	Proxies auth.Proxies       // MEDIS_TRUSTED_PROXIES
-	MaxBody int64              // MEDIS_MAX_BODY, in bytes; 0: 1 MiB
-	Version string             // of the program, shown in the OpenAPI document
-	Rules   medispatcher.Rules // whose defaults and maxima the OpenAPI document and the form show
+	Tokens   []access.Token     // MEDIS_ADMIN_TOKEN and MEDIS_TOKENS; empty: none is needed
+	Proxies  auth.Proxies       // MEDIS_TRUSTED_PROXIES
+	MaxBody  int64              // MEDIS_MAX_BODY, in bytes; 0: 1 MiB
+	Version  string             // of the program, shown in the OpenAPI document
+	Rules    medispatcher.Rules // whose defaults and maxima the OpenAPI document and the form show
+	BasePath string             // MEDIS_BASE_PATH: below which a proxy serves everything; empty: none
 }
 
 // Registry is the subscriptions.
@@ -68,7 +69,7 @@ func New(cfg Config, deps Deps) http.Handler {
 		tokens = auth.New(cfg.Tokens, deps.Sessions)
 	}
 	mux := http.NewServeMux()
-	api.Register(mux, api.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules, NeedsToken: tokens != nil}, api.Deps{
+	api.Register(mux, api.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules, NeedsToken: tokens != nil, BasePath: cfg.BasePath}, api.Deps{
 		Registry: deps.Registry, Store: deps.Store, Kicker: deps.Kicker, Alerts: deps.Alerts, Kept: deps.Kept, Pusher: deps.Pusher,
 		Router: deps.Router, Ready: deps.Ready, Log: deps.Log,
 	})
@@ -88,6 +89,7 @@ func New(cfg Config, deps Deps) http.Handler {
 	}
 	h = refuseCrossSite(h)
 	h = secure(h)
+	h = underBase(cfg.BasePath, h)
 	h = survivePanics(deps.Log, h)
 	return h
 }

@@ -37,7 +37,8 @@ type Config struct {
 	MaxBody    int64  // of a message, in bytes
 	Version    string // of the program, shown in the OpenAPI document
 	Rules      medispatcher.Rules
-	NeedsToken bool // so the document says; the token is checked before a request gets here, its role is checked here
+	BasePath   string // below which a proxy serves the API
+	NeedsToken bool   // so the document says; the token is checked before a request gets here, its role is checked here
 }
 
 // Registry is the subscriptions. Its errors are medispatcher.Problems, ErrNotFound,
@@ -86,7 +87,7 @@ type api struct {
 
 // Register registers every route on mux.
 func Register(mux humago.Mux, cfg Config, deps Deps) {
-	a := &api{cfg, deps, humago.New(mux, humaConfig(cfg.Version))}
+	a := &api{cfg, deps, humago.New(mux, humaConfig(cfg))}
 	a.describeSubscription()
 	a.publishRoutes()
 	a.subscriptionRoutes()

@@ -28,8 +28,8 @@ const (
 // An empty list in an answer is [], never null.
 func init() { huma.DefaultArrayNullable = false }
 
-func humaConfig(version string) huma.Config {
-	c := huma.DefaultConfig("medispatcher", version)
+func humaConfig(cfg Config) huma.Config {
+	c := huma.DefaultConfig("medispatcher", cfg.Version)
 	// huma's docs page loads scripts from a CDN, its hooks add $schema to every answer, and it
 	// renders the document lazily without a lock: documentRoute serves the document instead.
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath, c.CreateHooks = "", "", "", nil
@@ -38,6 +38,9 @@ func humaConfig(version string) huma.Config {
 	c.Transformers = []huma.Transformer{nameFields}
 	c.Info.Description = "Publish messages, manage subscriptions, see what is waiting. " +
 		"Every error is a problem document (RFC 9457) whose detail says what to do."
+	if cfg.BasePath != "" {
+		c.Servers = []*huma.Server{{URL: cfg.BasePath}}
+	}
 	c.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	c.Tags = []*huma.Tag{
 		{Name: tagMessages, Description: "Publishing"},

@@ -4,7 +4,7 @@ import { story } from './story.js';
 import { forms } from './form.js';
 import { filtering } from './filter.js';
 import { publishing } from './publish.js';
-import { problemText, say, tell } from './say.js';
+import { base, problemText, say, tell } from './say.js';
 import { morph } from './morph.js';
 import { localize, zones } from './zone.js';
 
@@ -85,7 +85,7 @@ function showLive() {
     stale.dataset.trouble = trouble;
     stale.replaceChildren(Object.assign(document.createElement('span'), { textContent: text }));
     if (stale.dataset.signIn) {
-      stale.append(' ', Object.assign(document.createElement('a'), { href: `/signin?next=${encodeURIComponent(location.pathname + location.search)}`, textContent: 'Sign in' }));
+      stale.append(' ', Object.assign(document.createElement('a'), { href: `${base}/signin?next=${encodeURIComponent(location.pathname.slice(base.length) + location.search)}`, textContent: 'Sign in' }));
     }
     stale.hidden = false;
   }

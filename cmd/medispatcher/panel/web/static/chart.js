@@ -1,6 +1,6 @@
 // A chart of what was received, sent and failed. It is drawn as SVG to the width that there is, reads out the
 // values at a time under the pointer or the arrow keys, and has them all in a table.
-import { el, tell } from './say.js';
+import { base, el, tell } from './say.js';
 import { clock as time } from './zone.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -97,7 +97,7 @@ export function chart(figure) {
     const asked = step;
     const q = new URLSearchParams({ step });
     if (subscription) q.set('subscription', subscription);
-    const r = await fetch(`/api/v1/stats/series?${q}`, { cache: 'no-store' }).catch(() => null);
+    const r = await fetch(`${base}/api/v1/stats/series?${q}`, { cache: 'no-store' }).catch(() => null);
     if (!r || !r.ok || asked !== step) return; // the page says that it is stale
     series = await r.json();
     draw();

@@ -1,6 +1,6 @@
 // The parameters of a subscription. Only what somebody changed is sent, so what is left empty goes on following
 // the default, and what others change meanwhile is not overwritten.
-import { el, problemOf, say, tell } from './say.js';
+import { base, el, problemOf, say, tell } from './say.js';
 
 const MASK = 'whsec_********';
 
@@ -153,7 +153,7 @@ export function forms() {
     if (problems.length) return showProblems(form, problems);
     if (!fresh && Object.keys(patch).length === 0) return say('You have not changed anything.');
     button.disabled = true;
-    const url = `/api/v1/subscriptions/${encodeURIComponent(id)}`;
+    const url = `${base}/api/v1/subscriptions/${encodeURIComponent(id)}`;
     try {
       if (fresh && (await fetch(url)).ok) return showProblems(form, [{ location: 'id', message: 'is taken by another subscription' }]);
       const whole = fresh || 'whole' in form.dataset;
@@ -170,7 +170,7 @@ export function forms() {
       if (fresh) {
         form.dataset.leaving = '1';
         sessionStorage.setItem('notice', `${id} is created. From now on it gets the messages of its topic.`);
-        return location.assign(`/subscriptions/${encodeURIComponent(id)}`);
+        return location.assign(`${base}/subscriptions/${encodeURIComponent(id)}`);
       }
       const names = Object.keys(patch).join(', ');
       take(now, r.headers.get('ETag'));

@@ -1,5 +1,5 @@
 // The page that publishes a test message and watches where it goes.
-import { el, problemOf, tell } from './say.js';
+import { base, el, problemOf, tell } from './say.js';
 import { showProblems } from './form.js';
 import { storyOf } from './story.js';
 
@@ -8,7 +8,7 @@ export function publishing({ update, setAddress }) {
   if (!form) return;
   const topic = form.elements.topic;
   const sent = document.getElementById('sent');
-  setAddress(() => `/publish?${new URLSearchParams({ topic: topic.value.trim() })}`);
+  setAddress(() => `${base}/publish?${new URLSearchParams({ topic: topic.value.trim() })}`);
   let wait = 0;
   topic.addEventListener('input', () => {
     clearTimeout(wait);
@@ -49,7 +49,7 @@ export function publishing({ update, setAddress }) {
       await update(); // what was counted before
       base = totals();
       const delay = v('delay').trim();
-      const r = await fetch(`/api/v1/topics/${encodeURIComponent(topic.value.trim())}/messages${delay ? `?${new URLSearchParams({ delay })}` : ''}`, { method: 'POST', headers, body: v('body') });
+      const r = await fetch(`${base}/api/v1/topics/${encodeURIComponent(topic.value.trim())}/messages${delay ? `?${new URLSearchParams({ delay })}` : ''}`, { method: 'POST', headers, body: v('body') });
       if (!r.ok) {
         const p = await problemOf(r);
         return showProblems(form, p.errors || [], `Not published: ${p.detail}`);

@@ -1,3 +1,6 @@
+// base is the path below which a proxy serves this dispatcher; '' where there is none. The scripts are at base/static/hash/.
+export const base = new URL('../..', import.meta.url).pathname.replace(/\/$/, '');
+
 // visible shows by its code what does not print or changes the direction of text, as the server does.
 export const visible = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
 

@@ -1,5 +1,5 @@
 // The story of a message.
-import { el } from './say.js';
+import { base, el } from './say.js';
 import { clock as time, stamp } from './zone.js';
 
 const clock = (t) => el('time', { datetime: t, title: stamp(new Date(t)) }, time(new Date(t)));
@@ -13,7 +13,7 @@ function placeItem(p) {
   if (p.since) about.push(`since ${time(new Date(p.since))}`);
   if (p.reason) about.push(p.reason);
   if (p.failure) about.push(`last answer: ${p.failure.last_error} (${p.failure.target})`);
-  const where = p.subscription ? el('a', { href: `/subscriptions/${encodeURIComponent(p.subscription)}${p.state === 'DEAD' ? '/dead' : ''}` }, p.subscription) : p.kept ? el('a', { href: `/${p.state.toLowerCase()}/${p.kept}` }, 'the message') : 'the message';
+  const where = p.subscription ? el('a', { href: `${base}/subscriptions/${encodeURIComponent(p.subscription)}${p.state === 'DEAD' ? '/dead' : ''}` }, p.subscription) : p.kept ? el('a', { href: `${base}/${p.state.toLowerCase()}/${p.kept}` }, 'the message') : 'the message';
   return el('li', {}, el('span', {}, where), el('span', { class: 'break' }, el('strong', {}, p.state), ` ${PLACES[p.state] || ''}`, about.length ? `; ${about.join(', ')}` : ''));
 }
 
@@ -32,7 +32,7 @@ function eventItem(e) {
 // storyOf fills an element with where a message is and what happened to it. It returns gone when nothing is known of the
 // message, kept when it reached no channel, settled when it has left Redis, unknown when the dispatcher cannot say, else open.
 export async function storyOf(id, place) {
-  const r = await fetch(`/api/v1/messages/${encodeURIComponent(id)}`, { cache: 'no-store' }).catch(() => null);
+  const r = await fetch(`${base}/api/v1/messages/${encodeURIComponent(id)}`, { cache: 'no-store' }).catch(() => null);
   if (r && r.status === 404) return 'gone';
   if (!r || !r.ok) return 'unknown';
   const s = await r.json();
@@ -60,7 +60,8 @@ export async function story() {
     const found = find.querySelector('[data-found]');
     const inner = el('div');
     const told = await storyOf(find.dataset.message, inner);
-    if (told === 'gone') found.replaceChildren(el('p', { class: 'empty' }, 'Nothing is known of a message with this id: every subscription has it, it was purged, or it never existed. MEDIS_HISTORY records what happens to messages.'));
+    if (told === 'gone' && document.querySelector('.hits')) find.remove();
+    else if (told === 'gone') found.replaceChildren(el('p', { class: 'empty' }, 'Nothing is known of a message with this id: every subscription has it, it was purged, or it never existed. MEDIS_HISTORY records what happens to messages.'));
     else if (told !== 'unknown') found.append(inner);
   }
 }
