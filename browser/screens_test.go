@@ -21,7 +21,7 @@ func TestScreens(t *testing.T) {
 	dir, url := os.Getenv("MEDIS_TEST_SCREENS"), os.Getenv("MEDIS_TEST_PANEL")
 	p := &panel{t: t, url: url}
 	if url == "" {
-		p = startPanel(t, "--demo")
+		p = startPanel(t, "--demo", "--failures")
 	}
 	b := newBrowser(t)
 	pages := map[string]string{

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) devCommand() *cobra.Command {
-	var demo bool
+	var demo, failures bool
 	cmd := &cobra.Command{
 		Use:     "dev",
 		GroupID: groupRun,
@@ -31,10 +31,14 @@ The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LIST
   redis-cli -p 6380 XADD 'medis:{0}:incoming' '*' topic demo.hello body '"hi"'`,
 		Args: cli.NoArgs,
 		RunE: a.lasting(config.NeedsListen, func(ctx context.Context, env *environment, _ []string) error {
-			return dev(ctx, env, demo)
+			if failures && !demo {
+				return cli.Usagef("--failures is a part of the demonstration: add --demo")
+			}
+			return dev(ctx, env, demo, failures)
 		}),
 	}
 	cmd.Flags().BoolVar(&demo, "demo", false, "add sample subscriptions and a trickle of messages")
+	cmd.Flags().BoolVar(&failures, "failures", false, "with --demo: workers that fail, and a paused subscription")
 	return cmd
 }
 
@@ -42,7 +46,7 @@ The panel is on MEDIS_LISTEN (127.0.0.1:5601), the Redis on MEDIS_DEV_REDIS_LIST
 const devHistory = 1000
 
 // dev runs a dispatcher on a Redis in this process, with a sample receiver.
-func dev(ctx context.Context, env *environment, demo bool) error {
+func dev(ctx context.Context, env *environment, demo, failures bool) error {
 	if loopback, err := config.CheckListen(env.cfg.DevRedisListen); err == nil && !loopback {
 		return cli.Usagef("MEDIS_DEV_REDIS_LISTEN=%s is not a loopback address, and the embedded Redis has no password: use 127.0.0.1", env.cfg.DevRedisListen)
 	}
@@ -78,7 +82,7 @@ func dev(ctx context.Context, env *environment, demo bool) error {
 	g.Go(func() error { return runClock(running, mini) })
 	if demo {
 		g.Go(func() error {
-			return stoppedOr(running, env.withState(running, func(ctx context.Context, s *state) error { return runDemo(ctx, s, recv) }))
+			return stoppedOr(running, env.withState(running, func(ctx context.Context, s *state) error { return runDemo(ctx, s, recv, failures) }))
 		})
 	}
 	return g.Wait()
@@ -102,7 +106,9 @@ func banner(env *environment, d *daemon.Daemon, recv *receiver, demo bool) {
   Try, in another terminal:
 `, listen, redis, recv.url())
 	topic := "demo.hello"
-	if !demo {
+	if demo {
+		recv.brief(demoTick, demoTicksShown)
+	} else {
 		topic = "order.created"
 		_, _ = fmt.Fprintf(env.stdout, "    curl -X PUT http://%s/api/v1/subscriptions/billing -d '{\"topic\":\"order.*\",\"urls\":[\"%s\"]}'\n", listen, recv.url())
 	}

@@ -14,21 +14,32 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 )
 
-// demoEvery is how often the sample receiver gets a message. The rest of the demonstration shows
-// only in the panel.
-const demoEvery = time.Second
+// The sample receiver gets a message each second, and prints the first ones, so that the banner stays in sight. The
+// rest of the demonstration shows only in the panel.
+const (
+	demoEvery      = time.Second
+	demoTick       = "demo.tick"
+	demoTicksShown = 3
+)
 
-// demoSubscriptions show the states of a subscription: a healthy one, one whose worker fails now
-// and then, a paused one, one whose worker is down for good.
-var demoSubscriptions = []struct{ id, doc string }{
-	{"billing", `{"topic":"order.*","urls":["%s/quick"],"concurrency":16}`},
-	{"mailer", `{"topic":"order.created","urls":["%s/shaky"],"max_retries":1,"retry_coefficient":"1s","timeout":"2s"}`},
-	{"warehouse", `{"topic":"order.paid","urls":["%s/quick"],"paused":true}`},
-	{"legacy-crm", `{"topic":"order.cancelled","urls":["%s/down"],"max_retries":4,"retry_coefficient":"5s"}`},
+// demoSubscriptions are healthy. With failures there is one whose worker fails now and then, a paused one, and
+// one whose worker is down for good.
+func demoSubscriptions(failures bool) []struct{ id, doc string } {
+	list := []struct{ id, doc string }{
+		{"billing", `{"topic":"order.*","urls":["%s/quick"],"concurrency":16}`},
+		{"mailer", `{"topic":"order.created","urls":["%s/quick"]}`},
+		{"warehouse", `{"topic":"order.paid","urls":["%s/quick"]}`},
+	}
+	if failures {
+		list[1].doc = `{"topic":"order.created","urls":["%s/shaky"],"max_retries":1,"retry_coefficient":"1s","timeout":"2s"}`
+		list[2].doc = `{"topic":"order.paid","urls":["%s/quick"],"paused":true}`
+		list = append(list, struct{ id, doc string }{"legacy-crm", `{"topic":"order.cancelled","urls":["%s/down"],"max_retries":4,"retry_coefficient":"5s"}`})
+	}
+	return list
 }
 
 // runDemo adds subscriptions and a trickle of messages.
-func runDemo(ctx context.Context, s *state, recv *receiver) error {
+func runDemo(ctx context.Context, s *state, recv *receiver, failures bool) error {
 	ctx = medispatcher.WithActor(ctx, "dev --demo")
 	doc := fmt.Sprintf(`{"topic":"demo.>","urls":[%q]}`, recv.url())
 	if _, _, _, err := s.registry.Put(ctx, "demo", []byte(doc), ""); err != nil {
@@ -39,7 +50,7 @@ func runDemo(ctx context.Context, s *state, recv *receiver) error {
 		return err
 	}
 	defer stop()
-	for _, sub := range demoSubscriptions {
+	for _, sub := range demoSubscriptions(failures) {
 		if _, _, _, err := s.registry.Put(ctx, sub.id, fmt.Appendf(nil, sub.doc, base), ""); err != nil {
 			return err
 		}
@@ -47,7 +58,7 @@ func runDemo(ctx context.Context, s *state, recv *receiver) error {
 	tick := time.NewTicker(demoEvery)
 	defer tick.Stop()
 	for n := 1; ; n++ {
-		m := medispatcher.Message{Topic: "demo.tick", Body: fmt.Appendf(nil, `{"tick":%d,"at":%q}`, n, time.Now().Format(time.TimeOnly)), Sender: "demo"}
+		m := medispatcher.Message{Topic: demoTick, Body: fmt.Appendf(nil, `{"tick":%d,"at":%q}`, n, time.Now().Format(time.TimeOnly)), Sender: "demo"}
 		if _, err := s.store.Publish(ctx, m); err != nil {
 			return err
 		}

@@ -40,7 +40,22 @@ func serve(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer onHangup(d.Reopen)()
+	defer env.watchRedis(ctx, d)()
 	return d.Run(ctx)
+}
+
+// watchRedis says at once, and in plain words, that there is no Redis. The dispatcher runs nevertheless, and waits for it. stop
+// ends it.
+func (e *environment) watchRedis(ctx context.Context, redis interface{ Ping(context.Context) error }) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := cli.Reach(ctx, redis, e.cfg.RedisURL); err != nil && ctx.Err() == nil {
+			e.log.Error("NO REDIS, so nothing is delivered; it is tried again all the time: " + err.Error())
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // daemonOptions are what a dispatcher in this environment runs with.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,9 +15,6 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
-
-// repaint is how often status --watch looks again.
-const repaint = time.Second
 
 func (a *app) statusCommand() *cobra.Command {
 	var watch bool
@@ -49,7 +45,7 @@ dispatchers hold the others back and probe it now and then.`,
 			return s.writeStatus(ctx, s.stdout, "  ")
 		}),
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until Ctrl-C")
+	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until Ctrl-C; a terminal shows what fits, the most urgent first")
 	return a.jsonFlag(cmd, "print JSON; with --watch one object a line")
 }
 
@@ -66,64 +62,18 @@ func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) err
 	return printStatus(w, st, s.store.Partitions())
 }
 
-// watchStatus repeats until ctx ends, which is no error. While Redis is away it says so, and tries
-// again.
-func (s *state) watchStatus(ctx context.Context) error {
-	tick := time.NewTicker(repaint)
-	defer tick.Stop()
-	paint := cli.IsTerminal(s.stdout) && !s.json
-	for {
-		var page bytes.Buffer
-		err := s.writeStatus(ctx, &page, "")
-		if ctx.Err() != nil {
-			return nil
-		}
-		switch {
-		case err != nil && !paint:
-			_, _ = fmt.Fprintln(s.stderr, "medispatcher: "+cli.Clean(medispatcher.OneLine(s.explain(err))))
-		case err != nil:
-			page.Reset()
-			_, _ = fmt.Fprintln(&page, cli.Clean(medispatcher.OneLine(s.explain(err))))
-		}
-		if !s.json {
-			page.WriteString("\n")
-		}
-		if err := s.paint(page.String(), paint); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// paint writes a page over the one before, line by line, so that a terminal does not flicker.
-func (s *state) paint(page string, over bool) error {
-	if over {
-		page = time.Now().Format(time.TimeOnly) + "  Ctrl-C ends\n\n" + page
-		page = "\x1b[H" + strings.ReplaceAll(page, "\n", "\x1b[K\n") + "\x1b[J"
-	}
-	_, err := io.WriteString(s.stdout, page)
-	return err
-}
-
 func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	in := st.Incoming
-	n := func(v int64) string { return strconv.FormatInt(v, 10) }
-	ms := func(v int64) string { return cli.Age(time.Duration(v) * time.Millisecond) }
-	incoming := cli.Table{Header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">UNROUTED", ">OLDEST"}}
-	incoming.Add(cli.Counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), n(in.Unrouted), ms(in.OldestMS))
+	incoming := incomingTable(in, partitions)
 	subs := cli.Table{Header: []string{"SUBSCRIPTION", "TOPIC", "STATE", ">READY", ">BURIED", ">RETRYING", ">DEAD", ">OLDEST"}}
 	waits := slices.ContainsFunc(st.Subscriptions, func(c medispatcher.ChannelStatus) bool { return c.Waiting > 0 })
 	if waits {
 		subs.Header = append(subs.Header, ">WAITING")
 	}
 	for _, c := range st.Subscriptions {
-		row := []string{c.ID, c.Topic, c.State, n(c.Ready), n(c.Buried), n(c.Retrying), n(c.Dead), ms(c.OldestMS)}
+		row := append([]string{c.ID, c.Topic, c.State}, countCells(&c)...)
 		if waits {
-			row = append(row, n(c.Waiting))
+			row = append(row, strconv.FormatInt(c.Waiting, 10))
 		}
 		subs.Add(row...)
 	}
@@ -183,6 +133,23 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 	}
 	return nil
 }
+
+func incomingTable(in medispatcher.IncomingStatus, partitions int) cli.Table {
+	table := cli.Table{Header: []string{"INCOMING", ">READY", ">BURIED", ">DELAYED", ">QUARANTINE", ">UNROUTED", ">OLDEST"}}
+	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	table.Add(cli.Counted(int64(partitions), "partition"), n(in.Ready), n(in.Buried), n(in.Delayed), n(in.Quarantine), n(in.Unrouted), ageCell(in.OldestMS))
+	return table
+}
+
+// countCells are the counts of a subscription as a table has them.
+func countCells(c *medispatcher.ChannelStatus) (cells []string) {
+	for _, n := range []int64{c.Ready, c.Buried, c.Retrying, c.Dead} {
+		cells = append(cells, strconv.FormatInt(n, 10))
+	}
+	return append(cells, ageCell(c.OldestMS))
+}
+
+func ageCell(ms int64) string { return cli.Age(time.Duration(ms) * time.Millisecond) }
 
 // keptLines says how to look at kept messages.
 func keptLines(in medispatcher.IncomingStatus) (lines string) {

@@ -493,6 +493,13 @@ func TestDev(t *testing.T) {
 	if !bytes.Contains([]byte(r.out.String()), []byte("NOTHING SURVIVES A RESTART")) {
 		t.Error("dev does not say loudly that nothing survives a restart")
 	}
+	eventually(t, "the ticks end", func() bool { return strings.Contains(r.out.String(), "demo.tick goes on, and is not printed any more") })
+	if n := strings.Count(r.out.String(), "  demo.tick → 204"); n != demoTicksShown {
+		t.Errorf("%d ticks are printed, want %d", n, demoTicksShown)
+	}
+	if logs := r.logs.String(); strings.Contains(logs, `"WARN"`) || strings.Contains(logs, `"ERROR"`) {
+		t.Errorf("the demonstration warns:\n%s", logs)
+	}
 	if code := r.stop(); code != cli.ExitOK {
 		t.Errorf("exit %d:\n%s", code, r.logs.String())
 	}

@@ -37,6 +37,7 @@ type receiver struct {
 	mu       sync.Mutex // of what follows
 	out      io.Writer
 	count    int
+	briefly  map[string]int // by topic: how many pushes are still printed; others all are
 	answered map[string]int // what was answered, as it is printed, and how often
 }
 
@@ -207,6 +208,16 @@ func (r *receiver) tell(h http.Header, a answer) {
 	defer r.mu.Unlock()
 	r.count++
 	r.answered[a.answer]++
+	topic := h.Get("medis-topic")
+	if left, brief := r.briefly[topic]; brief {
+		switch r.briefly[topic]--; {
+		case left == 0:
+			_, _ = fmt.Fprintf(r.out, "…  %s goes on, and is not printed any more; the panel shows it\n", topic)
+			return
+		case left < 0:
+			return
+		}
+	}
 	_, _ = fmt.Fprintf(r.out, "#%d  %s  %s → %s  %s\n%s%s", r.count, time.Now().Format(time.TimeOnly),
 		nameOf(h), a.answer, strings.Join(facts, ", "), reason, indented(a.body))
 }
@@ -217,6 +228,13 @@ func nameOf(h http.Header) string {
 		return "batch of " + cli.Clean(n)
 	}
 	return cmp.Or(cli.Clean(h.Get("medis-topic")), "(no topic)")
+}
+
+// brief prints only the first pushes of a topic.
+func (r *receiver) brief(topic string, pushes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.briefly = map[string]int{topic: pushes}
 }
 
 // indented are the first lines of a body, so that a long one does not fill the screen.

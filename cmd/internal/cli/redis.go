@@ -32,7 +32,11 @@ func (e *RedisError) Unwrap() error { return e.cause }
 func Reach(ctx context.Context, store interface{ Ping(context.Context) error }, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, PingWithin)
 	defer cancel()
-	return Explain(store.Ping(ctx), url)
+	err := store.Ping(ctx)
+	if why := diagnose(ctx, err, url); why != nil {
+		return why
+	}
+	return Explain(err, url)
 }
 
 // Explain makes a RedisError of an error of the Redis at a URL. It returns other errors, and those of an interrupted
@@ -103,6 +107,7 @@ func remedy(answer string) string {
 		codes []string
 		do    string
 	}{
+		{[]string{"DENIED"}, "give Redis a password (requirepass, or an ACL) and put it into MEDIS_REDIS_URL, or let Redis listen where only dispatchers reach it and set protected-mode no"},
 		{[]string{"NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "without any password"}, "check the user and the password in MEDIS_REDIS_URL"},
 		{[]string{"MOVED", "CROSSSLOT", "ASK "}, "it is a Redis Cluster: add ?cluster=true to MEDIS_REDIS_URL"},
 		{[]string{"cluster support disabled"}, "it is no Redis Cluster: take cluster=true and all hosts but one off MEDIS_REDIS_URL"},

@@ -168,6 +168,9 @@ func (d *Daemon) Addr() net.Addr { return d.listener.Addr() }
 // Beaten is closed after the first heartbeat, when messages begin to be taken.
 func (d *Daemon) Beaten() <-chan struct{} { return d.heartbeat.first }
 
+// Ping finds out whether Redis answers.
+func (d *Daemon) Ping(ctx context.Context) error { return d.store.Ping(ctx) }
+
 // Reopen opens the DATA log again, if it was renamed.
 func (d *Daemon) Reopen() { d.dataLog.out.Reopen() }
 

@@ -154,7 +154,7 @@ func subscriptionFindings(d *subscriptionData) []finding {
 	case c.Retrying > 0:
 		out = append(out, finding{Level: "warn", Text: plural(c.Retrying, "message") + " failed and will be tried again.",
 			Do: "See the last errors below. Once the worker is repaired, kick them to try them at once."})
-	case late(c):
+	case operate.Late(c):
 		out = append(out, finding{Level: "warn", Text: fmt.Sprintf("%s, the oldest for %s.", waits(c.Ready), ageOf(c.OldestMS)),
 			Do: "They arrive faster than the worker takes them: raise concurrency, lower interval, or add worker URLs."})
 	}
