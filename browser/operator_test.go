@@ -17,7 +17,7 @@ func TestOperator(t *testing.T) {
 	// A wrong token is refused; the right one leads to the page that was asked for.
 	b.open(p.url + "/subscriptions")
 	b.do("sign in with a wrong token", fill("#token", "not-the-token"), click("main button[type=submit]"))
-	b.shows("[role=alert]", "That is not the token")
+	b.shows("[role=alert]", "That is not a token")
 	b.do("sign in with the right token", fill("#token", token), click("main button[type=submit]"))
 	b.shows("main", "There are no subscriptions yet")
 
@@ -178,7 +178,7 @@ func TestHostileMessages(t *testing.T) {
 	b.shows("#failing", `\u202ethgir`)
 	// Scripts show a message that they get from the API. They must show it as text, too.
 	b.do("open the message", click("#failing tbody th a"))
-	b.shows("#story", `<script>window.hacked=1</script>`)
+	b.shows("#places", `<script>window.hacked=1</script>`)
 	unharmed("the page of a message")
 	id := b.eval(`document.querySelector("h1").textContent.trim()`)
 	b.do("look for its id with the slash", slash(), chromedp.SendKeys(chromedp.CSS("#find:focus"), id+"\r"))

@@ -155,7 +155,7 @@ func TestPaint(t *testing.T) {
 	t.Parallel()
 	var out lockedBuffer
 	s := &state{environment: &environment{stdout: &out}}
-	if err := s.paint("a\nb\n", true); err != nil || !strings.HasPrefix(out.String(), "\x1b[H") || !strings.HasSuffix(out.String(), "b\x1b[K\n\x1b[J") {
+	if err := s.paint("a\nb\n", true); err != nil || !strings.HasPrefix(out.String(), "\x1b[H") || !strings.HasSuffix(out.String(), "b\x1b[K\x1b[J") {
 		t.Errorf("%v %q", err, out.String())
 	}
 }

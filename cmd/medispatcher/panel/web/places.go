@@ -54,10 +54,13 @@ func operates(r *http.Request) bool { return auth.From(r.Context()).May(access.O
 type paging struct {
 	First string // empty on the first page
 	Next  string // empty on the last page
+	// NextText is what the link to the next page says.
+	NextText string
 }
 
 // pagingOf makes the links of a page that query asked for. next is the id of its last row, or empty on the last page.
 func pagingOf(list string, query url.Values, next string) (p paging) {
+	p.NextText = "Next"
 	if query.Get("after") != "" {
 		query.Del("after")
 		p.First = list

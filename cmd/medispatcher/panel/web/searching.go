@@ -57,16 +57,11 @@ func (s *searching) found(list string, rows int, done medispatcher.Searched) {
 		v.Set("after", s.After)
 	}
 	s.paging = pagingOf(list, v, done.Next)
+	if s.Q != "" && !s.Full {
+		s.NextText = "Search on"
+	}
 	other := searching{Q: s.Q, Oldest: !s.Oldest}
 	s.Order = list + "?" + other.query().Encode()
-}
-
-// More is what the link to the next page says.
-func (s *searching) More() string {
-	if s.Q != "" && !s.Full {
-		return "Search on"
-	}
-	return "Next"
 }
 
 // within says yes for a while.

@@ -12,18 +12,18 @@ export function publishing({ update, setAddress }) {
   let wait = 0;
   topic.addEventListener('input', () => {
     clearTimeout(wait);
-    base = null;
+    before = null;
     wait = setTimeout(update, 300);
   });
 
-  let base = null; // what was counted before the message
+  let before = null; // what was counted before the message
   const totals = () => Object.fromEntries([...document.querySelectorAll('[data-sub]')].map((row) => [row.dataset.sub,
     Object.fromEntries([...row.querySelectorAll('[data-total]')].map((c) => [c.dataset.total, Number(c.dataset.value)]))]));
   document.addEventListener('updated', () => {
-    if (!base) return;
+    if (!before) return;
     for (const row of document.querySelectorAll('[data-sub]')) {
       for (const cell of row.querySelectorAll('[data-total]')) {
-        const more = Number(cell.dataset.value) - (base[row.dataset.sub]?.[cell.dataset.total] ?? 0);
+        const more = Number(cell.dataset.value) - (before[row.dataset.sub]?.[cell.dataset.total] ?? 0);
         if (more > 0) cell.textContent = `${cell.textContent} (+${more.toLocaleString('en')})`;
       }
     }
@@ -47,7 +47,7 @@ export function publishing({ update, setAddress }) {
     button.disabled = true;
     try {
       await update(); // what was counted before
-      base = totals();
+      before = totals();
       const delay = v('delay').trim();
       const r = await fetch(`${base}/api/v1/topics/${encodeURIComponent(topic.value.trim())}/messages${delay ? `?${new URLSearchParams({ delay })}` : ''}`, { method: 'POST', headers, body: v('body') });
       if (!r.ok) {
