@@ -1,5 +1,5 @@
 // The part of a subscription's page that tries the filter in the form, saved or not, on a message.
-import { problemOf, tell } from './say.js';
+import { base, problemOf, tell } from './say.js';
 
 export function filtering() {
   const form = document.querySelector('form[data-try-filter]');
@@ -17,7 +17,7 @@ export function filtering() {
     const filter = document.getElementById('f-filter').value.trim();
     if (!filter) return tell(said, 'There is no filter: the subscription gets every message of its topic.');
     try {
-      const r = await fetch('/api/v1/filter', {
+      const r = await fetch(`${base}/api/v1/filter`, {
         method: 'POST', headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ filter, topic: v('topic').trim(), key: v('key').trim(), sender: v('sender').trim(), headers, body: v('body') }),
       });
