@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/push/http1"
 )
 
-// ErrNoTarget: no worker URL of the subscription is for this environment.
+// ErrNoTarget says that no worker URL of the subscription is for this environment.
 var ErrNoTarget = errors.New(noTarget)
 
 // Show is the request of an attempt that begins at now, at the first worker URL for the environment. An error says why none

@@ -21,13 +21,12 @@ const diagnoseWithin = time.Second
 // diagnose finds out why a Redis hangs up without a word that a client can read. It returns nil when it does not know.
 // Redis in protected mode says so to whoever connects, and hangs up: what the client wrote meanwhile makes that a reset.
 func diagnose(ctx context.Context, err error, at string) error {
-	u, parseErr := url.Parse(at)
-	if err == nil || parseErr != nil || u.Host == "" || strings.Contains(u.Host, ",") {
+	u, _ := url.Parse(at)
+	if err == nil || u == nil || u.Host == "" || strings.Contains(u.Host, ",") {
 		return nil
 	}
-	var plain tls.RecordHeaderError
 	seen := "redis at " + config.RedisAt(at)
-	if errors.As(err, &plain) {
+	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
 		return &RedisError{seen + " does not speak TLS", "write redis:// instead of rediss:// in MEDIS_REDIS_URL, or give the port where Redis listens with TLS (tls-port)", err}
 	}
 	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !strings.Contains(err.Error(), "EOF") {
