@@ -51,7 +51,10 @@ func (a *api) auditRoutes() {
 		Summary: "The whole audit trail, one JSON object a line", Tags: []string{tagStatus}, Description: about + " Latest first.",
 		Errors: []int{http.StatusServiceUnavailable},
 		Responses: map[string]*huma.Response{"200": {Description: "Deeds, one a line. If it breaks off, the connection is cut.",
-			Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}, Example: example}}}},
+			Content: map[string]*huma.MediaType{"application/x-ndjson": {
+				Schema:  &huma.Schema{Type: huma.TypeString},
+				Example: `{"id":"1767225600000-0","time":"2026-01-01T00:00:00Z","by":"panel ann","from":"10.0.0.7","what":"sign-in"}` + "\n",
+			}}}},
 	}, nil, a.exportAudit)
 }
 

@@ -76,7 +76,7 @@ func (a *api) payloadRoutes() {
 		Summary: "The body of a message as a file", Tags: []string{tagMessages}, Description: "Its bytes unchanged." + where,
 		Errors: errs, Responses: map[string]*huma.Response{"200": {
 			Description: "The bytes of the body",
-			Content:     map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+			Content:     map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}, Example: `{"order":42}`}},
 		}},
 	}, nil, a.bodyFile)
 	route(a, access.Operator, huma.Operation{
