@@ -46,6 +46,7 @@ func TestListedMessagesAreRetriedAlone(t *testing.T) {
 		stop := b.run()
 		b.put("a", 10)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		posts := b.got()
 		if len(posts) == 2 {
 			slices.Sort(posts[1].ids)
@@ -150,6 +151,7 @@ func TestAnswerToABatchThatBreaksOff(t *testing.T) {
 		stop := b.run()
 		b.put("a", 4)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		for id, f := range failed {
 			if !strings.HasPrefix(f[0].Failure.LastError, "status 200, and its body broke off: ") {
 				t.Errorf("%s: %s", id, f[0].Failure.LastError)
@@ -237,6 +239,7 @@ func TestMessagesThatFailTogetherAreRetriedTogether(t *testing.T) {
 		b.got()
 		b.put("a", 100)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		b.wantSizes("100 at 0s", "50 at 7.002s", "50 at 7.002s")
 		b.ok(stop())
 		b.wantLeft("a", "map[]")
@@ -259,10 +262,12 @@ func TestBreakerOfBatches(t *testing.T) {
 		stop := b.run()
 		b.put("a", 500)
 		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
 		if n := len(b.got()); n != 10 {
 			t.Errorf("%d requests until the breaker opened, want 10", n)
 		}
 		time.Sleep(8 * time.Second)
+		synctest.Wait()
 		for _, p := range b.got() {
 			if len(p.ids) != 1 {
 				t.Errorf("a probe of %d messages", len(p.ids))
@@ -270,6 +275,7 @@ func TestBreakerOfBatches(t *testing.T) {
 		}
 		down.Store(false)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		b.wantLeft("a", "map[]")
 		b.ok(stop())
 		b.wantNothingHeld()
@@ -285,6 +291,7 @@ func TestGoneBatchPausesOnce(t *testing.T) {
 		stop := b.run()
 		b.put("a", 10)
 		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
 		if gone, _ := b.told(); len(gone) != 1 {
 			t.Errorf("told %d times", len(gone))
 		}
@@ -329,6 +336,7 @@ func TestPanicAtAMessageOfABatch(t *testing.T) {
 		stop := b.run()
 		b.put("a", 10)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		posts := b.got()
 		if len(posts) != 1 || len(posts[0].ids) != 9 {
 			t.Errorf("%d batches: %+v", len(posts), posts)

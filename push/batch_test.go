@@ -143,17 +143,22 @@ func TestBatchEnds(t *testing.T) {
 		b.got()
 		b.put("a", 1)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.wantSizes("1 at 50ms")
 		b.put("a", 25)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.wantSizes("10 at 0s", "10 at 0s", "5 at 50ms")
 		b.put("a", 5)
 		time.Sleep(30 * time.Millisecond)
+		synctest.Wait()
 		b.put("a", 5)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.wantSizes("10 at 30ms")
 		b.putBodies("a", 5, []byte(`"`+strings.Repeat("x", 4<<10)+`"`))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		for _, p := range b.got() {
 			if len(p.ids) > 2 || p.bytes > 10<<10 {
 				t.Errorf("%d messages, %d bytes", len(p.ids), p.bytes)
@@ -161,6 +166,7 @@ func TestBatchEnds(t *testing.T) {
 		}
 		b.putBodies("a", 3, []byte(strings.Repeat("x", 20<<10)))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if posts := b.got(); len(posts) != 3 {
 			t.Errorf("%d batches of messages that are larger than one, want 3", len(posts))
 		}
@@ -168,6 +174,7 @@ func TestBatchEnds(t *testing.T) {
 		b.got()
 		b.put("a", 3)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.wantSizes("3 at 0s")
 		b.ok(stop())
 		b.wantLeft("a", "map[]")
@@ -184,8 +191,10 @@ func TestBatchesTakeSlots(t *testing.T) {
 		stop := b.run()
 		b.put("a", 100)
 		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
 		b.wantLeft("a", "map[mine:30 ready:70]") // a worker that is slow holds nothing that is not in flight
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if b.most != 3 || len(b.got()) != 10 {
 			t.Errorf("%d requests in flight, want 3", b.most)
 		}
@@ -203,8 +212,10 @@ func TestBatchChangesLive(t *testing.T) {
 		stop := b.run()
 		b.put("a", 3)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.change("a", func(s *medispatcher.Subscription) { s.Batch.Size = 1 })
 		time.Sleep(time.Millisecond)
+		synctest.Wait()
 		for _, p := range b.got() {
 			if p.header.Get("medis-attempt") != "1" || p.header.Get("medis-batch") != "" {
 				t.Errorf("pushed with %v", p.header)
@@ -213,6 +224,7 @@ func TestBatchChangesLive(t *testing.T) {
 		b.change("a", func(s *medispatcher.Subscription) { s.Batch.Size = 2 })
 		b.put("a", 4)
 		time.Sleep(time.Millisecond)
+		synctest.Wait()
 		if posts := b.got(); len(posts) != 2 {
 			t.Errorf("%d requests, want 2", len(posts))
 		}
@@ -229,6 +241,7 @@ func TestBatchGathersNoLongerThanTheDispatcherLives(t *testing.T) {
 		stop := b.run()
 		b.put("a", 3)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		start := time.Now()
 		b.ok(stop())
 		if took := time.Since(start); took > time.Second {

@@ -22,7 +22,7 @@ func leftOver(t *testing.T, env *streamstest.Env) (keys []string) {
 	t.Helper()
 	for _, k := range env.Client.Keys(t.Context(), "*").Val() {
 		switch {
-		case strings.HasPrefix(k, "medis:stats:"), strings.HasPrefix(k, "medis:changes:"), strings.HasPrefix(k, "medis:alerts:"),
+		case strings.HasPrefix(k, "medis:stats:"), strings.HasPrefix(k, "medis:deliveries:"), strings.HasPrefix(k, "medis:changes:"), strings.HasPrefix(k, "medis:alerts:"),
 			strings.HasPrefix(k, "medis:dispatcher"), strings.HasPrefix(k, "medis:book:"), strings.HasPrefix(k, "medis:partitions:"), strings.HasPrefix(k, "medis:clock:"), strings.HasPrefix(k, "medis:written:"), k == "medis:subscriptions:rev":
 		case strings.HasPrefix(k, "medis:{0}:active") && env.Client.SCard(t.Context(), k).Val() == 1: // that it is complete
 		case k == "medis:{0}:incoming" && env.Client.XLen(t.Context(), k).Val() == 0:

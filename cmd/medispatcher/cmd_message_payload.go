@@ -30,6 +30,11 @@ func (w wanted) check() error {
 func (s *state) printPayload(ctx context.Context, id string, w wanted) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
+	if w.sub != "" {
+		if err := s.known(ctx, w.sub); err != nil {
+			return err
+		}
+	}
 	subs, err := s.store.SubscriptionIDs(ctx)
 	if err != nil {
 		return err

@@ -52,6 +52,9 @@ func TestMistypedSubscription(t *testing.T) {
 			return
 		case cmd.Flags().Lookup("sub") != nil:
 			args = append(args, "--sub", "biling")
+			if takes == "ID" || strings.HasPrefix(takes, "ID ") {
+				args = append(args, "0-1-0", "--body")
+			}
 		case takesSubscription(cmd):
 			args = append(args, "biling")
 			if strings.Contains(takes, "KEY=VALUE") {

@@ -35,11 +35,11 @@ func TestSubPutFlags(t *testing.T) {
 		"--retry-coefficient", "1s", "--retry-schedule", "5s,1m", "--retry-schedule", "10m", "--encoding", "form", "--secret", secret, "--header", "X-A: b", "--header", "X-B: true", "--receive-bench",
 		"--drop-threshold", "5", "--drop-action", "log", "--alert=false", "--alert-url", "smtp://mail.example/?from=a@x.example&to=b@x.example,c@x.example", "--alert-window", "1m",
 		"--alert-failures", "9", "--alert-message-failures", "8", "--alert-backlog", "77", "--alert-every", "2m")
-	if out != "billing: created, order.> to http://u:********@h/x?a=1,2 [T_ENV:PUB]https://h/y\n" {
+	if out != "billing: created, order.> to http://u:********@h/x?a=******** [T_ENV:PUB]https://h/y\n" {
 		t.Errorf("printed %q", out)
 	}
 	want := medispatcher.DefaultSubscription()
-	want.ID, want.Topic, want.URLs, want.Paused = "billing", "order.>", []string{"http://u:********@h/x?a=1,2", "[T_ENV:PUB]https://h/y"}, true
+	want.ID, want.Topic, want.URLs, want.Paused = "billing", "order.>", []string{"http://u:********@h/x?a=********", "[T_ENV:PUB]https://h/y"}, true
 	want.Concurrency, want.RetryConcurrency, want.MaxRetries, want.ReceiveBench = 32, 3, 4, true
 	want.Interval, want.Timeout, want.RetryCoefficient, want.Encoding = 5e6, 7e9, 1e9, "form"
 	want.RetrySchedule = []medispatcher.Duration{5e9, 60e9, 600e9}
@@ -91,7 +91,8 @@ func TestSubPutFile(t *testing.T) {
 		t.Errorf("exit %d, %q, %s", code, out, stderr)
 	}
 	contains(t, c.stored("x"), secret, "http://u:hush@h/", "telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?chats=@x")
-	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`)
+	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`,
+		`secret: must be given again`)
 	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "alert.urls=smtp://mail.example/********-0000"}, `alert.urls[0]: "smtp://mail.example/********-0000" is masked, and stands for no URL`)
 	for _, bad := range []struct {
 		args  []string
@@ -114,7 +115,7 @@ func TestSubSet(t *testing.T) {
 	c := newCLI(t)
 	c.ok("sub", "put", "x", "--topic", "a", "--url", "http://h/", "--secret", secret, "--header", "X-Old: 1", "--timeout", "9s")
 	out := c.ok("sub", "set", "x", "concurrency=32", "interval=5ms", "topic=12", "urls=http://a/, http://b/", "paused=true",
-		"drop.threshold=5", "drop.action=log", "headers.X-Team=blue", "headers.X.Y=3", "headers.X-Old=", "timeout=null", "alert.urls=[]")
+		"drop.threshold=5", "drop.action=log", "secret="+secret, "headers.X-Team=blue", "headers.X.Y=3", "headers.X-Old=", "timeout=null", "alert.urls=[]")
 	if out != "x: changed\n" {
 		t.Errorf("printed %q", out)
 	}
@@ -129,7 +130,7 @@ func TestSubSet(t *testing.T) {
 	}
 	c.ok("sub", "set", "x", `urls=["http://a/?x=1,2"]`, `drop={"action":"drop"}`, `topic="q"`, "headers=null")
 	got = c.get("x")
-	if got.URLs[0] != "http://a/?x=1,2" || got.Drop.Action != "drop" || got.Topic != "q" || len(got.Headers) != 0 {
+	if got.URLs[0] != "http://a/?x=********" || !strings.Contains(c.stored("x"), "x=1,2") || got.Drop.Action != "drop" || got.Topic != "q" || len(got.Headers) != 0 {
 		t.Errorf("%+v", got)
 	}
 	if !strings.Contains(c.stored("x"), secret) {

@@ -29,6 +29,7 @@ func TestJSON(t *testing.T) {
 		{"sub ls", `"id":"s"`},
 		{"sub filter s --filter false", `"matches":false`},
 		{"sub history s", `"what":"changed"`},
+		{"audit", `"what":"create-subscription"`},
 		{"sub deliveries s", `"outcome":"failed"`},
 		{"publish a.b 1", `"id":"0-`},
 		{"status", `"incoming":`},

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,8 +31,8 @@ const (
 // deliveries gathers attempts for the lists of deliveries: what failed, and a sample of what succeeded. It takes no part in
 // the steps of delivery, and a crash loses what it holds.
 type deliveries struct {
-	dispatcher string       // its id
-	subs       func() int   // how many subscriptions there are
+	dispatcher string // its id
+	subs       func() *medispatcher.Subscriptions
 	peers      func() int64 // how many other dispatchers live
 	store      *joined.Store
 
@@ -160,9 +161,13 @@ func (l *deliveries) write(ctx context.Context, all bool) {
 	if !all {
 		most = max(leastLists, listsAtOnce/int(l.peers()+1))
 	}
-	if taken := l.take(most); len(taken) > 0 {
-		_ = l.store.AddAttempts(ctx, l.subs(), taken) // Redis is away: readiness says so
+	taken := l.take(most)
+	if len(taken) == 0 {
+		return
 	}
+	subs := l.subs()
+	taken = slices.DeleteFunc(taken, func(a report.Attempts) bool { return subs.Get(a.Subscription) == nil }) // its list went with it
+	_ = l.store.AddAttempts(ctx, subs.Len(), taken)                                                           // Redis is away: readiness says so
 }
 
 // Run writes attempts to Redis until ctx ends.

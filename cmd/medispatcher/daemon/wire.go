@@ -51,7 +51,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	})
 	took := &timesWriter{store: all}
 	attempts := &deliveries{
-		dispatcher: info.ID, subs: func() int { return registry.Snapshot().Subs.Len() }, peers: d.heartbeat.peers.Load, store: all,
+		dispatcher: info.ID, subs: func() *medispatcher.Subscriptions { return registry.Snapshot().Subs }, peers: d.heartbeat.peers.Load, store: all,
 	}
 	judges := &filters{store: all, metrics: series, log: log}
 	stories := &recorder{dispatcher: info.ID, messages: cfg.History, store: all, log: log}
