@@ -101,6 +101,7 @@ func TestAnswersToABatch(t *testing.T) {
 				stop := b.run()
 				b.put("a", 4)
 				time.Sleep(time.Second)
+				synctest.Wait()
 				want := 4
 				if c.why == "" {
 					want = 0
@@ -187,6 +188,7 @@ func TestPoisonIsCornered(t *testing.T) {
 				stop := b.run()
 				b.put("a", 200)
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				b.wantLeft("a", "map[dead:1]")
 				if n := b.q.Count("sent:a"); n != 199 {
 					t.Errorf("%d are sent, want 199", n)
