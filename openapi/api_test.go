@@ -4,6 +4,7 @@ package openapi_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -147,6 +148,7 @@ func TestClient(t *testing.T) {
 	if story := must(c.GetMessageWithResponse(ctx, lost.JSON202.Id))(t); story.JSON200 == nil || story.JSON200.Places[0].State != "DEAD" {
 		t.Errorf("read its story: got %d %s, want 200 with the state DEAD", story.StatusCode(), story.Body)
 	}
+	lookAround(ctx, t, c, lost.JSON202.Id)
 	broken.Store(false)
 	replayed := must(c.ReplayDeadLettersWithResponse(ctx, "billing", ReplayDeadLettersJSONRequestBody{Ids: &[]string{letter.Id}}))(t)
 	if replayed.JSON200 == nil || *replayed.JSON200.Replayed != 1 {

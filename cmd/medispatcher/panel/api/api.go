@@ -123,7 +123,7 @@ func route[I, O any](a *api, needs access.Role, op huma.Operation, body *huma.Re
 		}
 		next(ctx)
 	})
-	if op.Method != http.MethodGet && needs != access.Publisher && !inHistory[op.OperationID] {
+	if op.Method != http.MethodGet && needs != access.Publisher && !unnoted[op.OperationID] {
 		op.Middlewares = append(op.Middlewares, beginDeed)
 		handle = noted(a, handle)
 	}

@@ -18,7 +18,7 @@ func TestEveryChangeIsNoted(t *testing.T) {
 	fill := strings.NewReplacer("{topic}", "order.created", "{id}", "billing", "{letter}", "0-1-1", "{message}", "0-1-1")
 	for path, operations := range document(t, apiHandler()).Paths {
 		for method, op := range operations {
-			if method == "get" || op.Role == access.Publisher {
+			if method == "get" || op.Role == access.Publisher || op.OperationID == "try-filter" { // they change nothing, or publish
 				continue
 			}
 			f := paneltest.Full()

@@ -16,10 +16,11 @@ import (
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/auth"
 )
 
-// inHistory are the operations that the history of subscriptions notes in the step that makes the change. The audit trail
-// shows that history.
-var inHistory = map[string]bool{
-	"put-subscription": true, "patch-subscription": true, "delete-subscription": true, "pause-subscription": true, "resume-subscription": true,
+// unnoted are the operations that are no deeds of their own: the history of subscriptions, which the audit trail shows, notes
+// them in the step that makes the change, or they change nothing.
+var unnoted = map[string]bool{
+	"try-filter":       true,
+	"put-subscription": true, "put-subscriptions": true, "patch-subscription": true, "delete-subscription": true, "pause-subscription": true, "resume-subscription": true,
 }
 
 type deedKey struct{}

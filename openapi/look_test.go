@@ -1,0 +1,49 @@
+//go:build client
+
+package openapi_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// lookAround looks at a message that is a dead letter of billing, at its attempts, and at who did what.
+func lookAround(ctx context.Context, t *testing.T, c *ClientWithResponses, message string) {
+	t.Helper()
+	sub, text := ptr("billing"), ptr("disk is full")
+	content := must(c.GetMessageContentWithResponse(ctx, message, nil))(t)
+	if content.JSON200 == nil || content.JSON200.Place.State != "DEAD" {
+		t.Errorf("read it: got %d %s, want 200 with the state DEAD", content.StatusCode(), content.Body)
+	}
+	body := must(c.GetMessageBodyWithResponse(ctx, message, nil))(t)
+	if body.StatusCode() != http.StatusOK || string(body.Body) != "two" {
+		t.Errorf("its body: got %d %s, want two", body.StatusCode(), body.Body)
+	}
+	request := must(c.GetMessageRequestWithResponse(ctx, message, &GetMessageRequestParams{Subscription: sub}))(t)
+	if request.JSON200 == nil || !strings.HasPrefix(request.JSON200.Curl, "curl ") {
+		t.Errorf("its request: got %d %s, want 200 with a curl command", request.StatusCode(), request.Body)
+	}
+	count := must(c.CountDeadLettersWithResponse(ctx, *sub, &CountDeadLettersParams{Q: text}))(t)
+	if count.JSON200 == nil || count.JSON200.Matching != 1 {
+		t.Errorf("count dead letters with %q: got %d %s, want one", *text, count.StatusCode(), count.Body)
+	}
+	eventually(t, "its attempt is listed", func() bool {
+		list := must(c.ListDeliveriesWithResponse(ctx, *sub, &ListDeliveriesParams{Text: text}))(t)
+		return list.JSON200 != nil && len(list.JSON200.Deliveries) == 1
+	})
+	for what, code := range map[string]int{
+		"count unrouted":   must(c.CountUnroutedWithResponse(ctx, &CountUnroutedParams{Q: text}))(t).StatusCode(),
+		"count quarantine": must(c.CountQuarantineWithResponse(ctx, &CountQuarantineParams{Q: text}))(t).StatusCode(),
+		"try a filter":     must(c.TryFilterWithResponse(ctx, TryFilterJSONRequestBody{Filter: "true"}))(t).StatusCode(),
+		"export audit":     must(c.ExportAuditWithResponse(ctx))(t).StatusCode(),
+	} {
+		if code != http.StatusOK {
+			t.Errorf("%s: got %d, want 200", what, code)
+		}
+	}
+	if audit := must(c.GetAuditWithResponse(ctx, nil))(t); audit.JSON200 == nil || len(audit.JSON200.Deeds) == 0 {
+		t.Errorf("audit: got %d %s, want 200 with deeds", audit.StatusCode(), audit.Body)
+	}
+}
