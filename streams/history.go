@@ -15,20 +15,16 @@ const changesKept = 10_000
 // changesPage is how many changes one command reads.
 const changesPage = 500
 
-// changeOf encodes the change from an old document to a new one. nil is no document.
-func (r *Registry) changeOf(ctx context.Context, id string, old, next []byte) []byte {
-	read := func(doc []byte) *medispatcher.Subscription {
-		if doc == nil {
-			return nil
+// changeOf encodes a change for the history. A document that cannot be read counts as none, and its replacement as new.
+func (r *Registry) changeOf(ctx context.Context, e *edit) []byte {
+	var before *medispatcher.Subscription
+	if e.old != nil {
+		if sub, _, err := r.rules.Load(e.id, e.old); err == nil {
+			before = &sub
 		}
-		sub, _, err := r.rules.Load(id, doc)
-		if err != nil {
-			return nil // an unreadable document counts as none, and its replacement as new
-		}
-		return &sub
 	}
 	c := medispatcher.Change{By: medispatcher.Actor(ctx)}
-	c.What, c.Fields = medispatcher.ChangeOf(read(old), read(next))
+	c.What, c.Fields = medispatcher.ChangeOf(before, e.sub)
 	record, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // impossible: it holds only JSON values and strings

@@ -44,20 +44,21 @@ func (r *Registry) PutAll(ctx context.Context, puts []medispatcher.SubscriptionP
 	return finish()
 }
 
-// CheckPuts returns what PutAll would, but writes nothing.
-func (r *Registry) CheckPuts(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
+// PutAllOrNone is PutAll, but it writes nothing if it finds one that cannot be put. It reports whether it found none. Those that
+// somebody else changes meanwhile may still have an error then.
+func (r *Registry) PutAllOrNone(ctx context.Context, puts []medispatcher.SubscriptionPut) (done []medispatcher.SubscriptionPutDone, good bool) {
 	edits, finish := r.edits(puts)
 	for step := range slices.Chunk(withID(edits), changesOfStep) {
-		stored, err := r.readOld(ctx, step)
-		if err != nil {
+		if err := r.prepare(ctx, step); err != nil {
 			fail(edits, err)
 			break
 		}
-		for i, e := range step {
-			e.prepare(stored[i])
-		}
 	}
-	return finish()
+	if slices.ContainsFunc(edits, func(e *edit) bool { return e.err != nil }) {
+		return finish(), false
+	}
+	r.change(ctx, edits)
+	return finish(), true
 }
 
 // edits are the changes that puts ask for. finish tells what became of them.
@@ -65,11 +66,11 @@ func (r *Registry) edits(puts []medispatcher.SubscriptionPut) (edits []*edit, fi
 	done := make([]medispatcher.SubscriptionPutDone, len(puts))
 	edits = make([]*edit, len(puts))
 	for i, p := range puts {
-		edits[i] = &edit{id: p.ID, ifMatch: p.IfMatch, do: func(old []byte) (stored []byte, err error) {
+		edits[i] = &edit{id: p.ID, ifMatch: p.IfMatch, do: func(old []byte) (stored []byte, sub *medispatcher.Subscription, err error) {
 			done[i].Created = old == nil
 			stored, done[i].Subscription, err = r.rules.Replace(p.ID, old, p.Document, time.Now())
 			done[i].Revision = medispatcher.Rev(stored)
-			return stored, err
+			return stored, &done[i].Subscription, err
 		}}
 	}
 	return edits, func() []medispatcher.SubscriptionPutDone {
@@ -82,13 +83,13 @@ func (r *Registry) edits(puts []medispatcher.SubscriptionPut) (edits []*edit, fi
 
 // Patch applies a merge patch (RFC 7396) to a subscription. Its errors are those of Put, and ErrNotFound.
 func (r *Registry) Patch(ctx context.Context, id string, patch []byte, ifMatch string) (sub medispatcher.Subscription, rev string, err error) {
-	e := &edit{id: id, ifMatch: ifMatch, do: func(old []byte) (stored []byte, err error) {
+	e := &edit{id: id, ifMatch: ifMatch, do: func(old []byte) (stored []byte, now *medispatcher.Subscription, err error) {
 		if old == nil {
-			return nil, notFound(id)
+			return nil, nil, notFound(id)
 		}
 		stored, sub, err = r.rules.Merge(id, old, patch, time.Now())
 		rev = medispatcher.Rev(stored)
-		return stored, err
+		return stored, &sub, err
 	}}
 	r.change(ctx, []*edit{e})
 	return sub, rev, e.err
@@ -96,11 +97,11 @@ func (r *Registry) Patch(ctx context.Context, id string, patch []byte, ifMatch s
 
 // Remove takes a subscription off the registry. Its channel stays. Its errors are those of Patch.
 func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
-	e := &edit{id: id, ifMatch: ifMatch, do: func(old []byte) ([]byte, error) {
+	e := &edit{id: id, ifMatch: ifMatch, do: func(old []byte) ([]byte, *medispatcher.Subscription, error) {
 		if old == nil {
-			return nil, notFound(id)
+			return nil, nil, notFound(id)
 		}
-		return nil, nil
+		return nil, nil, nil
 	}}
 	r.change(ctx, []*edit{e})
 	return e.err
@@ -141,17 +142,19 @@ const (
 // edit is a change of one subscription.
 type edit struct {
 	id, ifMatch string
-	// do makes the new document of the old one. nil is none.
-	do  func(old []byte) ([]byte, error)
+	// do makes the new document of the old one, and what it means. nil is none.
+	do  func(old []byte) ([]byte, *medispatcher.Subscription, error)
 	err error
 
+	prepared  bool // old is what Redis had a moment ago, and next was made of it
 	old, next []byte
+	sub       *medispatcher.Subscription
 	tries     int
 }
 
-// prepare makes the new document. It reports whether there is something to write.
-func (e *edit) prepare(stored string) bool {
-	e.old, e.tries = nil, e.tries+1
+// prepare makes the new document.
+func (e *edit) prepare(stored string) {
+	e.old, e.tries, e.prepared = nil, e.tries+1, true
 	if stored != "" {
 		e.old = []byte(stored)
 	}
@@ -161,9 +164,8 @@ func (e *edit) prepare(stored string) bool {
 	case e.tries > changeTries:
 		e.err = fmt.Errorf("subscription %q is being changed by others all the time: %w", e.id, medispatcher.ErrConflict)
 	default:
-		e.next, e.err = e.do(e.old)
+		e.next, e.sub, e.err = e.do(e.old)
 	}
-	return e.err == nil
 }
 
 // change makes the edits in their order. Each has its error.
@@ -199,15 +201,25 @@ func withID(edits []*edit) (right []*edit) {
 	return right
 }
 
-// readOld reads the stored documents that edits change, "" where there is none.
-func (r *Registry) readOld(ctx context.Context, edits []*edit) ([]string, error) {
+// prepare makes the new documents of those edits that are not prepared.
+func (r *Registry) prepare(ctx context.Context, edits []*edit) error {
+	edits = slices.DeleteFunc(slices.Clone(edits), func(e *edit) bool { return e.prepared })
+	if len(edits) == 0 {
+		return nil
+	}
 	ids := make([]any, 0, 2+len(edits))
 	ids = append(ids, "HMGET", r.store.keys.Subscriptions())
 	for _, e := range edits {
 		ids = append(ids, e.id)
 	}
 	stored, err := rdb.Texts(r.store.db.With(ctx), ids...).Result()
-	return stored, rdb.Failed("read subscriptions", err)
+	if err != nil {
+		return rdb.Failed("read subscriptions", err)
+	}
+	for i, e := range edits {
+		e.prepare(stored[i])
+	}
+	return nil
 }
 
 // fail gives an error to the edits that have none.
@@ -232,22 +244,22 @@ func inOneStep(edits []*edit) int {
 // changeStep makes some edits. It returns those that are in force, and those that have to be tried again because somebody
 // else changed the same subscription or the step is full.
 func (r *Registry) changeStep(ctx context.Context, edits []*edit) (done, again []*edit, version string, err error) {
-	stored, err := r.readOld(ctx, edits)
-	if err != nil {
+	if err := r.prepare(ctx, edits); err != nil {
 		return nil, nil, "", err
 	}
 	args := []any{changesKept}
 	var edited []*edit
 	size := 0
-	for i, e := range edits {
+	for _, e := range edits {
+		if e.err != nil {
+			continue
+		}
 		if size >= bytesOfStep {
 			again = append(again, e)
 			continue
 		}
-		if !e.prepare(stored[i]) {
-			continue
-		}
-		record := r.changeOf(ctx, e.id, e.old, e.next)
+		e.prepared = false // if somebody changed it meanwhile, it is read again
+		record := r.changeOf(ctx, e)
 		size += len(e.old) + len(e.next) + len(record)
 		args = append(args, e.id, e.old, e.next, record, spread())
 		edited = append(edited, e)

@@ -249,8 +249,8 @@ func TestOneChangeReadsOneDocument(t *testing.T) {
 	})
 }
 
-// TestCheckPuts: a check tells what a put would come to, and writes nothing.
-func TestCheckPuts(t *testing.T) {
+// TestPutAllOrNone: one that cannot be put keeps all others from being written.
+func TestPutAllOrNone(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		sc, _, writer := readers(t, env)
@@ -266,14 +266,33 @@ func TestCheckPuts(t *testing.T) {
 			puts = append(puts, medispatcher.SubscriptionPut{ID: fmt.Sprint("new", i), Document: []byte(subDoc("b"))})
 		}
 		before := sc.Client.HGetAll(sc.Ctx, hashKey).Val()
-		done := writer.CheckPuts(sc.Ctx, puts)
-		if after := sc.Client.HGetAll(sc.Ctx, hashKey).Val(); !maps.Equal(before, after) {
-			t.Errorf("a check wrote %v", after)
+		done, good := writer.PutAllOrNone(sc.Ctx, puts)
+		if after := sc.Client.HGetAll(sc.Ctx, hashKey).Val(); good || !maps.Equal(before, after) {
+			t.Errorf("good: %t, wrote %v", good, after)
 		}
 		for i, d := range done {
 			if _, wrong := errors.AsType[medispatcher.Problems](d.Err); wrong != (i == 1 || i == 2) || errors.Is(d.Err, medispatcher.ErrPrecondition) != (i == 3) || d.Err == nil && d.Created != (i > 3) {
 				t.Errorf("%d %s: created %t, %v", i, puts[i].ID, d.Created, d.Err)
 			}
+		}
+
+		// Two write the same ones at a time: each reads again what the other changed.
+		writers := []*streams.Registry{writer, streams.NewRegistry(sc.Store, streamstest.Rules(), nil)}
+		var wg sync.WaitGroup
+		for _, w := range writers {
+			wg.Go(func() {
+				done, good := w.PutAllOrNone(sc.Ctx, append(puts[:1:1], puts[4:]...))
+				for _, d := range done {
+					check(t, d.Err)
+				}
+				if !good {
+					t.Error("nothing was written")
+				}
+			})
+		}
+		wg.Wait()
+		if n := len(sc.Client.HKeys(sc.Ctx, hashKey).Val()); n != 151 {
+			t.Errorf("%d subscriptions, want 151", n)
 		}
 	})
 }

@@ -25,9 +25,8 @@ const (
 
 // Putter creates and replaces many subscriptions.
 type Putter interface {
-	// CheckPuts returns what PutAll would, but writes nothing.
-	CheckPuts(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone
-	PutAll(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone
+	// PutAllOrNone writes nothing if it finds one that cannot be put. It reports whether it found none.
+	PutAllOrNone(ctx context.Context, puts []medispatcher.SubscriptionPut) (done []medispatcher.SubscriptionPutDone, good bool)
 }
 
 // Puts are subscriptions to put, and the line where each begins.
@@ -142,12 +141,13 @@ type PutsDone struct {
 // PutAll puts all subscriptions, or none if one of them is wrong: the error is then Problems, by line. With any other error it
 // tells how many are in force; to put all again is safe.
 func PutAll(ctx context.Context, r Putter, p Puts) (done PutsDone, err error) {
-	problems, err := p.judge(r.CheckPuts(ctx, p.Puts))
-	if err != nil || len(problems) > 0 {
+	each, good := r.PutAllOrNone(ctx, p.Puts)
+	problems, err := p.judge(each)
+	if !good {
 		return done, firstOf(problems, err)
 	}
-	done.Each = r.PutAll(ctx, p.Puts)
-	for _, put := range done.Each {
+	done.Each = each
+	for _, put := range each {
 		switch {
 		case put.Err != nil:
 		case put.Created:
@@ -156,7 +156,7 @@ func PutAll(ctx context.Context, r Putter, p Puts) (done PutsDone, err error) {
 			done.Replaced++
 		}
 	}
-	if problems, err = p.judge(done.Each); err != nil || len(problems) > 0 { // somebody changed them since
+	if err != nil || len(problems) > 0 { // somebody changed them at the same time
 		return done, fmt.Errorf("%d of %d subscriptions are in force: %w", done.Created+done.Replaced, len(p.Puts), firstOf(problems, err))
 	}
 	return done, nil

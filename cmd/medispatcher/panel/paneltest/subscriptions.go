@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -108,18 +109,19 @@ func (f *Fake) Router() *medispatcher.Router {
 	return subs.Router()
 }
 
-// PutAll puts subscriptions; see api.Registry.
-func (f *Fake) PutAll(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
-	done := make([]medispatcher.SubscriptionPutDone, len(puts))
-	for i, p := range puts {
-		d := &done[i]
-		d.Subscription, d.Revision, d.Created, d.Err = f.Put(ctx, p.ID, p.Document, p.IfMatch)
+// PutAllOrNone puts subscriptions; see api.Registry.
+func (f *Fake) PutAllOrNone(ctx context.Context, puts []medispatcher.SubscriptionPut) (done []medispatcher.SubscriptionPutDone, good bool) {
+	put := func(f *Fake) []medispatcher.SubscriptionPutDone {
+		done := make([]medispatcher.SubscriptionPutDone, len(puts))
+		for i, p := range puts {
+			d := &done[i]
+			d.Subscription, d.Revision, d.Created, d.Err = f.Put(ctx, p.ID, p.Document, p.IfMatch)
+		}
+		return done
 	}
-	return done
-}
-
-// CheckPuts checks subscriptions; see api.Registry.
-func (f *Fake) CheckPuts(ctx context.Context, puts []medispatcher.SubscriptionPut) []medispatcher.SubscriptionPutDone {
-	copied := &Fake{Docs: maps.Clone(f.Docs), Broken: f.Broken, Err: f.Err}
-	return copied.PutAll(ctx, puts)
+	done = put(&Fake{Docs: maps.Clone(f.Docs), Broken: f.Broken, Err: f.Err})
+	if slices.ContainsFunc(done, func(d medispatcher.SubscriptionPutDone) bool { return d.Err != nil }) {
+		return done, false
+	}
+	return put(f), true
 }
