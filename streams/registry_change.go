@@ -184,7 +184,7 @@ func (r *Registry) change(ctx context.Context, edits []*edit) {
 		written = append(written, done...)
 		todo = append(again, todo[n:]...)
 	}
-	if version != "" {
+	if revisionOf(version) > 0 { // otherwise nothing changed, and somebody spoiled it: all who follow see that
 		fail(written, r.store.announce(ctx, version))
 	}
 }

@@ -249,6 +249,24 @@ func TestOneChangeReadsOneDocument(t *testing.T) {
 	})
 }
 
+// TestPutOfTheSameBesideASpoiledVersion: where nothing changes there is nothing to announce, whatever a hand made of the version.
+func TestPutOfTheSameBesideASpoiledVersion(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc, dispatcher, writer := readers(t, env)
+		for _, version := range []string{"", "x", "7", "9223372036854775807"} {
+			for range 2 {
+				_, _, _, err := writer.Put(sc.Ctx, "s", []byte(subDoc("a")), "")
+				check(t, err)
+				check(t, sc.Client.Set(sc.Ctx, writtenKey, version, 0).Err())
+			}
+			if s := must[*streams.Snapshot](t)(dispatcher.Latest(sc.Ctx)); s.Subs.Len() != 1 {
+				t.Errorf("version %q: %d subscriptions", version, s.Subs.Len())
+			}
+		}
+	})
+}
+
 // TestPutAllOrNone: one that cannot be put keeps all others from being written.
 func TestPutAllOrNone(t *testing.T) {
 	t.Parallel()
