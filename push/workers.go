@@ -91,8 +91,17 @@ func (ws *workers) settleLocked(b *batch) {
 	b.slot.unsettled++
 	for i, j := range b.jobs {
 		last := i == len(b.jobs)-1 // what is settled soon should be whole
-		ws.settle.add(&b.outs[i], last && 2*b.slot.unsettled >= b.slot.limit && (j.lane.active || j.lane.dueWaits || b.slot.waiting() > 0))
+		ws.settle.add(&b.outs[i], last && b.slot.holdUpLocked(j.lane))
 	}
+}
+
+// holdUpLocked reports whether outcomes that Redis does not have yet hold up messages: those that wait for a slot or, once nothing is
+// under way, the next ones of ordered keys, which enter the channel when these are settled.
+func (s *slots) holdUpLocked(l *lane) bool {
+	if s.unsettled == s.used && l.sub.settings.sub.Ordered {
+		return true
+	}
+	return 2*s.unsettled >= s.limit && (l.active || l.dueWaits || s.waiting() > 0)
 }
 
 // startEarlyLocked has a message wait for a slot that was taken before the outcome of its last attempt was known. That is
