@@ -80,14 +80,28 @@ func (f *filters) failed(m *medispatcher.Message, sub string, err error) {
 	}
 }
 
-// apply has the next failure of a changed filter told again.
+// apply has the next failure of a changed filter told again, and gets the new ones ready.
 func (f *filters) apply(changes []medispatcher.SubscriptionChange) {
+	var made []medispatcher.Filter
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	for _, c := range changes {
 		if c.Was == nil || c.Now == nil || c.Was.Filter != c.Now.Filter {
 			delete(f.told, c.ID())
+			if c.Now != nil && c.Now.Matcher != nil {
+				made = append(made, c.Now.Matcher)
+			}
 		}
+	}
+	f.mu.Unlock()
+	if len(made) > 0 {
+		go warm(made)
+	}
+}
+
+// warm uses filters once. They are compiled at their first use, and ten thousand of them would hold up the first message for seconds.
+func warm(made []medispatcher.Filter) {
+	for _, m := range made {
+		_, _ = m.Match(&medispatcher.Subject{Message: &medispatcher.Message{}})
 	}
 }
 

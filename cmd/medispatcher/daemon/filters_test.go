@@ -25,6 +25,18 @@ func (b *filterBook) AddFilterCounts(_ context.Context, p int, counts map[string
 
 func (b *filterBook) Filtered(sub string, c streams.FilterCounts) { b.shown[sub] = c }
 
+type usedFilter struct{ used chan bool }
+
+func (u usedFilter) Match(*medispatcher.Subject) (bool, error) { u.used <- true; return false, nil }
+
+// TestNewFiltersAreMadeReady: a filter is used once when its subscription gets it, so that no message waits until it is compiled.
+func TestNewFiltersAreMadeReady(t *testing.T) {
+	u := usedFilter{make(chan bool, 1)}
+	f := &filters{}
+	f.apply([]medispatcher.SubscriptionChange{{Now: &medispatcher.Subscription{ID: "a", Filter: "x", Matcher: u}}})
+	<-u.used
+}
+
 // TestFiltersAreCounted: what filters did is written at the end at the latest, and a filter that fails is told once, until it is changed.
 func TestFiltersAreCounted(t *testing.T) {
 	var log bytes.Buffer
