@@ -30,7 +30,7 @@ type usedFilter struct{ used chan bool }
 func (u usedFilter) Match(*medispatcher.Subject) (bool, error) { u.used <- true; return false, nil }
 
 // TestNewFiltersAreMadeReady: a filter is used once when its subscription gets it, so that no message waits until it is compiled.
-func TestNewFiltersAreMadeReady(t *testing.T) {
+func TestNewFiltersAreMadeReady(*testing.T) {
 	u := usedFilter{make(chan bool, 1)}
 	f := &filters{}
 	f.apply([]medispatcher.SubscriptionChange{{Now: &medispatcher.Subscription{ID: "a", Filter: "x", Matcher: u}}})
