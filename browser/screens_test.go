@@ -27,6 +27,7 @@ func TestScreens(t *testing.T) {
 	pages := map[string]string{
 		"overview": "/", "subscriptions": "/subscriptions", "subscription": "/subscriptions/mailer", "subscribe": "/subscribe",
 		"alerts": "/alerts", "unrouted": "/unrouted", "quarantine": "/quarantine", "broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
+		"test": "/subscriptions/mailer/test", "payload": "/messages/0-1-1/payload",
 		"search": "/search?q=order", "found": "/search?q=mail", "topics": "/topics", "topic": "/topics/order.created", "matching": "/subscriptions/mailer/dead?q=451", "message": "/messages/0-1-1",
 	}
 	b.open(p.url + "/signin")

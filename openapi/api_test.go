@@ -169,6 +169,10 @@ func TestClient(t *testing.T) {
 		t.Errorf("status: got %d %s, want 200 with one subscription, no dead letters and one dispatcher", status.StatusCode(), status.Body)
 	}
 	look("billing")
+	if try := must(c.TestSubscriptionWithBodyWithResponse(ctx, "billing", &TestSubscriptionParams{Topic: ptr("order.tried")}, "text/plain", strings.NewReader("four")))(t); try.JSON200 == nil || !try.JSON200.Accepted {
+		t.Errorf("test the subscription: got %d %s, want 200 and accepted", try.StatusCode(), try.Body)
+	}
+	await(t, arrived, "four")
 	for name, call := range map[string]func() (int, error){
 		"pause": func() (int, error) {
 			r, err := c.PauseSubscriptionWithResponse(ctx, "billing", nil)

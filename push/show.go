@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -23,13 +24,30 @@ func Show(sub *medispatcher.Subscription, d *medispatcher.Delivery, env, agent s
 	if t == nil {
 		return medispatcher.Request{}, ErrNoTarget
 	}
-	req := requests.Get().(*request)
-	defer req.release()
-	h, _ := forwarded(s, d)
-	if err := req.build(s, d, t, h, agent, now); err != nil {
+	req := new(request) // what is shown shares its memory
+	if _, err := newPoster(agent).compose(req, s, d, t, now); err != nil {
 		return medispatcher.Request{}, err
 	}
 	return shown(s, t, &req.Request), nil
+}
+
+// newPoster makes a poster that tells nobody of what it does.
+func newPoster(agent string) *poster {
+	return &poster{agent: agent, log: slog.New(slog.DiscardHandler)}
+}
+
+// compose makes the request of an attempt at one message, which is alone in its batch where the subscription has batches.
+func (p *poster) compose(req *request, s *settings, d *medispatcher.Delivery, t *target, now time.Time) (*batch, error) {
+	if !s.batches() {
+		h, _ := forwarded(s, d)
+		return nil, req.build(s, d, t, h, p.agent, now)
+	}
+	b := batchOf(&job{Delivery: *d}, nil)
+	b.settings = s
+	if p.pack(req, b, t).sent == 0 {
+		return b, b.jobs[0].own.err
+	}
+	return b, req.buildBatch(s, t, b, len(b.jobs), p.agent, now)
 }
 
 // shown is a request as people may see it. It shares the body.

@@ -30,7 +30,7 @@ every dispatcher within a second and disturbs nothing that is in flight.`,
 		Args: cli.NoSuchCommand,
 		RunE: cli.NeedsCommand,
 	}
-	cmd.AddCommand(a.subListCommand(), a.subGetCommand(), a.subPutCommand(), a.subSetCommand(), a.subRemoveCommand(), a.subHistoryCommand(), a.subDeliveriesCommand(), a.subFilterCommand(),
+	cmd.AddCommand(a.subListCommand(), a.subGetCommand(), a.subPutCommand(), a.subSetCommand(), a.subRemoveCommand(), a.subHistoryCommand(), a.subDeliveriesCommand(), a.subFilterCommand(), a.subTestCommand(),
 		a.subPauseCommand("pause", "Keep a subscription's messages and push none", true),
 		a.subPauseCommand("resume", "Push again after a pause", false))
 	return cmd

@@ -3,20 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
-	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/filter"
 )
 
 func (a *app) subFilterCommand() *cobra.Command {
-	var f publishFlags
-	var topic, file, expression string
+	var f sample
+	var expression string
 	cmd := &cobra.Command{
 		Use:   "filter ID",
 		Short: "Try the filter of a subscription on a message",
@@ -28,17 +26,10 @@ With --filter it tries another expression than the stored one, and changes nothi
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withState(func(ctx context.Context, s *state, args []string) error {
-			m, err := f.message()
+			m, err := f.message(ctx, s)
 			if err != nil {
 				return err
 			}
-			if m.Body, err = s.fileBody(ctx, file); err != nil {
-				return err
-			}
-			if m.Type == "" {
-				m.Type = medispatcher.DefaultType
-			}
-			m.Topic = topic
 			if cmd.Flags().Changed("filter") {
 				return s.tryFilter(ctx, args[0], &m, &expression)
 			}
@@ -46,31 +37,9 @@ With --filter it tries another expression than the stored one, and changes nothi
 		})(cmd, args)
 	}
 	a.jsonFlag(cmd, "print JSON")
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&file, "body", "", "read the body from a `FILE`, - for stdin")
-	flags.StringVar(&topic, "topic", "", "`TOPIC` of the message (default that of the subscription, unless it is a pattern)")
-	flags.StringVar(&expression, "filter", "", "try this `EXPRESSION` instead of the stored one")
-	flags.StringVar(&f.sender, "sender", "", "`NAME` of the sender")
-	flags.StringVar(&f.key, "key", "", "`KEY` of the message")
-	flags.StringVar(&f.mediaType, "type", "", "content `TYPE` of the body (default "+medispatcher.DefaultType+")")
-	flags.StringArrayVar(&f.headers, "header", nil, "header `'NAME: VALUE'` of the message; may be repeated")
+	f.addFlags(cmd.Flags(), "that of the subscription, unless it is a pattern")
+	cmd.Flags().StringVar(&expression, "filter", "", "try this `EXPRESSION` instead of the stored one")
 	return cmd
-}
-
-// fileBody reads a body from a file, - for stdin; without a name it is empty.
-func (s *state) fileBody(ctx context.Context, file string) ([]byte, error) {
-	switch file {
-	case "":
-		return nil, nil
-	case "-":
-		return s.body(ctx, []string{"-"})
-	}
-	body, err := os.ReadFile(file) //nolint:gosec // the caller names it
-	if err != nil {
-		return nil, cli.Usagef("cannot read %s: %v", file, config.WithoutPath(err))
-	}
-	return body, s.checkBody(body)
 }
 
 // tryFilter says what the filter of a subscription, or another expression, makes of a message.

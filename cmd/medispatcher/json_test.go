@@ -28,6 +28,7 @@ func TestJSON(t *testing.T) {
 		{"sub get s", `"id":"s"`},
 		{"sub ls", `"id":"s"`},
 		{"sub filter s --filter false", `"matches":false`},
+		{"sub test s", `"problem":"`},
 		{"sub history s", `"what":"changed"`},
 		{"audit", `"what":"create-subscription"`},
 		{"sub deliveries s", `"outcome":"failed"`},
@@ -58,7 +59,6 @@ func TestJSON(t *testing.T) {
 		{"config", `"name":"MEDIS_REDIS_URL"`},
 		{"doctor", `"findings":`},
 		{"health", `{"ready":`},
-		{"size --rate 100", `"dispatchers":2`},
 		{"sub rm s --purge", `{"buried":0,"dead":0,"ready":2}`},
 		{"bench --messages 5 --subscribers 2", `"deliveries":10`},
 	} {

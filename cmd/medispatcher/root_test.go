@@ -77,7 +77,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"bad\x1b[31m"}, `"bad\x1b[31m" is not a command`},
 		{[]string{"help", "bogus"}, `"bogus" is not a command`},
 		{[]string{"completion", "tcsh"}, `"tcsh" is not a command of medispatcher completion`},
-		{[]string{"sub"}, `sub: say which: deliveries, filter, get, history, ls, pause, put, resume, rm or set`},
+		{[]string{"sub"}, `sub: say which: deliveries, filter, get, history, ls, pause, put, resume, rm, set or test`},
 		{[]string{"sub", "lst"}, `did you mean ls?`},
 		{[]string{"status", "--wacth"}, `unknown flag: --wacth; did you mean --watch?`},
 		{[]string{"status", "-x"}, `unknown shorthand flag: 'x' in -x; see medispatcher status --help`},

@@ -94,6 +94,7 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.filterRoutes()
 	a.channelRoutes()
 	a.deliveryRoutes()
+	a.trialRoute()
 	a.deadRoutes()
 	a.keptRoutes()
 	a.historyRoutes()

@@ -125,7 +125,7 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			if open == (len(op.Security) > 0) || open == (op.Responses["401"] != nil) {
 				t.Errorf("%s %s: security %v, open %v", method, path, op.Security, open)
 			}
-			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "put-subscriptions", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine", "try-filter"}, op.OperationID) {
+			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "put-subscriptions", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine", "try-filter", "test-subscription"}, op.OperationID) {
 				t.Errorf("%s: body documented: %v", op.OperationID, takesBody)
 			}
 			body := "{}"

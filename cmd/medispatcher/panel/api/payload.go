@@ -22,6 +22,9 @@ const contentBytes = 64 << 10
 type Pusher interface {
 	// Show is the request of an attempt that would begin now. An error says why none can be made.
 	Show(sub *medispatcher.Subscription, d *medispatcher.Delivery) (medispatcher.Request, error)
+	// Try makes one attempt that counts nowhere. The error is ErrConflict while too many are under way; any other one
+	// says why none can be made.
+	Try(ctx context.Context, sub *medispatcher.Subscription, m medispatcher.Message) (medispatcher.Trial, error)
 }
 
 // WhichMessage is exported because huma reads no fields of an embedded type that is not.

@@ -118,6 +118,18 @@ func (f *Fake) ReadAt(_ context.Context, at medispatcher.Place) (medispatcher.Fo
 	return found, nil
 }
 
+// Try has the worker refuse the message.
+func (f *Fake) Try(_ context.Context, sub *medispatcher.Subscription, m medispatcher.Message) (medispatcher.Trial, error) {
+	if err := f.fails("try"); err != nil {
+		return medispatcher.Trial{}, err
+	}
+	f.Steps = append(f.Steps, "try "+m.Topic+" "+m.Type)
+	req, err := f.Show(sub, &medispatcher.Delivery{Message: m})
+	t := medispatcher.Trial{Request: req, Status: 503, Answer: "busy", Problem: "status 503: busy"}
+	t.ShowBody()
+	return t, err
+}
+
 // Show is what the worker of a subscription would get.
 func (f *Fake) Show(sub *medispatcher.Subscription, d *medispatcher.Delivery) (medispatcher.Request, error) {
 	return medispatcher.Request{

@@ -44,7 +44,7 @@ func hostileFake() *paneltest.Fake {
 
 var allPages = []string{
 	"/", "/subscriptions", "/subscriptions?q=%3Cscript%3Ehacked()&sort=dead&dir=desc", "/subscriptions?state=dead", "/subscribe?topic=%3Cscript%3Ehacked()",
-	"/subscriptions/billing", "/subscriptions/billing/deliveries", "/subscriptions/billing/deliveries?text=%3Cscript%3Ehacked()&status=%22%3E%3Cscript%3Ehacked()",
+	"/subscriptions/billing", "/subscriptions/billing/test", "/subscriptions/billing/deliveries", "/subscriptions/billing/deliveries?text=%3Cscript%3Ehacked()&status=%22%3E%3Cscript%3Ehacked()",
 	"/messages/m-1", "/messages/m-1/payload", "/messages/binary/payload?at=dead/billing/0-2-0", "/messages/m-1/payload?at=unrouted/0-1-0&subscription=%3Cscript%3Ehacked()",
 	"/subscriptions/billing/dead", "/subscriptions/billing/dead?q=%3Cscript%3Ehacked()", "/subscriptions/billing/dead/0-1-0",
 	"/subscriptions/billing/dead/0-2-0", "/subscriptions/billing/dead/0-3-0", "/dead", "/alerts", "/publish", "/publish?topic=order.created",

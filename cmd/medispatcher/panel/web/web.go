@@ -124,6 +124,7 @@ func (p *pages) routes() map[string]route {
 		"GET /subscribe":                             {access.Admin, p.subscribe},
 		"GET /subscriptions/{id}":                    {access.Reader, p.subscription},
 		"GET /subscriptions/{id}/deliveries":         {access.Reader, p.deliveries},
+		"GET /subscriptions/{id}/test":               {access.Operator, p.trial},
 		"GET /messages/{id}":                         {access.Reader, p.messagePage},
 		"GET /messages/{id}/payload":                 {access.Operator, p.payload},
 		"GET /subscriptions/{id}/dead":               {access.Reader, p.letters},
