@@ -93,3 +93,36 @@ type Receipt struct {
 	Sent     bool   `json:"sent"`
 	Error    string `json:"error,omitempty"`
 }
+
+// AlertRules are the rules as they are in force, and who is told.
+type AlertRules struct {
+	Rules     []AlertRule      `json:"rules"`
+	Receivers []string         `json:"receivers" doc:"The default ones, masked"`
+	Every     Duration         `json:"every" doc:"At most one notice of a rule and subscription in this time, unless the subscription says otherwise"`
+	Own       []AlertReceivers `json:"own" doc:"Subscriptions with receivers of their own, the first hundred"`
+	OwnCount  int              `json:"own_count" doc:"How many there are"`
+	Silent    int              `json:"silent" doc:"Subscriptions whose alerts are switched off"`
+}
+
+// AlertRule is a rule and its thresholds.
+type AlertRule struct {
+	Name       string           `json:"name"`
+	About      string           `json:"about" doc:"a subscription, a dispatcher or the whole"`
+	FiresWhen  string           `json:"fires_when"`
+	Thresholds []AlertThreshold `json:"thresholds" doc:"Of a rule about a subscription, the defaults. None: it is fixed"`
+	Off        bool             `json:"off,omitempty" doc:"The thresholds switch it off"`
+	Differ     int              `json:"differ,omitempty" doc:"Subscriptions with other thresholds"`
+	Prometheus string           `json:"prometheus,omitempty" doc:"The rule in deploy/prometheus that finds the same"`
+}
+
+// AlertThreshold is a variable or a field of a subscription, and its value in force.
+type AlertThreshold struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// AlertReceivers are the receivers of a subscription's alerts.
+type AlertReceivers struct {
+	Subscription string   `json:"subscription"`
+	Receivers    []string `json:"receivers" doc:"Masked"`
+}

@@ -44,6 +44,7 @@ func TestClient(t *testing.T) {
 		t.Helper()
 		for name, call := range map[string]func() (int, error){
 			"alerts":        func() (int, error) { r, err := c.GetAlertsWithResponse(ctx); return r.StatusCode(), err },
+			"alert rules":   func() (int, error) { r, err := c.GetAlertRulesWithResponse(ctx); return r.StatusCode(), err },
 			"dispatchers":   func() (int, error) { r, err := c.ListDispatchersWithResponse(ctx); return r.StatusCode(), err },
 			"status":        func() (int, error) { r, err := c.GetStatusWithResponse(ctx); return r.StatusCode(), err },
 			"stats":         func() (int, error) { r, err := c.GetStatsWithResponse(ctx, nil); return r.StatusCode(), err },
@@ -173,6 +174,25 @@ func TestClient(t *testing.T) {
 		t.Errorf("test the subscription: got %d %s, want 200 and accepted", try.StatusCode(), try.Body)
 	}
 	await(t, arrived, "four")
+	named := []string{"billing", "nobody"}
+	for name, call := range map[string]func() (*Patched, []byte){
+		"patch": func() (*Patched, []byte) {
+			r := must(c.PatchSubscriptionsWithResponse(ctx, PatchSubscriptionsJSONRequestBody{Ids: named, Patch: SubscriptionPatch{Concurrency: ptr(int64(4))}}))(t)
+			return r.JSON200, r.Body
+		},
+		"pause": func() (*Patched, []byte) {
+			r := must(c.PauseSubscriptionsWithResponse(ctx, PauseSubscriptionsJSONRequestBody{Ids: named}))(t)
+			return r.JSON200, r.Body
+		},
+		"resume": func() (*Patched, []byte) {
+			r := must(c.ResumeSubscriptionsWithResponse(ctx, ResumeSubscriptionsJSONRequestBody{Ids: named}))(t)
+			return r.JSON200, r.Body
+		},
+	} {
+		if done, body := call(); done == nil || done.Changed != 1 || done.Failed == nil || (*done.Failed)[0].Id != "nobody" {
+			t.Errorf("%s many: got %s, want one changed and nobody failed", name, body)
+		}
+	}
 	for name, call := range map[string]func() (int, error){
 		"pause": func() (int, error) {
 			r, err := c.PauseSubscriptionWithResponse(ctx, "billing", nil)

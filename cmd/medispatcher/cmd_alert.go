@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,16 +21,17 @@ func (a *app) alertCommand() *cobra.Command {
 		Use:                   "alert COMMAND",
 		DisableFlagsInUseLine: true,
 		GroupID:               groupOperate,
-		Short:                 "See which alerts fire, and test their receivers",
-		Long: `See which alerts fire and which notices were sent lately, and test the receivers.
+		Short:                 "See which alerts fire and why, and test their receivers",
+		Long: `See which alerts fire, which notices were sent lately and by which rules, and test the receivers.
 MEDIS_ALERT_URLS names the default receivers, alert.urls those of a subscription.`,
 		Example: `  medispatcher alert ls
+  medispatcher alert rules
   medispatcher alert test
   medispatcher alert test --sub billing`,
 		Args: cli.NoSuchCommand,
 		RunE: cli.NeedsCommand,
 	}
-	cmd.AddCommand(a.alertListCommand(), a.alertTestCommand())
+	cmd.AddCommand(a.alertListCommand(), a.alertRulesCommand(), a.alertTestCommand())
 	return cmd
 }
 
@@ -78,6 +80,65 @@ func (s *state) printAlerts(all medispatcher.Alerts) error {
 	}
 	_, _ = fmt.Fprintln(s.stdout)
 	return t.Write(s.stdout)
+}
+
+func (a *app) alertRulesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rules",
+		Short: "List the rules with their thresholds, and the receivers",
+		Long: `List the rules with their thresholds by this configuration, and who is told. A subscription may
+have thresholds (alert.…) and receivers of its own.`,
+		Args: cli.NoArgs,
+		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
+			ctx, cancel := context.WithTimeout(ctx, allWithin)
+			defer cancel()
+			snapshot, err := s.registry.Refresh(ctx)
+			if err != nil {
+				return err
+			}
+			rules := daemon.AlertRules(&s.cfg, snapshot.Subs)
+			if s.json {
+				return cli.WriteJSON(s.stdout, rules, "  ")
+			}
+			return s.printRules(&rules)
+		}),
+	}
+	return a.jsonFlag(cmd, "print JSON")
+}
+
+func (s *state) printRules(rules *medispatcher.AlertRules) error {
+	t := cli.Table{Header: []string{"RULE", "ABOUT", "THRESHOLDS"}}
+	for _, r := range rules.Rules {
+		var list []string
+		for _, threshold := range r.Thresholds {
+			list = append(list, threshold.Name+"="+threshold.Value)
+		}
+		text := cmp.Or(strings.Join(list, " "), "-")
+		if r.Off {
+			text += " (off)"
+		}
+		if r.Differ > 0 {
+			text += fmt.Sprintf(" (other in %s)", cli.Counted(int64(r.Differ), "subscription"))
+		}
+		t.Add(r.Name, r.About, text)
+	}
+	if err := t.Write(s.stdout); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(s.stdout, "\nat most one notice of a rule and subscription in %s\n\n", rules.Every)
+	to := cli.Table{Header: []string{"OF", "RECEIVERS"}}
+	to.Add("(default)", cmp.Or(strings.Join(rules.Receivers, " "), "none: notices are WARN lines of the log; set MEDIS_ALERT_URLS"))
+	for _, own := range rules.Own {
+		to.Add(own.Subscription, strings.Join(own.Receivers, " "))
+	}
+	err := to.Write(s.stdout)
+	if more := rules.OwnCount - len(rules.Own); more > 0 {
+		_, _ = fmt.Fprintf(s.stdout, "and %d more\n", more)
+	}
+	if rules.Silent > 0 {
+		_, _ = fmt.Fprintf(s.stdout, "\nalerts are switched off for %s\n", cli.Counted(int64(rules.Silent), "subscription"))
+	}
+	return err
 }
 
 func (a *app) alertTestCommand() *cobra.Command {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -98,60 +97,6 @@ func (a *app) subGetCommand() *cobra.Command {
 			return cli.WriteJSON(s.stdout, sub.Masked(), "  ")
 		}),
 	}, "print JSON, as it does without this flag")
-}
-
-func (a *app) subSetCommand() *cobra.Command {
-	return a.jsonFlag(&cobra.Command{
-		Use:   "set ID KEY=VALUE…",
-		Short: "Change fields of a subscription",
-		Long: `Change some fields of a subscription and leave the others. KEY is the name that sub get
-shows, dotted for nested fields. An empty VALUE, or null, resets the field to its default.`,
-		Example: `  medispatcher sub set billing concurrency=32 interval=5ms
-  medispatcher sub set billing urls=http://10.0.0.1/hook,http://10.0.0.2/hook
-  medispatcher sub set billing 'urls=["http://10.0.0.1/hook?only=a,b"]'
-  medispatcher sub set billing drop.threshold=5 drop.action=log headers.X-Team=blue
-  medispatcher sub set billing timeout=`,
-		Args: cli.AtLeast(2, -1, "ID", "KEY=VALUE"),
-		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			p, problems := patch{}, medispatcher.Problems{}
-			for _, arg := range args[1:] {
-				key, value, ok := strings.Cut(arg, "=")
-				if !ok {
-					return cli.Usagef("%q: write KEY=VALUE, such as concurrency=32", arg)
-				}
-				collect(&problems, p.set(key, value))
-			}
-			if len(problems) > 0 {
-				return problems
-			}
-			return s.patchSub(ctx, args[0], p, "changed")
-		}),
-	}, "print the subscription as JSON")
-}
-
-func (a *app) subPauseCommand(verb, short string, paused bool) *cobra.Command {
-	return a.jsonFlag(&cobra.Command{
-		Use:   verb + " ID",
-		Short: short,
-		Args:  cli.Exactly("ID"),
-		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			return s.patchSub(ctx, args[0], patch{"paused": paused}, verb+"d")
-		}),
-	}, "print the subscription as JSON")
-}
-
-func (s *state) patchSub(ctx context.Context, id string, p patch, done string) error {
-	ctx, cancel := context.WithTimeout(ctx, stepWithin)
-	defer cancel()
-	doc, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	sub, _, err := s.registry.Patch(ctx, id, doc, "")
-	if err != nil {
-		return s.notFound(ctx, id, err)
-	}
-	return s.tell(sub.Masked(), "%s: %s", cli.Clean(id), done)
 }
 
 // shownURLs are the worker URLs, passwords masked.

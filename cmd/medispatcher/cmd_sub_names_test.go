@@ -112,7 +112,8 @@ func TestCompletionOffers(t *testing.T) {
 		}
 	}
 	offers("billing\n", "sub", "pause", "")
-	offers("", "sub", "pause", "billing", "")
+	offers("billing\n", "sub", "pause", "billing", "")
+	offers("", "sub", "get", "billing", "")
 	offers("billing\n", "stats", "billing", "")
 	offers("billing\n", "dead", "ls", "")
 	offers("billing\n", "alert", "test", "--sub", "")

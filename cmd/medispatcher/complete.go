@@ -24,16 +24,17 @@ func (a *app) completeArgs(cmd *cobra.Command) {
 	_, args, _ := strings.Cut(cmd.Use, " ")
 	switch {
 	case cmd.ValidArgsFunction != nil || cmd.HasSubCommands():
-	case args == "ID KEY=VALUE…":
+	case args == "ID… KEY=VALUE…":
 		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 0 {
+			if len(args) == 0 && !cmd.Flags().Changed("match") {
 				return a.subscriptionIDs(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
 			}
 			return fieldArgs(start), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 		}
 	case takesSubscription(cmd):
+		many := args == "ID…" || strings.HasPrefix(args, "[SUB…")
 		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 && !strings.HasPrefix(cmd.Use, "stats") {
+			if len(args) > 0 && !many {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
 			return a.subscriptionIDs(cmd.Context()), cobra.ShellCompDirectiveNoFileComp

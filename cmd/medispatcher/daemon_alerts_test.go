@@ -238,7 +238,7 @@ func TestAlertCommands(t *testing.T) {
 	}
 	c.fails(cli.ExitFailed, "", []string{"alert", "test", "--sub", "y"}, "not found")
 	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "alert.urls=slak://hushhush"}, "alert.urls[0]: has an unknown scheme")
-	c.fails(cli.ExitUsage, "", []string{"alert"}, "alert: say which: ls or test")
+	c.fails(cli.ExitUsage, "", []string{"alert"}, "alert: say which: ls, rules or test")
 	none := newCLI(t)
 	none.fails(cli.ExitUsage, "", []string{"alert", "test"}, "there are no receivers: set MEDIS_ALERT_URLS")
 }

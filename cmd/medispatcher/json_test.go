@@ -54,6 +54,7 @@ func TestJSON(t *testing.T) {
 		{"quarantine purge --yes", `{"purged":1}`},
 		{"message x", `"events":`},
 		{"alert ls", `"firing":`},
+		{"alert rules", `"name":"backlog"`},
 		{"recover " + log, `{"codes":{"SENT":{"recovered":0,"already":0,"nothing":1,"failed":0}},"dry_run":false,"foreign":1}`},
 		{"migrate --config migrate/testdata/medispatcher.toml --tables migrate/testdata --out " + filepath.Join(t.TempDir(), "new"), `"subscriptions":["101","102"]`},
 		{"config", `"name":"MEDIS_REDIS_URL"`},

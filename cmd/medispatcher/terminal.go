@@ -14,10 +14,15 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/cli"
 )
 
-// confirm asks a person; without one it refuses.
+// confirm asks a person before messages are removed; without one it refuses.
 func (s *state) confirm(ctx context.Context, question string) error {
+	return s.ask(ctx, question, "this removes messages for good")
+}
+
+// ask asks a person. Without one it refuses, and says why one is asked.
+func (s *state) ask(ctx context.Context, question, why string) error {
 	if !cli.IsTerminal(s.stdin) {
-		return cli.Usagef("this removes messages for good: add --yes")
+		return cli.Usagef("%s: add --yes", why)
 	}
 	_, _ = fmt.Fprint(s.stderr, question+" [y/N] ")
 	in := interruptible(ctx, s.stdin)

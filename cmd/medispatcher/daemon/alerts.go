@@ -49,6 +49,17 @@ type alertBook struct {
 	registry *streams.Registry
 	notifier *alert.Notifier
 	info     medispatcher.Dispatcher
+	cfg      *config.Config
+}
+
+// AlertRules are the rules that this dispatcher goes by.
+func (b alertBook) AlertRules() medispatcher.AlertRules {
+	return AlertRules(b.cfg, b.registry.Snapshot().Subs)
+}
+
+// AlertRules are the rules as the configuration and the subscriptions have them.
+func AlertRules(cfg *config.Config, subs *medispatcher.Subscriptions) medispatcher.AlertRules {
+	return alert.InForce(cfg.Thresholds, cfg.Rules().Defaults.Alert, cfg.AlertURLs, subs)
 }
 
 func (b alertBook) Alerts(ctx context.Context) (medispatcher.Alerts, error) {

@@ -100,7 +100,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		Tokens: cfg.AccessTokens(), Proxies: cfg.Proxies(), MaxBody: int64(cfg.MaxBody), Version: info.Version, BasePath: cfg.BasePath, Rules: filter.In(cfg.Rules()),
 	}, panel.Deps{
 		Registry: registry, Store: all, Kicker: kicker{store, heard, log},
-		Alerts: alertBook{all, registry, alerting.notifier, info}, Kept: keptBook{store, registry, cfg}, Pusher: Pusher{Config: cfg, Client: client, Version: info.Version, tries: make(chan struct{}, triesAtOnce)}, Sessions: all,
+		Alerts: alertBook{all, registry, alerting.notifier, info, cfg}, Kept: keptBook{store, registry, cfg}, Pusher: Pusher{Config: cfg, Client: client, Version: info.Version, tries: make(chan struct{}, triesAtOnce)}, Sessions: all,
 		Router: func() *medispatcher.Router { return registry.Snapshot().Router() },
 		Ready:  d.readiness.check, Metrics: series.Handler(), Log: log,
 	})

@@ -88,7 +88,7 @@ func (w *basedWriter) finish() {
 }
 
 // linkAttributes are the attributes of our pages that hold paths.
-var linkAttributes = []string{"href", "src", "action", "data-url", "data-then", "data-count"}
+var linkAttributes = []string{"href", "src", "action", "data-url", "data-then", "data-count", "data-all"}
 
 // rebase puts the links of a page below a path. It reads the page as a browser does, so text that looks like a link stays.
 func rebase(page []byte, base string) []byte {

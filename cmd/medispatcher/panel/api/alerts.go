@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,11 +16,15 @@ import (
 // Alerts is what fires, and the way to try the receivers.
 type Alerts interface {
 	Alerts(ctx context.Context) (medispatcher.Alerts, error)
+	// AlertRules are the rules in force, and their receivers, masked.
+	AlertRules() medispatcher.AlertRules
 	// TestAlert sends a notice to the receivers in force of a subscription, or with "" to the default ones.
 	TestAlert(ctx context.Context, sub string) ([]medispatcher.Receipt, error)
 }
 
 type alertsOutput struct{ Body medispatcher.Alerts }
+
+type alertRulesOutput struct{ Body medispatcher.AlertRules }
 
 type testInput struct {
 	Subscription string `query:"subscription" doc:"Whose receivers to test; without it the default ones" example:"billing"`
@@ -54,6 +59,19 @@ func (a *api) alertRoutes() {
 			"last": []any{with(map[string]any{"id": 41, "kind": medispatcher.NoticeReminder, "at": "2026-01-01T00:03:00Z", "outcome": "sent"})},
 		}),
 	}, nil, a.listAlerts)
+	route(a, access.Reader, huma.Operation{
+		OperationID: "get-alert-rules", Method: http.MethodGet, Path: Prefix + "/alerts/rules",
+		Summary: "Alert rules with their thresholds and receivers", Tags: []string{tagAlerts},
+		Description: "As this dispatcher has them in force. A subscription may have thresholds and receivers of its own.",
+		Responses: ok("200", "The rules", medispatcher.AlertRules{
+			Rules: []medispatcher.AlertRule{{
+				Name: medispatcher.RuleBacklog, About: "a subscription", FiresWhen: "this many messages are READY, or this many wait for a retry. Not while the subscription is paused",
+				Thresholds: []medispatcher.AlertThreshold{{Name: "alert.backlog", Value: "5000"}}, Differ: 1, Prometheus: "MedispatcherChannelBacklog",
+			}},
+			Receivers: []string{"smtp://mail.example:587/********-90bc"}, Every: medispatcher.Duration(3 * time.Minute),
+			Own: []medispatcher.AlertReceivers{{Subscription: "billing", Receivers: []string{"slack://********-3f2a"}}}, OwnCount: 1,
+		}),
+	}, nil, a.alertRules)
 	route(a, access.Operator, huma.Operation{
 		OperationID: "test-alert", Method: http.MethodPost, Path: Prefix + "/alerts/test",
 		Summary: "Test the receivers of alerts", Tags: []string{tagAlerts},
@@ -72,6 +90,10 @@ func (a *api) listAlerts(ctx context.Context, _ *struct{}) (*alertsOutput, error
 		return nil, failed(err)
 	}
 	return &alertsOutput{all}, nil
+}
+
+func (a *api) alertRules(context.Context, *struct{}) (*alertRulesOutput, error) {
+	return &alertRulesOutput{a.Alerts.AlertRules()}, nil
 }
 
 func (a *api) testAlert(ctx context.Context, in *testInput) (*testOutput, error) {

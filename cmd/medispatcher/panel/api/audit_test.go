@@ -26,6 +26,12 @@ func TestEveryChangeIsNoted(t *testing.T) {
 			if method == "put" {
 				body = `{"id":"billing","topic":"order.*","urls":["http://h/"],"concurrency":3}` // a line of many, too
 			}
+			if strings.HasSuffix(op.OperationID, "-subscriptions") && method != "put" {
+				body = `{"ids":["billing"]}`
+			}
+			if op.OperationID == "patch-subscriptions" {
+				body = `{"ids":["billing"],"patch":{"concurrency":3}}`
+			}
 			h := paneltest.Handler(f, panel.Config{Tokens: paneltest.Tokens(), Rules: paneltest.Rules, MaxBody: 100})
 			q := request{Method: strings.ToUpper(method), Path: fill.Replace(path), Body: body, Header: []string{"Authorization", "Bearer the-token-of-admin"}}
 			w := paneltest.Do(t, h, q)

@@ -125,12 +125,18 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			if open == (len(op.Security) > 0) || open == (op.Responses["401"] != nil) {
 				t.Errorf("%s %s: security %v, open %v", method, path, op.Security, open)
 			}
-			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "put-subscriptions", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine", "try-filter", "test-subscription"}, op.OperationID) {
+			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "put-subscription", "put-subscriptions", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine", "try-filter", "test-subscription", "patch-subscriptions", "pause-subscriptions", "resume-subscriptions"}, op.OperationID) {
 				t.Errorf("%s: body documented: %v", op.OperationID, takesBody)
 			}
 			body := "{}"
 			if op.OperationID == "put-subscription" {
 				body = `{"topic":"order.*","urls":["http://h/"]}`
+			}
+			switch op.OperationID {
+			case "patch-subscriptions":
+				body = `{"ids":["billing"],"patch":{"concurrency":3}}`
+			case "pause-subscriptions", "resume-subscriptions":
+				body = `{"ids":["billing"]}`
 			}
 			if op.OperationID == "put-subscriptions" {
 				body = `{"id":"new","topic":"order.*","urls":["http://h/"]}`

@@ -21,6 +21,7 @@ import (
 var unnoted = map[string]bool{
 	"try-filter":       true,
 	"put-subscription": true, "put-subscriptions": true, "patch-subscription": true, "delete-subscription": true, "pause-subscription": true, "resume-subscription": true,
+	"patch-subscriptions": true, "pause-subscriptions": true, "resume-subscriptions": true,
 }
 
 type deedKey struct{}

@@ -33,6 +33,7 @@ type subscriptionOutput struct {
 func (a *api) subscriptionRoutes() {
 	const path = Prefix + "/subscriptions"
 	a.listRoute(path)
+	a.bulkRoutes(path)
 	route(a, access.Reader, huma.Operation{
 		OperationID: "get-subscription", Method: http.MethodGet, Path: path + "/{id}",
 		Summary: "Show a subscription", Tags: []string{tagSubscriptions},
@@ -75,7 +76,7 @@ func (a *api) subscriptionRoutes() {
 			Errors:    []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 			Responses: ok("200", "The subscription as it is now", exampleSubscription),
 		}, nil, func(ctx context.Context, in *changeInput) (*subscriptionOutput, error) {
-			return a.merge(ctx, in, fmt.Appendf(nil, `{"paused":%t}`, to.paused))
+			return a.merge(ctx, in, pausing(to.paused))
 		})
 	}
 }

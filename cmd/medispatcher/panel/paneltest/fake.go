@@ -25,7 +25,8 @@ type Fake struct {
 	ManyTopics bool                   // there are more than are listed
 	Held       []medispatcher.Breaker // by dispatcher "a"
 
-	Firing medispatcher.Alerts
+	Firing     medispatcher.Alerts
+	AlertsTell medispatcher.AlertRules
 
 	Noted     []medispatcher.Deed // in the audit trail, in order
 	SignedOut map[string]bool     // sessions
@@ -45,6 +46,8 @@ func New(ids ...string) *Fake {
 func (f *Fake) Alerts(context.Context) (medispatcher.Alerts, error) {
 	return f.Firing, f.fails("alerts")
 }
+
+func (f *Fake) AlertRules() medispatcher.AlertRules { return f.AlertsTell }
 
 func (f *Fake) TestAlert(context.Context, string) ([]medispatcher.Receipt, error) {
 	return []medispatcher.Receipt{{Receiver: "slack://h", Sent: true}}, f.fails("test alert")

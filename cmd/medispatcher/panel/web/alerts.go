@@ -16,6 +16,7 @@ const alertsShown = 200
 type alertsData struct {
 	medispatcher.Alerts
 	More int // firing, and not shown
+	medispatcher.AlertRules
 }
 
 func (p *pages) alertsPage(w http.ResponseWriter, r *http.Request) error {
@@ -24,7 +25,11 @@ func (p *pages) alertsPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	all.Firing = all.Firing[:min(len(all.Firing), alertsShown)]
-	return p.show(w, r, http.StatusOK, "alerts", "Alerts", alertsData{all, all.FiringCount - len(all.Firing)})
+	d := alertsData{Alerts: all, More: all.FiringCount - len(all.Firing)}
+	if r.Header.Get(liveHeader) == "" { // they do not change while somebody looks
+		d.AlertRules = p.rules()
+	}
+	return p.show(w, r, http.StatusOK, "alerts", "Alerts", d)
 }
 
 // alertText is the text of an alert without the prefix that marks it as one.

@@ -20,10 +20,20 @@ func TestAlertsPages(t *testing.T) {
 		Firing: []medispatcher.Firing{{Since: time.Now().Add(-time.Minute), Notices: 2, Alert: alert}}, FiringCount: 3,
 		Last: []medispatcher.Notice{{ID: 2, Kind: medispatcher.NoticeAlert, At: time.Now(), Outcome: "not sent: refused", Alert: alert}, {ID: 1, Kind: medispatcher.NoticeRecovered, At: time.Now(), Alert: alert}},
 	}
+	f.AlertsTell = medispatcher.AlertRules{
+		Rules: []medispatcher.AlertRule{
+			{Name: "backlog", FiresWhen: "this many <b>wait", Thresholds: []medispatcher.AlertThreshold{{Name: "alert.backlog", Value: "5000"}}, Differ: 2},
+			{Name: "unrouted", Thresholds: []medispatcher.AlertThreshold{{Name: "MEDIS_ALERT_UNROUTED", Value: "0"}}, Off: true},
+		},
+		Receivers: []string{"slack://********-3f2a"}, Every: medispatcher.Duration(3 * time.Minute), OwnCount: 1, Silent: 1,
+		Own: []medispatcher.AlertReceivers{{Subscription: "stock", Receivers: []string{"smtp://h/********-90bc"}}},
+	}
 	pages := map[string][]string{
 		"/":                      {"3 alerts are firing: backlog.", `href="/alerts"`},
 		"/subscriptions/billing": {"Alert: backlog billing: 7012 messages are READY."},
-		"/alerts":                {"backlog billing: 7012", "1 min 0 s ago", "And 2 more", "recovered", "not sent: refused", "under way", `data-url="/api/v1/alerts/test"`},
+		"/alerts": {"backlog billing: 7012", "1 min 0 s ago", "And 2 more", "recovered", "not sent: refused", "under way", `data-url="/api/v1/alerts/test"`,
+			"<code>alert.backlog</code> <strong>5000</strong>", "2 subscriptions have others", "this many &lt;b&gt;wait", `unrouted <span class="state paused">off</span>`, "one notice in 3m0s", "1 subscription has its alerts switched off",
+			"slack://********-3f2a", `<a href="/subscriptions/stock">stock</a> <code>smtp://h/********-90bc</code>`},
 	}
 	h := paneltest.Handler(f, panel.Config{Rules: paneltest.Rules})
 	for path, want := range pages {

@@ -2,8 +2,10 @@ package web
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
@@ -32,6 +34,7 @@ type listData struct {
 	Pages    int
 	Filters  []option
 	Columns  []column
+	Fields   []field // that may be changed in many at once
 }
 
 // column is a column of the table.
@@ -75,6 +78,14 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	slices.SortFunc(found, func(x, y medispatcher.ChannelStatus) int { return d.compare(&x, &y) })
+	if r.URL.Query().Has("ids") { // of all that match, for a script that changes them
+		ids := make([]string, len(found))
+		for i, c := range found {
+			ids[i] = c.ID
+		}
+		w.Header().Set("Content-Type", "application/json")
+		return json.NewEncoder(w).Encode(ids)
+	}
 	d.Found, d.Pages = len(found), max(1, (len(found)+listPage-1)/listPage)
 	d.Page = min(d.Page, d.Pages)
 	from := (d.Page - 1) * listPage
@@ -98,5 +109,32 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) error {
 		at, _ := slices.BinarySearchFunc(fresh, id, func(c medispatcher.ChannelStatus, id string) int { return cmp.Compare(c.ID, id) })
 		d.Rows = append(d.Rows, row{fresh[at], stats.Subscriptions[i]})
 	}
+	d.Fields = p.bulkFields()
 	return p.show(w, r, http.StatusOK, "subscriptions", "Subscriptions", d)
+}
+
+// IDs is the address of the ids of all that match.
+func (d listData) IDs() string {
+	q := d.listQuery
+	q.Page = 1
+	link := q.link()
+	if strings.Contains(link, "?") {
+		return link + "&ids"
+	}
+	return link + "?ids"
+}
+
+// bulkFields are the parameters of one line that several subscriptions may share.
+func (p *pages) bulkFields() (list []field) {
+	for _, f := range medispatcher.Fields() {
+		if f.Group == "" || f.Secret || f.Name == "topic" || f.Name == "paused" {
+			continue
+		}
+		shown := p.field(f, &p.cfg.Rules.Defaults)
+		switch shown.Kind {
+		case kindText, kindNumber, kindCheck, kindChoice:
+			list = append(list, shown)
+		}
+	}
+	return list
 }

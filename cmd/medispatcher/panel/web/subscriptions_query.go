@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // Filters beside the states of medispatcher.ChannelStatus.
@@ -106,8 +107,7 @@ func (l listQuery) needsCounts() bool {
 }
 
 func (l listQuery) finds(s *medispatcher.Subscription) bool {
-	q := strings.ToLower(l.Q)
-	return q == "" || strings.Contains(strings.ToLower(s.ID), q) || strings.Contains(strings.ToLower(s.Topic), q)
+	return operate.Holds(s, l.Q)
 }
 
 func (l listQuery) wants(c *medispatcher.ChannelStatus) bool {

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -65,5 +66,22 @@ func TestList(t *testing.T) {
 	}
 	if page := paneltest.Get(t, paneltest.Handler(paneltest.New(), panel.Config{Rules: paneltest.Rules}), "/subscriptions").Body.String(); !strings.Contains(page, "medispatcher sub put") {
 		t.Error("an empty list does not say what to do:", page)
+	}
+}
+
+// TestIDsOfAllThatMatch: a script gets exactly those that the list shows, on all of its pages.
+func TestIDsOfAllThatMatch(t *testing.T) {
+	f := paneltest.New("other")
+	for i := range 120 {
+		f.Docs[fmt.Sprintf("shop-%03d", i)] = f.Docs["other"]
+	}
+	h := paneltest.Handler(f, panel.Config{Rules: paneltest.Rules})
+	page := paneltest.Get(t, h, "/subscriptions?q=SHOP&page=2").Body.String()
+	if !strings.Contains(page, `data-all="/subscriptions?q=SHOP&amp;ids"`) || !strings.Contains(page, "Pause all 120 that match") {
+		t.Errorf("the page does not offer to change all: %s", page)
+	}
+	var ids []string
+	if w := paneltest.Get(t, h, "/subscriptions?q=SHOP&ids"); json.Unmarshal(w.Body.Bytes(), &ids) != nil || len(ids) != 120 || ids[0] != "shop-000" || ids[119] != "shop-119" {
+		t.Errorf("%d ids: %s", len(ids), w.Body)
 	}
 }

@@ -45,9 +45,10 @@ type Store interface {
 	Topics(ctx context.Context) (topics []string, more bool, err error)
 }
 
-// Alerts is what fires.
+// Alerts is what fires, and why.
 type Alerts interface {
 	Alerts(ctx context.Context) (medispatcher.Alerts, error)
+	AlertRules() medispatcher.AlertRules
 }
 
 // Deps are the parts that the pages show.
@@ -77,6 +78,7 @@ type pages struct {
 	static   *static
 	state    cached[medispatcher.Status]
 	alerts   cached[medispatcher.Alerts]
+	rules    func() medispatcher.AlertRules
 	topics   cached[topicNames]
 }
 
@@ -89,6 +91,7 @@ func Register(mux *http.ServeMux, cfg Config, deps Deps) (nowhere http.HandlerFu
 		return operate.Status(ctx, p.registry, p.store)
 	}
 	p.alerts.read = func(ctx context.Context) (medispatcher.Alerts, error) { return deps.Alerts.Alerts(ctx) }
+	p.rules = func() medispatcher.AlertRules { return deps.Alerts.AlertRules() }
 	p.topics.read = p.readTopics
 	for pattern, page := range p.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

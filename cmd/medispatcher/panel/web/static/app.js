@@ -3,6 +3,7 @@ import { chart } from './chart.js';
 import { story } from './story.js';
 import { forms } from './form.js';
 import { filtering } from './filter.js';
+import { bulk, many, refusals } from './bulk.js';
 import { publishing } from './publish.js';
 import { trial } from './trial.js';
 import { base, problemText, say, tell } from './say.js';
@@ -155,9 +156,10 @@ function outcome(a, done, what) {
     const until = a.kicked > 0 && { breaker_open: 'a probe of the open breaker succeeds', paused: 'it is resumed' }[a.held];
     parts.push(`${count(a.kicked, 'message')} ${one ? 'is' : 'are'} due${until ? ` and wait${one ? 's' : ''} until ${until}` : ' now'}.`);
   }
-  for (const name of ['replayed', 'purged']) if (a[name] !== undefined) parts.push(`${count(a[name], what)}.`);
+  for (const name of ['replayed', 'purged', 'changed']) if (a[name] !== undefined) parts.push(`${count(a[name], what)}.`);
   if (a.unwanted) parts.push(`No subscription wants ${a.unwanted.toLocaleString('en')} of them now: they are kept as unrouted.`);
   if (a.refused) parts.push(`${count(a.refused, what)} stay${a.refused === 1 ? 's' : ''}: ${a.refusals[0].problem}.`);
+  parts.push(...refusals(a.failed || []));
   for (const r of a.receivers || []) parts.push(`${r.receiver}: ${r.sent ? 'has it' : r.error}.`);
   if (a.missing) parts.push(`${count(a.missing, what)} ${a.missing === 1 ? 'was' : 'were'} no longer there.`);
   return [done, ...parts].join(' ');
@@ -184,7 +186,15 @@ async function act(button) {
   const ids = d.ids ? selected() : null;
   const what = d.what;
   let title = d.ask;
+  let text = d.text;
   let counted = null;
+  let group = null;
+  if ('bulk' in d) {
+    group = await many(d, selected());
+    if (!group) return;
+    title = title.replace('#', count(group.ids.length, what));
+    text = group.text;
+  }
   if (d.match) {
     button.disabled = true;
     counted = await countMatching(d).catch((e) => say(e instanceof TypeError ? 'The dispatcher cannot be reached.' : e.message, true));
@@ -197,7 +207,7 @@ async function act(button) {
     title = title.replace('#', count(counted.matching, what));
   }
   if (ids) title = title.replace(`the selected ${what}s`, count(ids.length, `selected ${what}`));
-  if (!await ask({ title, text: d.text, yes: d.yes, danger: button.classList.contains('danger'), word: d.type })) {
+  if (!await ask({ title, text, yes: d.yes, danger: button.classList.contains('danger'), word: d.type })) {
     button.focus();
     return;
   }
@@ -216,10 +226,19 @@ async function act(button) {
         if (d.method === 'DELETE') url = `${d.url}?${new URLSearchParams(q)}`;
         else body = JSON.stringify(q);
       }
+      if (group) body = group.body();
       const r = await fetch(url, { method: d.method, body, headers: body ? { 'Content-Type': 'application/json' } : {} });
       if (!r.ok) throw new Error(await problemText(r));
       const a = r.status === 204 ? {} : await r.json();
       for (const name of ['replayed', 'purged', 'missing', 'unwanted']) if (a[name]) total[name] = (total[name] || 0) + a[name];
+      if (group) {
+        if (group.took(a)) {
+          say(`${count(group.changed, what)} of ${group.ids.length.toLocaleString('en')} done …`);
+          continue;
+        }
+        Object.assign(total, { changed: group.changed || undefined, failed: group.failed });
+        delete a.changed;
+      }
       after = a.next || '';
       if (after) {
         say(`${count(total.replayed || total.purged || 0, what)} of ${counted.matching.toLocaleString('en')} done …`);
@@ -230,13 +249,13 @@ async function act(button) {
         continue;
       }
       if (r.headers.get('ETag') && a.id) document.dispatchEvent(new CustomEvent('written', { detail: { doc: a, etag: r.headers.get('ETag') } }));
-      const text = outcome({ ...a, ...total }, a.refused && !a.replayed ? 'Not replayed.' : d.done, what);
+      const told = outcome({ ...a, ...total }, a.refused && !a.replayed ? 'Not replayed.' : group && !group.changed ? 'Nothing is changed.' : d.done, what);
       if (d.then) {
-        sessionStorage.setItem('notice', text);
+        sessionStorage.setItem('notice', told);
         location.assign(d.then);
         return;
       }
-      say(text, a.refused > 0 || (a.receivers || []).some((r) => !r.sent));
+      say(told, a.refused > 0 || (total.failed || []).length > 0 || (a.receivers || []).some((r) => !r.sent));
       break;
     }
   } catch (e) {
@@ -295,6 +314,7 @@ document.addEventListener('keydown', (e) => {
 zones();
 forms();
 filtering();
+bulk();
 publishing({ update, setAddress: (f) => { address = f; } });
 story();
 trial();
