@@ -18,7 +18,12 @@ type document map[string]json.RawMessage
 const (
 	fieldPreviousSecret = "previous_secret"
 	fieldPreviousUntil  = "previous_secret_until"
+	// fieldLater holds the true values of fields for which earlier versions find others; see document.veil.
+	fieldLater = "later"
 )
+
+// earlierEncodings are those that every version can read.
+var earlierEncodings = []string{EncodingJSON, EncodingForm}
 
 func parseDocument(raw []byte) (document, error) {
 	var d document
@@ -29,6 +34,47 @@ func parseDocument(raw []byte) (document, error) {
 		return nil, Problems{{"body", "is null; give a JSON object"}}
 	}
 	return d, nil
+}
+
+// parseStored reads a document as store left it.
+func parseStored(raw []byte) (document, error) {
+	d, err := parseDocument(raw)
+	if err != nil || d[fieldLater] == nil {
+		return d, err
+	}
+	var later document
+	_ = json.Unmarshal(d[fieldLater], &later) // if somebody spoiled it by hand, the subscription is paused
+	delete(d, fieldLater)
+	if later == nil {
+		return d, nil
+	}
+	for _, name := range veiled {
+		if delete(d, name); later[name] != nil {
+			d[name] = later[name]
+		}
+	}
+	return d, nil
+}
+
+// veiled are the fields that veil replaces.
+var veiled = []string{"encoding", "paused"}
+
+// veil makes a document one that earlier versions can read, too. To them a subscription with an encoding of which they do not know is
+// paused: they copy its messages, and push none. A document that they could not read would be no subscription to them, and what
+// they fan out would never reach it.
+func (d document) veil(encoding string) {
+	if slices.Contains(earlierEncodings, encoding) {
+		return
+	}
+	later := document{}
+	for _, name := range veiled {
+		if d[name] != nil {
+			later[name] = d[name]
+		}
+	}
+	d.set(fieldLater, later)
+	d.set("encoding", EncodingJSON)
+	d.set("paused", true)
 }
 
 func (d document) set(name string, v any) {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"mime"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -31,6 +33,15 @@ type Message struct {
 	Headers   map[string]string // forwarded to subscribers
 	Time      time.Time         // of publishing, to the millisecond
 	Delay     time.Duration     // 0: at once
+}
+
+// JSONType reports whether a content type is JSON: application/json, text/json or …+json, with any parameters.
+func JSONType(t string) bool {
+	if t == DefaultType {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(t)
+	return err == nil && (media == DefaultType || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
 
 // BodyOf is the body in a string. It is not copied, since it may be large, so it must not be changed.

@@ -37,7 +37,7 @@ func (r Rules) Merge(id string, old, raw []byte, now time.Time) ([]byte, Subscri
 	if err != nil {
 		return nil, Subscription{}, err
 	}
-	d, err := parseDocument(old)
+	d, err := parseStored(old)
 	if err != nil {
 		return nil, Subscription{}, err
 	}
@@ -55,7 +55,7 @@ func (r Rules) store(id string, old []byte, d, said document, now time.Time) ([]
 	var before document
 	if old != nil {
 		var err error
-		if before, err = parseDocument(old); err != nil {
+		if before, err = parseStored(old); err != nil {
 			before = nil // an unreadable document is replaced as a whole
 		}
 	}
@@ -101,6 +101,7 @@ func (r Rules) store(id string, old []byte, d, said document, now time.Time) ([]
 		d[fieldPreviousSecret], d[fieldPreviousUntil] = before[fieldPreviousSecret], before[fieldPreviousUntil]
 		r.readPrevious(&s, d)
 	}
+	d.veil(s.Encoding)
 	stored, err := json.Marshal(d)
 	if err != nil {
 		return nil, Subscription{}, err
@@ -112,7 +113,7 @@ func (r Rules) store(id string, old []byte, d, said document, now time.Time) ([]
 // named in warnings, so that no configuration change loses a subscription. So is a field that a newer
 // version stored: it is left out. The error is Problems: the stored document is unusable.
 func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string, err error) {
-	d, err := parseDocument(stored)
+	d, err := parseStored(stored)
 	if err != nil {
 		return s, nil, err
 	}

@@ -180,13 +180,15 @@ func (c *checker) headers() {
 	for _, name := range sortedKeys(c.sub.Headers) {
 		if ReservedHeader(name) {
 			c.problems.add("headers", "%s is set by the dispatcher or by HTTP itself; leave it out", quote(name))
+		} else if _, kind := AttributeOf(name); kind != NoAttribute && c.sub.Encoding == EncodingCloudEvents {
+			c.problems.add("headers", "%s is an attribute of each event with the encoding %s; leave it out", quote(name), EncodingCloudEvents)
 		}
 	}
 }
 
 func (c *checker) batchSize() {
-	if c.sub.Batch.Size > 1 && c.sub.Encoding != EncodingJSON {
-		c.problems.add("batch.size", "%d needs the encoding %s; %s has no batches", c.sub.Batch.Size, EncodingJSON, c.sub.Encoding)
+	if c.sub.Batch.Size > 1 && c.sub.Encoding == EncodingForm {
+		c.problems.add("batch.size", "%d needs the encoding %s or %s; %s has no batches", c.sub.Batch.Size, EncodingJSON, EncodingCloudEvents, c.sub.Encoding)
 	}
 }
 

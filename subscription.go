@@ -6,6 +6,8 @@ import "time"
 const (
 	EncodingJSON = "json" // the body's bytes unchanged, Standard Webhooks headers
 	EncodingForm = "form" // the protocol of earlier versions
+
+	EncodingCloudEvents = "cloudevents" // the same as EncodingJSON, and the attributes of a CloudEvent
 )
 
 // Formats of a batch.
@@ -40,7 +42,7 @@ type Subscription struct {
 	MaxRetries       int               `json:"max_retries" min:"0" max:"10000" default:"10" env:"MEDIS_MAX_RETRIES" group:"When it fails" label:"Retries" flag:"max-retries=N" help:"Retries before a message is dead; n retries are n + 1 attempts."`
 	RetryCoefficient Duration          `json:"retry_coefficient" min:"0s" max:"24h" default:"10s" env:"MEDIS_RETRY_COEFFICIENT" example:"10s" group:"When it fails" label:"Retry coefficient" flag:"retry-coefficient=DURATION" help:"The wait after failed attempt n is n² times this."`
 	RetrySchedule    []Duration        `json:"retry_schedule" max:"64" default:"[]" example:"30s" group:"When it fails" label:"Waits before retries" flag:"retry-schedule=DURATION" help:"Waits between attempts, instead of the coefficient. The last one repeats until there are no retries left."`
-	Encoding         string            `json:"encoding" oneof:"json,form" default:"json" group:"What is sent" label:"Encoding" flag:"encoding=NAME" help:"json sends the body unchanged, form is for workers of earlier versions."`
+	Encoding         string            `json:"encoding" oneof:"json,form,cloudevents" default:"json" group:"What is sent" label:"Encoding" flag:"encoding=NAME" help:"json sends the body unchanged, cloudevents the same as a CloudEvent 1.0, form is for workers of earlier versions."`
 	Secret           string            `json:"secret,omitempty" secret:"true" example:"whsec_********" group:"What is sent" label:"Signing secret" flag:"secret=SECRET" help:"Signs pushes by Standard Webhooks. Give whsec_ and 24 to 64 bytes in base64; empty, nothing is signed. Answers show a mask; written back, it keeps the secret. A changed secret signs beside the old one for MEDIS_SECRET_OVERLAP."`
 	Headers          map[string]string `json:"headers" group:"What is sent" label:"Headers" flag:"header='NAME: VALUE'" help:"Headers added to every push. Values of those that carry credentials, by their names, are shown as ********; written back, that keeps them."`
 	SecretHeaders    []string          `json:"secret_headers" max:"64" default:"[]" example:"X-Tenant" group:"What is sent" label:"Secret headers" flag:"secret-header=NAME" help:"More headers to mask, beside those whose names say credentials."`

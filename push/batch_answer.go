@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/push/http1"
 )
 
@@ -24,7 +25,7 @@ func (r *result) judgeBatch(b *batch, a *http1.Answer, err error) (unknown strin
 		r.refused(a)
 		return ""
 	}
-	failed, readable := listedFailed(a.Body, batchAnswer(r.batch))
+	failed, readable := listedFailed(a.Body, batchAnswer(r.batch), b.settings.events())
 	if !readable {
 		r.refused(a)
 		r.says = "its list of failed messages cannot be read"
@@ -36,7 +37,7 @@ func (r *result) judgeBatch(b *batch, a *http1.Answer, err error) (unknown strin
 	}
 	seen := make(map[string]bool, len(failed))
 	for _, j := range b.jobs {
-		id := j.Message.WebhookID()
+		id := b.settings.listedAs(&j.Message, failed)
 		why, listed := failed[id]
 		if !listed || j.own != nil {
 			continue
@@ -57,10 +58,27 @@ func (r *result) judgeBatch(b *batch, a *http1.Answer, err error) (unknown strin
 	return ""
 }
 
+// listedAs is how the worker names a message in its list, if it does: by what webhook-id is for a single one, or an event by its
+// own id, with its source or without.
+func (s *settings) listedAs(m *medispatcher.Message, failed map[string]string) string {
+	if !s.events() {
+		return m.WebhookID()
+	}
+	e := m.CloudEvent()
+	id := withinSource(e.Source, e.ID)
+	if _, listed := failed[id]; !listed {
+		return e.ID
+	}
+	return id
+}
+
+// withinSource is the id of an event with the source that it is unique in. A source has no spaces.
+func withinSource(source, id string) string { return source + " " + id }
+
 // listedFailed reads what a worker says of single messages of a batch that it answered with 2xx: {"failed":[{"id":"…","error":"…"}]}.
-// It returns why each of them failed, by id. Anything that is no JSON object lists nothing. It reports false where the answer
-// may hold a list and cannot be read, or is longer than most.
-func listedFailed(answer []byte, most int) (failed map[string]string, readable bool) {
+// It returns why each of them failed, by id; events also by source and id. Anything that is no JSON object lists nothing. It reports
+// false where the answer may hold a list and cannot be read, or is longer than most.
+func listedFailed(answer []byte, most int, events bool) (failed map[string]string, readable bool) {
 	if len(answer) > most {
 		return nil, false
 	}
@@ -69,8 +87,9 @@ func listedFailed(answer []byte, most int) (failed map[string]string, readable b
 	}
 	var list struct {
 		Failed []struct {
-			ID    *string         `json:"id"`
-			Error json.RawMessage `json:"error"`
+			ID     *string         `json:"id"`
+			Source json.RawMessage `json:"source"`
+			Error  json.RawMessage `json:"error"`
 		} `json:"failed"`
 	}
 	if json.Unmarshal(answer, &list) != nil {
@@ -85,7 +104,11 @@ func listedFailed(answer []byte, most int) (failed map[string]string, readable b
 		if json.Unmarshal(f.Error, &text) != nil {
 			text = string(f.Error) // any JSON may say why
 		}
-		failed[*f.ID] = cutText(text)
+		id, source := *f.ID, ""
+		if events && json.Unmarshal(f.Source, &source) == nil {
+			id = withinSource(source, id)
+		}
+		failed[id] = cutText(text)
 	}
 	return failed, true
 }

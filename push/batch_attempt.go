@@ -75,7 +75,10 @@ func (r *request) buildBatch(s *settings, t *target, b *batch, sent int, agent s
 
 // batchType is the content type of a subscription's batches.
 func batchType(s *settings) string {
-	if s.sub.Batch.Format == medispatcher.BatchArray {
+	switch {
+	case s.events():
+		return eventBatchType
+	case s.sub.Batch.Format == medispatcher.BatchArray:
 		return medispatcher.DefaultType
 	}
 	return "application/x-ndjson"

@@ -40,8 +40,12 @@ const traceRoom = 128
 func (p *poster) pack(req *request, b *batch, t *target) (done packed) {
 	s := b.settings
 	before, behind, end := "", "\n", ""
-	if s.sub.Batch.Format == medispatcher.BatchArray {
+	if s.events() || s.sub.Batch.Format == medispatcher.BatchArray {
 		before, behind, end = "[", ",", "]"
+	}
+	add := appendPacked
+	if s.events() {
+		add = appendEvent
 	}
 	most := int(s.sub.Batch.Bytes)
 	if p.tracer != nil {
@@ -55,10 +59,10 @@ func (p *poster) pack(req *request, b *batch, t *target) (done packed) {
 		if broken == nil {
 			broken = medispatcher.Guard(func() {
 				headers := p.packedHeaders(d)
-				body = appendPacked(body, d, headers)
+				body = add(body, d, headers)
 				fits = done.sent == 0 || len(body)+len(behind) <= most
 				if fits && p.tracer != nil {
-					body = appendPacked(body[:from], d, p.trace(&done, j, t, headers))
+					body = add(body[:from], d, p.trace(&done, j, t, headers))
 				}
 			})
 		}

@@ -182,7 +182,7 @@ func FuzzPack(f *testing.F) {
 			if !bytes.Equal(got.BodyBase64, body) {
 				t.Errorf("body %q of %q", got.BodyBase64, body)
 			}
-		case jsonType(typ):
+		case medispatcher.JSONType(typ):
 			if string(got.Body) != strings.NewReplacer("\n", " ", "\r", " ").Replace(strings.Trim(string(body), " \t\n\r")) {
 				t.Errorf("body %q of %q", got.Body, body)
 			}

@@ -98,6 +98,16 @@ func (b *batches) answer(r *http.Request) (*http.Response, error) {
 // unpacked are the messages of a batch.
 func unpacked(t testing.TB, contentType string, body []byte) (messages []packedMessage) {
 	t.Helper()
+	if contentType == eventBatchType {
+		var events []struct{ ID string }
+		if err := json.Unmarshal(body, &events); err != nil {
+			t.Errorf("%v in %s", err, body)
+		}
+		for _, e := range events {
+			messages = append(messages, packedMessage{ID: e.ID})
+		}
+		return messages
+	}
 	if contentType == "application/json" {
 		if err := json.Unmarshal(body, &messages); err != nil {
 			t.Errorf("%v in %s", err, body)

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,18 +37,20 @@ func appendPacked(dst []byte, d *medispatcher.Delivery, headers map[string]strin
 		}
 		dst = append(dst, '}')
 	}
-	return append(appendBody(dst, m), '}')
+	return append(appendData(dst, m, "body"), '}')
 }
 
-// appendBody appends the body of a message: as it is where its type is JSON and it is good JSON, as a string where its type is
+// appendData appends the body of a message under a name, or the name with _base64 behind it: as it is where its type is JSON and it is good JSON, as a string where its type is
 // another one and it is plain text, and otherwise in base64. Nothing of it is lost: JSON keeps its digits, spaces and order of
 // names, and only its line breaks become spaces.
-func appendBody(dst []byte, m *medispatcher.Message) []byte {
-	isJSON := jsonType(m.Type)
+func appendData(dst []byte, m *medispatcher.Message, name string) []byte {
+	isJSON := medispatcher.JSONType(m.Type)
+	dst = append(append(dst, `,"`...), name...)
 	switch {
 	case isJSON && json.Valid(m.Body) && utf8.Valid(m.Body):
-		at := len(dst) + len(`,"body":`)
-		dst = append(append(dst, `,"body":`...), m.Body...)
+		dst = append(dst, `":`...)
+		at := len(dst)
+		dst = append(dst, m.Body...)
 		for i, c := range dst[at:] {
 			if c == '\n' || c == '\r' { // never within a string
 				dst[at+i] = ' '
@@ -57,19 +58,10 @@ func appendBody(dst []byte, m *medispatcher.Message) []byte {
 		}
 		return dst
 	case !isJSON && plainText(m.Body):
-		return appendText(append(dst, `,"body":`...), m.Body)
+		return appendText(append(dst, `":`...), m.Body)
 	}
-	dst = base64.StdEncoding.AppendEncode(append(dst, `,"body_base64":"`...), m.Body)
+	dst = base64.StdEncoding.AppendEncode(append(dst, `_base64":"`...), m.Body)
 	return append(dst, '"')
-}
-
-// jsonType reports whether a content type is JSON: application/json, text/json or …+json, with any parameters.
-func jsonType(t string) bool {
-	if t == medispatcher.DefaultType {
-		return true
-	}
-	media, _, err := mime.ParseMediaType(t)
-	return err == nil && (media == medispatcher.DefaultType || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
 
 // plainText reports whether a body is UTF-8 without control characters but tabs and line ends. As a string it is at most twice
@@ -126,7 +118,7 @@ const packedHead = 128
 // packedSize is about how many bytes a message takes in a batch.
 func packedSize(m *medispatcher.Message) int {
 	n := packedHead + len(m.ID) + len(m.Topic) + len(m.Type) + len(m.Sender) + len(m.Key) + len(m.Body)
-	if m.Type != medispatcher.DefaultType && !jsonType(m.Type) {
+	if m.Type != medispatcher.DefaultType && !medispatcher.JSONType(m.Type) {
 		n += len(m.Body) / 3 // it may be base64
 	}
 	for name, value := range m.Headers {

@@ -57,6 +57,12 @@ func (r *request) build(s *settings, d *medispatcher.Delivery, t *target, h http
 		r.Body, r.Query = formBody(d)
 		r.Keep, r.KeepOK, contentType = maxAnswer, true, formType
 	}
+	var event medispatcher.CloudEvent
+	if s.events() {
+		if event = d.Message.CloudEvent(); event.NoContentType {
+			contentType = ""
+		}
+	}
 	if err := r.begin(s, t, h, agent); err != nil {
 		return err
 	}
@@ -65,6 +71,9 @@ func (r *request) build(s *settings, d *medispatcher.Delivery, t *target, h http
 	r.count(headerAttempt, int64(d.Attempt))
 	if d.Message.Sender != "" {
 		r.field(headerSender, d.Message.Sender)
+	}
+	if s.events() {
+		r.event(&d.Message, &event)
 	}
 	if len(h) > 0 && r.err == nil {
 		r.head, r.err = appendHeader(r.head, h)
@@ -88,9 +97,11 @@ func (r *request) begin(s *settings, t *target, h http.Header, agent string) err
 	return nil
 }
 
-// identify appends what Standard Webhooks asks for: type, id, time and signature of the body.
+// identify appends what Standard Webhooks asks for: type, unless that is "", id, time and signature of the body.
 func (r *request) identify(s *settings, id, contentType string, now time.Time) {
-	r.field(headerType, contentType)
+	if contentType != "" {
+		r.field(headerType, contentType)
+	}
 	r.field(headerID, id)
 	r.count(headerTimestamp, now.Unix())
 	if s.signer.signs() {
@@ -155,6 +166,9 @@ func forwarded(s *settings, d *medispatcher.Delivery) (h http.Header, ignored []
 	if s.sub.Encoding == medispatcher.EncodingForm {
 		renameHeader(h, "Context", "X-Jumei-Context")
 		renameHeader(h, "Owl_context", "X-Jumei-Owl-Context")
+	}
+	if s.events() {
+		ignored = append(ignored, withoutAttributes(h)...)
 	}
 	s.override(h)
 	return h, ignored

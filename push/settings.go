@@ -25,7 +25,7 @@ func (s *settings) batches() bool { return s.size > 1 }
 
 func newSettings(sub *medispatcher.Subscription, env string) *settings {
 	s := &settings{sub: sub, targets: newTargets(sub.URLs, env), signer: newSigner(sub), size: 1}
-	if sub.Encoding == medispatcher.EncodingJSON {
+	if sub.Encoding != medispatcher.EncodingForm {
 		s.size = max(1, sub.Batch.Size)
 	}
 	s.headers, _ = allowed(sub.Headers)
@@ -34,3 +34,6 @@ func newSettings(sub *medispatcher.Subscription, env string) *settings {
 	}
 	return s
 }
+
+// events reports whether messages are pushed as CloudEvents.
+func (s *settings) events() bool { return s.sub.Encoding == medispatcher.EncodingCloudEvents }

@@ -18,6 +18,7 @@ type publishFlags struct {
 	id, sender, key, mediaType, delay string
 	headers                           []string
 	ndjson                            bool
+	events                            string // a file of CloudEvents
 }
 
 func (a *app) publishCommand() *cobra.Command {
@@ -37,6 +38,10 @@ With --ndjson every line of stdin is a JSON object of these fields:
   delay (1m30s, or ms)
 A bad line is reported with its number, and the rest goes on.
 
+With --cloudevent the file holds a CloudEvent in the JSON format, or an array of them. The
+type is the topic unless TOPIC is given, the source is the sender, the subject the key. If one
+of several is wrong, none is published.
+
 When no subscription wants a topic now, a warning on stderr says so, once for each topic. The
 message is accepted all the same, and kept: medispatcher unrouted replay sends it on once
 somebody wants it.
@@ -46,9 +51,10 @@ id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.
 		Example: `  medispatcher publish order.created '{"order":42}'
   medispatcher publish order.created --id order-42 --header 'traceparent: 00-…' - < order.json
   medispatcher publish mail.reminder --delay 24h '{"to":"ann"}'
-  medispatcher publish --ndjson < messages.ndjson`,
+  medispatcher publish --ndjson < messages.ndjson
+  medispatcher publish --cloudevent event.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if f.ndjson {
+			if f.ndjson || f.events != "" {
 				return cli.AtLeast(0, 1, "TOPIC")(cmd, args)
 			}
 			return cli.AtLeast(1, 2, "TOPIC")(cmd, args)
@@ -64,6 +70,7 @@ id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.
 	flags.StringVar(&f.delay, "delay", "", "`WAIT` this long before it is delivered, such as 1m30s")
 	flags.StringArrayVar(&f.headers, "header", nil, "header `'NAME: VALUE'` that is forwarded; may be repeated")
 	flags.BoolVar(&f.ndjson, "ndjson", false, "read messages from stdin, a JSON object a line")
+	flags.StringVar(&f.events, "cloudevent", "", "publish the CloudEvents in `FILE`; - reads stdin")
 	return cmd
 }
 
@@ -77,6 +84,9 @@ func (s *state) publish(ctx context.Context, f publishFlags, args []string) erro
 	}
 	if err := s.mayPublish(); err != nil {
 		return err
+	}
+	if f.events != "" {
+		return s.publishEvents(ctx, f, m)
 	}
 	if f.ndjson {
 		if f.id != "" {

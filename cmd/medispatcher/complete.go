@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
@@ -47,6 +48,11 @@ func (a *app) completeArgs(cmd *cobra.Command) {
 			return a.subscriptionIDs(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
 		})
 	}
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		if f, ok := flag.Value.(*subFlag); ok && len(f.field.Choices) > 0 {
+			_ = cmd.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(f.field.Choices, cobra.ShellCompDirectiveNoFileComp))
+		}
+	})
 }
 
 // takesSubscription reports whether the first argument of a command is a subscription: SUB, or the ID of sub.
@@ -73,9 +79,14 @@ func (a *app) subscriptionIDs(ctx context.Context) (ids []string) {
 	return ids
 }
 
-// fieldArgs are the fields that begin with what is typed, each with the first sentence of its help.
+// fieldArgs are the fields that begin with what is typed, each with the first sentence of its help, and behind the = of one its choices.
 func fieldArgs(start string) (names []string) {
 	for _, f := range medispatcher.Fields() {
+		for _, choice := range f.Choices {
+			if strings.HasPrefix(start, f.Name+"=") && strings.HasPrefix(f.Name+"="+choice, start) {
+				names = append(names, f.Name+"="+choice)
+			}
+		}
 		if f.Kind != medispatcher.KindObject && f.Name != "id" && strings.HasPrefix(f.Name, start) {
 			help, _, _ := strings.Cut(f.Help, ". ")
 			names = append(names, f.Name+"=\t"+strings.TrimSuffix(help, "."))

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+
+	"github.com/solate/medispatcher/cmd/medispatcher/cloudevents"
 )
 
 // batched is a message of a batch, as a worker reads it.
@@ -18,6 +20,12 @@ type batched struct {
 	Attempt    int             `json:"attempt"`
 	Body       json.RawMessage `json:"body"`
 	BodyBase64 []byte          `json:"body_base64"`
+
+	// Of a CloudEvent instead.
+	Source     string          `json:"source"`
+	Type       string          `json:"type"`
+	Data       json.RawMessage `json:"data"`
+	DataBase64 []byte          `json:"data_base64"`
 
 	failed bool
 }
@@ -29,9 +37,16 @@ func batchOf(req *http.Request, body []byte) (b receivedBatch) {
 	if req.Header.Get("medis-batch") == "" {
 		return nil
 	}
-	if strings.HasPrefix(req.Header.Get("Content-Type"), "application/json") {
+	contentType := req.Header.Get("Content-Type")
+	events := contentType == cloudevents.Batched
+	if events || strings.HasPrefix(contentType, "application/json") {
 		if json.Unmarshal(body, &b) != nil {
 			return nil
+		}
+		for _, m := range b {
+			if events && m != nil {
+				m.Topic, m.Body, m.BodyBase64 = m.Type, m.Data, m.DataBase64
+			}
 		}
 		return b
 	}
@@ -61,13 +76,14 @@ func (b receivedBatch) fail(percent int) (failed int) {
 // answer lists the messages that failed, so that they alone are pushed again.
 func (b receivedBatch) answer() string {
 	type entry struct {
-		ID    string `json:"id"`
-		Error string `json:"error"`
+		ID     string `json:"id"`
+		Source string `json:"source,omitempty"`
+		Error  string `json:"error"`
 	}
 	failed := []entry{}
 	for _, m := range b {
 		if m.failed {
-			failed = append(failed, entry{m.ID, "this failure was asked for: receive --fail"})
+			failed = append(failed, entry{m.ID, m.Source, "this failure was asked for: receive --fail"})
 		}
 	}
 	text, err := json.Marshal(map[string]any{"failed": failed})
@@ -88,7 +104,11 @@ func (b receivedBatch) shown(body []byte) []byte {
 		if m.failed {
 			failed = " failed,"
 		}
-		fmt.Fprintf(&text, "%s%s attempt %d, id %s: ", m.Topic, failed, m.Attempt, m.ID)
+		about := fmt.Sprintf("attempt %d", m.Attempt)
+		if m.Source != "" {
+			about = "from " + m.Source
+		}
+		fmt.Fprintf(&text, "%s%s %s, id %s: ", m.Topic, failed, about, m.ID)
 		if m.BodyBase64 != nil {
 			fmt.Fprintf(&text, "%d bytes\n", len(m.BodyBase64))
 			continue

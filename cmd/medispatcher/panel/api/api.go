@@ -59,6 +59,7 @@ type Store interface {
 	operate.Attempts
 	operate.Trail
 	Publish(ctx context.Context, m medispatcher.Message) (id string, err error)
+	PublishAll(ctx context.Context, messages []medispatcher.Message) (ids []string, err error)
 	operate.Messages
 	Purge(ctx context.Context, id string) (ready, buried int64, err error)
 	DeadLetters
@@ -90,6 +91,7 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a := &api{cfg, deps, humago.New(mux, humaConfig(cfg))}
 	a.describeSubscription()
 	a.publishRoutes()
+	a.eventRoutes()
 	a.subscriptionRoutes()
 	a.filterRoutes()
 	a.channelRoutes()

@@ -57,10 +57,7 @@ func (a *api) publishRoutes() {
 }
 
 func (a *api) publish(ctx context.Context, in *publishInput) (*publishOutput, error) {
-	if coding := in.header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return nil, problem.New(http.StatusUnsupportedMediaType, fmt.Sprintf("the body has the Content-Encoding %.40q, which subscribers would not be told of; send it plain", coding))
-	}
-	body, err := in.read("the limit that MEDIS_MAX_BODY sets")
+	body, err := in.plain("the limit that MEDIS_MAX_BODY sets")
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +85,14 @@ func (a *api) publish(ctx context.Context, in *publishInput) (*publishOutput, er
 		return nil, unavailable("not accepted", err)
 	}
 	return &publishOutput{published{id, operate.Unwanted(a.Router(), m.Topic)}}, nil
+}
+
+// plain returns the body of a message; see read. One with a Content-Encoding is refused.
+func (q *request) plain(limited string) ([]byte, error) {
+	if coding := q.header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, problem.New(http.StatusUnsupportedMediaType, fmt.Sprintf("the body has the Content-Encoding %.40q, which subscribers would not be told of; send it plain", coding))
+	}
+	return q.read(limited)
 }
 
 // forwarded collects the message's own headers by their names in lower case: HTTP ignores case.

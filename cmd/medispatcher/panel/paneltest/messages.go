@@ -20,6 +20,18 @@ func (f *Fake) Publish(_ context.Context, m medispatcher.Message) (string, error
 	return m.ID, nil
 }
 
+func (f *Fake) PublishAll(ctx context.Context, messages []medispatcher.Message) ([]string, error) {
+	ids := make([]string, len(messages))
+	for i, m := range messages {
+		id, err := f.Publish(ctx, m)
+		if err != nil {
+			return ids, err
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
 func (f *Fake) ChannelStatus(_ context.Context, ids []string) ([]medispatcher.ChannelStatus, error) {
 	out := make([]medispatcher.ChannelStatus, len(ids))
 	for i, id := range ids {
