@@ -220,6 +220,7 @@ func TestClient(t *testing.T) {
 		}
 	}
 	useKept(ctx, t, c)
+	publishEvent(ctx, t, c)
 	if try := must(c.TestAlertWithResponse(ctx, nil))(t); try.ApplicationproblemJSON409 == nil {
 		t.Errorf("test alert without receivers: got %d %s, want 409", try.StatusCode(), try.Body)
 	}

@@ -47,3 +47,13 @@ func lookAround(ctx context.Context, t *testing.T, c *ClientWithResponses, messa
 		t.Errorf("audit: got %d %s, want 200 with deeds", audit.StatusCode(), audit.Body)
 	}
 }
+
+// publishEvent publishes an event that nobody wants.
+func publishEvent(ctx context.Context, t *testing.T, c *ClientWithResponses) {
+	t.Helper()
+	event := PublishEventsApplicationCloudeventsPlusJSONRequestBody{"specversion": "1.0", "id": "1", "source": "/shop", "type": "other.topic"}
+	sent := must(c.PublishEventsWithApplicationCloudeventsPlusJSONBodyWithResponse(ctx, nil, event))(t)
+	if sent.JSON202 == nil || len(sent.JSON202.Ids) != 1 || sent.JSON202.Warnings == nil {
+		t.Errorf("publish an event: got %d %s, want 202 with an id and a warning", sent.StatusCode(), sent.Body)
+	}
+}

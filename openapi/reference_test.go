@@ -106,7 +106,7 @@ func (d *document) Of(tag string) (list []operation) {
 	return list
 }
 
-// Everywhere are the problems that most routes may answer, by status.
+// Everywhere are the problems that many routes may answer, by status.
 func (d *document) Everywhere() map[string]string {
 	said := map[string]map[string]int{}
 	for _, methods := range d.Paths {
@@ -122,7 +122,7 @@ func (d *document) Everywhere() map[string]string {
 	found := map[string]string{}
 	for status, by := range said {
 		for text, n := range by {
-			if status >= "4" && n > len(d.Paths)/2 {
+			if status >= "4" && n > len(d.Paths)/3 {
 				found[status] = text
 			}
 		}
@@ -158,15 +158,16 @@ func (o operation) Example() json.RawMessage {
 	return nil
 }
 
-// Name is the type of a body.
+// Name is the type of a body, or the media types of one that is not JSON.
 func (c content) Name() string {
+	var list []string
 	for _, media := range slices.Sorted(maps.Keys(c)) {
-		if media == "application/json" || media == "application/problem+json" {
+		if len(list) == 0 && (media == "application/json" || media == "application/problem+json") {
 			return c[media].Schema.name()
 		}
-		return "`" + media + "`"
+		list = append(list, "`"+media+"`")
 	}
-	return ""
+	return strings.Join(list, ", ")
 }
 
 func (c content) Example() json.RawMessage {

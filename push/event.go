@@ -1,6 +1,7 @@
 package push
 
 import (
+	"encoding/base64"
 	"maps"
 	"net/http"
 	"slices"
@@ -96,10 +97,22 @@ func appendEvent(dst []byte, d *medispatcher.Delivery, headers map[string]string
 	for _, name := range slices.Sorted(maps.Keys(extensions)) { // so that the same batch has the same bytes
 		dst = appendName(append(append(append(dst, `,"`...), name...), `":`...), extensions[name])
 	}
-	if len(m.Body) > 0 {
+	switch {
+	case len(m.Body) == 0:
+	case medispatcher.JSONType(m.Type) && !knownJSON(m.Type):
+		dst = append(base64.StdEncoding.AppendEncode(append(dst, `,"data_base64":"`...), m.Body), '"')
+	default:
 		dst = appendData(dst, m, "data")
 	}
 	return append(dst, '}')
+}
+
+// knownJSON reports whether every receiver takes data of a content type as JSON. Of …+json some expect a string instead, the SDK for Go
+// among them; base64 means the same to all.
+func knownJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.TrimSpace(media)
+	return strings.EqualFold(media, medispatcher.DefaultType) || strings.EqualFold(media, "text/json")
 }
 
 // extensionsOf are the extension attributes of an event in a batch. A batch has no headers of single messages. So those that can be

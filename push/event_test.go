@@ -116,6 +116,7 @@ var eventsOf = []medispatcher.Message{
 	{ID: "x", Topic: "t", Type: "text/plain", Headers: map[string]string{"ce-id": "1", "ce-time": "2026-01-02T03:04:05Z", "ce-source": "/s"}, Body: []byte("one\n")},
 	{ID: "y", Topic: "t", Type: medispatcher.DefaultType, Headers: map[string]string{"ce-id": "1", "ce-time": "", "ce-datacontenttype": "", "ce-type": "u/v"}, Body: []byte{0xff}},
 	{ID: "z", Topic: "t", Type: medispatcher.DefaultType, Headers: map[string]string{"ce-time": ""}},
+	{ID: "o", Topic: "t", Type: "application/vnd.o+json", Headers: map[string]string{"ce-time": ""}, Body: []byte("{}")},
 }
 
 // TestEventBatchOnTheWire is what a worker gets of a batch of CloudEvents, byte by byte.
@@ -125,17 +126,18 @@ func TestEventBatchOnTheWire(t *testing.T) {
 		`"country":"FR","traceparent":"00-1","data":{"n": 12345678901234567890.10,  "s":1}},` +
 		`{"specversion":"1.0","id":"1","source":"/s","type":"t","time":"2026-01-02T03:04:05Z","datacontenttype":"text/plain","data":"one\n"},` +
 		`{"specversion":"1.0","id":"1","source":"/medispatcher","type":"u/v","data_base64":"/w=="},` +
-		`{"specversion":"1.0","id":"z","source":"/medispatcher","type":"t","datacontenttype":"application/json"}]`
+		`{"specversion":"1.0","id":"z","source":"/medispatcher","type":"t","datacontenttype":"application/json"},` +
+		`{"specversion":"1.0","id":"o","source":"/medispatcher","type":"t","datacontenttype":"application/vnd.o+json","data_base64":"e30="}]`
 	for _, format := range []string{medispatcher.BatchLines, medispatcher.BatchArray} { // has no effect
 		_, done, r := packing(t, func(s *medispatcher.Subscription) {
 			cloudEvents(s)
 			s.Batch.Format, s.Secret = format, vectorSecret
 		}, nil, eventsOf...)
 		body, err := io.ReadAll(r.Body)
-		if err != nil || string(body) != want || !json.Valid(body) || done.sent != 4 {
+		if err != nil || string(body) != want || !json.Valid(body) || done.sent != 5 {
 			t.Errorf("%v\n got %s\nwant %s", err, body, want)
 		}
-		for name, want := range map[string]string{"Content-Type": "application/cloudevents-batch+json", "Medis-Batch": "4", "Ce-Specversion": ""} {
+		for name, want := range map[string]string{"Content-Type": "application/cloudevents-batch+json", "Medis-Batch": "5", "Ce-Specversion": ""} {
 			if got := r.Header.Get(name); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
