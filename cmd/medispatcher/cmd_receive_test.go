@@ -88,6 +88,10 @@ func TestReceive(t *testing.T) {
 	form := url.Values{"message": {body}, "jobid": {"1.000000-0-1-0-billing"}, "retry_times": {"1"}}.Encode()
 	asForm := headers(t, "", "")
 	asForm.Set("Content-Type", "application/x-www-form-urlencoded")
+	asEvent := headers(t, "", "")
+	for name, value := range map[string]string{"ce-specversion": "1.0", "ce-id": "42", "ce-source": "/shop", "ce-type": "order.created"} {
+		asEvent.Set(name, value)
+	}
 	for _, tc := range []struct {
 		name    string
 		h       http.Header
@@ -102,13 +106,14 @@ func TestReceive(t *testing.T) {
 		{"nothing", http.Header{}, "", 204, "", "#4  TIME  (no topic) → 204  0 bytes\n"},
 		{"hostile", http.Header{"Medis-Topic": {"a\u202eb"}}, "\x1b[31m\r\nb\n\xff\n" + strings.Repeat("x", 200) + "\n5\n6\n", 204, "",
 			"#5  TIME  a\\u202eb → 204  216 bytes\n    \\x1b[31m\n    b\n    \\xff\n    " + strings.Repeat("x", 160) + "…\n    5\n    …\n"},
+		{"event", asEvent, body, 204, "", "#6  TIME  order.created → 204  attempt 2, 12 bytes, for billing, id 0-1-0, event 42 of /shop\n    {\"order\":42}\n"},
 	} {
 		status, answer, printed := s.push(t.Context(), tc.h, tc.body)
 		if status != tc.status || answer != tc.answer || printed != tc.printed {
 			t.Errorf("%s: %d %q\n got  %q\n want %q", tc.name, status, answer, printed, tc.printed)
 		}
 	}
-	if code := s.stop(); code != cli.ExitOK || !strings.HasSuffix(s.out.String(), "\n5 requests: 1 × 200, 4 × 204\n") {
+	if code := s.stop(); code != cli.ExitOK || !strings.HasSuffix(s.out.String(), "\n6 requests: 1 × 200, 5 × 204\n") {
 		t.Errorf("exit %d, printed %q", code, s.out.String())
 	}
 }
@@ -120,6 +125,8 @@ func TestReceiveBatches(t *testing.T) {
 		`{"id":"m2","topic":"order.paid","time":1,"attempt":3,"type":"image/png","body_base64":"iVD/"}` + "\n"
 	const head = "#1  TIME  batch of 2 → 200  197 bytes, for billing, id batch-1\n"
 	const both = "    order.created attempt 1, id m1: {\"order\":42}\n    order.paid attempt 3, id m2: 3 bytes\n"
+	const events = `[{"specversion":"1.0","id":"e1","source":"/s","type":"order.created","data":{"order":42}},` +
+		`{"specversion":"1.0","id":"e2","source":"/s","type":"order.paid","data_base64":"iVD/"}]`
 	for _, tc := range []struct{ name, contentType, body, answer, printed, args string }{
 		{"lines", "application/x-ndjson", lines, "", strings.Replace(head, "200", "204", 1) + both, ""},
 		{"an array", "application/json", "[" + strings.Replace(lines, "\n", ",", 1) + "]", "", strings.NewReplacer("200", "204", "197", "199").Replace(head) + both, ""},
@@ -127,6 +134,11 @@ func TestReceiveBatches(t *testing.T) {
 			"failures", "application/x-ndjson", lines,
 			`{"failed":[{"id":"m1","error":"this failure was asked for: receive --fail"},{"id":"m2","error":"this failure was asked for: receive --fail"}]}`,
 			head + "    2 of 2 messages failed as --fail asks\n" + strings.ReplaceAll(both, " attempt", " failed, attempt"), "--fail 100",
+		},
+		{
+			"events", "application/cloudevents-batch+json", events,
+			`{"failed":[{"id":"e1","source":"/s","error":"this failure was asked for: receive --fail"},{"id":"e2","source":"/s","error":"this failure was asked for: receive --fail"}]}`,
+			strings.Replace(head, "197", "177", 1) + "    2 of 2 messages failed as --fail asks\n    order.created failed, from /s, id e1: {\"order\":42}\n    order.paid failed, from /s, id e2: 3 bytes\n", "--fail 100",
 		},
 		{"unreadable", "application/x-ndjson", "{half\n", "", "#1  TIME  batch of 2 → 204  6 bytes, for billing, id batch-1\n    {half\n", ""},
 	} {

@@ -167,7 +167,7 @@ func TestSubWrongFields(t *testing.T) {
 		{[]string{"max_retries=-1"}, []string{`max_retries: -1 is outside`}},
 		{[]string{"max_retries=1.5"}, []string{`max_retries: "1.5" is not a whole number`}},
 		{[]string{"retry_coefficient=25h"}, []string{`retry_coefficient: 25h is outside 0s to 24h`}},
-		{[]string{"encoding=xml"}, []string{`encoding: "xml" is not one of json, form`}},
+		{[]string{"encoding=xml"}, []string{`encoding: "xml" is not one of json, form, cloudevents`}},
 		{[]string{"secret=hush"}, []string{`secret: must begin with whsec_`}},
 		{[]string{"secret=whsec_aHVzaA=="}, []string{`secret: holds 4 bytes`}},
 		{[]string{"secret=" + medispatcher.SecretMask}, []string{`secret: is the mask`}},

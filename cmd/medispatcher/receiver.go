@@ -194,7 +194,7 @@ func (r *receiver) tell(h http.Header, a answer) {
 	var facts []string
 	for _, f := range []struct{ name, value string }{
 		{"attempt", h.Get("medis-attempt")}, {"", a.note}, {"", a.size},
-		{"for", h.Get("medis-subscription")}, {"from", h.Get("medis-sender")}, {"id", h.Get("webhook-id")},
+		{"for", h.Get("medis-subscription")}, {"from", h.Get("medis-sender")}, {"id", h.Get("webhook-id")}, {"event", eventOf(h)},
 	} {
 		if f.value != "" {
 			facts = append(facts, strings.TrimPrefix(f.name+" "+cli.Clean(f.value), " "))
@@ -220,6 +220,14 @@ func (r *receiver) tell(h http.Header, a answer) {
 	}
 	_, _ = fmt.Fprintf(r.out, "#%d  %s  %s → %s  %s\n%s%s", r.count, time.Now().Format(time.TimeOnly),
 		nameOf(h), a.answer, strings.Join(facts, ", "), reason, indented(a.body))
+}
+
+// eventOf names the CloudEvent that a push is; "" if it is none.
+func eventOf(h http.Header) string {
+	if h.Get("ce-specversion") == "" {
+		return ""
+	}
+	return h.Get("ce-id") + " of " + h.Get("ce-source")
 }
 
 // nameOf says what a push holds.
