@@ -135,7 +135,7 @@ func CloudEventSource(s string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
-		if c := s[i]; plainSourceByte(c) && !(i == 1 && s[:2] == "//") { // no host begins there
+		if c := s[i]; plainSourceByte(c) && (i != 1 || s[:2] != "//") { // no host begins there
 			b.WriteByte(c)
 		} else {
 			b.Write([]byte{'%', digits[c>>4], digits[c&15]})

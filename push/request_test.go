@@ -157,7 +157,7 @@ func TestBodyIsUnchanged(t *testing.T) {
 
 func TestSignatureOfAPush(t *testing.T) {
 	t.Parallel()
-	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm} {
+	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm, medispatcher.EncodingCloudEvents} {
 		sub := subscription("a")
 		sub.Encoding, sub.Secret = encoding, vectorSecret
 		sub.PreviousSecret, sub.PreviousUntil = otherSecret, time.Unix(1_700_000_002, 0)

@@ -24,7 +24,7 @@ func TestShownRequestIsTheOneThatIsSent(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 	}))
 	t.Cleanup(srv.Close)
-	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm} {
+	for _, encoding := range []string{medispatcher.EncodingJSON, medispatcher.EncodingForm, medispatcher.EncodingCloudEvents} {
 		sub := subscription("a")
 		sub.URLs = []string{strings.Replace(srv.URL, "http://", "http://ann:hunter2@", 1) + "/hook?x=1"}
 		sub.Secret, sub.Encoding = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", encoding
