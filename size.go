@@ -50,3 +50,18 @@ func (s Size) String() string {
 
 // MarshalText is String.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// About is the size as people say it: with two digits at least, such as 340 B, 1.2 GiB or 15 GiB.
+func (s Size) About() string {
+	n, unit := float64(s), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if n < 1023.5 {
+			break
+		}
+		n, unit = n/1024, next
+	}
+	if n < 9.95 && unit != "B" {
+		return strconv.FormatFloat(n, 'f', 1, 64) + " " + unit
+	}
+	return strconv.FormatFloat(n, 'f', 0, 64) + " " + unit
+}

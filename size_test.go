@@ -20,3 +20,11 @@ func TestSize(t *testing.T) {
 		}
 	}
 }
+
+func TestSizeAbout(t *testing.T) {
+	for n, want := range map[Size]string{0: "0 B", 999: "999 B", 1023: "1023 B", 1024: "1.0 KiB", 1 << 20: "1.0 MiB", 1300 << 20: "1.3 GiB", 15 << 30: "15 GiB", 1<<20 - 1: "1.0 MiB", 99 << 40: "99 TiB"} {
+		if got := n.About(); got != want {
+			t.Errorf("%d: %s, want %s", int64(n), got, want)
+		}
+	}
+}

@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// receiver is a worker that accepts everything. It knows only as much HTTP as a dispatcher speaks, because it shares its cores
+// receiver is a worker that accepts everything, or nearly. It knows only as much HTTP as a dispatcher speaks, because it shares its cores
 // with what is measured.
 type receiver struct {
-	addr string
-	got  atomic.Int64
-	last atomic.Int64 // when the last request came, in ns
+	addr    string
+	failing int64 // it refuses one request in so many; 0: none
+	got     atomic.Int64
+	last    atomic.Int64 // when the last request came, in ns
 }
 
 // newReceiver starts one. It ends with ctx.
@@ -60,11 +61,14 @@ func (r *receiver) serve(c net.Conn) {
 		if _, err := io.CopyN(io.Discard, in, int64(length)); err != nil {
 			return
 		}
-		if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
+		answer := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+		r.last.Store(time.Now().UnixNano())
+		if n := r.got.Add(1); r.failing > 0 && n%r.failing == 0 {
+			answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+		}
+		if _, err := io.WriteString(c, answer); err != nil {
 			return
 		}
-		r.last.Store(time.Now().UnixNano())
-		r.got.Add(1)
 	}
 }
 

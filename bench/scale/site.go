@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/bench/proc"
@@ -24,7 +24,8 @@ type site struct {
 	dir        string
 	dispatcher string // path of the binary
 	redis      *proc.Process
-	addr       string // of Redis
+	addr       string          // of Redis; of the masters of a cluster, separated by commas
+	masters    []*proc.Process // of a cluster, or redis alone
 	running    []*proc.Process
 }
 
@@ -35,26 +36,86 @@ func (s *site) stop() {
 }
 
 // startRedis starts an empty redis-server that writes to disk as people have it.
-func (s *site) startRedis(ctx context.Context) error {
+func (s *site) startRedis(ctx context.Context, args ...string) (err error) {
+	s.redis, s.addr, err = s.startNode(ctx, args...)
+	s.masters = []*proc.Process{s.redis}
+	return err
+}
+
+func (s *site) startNode(ctx context.Context, args ...string) (p *proc.Process, addr string, err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	s.addr = l.Addr().String()
-	_, port, _ := net.SplitHostPort(s.addr)
+	addr = l.Addr().String()
+	_, port, _ := net.SplitHostPort(addr)
 	if err := l.Close(); err != nil {
-		return err
+		return nil, "", err
 	}
 	data, err := os.MkdirTemp(s.dir, "redis")
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	s.redis, err = proc.Start(ctx, exec.CommandContext(ctx, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
-		"--appendonly", "yes", "--dir", data), "Ready to accept connections")
+	args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", data}, args...)
+	p, err = proc.Start(ctx, exec.CommandContext(ctx, "redis-server", args...), "Ready to accept connections")
 	if err == nil {
-		s.running = append(s.running, s.redis)
+		s.running = append(s.running, p)
 	}
-	return err
+	return p, addr, err
+}
+
+// startCluster starts an empty Redis Cluster of so many masters.
+func (s *site) startCluster(ctx context.Context, masters int, args ...string) error {
+	var addrs []string
+	s.masters = nil
+	for range masters {
+		bus, err := freePort(ctx)
+		if err != nil {
+			return err
+		}
+		p, addr, err := s.startNode(ctx, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus}, args...)...)
+		if err != nil {
+			return err
+		}
+		s.masters, addrs = append(s.masters, p), append(addrs, addr)
+	}
+	s.redis, s.addr = s.masters[0], strings.Join(addrs, ",")
+	create := exec.CommandContext(ctx, "redis-cli", append([]string{"--cluster", "create", "--cluster-yes"}, addrs...)...)
+	if out, err := create.CombinedOutput(); err != nil {
+		return fmt.Errorf("redis-cli --cluster create: %w\n%s", err, out)
+	}
+	for _, addr := range addrs {
+		if err := awaitCluster(ctx, addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitCluster waits until a master says that the cluster works.
+func awaitCluster(ctx context.Context, addr string) error {
+	c := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = c.Close() }()
+	info := ""
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		var err error
+		if info, err = c.ClusterInfo(ctx).Result(); err == nil && strings.Contains(info, "cluster_state:ok") {
+			return nil
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the cluster does not work; %s says:\n%s", addr, info)
+}
+
+func freePort(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port, l.Close()
 }
 
 // command runs the binary against Redis at addr.
@@ -105,37 +166,40 @@ func (s *site) subscribe(ctx context.Context, store *streams.Store, n int, url s
 	return nil
 }
 
-// commands is how many commands Redis has run, by its own count and by their names, those in scripts among them.
-func (s *site) commands(ctx context.Context) (by map[string]int64, err error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.addr)
+// client returns a client of the row's Redis.
+func (s *site) client() redis.UniversalClient {
+	return redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(s.addr, ","), ReadTimeout: time.Minute, WriteTimeout: time.Minute})
+}
+
+// info is a section of the INFO of Redis, or of one master of a cluster, by name.
+func (s *site) info(ctx context.Context, addr, section string) (map[string]string, error) {
+	c := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = c.Close() }()
+	text, err := c.Info(ctx, section).Result()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
-	if _, err := io.WriteString(conn, "INFO commandstats\r\n"); err != nil {
-		return nil, err
+	values := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			values[name] = value
+		}
 	}
+	return values, nil
+}
+
+// commands is how many commands Redis has run, by its own count and by their names, those in scripts among them.
+func (s *site) commands(ctx context.Context) (by map[string]int64, err error) {
+	stats, err := s.info(ctx, s.addr, "commandstats")
 	by = map[string]int64{}
-	lines := bufio.NewScanner(conn)
-	for size, read := -1, 0; size < 0 || read < size; {
-		if !lines.Scan() {
-			return nil, fmt.Errorf("INFO commandstats: %w", lines.Err())
-		}
-		line := lines.Text()
-		if size < 0 {
-			if _, err := fmt.Sscanf(line, "$%d", &size); err != nil {
-				return nil, fmt.Errorf("INFO commandstats: %q", line)
-			}
-			continue
-		}
-		read += len(line) + 2
-		name, stats, _ := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
-		calls, _, _ := strings.Cut(stats, ",")
+	for name, stat := range stats {
+		name = strings.TrimPrefix(name, "cmdstat_")
+		calls, _, _ := strings.Cut(strings.TrimPrefix(stat, "calls="), ",")
 		if n, err := strconv.ParseInt(calls, 10, 64); err == nil && name != "info" {
 			by[name] = n
 		}
 	}
-	return by, nil
+	return by, err
 }
 
 // publish writes n messages for the subscription sub-0.
@@ -149,43 +213,38 @@ func (s *site) publishEach(ctx context.Context, n int) error {
 }
 
 // write publishes as any producer would, many messages in one round trip. of is the subscription that message i is for.
-// key is the key of the message, one word; nil: none has one.
+// key is the key of the message; nil: none has one.
 func (s *site) write(ctx context.Context, n int, of func(i int) int, key func(i int) string) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.addr)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	var failed error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		answers := bufio.NewScanner(conn)
-		for range n {
-			for range 2 { // $<length>, and the id
-				if !answers.Scan() || strings.HasPrefix(answers.Text(), "-") {
-					failed = fmt.Errorf("XADD: %s %w", answers.Text(), answers.Err())
-					return
-				}
+	body := strings.Repeat("x", 256)
+	return s.add(ctx, 1, n, len(body), func(i int) []any {
+		values := []any{"topic", fmt.Sprintf("topic.%d", of(i)), "body", body}
+		if key != nil {
+			values = append(values, "key", key(i))
+		}
+		return values
+	})
+}
+
+// publishBodies writes n messages of so many bytes for topic.0, spread over the partitions.
+func (s *site) publishBodies(ctx context.Context, partitions, n, bytes int) error {
+	values := []any{"topic", "topic.0", "body", strings.Repeat("x", bytes)}
+	return s.add(ctx, partitions, n, bytes, func(int) []any { return values })
+}
+
+// add writes n entries to the incoming streams, about a megabyte in one round trip.
+func (s *site) add(ctx context.Context, partitions, n, bytes int, values func(i int) []any) error {
+	c := s.client()
+	defer func() { _ = c.Close() }()
+	pipe := c.Pipeline()
+	for i := range n {
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: fmt.Sprintf("medis:{%d}:incoming", i%partitions), Values: values(i)})
+		if i == n-1 || pipe.Len() >= max(1, 1<<20/bytes) {
+			if _, err := pipe.Exec(ctx); err != nil {
+				return err
 			}
 		}
-	}()
-	body := strings.Repeat("x", 256)
-	out := bufio.NewWriter(conn)
-	for i := range n {
-		more := ""
-		if key != nil {
-			more = " key " + key(i)
-		}
-		if _, err := fmt.Fprintf(out, "XADD medis:{0}:incoming * topic topic.%d body %s%s\r\n", of(i), body, more); err != nil {
-			return err
-		}
 	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	<-done
-	return failed
+	return nil
 }
 
 // pause waits; it fails when ctx ended.

@@ -60,6 +60,7 @@ func TestJSON(t *testing.T) {
 		{"config", `"name":"MEDIS_REDIS_URL"`},
 		{"doctor", `"findings":`},
 		{"health", `{"ready":`},
+		{"size --rate 100", `"dispatchers":2`},
 		{"sub rm s --purge", `{"buried":0,"dead":0,"ready":2}`},
 		{"bench --messages 5 --subscribers 2", `"deliveries":10`},
 	} {

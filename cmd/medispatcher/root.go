@@ -82,7 +82,7 @@ func (a *app) root() *cobra.Command {
 		a.publishCommand(), a.subCommand(),
 		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(),
 		a.unroutedCommand(), a.quarantineCommand(), a.kickCommand(), a.purgeCommand(), a.partitionsCommand(), a.recoverCommand(),
-		a.migrateCommand(), a.alertCommand(), a.auditCommand(), a.doctorCommand(), a.healthCommand(), a.benchCommand(), a.configCommand(), a.versionCommand(),
+		a.migrateCommand(), a.alertCommand(), a.auditCommand(), a.doctorCommand(), a.healthCommand(), a.benchCommand(), a.sizeCommand(), a.configCommand(), a.versionCommand(),
 	)
 	a.completeArgs(root)
 	root.InitDefaultHelpCmd()
