@@ -69,6 +69,7 @@ type FanoutWorker struct {
 	nextRead int         // most entries of the next read; 0: fanoutRead
 	fits     int         // entries that may be read at once; see arrivals
 	more     bool        // the last read left entries, it seems: the next one asks what fits
+	idle     bool        // the last read waited for nothing
 	ahead    chan *batch // that is being read; nil: none
 	ending   atomic.Bool // nothing more is read ahead
 }
@@ -158,20 +159,37 @@ func (w *FanoutWorker) takeAhead() *batch {
 // readBatch reads a batch of new entries. It waits a while for the first entry.
 func (w *FanoutWorker) readBatch(ctx context.Context) *batch {
 	b, size := &batch{}, 0
-	for count, wait := max(cmp.Or(w.nextRead, fanoutRead), w.fits), true; ; wait = false {
-		read, err := w.Store.readNew(ctx, w.Partition, count, wait, w.more)
+	for count, wait := max(cmp.Or(w.nextRead, fanoutRead), w.fits), rdb.BlockFor; ; wait = 0 {
+		read, err := w.readNew(ctx, count, wait)
 		w.fits = read.fits
 		b.entries, b.subs, b.err = append(b.entries, read.entries...), read.subs, err
 		got := bodies(read.entries)
 		size += got
 		w.nextRead = nextRead(len(read.entries), got)
-		b.full = len(read.entries) == count
+		b.full = len(read.entries) == count || read.more
 		w.more = b.full || len(read.entries) > fanoutRead
 		if err != nil || !b.full || len(b.entries) >= fanoutBatch/4 || size >= fanoutBytes {
 			return b
 		}
 		count = max(w.nextRead, w.fits-len(b.entries))
 	}
+}
+
+// readNew reads new entries, and waits for the first. While there are none it waits together with other partitions.
+func (w *FanoutWorker) readNew(ctx context.Context, count int, wait time.Duration) (read arrivals, err error) {
+	if w.idle && wait > 0 {
+		if shared := w.Store.sharedWith(w.Partition); shared != nil {
+			var alone time.Duration
+			if read, alone, err = shared.wait(w.Partition); alone == 0 {
+				w.idle = err == nil && len(read.entries) == 0
+				return read, err
+			}
+			wait = alone
+		}
+	}
+	read, err = w.Store.readNew(ctx, w.Partition, count, wait, w.more)
+	w.idle = wait > 0 && err == nil && len(read.entries) == 0
+	return read, err
 }
 
 func bodies(entries []Entry) (size int) {

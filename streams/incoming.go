@@ -29,23 +29,24 @@ type arrivals struct {
 	fits int
 	// subs is the version of the subscriptions after the read; nil: not asked for.
 	subs *versionReply
+	more bool // there may be more, though less came than was asked for
 }
 
-// readNew reads up to count new entries of a partition. With wait it waits up to a second for the first. With sized it
-// asks how many of those behind them fit into one read.
+// readNew reads up to count new entries of a partition. It waits so long for the first, [rdb.BlockFor] at most; 0: not at
+// all. With sized it asks how many of those behind them fit into one read.
 //
 // One Redis runs the commands of a pipeline in their order, also behind a read that waited. So the version is
 // newer than the entries: it shows every subscription that was put before they were written. In a cluster the
 // keys of the subscriptions may lie on other nodes, whose answer may be older.
-func (s *Store) readNew(ctx context.Context, p, count int, wait, sized bool) (a arrivals, err error) {
+func (s *Store) readNew(ctx context.Context, p, count int, wait time.Duration, sized bool) (a arrivals, err error) {
 	// Without it the client would wait ten seconds longer for a node that hangs.
 	ctx, cancel := context.WithTimeout(ctx, rdb.BlockFor+rdb.ReplyTimeout)
 	defer cancel()
 	pipe := s.db.BlockingPipe(ctx)
 	var size, length *rdb.Reply[int64]
 	var read *incomingRead
-	if wait {
-		read = s.askIncoming(pipe, p, count, unread, "BLOCK", rdb.BlockFor.Milliseconds())
+	if wait > 0 {
+		read = s.askIncoming(pipe, p, count, unread, "BLOCK", wait.Milliseconds())
 	} else {
 		read = s.askIncoming(pipe, p, count, unread)
 	}
@@ -90,7 +91,7 @@ func (s *Store) ReadIncoming(ctx context.Context, p, count int, own bool) ([]Ent
 	if own {
 		return s.ownIncoming(ctx, p, count, "0")
 	}
-	a, err := s.readNew(ctx, p, count, false, false)
+	a, err := s.readNew(ctx, p, count, 0, false)
 	return a.entries, err
 }
 

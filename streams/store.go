@@ -32,6 +32,7 @@ type Store struct {
 	lines      lineTrust
 	next       func(p int, subs []string) // see OnNext
 	peers      peers
+	shared     sharedReads
 	deaf       atomic.Bool // this user may not listen to a doorbell of its own
 }
 

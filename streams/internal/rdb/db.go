@@ -17,6 +17,8 @@ const (
 	poolSize = 10
 	// MaxPartitions is the most partitions that there can be.
 	MaxPartitions = 1024
+	// SharedStreams is the most streams of one blocked read.
+	SharedStreams = 64
 	// BlockFor bounds a blocked read, because cancelling its context does not interrupt it.
 	BlockFor    = time.Second
 	dialTimeout = 3 * time.Second
@@ -102,7 +104,7 @@ func Open(cfg Config) (*DB, error) {
 	cfg.Unrouted, cfg.Quarantine = cfg.Unrouted.orDefault(), cfg.Quarantine.orDefault()
 	blocking := *opt
 	blocking.ReadTimeout = BlockFor + ReplyTimeout
-	blocking.PoolSize = max(1, cfg.Readers*cfg.Partitions)
+	blocking.PoolSize = max(1, cfg.Readers*cfg.Partitions) + 1 + cfg.Partitions/SharedStreams
 	return &DB{
 		Config:   cfg,
 		Keys:     Keys{cfg.Prefix},

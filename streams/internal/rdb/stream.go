@@ -71,17 +71,25 @@ func Range(c Conn, stream, from, to string, count int) *Reply[[]Entry] {
 	return Entries(c, "XRANGE", stream, from, to, "COUNT", count)
 }
 
-// ReadGroup sends XREADGROUP for one stream. The answer is how many entries there were. When it is
-// taken, do is called for each of them.
+// ReadGroup is ReadGroups for one stream.
 func ReadGroup(c Conn, do func(Entry), args ...any) *Reply[int] {
-	return peruse(c, args, func(c *Cursor) int {
-		if c.Len() == 0 || c.Len() != 2 {
-			return 0 // there was nothing to read, or what is left over is an error
-		}
-		c.skip() // the name of the stream
-		n := c.Len()
-		for range n {
-			do(c.Entry()) // without fields, if it is a pending entry that was deleted
+	return ReadGroups(c, func(_ string, e Entry) { do(e) }, args...)
+}
+
+// ReadGroups sends XREADGROUP. The answer is how many entries there were. When it is taken, do is called for each of
+// them, with the name of its stream.
+func ReadGroups(c Conn, do func(stream string, e Entry), args ...any) *Reply[int] {
+	return peruse(c, args, func(c *Cursor) (n int) {
+		for range c.Len() {
+			if c.Len() != 2 {
+				return n // what is left over is an error
+			}
+			stream := c.view()
+			entries := c.Len()
+			for range entries {
+				do(stream, c.Entry()) // without fields, if it is a pending entry that was deleted
+			}
+			n += entries
 		}
 		return n
 	})
