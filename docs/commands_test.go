@@ -21,6 +21,8 @@ import (
 //	<!-- serve prints -->                   the same of what runs on under that name
 //	<!-- not run: why -->                   the commands are not run
 //
+// A block in Go is a program, which is built and run.
+//
 // In what is printed, numbers may differ, and … stands for the rest of a line.
 var (
 	runsOn  = regexp.MustCompile(`^<!-- (\w+) runs on, until "(.+)" -->$`)
@@ -84,6 +86,8 @@ func TestCommands(t *testing.T) {
 			case b.lang == "sh" && notRun.MatchString(b.say):
 			case b.lang == "sh":
 				page, runs = append(page, b), true
+			case b.lang == "go" && !notRun.MatchString(b.say):
+				page, runs = append(page, program(t, bin, b)), true
 			case printed.MatchString(b.say):
 				page = append(page, b)
 			}
@@ -108,6 +112,22 @@ func TestCommands(t *testing.T) {
 			}
 		})
 	}
+}
+
+// program builds a program in Go. It returns the command that runs it.
+func program(t *testing.T, bin string, b *block) *block {
+	t.Helper()
+	name := fmt.Sprintf("program-%s-%d", strings.TrimSuffix(filepath.Base(b.file), ".md"), b.line)
+	source := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(source, []byte(b.text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, name), source).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", b, err, out)
+	}
+	run := *b
+	run.lang, run.text = "sh", name+"\n"
+	return &run
 }
 
 // lack skips the test, or fails it where everything has to be there.

@@ -3,8 +3,9 @@
 // before it is sent, chooses its partition, gives it an id so that a repetition does no harm, writes
 // many in one round trip, and parks in a recover list what the Redis does not take.
 //
-// It imports go-redis and packages of medispatcher that need the standard library alone.
+// Dial is all that most programs need. It imports go-redis and packages of medispatcher that need the standard library alone.
 //
-// Make the client with MaxRetries -1 and ContextTimeoutEnabled, as the example does: go-redis would
-// otherwise repeat a write whose answer was lost, and would wait longer than Options.Timeout.
+// A program that has a client of go-redis already may give that instead of a URL. Make it with MaxRetries -1
+// and ContextTimeoutEnabled: go-redis would otherwise repeat a write whose answer was lost, and would wait longer
+// than Options.Timeout.
 package publish

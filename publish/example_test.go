@@ -22,7 +22,29 @@ func startRedis() (addr string, stop func()) {
 func Example() {
 	addr, stop := startRedis()
 	defer stop()
-	// Or redis.ParseURL. The two settings matter: see the package.
+
+	p, err := publish.Dial("redis://" + addr) // the MEDIS_REDIS_URL of the dispatchers
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = p.Close() }()
+	r, err := p.Publish(context.Background(), publish.Message{
+		Topic: "order.created",
+		Body:  []byte(`{"order":42}`),
+		ID:    "order-42-created", // publishing it again does no harm
+		Key:   "customer-7",       // its partition
+	})
+	if err != nil {
+		panic(err) // not published
+	}
+	fmt.Println(r.ID)
+	// Output: order-42-created
+}
+
+// A program that has a client of go-redis already gives that. The two settings matter: see the package.
+func ExampleNew() {
+	addr, stop := startRedis()
+	defer stop()
 	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true})
 	defer func() { _ = client.Close() }()
 
@@ -30,12 +52,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	r, err := p.Publish(context.Background(), publish.Message{
-		Topic: "order.created",
-		Body:  []byte(`{"order":42}`),
-		ID:    "order-42-created", // publishing it again does no harm
-		Key:   "customer-7",       // its partition
-	})
+	r, err := p.Publish(context.Background(), publish.Message{Topic: "order.created", ID: "order-42-created"})
 	if err != nil {
 		panic(err) // neither published nor parked
 	}
@@ -47,12 +64,11 @@ func Example() {
 func ExamplePublisher_PublishAll() {
 	addr, stop := startRedis()
 	defer stop()
-	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true})
-	defer func() { _ = client.Close() }()
-	p, err := publish.New(publish.Options{Redis: client})
+	p, err := publish.Dial("redis://" + addr)
 	if err != nil {
 		panic(err)
 	}
+	defer func() { _ = p.Close() }()
 
 	results, err := p.PublishAll(context.Background(), []publish.Message{
 		{Topic: "order.created", ID: "a", Body: []byte(`{"order":42}`)},
@@ -75,15 +91,12 @@ func ExamplePublisher_PublishAll() {
 func ExamplePublisher_Publish_parked() {
 	beside, stop := startRedis()
 	defer stop()
-	away := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, ContextTimeoutEnabled: true})
-	defer func() { _ = away.Close() }()
-	client := redis.NewClient(&redis.Options{Addr: beside, MaxRetries: -1, ContextTimeoutEnabled: true})
-	defer func() { _ = client.Close() }()
 
-	p, err := publish.New(publish.Options{Redis: away, RecoverRedis: client, RecoverList: "shop"})
+	p, err := publish.New(publish.Options{URL: "redis://127.0.0.1:1", RecoverURL: "redis://" + beside, RecoverList: "shop"})
 	if err != nil {
 		panic(err)
 	}
+	defer func() { _ = p.Close() }()
 	r, err := p.Publish(context.Background(), publish.Message{Topic: "order.created", Body: []byte(`{"order":42}`)})
 	if err != nil {
 		panic(err)

@@ -384,12 +384,53 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Mini(t)
 	for name, o := range map[string]publish.Options{
-		"Redis":        {},
-		"negative":     {Redis: env.Client, Partitions: -1},
-		"RecoverList,": {Redis: env.Client, RecoverRedis: env.Client},
+		"URL":           {},
+		"URL is not a":  {URL: "localhost:6379"},
+		"RecoverURL h":  {URL: "redis://h", RecoverList: "x", RecoverURL: "http://:hunter2@h"},
+		"stands beside": {URL: "redis://h", Redis: env.Client},
+		"negative":      {Redis: env.Client, Partitions: -1},
+		"RecoverList,":  {Redis: env.Client, RecoverRedis: env.Client},
 	} {
-		if p, err := publish.New(o); err == nil || p != nil || !strings.Contains(err.Error(), name) {
+		if p, err := publish.New(o); err == nil || p != nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestDial: a URL is all that a program needs, of a single server and of a cluster.
+func TestDial(t *testing.T) {
+	t.Parallel()
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
+		p, err := publish.Dial(env.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if r, err := p.Publish(t.Context(), publish.Message{Topic: "a.b", ID: "mine"}); err != nil || r.ID != "mine" {
+				t.Error(r, err)
+			}
+		}
+		if got := entries(t, env.Client, "medis", 0); len(got) != 2 {
+			t.Error(got)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.Publish(t.Context(), publish.Message{Topic: "a.b"}); err == nil {
+			t.Error("published after Close")
+		}
+	})
+}
+
+// TestCloseLeavesClients: a client that was given stays open.
+func TestCloseLeavesClients(t *testing.T) {
+	t.Parallel()
+	env := streamstest.Mini(t)
+	p := publisher(t, publish.Options{Redis: env.Client, RecoverURL: env.URL, RecoverList: "shop"})
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Publish(t.Context(), publish.Message{Topic: "a.b"}); err != nil {
+		t.Error(err)
 	}
 }

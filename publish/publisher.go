@@ -11,11 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/internal/redisclient"
 )
 
 // Options are how to publish. Prefix, Partitions and MaxBody must be those of the dispatchers.
 type Options struct {
-	Redis      redis.UniversalClient // the Redis of the dispatchers; required
+	URL        string                // the Redis of the dispatchers: their MEDIS_REDIS_URL
+	Redis      redis.UniversalClient // the same, as a client that exists already; see the package. One of the two is required
 	Prefix     string                // MEDIS_KEY_PREFIX; "": medis
 	Partitions int                   // MEDIS_PARTITIONS; 0: 1
 	MaxBody    int64                 // MEDIS_MAX_BODY in bytes; 0: 1 MiB
@@ -33,6 +35,7 @@ type Options struct {
 	// messages while Redis is away or full. nil: Redis, which helps only where the stream alone is the
 	// trouble: its node of a cluster is down, or its key is of another type.
 	RecoverRedis redis.UniversalClient
+	RecoverURL   string // the same, as a URL
 
 	// Timeout is for each step in Redis: writing a batch, and parking it. 0: 3 s.
 	Timeout time.Duration
@@ -48,20 +51,29 @@ const (
 	batchBytes    = 1 << 20
 )
 
-// Publisher writes messages. It is safe for concurrent use, and holds nothing that must be closed.
-type Publisher struct{ o Options }
+// Publisher writes messages. It is safe for concurrent use: a program makes one, and uses it for as long as it runs.
+type Publisher struct {
+	o   Options
+	own []redis.UniversalClient // clients that Close closes
+}
+
+// Dial makes a Publisher for the Redis at a URL, the one that the dispatchers have as MEDIS_REDIS_URL: redis://, rediss:// or unix://,
+// a single server, Sentinel or a cluster. It connects when something is published; see Check. New does the same with more options.
+func Dial(url string) (*Publisher, error) { return New(Options{URL: url}) }
 
 // New makes a Publisher. It does not talk to Redis; see Check.
 func New(o Options) (*Publisher, error) {
+	p := &Publisher{}
 	var errs []error
-	if o.Redis == nil {
-		errs = append(errs, errors.New("publish: Options.Redis is missing"))
+	if o.Redis == nil && o.URL == "" {
+		errs = append(errs, errors.New("publish: Options.URL is missing; give it, or Redis"))
 	}
+	errs = append(errs, p.dial("URL", o.URL, &o.Redis, o.Timeout), p.dial("RecoverURL", o.RecoverURL, &o.RecoverRedis, o.Timeout))
 	if o.Partitions < 0 || o.MaxBody < 0 || o.Timeout < 0 {
 		errs = append(errs, errors.New("publish: Partitions, MaxBody and Timeout of Options must not be negative"))
 	}
-	if o.RecoverRedis != nil && o.RecoverList == "" {
-		errs = append(errs, errors.New("publish: Options.RecoverRedis needs a RecoverList, such as the name of this program"))
+	if (o.RecoverRedis != nil || o.RecoverURL != "") && o.RecoverList == "" {
+		errs = append(errs, errors.New("publish: Options.RecoverRedis and RecoverURL need a RecoverList, such as the name of this program"))
 	}
 	if o.Prefix == "" {
 		o.Prefix = defaultPrefix
@@ -79,9 +91,38 @@ func New(o Options) (*Publisher, error) {
 		o.RecoverRedis = o.Redis
 	}
 	if err := errors.Join(errs...); err != nil {
+		_ = p.Close() // they have no connections yet
 		return nil, err
 	}
-	return &Publisher{o}, nil
+	p.o = o
+	return p, nil
+}
+
+// dial makes the client of a URL that was given under a name.
+func (p *Publisher) dial(name, url string, client *redis.UniversalClient, timeout time.Duration) error {
+	if url == "" {
+		return nil
+	}
+	if *client != nil {
+		return fmt.Errorf("publish: Options.%s stands beside a client for the same; give one of them", name)
+	}
+	opt, err := redisclient.Options(url)
+	if err != nil {
+		return fmt.Errorf("publish: Options.%s %w", name, err)
+	}
+	opt.DialTimeout = cmp.Or(timeout, defaultTimeout)
+	made := redisclient.New(opt)
+	*client, p.own = made, append(p.own, made)
+	return nil
+}
+
+// Close closes the connections of a Publisher that was made of URLs. Clients that it was given stay open.
+func (p *Publisher) Close() error {
+	var errs []error
+	for _, c := range p.own {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Result is what became of a message.

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/solate/medispatcher/publish"
 )
 
@@ -36,24 +34,20 @@ func main() {
 func setting(name, otherwise string) string { return cmp.Or(os.Getenv(name), otherwise) }
 
 func byRedis(ctx context.Context, topic, body string) error {
-	url := setting("REDIS_URL", "redis://127.0.0.1:6379/0") // that of the dispatchers
-	main, err := connect(url)
-	if err != nil {
-		return err
-	}
-	beside, err := connect(setting("RECOVER_REDIS_URL", url)) // their MEDIS_RECOVER_REDIS_URL
-	if err != nil {
-		return err
-	}
+	url := setting("REDIS_URL", "redis://127.0.0.1:6379/0")           // that of the dispatchers
 	partitions, err := strconv.Atoi(setting("MEDIS_PARTITIONS", "1")) // as the dispatchers have it
 	if err != nil {
 		return err
 	}
 	// A program makes one Publisher, and uses it for as long as it runs.
-	p, err := publish.New(publish.Options{Redis: main, Partitions: partitions, RecoverList: "go", RecoverRedis: beside})
+	p, err := publish.New(publish.Options{
+		URL: url, Partitions: partitions,
+		RecoverList: "go", RecoverURL: setting("RECOVER_REDIS_URL", url), // their MEDIS_RECOVER_REDIS_URL
+	})
 	if err != nil {
 		return err
 	}
+	defer func() { _ = p.Close() }()
 	r, err := p.Publish(ctx, publish.Message{Topic: topic, Body: []byte(body)})
 	if err != nil {
 		return err // neither published nor parked
@@ -63,15 +57,6 @@ func byRedis(ctx context.Context, topic, body string) error {
 	}
 	fmt.Println(r.ID)
 	return nil
-}
-
-func connect(url string) (*redis.Client, error) {
-	opt, err := redis.ParseURL(url)
-	if err != nil {
-		return nil, err
-	}
-	opt.MaxRetries, opt.ContextTimeoutEnabled = -1, true
-	return redis.NewClient(opt), nil
 }
 
 func byHTTP(ctx context.Context, topic, body string) error {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/solate/medispatcher/internal/redisclient"
 )
 
 const (
@@ -79,10 +81,27 @@ func CheckPrefix(prefix string) error {
 	return nil
 }
 
+// CheckURL says what is wrong with a Redis URL.
+func CheckURL(rawURL string) error {
+	_, err := options(rawURL)
+	return err
+}
+
+// options are those of a URL, with the limits of a dispatcher.
+func options(rawURL string) (*redis.UniversalOptions, error) {
+	opt, err := redisclient.Options(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = dialTimeout, ReplyTimeout, ReplyTimeout
+	opt.PoolSize, opt.PoolTimeout = poolSize, ReplyTimeout
+	return opt, nil
+}
+
 // Open makes a DB. It connects on first use, so that a dispatcher can start without Redis.
 func Open(cfg Config) (*DB, error) {
 	quiet.Do(func() { redis.SetLogger(silence{}) })
-	opt, err := parseURL(cfg.URL)
+	opt, err := options(cfg.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +134,8 @@ func Open(cfg Config) (*DB, error) {
 }
 
 func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
-	client := redis.NewUniversalClient(opt)
+	client := redisclient.New(opt)
 	if cluster, ok := client.(*redis.ClusterClient); ok {
-		cluster.AddHook(runOnce{})
 		learnSlots(cluster)
 	}
 	return client

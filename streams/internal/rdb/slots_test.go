@@ -94,7 +94,7 @@ func TestEveryNodeByItsName(t *testing.T) {
 		"rediss://h1:1": "h1", "rediss://h1:1,h2:2": "", "rediss://h1:1?cluster=true": "",
 		"rediss://h1:1?master_name=m": "", "rediss://h1:1,h2:2?master_name=m": "",
 	} {
-		opt, err := parseURL(rawURL)
+		opt, err := options(rawURL)
 		if err != nil {
 			t.Fatal(err)
 		}

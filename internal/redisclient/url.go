@@ -1,4 +1,6 @@
-package rdb
+// Package redisclient makes clients of go-redis from Redis URLs, which repeat nothing by themselves. The dispatchers and package
+// publish use it.
+package redisclient
 
 import (
 	"errors"
@@ -12,17 +14,11 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// CheckURL says what is wrong with a Redis URL.
-func CheckURL(rawURL string) error {
-	_, err := parseURL(rawURL)
-	return err
-}
-
 // errURL says what is wrong without quoting the URL.
 var errURL = errors.New("is not a Redis URL; write redis://user:password@host:6379/0, rediss:// or unix:///path, and / ? # % in a password as %2F %3F %23 %25")
 
-// parseURL reads a Redis URL. Its errors never quote the URL, because it holds a password.
-func parseURL(rawURL string) (*redis.UniversalOptions, error) {
+// Options reads a Redis URL. Its errors never quote the URL, because it holds a password.
+func Options(rawURL string) (*redis.UniversalOptions, error) {
 	start, end := hostSpan(rawURL)
 	hosts := strings.Split(rawURL[start:end], ",")
 	u, err := url.Parse(rawURL[:start] + hosts[0] + rawURL[end:])
@@ -75,8 +71,7 @@ func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 		Addrs: addrs, DB: one.DB, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig,
 		MasterName: master, SentinelUsername: sentinelUser, SentinelPassword: sentinelPassword,
 		IsClusterMode: cluster, Protocol: 2, MaxRetries: -1, ContextTimeoutEnabled: true,
-		DialTimeout: dialTimeout, ReadTimeout: ReplyTimeout, WriteTimeout: ReplyTimeout,
-		DialerRetries: 1, PoolSize: poolSize, PoolTimeout: ReplyTimeout,
+		DialerRetries:            1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if one.Network == "unix" {

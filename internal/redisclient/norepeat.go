@@ -1,4 +1,4 @@
-package rdb
+package redisclient
 
 import (
 	"context"
@@ -8,7 +8,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// runOnce keeps the cluster client from repeating a command whose reply was lost. MaxRetries does
+// New makes a client. It repeats no write, and no read that takes entries.
+func New(opt *redis.UniversalOptions) redis.UniversalClient {
+	client := redis.NewUniversalClient(opt)
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.AddHook(runOnce{})
+	}
+	return client
+}
+
+// runOnce is a hook that keeps the cluster client from repeating a command whose reply was lost. MaxRetries does
 // not prevent that: the client repeats a failed command as often as it follows redirections. A
 // message would then be accepted twice, or a read would take entries that no caller gets. The client
 // still follows redirections, because the node that sent one did not run the command.

@@ -1,4 +1,4 @@
-package rdb
+package redisclient
 
 import (
 	"strings"
@@ -17,7 +17,7 @@ func FuzzParseURL(f *testing.F) {
 	const password = "hunter2hunter2"
 	f.Fuzz(func(t *testing.T, before, behind string) {
 		rawURL := before + password + behind
-		opt, err := parseURL(rawURL)
+		opt, err := Options(rawURL)
 		if err != nil {
 			secret := strings.Contains(behind, "@") || strings.HasSuffix(before, "sentinel_password=")
 			if secret && strings.Contains(err.Error(), password) || strings.ContainsAny(err.Error(), "\r\n") {
