@@ -20,6 +20,13 @@ type Dispatcher struct {
 	DeadAfter  time.Duration `json:"dead_after_ns"`
 	Heartbeat  time.Time     `json:"heartbeat"`
 	Alive      bool          `json:"alive"`
+	// Division is among whom it divides the limits of subscriptions whose scope is the cluster, and Over those of them, MaxHeld at
+	// most, of which it has more in flight than its share; AllOver if there are more of them. Leaving: it takes nothing more.
+	// Earlier versions say none of these.
+	Division string   `json:"division,omitempty"`
+	Over     []string `json:"over,omitempty"`
+	AllOver  bool     `json:"all_over,omitempty"`
+	Leaving  bool     `json:"leaving,omitempty"`
 	// Held are the open breakers of this dispatcher, the oldest first, MaxHeld at most.
 	// HeldTotal counts all of them.
 	Held      []Breaker `json:"held,omitempty"`
@@ -30,8 +37,19 @@ type Dispatcher struct {
 	LogProblem string `json:"log_problem,omitempty"`
 }
 
-// MaxHeld bounds the list of open breakers that a dispatcher publishes: every other
-// dispatcher reads it several times a second.
+// Undivided is the Division of a dispatcher that has not heard of the others yet. It has no shares.
+const Undivided = "-"
+
+// Shares reports whether others leave a share of limits to it while it is alive.
+func (d *Dispatcher) Shares() bool {
+	return !d.Leaving && d.Division != Undivided && d.Version != ""
+}
+
+// SharesNothing reports whether it is of an earlier version, which knows nothing of shares: it has the whole of each limit.
+func (d *Dispatcher) SharesNothing() bool { return d.Version != "" && d.Division == "" }
+
+// MaxHeld bounds the lists of subscriptions that a dispatcher publishes, its open breakers among them: every other
+// dispatcher reads them several times a second.
 const MaxHeld = 200
 
 // Breaker is an open breaker: a dispatcher pushes nothing to the subscription.

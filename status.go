@@ -20,8 +20,18 @@ type ChannelStatus struct {
 	Retrying int64  `json:"retrying"`
 	Dead     int64  `json:"dead"`
 	OldestMS int64  `json:"oldest_ms"` // age of the oldest message that is not settled; 0: there is none
+	// Shares are what the dispatchers that run may have in flight, where the limits hold in all of them together. One that is not
+	// listed takes nothing.
+	Shares []Share `json:"shares,omitempty"`
 	// HeldBy are the dispatchers whose breaker for the subscription is open.
 	HeldBy []Holder `json:"held_by,omitempty"`
+}
+
+// Share is how many pushes and retries of a subscription a dispatcher may have in flight.
+type Share struct {
+	Dispatcher string `json:"dispatcher"`
+	Pushes     int    `json:"pushes"`
+	Retries    int    `json:"retries"`
 }
 
 // Holder is a dispatcher whose breaker for a subscription is open.

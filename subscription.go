@@ -16,6 +16,12 @@ const (
 	BatchArray = "json"   // one JSON array of them
 )
 
+// Scopes of the limits of a subscription.
+const (
+	ScopeDispatcher = "dispatcher" // they hold in each dispatcher
+	ScopeCluster    = "cluster"    // they hold in all dispatchers together, which divide them
+)
+
 // Actions of a drop policy.
 const (
 	DropKeep = "keep" // exhausted messages become dead letters
@@ -34,9 +40,10 @@ type Subscription struct {
 	Filter           string            `json:"filter" max:"4096" example:"body.total > 100" group:"Where to" label:"Filter" flag:"filter=EXPRESSION" help:"Only messages for which this CEL expression is true. All others are counted and not copied. It knows topic, sender, key, type, headers and body, which is the decoded JSON. A message at which it fails is delivered."`
 	URLs             []string          `json:"urls" required:"true" min:"1" max:"64" example:"http://billing.internal/hook" group:"Where to" label:"Worker URLs" flag:"url=URL" help:"Worker URLs, which share the load. [T_ENV:PUB]http://… is used only by dispatchers whose MEDIS_ENV is PUB. Passwords and the values in a query are masked; a mask, written back, keeps what it stands for."`
 	Paused           bool              `json:"paused" default:"false" group:"How fast" label:"Paused" flag:"paused" help:"Keep messages, push none."`
-	Concurrency      int               `json:"concurrency" min:"1" maxenv:"MEDIS_MAX_CONCURRENCY" default:"8" env:"MEDIS_CONCURRENCY" group:"How fast" label:"Concurrency" flag:"concurrency=N" help:"Pushes in flight at once, in each dispatcher."`
-	RetryConcurrency int               `json:"retry_concurrency" min:"1" maxenv:"MEDIS_MAX_RETRY_CONCURRENCY" default:"2" env:"MEDIS_RETRY_CONCURRENCY" group:"How fast" label:"Retry concurrency" flag:"retry-concurrency=N" help:"Retries in flight at once beside them, in each dispatcher."`
-	Interval         Duration          `json:"interval" min:"0s" max:"1h" default:"0s" env:"MEDIS_INTERVAL" example:"5ms" group:"How fast" label:"Interval" flag:"interval=DURATION" help:"Least time between the starts of two pushes in each dispatcher, such as 5ms."`
+	Concurrency      int               `json:"concurrency" min:"1" maxenv:"MEDIS_MAX_CONCURRENCY" default:"8" env:"MEDIS_CONCURRENCY" group:"How fast" label:"Concurrency" flag:"concurrency=N" help:"Pushes in flight at once, in each dispatcher (see scope)."`
+	RetryConcurrency int               `json:"retry_concurrency" min:"1" maxenv:"MEDIS_MAX_RETRY_CONCURRENCY" default:"2" env:"MEDIS_RETRY_CONCURRENCY" group:"How fast" label:"Retry concurrency" flag:"retry-concurrency=N" help:"Retries in flight at once beside them, in each dispatcher (see scope)."`
+	Interval         Duration          `json:"interval" min:"0s" max:"1h" default:"0s" env:"MEDIS_INTERVAL" example:"5ms" group:"How fast" label:"Interval" flag:"interval=DURATION" help:"Least time between two pushes, such as 5ms, in each dispatcher (see scope)."`
+	Scope            string            `json:"scope" oneof:"dispatcher,cluster" default:"dispatcher" group:"How fast" label:"Limits hold for" flag:"scope=NAME" help:"dispatcher: concurrency, retry concurrency and interval hold in each dispatcher. cluster: in all of them together; those that run divide them."`
 	Timeout          Duration          `json:"timeout" min:"1ms" maxenv:"MEDIS_MAX_TIMEOUT" default:"5s" env:"MEDIS_TIMEOUT" example:"5s" group:"How fast" label:"Timeout" flag:"timeout=DURATION" help:"Time that a worker has to answer an attempt, such as 5s."`
 	Ordered          bool              `json:"ordered" default:"false" group:"How fast" label:"Ordered" flag:"ordered" help:"Push messages with the same key one after another. The next one starts when the one before is delivered, dead or dropped; those of other keys go on."`
 	MaxRetries       int               `json:"max_retries" min:"0" max:"10000" default:"10" env:"MEDIS_MAX_RETRIES" group:"When it fails" label:"Retries" flag:"max-retries=N" help:"Retries before a message is dead; n retries are n + 1 attempts."`
@@ -93,6 +100,9 @@ func DefaultSubscription() Subscription {
 	}
 	return s
 }
+
+// Divided reports whether the limits hold in all dispatchers together.
+func (s *Subscription) Divided() bool { return s.Scope == ScopeCluster }
 
 // AtOnce is how many requests a dispatcher has in flight at most for the subscription.
 func (s *Subscription) AtOnce() int {

@@ -18,6 +18,9 @@ const (
 	hintReady = "ready"
 	hintDue   = "due"
 	hintFree  = "free"
+	// The sender says something new in its info, and it has left the list.
+	hintListed = "listed"
+	hintLeft   = "left"
 )
 
 // Hints receives what other processes tell this one. A hint may be lost; polling makes up for it.
@@ -29,6 +32,10 @@ type Hints struct {
 	// Free: the sender of Rung can take more of these channels now.
 	Free func(from string, channels []medispatcher.Channel)
 	Due  func([]medispatcher.Channel) // in these channels messages became due before their time
+	// Listed: the sender's info says something that others should know at once.
+	Listed func()
+	// Left: the sender has ended, and is no longer on the list.
+	Left func(from string)
 }
 
 // quietFor is how long the Pub/Sub connection may be silent before it is pinged, and then again
@@ -100,6 +107,14 @@ func (s *Store) hint(payload string, h Hints) {
 		return
 	}
 	what, from := words[0], words[1]
+	switch {
+	case what == hintListed && h.Listed != nil:
+		h.Listed()
+		return
+	case what == hintLeft && h.Left != nil:
+		h.Left(from)
+		return
+	}
 	p, err := strconv.Atoi(words[2])
 	if err != nil || p < 0 || p >= s.db.Partitions() {
 		return
@@ -131,6 +146,11 @@ func (s *Store) Ring(ctx context.Context, p int, subs []string) error {
 // became due early. A dispatcher that knows the old due time would otherwise sleep until then.
 func (s *Store) RingDue(ctx context.Context, p int, subs []string) error {
 	return s.ring(ctx, hintDue, everybody, p, subs)
+}
+
+// RingListed has the other dispatchers look at the list of dispatchers, and at their infos.
+func (s *Store) RingListed(ctx context.Context) error {
+	return s.ring(ctx, hintListed, s.cfg.ID, 0, []string{everybody})
 }
 
 func (s *Store) ring(ctx context.Context, what, from string, p int, subs []string) error {

@@ -60,6 +60,7 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 	p.mu.Unlock()
 	list := s.listed(beats.Val(), book, apart)
 	s.layout.noteDispatchers(asked, list, s.db.Shown(s.db.Now()))
+	s.noteOwn(list, asked)
 	s.active.noteDispatchers(asked, list)
 	s.lines.noteDispatchers(asked, list)
 	return list, nil

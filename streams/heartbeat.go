@@ -92,11 +92,13 @@ const (
 
 // introduction is the info of this process that Redis is known to have.
 type introduction struct {
-	mu    sync.Mutex
-	info  string
-	at    time.Time
-	steps int64 // clock steps when it was written: a step by days makes the info expire
-	times int   // it was written
+	mu   sync.Mutex
+	info string
+	// division is what it says of the shares.
+	division string
+	at       time.Time
+	steps    int64 // clock steps when it was written: a step by days makes the info expire
+	times    int   // it was written
 }
 
 // Heartbeat says that this dispatcher is alive. It also writes the dispatcher's info if that
@@ -127,7 +129,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 		return nil
 	}
 	if bookScript.Run(ctx, s.db, []string{s.keys.Book()}, s.cfg.ID, info, page, kept).Err() == nil {
-		said.info, said.at, said.steps = string(info), time.Now(), steps
+		said.info, said.division, said.at, said.steps = string(info), d.Division, time.Now(), steps
 	}
 	return nil
 }
@@ -163,7 +165,27 @@ func (s *Store) Leave(ctx context.Context) error {
 	if err := rdb.Int(s.db.With(ctx), "ZREM", s.keys.Dispatchers(), s.cfg.ID).Err(); err != nil {
 		return rdb.Failed("take this dispatcher off the list", err)
 	}
-	return s.strike(ctx, s.cfg.ID)
+	if err := s.strike(ctx, s.cfg.ID); err != nil {
+		return err
+	}
+	return s.ring(ctx, hintLeft, s.cfg.ID, 0, []string{everybody})
+}
+
+// noteOwn has the info of this dispatcher written again if Redis has an earlier one: it may have lost something.
+func (s *Store) noteOwn(list []medispatcher.Dispatcher, asked time.Time) {
+	said := &s.introduced
+	said.mu.Lock()
+	defer said.mu.Unlock()
+	for i := range list {
+		if d := &list[i]; d.ID == s.cfg.ID && asked.After(said.at) && d.Division != said.division {
+			said.info = ""
+		}
+	}
+}
+
+// Silence is how long ago the last heartbeat of a dispatcher was.
+func (s *Store) Silence(d *medispatcher.Dispatcher) time.Duration {
+	return s.db.Shown(s.db.Now()).Sub(d.Heartbeat)
 }
 
 // strike removes the info of a dispatcher that is not on the list any more.

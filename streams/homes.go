@@ -2,6 +2,7 @@ package streams
 
 import (
 	"hash/fnv"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -24,6 +25,9 @@ type peer struct {
 type homes struct {
 	me string
 
+	// takes is who takes messages of a subscription; nil: all do.
+	takes func(sub string) func(id string) bool
+
 	mu    sync.Mutex
 	peers []peer // this dispatcher is not among them
 	early bool   // a dispatcher lives that has no doorbell: its version is an earlier one
@@ -40,7 +44,7 @@ func (h *homes) note(list []medispatcher.Dispatcher, now time.Time) {
 	h.peers, h.early = nil, false
 	for i := range list {
 		switch d := &list[i]; {
-		case d.ID == h.me || !d.Alive:
+		case d.ID == h.me || !d.Alive || d.Leaving:
 		case d.Doorbell == "":
 			h.early = true
 		case now.Sub(d.Heartbeat) < d.DeadAfter/2:
@@ -49,18 +53,19 @@ func (h *homes) note(list []medispatcher.Dispatcher, now time.Time) {
 	}
 }
 
-// choose returns the dispatcher with the highest weight for a channel among those that may be rung. ok is false if that is
-// this one. Without may all may.
+// choose returns the dispatcher with the highest weight for a channel among those that may be rung and take its messages. ok is
+// false if that is this one, or if there is none. Without may all may.
 func (h *homes) choose(c medispatcher.Channel, may func(id string) bool) (best peer, ok bool) {
+	takes := h.takers(c.Subscription)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	channel := hashOf(strconv.Itoa(c.Partition) + "/" + c.Subscription)
 	most := uint64(0)
-	if may == nil {
+	if may == nil && (takes == nil || takes(h.me)) {
 		most = weigh(hashOf(h.me), channel)
 	}
 	for _, p := range h.peers {
-		if time.Now().Before(h.deaf[p.id]) || may != nil && !may(p.id) {
+		if time.Now().Before(h.deaf[p.id]) || may != nil && !may(p.id) || takes != nil && !takes(p.id) {
 			continue
 		}
 		if w := weigh(p.hash, channel); w > most {
@@ -68,6 +73,29 @@ func (h *homes) choose(c medispatcher.Channel, may func(id string) bool) (best p
 		}
 	}
 	return best, ok
+}
+
+// takers is who takes messages of a subscription; nil: all do.
+func (h *homes) takers(sub string) func(id string) bool {
+	if h.takes == nil {
+		return nil
+	}
+	return h.takes(sub)
+}
+
+// any returns one of the dispatchers that may be rung.
+func (h *homes) any(may func(id string) bool) (p peer, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, other := range h.peers {
+		if !time.Now().Before(h.deaf[other.id]) && may(other.id) {
+			if n++; rand.IntN(n) == 0 {
+				p = other
+			}
+		}
+	}
+	return p, n > 0
 }
 
 // home returns the home of a channel. ok is false if that is this dispatcher.

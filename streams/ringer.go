@@ -21,6 +21,8 @@ type Ringer struct {
 	store *Store
 	homes homes
 
+	retries func(sub string) func(id string) bool // who takes due messages of a subscription; nil: all do
+
 	mu      sync.Mutex
 	waiting map[letter]map[string]struct{} // the subscriptions of each hint that waits
 	full    map[medispatcher.Channel]*full
@@ -48,6 +50,26 @@ func NewRinger(store *Store) *Ringer {
 	return &Ringer{
 		store: store, homes: homes{me: store.cfg.ID},
 		waiting: map[letter]map[string]struct{}{}, full: map[medispatcher.Channel]*full{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// Divide says who takes messages of subscriptions whose limits hold in all dispatchers together: shares returns who shares a
+// subscription, or nil if it is not such a one. It must be called before anything else.
+func (r *Ringer) Divide(shares func(sub string) []medispatcher.Share) {
+	among := func(sub string, some func(s *medispatcher.Share) bool) func(id string) bool {
+		list := shares(sub)
+		if list == nil {
+			return nil
+		}
+		return func(id string) bool {
+			return slices.ContainsFunc(list, func(s medispatcher.Share) bool { return s.Dispatcher == id && some(&s) })
+		}
+	}
+	r.homes.takes = func(sub string) func(string) bool {
+		return among(sub, func(s *medispatcher.Share) bool { return s.Pushes > 0 })
+	}
+	r.retries = func(sub string) func(string) bool {
+		return among(sub, func(s *medispatcher.Share) bool { return s.Retries > 0 })
 	}
 }
 
@@ -105,6 +127,23 @@ func (r *Ringer) Eased(channels []medispatcher.Channel) {
 		} else if f := r.full[c]; f != nil {
 			f.owed = false // there is nothing left to call for
 			r.forgetLocked(c, f)
+		}
+	}
+}
+
+// Due says that messages of these channels are due, and that this dispatcher takes none of them. One that does is rung, whichever:
+// where it does not hear, or cannot take them all, the sweeps of the others find them. It does not block.
+func (r *Ringer) Due(channels []medispatcher.Channel) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range channels {
+		if r.retries == nil {
+			continue
+		}
+		if takes := r.retries(c.Subscription); takes != nil {
+			if p, some := r.homes.any(takes); some {
+				r.postLocked(p, hintDue, c)
+			}
 		}
 	}
 }

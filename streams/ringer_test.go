@@ -226,3 +226,82 @@ func TestRingWithFewRights(t *testing.T) {
 	all[1].expect(t, fmt.Sprint("rung a", c))
 	quiet(t, all...)
 }
+
+// TestRingShares: of a subscription whose limits are divided, those are rung that have a share, for new messages as for due ones.
+func TestRingShares(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		a, b, c := hears(t, env, env.Config("a")), hears(t, env, env.Config("b")), hears(t, env, env.Config("c"))
+		shares := []medispatcher.Share{{Dispatcher: "b", Pushes: 2}, {Dispatcher: "c", Retries: 1}}
+		for _, e := range []*ears{a, b, c} {
+			e.ringer.Divide(func(sub string) []medispatcher.Share {
+				if sub == "plain" {
+					return nil
+				}
+				return shares
+			})
+		}
+		meet(t, a, b, c)
+		for i := range 20 { // whoever would be the home of each
+			channel := medispatcher.Channel{Subscription: fmt.Sprint("s", i)}
+			a.ringer.Spilled([]medispatcher.Channel{channel})
+			b.expect(t, fmt.Sprint("rung a", []medispatcher.Channel{channel}))
+			a.ringer.Due([]medispatcher.Channel{channel, {Subscription: "plain"}})
+			c.expect(t, fmt.Sprint("due ", []medispatcher.Channel{channel}))
+			b.ringer.Spilled([]medispatcher.Channel{channel}) // nobody else has a share
+		}
+		quiet(t, a, b, c)
+	})
+}
+
+// TestHintsOfTheList: a dispatcher is told that another one says something new, and that one has ended.
+func TestHintsOfTheList(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		a, b := env.Open(t, env.Config("a")), env.Open(t, env.Config("b"))
+		heard, listening := make(chan string, 10), make(chan struct{}, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		var g errgroup.Group
+		g.Go(func() error {
+			return b.Listen(ctx, streams.Hints{
+				Changed: func() { listening <- struct{}{} },
+				Listed:  func() { heard <- "listed" },
+				Left:    func(id string) { heard <- "left " + id },
+			})
+		})
+		t.Cleanup(func() { cancel(); _ = g.Wait() })
+		<-listening
+		check(t, b.RingListed(t.Context())) // its own
+		check(t, a.RingListed(t.Context()))
+		check(t, a.Leave(t.Context()))
+		for _, want := range []string{"listed", "left a"} {
+			if got := <-heard; got != want {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+		}
+	})
+}
+
+// TestLostDivision: where Redis has an earlier info of a dispatcher, its next heartbeats write it again.
+func TestLostDivision(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		a := env.Open(t, env.Config("a"))
+		beat := func() string {
+			t.Helper()
+			check(t, a.Heartbeat(t.Context(), medispatcher.Dispatcher{Version: "2", DeadAfter: time.Minute, Division: "new"}))
+			return must[[]medispatcher.Dispatcher](t)(a.Dispatchers(t.Context()))[0].Division
+		}
+		if got := beat(); got != "new" {
+			t.Errorf("the division is %q", got)
+		}
+		const book = "medis:book:{medis:dispatchers}"
+		check(t, env.Client.HSet(t.Context(), book, "a", `{"version":"2","dead_after_ns":60000000000,"division":"old"}`, "~page", "old").Err())
+		if got := beat(); got != "old" {
+			t.Errorf("the division is %q", got)
+		}
+		if got := beat(); got != "new" {
+			t.Errorf("the division is %q", got)
+		}
+	})
+}
