@@ -25,7 +25,7 @@ func (s *Scheduler) Apply(changes []medispatcher.SubscriptionChange) {
 		for i, c := range some {
 			search = s.applyLocked(c.ID(), ready[i]) || search
 		}
-		s.lanes.mu.Unlock()
+		s.lanes.unlock()
 	}
 	if search {
 		s.Sweep()
@@ -54,6 +54,7 @@ func (s *Scheduler) applyLocked(id string, st *settings) (search bool) {
 		s.newBreakerLocked(had, id)
 	}
 	had.apply(st)
+	search = s.lanes.limitLocked(had) || search
 	s.workers.staffLocked(had, time.Now())
 	s.lanes.offerLocked(had)
 	return search

@@ -108,6 +108,9 @@ func (b *batch) cutLocked(n int) {
 // beginLocked begins an attempt by the settings in force, unless the breaker does not let it.
 func (b *batch) beginLocked(now time.Time) bool {
 	sub := b.jobs[0].lane.sub
+	if sub.shares.ended(now) {
+		return false
+	}
 	if b.leave, b.begun = sub.breaker.begin(); b.begun {
 		b.settings, b.breaker = sub.settings, sub.breaker
 		sub.began(now)

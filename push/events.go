@@ -28,8 +28,11 @@ type Events struct {
 	// because somebody changed, resumed or removed the subscription. One call at a time, in order.
 	Breaker func(sub string, open bool)
 	// Others: there are other dispatchers (see Scheduler.Among), and they should know that these channels may have more
-	// new messages than this one can take now, and that of these, told of before, it has taken all.
-	Others func(spilled, eased []medispatcher.Channel)
+	// new messages than this one can take now, that of these, told of before, it has taken all, and that these have messages
+	// which are due, and of which it takes none (see Scheduler.Divide).
+	Others func(spilled, eased, due []medispatcher.Channel)
+	// Within: a subscription that Scheduler.Over listed has no more in flight than this dispatcher's share of it.
+	Within func()
 	// Short: an attempt could not be made because this machine is short of something. It is made
 	// again, and does not count.
 	Short func(what string)

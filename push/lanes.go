@@ -27,6 +27,7 @@ type lanes struct {
 	stirred []*subscriber
 	fresh   []*pump // of each partition
 	due     []*pump
+	shares  shares
 	spills
 }
 
@@ -38,6 +39,7 @@ func newLanes(partitions int, b *budget) *lanes {
 		touched: map[medispatcher.Channel]*lane{},
 		removed: map[string]*subscriber{},
 		joined:  map[medispatcher.Channel]struct{}{},
+		shares:  shares{subs: map[string]*subscriber{}, over: map[string]struct{}{}},
 	}
 	for range partitions {
 		ls.fresh = append(ls.fresh, newPump())
@@ -66,6 +68,7 @@ func (ls *lanes) addLocked(id string) *subscriber {
 func (ls *lanes) removeLocked(id string, sub *subscriber) {
 	sub.removed = true
 	delete(ls.subs, id)
+	ls.undivideLocked(sub, id)
 	sub.lanes = slices.DeleteFunc(sub.lanes, func(l *lane) bool {
 		delete(ls.open, l.channel)
 		return ls.touched[l.channel] == nil

@@ -96,12 +96,15 @@ func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.T
 // reserveDue reserves slots and room for due messages of the lanes whose turn it is.
 func (ls *lanes) reserveDue(p int, now time.Time) []want {
 	ls.mu.Lock()
-	defer ls.mu.Unlock()
+	defer ls.unlock()
 	pump := ls.due[p]
 	var wants []want
 	for _, l := range pump.take(now, lanesPerRead) {
 		if !l.live() {
 			continue // resuming sweeps
+		}
+		if ls.leaveDueLocked(l, now) {
+			continue
 		}
 		n, at := l.sub.allowed(min(l.sub.retryRoom(), dueRead), now)
 		if !at.IsZero() {

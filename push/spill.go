@@ -15,7 +15,8 @@ type spills struct {
 	leaving bool // this dispatcher reads nothing more
 	spilled []medispatcher.Channel
 	eased   []medispatcher.Channel
-	tell    func(spilled, eased []medispatcher.Channel)
+	dueLeft []medispatcher.Channel // with due messages that this dispatcher takes none of
+	tell    func(spilled, eased, due []medispatcher.Channel)
 }
 
 // Among says whether there are other dispatchers. Without them nobody is told what this one cannot take.
@@ -35,6 +36,9 @@ func (ls *lanes) spillLocked(l *lane, now time.Time) {
 		return
 	}
 	l.spilled = now
+	if l.sub.fresh.limit == 0 {
+		l.active = false // this dispatcher will not know when it is empty; with a share it searches
+	}
 	ls.spilled = append(ls.spilled, l.channel)
 }
 
@@ -65,10 +69,10 @@ func (ls *lanes) leave() {
 
 // unlock unlocks the mutex, and tells what was noted for the others meanwhile.
 func (ls *lanes) unlock() {
-	spilled, eased := ls.spilled, ls.eased
-	ls.spilled, ls.eased = nil, nil
+	spilled, eased, due := ls.spilled, ls.eased, ls.dueLeft
+	ls.spilled, ls.eased, ls.dueLeft = nil, nil, nil
 	ls.mu.Unlock()
-	if len(spilled)+len(eased) > 0 && ls.tell != nil {
-		ls.tell(spilled, eased)
+	if len(spilled)+len(eased)+len(due) > 0 && ls.tell != nil {
+		ls.tell(spilled, eased, due)
 	}
 }

@@ -18,7 +18,7 @@ type others struct {
 }
 
 func (o *others) hear(f *fixture) {
-	f.s.lanes.tell = func(spilled, eased []medispatcher.Channel) {
+	f.s.lanes.tell = func(spilled, eased, due []medispatcher.Channel) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		for _, c := range spilled {
@@ -26,6 +26,9 @@ func (o *others) hear(f *fixture) {
 		}
 		for _, c := range eased {
 			o.told = append(o.told, "eased "+c.Subscription)
+		}
+		for _, c := range due {
+			o.told = append(o.told, "due "+c.Subscription)
 		}
 	}
 	f.s.Among(true)

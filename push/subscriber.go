@@ -28,6 +28,8 @@ type subscriber struct {
 	retry    slots
 	pace     *rate.Limiter // nil: no minimum interval
 	breaker  *breaker
+	shares   *shares   // nil: its limits hold in each dispatcher
+	over     bool      // more is in flight than its share
 	lanes    []*lane   // those that exist
 	holds    [2]int64  // bytes of bodies, from each part of the budget
 	largest  int64     // of its messages lately, in bytes; 0: none was seen yet
@@ -113,7 +115,6 @@ func (s *slots) sending() int { return s.used - s.unsettled }
 // apply puts changed settings in force. What is in flight goes on with the old ones.
 func (s *subscriber) apply(st *settings) {
 	s.settings = st
-	s.fresh.limit, s.retry.limit = st.sub.Concurrency, st.sub.RetryConcurrency
 	switch interval := time.Duration(st.sub.Interval); {
 	case interval == 0:
 		s.pace = nil

@@ -39,7 +39,7 @@ func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
 			continue
 		}
 		ls.ringLocked(l)
-		if w.DueIn >= 0 {
+		if w.DueIn >= 0 && l.sub.retry.limit > 0 {
 			ls.due[w.Partition].at(l, now.Add(w.DueIn))
 		}
 	}

@@ -40,8 +40,10 @@ func (ws *workers) startLocked(sub *subscriber, b *batch) {
 
 // staffLocked has what was read started in slots that are free now, and ends the workers that nothing more is there for.
 func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
-	if ws.draining {
-		ws.giveBackAllLocked(sub)
+	for _, slot := range [...]*slots{&sub.fresh, &sub.retry} {
+		if ws.draining || slot.limit == 0 { // nothing of its kind begins here
+			ws.giveBackAllLocked(slot)
+		}
 	}
 	ws.fillLocked(sub, &sub.fresh, now)
 	ws.fillLocked(sub, &sub.retry, now)
@@ -77,11 +79,10 @@ func (ws *workers) giveBackLocked(j *job) {
 	ws.settle.add(&medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released, Message: &j.Message}, false)
 }
 
-func (ws *workers) giveBackAllLocked(sub *subscriber) {
-	for _, waiting := range []*jobs{&sub.fresh.ahead, &sub.retry.ahead} {
-		for j := waiting.pop(); j != nil; j = waiting.pop() {
-			ws.giveBackLocked(j)
-		}
+// giveBackAllLocked gives back what waits for a slot.
+func (ws *workers) giveBackAllLocked(slot *slots) {
+	for j := slot.ahead.pop(); j != nil; j = slot.ahead.pop() {
+		ws.giveBackLocked(j)
 	}
 }
 
@@ -152,6 +153,7 @@ func (ws *workers) settled(done []medispatcher.Settlement) {
 	for _, sub := range freed {
 		sub.freed = false
 		ws.staffLocked(sub, now)
+		ws.withinLocked(sub)
 		ls.freedLocked(sub, now)
 	}
 	ls.callNextLocked(now)
@@ -176,7 +178,8 @@ func (ws *workers) stop(deadline time.Time) (inflight int, late bool) {
 	ws.lanes.mu.Lock()
 	ws.draining = true
 	for _, l := range ws.lanes.touched {
-		ws.giveBackAllLocked(l.sub)
+		ws.giveBackAllLocked(&l.sub.fresh)
+		ws.giveBackAllLocked(&l.sub.retry)
 		l.sub.dismissLocked(0)
 	}
 	ws.lanes.mu.Unlock()

@@ -37,6 +37,7 @@ func scrapedAll(t *testing.T) string {
 		r.put(id, fmt.Sprintf(`{"topic":"t","urls":[%q],"retry_coefficient":"10ms"}`, w.URL))
 	}
 	r.put("batches", fmt.Sprintf(`{"topic":"t","urls":[%q],"batch":{"size":5}}`, w.URL))
+	r.put("shared", `{"topic":"s","urls":["http://127.0.0.1:1/"],"scope":"cluster","concurrency":3}`)
 	for range 20 {
 		xadd(t, env, "topic", "t", "body", "x")
 	}
@@ -47,6 +48,7 @@ func scrapedAll(t *testing.T) string {
 			`medispatcher_breaker_open{subscription="down"} 1`, `medispatcher_alerts_firing{rule="breaker"} 1`,
 			`medispatcher_attempts_total{outcome="sent",subscription="up"} 20`,
 			`medispatcher_attempts_total{outcome="sent",subscription="batches"} 20`, `medispatcher_batch_messages_sum{subscription="batches"} 20`,
+			`medispatcher_share{kind="push",subscription="shared"} 3`, `medispatcher_share{kind="retry",subscription="shared"} 2`,
 		} {
 			if !strings.Contains(text, line) {
 				return false

@@ -222,6 +222,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 	<-working.Done()
 	d.readiness.stop()
+	d.heartbeat.leave()
 	d.log.Info("stopping", "in_flight", d.scheduler.Inflight(), "deadline", d.cfg.ShutdownTimeout.String())
 	err := g.Wait()
 

@@ -39,6 +39,7 @@ type healer struct {
 	unowned    interface{ Unowned(from string, n int64) } // counts
 	kickFails  *kickFails
 	alerts     *alert.Events
+	forgot     func(ctx context.Context) // is called when a dead dispatcher is off the list
 	log        *slog.Logger
 
 	silences  silences
@@ -148,6 +149,7 @@ func (h *healer) heal(ctx context.Context, dead []medispatcher.Dispatcher) {
 		if err := h.store.Forget(ctx, other); err != nil {
 			return
 		}
+		h.forgot(ctx)
 		h.log.Warn("a dispatcher is dead", "dispatcher", other.ID, "host", other.Host, "last_heartbeat", other.Heartbeat)
 	}
 }

@@ -33,12 +33,14 @@ type pushEvents struct {
 func (e *pushEvents) hooks() push.Events {
 	return push.Events{
 		Dropping: e.dropping, Settled: e.settled, Unsettled: e.unsettled, Breaker: e.breaker,
-		Gone:  func(sub *medispatcher.Subscription) { e.pauser.gone(sub) },
-		Short: func(what string) { e.metrics.Short(what) },
-		Batch: func(sub string, messages int) { e.metrics.Batch(sub, messages) },
-		Others: func(spilled, eased []medispatcher.Channel) {
+		Gone:   func(sub *medispatcher.Subscription) { e.pauser.gone(sub) },
+		Short:  func(what string) { e.metrics.Short(what) },
+		Within: func() { e.heartbeat.now() },
+		Batch:  func(sub string, messages int) { e.metrics.Batch(sub, messages) },
+		Others: func(spilled, eased, due []medispatcher.Channel) {
 			e.ringer.Spilled(spilled)
 			e.ringer.Eased(eased)
+			e.ringer.Due(due)
 		},
 	}
 }

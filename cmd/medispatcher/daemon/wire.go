@@ -42,7 +42,10 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 
 	logs := &logWatcher{data: d.dataLog.out, own: o.OwnLog, alerts: alerting.events}
 	heard := &hearing{every: cfg.Heartbeat, deadAfter: cfg.DeadAfter}
-	d.heartbeat = newHeartbeat(info, cfg.Heartbeat, store, ringer, d.scheduler, logs, heard, log)
+	divides := newDivider(info, d.scheduler, func() *medispatcher.Subscriptions { return registry.Snapshot().Subs })
+	d.closers.add(divides.close)
+	ringer.Divide(divides.shares)
+	d.heartbeat = newHeartbeat(info, cfg.Heartbeat, store, ringer, d.scheduler, logs, heard, divides, log)
 	d.readiness = &readiness{redis: config.RedisAt(cfg.RedisURL), probe: store.Probe, unread: registry.Problem, log: log}
 	series := metrics.New(metrics.Sources{
 		Version: info.Version, Scheduler: d.scheduler, Store: all, Notices: alerting.notifier.Counters(),
@@ -71,14 +74,14 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	taken := &vanished{version: info.Version, partitions: info.Partitions, store: store, registry: registry, counter: series, log: log}
 	heals := &healer{
 		info: info, partitions: info.Partitions, store: store, registry: registry, scheduler: d.scheduler, fanouts: fanouts,
-		hearing: heard, vanished: taken, unowned: series, alerts: alerting.events, log: log,
+		hearing: heard, vanished: taken, unowned: series, alerts: alerting.events, forgot: d.heartbeat.forgot, log: log,
 		kickFails: &kickFails{store: store, dataLog: d.dataLog, log: log},
 	}
 	checks := &rechecker{partitions: info.Partitions, store: store, registry: registry, scheduler: d.scheduler, others: d.heartbeat.peers.Load, log: log}
 	files := &fileLimit{fanoutReads: len(fanouts), log: log}
 	follows := &follower{
 		registry: registry, vanished: taken, log: log,
-		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply, judges.apply, onFanout.lines.Apply}, files: files,
+		apply: []func([]medispatcher.SubscriptionChange){series.Apply, d.scheduler.Apply, judges.apply, onFanout.lines.Apply, d.heartbeat.apply}, files: files,
 	}
 	hints := streams.Hints{
 		Changed: registry.Poke, Ready: d.scheduler.Ring, Due: d.scheduler.RingDue, Free: ringer.Free,
@@ -86,6 +89,7 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 			ringer.Full(from, channels)
 			d.scheduler.Ring(channels)
 		},
+		Listed: d.heartbeat.listed, Left: d.heartbeat.gone,
 	}
 
 	count := &partitionWatcher{info: info, store: store, log: log}

@@ -37,6 +37,7 @@ type Scheduler interface {
 	Inflight() int
 	Bodies() (bytes, limit int64)
 	Held() []medispatcher.Breaker
+	Shares() map[string]medispatcher.Share
 }
 
 // Store counts what is in Redis.

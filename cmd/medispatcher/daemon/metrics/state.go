@@ -14,7 +14,7 @@ type stateCollector struct {
 	from                                       *Sources
 	within                                     time.Duration
 	up, messages, oldest, incoming, incomingAt *prometheus.Desc
-	dispatchers, breaker, alerts               *prometheus.Desc
+	dispatchers, breaker, alerts, share        *prometheus.Desc
 }
 
 // collectWithin bounds what a scrape waits for Redis, whatever Prometheus allows.
@@ -34,13 +34,14 @@ func newStateCollector(from *Sources, within time.Duration) *stateCollector {
 		incomingAt:  desc("incoming_oldest_age_seconds", "Age of the oldest message before its fan-out."),
 		dispatchers: desc("dispatchers", "Dispatchers that are alive on this Redis."),
 		alerts:      desc("alerts_firing", "Alerts that fire now, by rule.", "rule"),
+		share:       desc("share", "Pushes and retries that this dispatcher may have in flight of a subscription whose scope is the cluster.", "subscription", "kind"),
 		breaker:     desc("breaker_open", "1 while this dispatcher holds a subscription back because its worker is down.", "subscription"),
 	}
 }
 
 // Describe is part of prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker, c.alerts} {
+	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker, c.alerts, c.share} {
 		ch <- d
 	}
 }
@@ -52,6 +53,10 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, b := range c.from.Scheduler.Held() {
 		gauge(c.breaker, 1, b.Subscription)
+	}
+	for id, s := range c.from.Scheduler.Shares() {
+		gauge(c.share, float64(s.Pushes), id, "push")
+		gauge(c.share, float64(s.Retries), id, "retry")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.within)
 	defer cancel()
