@@ -33,6 +33,9 @@ OLDEST    age of the oldest message that is not settled
 QUARANTINE counts what could not be decoded, UNROUTED what nobody wanted. Both are kept and
 can be replayed: medispatcher quarantine, medispatcher unrouted.
 
+SHARE OF lists what each dispatcher may have in flight of a subscription whose scope is the
+cluster. One that is not listed takes nothing of it.
+
 STATE is active, paused, or breaker_open: the worker failed every recent message, so
 dispatchers hold the others back and probe it now and then.`,
 		Example: `  medispatcher status --watch
@@ -88,6 +91,7 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 			breakers.Add(fmt.Sprintf("and %d more", more), d.ID, "-")
 		}
 	}
+	shares := sharesTable(st.Subscriptions)
 	dispatchers := cli.Table{Header: []string{"DISPATCHER", "HOST", ">PID", "VERSION", "ENV", ">UP", "STATE"}}
 	for _, d := range st.Dispatchers {
 		dispatchers.Add(dispatcherRow(d)...)
@@ -106,6 +110,7 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 		{&incoming, ""},
 		{&subs, "no subscriptions; add one: medispatcher sub put ID --topic 'order.*' --url http://…"},
 		{&breakers, ""},
+		{&shares, ""},
 		{&dispatchers, "no dispatcher runs; start one: medispatcher serve"},
 		{&logs, ""},
 	} {
@@ -126,12 +131,47 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 			return err
 		}
 		if t.table == &incoming {
-			if _, err := io.WriteString(w, keptLines(in)+partitionLines(st.Dispatchers, partitions)); err != nil {
+			if _, err := io.WriteString(w, keptLines(in)+partitionLines(st.Dispatchers, partitions)+shareLines(st)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// shareLines say who does not know of shares.
+func shareLines(st medispatcher.Status) (lines string) {
+	if !slices.ContainsFunc(st.Subscriptions, func(c medispatcher.ChannelStatus) bool { return len(c.Shares) > 0 }) {
+		return ""
+	}
+	for _, d := range st.Dispatchers {
+		if d.Alive && d.SharesNothing() {
+			lines += "! " + d.ID + " is of an earlier version and does not divide the limits of subscriptions whose scope is the cluster; start it again\n"
+		}
+	}
+	return lines
+}
+
+// sharesShown bounds the lines about shares.
+const sharesShown = 40
+
+// sharesTable has the shares of subscriptions whose limits hold in all dispatchers together.
+func sharesTable(subs []medispatcher.ChannelStatus) cli.Table {
+	t := cli.Table{Header: []string{"SHARE OF", "DISPATCHER", ">PUSHES", ">RETRIES"}}
+	lines, more := 0, 0
+	for _, c := range subs {
+		if lines += len(c.Shares); lines > sharesShown && lines > len(c.Shares) {
+			more += min(1, len(c.Shares))
+			continue
+		}
+		for _, s := range c.Shares {
+			t.Add(c.ID, s.Dispatcher, strconv.Itoa(s.Pushes), strconv.Itoa(s.Retries))
+		}
+	}
+	if more > 0 {
+		t.Add(fmt.Sprintf("and %d more", more), "-", "-", "-")
+	}
+	return t
 }
 
 func incomingTable(in medispatcher.IncomingStatus, partitions int) cli.Table {

@@ -19,6 +19,8 @@ type Counts interface {
 	ChannelStatus(ctx context.Context, ids []string) ([]medispatcher.ChannelStatus, error)
 	IncomingStatus(ctx context.Context) (medispatcher.IncomingStatus, error)
 	Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, error)
+	// Dividing says what each of some dispatchers may have in flight of a subscription.
+	Dividing(among []medispatcher.Dispatcher) func(sub *medispatcher.Subscription) []medispatcher.Share
 }
 
 // Status is the state of the whole system. Its lists are sorted by id and never nil.
@@ -55,12 +57,15 @@ func Channels(ctx context.Context, counts Counts, subs []*medispatcher.Subscript
 	if err != nil {
 		return nil, nil, err
 	}
-	held := holders(dispatchers)
+	held, shares := holders(dispatchers), counts.Dividing(dispatchers)
 	for i := range list {
 		c := &list[i]
 		c.Topic, c.State = byID[c.ID].Topic, StateOf(byID[c.ID])
 		if by := held[c.ID]; c.State == medispatcher.Active && len(by) > 0 {
 			c.State, c.HeldBy = medispatcher.BreakerOpen, by
+		}
+		if sub := byID[c.ID]; sub.Divided() {
+			c.Shares = slices.DeleteFunc(shares(sub), func(s medispatcher.Share) bool { return s.Pushes+s.Retries == 0 })
 		}
 	}
 	return list, dispatchers, nil

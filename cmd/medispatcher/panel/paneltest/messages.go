@@ -51,6 +51,18 @@ func (f *Fake) Dispatchers(context.Context) ([]medispatcher.Dispatcher, error) {
 	return []medispatcher.Dispatcher{{ID: "b", Held: f.Held}, {ID: "a", Alive: true, Held: f.Held}}, f.fails("dispatchers")
 }
 
+// Dividing: each of the dispatchers that live has the whole limits.
+func (f *Fake) Dividing(among []medispatcher.Dispatcher) func(*medispatcher.Subscription) []medispatcher.Share {
+	return func(sub *medispatcher.Subscription) (list []medispatcher.Share) {
+		for _, d := range among {
+			if d.Alive {
+				list = append(list, medispatcher.Share{Dispatcher: d.ID, Pushes: sub.Concurrency, Retries: sub.RetryConcurrency})
+			}
+		}
+		return list
+	}
+}
+
 func (f *Fake) Discard(_ context.Context, id string, messages bool) (medispatcher.ChannelStatus, error) {
 	if err := f.fails("discard"); err != nil {
 		return medispatcher.ChannelStatus{}, err

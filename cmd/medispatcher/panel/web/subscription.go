@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -25,7 +26,8 @@ type subscriptionData struct {
 	Rev      string
 	Channel  medispatcher.ChannelStatus
 	Stats    medispatcher.SubscriptionStats
-	Alive    int // dispatchers
+	Alive    int      // dispatchers
+	Earlier  []string // that know nothing of shares
 	Findings []finding
 	Failing  []medispatcher.Failing
 	Groups   []fieldGroup
@@ -63,6 +65,9 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 	for _, other := range dispatchers {
 		if other.Alive {
 			d.Alive++
+			if sub.Divided() && other.SharesNothing() {
+				d.Earlier = append(d.Earlier, other.ID)
+			}
 		}
 	}
 	stats, err := p.store.Stats(ctx, []string{id}, nil)
@@ -161,6 +166,10 @@ func subscriptionFindings(d *subscriptionData) []finding {
 	if n := d.Stats.FilterFailed.Hour; n > 0 {
 		out = append(out, finding{Level: "warn", Text: fmt.Sprintf("Its filter failed at %s in the last hour, which it got all the same.", plural(n, "message")),
 			Do: "Try the filter on such a message below. has(body.total) asks whether a field is there. The dispatchers' logs have the error."})
+	}
+	if len(d.Earlier) > 0 {
+		out = append(out, finding{Level: "warn", Text: "Its limits are exceeded: a dispatcher of an earlier version does not divide them, " + strings.Join(d.Earlier, ", ") + ".",
+			Do: "Start it again with this version."})
 	}
 	if c.Dead > 0 {
 		out = append(out, finding{Level: "warn", Text: plural(c.Dead, "dead letter") + ": attempts exhausted.",
