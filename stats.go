@@ -2,6 +2,8 @@ package medispatcher
 
 import (
 	"math"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -79,6 +81,35 @@ type Series struct {
 	Step   int64              `json:"step"` // s between two values
 	End    int64              `json:"end"`  // unix time at which the period of the last value begins
 	Counts map[string][]int64 `json:"counts"`
+}
+
+// TimeSeries is how long deliveries and attempts took, what failed and what waited in each of the last minutes or hours, oldest first. The last
+// one is not over.
+type TimeSeries struct {
+	Step    int64              `json:"step"`                                                                                            // s between two values
+	End     int64              `json:"end"`                                                                                             // unix time at which the period of the last value begins
+	Latency []Quantiles        `json:"latency" doc:"Of deliveries, from publishing to the end of the successful attempt"`               // of each period
+	Took    []Quantiles        `json:"took" doc:"How long attempts waited for their answer, failed ones among them"`                    // the same
+	Errors  map[string][]int64 `json:"errors" doc:"Failed attempts by status: one such as 503, 5xx for others, none without an answer"` // by StatusClass
+	Sent    []int64            `json:"sent" doc:"Deliveries: what the backlog is measured by"`
+	Backlog []*int64           `json:"backlog" doc:"The most messages that were in the channels, sampled every ten seconds; null where that is not known"` // READY and BURIED
+}
+
+// StatusClasses are how failed attempts are told apart by the status of their answers.
+var StatusClasses = []string{
+	"400", "401", "403", "404", "408", "409", "410", "413", "415", "422", "429", "500", "501", "502", "503", "504", "1xx", "2xx", "3xx", "4xx", "5xx", "none",
+}
+
+// StatusClass is the one of a status; 0: there was no answer.
+func StatusClass(status int) string {
+	class := strconv.Itoa(status)
+	switch {
+	case status < 100 || status > 599:
+		return "none"
+	case slices.Contains(StatusClasses, class):
+		return class
+	}
+	return class[:1] + "xx"
 }
 
 // TimeBuckets is the number of buckets of a histogram of durations. The first ends at 125 µs, each

@@ -51,6 +51,7 @@ func TestClient(t *testing.T) {
 			"subscriptions": func() (int, error) { r, err := c.ListSubscriptionsWithResponse(ctx, nil); return r.StatusCode(), err },
 			"history":       func() (int, error) { r, err := c.GetHistoryWithResponse(ctx, nil); return r.StatusCode(), err },
 			"series":        func() (int, error) { r, err := c.GetStatsSeriesWithResponse(ctx, nil); return r.StatusCode(), err },
+			"times":         func() (int, error) { r, err := c.GetStatsTimesWithResponse(ctx, nil); return r.StatusCode(), err },
 			"document":      func() (int, error) { r, err := c.GetOpenapiWithResponse(ctx); return r.StatusCode(), err },
 			"readiness":     func() (int, error) { r, err := c.GetReadinessWithResponse(ctx); return r.StatusCode(), err },
 			"health":        func() (int, error) { r, err := c.GetHealthWithResponse(ctx); return r.StatusCode(), err },

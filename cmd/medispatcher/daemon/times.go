@@ -45,8 +45,15 @@ func (w *timesWriter) note(d *medispatcher.Delivery, s *medispatcher.Settlement,
 		w.subs[d.Subscription] = t
 	}
 	t.Took[medispatcher.TimeBucket(s.Took)]++
-	if s.Outcome == medispatcher.Sent {
+	switch s.Outcome {
+	case medispatcher.Sent:
 		t.Latency[medispatcher.TimeBucket(now.Sub(d.Message.Time))]++
+	case medispatcher.Released:
+	default:
+		if t.Failed == nil {
+			t.Failed = map[string]int64{}
+		}
+		t.Failed[medispatcher.StatusClass(s.Status)]++
 	}
 }
 
@@ -58,14 +65,18 @@ func (w *timesWriter) take() map[string]*report.Times {
 	return taken
 }
 
-// Run writes times to Redis until ctx ends.
+// Run writes times to Redis until ctx ends, and has the backlog sampled.
 func (w *timesWriter) Run(ctx context.Context) error {
-	tick := time.NewTicker(timesEvery)
+	tick, sample := time.NewTicker(timesEvery), time.NewTicker(report.SampleEvery)
 	defer tick.Stop()
+	defer sample.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-sample.C:
+			_ = w.store.SampleBacklog(ctx) // as below
+			continue
 		case <-tick.C:
 		}
 		if taken := w.take(); len(taken) > 0 {

@@ -145,6 +145,19 @@ func (k Keys) Latency(minute int64) string {
 	return k.Prefix + ":stats:latency:m" + strconv.FormatInt(minute, 10)
 }
 
+// Times is the hash of the histograms of all subscriptions together, of a minute ('m') or hour ('h') in unix time. No step writes it.
+func (k Keys) Times(kind byte, at int64) string {
+	return k.Prefix + ":stats:times:" + string(kind) + strconv.FormatInt(at, 10)
+}
+
+// TimesOfEach is the hash of the histograms of each subscription of an hour in unix time; for those of a minute see Latency.
+func (k Keys) TimesOfEach(hour int64) string {
+	return k.Prefix + ":stats:latency:h" + strconv.FormatInt(hour, 10)
+}
+
+// Sampler is the key of whoever samples the backlog.
+func (k Keys) Sampler() string { return k.Prefix + ":stats:sampler" }
+
 // Deliveries is the list of a subscription's latest attempts. No step writes it, so it has no hash tag.
 func (k Keys) Deliveries(sub string) string { return k.Prefix + ":deliveries:" + sub }
 

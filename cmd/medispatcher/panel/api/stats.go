@@ -14,6 +14,8 @@ import (
 type Statistics interface {
 	// SubscriptionSeries counts all subscriptions when id is empty; step is second, minute or hour.
 	SubscriptionSeries(ctx context.Context, id, step string) (medispatcher.Series, error)
+	// Times is over all subscriptions when id is empty; step is minute or hour.
+	Times(ctx context.Context, id, step string) (medispatcher.TimeSeries, error)
 	Topics(ctx context.Context) (topics []string, more bool, err error)
 }
 
@@ -42,6 +44,13 @@ type seriesInput struct {
 }
 
 type seriesOutput struct{ Body medispatcher.Series }
+
+type timesInput struct {
+	Subscription string `query:"subscription" doc:"A subscription's id; when absent, all of them together" example:"billing"`
+	Step         string `query:"step" doc:"Time between two values: the last 60 minutes or 24 hours" enum:"minute,hour" default:"minute"`
+}
+
+type timesOutput struct{ Body medispatcher.TimeSeries }
 
 func (a *api) statsRoutes() {
 	counted := medispatcher.Windows{Second: 21, TenSeconds: 204, Minute: 1190, Hour: 70800, Day: 1611000, Total: 9871234}
@@ -73,6 +82,18 @@ func (a *api) statsRoutes() {
 			Step: 60, End: 1767225600, Counts: map[string][]int64{"sent": {1180, 1190}, "failed": {0, 3}, "retried": {0, 3}, "dead": {0, 0}},
 		}),
 	}, nil, a.series)
+	waiting := int64(120)
+	route(a, access.Reader, huma.Operation{
+		OperationID: "get-stats-times", Method: http.MethodGet, Path: Prefix + "/stats/times",
+		Summary: "Latency, answer times, failed attempts by status and backlog over time", Tags: []string{tagStatus},
+		Description: "Oldest value first. end is the unix time at which the interval of the last value begins; that interval is not over yet. Of a single subscription " +
+			"there is less where many are busy: the last minutes, or no hours.",
+		Errors: append([]int{http.StatusNotFound}, errs...),
+		Responses: ok("200", "One value for each minute or hour", medispatcher.TimeSeries{
+			Step: 60, End: 1767225600, Latency: []medispatcher.Quantiles{one.Latency}, Took: []medispatcher.Quantiles{one.Took},
+			Errors: map[string][]int64{"503": {3}, "none": {1}}, Sent: []int64{1190}, Backlog: []*int64{&waiting},
+		}),
+	}, nil, a.times)
 	route(a, access.Reader, huma.Operation{
 		OperationID: "get-subscription-stats", Method: http.MethodGet, Path: Prefix + "/subscriptions/{id}/stats",
 		Summary: "What happened to a subscription's messages, and how long it took", Tags: []string{tagStatus},
@@ -132,4 +153,17 @@ func (a *api) series(ctx context.Context, in *seriesInput) (*seriesOutput, error
 		return nil, failed(err)
 	}
 	return &seriesOutput{series}, nil
+}
+
+func (a *api) times(ctx context.Context, in *timesInput) (*timesOutput, error) {
+	if in.Subscription != "" {
+		if _, _, err := a.Registry.Get(ctx, in.Subscription); err != nil {
+			return nil, failed(err)
+		}
+	}
+	times, err := a.Store.Times(ctx, in.Subscription, in.Step)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &timesOutput{times}, nil
 }

@@ -18,5 +18,10 @@ func TestStats(t *testing.T) {
 		{name: "series of none", q: request{Method: "GET", Path: "/api/v1/stats/series?subscription=none"}, status: 404},
 		{name: "series, bad step", q: request{Method: "GET", Path: "/api/v1/stats/series?step=day"}, status: 422, says: []string{`"location":"step"`}},
 		{name: "series, Redis away", q: request{Method: "GET", Path: "/api/v1/stats/series"}, broken: "series", status: 503},
+		{name: "times", q: request{Method: "GET", Path: "/api/v1/stats/times?step=hour"}, status: 200, says: []string{`"step":60`, `"503  hour":[1]`}},
+		{name: "times of one", q: request{Method: "GET", Path: "/api/v1/stats/times?subscription=billing"}, status: 200, says: []string{`"503 billing minute":[1]`}},
+		{name: "times of none", q: request{Method: "GET", Path: "/api/v1/stats/times?subscription=none"}, status: 404},
+		{name: "times, bad step", q: request{Method: "GET", Path: "/api/v1/stats/times?step=second"}, status: 422, says: []string{`"location":"step"`}},
+		{name: "times, Redis away", q: request{Method: "GET", Path: "/api/v1/stats/times"}, broken: "times", status: 503},
 	})
 }

@@ -118,6 +118,11 @@ func (f *Fake) SubscriptionSeries(_ context.Context, id, step string) (medispatc
 	return medispatcher.Series{Step: 60, End: 60, Counts: map[string][]int64{"sent " + id + " " + step: {1, 2}}}, f.fails("series")
 }
 
+// Times has one value.
+func (f *Fake) Times(_ context.Context, id, step string) (medispatcher.TimeSeries, error) {
+	return medispatcher.TimeSeries{Step: 60, End: 60, Errors: map[string][]int64{"503 " + id + " " + step: {1}}}, f.fails("times")
+}
+
 func (f *Fake) Story(_ context.Context, id string, subs []string) (medispatcher.Story, error) {
 	story := medispatcher.Story{ID: id, Places: []medispatcher.Place{}, Events: []medispatcher.Event{}}
 	if id == "m-1" {

@@ -1,5 +1,6 @@
 // What every page does: it updates itself, asks before it changes something, and says how that went.
 import { chart } from './chart.js';
+import { times } from './times.js';
 import { story } from './story.js';
 import { forms } from './form.js';
 import { filtering } from './filter.js';
@@ -12,7 +13,7 @@ import { localize, zones } from './zone.js';
 
 const EVERY = 2000;
 const $ = (id) => document.getElementById(id);
-const charts = [...document.querySelectorAll('[data-chart]')].map(chart);
+const charts = [...[...document.querySelectorAll('[data-chart]')].map(chart), ...[...document.querySelectorAll('[data-times]')].map(times)];
 
 // --- Updates -------------------------------------------------------------------------------
 
