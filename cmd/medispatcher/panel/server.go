@@ -24,5 +24,6 @@ func Server(addr string, h http.Handler) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         newWaiting(maxWaiting).note,
 	}
 }
