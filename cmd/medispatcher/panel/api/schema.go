@@ -24,7 +24,7 @@ var (
 		ID: "billing", Topic: "order.*", URLs: []string{"http://billing.internal/hook"}, Concurrency: 8, RetryConcurrency: 2,
 		Timeout: medispatcher.Duration(5 * time.Second), MaxRetries: 10, RetryCoefficient: medispatcher.Duration(10 * time.Second),
 		RetrySchedule: []medispatcher.Duration{}, SecretHeaders: []string{},
-		Encoding: medispatcher.EncodingJSON, Secret: medispatcher.SecretMask, Headers: map[string]string{},
+		Scope: medispatcher.ScopeDispatcher, Encoding: medispatcher.EncodingJSON, Secret: medispatcher.SecretMask, Headers: map[string]string{},
 		Batch: medispatcher.DefaultSubscription().Batch,
 		Drop:  medispatcher.DropPolicy{Action: medispatcher.DropKeep},
 		Alert: medispatcher.DefaultSubscription().Alert,
