@@ -90,6 +90,11 @@ func TestTry(t *testing.T) {
 		t.Errorf("form: %+v", form.Trial)
 	}
 
+	event := try(t, t.Context(), func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingCloudEvents }, func(http.ResponseWriter, *http.Request) {})
+	if !event.Accepted || event.header.Get("Ce-Type") != "order.created" || event.header.Get("Medis-Test") != "1" || event.Body != `{"order":42}` {
+		t.Errorf("CloudEvents: %+v %v", event.Trial, event.header)
+	}
+
 	batch := try(t, t.Context(), func(s *medispatcher.Subscription) {
 		s.Batch = medispatcher.BatchPolicy{Size: 10, Bytes: 1 << 20, Format: medispatcher.BatchArray}
 	}, func(w http.ResponseWriter, r *http.Request) {
