@@ -158,6 +158,11 @@ func (r *Registry) readLocked(ctx context.Context, v version, want []string, wro
 	case p == nil || !r.read.seen[v.revision] && !slices.Contains(p.versions, v.revision):
 		return r.loadLocked(ctx, v, wrong)
 	}
+	return r.advanceLocked(p, v, wrong), nil
+}
+
+// advanceLocked puts what changed in force.
+func (r *Registry) advanceLocked(p *progress, v version, wrong *warnings) *Snapshot {
 	r.read.last = p.last
 	for _, version := range p.versions {
 		r.read.see(version)
@@ -167,7 +172,7 @@ func (r *Registry) readLocked(ctx context.Context, v version, want []string, wro
 	if v.documents == p.documents { // else v is older than what was read
 		now.revision = v.revision
 	}
-	return r.storeLocked(r.applyLocked(s.Subs, p.docs, wrong), now), nil
+	return r.storeLocked(r.applyLocked(s.Subs, p.docs, wrong), now)
 }
 
 // progress is what changed between the copy and a later moment.
@@ -258,7 +263,8 @@ func with(subs *medispatcher.Subscriptions, put []*medispatcher.Subscription, re
 }
 
 // loadLocked reads every document. First it notes up to where the changes are known: what changes while it reads is read
-// again, never missed.
+// again, never missed. At the end it follows such changes, so that the copy is what its version says and nothing newer: an archived
+// message says by that version who got it.
 func (r *Registry) loadLocked(ctx context.Context, v version, wrong *warnings) (*Snapshot, error) {
 	f, err := r.store.feed(ctx, "", nil)
 	if err != nil {
@@ -299,7 +305,11 @@ func (r *Registry) loadLocked(ctx context.Context, v version, wrong *warnings) (
 	}
 	r.read = next
 	now := version{read: true, revision: v.revision, documents: f.documents, count: f.count}
-	return r.storeLocked(with(subs, slices.Collect(maps.Values(put)), removed), now), nil
+	s := r.storeLocked(with(subs, slices.Collect(maps.Values(put)), removed), now)
+	if p, err := r.catchUpLocked(ctx, nil); err == nil && p != nil && p.documents != now.documents {
+		s = r.advanceLocked(p, v, wrong)
+	}
+	return s, nil
 }
 
 func docHash(doc string) uint64 { return maphash.String(hashSeed, doc) }
