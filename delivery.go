@@ -21,6 +21,7 @@ type Delivery struct {
 	Attempt int // 1, 2, …; after an attempt whose outcome is unknown, the same number again
 	Message Message
 	Failure *Failure    // nil before the first failure
+	Replay  bool        // a replay from the archive made this copy
 	Broken  *PanicError // not nil: reading the entry panicked, so it cannot be sent
 }
 

@@ -27,6 +27,8 @@ type Dispatcher struct {
 	Over     []string `json:"over,omitempty"`
 	AllOver  bool     `json:"all_over,omitempty"`
 	Leaving  bool     `json:"leaving,omitempty"`
+	// Retention is how long it keeps messages in the archive; 0: it keeps none, or its version is an earlier one.
+	Retention time.Duration `json:"retention_ns,omitempty"`
 	// Held are the open breakers of this dispatcher, the oldest first, MaxHeld at most.
 	// HeldTotal counts all of them.
 	Held      []Breaker `json:"held,omitempty"`

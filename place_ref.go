@@ -55,7 +55,7 @@ func ParseRef(ref string) (p Place, err error) {
 }
 
 // refStates are the states of a message that belongs to no subscription.
-var refStates = []State{Incoming, Delayed, Unrouted, Quarantined}
+var refStates = []State{Incoming, Delayed, Unrouted, Quarantined, Archived}
 
 // Found is a message as it is at a place.
 type Found struct {

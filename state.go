@@ -15,6 +15,7 @@ const (
 const (
 	Incoming State = "INCOMING" // published, not copied to the channels yet
 	Delayed  State = "DELAYED"  // published with a delay that is not over
+	Archived State = "ARCHIVE"  // kept for a while, whatever became of it
 	// Kept, because it reached no channel:
 	Unrouted    State = "UNROUTED"   // no subscription wanted the topic
 	Quarantined State = "QUARANTINE" // it could not be decoded, or a channel could not take its copy

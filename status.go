@@ -48,6 +48,8 @@ type IncomingStatus struct {
 	Quarantine int64 `json:"quarantine"` // kept, because they could not be decoded
 	Unrouted   int64 `json:"unrouted"`   // kept, because no subscription wanted them
 	OldestMS   int64 `json:"oldest_ms"`
+	// Archive is what is kept of accepted messages; nil: nothing is.
+	Archive *ArchiveSpan `json:"archive,omitempty"`
 }
 
 // Status is the state of the whole system at one moment.

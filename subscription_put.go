@@ -4,7 +4,9 @@ package medispatcher
 type SubscriptionPut struct {
 	ID       string
 	Document []byte // JSON
-	IfMatch  string // the revision that it must have; "*": any, "": any or none
+	// Replay is sent to the subscription from the archive; nil: none. The subscription must be new.
+	Replay  *Replay
+	IfMatch string // the revision that it must have; "*": any, "": any or none
 }
 
 // SubscriptionPutDone is what became of a SubscriptionPut.

@@ -54,6 +54,15 @@ var packedOf = []medispatcher.Message{
 	{ID: "0-3-0", Generated: true, Topic: "t", Time: time.UnixMilli(7), Type: "application/vnd.x+json", Body: []byte("{half")},
 }
 
+// TestPackedReplay: a message of a batch says that it comes from the archive.
+func TestPackedReplay(t *testing.T) {
+	t.Parallel()
+	line := string(appendPacked(nil, &medispatcher.Delivery{Attempt: 1, Replay: true, Message: packedOf[2]}, nil))
+	if want := `{"id":"0-2-0","topic":"t","time":7,"attempt":1,"replay":true,"type":"image/png","body_base64":"iVD/"}`; line != want {
+		t.Errorf("got %s, want %s", line, want)
+	}
+}
+
 // TestBatchOnTheWire is what a worker gets, byte by byte.
 func TestBatchOnTheWire(t *testing.T) {
 	t.Parallel()

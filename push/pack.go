@@ -20,6 +20,9 @@ func appendPacked(dst []byte, d *medispatcher.Delivery, headers map[string]strin
 	dst = appendName(append(dst, `,"topic":`...), m.Topic)
 	dst = strconv.AppendInt(append(dst, `,"time":`...), m.Time.UnixMilli(), 10)
 	dst = strconv.AppendInt(append(dst, `,"attempt":`...), int64(d.Attempt), 10)
+	if d.Replay {
+		dst = append(dst, `,"replay":true`...)
+	}
 	dst = appendName(append(dst, `,"type":`...), m.Type)
 	if m.Sender != "" {
 		dst = appendName(append(dst, `,"sender":`...), m.Sender)

@@ -21,6 +21,7 @@ const (
 	headerAttempt       = "Medis-Attempt"
 	headerSender        = "Medis-Sender"
 	headerBatch         = "Medis-Batch"
+	headerReplay        = "Medis-Replay"
 	headerType          = "Content-Type"
 	headerUserAgent     = "User-Agent"
 	headerAuthorization = "Authorization"
@@ -71,6 +72,9 @@ func (r *request) build(s *settings, d *medispatcher.Delivery, t *target, h http
 	r.count(headerAttempt, int64(d.Attempt))
 	if d.Message.Sender != "" {
 		r.field(headerSender, d.Message.Sender)
+	}
+	if d.Replay {
+		r.field(headerReplay, "true")
 	}
 	if s.events() {
 		r.event(&d.Message, &event)

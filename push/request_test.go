@@ -95,6 +95,7 @@ func TestHeadersOfAPush(t *testing.T) {
 		ignored string
 	}{
 		{name: "the least", want: always},
+		{name: "replay", d: func(d *medispatcher.Delivery) { d.Replay = true }, want: replaced("Medis-Subscription", "Medis-Replay: true\nMedis-Subscription")},
 		{name: "sender", d: func(d *medispatcher.Delivery) { d.Message.Sender = "shop" }, want: replaced("Medis-Subscription", "Medis-Sender: shop\nMedis-Subscription")},
 		{name: "third attempt", d: func(d *medispatcher.Delivery) { d.Attempt = 3 }, want: replaced("Attempt: 1", "Attempt: 3")},
 		{name: "content type", d: func(d *medispatcher.Delivery) { d.Message.Type = "text/plain" }, want: replaced("application/json", "text/plain")},

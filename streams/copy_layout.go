@@ -107,7 +107,7 @@ local function named(fields)
   local head = string.sub(whole, 1, stop)
   local out = {'time', time_of(head)}
   for name, value in string.gmatch(head, '([^ \n]+) ([^\n]*)\n') do
-    if name == 'src' then name = '~src' end
+    if name == 'src' or name == 'replay' then name = '~' .. name end
     if name ~= 'body' and name ~= 'time' then out[#out + 1], out[#out + 2] = name, value end
   end
   out[#out + 1], out[#out + 2] = 'body', string.sub(whole, stop + 2)

@@ -19,7 +19,7 @@ import (
 //go:embed fanout.lua
 var fanoutSource string
 
-var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + timeLua + lineLua + fanoutSource)
+var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + timeLua + lineLua + archiveLua + fanoutSource)
 
 // Routing says where one incoming entry belongs. At most one of Reason, Due and Subs is set.
 // If none is, and neither After nor Filtered, nobody wants the topic: it goes to the unrouted messages.
@@ -80,10 +80,18 @@ const (
 	// RoutedEarly: nothing was done. An ordered channel wants a copy, and an older entry is pending that was not among the
 	// routings before it, perhaps in the hand of another dispatcher. That one has to be moved first, by whomever.
 	RoutedEarly RoutedResult = "early"
+	// RoutedOutdated: nothing was done: the archive asks for newer subscriptions.
+	RoutedOutdated RoutedResult = "outdated"
 )
 
 func (r RoutedResult) final() bool {
-	return r != "" && r != RoutedMore && r != RoutedBehind && r != RoutedWait && r != RoutedEarly
+	return r != "" && r != RoutedMore && r != RoutedBehind && r != RoutedWait && r != RoutedEarly && r != RoutedOutdated
+}
+
+// RoutedBy says by which subscriptions the entries of a step were routed.
+type RoutedBy struct {
+	Revision int64 // as in Snapshot
+	Fresh    bool  // it was read after a step was RoutedOutdated
 }
 
 // Fanout moves entries from a partition's incoming stream to where they belong.
@@ -93,22 +101,23 @@ func (r RoutedResult) final() bool {
 // The results are in the order of the routings. With an error, an entry whose result is empty
 // is as it was, and the others are done.
 func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed, error) {
-	routed, _, err := s.FanoutHand(ctx, p, routings, nil)
+	routed, _, err := s.FanoutHand(ctx, p, RoutedBy{}, routings, nil)
 	return routed, err
 }
 
 // FanoutHand is Fanout, and in the same step takes messages of channels for this process: INCOMING → READY →
 // BURIED. It takes none of a channel that had READY messages before. Without a result, taken is unknown: if the
 // reply was lost, this process may own messages without knowing; see Mine.
-func (s *Store) FanoutHand(ctx context.Context, p int, routings []Routing, hand []medispatcher.Want) (routed []Routed, taken []medispatcher.Delivery, err error) {
+func (s *Store) FanoutHand(ctx context.Context, p int, by RoutedBy, routings []Routing, hand []medispatcher.Want) (routed []Routed, taken []medispatcher.Delivery, err error) {
 	if len(routings) == 0 {
 		return nil, nil, nil
 	}
 	k := keyList{keys: append(s.countKeys(p), s.keys.Incoming(p), s.keys.Delayed(p), s.keys.DelayedBody(p),
-		s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Unrouted(p), s.keys.UnroutedSize(p), s.keys.Copying(p), s.keys.Active(p)), index: map[string]int{}}
+		s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Unrouted(p), s.keys.UnroutedSize(p), s.keys.Copying(p), s.keys.Active(p), s.keys.Archive(p), s.keys.ArchiveState(p)), index: map[string]int{}}
 	argv := []any{
 		s.cfg.ID, s.cfg.DedupeWindow.Milliseconds(),
 		s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes, s.cfg.Unrouted.Entries, s.cfg.Unrouted.Bytes,
+		s.archiveMost(), by.Revision, by.Fresh,
 	}
 	argv = appendRuns(argv, routings)
 	argv, places := s.appendLists(argv, &k, p, routings)
@@ -242,8 +251,11 @@ func (s *Store) appendOrdered(argv []any, k *keyList, p int, routings []Routing)
 }
 
 func (s *Store) parseRouted(p int, answer any, routings []Routing) ([]Routed, error) {
-	if answer == int64(len(routings)) {
+	switch answer {
+	case int64(len(routings)):
 		return slices.Repeat([]Routed{{Result: RoutedCopied}}, len(routings)), nil
+	case string(RoutedOutdated):
+		return slices.Repeat([]Routed{{Result: RoutedOutdated}}, len(routings)), nil
 	}
 	res, _ := answer.([]any)
 	if len(res) != len(routings) {

@@ -1,10 +1,11 @@
 -- Fan-out of a batch: INCOMING → READY, UNROUTED, QUARANTINE or delayed.
 --
 -- KEYS  1–4 counts, 5 incoming, 6 delayed, 7 delayed:body, 8 quarantine, 9 its size, 10 unrouted, 11 its size,
---       12 progress: a hash from the id of an unfinished entry to the last subscription that has its copy, 13 active;
---       then every channel and every seen key. ARGV names these by their number in KEYS.
+--       12 progress: a hash from the id of an unfinished entry to the last subscription that has its copy, 13 active,
+--       14 archive, 15 its state; then every channel and every seen key. ARGV names these by their number in KEYS.
 -- ARGV  consumer, dedupe window in ms, most entries and bytes of the quarantine, most entries and bytes
---       of the unrouted; number of runs, then for each run: first and last entry id, number of entries;
+--       of the unrouted; most bytes of the archive (0: none is kept), revision of the subscriptions that the entries were
+--       routed by, "1" if it was read after a step was outdated; number of runs, then for each run: first and last entry id, number of entries;
 --       number of lists of channels, then for each list: n, n numbers of channels; number of channels, then the
 --       subscription of each, in the order of KEYS; number of channels to read,
 --       then for each: its number, most messages; number of ordered channels, then for each: its number, number of
@@ -25,6 +26,7 @@
 --       "early": nothing was done, because an ordered channel wants a copy, and an older entry is pending elsewhere.
 --       "error <what Redis said>": the entry is as it was.
 --       A "~" among the ordinals says that the lines of a channel are not ready (see straightenScript).
+--       It returns "outdated" and does nothing, if the archive asks for a newer revision; see archive.go.
 --       With channels to read, it returns this and then for each of them the entries that the consumer has now.
 --
 -- A channel is read only if the copies of this step are all that is READY there, since the caller knows how
@@ -45,15 +47,15 @@
 --
 -- The caller bounds the work: the script does all of it in one go.
 local me, window = ARGV[1], ARGV[2]
-local incoming, progress = KEYS[5], KEYS[12]
+local incoming, progress, archive_most = KEYS[5], KEYS[12], tonumber(ARGV[7])
 
 -- Fields that a copy keeps. Its time comes from ARGV; ~src is the id of the first incoming entry.
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}
 
 local unfinished = redis.call('EXISTS', progress) == 1
 
-local found, at, entries, opens = {}, 8, 0, {} -- opens: the first entry of each run
-for _ = 1, tonumber(ARGV[7]) do
+local found, at, entries, opens = {}, 11, 0, {} -- opens: the first entry of each run
+for _ = 1, tonumber(ARGV[10]) do
   opens[ARGV[at]], entries = true, entries + ARGV[at + 2]
   for _, e in ipairs(redis.call('XRANGE', incoming, ARGV[at], ARGV[at + 1], 'COUNT', ARGV[at + 2])) do found[e[1]] = e[2] end
   at = at + 3
@@ -62,7 +64,7 @@ end
 local function pending(id, ...)
   return redis.pcall('XPENDING', incoming, 'fanout', id, id, 1, ...)[1] -- nil without the group, too
 end
-local same = pending(ARGV[8])
+local same = pending(ARGV[11])
 
 local lists = {['0'] = {}}
 for i = 1, tonumber(ARGV[at]) do
@@ -77,6 +79,12 @@ local last_name = at - 1
 local reads, made = {}, {} -- made: copies by channel
 for i = 1, tonumber(ARGV[at]) do reads[i] = {KEYS[tonumber(ARGV[at + 2 * i - 1])], ARGV[at + 2 * i]} end
 at = at + 1 + 2 * #reads
+
+if archive_most > 0 and not open_archive(KEYS[14], KEYS[15], ARGV[8], ARGV[9] == '1') then
+  local answer = {'outdated'}
+  for i = 1, #reads do answer[i + 1] = {} end
+  return #reads > 0 and answer or 'outdated'
+end
 
 local ordered, lined = {}, {} -- by channel: its line, what waits there, and its state; lists with such channels
 for i = 1, tonumber(ARGV[at]) do
@@ -103,17 +111,9 @@ local function in_front(id)
   return front == true
 end
 
--- The lines of a channel are made by its first ordered copy. What is in the channel by then comes first.
 local function state_of(channel, o)
-  local state = o[3] or line_get(o[1], '~')
-  if not state or state == 'off' then
-    local length = redis.pcall('XLEN', channel)
-    local empty = type(length) == 'table' or length == 0
-    state = not state and empty and redis.call('EXISTS', o[2]) == 0 and 'on' or 'walk 0-0'
-    redis.call('HSET', o[1], '~', state)
-  end
-  o[3] = state
-  return state
+  o[3] = o[3] or line_state(channel, o[1], o[2])
+  return o[3]
 end
 
 -- If a field is repeated, its last value counts. This loses the order of the fields, so only long entries come here.
@@ -162,6 +162,13 @@ local function released(fields)
   end
 end
 
+-- A message that was unrouted is in the archive already when it is replayed.
+local function is_archived(fields)
+  for i = #fields - 1, 1, -2 do
+    if fields[i] == '~archived' then return true end
+  end
+end
+
 -- Nobody got the message, so its producer may send it again: the seen key is deleted.
 local function to_unrouted(id, fields, time, seen)
   if keep_work <= 0 then return 'wait' end
@@ -172,7 +179,11 @@ local function to_unrouted(id, fields, time, seen)
     return 'duplicate'
   end
   local copy, n, topic = copy_of(id, fields, time)
-  note('unrouted_lost', keep(KEYS[10], KEYS[11], tonumber(ARGV[5]), tonumber(ARGV[6]), copy, n))
+  local had = is_archived(fields)
+  local marks = (archive or had) and 2 or 0
+  if marks > 0 then copy[n + 1], copy[n + 2] = '~archived', '1' end
+  note('unrouted_lost', keep(KEYS[10], KEYS[11], tonumber(ARGV[5]), tonumber(ARGV[6]), copy, n + marks))
+  if archive and not had then archive_add(copy, n) end
   if marked and (marked == id or marked == before) then redis.call('DEL', KEYS[seen]) end
   note('received:' .. topic, 1)
   note('unroutable:' .. topic, 1)
@@ -202,7 +213,7 @@ end
 
 -- With a head the copies are of the second layout: one field for the whole message.
 local written = false
-local function copy_all(id, fields, list, head, time, upto, key)
+local function copy_all(id, fields, list, head, time, upto, key, first)
   written = true
   local whole, copy, n, topic
   if head == '' then copy, n, topic = copy_of(id, fields, time)
@@ -227,6 +238,9 @@ local function copy_all(id, fields, list, head, time, upto, key)
     if type(reply) == 'table' and reply.err and refused(reply.err, list[i], id, fields, time, head) then
       failed = failed .. ' ' .. i
     elseif #reads > 0 and reply then made[list[i]] = (made[list[i]] or 0) + 1 end
+  end
+  if archive and first and not is_archived(fields) then
+    if whole then archive_add({'m', whole}, 2) else archive_add(copy, n) end
   end
   if upto ~= '' then
     redis.call('HSET', progress, id, upto)
@@ -258,7 +272,7 @@ local function route(id, fields, verb, arg, head, seen, time, after, upto)
     return 'quarantined'
   end
   if verb == 'delay' then return to_delayed(id, fields, time, arg) end
-  return copy_all(id, fields, lists[arg], head, time, upto, key)
+  return copy_all(id, fields, lists[arg], head, time, upto, key, true)
 end
 
 -- An entry that is not in the stream was moved, or somebody deleted it by hand: then it is still pending.
@@ -332,7 +346,7 @@ if written then
     local added = redis.pcall('SADD', KEYS[13], unpack(ARGV, from, math.min(last_name, from + 999)))
     if added ~= 0 then
       for i = from, math.min(last_name, from + 999) do
-        local channel = KEYS[14 + i - names]
+        local channel = KEYS[16 + i - names]
         local groups = redis.pcall('XINFO', 'GROUPS', channel)
         if #groups == 0 and not groups.err then redis.pcall('XGROUP', 'CREATE', channel, 'push', '0') end
       end
@@ -344,6 +358,7 @@ if #done > 0 then
   redis.call('HINCRBY', KEYS[4], '~moved', redis.call('XDEL', incoming, unpack(done)))
   if unfinished then redis.call('HDEL', progress, unpack(done)) end
 end
+archive_close(archive_most)
 count_noted()
 vanished()
 local answer = results

@@ -41,17 +41,17 @@ func (w *FanoutWorker) offer(hand []inHand, step []Routing) (offers []medispatch
 }
 
 // move runs a step. taken is how many copies it handed over, by subscription.
-func (w *FanoutWorker) move(ctx context.Context, hand []inHand, step []Routing) (routed []Routed, taken map[string]int, err error) {
+func (w *FanoutWorker) move(ctx context.Context, by RoutedBy, hand []inHand, step []Routing) (routed []Routed, taken map[string]int, err error) {
 	var wants []medispatcher.Want
 	var took func([]medispatcher.Delivery, error)
 	if offers, largest := w.offer(hand, step); len(offers) > 0 {
 		wants, took = w.Events.Hand(offers, largest)
 	}
 	if len(wants) == 0 {
-		routed, err = w.Store.Fanout(ctx, w.Partition, step)
+		routed, _, err = w.Store.FanoutHand(ctx, w.Partition, by, step, nil)
 		return routed, nil, err
 	}
-	routed, deliveries, err := w.Store.FanoutHand(ctx, w.Partition, step, wants)
+	routed, deliveries, err := w.Store.FanoutHand(ctx, w.Partition, by, step, wants)
 	if routed == nil {
 		took(nil, err)
 		return nil, nil, err

@@ -61,7 +61,7 @@ func TestFanoutHand(t *testing.T) {
 					{Channel: channelS, Max: c.most}, {Channel: medispatcher.Channel{Subscription: "s2"}, Max: c.most},
 					{Channel: medispatcher.Channel{Subscription: "not copied to"}, Max: c.most},
 				}
-				routed, taken, err := sc.Store.FanoutHand(sc.Ctx, 0, routings, hand)
+				routed, taken, err := sc.Store.FanoutHand(sc.Ctx, 0, streams.RoutedBy{}, routings, hand)
 				check(t, err)
 				for _, r := range routed {
 					if r.Result != streams.RoutedCopied {
@@ -101,7 +101,7 @@ func TestFanoutHandReplyLost(t *testing.T) {
 		id := sc.Incoming(t, "topic", "a.b", "body", "x")
 		check(t, fanout(sc, streams.Routing{EntryID: "0-1", Message: message("a.b"), Subs: []string{"s"}})) // loads the script
 		step := func() ([]streams.Routed, []medispatcher.Delivery, error) {
-			return sc.Store.FanoutHand(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}}, []medispatcher.Want{{Channel: channelS, Max: 1}})
+			return sc.Store.FanoutHand(sc.Ctx, 0, streams.RoutedBy{}, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s"}}}, []medispatcher.Want{{Channel: channelS, Max: 1}})
 		}
 		sc.Faults.Next(streamstest.After, 1, "evalsha")
 		routed, taken, err := step()

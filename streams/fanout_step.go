@@ -45,7 +45,8 @@ func (h *inHand) rest() Routing {
 
 // nextStep is the part of hand that fits into one step: whole entries in their order, and a part of the
 // next one. It is never empty. No entry is routed before its turn: each may go to all subscriptions.
-func nextStep(hand []inHand, route func(Entry) Routing) []Routing {
+// With archives each entry that is not begun is written once more.
+func nextStep(hand []inHand, archives bool, route func(Entry) Routing) []Routing {
 	var step []Routing
 	work := 0
 	for i := range hand {
@@ -56,6 +57,9 @@ func nextStep(hand []inHand, route func(Entry) Routing) []Routing {
 		r := h.rest()
 		work += entryWork + h.size/entryBytesPerWork
 		each := copyWork + h.size/copyBytesPerWork
+		if archives && h.after == "" {
+			work += each
+		}
 		fit := (stepWork - work) / each
 		if fit < 1 && i > 0 {
 			break
@@ -81,7 +85,7 @@ func after(hand []inHand, step []Routing, routed []Routed) []inHand {
 			hand[i].after = step[i].Subs[len(step[i].Subs)-1]
 		case RoutedBehind:
 			hand[i].after = r.At
-		case RoutedWait, RoutedEarly:
+		case RoutedWait, RoutedEarly, RoutedOutdated:
 		default:
 			continue
 		}
@@ -90,9 +94,19 @@ func after(hand []inHand, step []Routing, routed []Routed) []inHand {
 	return append(kept, hand[len(routed):]...)
 }
 
-// reroute has it decided again where the entries in hand belong.
-func reroute(hand []inHand) {
+// reroute has it decided again where the entries in hand belong. With archives, what is begun does not go to subscriptions
+// that are new: the archive says that they did not get it.
+func reroute(hand []inHand, archives bool, route func(Entry) Routing) {
 	for i := range hand {
-		hand[i].routed, hand[i].routing = false, Routing{}
+		h := &hand[i]
+		had := h.routing.Subs
+		h.routed, h.routing = false, Routing{}
+		if archives && h.after != "" && had != nil {
+			h.routing, h.routed = route(h.Entry), true
+			h.routing.Subs = slices.DeleteFunc(slices.Clone(h.routing.Subs), func(sub string) bool {
+				_, before := slices.BinarySearch(had, sub)
+				return !before
+			})
+		}
 	}
 }

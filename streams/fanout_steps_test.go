@@ -115,8 +115,8 @@ func (h *weigh) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 func (h *weigh) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); cmd.Name() == "evalsha" && args[2].(int) >= 13 {
-			argv := args[3:][args[2].(int)+6:]
+		if args := cmd.Args(); cmd.Name() == "evalsha" && args[2].(int) >= 15 {
+			argv := args[3:][args[2].(int)+9:]
 			argv = argv[1+3*argv[0].(int):] // behind the runs
 			lists := []int{0}
 			n := argv[0].(int)

@@ -232,6 +232,7 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 	var router *medispatcher.Router
 	var errs []error
 	early := 0 // steps in a row after which an entry waited for older ones
+	archives, fresh := w.Store.archiveMost() > 0, false
 	latest := func() (*Snapshot, error) { return w.latest(ctx, asked) }
 	for len(hand) > 0 && !w.late.Load() {
 		subs, err := latest()
@@ -240,9 +241,9 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 		}
 		if subs.Router() != router {
 			router = subs.Router()
-			reroute(hand)
+			reroute(hand, archives, func(e Entry) Routing { return w.decide(e, router) })
 		}
-		step := nextStep(hand, func(e Entry) Routing { return w.decide(e, router) })
+		step := nextStep(hand, archives, func(e Entry) Routing { return w.decide(e, router) })
 		if err := w.order(ctx, subs.Subs, step); err != nil {
 			return err
 		}
@@ -251,9 +252,12 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 		} else {
 			latest = func() (*Snapshot, error) { return w.Registry.Latest(ctx) }
 		}
-		routed, taken, err := w.move(ctx, hand, step)
+		routed, taken, err := w.move(ctx, RoutedBy{Revision: subs.Revision, Fresh: fresh}, hand, step)
 		if routed == nil {
 			return err
+		}
+		if fresh = routed[0].Result == RoutedOutdated; fresh {
+			latest = func() (*Snapshot, error) { return w.Registry.Latest(ctx) }
 		}
 		errs = append(errs, err)
 		w.report(hand, step, routed, taken)
@@ -380,7 +384,7 @@ func (w *FanoutWorker) report(hand []inHand, step []Routing, routed []Routed, ta
 			w.Events.Unroutable(w.Partition, e, m)
 		case RoutedFiltered: // Routed has heard of it
 		case RoutedDuplicate, RoutedVanished, RoutedGone: // counted by the step
-		case RoutedBehind, RoutedWait, RoutedEarly: // nothing was done
+		case RoutedBehind, RoutedWait, RoutedEarly, RoutedOutdated: // nothing was done
 		}
 	}
 	if len(ready) > 0 {

@@ -110,6 +110,7 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 		return rdb.Failed("heartbeat", err)
 	}
 	d.Copies, d.Active, d.Lines, d.Doorbell, d.Partitions, d.Spread = newestLayout, true, true, s.doorbell(), s.cfg.Partitions, s.cfg.Spread
+	d.Retention = s.cfg.Retention
 	info, err := json.Marshal(d)
 	if err != nil {
 		return err

@@ -71,6 +71,16 @@ local function line_note(line, key, n, first, last)
   elseif n > 0 then redis.call('HSET', line, 'c' .. key, string.format('%.0f', n))
   else redis.call('HDEL', line, 'c' .. key) end
 end
+-- line_state is the state of a channel's lines. They are made by its first ordered copy; what is in the channel by then comes first.
+local function line_state(channel, line, wait)
+  local state = line_get(line, '~')
+  if state and state ~= 'off' then return state end
+  local length = redis.pcall('XLEN', channel)
+  local empty = type(length) == 'table' or length == 0
+  state = not state and empty and redis.call('EXISTS', wait) == 0 and 'on' or 'walk 0-0'
+  redis.call('HSET', line, '~', state)
+  return state
+end
 -- line_put gives a copy its place: add writes it into the channel if its key is free there. It returns what add did;
 -- false: the copy waits.
 local function line_put(line, wait, key, state, add, packed)
@@ -84,9 +94,10 @@ local function line_put(line, wait, key, state, add, packed)
   line_note(line, key, n, first, last)
   return false
 end
--- line_join adds a copy to a channel that may have lines. It returns whether it is READY.
-local function line_join(channel, line, wait, fields)
-  local state, key = line_get(line, '~'), line_key(fields)
+-- line_join adds a copy to a channel that may have lines, and has some if it is known to be ordered. It returns whether it is READY.
+local function line_join(channel, line, wait, fields, ordered)
+  local key = line_key(fields)
+  local state = ordered and key and line_state(channel, line, wait) or line_get(line, '~')
   if not key or not state or state == 'off' then
     redis.call('XADD', channel, '*', unpack(fields))
     return true

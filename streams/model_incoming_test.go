@@ -180,7 +180,7 @@ func (w *world) move(t *rapid.T, d *dispatcher, p int) {
 	var deliveries []medispatcher.Delivery
 	had := len(w.copies)
 	r := w.try(t, d, "moves its entries of "+strconv.Itoa(p), func() (err error) {
-		routed, deliveries, err = d.store.FanoutHand(w.ctx, p, routings, hand)
+		routed, deliveries, err = d.store.FanoutHand(w.ctx, p, streams.RoutedBy{}, routings, hand)
 		return err
 	}, "evalsha")
 	if !r.effect {

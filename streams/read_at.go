@@ -43,10 +43,13 @@ func (s *Store) ReadAt(ctx context.Context, at medispatcher.Place) (medispatcher
 		}
 		err = rdb.Failed("read a delayed message", err)
 		found.Message = incomingMessage(at, rdb.FieldsOf(unpacked(packed)...))
-	case medispatcher.Incoming, medispatcher.Ready, medispatcher.Buried, medispatcher.Deleted:
-		stream := s.keys.Incoming(at.Partition)
-		if at.State != medispatcher.Incoming {
-			stream = s.keys.Channel(at.Partition, at.Subscription)
+	case medispatcher.Incoming, medispatcher.Archived, medispatcher.Ready, medispatcher.Buried, medispatcher.Deleted:
+		stream := s.keys.Channel(at.Partition, at.Subscription)
+		if at.State == medispatcher.Incoming {
+			stream = s.keys.Incoming(at.Partition)
+		}
+		if at.State == medispatcher.Archived {
+			stream = s.keys.Archive(at.Partition)
 		}
 		var entries []rdb.Entry
 		entries, err = rdb.Range(s.db.With(ctx), stream, at.Entry, at.Entry, 1).Result()
@@ -61,7 +64,9 @@ func (s *Store) ReadAt(ctx context.Context, at medispatcher.Place) (medispatcher
 		default:
 			f := entry.CopyOf(entries[0].Fields)
 			found.Message = f.Message(at.Partition)
-			err = s.numberAttempt(ctx, &found.Place)
+			if at.State != medispatcher.Archived {
+				err = s.numberAttempt(ctx, &found.Place)
+			}
 		}
 	}
 	return found, err

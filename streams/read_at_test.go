@@ -18,6 +18,7 @@ func TestReadAt(t *testing.T) {
 		const body = "\x00\xff{\"a\":1}\n\n"
 		for name, key := range map[string]string{
 			"incoming/0-%s": "medis:{0}:incoming", "channel/s/0-%s": "medis:{0}:ch:s", "dead/s/0-%s": "medis:{0}:dead:s", "unrouted/0-%s": "medis:{0}:unrouted",
+			"archive/0-%s": "medis:{0}:archive",
 		} {
 			id := must[string](t)(env.Client.Do(t.Context(), "XADD", key, "*", "topic", "a.b", "body", body, "id", "p-1", "headers", `{"x":"1"}`).Text())
 			at := must[medispatcher.Place](t)(medispatcher.ParseRef(fmt.Sprintf(name, id)))

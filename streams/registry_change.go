@@ -67,11 +67,16 @@ func (r *Registry) edits(puts []medispatcher.SubscriptionPut) (edits []*edit, fi
 	edits = make([]*edit, len(puts))
 	for i, p := range puts {
 		edits[i] = &edit{id: p.ID, ifMatch: p.IfMatch, do: func(old []byte) (stored []byte, sub *medispatcher.Subscription, err error) {
-			done[i].Created = old == nil
+			if done[i].Created = old == nil; !done[i].Created && p.Replay != nil {
+				return nil, nil, medispatcher.Problems{{Field: "from", Problem: fmt.Sprintf("is for a new subscription, and there is one named %q; send it what is in the archive with replay", p.ID)}}
+			}
 			stored, done[i].Subscription, err = r.rules.Replace(p.ID, old, p.Document, time.Now())
 			done[i].Revision = medispatcher.Rev(stored)
 			return stored, &done[i].Subscription, err
 		}}
+		if p.Replay != nil {
+			edits[i].replay = encodeReplay(p.Replay)
+		}
 	}
 	return edits, func() []medispatcher.SubscriptionPutDone {
 		for i, e := range edits {
@@ -111,19 +116,23 @@ func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
 // and gives the documents a version that they never had. The history says which version a change made of which, so
 // whoever knows one of them can follow.
 //
-// KEYS subscriptions, changes, the documents' version. ARGV changes kept, and for each change: id, old document ("":
-// none), new document ("": remove), the change, what to add to the version. Returns 1 for each new document that is in force, else 0;
+// KEYS subscriptions, changes, the documents' version, replays. ARGV changes kept, and for each change: id, old document ("":
+// none), new document ("": remove), the change, what to add to the version, the replay that a new subscription begins with
+// ("": none). A replay goes with its subscription. Returns 1 for each new document that is in force, else 0;
 // and last the version. Safe to repeat: it then finds the new documents.
 var changeScript = rdb.NewScript(nextRevision + `
 local done, version = {}, value(KEYS[3])
-for i = 2, #ARGV, 5 do
+for i = 2, #ARGV, 6 do
   local id, old, new = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local now = redis.call('HGET', KEYS[1], id) or ''
   done[#done + 1] = (now == old or now == new) and 1 or 0
   if now == old and now ~= new then
-    if new == '' then redis.call('HDEL', KEYS[1], id)
+    if new == '' then
+      redis.call('HDEL', KEYS[1], id)
+      redis.pcall('HDEL', KEYS[4], id)
     else redis.call('HSET', KEYS[1], id, new) end
     local next = nextRevision(version, tonumber(ARGV[i + 4]))
+    if ARGV[i + 5] ~= '' then redis.call('HSET', KEYS[4], id, next .. ' ' .. ARGV[i + 5]) end
     redis.call('SET', KEYS[3], next)
     redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'subscription', id, 'change', ARGV[i + 3], 'from', version, 'to', next)
     version = next
@@ -143,8 +152,9 @@ const (
 type edit struct {
 	id, ifMatch string
 	// do makes the new document of the old one, and what it means. nil is none.
-	do  func(old []byte) ([]byte, *medispatcher.Subscription, error)
-	err error
+	do     func(old []byte) ([]byte, *medispatcher.Subscription, error)
+	err    error
+	replay []byte // that the new subscription begins with
 
 	prepared  bool // old is what Redis had a moment ago, and next was made of it
 	old, next []byte
@@ -261,13 +271,13 @@ func (r *Registry) changeStep(ctx context.Context, edits []*edit) (done, again [
 		e.prepared = false // if somebody changed it meanwhile, it is read again
 		record := r.changeOf(ctx, e)
 		size += len(e.old) + len(e.next) + len(record)
-		args = append(args, e.id, e.old, e.next, record, spread())
+		args = append(args, e.id, e.old, e.next, record, spread(), e.replay)
 		edited = append(edited, e)
 	}
 	if len(edited) == 0 {
 		return nil, again, "", nil
 	}
-	k := []string{r.store.keys.Subscriptions(), r.store.keys.Changes(), r.store.keys.Written()}
+	k := []string{r.store.keys.Subscriptions(), r.store.keys.Changes(), r.store.keys.Written(), r.store.keys.Replays()}
 	const step = "write subscriptions"
 	answer, err := changeScript.Run(ctx, r.store.db, k, args...).Slice()
 	if err != nil || len(answer) != len(edited)+1 {

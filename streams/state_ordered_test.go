@@ -5,6 +5,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // waiting puts two messages of a key into "s", lets "me" read the first one, and returns its entry id.
@@ -57,6 +58,17 @@ func orderedArrows() []arrow {
 				return err
 			},
 			want: "#dead:s=1, #failed:s=1, #received:a.b=2, #replayed:s=1, ch:s=1, line:s=3, wait:s=1",
+		},
+		{
+			name: "ARCHIVE to READY, waiting", command: "evalsha", archive: true, skip: 4,
+			before: func(t *testing.T, sc *scene) string {
+				copyKeyed(t, sc, "k:1")
+				put(t, streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {}), "s", `{"topic":"a.b","urls":["http://h/"],"ordered":true}`)
+				check(t, third(sc.Store.StartReplay(sc.Ctx, replayOf(t, medispatcher.ReplayAsk{Since: "1h"}))))
+				return "s"
+			},
+			step: goOnReplaying,
+			want: "#received:a.b=1, #replayed:s=1, archive=1, archive:state=2, ch:s=1, line:s=3, replay:s=6, wait:s=1",
 		},
 		{
 			name: "READY, waiting, to purged", command: "evalsha", before: func(t *testing.T, sc *scene) string { waiting(t, sc); return "" },

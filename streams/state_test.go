@@ -64,6 +64,7 @@ type arrow struct {
 	before  func(t *testing.T, sc *scene) (id string)      // brings the message to its start
 	step    func(sc *scene, id string) error               // the test repeats it after an error
 	want    string                                         // the state at its end
+	archive bool                                           // the dispatcher keeps one
 	skip    int                                            // commands of that name before the one of the step
 	repair  func(t *testing.T, sc *scene, id string) error // brings the state after a lost reply to want
 }
@@ -157,7 +158,7 @@ func arrows() []arrow {
 				return sc.Incoming(t, "topic", "a.b", "body", "x")
 			},
 			step: func(sc *scene, id string) error {
-				_, _, err := sc.Store.FanoutHand(sc.Ctx, 0, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}}},
+				_, _, err := sc.Store.FanoutHand(sc.Ctx, 0, streams.RoutedBy{}, []streams.Routing{{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}}},
 					[]medispatcher.Want{{Channel: channelS, Max: 10}})
 				return err
 			},
@@ -204,6 +205,60 @@ func arrows() []arrow {
 				return fanout(sc, streams.Routing{EntryID: id, Message: m, Released: true})
 			},
 			want: "#received:a.b=1, #unroutable:a.b=1, unrouted=1, unrouted:size=2",
+		},
+		{
+			name: "INCOMING to READY and ARCHIVE", command: "evalsha", archive: true, before: incoming("topic", "a.b", "body", "x"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}})
+			},
+			want: "#received:a.b=1, archive=1, archive:state=2, ch:s=1, ch:s2=1",
+		},
+		{
+			name: "INCOMING to READY and ARCHIVE, begun", command: "evalsha", archive: true, before: incoming("topic", "a.b", "body", "x"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s", "s2"}, More: true})
+			},
+			want: "archive=1, archive:state=2, ch:s=1, ch:s2=1, copying=1, incoming=1 me:1",
+		},
+		{
+			name: "INCOMING to READY and ARCHIVE, finished", command: "evalsha", archive: true, before: begun("me"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b"), After: "s2", Subs: []string{"s3"}})
+			},
+			want: "#received:a.b=1, ch:s=1, ch:s2=1, ch:s3=1", // it began where none was kept
+		},
+		{
+			name: "INCOMING to UNROUTED and ARCHIVE", command: "evalsha", archive: true, before: incoming("topic", "a.b", "body", "x"),
+			step: func(sc *scene, id string) error {
+				return fanout(sc, streams.Routing{EntryID: id, Message: message("a.b")})
+			},
+			want: "#received:a.b=1, #unroutable:a.b=1, archive=1, archive:state=2, unrouted=1, unrouted:size=2",
+		},
+		{
+			name: "ARCHIVE to READY", command: "evalsha", archive: true, skip: 4,
+			before: func(t *testing.T, sc *scene) string {
+				check(t, fanout(sc, streams.Routing{EntryID: sc.Incoming(t, "topic", "a.b", "body", "x"), Message: message("a.b"), Subs: []string{"s2"}}))
+				put(t, streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {}), "s", `{"topic":"a.b","urls":["http://h/"]}`)
+				check(t, third(sc.Store.StartReplay(sc.Ctx, replayOf(t, medispatcher.ReplayAsk{Since: "1h"}))))
+				return "s"
+			},
+			step: goOnReplaying,
+			want: "#received:a.b=1, #replayed:s=1, archive=1, archive:state=2, ch:s=1, ch:s2=1, replay:s=6",
+		},
+		{
+			name: "ARCHIVE to gone", command: "evalsha", archive: true,
+			before: func(t *testing.T, sc *scene) string {
+				check(t, fanout(sc, streams.Routing{EntryID: sc.Incoming(t, "topic", "a.b", "body", "x"), Message: message("a.b"), Subs: []string{"s"}}))
+				return ""
+			},
+			step: func(sc *scene, id string) error {
+				keep := -time.Hour
+				if id == "0-1" {
+					keep = time.Hour
+				}
+				return second(sc.Store.TrimArchive(sc.Ctx, 0, keep, true))
+			},
+			want: "#received:a.b=1, ch:s=1",
 		},
 		{
 			name: "INCOMING to QUARANTINE", command: "evalsha", before: incoming("tropic", "a.b", "body", "x"),
@@ -541,6 +596,16 @@ func parked(items ...any) func(t *testing.T, sc *scene) string {
 	}
 }
 
+// goOnReplaying goes on with the replay to a subscription.
+func goOnReplaying(sc *scene, sub string) error {
+	r, err := sc.Store.ReplayOf(sc.Ctx, sub)
+	if errors.Is(err, medispatcher.ErrNotFound) {
+		return nil
+	}
+	registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
+	return errors.Join(err, second((&streams.Replayer{Store: sc.Store, Registry: registry}).Run(sc.Ctx, r)))
+}
+
 func token(*testing.T, *scene) string { return "tok" }
 
 // writeOnce writes nothing for the entry that only loads the script.
@@ -584,7 +649,14 @@ func TestState(t *testing.T) {
 				layout := 1 + i%2
 				t.Run(fmt.Sprint(a.name, " ", fault, " layout ", layout), func(t *testing.T) {
 					env.Flush(t)
-					sc := newScene(t, env)
+					newScene := func() *scene {
+						cfg := env.Config("me")
+						if a.archive {
+							cfg = archiving(cfg)
+						}
+						return newSceneOf(t, env, cfg)
+					}
+					sc := newScene()
 					sc.Store.WriteLayout(layout)
 					id := a.before(t, sc)
 					load := "0-1" // an entry that "me" does not own: the step only loads the script
@@ -594,7 +666,7 @@ func TestState(t *testing.T) {
 					check(t, a.step(sc, load))
 					if a.repair != nil || a.skip > 0 || strings.HasPrefix(a.name, "delayed") {
 						env.Flush(t) // that step took effect, or has no id
-						sc = newScene(t, env)
+						sc = newScene()
 						sc.Store.WriteLayout(layout)
 						id = a.before(t, sc)
 					}

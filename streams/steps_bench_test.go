@@ -74,7 +74,7 @@ func BenchmarkHandStep(b *testing.B) {
 					var got []medispatcher.Delivery
 					var err error
 					if together {
-						_, got, err = sc.store.FanoutHand(sc.ctx, 0, batch, wants)
+						_, got, err = sc.store.FanoutHand(sc.ctx, 0, streams.RoutedBy{}, batch, wants)
 					} else if _, err = sc.store.Fanout(sc.ctx, 0, batch); err == nil {
 						got, err = sc.store.Read(sc.ctx, wants)
 					}

@@ -108,6 +108,7 @@ func Examine(ctx context.Context, s *streams.Store, o Checkup) (Examination, err
 		{AreaMessages, "recover lists", d.examineRecover},
 		{AreaMessages, "incoming", d.examineIncoming},
 		{AreaMessages, "kept", d.examineKept},
+		{AreaMessages, "archive", d.examineArchive},
 		{AreaMessages, "channels", d.examineChannels},
 		{AreaMessages, "due times", d.examineDueTimes},
 		{AreaMessages, "failure records", d.examineFailures},

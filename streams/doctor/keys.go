@@ -28,13 +28,14 @@ const (
 	kindSeen        = "seen"
 	kindRecover     = "recover"
 	kindActive      = "active"
+	kindArchive     = "archive"
 	kindActiveDead  = "active:dead"
 )
 
 // keyTypes is the Redis type of each kind of key.
 var keyTypes = map[string]string{
 	kindIncoming: "stream", kindQuarantine: "stream", kindQuarantine + ":size": "hash", kindUnrouted: "stream", kindUnrouted + ":size": "hash", "copying": "hash",
-	kindActive: "set", kindActiveDead: "set",
+	kindActive: "set", kindActiveDead: "set", kindArchive: "stream", kindArchive + ":state": "hash", "replay": "hash", "replays": "hash",
 	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", "line": "hash", "wait": "hash", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
 	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash", "partitions": "string", "deliveries": "list",

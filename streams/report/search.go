@@ -36,7 +36,7 @@ type search struct {
 	size   int    // average bytes of an entry; 0: unknown
 }
 
-// findCopies looks for a message in the channels and the dead letters of subscriptions.
+// findCopies looks for a message in the channels and the dead letters of subscriptions, and in the archive.
 func (r *Report) findCopies(ctx context.Context, t trail, subs []string, story *medispatcher.Story) error {
 	x := &searcher{report: r, trail: t, story: story, left: searchBytes}
 	for chunk := range slices.Chunk(subs, searchStreams) {
@@ -51,7 +51,15 @@ func (r *Report) findCopies(ctx context.Context, t trail, subs []string, story *
 			return rdb.Failed("look for a message", err)
 		}
 	}
-	return nil
+	if !r.kept.Archives() {
+		return nil
+	}
+	place := medispatcher.Place{State: medispatcher.Archived, Partition: t.p}
+	queue, err := []*search{{place: place, stream: r.keys.Archive(t.p), from: t.from()}}, error(nil)
+	for len(queue) > 0 && err == nil {
+		queue, err = x.round(ctx, queue)
+	}
+	return rdb.Failed("look for a message", err)
 }
 
 // filled lists the streams of subscriptions that are not empty.
@@ -173,6 +181,12 @@ func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 	p.Entry = entryID
 	fields := entry.CopyOf(copied.Val()[0].Fields)
 	x.story.Topic = fields.Topic
+	if p.State == medispatcher.Archived {
+		at := rdb.EntryTime(entryID).UTC()
+		p.Since = &at
+		x.story.Places = append(x.story.Places, p)
+		return nil
+	}
 	if p.State == medispatcher.Dead {
 		if fields.Failure != "" {
 			p.Failure = entry.DecodeFailure(fields.Failure)

@@ -157,6 +157,11 @@ func (r *Report) IncomingStatus(ctx context.Context) (medispatcher.IncomingStatu
 	if err == nil {
 		st.Delayed, err = r.sizes(ctx, "ZCARD", r.keys.Delayed)
 	}
+	if err == nil && r.kept.Archives() {
+		var span medispatcher.ArchiveSpan
+		span, err = r.kept.ArchiveSpan(ctx)
+		st.Archive = &span
+	}
 	return st, err
 }
 

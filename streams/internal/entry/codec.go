@@ -11,6 +11,9 @@ import (
 // message that is now due. Deduplication must not drop it.
 const Released = "~released"
 
+// replayed marks a copy that a replay from the archive made. In Whole it is the line "replay".
+const replayed = "~replay"
+
 // ChannelValues are the fields of a channel's entry, as fanout.lua writes them.
 func ChannelValues(p int, m medispatcher.Message) []any {
 	if !m.Generated {

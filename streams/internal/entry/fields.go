@@ -12,6 +12,7 @@ type Fields struct {
 	Src      string // id of the first incoming entry
 	Released string // see the field of this name
 	Failure  string // record of a dead letter
+	Replay   string // not empty: the copy was made by a replay from the archive
 
 	whole string
 }
@@ -40,6 +41,8 @@ func (f *Fields) Set(name, value string) {
 		f.Src = value
 	case Released:
 		f.Released = value
+	case replayed:
+		f.Replay = value
 	case "failure":
 		f.Failure = value
 	default:
@@ -66,6 +69,6 @@ func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fi
 		}
 	}()
 	f := CopyOf(fields)
-	d.Message = f.Message(c.Partition)
+	d.Message, d.Replay = f.Message(c.Partition), f.Replay != ""
 	return d
 }

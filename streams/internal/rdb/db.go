@@ -40,6 +40,8 @@ type Config struct {
 	DeadMaxLen   int64         // dead letters kept for a subscription and partition; 0: all
 	Unrouted     Bound         // for messages that no subscription wanted
 	Quarantine   Bound         // for entries that could not be decoded
+	Retention    time.Duration // how long the archive keeps messages; 0: there is none
+	ArchiveBytes int64         // most bytes of messages in the archive of a partition; 0: 1 GiB
 	CopyLayout   int           // in which the fan-out writes copies; 0: the newest that every living dispatcher reads
 	Readers      int           // blocked reads of the incoming stream in each partition
 }
@@ -121,6 +123,9 @@ func Open(cfg Config) (*DB, error) {
 		cfg.Spread = cfg.Partitions
 	}
 	cfg.Unrouted, cfg.Quarantine = cfg.Unrouted.orDefault(), cfg.Quarantine.orDefault()
+	if cfg.ArchiveBytes == 0 {
+		cfg.ArchiveBytes = 1 << 30
+	}
 	blocking := *opt
 	blocking.ReadTimeout = BlockFor + ReplyTimeout
 	blocking.PoolSize = max(1, cfg.Readers*cfg.Partitions) + 1 + cfg.Partitions/SharedStreams

@@ -41,6 +41,15 @@ func (k Keys) Unrouted(p int) string { return k.Part(p, "unrouted") }
 // UnroutedSize is the hash with the size of the unrouted stream.
 func (k Keys) UnroutedSize(p int) string { return k.Part(p, "unrouted:size") }
 
+// Archive is the stream of all accepted messages, for as long as they are kept.
+func (k Keys) Archive(p int) string { return k.Part(p, "archive") }
+
+// ArchiveState is the hash {written, first, fence} of the archive; see archive.go in streams.
+func (k Keys) ArchiveState(p int) string { return k.Part(p, "archive:state") }
+
+// Replay is the hash that notes how far a replay from the archive has come.
+func (k Keys) Replay(p int, sub string) string { return k.Part(p, "replay:"+sub) }
+
 // Copying is the hash with the progress of the fan-out of large entries.
 func (k Keys) Copying(p int) string { return k.Part(p, "copying") }
 
@@ -104,6 +113,10 @@ func (k Keys) Deeds() string { return k.Prefix + ":deeds:{" + k.Subscriptions() 
 
 // EndedSessions is the sorted set of the sessions that were ended before their time, by that time.
 func (k Keys) EndedSessions() string { return k.Prefix + ":sessions:ended" }
+
+// Replays is the hash of replays that are not finished, by subscription. It lies in the slot of the documents, so that a new
+// subscription and its replay are one step.
+func (k Keys) Replays() string { return k.Prefix + ":replays:{" + k.Subscriptions() + "}" }
 
 // Control is the pub/sub channel of hints.
 func (k Keys) Control() string { return k.Prefix + ":control" }
