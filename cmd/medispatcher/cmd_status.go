@@ -199,6 +199,9 @@ func keptLines(in medispatcher.IncomingStatus) (lines string) {
 	if in.Quarantine > 0 {
 		lines += fmt.Sprintf("! %s could not be decoded or copied: medispatcher quarantine ls --newest\n", cli.Counted(in.Quarantine, "message"))
 	}
+	if a := in.Archive; a != nil && a.Messages > 0 {
+		lines += fmt.Sprintf("archive: %s, %s, the oldest %s old\n", cli.Counted(a.Messages, "message"), medispatcher.Size(a.Bytes).About(), cli.Age(time.Since(a.Oldest)))
+	}
 	return lines
 }
 

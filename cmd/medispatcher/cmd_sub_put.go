@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/filter"
 )
 
@@ -24,7 +26,7 @@ import (
 const maxSubscriptionFile = 1 << 20
 
 func (a *app) subPutCommand() *cobra.Command {
-	var file string
+	var file, from string
 	var generate bool
 	cmd := &cobra.Command{
 		Use:   "put ID",
@@ -41,6 +43,7 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 		Example: `  medispatcher sub put billing --topic 'order.*' --url http://127.0.0.1:8080/hook
   medispatcher sub put audit --topic '>' --url https://audit.example/in --max-retries 20
   medispatcher sub put billing --topic 'order.*' --url https://billing.example/hook --generate-secret
+  medispatcher sub put audit --topic '>' --url https://audit.example/in --from 24h
   medispatcher sub put billing --file billing.json
   medispatcher sub get billing | jq '.concurrency=32' | medispatcher sub put billing --file -
   medispatcher sub ls --json | jq 'map(.timeout="10s")' | medispatcher sub put --file -`,
@@ -66,7 +69,7 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 				if err != nil {
 					return err
 				}
-				return s.putSub(ctx, args[0], doc, problems, secret)
+				return s.putSub(ctx, args[0], doc, problems, secret, from)
 			})(cmd, args)
 		},
 	}
@@ -75,6 +78,7 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 	flags.SortFlags = false
 	addSubFlags(flags)
 	flags.BoolVar(&generate, "generate-secret", false, "make a secret, and print it this once")
+	flags.StringVar(&from, "from", "", "begin a new one with what the archive holds since `TIME` or 24h")
 	flags.StringVar(&file, "file", "", "read the whole subscription, or without ID many, from a JSON `FILE`, - for stdin")
 	return cmd
 }
@@ -128,18 +132,59 @@ func (s *state) readDocument(ctx context.Context, file string, limit int, what s
 }
 
 // putSub stores a document. secret is the one in it, if it was made here. If the flags have problems, it checks the rest as well, to list all problems at once.
-func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems, secret string) error {
+func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems, secret, from string) error {
 	if len(problems) > 0 {
 		_, _, err := filter.In(s.cfg.Rules()).Replace(id, nil, doc, time.Now())
 		collect(&problems, err)
 		return problems
 	}
+	var replay *medispatcher.Replay
+	if from != "" {
+		r, err := s.newFrom(ctx, id, from)
+		if err != nil {
+			return err
+		}
+		replay = &r
+	}
+	if err := s.writeSub(ctx, id, doc, secret, replay); err != nil || replay == nil || replay.Revision == 0 {
+		return err
+	}
+	return s.runReplay(ctx, s.replayer(), *replay)
+}
+
+// newFrom is the replay that a new subscription begins with.
+func (s *state) newFrom(ctx context.Context, id, from string) (r medispatcher.Replay, err error) {
+	if r, err = operate.NewFrom(ctx, id, from, time.Now()); err != nil {
+		return r, err
+	}
+	all, err := s.store.Dispatchers(ctx)
+	if err == nil {
+		err = operate.MayBegin(all)
+	}
+	if err == nil {
+		_, err = s.sayShortfall(ctx, r.Since)
+	}
+	return r, err
+}
+
+// writeSub stores a document, and tells what that changed. replay is nil, or what the new subscription begins with.
+func (s *state) writeSub(ctx context.Context, id string, doc []byte, secret string, replay *medispatcher.Replay) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	before, _, beforeErr := s.registry.Get(ctx, id)
-	sub, _, created, err := s.registry.Put(ctx, id, doc, "")
-	if err != nil {
-		return err
+	put := s.registry.PutAll(ctx, []medispatcher.SubscriptionPut{{ID: id, Document: doc, Replay: replay}})[0]
+	sub, created := put.Subscription, put.Created
+	if put.Err != nil {
+		return put.Err
+	}
+	if replay != nil {
+		now, err := s.store.ReplayOf(ctx, id) // with the revision
+		switch {
+		case err == nil:
+			*replay = now
+		case !errors.Is(err, medispatcher.ErrNotFound): // else dispatchers have finished it
+			return err
+		}
 	}
 	done := "replaced"
 	if created {

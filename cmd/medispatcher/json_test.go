@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -38,7 +40,9 @@ func TestJSON(t *testing.T) {
 		{"partitions", `"spread":1`},
 		{"kick s", `{"kicked":0}`},
 		{"version", `"program":"medispatcher"`},
-		{"purge s --yes", `{"buried":0,"ready":0}`},
+		{"replay s --since 1h --dry-run", `{"looked":1,"messages":1,"bytes":1}`},
+		{"replay s --since 1h --yes", `"replayed":1`},
+		{"purge s --yes", `{"buried":0,"ready":1}`},
 		{"dead ls s", `"died":`},
 		{"dead show s 0-1-0", `"died":`},
 		{"dead replay s 0-1-0", `{"missing":0,"replayed":1}`},
@@ -66,6 +70,12 @@ func TestJSON(t *testing.T) {
 	} {
 		if step.args == "sub deliveries s" {
 			if _, err := c.redis.Lpush("medis:deliveries:s", `{"id":"1-d-1","time":"2026-01-01T00:00:00Z","outcome":"failed"}`); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if strings.HasSuffix(step.args, "--dry-run") {
+			id := strconv.FormatInt(time.Now().UnixMilli(), 10) + "-0"
+			if _, err := c.redis.XAdd("medis:{0}:archive", id, []string{"topic", "a.b", "body", "1", "id", "x"}); err != nil {
 				t.Fatal(err)
 			}
 		}

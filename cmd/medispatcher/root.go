@@ -81,7 +81,7 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(), a.devCommand(), a.receiveCommand(),
 		a.publishCommand(), a.subCommand(),
 		a.statusCommand(), a.statsCommand(), a.messageCommand(), a.deadCommand(),
-		a.unroutedCommand(), a.quarantineCommand(), a.kickCommand(), a.purgeCommand(), a.partitionsCommand(), a.recoverCommand(),
+		a.unroutedCommand(), a.quarantineCommand(), a.replayCommand(), a.kickCommand(), a.purgeCommand(), a.partitionsCommand(), a.recoverCommand(),
 		a.migrateCommand(), a.alertCommand(), a.auditCommand(), a.doctorCommand(), a.healthCommand(), a.benchCommand(), a.sizeCommand(), a.configCommand(), a.versionCommand(),
 	)
 	a.completeArgs(root)

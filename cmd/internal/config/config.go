@@ -81,6 +81,8 @@ type Config struct {
 	UnroutedMaxBytes   medispatcher.Size `env:"MEDIS_UNROUTED_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of unrouted messages kept in each partition. The newest is kept however large it is."`
 	QuarantineMaxLen   int64             `env:"MEDIS_QUARANTINE_MAXLEN" envDefault:"10000" min:"1" max:"1000000000" doc:"Quarantined entries (they could not be decoded) kept in each partition; the oldest are dropped first."`
 	QuarantineMaxBytes medispatcher.Size `env:"MEDIS_QUARANTINE_MAXBYTES" envDefault:"64MiB" min:"1KiB" max:"1000GiB" doc:"Bytes of quarantined entries kept in each partition. The newest is kept however large it is."`
+	Retention          time.Duration     `env:"MEDIS_RETENTION" envDefault:"0s" min:"0s" max:"8760h" doc:"How long the archive keeps each accepted message, for medispatcher replay. 0s: there is no archive. All dispatchers should have the same."`
+	RetentionMaxBytes  medispatcher.Size `env:"MEDIS_RETENTION_MAXBYTES" envDefault:"1GiB" min:"1MiB" max:"1000GiB" doc:"Bytes of messages kept in the archive of each partition; the oldest are dropped first."`
 	DedupeWindow       time.Duration     `env:"MEDIS_DEDUPE_WINDOW" envDefault:"10m" min:"1ms" max:"720h" doc:"How long the id of a message is remembered, so that a repeated message is taken once."`
 	CopyLayout         string            `env:"MEDIS_COPY_LAYOUT" envDefault:"auto" oneof:"auto,1" doc:"Layout of the copies in channels. auto is the newest that every living dispatcher reads. 1 is the one that earlier versions read: set it before going back to one, see OPERATIONS.md."`
 	SecretOverlap      time.Duration     `env:"MEDIS_SECRET_OVERLAP" envDefault:"24h" min:"0s" max:"720h" doc:"How long a replaced signing secret signs beside the new one."`
@@ -105,6 +107,7 @@ func (c *Config) Streams(id string) streams.Config {
 	layout, _ := strconv.Atoi(c.CopyLayout) // 0: auto
 	return streams.Config{
 		URL: c.RedisURL, TLS: c.redisTLS(), Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
+		Retention: c.Retention, ArchiveBytes: int64(c.RetentionMaxBytes),
 		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen, CopyLayout: layout,
 		Unrouted:   streams.Bound{Entries: c.UnroutedMaxLen, Bytes: int64(c.UnroutedMaxBytes)},
 		Quarantine: streams.Bound{Entries: c.QuarantineMaxLen, Bytes: int64(c.QuarantineMaxBytes)},

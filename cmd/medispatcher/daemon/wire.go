@@ -92,12 +92,13 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 		Listed: d.heartbeat.listed, Left: d.heartbeat.gone,
 	}
 
+	archives := newArchivist(cfg.Retention, store, registry, info.ID, log)
 	count := &partitionWatcher{info: info, store: store, log: log}
-	d.heartbeat.heard = append(d.heartbeat.heard, count.heard, onFanout.lines.Heard)
+	d.heartbeat.heard = append(d.heartbeat.heard, count.heard, onFanout.lines.Heard, archives.heard)
 	d.staying = []loop{ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run, judges.Run}
 	d.working = []loop{
 		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
-		heals.Run, checks.Run, onFanout.lines.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
+		heals.Run, checks.Run, archives.Run, onFanout.lines.Run, took.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{
@@ -105,8 +106,9 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	}, panel.Deps{
 		Registry: registry, Store: all, Kicker: kicker{store, heard, log},
 		Alerts: alertBook{all, registry, alerting.notifier, info, cfg}, Kept: keptBook{store, registry, cfg}, Pusher: Pusher{Config: cfg, Client: client, Version: info.Version, tries: make(chan struct{}, triesAtOnce)}, Sessions: all,
-		Router: func() *medispatcher.Router { return registry.Snapshot().Router() },
-		Ready:  d.readiness.check, Metrics: series.Handler(), Log: log,
+		Archive: archiveBook{store, registry, archives},
+		Router:  func() *medispatcher.Router { return registry.Snapshot().Router() },
+		Ready:   d.readiness.check, Metrics: series.Handler(), Log: log,
 	})
 	return nil
 }
