@@ -175,6 +175,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("test the subscription: got %d %s, want 200 and accepted", try.StatusCode(), try.Body)
 	}
 	await(t, arrived, "four")
+	replay(ctx, t, c, arrived, 2)
 	named := []string{"billing", "nobody"}
 	for name, call := range map[string]func() (*Patched, []byte){
 		"patch": func() (*Patched, []byte) {

@@ -54,7 +54,7 @@ func startDispatcher(t *testing.T) *dispatcher {
 	addr := freeAddr(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, bin, "dev")
-	cmd.Env = []string{"MEDIS_LISTEN=" + addr, "MEDIS_DEV_REDIS_LISTEN=127.0.0.1:0", "MEDIS_ADMIN_TOKEN=" + token, "MEDIS_RETRY_COEFFICIENT=10s"}
+	cmd.Env = []string{"MEDIS_LISTEN=" + addr, "MEDIS_DEV_REDIS_LISTEN=127.0.0.1:0", "MEDIS_ADMIN_TOKEN=" + token, "MEDIS_RETRY_COEFFICIENT=10s", "MEDIS_RETENTION=1h"}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	stderr, err := cmd.StderrPipe()

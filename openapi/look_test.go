@@ -57,3 +57,25 @@ func publishEvent(ctx context.Context, t *testing.T, c *ClientWithResponses) {
 		t.Errorf("publish an event: got %d %s, want 202 with an id and a warning", sent.StatusCode(), sent.Body)
 	}
 }
+
+// replay has the n messages that billing got delivered again from the archive, and looks at a replay.
+func replay(ctx context.Context, t *testing.T, c *ClientWithResponses, arrived <-chan string, n int) {
+	t.Helper()
+	ask := ReplaySubscriptionJSONRequestBody{Since: "1h", DryRun: ptr(true)}
+	if counted := must(c.ReplaySubscriptionWithResponse(ctx, "billing", ask))(t); counted.JSON200 == nil || counted.JSON200.Count.Messages != int64(n) {
+		t.Errorf("count a replay: got %d %s, want 200 with %d messages", counted.StatusCode(), counted.Body, n)
+	}
+	ask.DryRun = nil
+	if begun := must(c.ReplaySubscriptionWithResponse(ctx, "billing", ask))(t); begun.JSON202 == nil || begun.JSON202.Replay.Subscription != "billing" {
+		t.Errorf("replay: got %d %s, want 202 with the replay", begun.StatusCode(), begun.Body)
+	}
+	for range n {
+		<-arrived
+	}
+	eventually(t, "the replay is finished", func() bool {
+		return must(c.GetReplayWithResponse(ctx, "billing"))(t).ApplicationproblemJSON404 != nil
+	})
+	if none := must(c.StopReplayWithResponse(ctx, "billing"))(t); none.ApplicationproblemJSON404 == nil {
+		t.Errorf("stop a replay that is finished: got %d %s, want 404", none.StatusCode(), none.Body)
+	}
+}

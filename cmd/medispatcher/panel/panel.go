@@ -52,6 +52,7 @@ type Deps struct {
 	Kept     api.Kept
 	Sessions auth.Sessions
 	Pusher   api.Pusher
+	Archive  api.Archive
 	// Router returns the subscriptions in force, as this dispatcher knows them, without delay.
 	Router  func() *medispatcher.Router
 	Metrics http.Handler // for /metrics; nil: no such route
@@ -71,14 +72,14 @@ func New(cfg Config, deps Deps) http.Handler {
 	mux := http.NewServeMux()
 	api.Register(mux, api.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules, NeedsToken: tokens != nil, BasePath: cfg.BasePath}, api.Deps{
 		Registry: deps.Registry, Store: deps.Store, Kicker: deps.Kicker, Alerts: deps.Alerts, Kept: deps.Kept, Pusher: deps.Pusher,
-		Router: deps.Router, Ready: deps.Ready, Log: deps.Log,
+		Archive: deps.Archive, Router: deps.Router, Ready: deps.Ready, Log: deps.Log,
 	})
 	if deps.Metrics != nil {
 		mux.Handle("GET /metrics", only(access.Metrics, deps.Metrics))
 	}
 	nowhere := web.Register(mux, web.Config{MaxBody: cfg.MaxBody, Version: cfg.Version, Rules: cfg.Rules}, web.Deps{
 		Registry: deps.Registry, Store: deps.Store, Alerts: deps.Alerts, Kept: deps.Kept, Pusher: deps.Pusher,
-		Router: deps.Router, Ready: deps.Ready, Log: deps.Log, Tokens: tokens,
+		Archive: deps.Archive, Router: deps.Router, Ready: deps.Ready, Log: deps.Log, Tokens: tokens,
 	})
 
 	var h http.Handler = problemMux{mux, nowhere}

@@ -74,6 +74,7 @@ type Deps struct {
 	Alerts   Alerts
 	Kept     Kept
 	Pusher   Pusher
+	Archive  Archive
 	Router   func() *medispatcher.Router // the subscriptions in force, without delay
 	Ready    func() error                // says without delay why this dispatcher cannot work now
 	Log      *slog.Logger
@@ -97,6 +98,7 @@ func Register(mux humago.Mux, cfg Config, deps Deps) {
 	a.channelRoutes()
 	a.deliveryRoutes()
 	a.trialRoute()
+	a.replayRoutes()
 	a.deadRoutes()
 	a.keptRoutes()
 	a.historyRoutes()

@@ -32,6 +32,9 @@ func TestEveryChangeIsNoted(t *testing.T) {
 			if op.OperationID == "patch-subscriptions" {
 				body = `{"ids":["billing"],"patch":{"concurrency":3}}`
 			}
+			if op.OperationID == "replay-subscription" {
+				body = `{"since":"2h"}`
+			}
 			h := paneltest.Handler(f, panel.Config{Tokens: paneltest.Tokens(), Rules: paneltest.Rules, MaxBody: 100})
 			q := request{Method: strings.ToUpper(method), Path: fill.Replace(path), Body: body, Header: []string{"Authorization", "Bearer the-token-of-admin"}}
 			w := paneltest.Do(t, h, q)

@@ -82,7 +82,7 @@ func register(mux humago.Mux) {
 		f.Kept[place] = []medispatcher.Kept{{ID: "0-1-1"}}
 	}
 	api.Register(mux, api.Config{MaxBody: 100, Version: "1.2.3", NeedsToken: true, Rules: paneltest.Rules}, api.Deps{
-		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Pusher: f, Router: f.Router, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Archive: f, Pusher: f, Router: f.Router, Ready: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -126,7 +126,7 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			if open == (len(op.Security) > 0) || open == (op.Responses["401"] != nil) {
 				t.Errorf("%s %s: security %v, open %v", method, path, op.Security, open)
 			}
-			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "publish-events", "put-subscription", "put-subscriptions", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine", "try-filter", "test-subscription", "patch-subscriptions", "pause-subscriptions", "resume-subscriptions"}, op.OperationID) {
+			if takesBody := op.RequestBody != nil; takesBody != slices.Contains([]string{"publish-message", "publish-events", "put-subscription", "put-subscriptions", "patch-subscription", "replay-dead-letters", "replay-unrouted", "replay-quarantine", "try-filter", "replay-subscription", "test-subscription", "patch-subscriptions", "pause-subscriptions", "resume-subscriptions"}, op.OperationID) {
 				t.Errorf("%s: body documented: %v", op.OperationID, takesBody)
 			}
 			body := "{}"
@@ -141,6 +141,9 @@ func TestDocumentHoldsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 			}
 			if op.OperationID == "put-subscriptions" {
 				body = `{"id":"new","topic":"order.*","urls":["http://h/"]}`
+			}
+			if op.OperationID == "replay-subscription" {
+				body = `{"since":"2h"}`
 			}
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), strings.ToUpper(method), fill.Replace(path), strings.NewReader(body))

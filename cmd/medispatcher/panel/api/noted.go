@@ -60,7 +60,9 @@ func noted[I, O any](a *api, handle func(context.Context, *I) (*O, error)) func(
 		} else {
 			d.Counts = countsOf(out)
 		}
-		operate.Note(ctx, a.Store, *d, a.Log)
+		if d.What != "" { // else it changed nothing
+			operate.Note(ctx, a.Store, *d, a.Log)
+		}
 		return out, err
 	}
 }

@@ -24,6 +24,13 @@ type changeInput struct {
 	IfMatch string `header:"If-Match" doc:"The ETag that the subscription must have, in quotes; * for any: it must exist"`
 }
 
+type putInput struct {
+	request
+	ID      string `path:"id" doc:"The subscription's id" example:"billing"`
+	IfMatch string `header:"If-Match" doc:"The ETag that the subscription must have, in quotes; * for any: it must exist"`
+	From    string `query:"from" doc:"Of a new subscription: begin with what the archive holds since so long ago, or since this time" example:"24h"`
+}
+
 type subscriptionOutput struct {
 	Status int
 	ETag   string `header:"ETag" doc:"The subscription's revision, for If-Match"`
@@ -50,7 +57,7 @@ func (a *api) subscriptionRoutes() {
 		OperationID: "put-subscription", Method: http.MethodPut, Path: path + "/{id}",
 		Summary: "Create or replace a subscription", Tags: []string{tagSubscriptions}, MaxBodyBytes: maxDocument,
 		Description: "Fields that are left out take their defaults. Writing the masked secret keeps the secret. " +
-			"Every dispatcher follows within a second.",
+			"Every dispatcher follows within a second. With from, dispatchers send the new subscription what is in the archive, and each message once.",
 		Errors: changes, Responses: written,
 	}, jsonBody("application/json", refSubscription, exampleDocument), a.put)
 	a.putAllRoute(path, append(slices.Clone(changes), http.StatusUnprocessableEntity))
@@ -99,7 +106,7 @@ func shown(status int, sub medispatcher.Subscription, rev string) *subscriptionO
 	return &subscriptionOutput{Status: status, ETag: etag(rev), Body: sub.Masked()}
 }
 
-func (a *api) put(ctx context.Context, in *changeInput) (*subscriptionOutput, error) {
+func (a *api) put(ctx context.Context, in *putInput) (*subscriptionOutput, error) {
 	doc, err := in.document()
 	if err != nil {
 		return nil, err
@@ -109,6 +116,9 @@ func (a *api) put(ctx context.Context, in *changeInput) (*subscriptionOutput, er
 	rev, err := a.precondition(ctx, &in.request, in.ID)
 	if err != nil {
 		return nil, failed(err)
+	}
+	if in.From != "" {
+		return a.putFrom(ctx, in, doc)
 	}
 	sub, rev, created, err := a.Registry.Put(ctx, in.ID, doc, rev)
 	if err != nil {

@@ -24,6 +24,7 @@ type Fake struct {
 	Ended      []medispatcher.Attempt // the latest first
 	ManyTopics bool                   // there are more than are listed
 	Held       []medispatcher.Breaker // by dispatcher "a"
+	NoArchive  bool
 
 	Firing     medispatcher.Alerts
 	AlertsTell medispatcher.AlertRules

@@ -41,7 +41,7 @@ func Admin(secret string) []access.Token {
 // Handler is the whole handler on a fake.
 func Handler(f *Fake, cfg panel.Config) http.Handler {
 	return panel.New(cfg, panel.Deps{
-		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Pusher: f, Sessions: f, Router: f.Router, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
+		Registry: f, Store: f, Kicker: f, Alerts: f, Kept: f, Archive: f, Pusher: f, Sessions: f, Router: f.Router, Ready: func() error { return f.fails("ready") }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -2,6 +2,7 @@ package paneltest
 
 import (
 	"context"
+	"time"
 
 	"github.com/solate/medispatcher"
 )
@@ -48,7 +49,7 @@ func (f *Fake) IncomingStatus(context.Context) (medispatcher.IncomingStatus, err
 }
 
 func (f *Fake) Dispatchers(context.Context) ([]medispatcher.Dispatcher, error) {
-	return []medispatcher.Dispatcher{{ID: "b", Held: f.Held}, {ID: "a", Alive: true, Held: f.Held}}, f.fails("dispatchers")
+	return []medispatcher.Dispatcher{{ID: "b", Held: f.Held}, {ID: "a", Alive: true, Retention: time.Hour, Held: f.Held}}, f.fails("dispatchers")
 }
 
 // Dividing: each of the dispatchers that live has the whole limits.

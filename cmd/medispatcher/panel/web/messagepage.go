@@ -44,7 +44,7 @@ func placeLink(pl medispatcher.Place) string {
 		return keptLink(medispatcher.PlaceUnrouted) + "/" + pl.Kept
 	case medispatcher.Quarantined:
 		return keptLink(medispatcher.PlaceQuarantine) + "/" + pl.Kept
-	case medispatcher.Ready, medispatcher.Buried, medispatcher.Deleted, medispatcher.Incoming, medispatcher.Delayed:
+	case medispatcher.Ready, medispatcher.Buried, medispatcher.Deleted, medispatcher.Incoming, medispatcher.Delayed, medispatcher.Archived:
 	}
 	return ""
 }

@@ -34,6 +34,8 @@ type subscriptionData struct {
 	Changes  []change
 	Unusable string // what is wrong with the stored document
 	InFlight int64
+	Archive  *medispatcher.ArchiveSpan // nil: nothing is kept
+	Replay   *medispatcher.ReplayState // nil: none is under way
 }
 
 // change is an entry of the history as the page shows it.
@@ -76,6 +78,9 @@ func (p *pages) subscription(w http.ResponseWriter, r *http.Request) error {
 	}
 	d.Stats = stats.Subscriptions[0]
 	if d.Failing, err = p.store.Failing(ctx, id, failingShown); err != nil {
+		return err
+	}
+	if d.Archive, d.Replay, err = operate.ArchiveFor(ctx, p.archive, id); err != nil {
 		return err
 	}
 	d.InFlight = max(0, d.Channel.Buried-d.Channel.Retrying)

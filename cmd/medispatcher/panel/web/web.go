@@ -58,6 +58,7 @@ type Deps struct {
 	Kept     operate.KeptMessages
 	Alerts   Alerts
 	Pusher   Pusher
+	Archive  operate.Archive
 	Router   func() *medispatcher.Router // the subscriptions in force, without delay
 	Ready    func() error                // says without delay why this dispatcher cannot work now
 	Log      *slog.Logger
@@ -71,6 +72,7 @@ type pages struct {
 	store    Store
 	kept     operate.KeptMessages
 	pusher   Pusher
+	archive  operate.Archive
 	router   func() *medispatcher.Router
 	ready    func() error
 	log      *slog.Logger
@@ -85,7 +87,7 @@ type pages struct {
 // Register registers the pages on mux. It returns the page for unknown paths.
 func Register(mux *http.ServeMux, cfg Config, deps Deps) (nowhere http.HandlerFunc) {
 	p := &pages{
-		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, pusher: deps.Pusher, router: deps.Router, ready: deps.Ready, log: deps.Log, tokens: deps.Tokens, static: embedded(),
+		cfg: cfg, registry: deps.Registry, store: deps.Store, kept: deps.Kept, pusher: deps.Pusher, archive: deps.Archive, router: deps.Router, ready: deps.Ready, log: deps.Log, tokens: deps.Tokens, static: embedded(),
 	}
 	p.state.read = func(ctx context.Context) (medispatcher.Status, error) {
 		return operate.Status(ctx, p.registry, p.store)
