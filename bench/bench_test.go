@@ -68,6 +68,7 @@ func TestChoose(t *testing.T) {
 		"medispatcher-idle":  {"medispatcher-idle"},
 
 		"medispatcher-batch-100": {"medispatcher-batch-100"},
+		"medispatcher-archive":   {"medispatcher-archive"},
 		"all":                    names(all),
 	} {
 		if got, err := choose(all, list(only)); err != nil || !slices.Equal(names(got), want) {

@@ -30,7 +30,7 @@ func dispatcher(name, path string) system {
 			if r.all {
 				cmd.Env = append(cmd.Env, "MEDIS_ALERT_URLS=generic+"+r.receiver.work+"/alert")
 			}
-			cmd.Env = append(cmd.Env, r.load.env()...)
+			cmd.Env = append(append(cmd.Env, r.load.env()...), r.env...)
 			return cmd
 		},
 		publish: publish,
@@ -72,6 +72,9 @@ func subscribe(ctx context.Context, r *rig) error {
 		fields := map[string]any{"topic": topic, "urls": []string{url}, "concurrency": r.load.Plan.Concurrency, "secret": secret}
 		if size := r.load.Plan.Batch; size > 1 { // an earlier version does not know the field
 			fields["batch"] = map[string]any{"size": size}
+		}
+		if r.filter != "" {
+			fields["filter"] = r.filter
 		}
 		doc, err := json.Marshal(fields)
 		if err != nil {

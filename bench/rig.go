@@ -32,7 +32,9 @@ type setting struct {
 // rig is what one measurement runs on: a Redis, a receiver and the system, all new.
 type rig struct {
 	setting
-	idle     int // subscriptions
+	idle     int      // subscriptions
+	filter   string   // of the others
+	env      []string // more variables of the system
 	load     load
 	redis    *proc.Process
 	receiver *receiver
@@ -41,7 +43,7 @@ type rig struct {
 
 // build starts everything for messages, and some more to warm up with.
 func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, err error) {
-	r = &rig{setting: s, idle: sys.idle}
+	r = &rig{setting: s, idle: sys.idle, filter: sys.filter, env: sys.env}
 	defer func() {
 		if err != nil {
 			r.stop()

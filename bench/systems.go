@@ -22,6 +22,8 @@ type system struct {
 	product bool                              // it is a medispatcher
 	idle    int                               // subscriptions that get nothing, beside the others
 	batch   int                               // most messages in one push; 0: each goes by itself
+	filter  string                            // of its subscriptions
+	env     []string                          // more variables
 	queue   bool                              // it needs Redis
 	binary  string                            // its path; empty: this program
 	ready   string                            // what its process writes when it is ready
@@ -50,7 +52,13 @@ func systems(b binaries) []system {
 		batches.batch, batches.label = size, fmt.Sprintf("%s, batches of %d", dispatcherName, size)
 		all = append(all, batches)
 	}
+	archive := dispatcher(dispatcherName+"-archive", b.dispatchers[0])
+	archive.env, archive.label = []string{"MEDIS_RETENTION=1h"}, dispatcherName+" with an archive"
+	filters := dispatcher(dispatcherName+"-filter", b.dispatchers[0])
+	filters.filter, filters.label = "body.n >= '0'", dispatcherName+" with filters that match"
 	return append(all,
+		archive,
+		filters,
 		idle,
 		peer("loop-fasthttp-fanout", "loop with a fan-out, fasthttp", b.peers, false),
 		peer("loop-fanout", "loop with a fan-out, net/http", b.peers, false),
@@ -97,9 +105,12 @@ func choose(all []system, only []string) ([]system, error) {
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(s system) bool {
-		return !slices.Contains(only, every) && !slices.Contains(only, s.name) && (!s.product || s.idle+s.batch > 0 || !slices.Contains(only, dispatcherName))
+		return !slices.Contains(only, every) && !slices.Contains(only, s.name) && (!s.product || s.variant() || !slices.Contains(only, dispatcherName))
 	}), nil
 }
+
+// variant reports whether it is not measured just because a medispatcher is.
+func (s *system) variant() bool { return s.idle+s.batch+len(s.filter)+len(s.env) > 0 }
 
 // limit is the bare loop. What others publish to Redis it reads from its standard input.
 var limit = system{
