@@ -186,7 +186,7 @@ func newSession(t *testing.T, bin string) *session {
 	}()
 	for _, b := range []*block{
 		{file: "redis", say: `<!-- redis runs on, until "Ready to accept" -->`, text: "redis-server --save ''\n"},
-		{file: "dispatcher", say: `<!-- dispatcher runs on, until "\"ready\"" -->`, text: "medispatcher serve\n"},
+		{file: "dispatcher", say: `<!-- dispatcher runs on, until "\"ready\"" -->`, text: "MEDIS_RETENTION=24h medispatcher serve\n"},
 	} {
 		s.run(b)
 	}
