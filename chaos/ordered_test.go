@@ -2,7 +2,9 @@ package chaos_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +31,7 @@ type sequences struct {
 	keys     map[string]*keySeen
 	accepted int // numbers, each once
 	again    int // numbers that were accepted once more
+	most     int // messages of a request
 	wrong    []string
 }
 
@@ -43,50 +46,107 @@ func newSequences(t *testing.T) *sequences {
 }
 
 func (r *sequences) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	var s sequence
-	bad := json.NewDecoder(req.Body).Decode(&s)
-	r.mu.Lock()
-	seen := r.keys[s.Key]
-	if seen == nil {
-		seen = &keySeen{}
-		r.keys[s.Key] = seen
-	}
-	seen.inFlight++
-	if bad != nil || s.N < seen.high || s.N > seen.high+1 || seen.inFlight > 1 {
-		r.wrong = append(r.wrong, fmt.Sprintf("key %s: number %d after %d, %d in flight, %v", s.Key, s.N, seen.high, seen.inFlight, bad))
-	}
-	seen.high = s.N
-	r.mu.Unlock()
+	var list []*sequence
+	var ids []string // in a batch
+	bad := func() error {
+		if req.Header.Get("medis-batch") == "" {
+			list = append(list, new(sequence))
+			return json.NewDecoder(req.Body).Decode(list[0])
+		}
+		for lines := json.NewDecoder(req.Body); ; {
+			var one struct {
+				ID   string   `json:"id"`
+				Body sequence `json:"body"`
+			}
+			if err := lines.Decode(&one); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			list, ids = append(list, &one.Body), append(ids, one.ID)
+		}
+	}()
+	r.begin(list, bad)
 	left := false
 	select {
 	case <-req.Context().Done():
 		left = true
 	case <-time.After(rand.N(4 * time.Millisecond)):
 	}
+	failed := r.end(list, left, ids != nil && rand.N(10) == 0) // one batch in ten fails as a whole
+	switch {
+	case len(failed) == 0:
+	case ids == nil || len(failed) == len(list):
+		w.WriteHeader(http.StatusInternalServerError)
+	default:
+		type listed struct {
+			ID string `json:"id"`
+		}
+		answer := map[string][]listed{}
+		for _, i := range failed {
+			answer["failed"] = append(answer["failed"], listed{ids[i]})
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}
+}
+
+// begin notes messages that came.
+func (r *sequences) begin(list []*sequence, bad error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seen.inFlight--
-	switch {
-	case !left && rand.N(10) < 3:
-		w.WriteHeader(http.StatusInternalServerError)
-	case seen.accepted == s.N:
-		r.again++
-	default:
-		seen.accepted = s.N
-		r.accepted++
+	if bad != nil {
+		r.wrong = append(r.wrong, bad.Error())
 	}
+	r.most = max(r.most, len(list))
+	for _, s := range list {
+		seen := r.keys[s.Key]
+		if seen == nil {
+			seen = &keySeen{}
+			r.keys[s.Key] = seen
+		}
+		seen.inFlight++
+		if s.N < seen.high || s.N > seen.high+1 || seen.inFlight > 1 {
+			r.wrong = append(r.wrong, fmt.Sprintf("key %s: number %d after %d, %d in flight", s.Key, s.N, seen.high, seen.inFlight))
+		}
+		seen.high = s.N
+	}
+}
+
+// end notes which of the messages are accepted, and returns the others. left: nobody waits for the answer.
+func (r *sequences) end(list []*sequence, left, all bool) (failed []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, s := range list {
+		seen := r.keys[s.Key]
+		seen.inFlight--
+		switch {
+		case !left && (all || rand.N(10) < 3):
+			failed = append(failed, i)
+		case seen.accepted == s.N:
+			r.again++
+		default:
+			seen.accepted = s.N
+			r.accepted++
+		}
+	}
+	return failed
 }
 
 // TestOrdered: three dispatchers push messages of many keys to an ordered subscription whose worker fails three attempts in ten.
 // They get SIGKILL, one after another. The worker sees the numbers of a key one after another, each when the one before is
 // accepted or dead; only what was in flight at a kill comes again.
-func TestOrdered(t *testing.T) {
+func TestOrdered(t *testing.T) { testOrdered(t, "one by one", 1) }
+
+// TestOrderedBatches: the same with batches, of which some messages fail, and some batches as a whole.
+func TestOrderedBatches(t *testing.T) { testOrdered(t, "in batches", 10) }
+
+func testOrdered(t *testing.T, how string, batch int) {
 	keys, each, kills := either(1000, 200), either(20, 6), either(9, 4)
 	w := newWorld(t, options{})
 	r := newSequences(t)
 	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
 	const slots = 16 + 8
-	doc := fmt.Sprintf(`{"topic":"o","urls":[%q],"ordered":true,"concurrency":16,"retry_concurrency":8,"retry_coefficient":"20ms","max_retries":%d}`, r.URL, attempts-1)
+	doc := fmt.Sprintf(`{"topic":"o","urls":[%q],"ordered":true,"concurrency":16,"retry_concurrency":8,"retry_coefficient":"20ms","max_retries":%d,"batch":{"size":%d,"wait":"5ms"}}`, r.URL, attempts-1, batch)
 	if _, _, _, err := registry.Put(t.Context(), "o", []byte(doc), ""); err != nil {
 		t.Fatal(err)
 	}
@@ -129,16 +189,20 @@ func TestOrdered(t *testing.T) {
 	defer r.mu.Unlock()
 	dead := count().Dead
 	t.Logf("%d keys × %d: %d accepted, %d dead, %d accepted again after %d kills", keys, each, r.accepted, dead, r.again, kills)
-	figures.add("ordered, 3 dispatchers, %d keys × %d, 30 %% failures, %d kills: %d out of order, %d accepted again", keys, each, kills, len(r.wrong), r.again)
+	figures.add("ordered, %s, 3 dispatchers, %d keys × %d, 30 %% failures, %d kills: %d out of order, %d accepted again", how, keys, each, kills, len(r.wrong), r.again)
 	for i, wrong := range r.wrong {
 		if i < 20 {
 			t.Error(wrong)
 		}
 	}
-	if r.accepted+int(dead) != keys*each {
+	// One that was accepted, and whose acceptance a kill took away, may fail after that until it is dead.
+	if all := r.accepted + int(dead); all < keys*each || all > keys*each+kills*slots*batch {
 		t.Errorf("%d accepted and %d dead of %d", r.accepted, dead, keys*each)
 	}
-	if r.again > kills*slots {
+	if batch > 1 && r.most < 2 {
+		t.Error("there were no batches")
+	}
+	if r.again > kills*slots*batch {
 		t.Errorf("%d were accepted again, more than were in flight", r.again)
 	}
 	if n := w.env.Client.Exists(t.Context(), "medis:{0}:wait:o").Val(); n != 0 {

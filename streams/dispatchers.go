@@ -37,33 +37,46 @@ func (s *Store) Dispatchers(ctx context.Context) ([]medispatcher.Dispatcher, err
 	if err := s.db.Hear(ctx); err != nil {
 		return nil, err
 	}
-	pipe := s.db.Pipe(ctx)
-	beats := rdb.Scores(pipe, "ZRANGE", s.keys.Dispatchers(), 0, -1, "WITHSCORES")
-	page := rdb.Text(pipe, "HGET", s.keys.Book(), bookPage)
-	_ = pipe.Run() // each command has its own error
-	if err := beats.Err(); err != nil {
-		return nil, rdb.Failed("list dispatchers", err)
-	}
-	book, err := s.readBook(ctx, page)
-	if err != nil {
-		return nil, err
-	}
-	apart, err := s.infosApart(ctx, beats.Val(), book)
-	if err != nil {
-		return nil, err
+	var beats []rdb.Score
+	var book, apart map[string]medispatcher.Dispatcher
+	// One that leaves meanwhile is on the list and has no info, like one of an earlier version. Another look shows that it is gone.
+	for lost, look := true, 0; lost && look < listLooks; look++ {
+		var err error
+		if beats, book, err = s.readList(ctx); err != nil {
+			return nil, err
+		}
+		if apart, lost, err = s.infosApart(ctx, beats, book); err != nil {
+			return nil, err
+		}
 	}
 	p := &s.peers
 	p.mu.Lock()
 	if !asked.Before(p.asked) {
-		p.asked, p.beats, p.apart = asked, beats.Val(), apart
+		p.asked, p.beats, p.apart = asked, beats, apart
 	}
 	p.mu.Unlock()
-	list := s.listed(beats.Val(), book, apart)
+	list := s.listed(beats, book, apart)
 	s.layout.noteDispatchers(asked, list, s.db.Shown(s.db.Now()))
 	s.noteOwn(list, asked)
 	s.active.noteDispatchers(asked, list)
 	s.lines.noteDispatchers(asked, list)
 	return list, nil
+}
+
+// listLooks is how often the list is read while there are dispatchers on it without an info.
+const listLooks = 3
+
+// readList reads the heartbeats and the book.
+func (s *Store) readList(ctx context.Context) (beats []rdb.Score, book map[string]medispatcher.Dispatcher, err error) {
+	pipe := s.db.Pipe(ctx)
+	scores := rdb.Scores(pipe, "ZRANGE", s.keys.Dispatchers(), 0, -1, "WITHSCORES")
+	page := rdb.Text(pipe, "HGET", s.keys.Book(), bookPage)
+	_ = pipe.Run() // each command has its own error
+	if err := scores.Err(); err != nil {
+		return nil, nil, rdb.Failed("list dispatchers", err)
+	}
+	book, err = s.readBook(ctx, page)
+	return scores.Val(), book, err
 }
 
 // LastDispatchers is what Dispatchers returned last, and how long ago it was asked. Who is alive is as of now. Without a
@@ -125,8 +138,8 @@ func (s *Store) readBook(ctx context.Context, page *rdb.Reply[string]) (map[stri
 	return read, nil
 }
 
-// infosApart reads the infos of dispatchers that are not in the book.
-func (s *Store) infosApart(ctx context.Context, beats []rdb.Score, book map[string]medispatcher.Dispatcher) (map[string]medispatcher.Dispatcher, error) {
+// infosApart reads the infos of dispatchers that are not in the book. lost: there is one that has none.
+func (s *Store) infosApart(ctx context.Context, beats []rdb.Score, book map[string]medispatcher.Dispatcher) (apart map[string]medispatcher.Dispatcher, lost bool, err error) {
 	infos := map[string]*rdb.Reply[string]{}
 	pipe := s.db.Pipe(ctx)
 	for _, beat := range beats {
@@ -135,17 +148,18 @@ func (s *Store) infosApart(ctx context.Context, beats []rdb.Score, book map[stri
 		}
 	}
 	if len(infos) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	_ = pipe.Run() // each command has its own error
-	apart := make(map[string]medispatcher.Dispatcher, len(infos))
+	apart = make(map[string]medispatcher.Dispatcher, len(infos))
 	for id, info := range infos {
 		if err := info.Err(); err != nil && !rdb.IsNil(err) {
-			return nil, rdb.Failed("read a dispatcher's info", err) // its dead-after limit is in there, and no other limit will do
+			return nil, false, rdb.Failed("read a dispatcher's info", err) // its dead-after limit is in there, and no other limit will do
 		}
+		lost = lost || info.Val() == ""
 		apart[id] = dispatcherOf(info.Val())
 	}
-	return apart, nil
+	return apart, lost, nil
 }
 
 // dispatcherOf reads an info.

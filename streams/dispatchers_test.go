@@ -104,3 +104,60 @@ func TestDispatchersOfEarlierVersions(t *testing.T) {
 		}
 	})
 }
+
+// TestJoiningAndLeavingKeepTheLines: a dispatcher that joins, or leaves while others read the list, never looks like one of
+// an earlier version. Otherwise a restart would cost ordered subscriptions their order.
+func TestJoiningAndLeavingKeepTheLines(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		d := medispatcher.Dispatcher{DeadAfter: time.Minute}
+		watching, joining := env.Open(t, env.Config("watching")), env.Open(t, env.Config("joining"))
+		check(t, watching.Heartbeat(t.Context(), d))
+		kept := func(when string) {
+			t.Helper()
+			must[[]medispatcher.Dispatcher](t)(watching.Dispatchers(t.Context()))
+			if !must[bool](t)(watching.Lines(t.Context())) {
+				t.Error("no lines " + when)
+			}
+		}
+		steps := 0
+		joining.DB().AddHook(hook(func(redis.Cmder) error {
+			steps++
+			kept(fmt.Sprint("before step ", steps, " of the one that joins"))
+			return nil
+		}))
+		check(t, joining.Heartbeat(t.Context(), d))
+		if steps < 3 {
+			t.Errorf("%d steps, want at least those of the infos and the heartbeat", steps)
+		}
+		kept("when it has joined")
+		check(t, joining.Heartbeat(t.Context(), medispatcher.Dispatcher{DeadAfter: time.Minute, Host: "changed"}))
+		left := false
+		watching.DB().AddHook(afterList{func() {
+			if !left {
+				left = true
+				check(t, joining.Leave(t.Context()))
+			}
+		}})
+		kept("while the other one leaves")
+		if !left {
+			t.Error("nobody left")
+		}
+	})
+}
+
+// afterList is a hook that does something when the list of dispatchers was read.
+type afterList struct{ do func() }
+
+func (h afterList) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h afterList) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h afterList) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if cmds[0].Name() == "zrange" {
+			h.do()
+		}
+		return err
+	}
+}

@@ -104,11 +104,10 @@ type introduction struct {
 // Heartbeat says that this dispatcher is alive. It also writes the dispatcher's info if that
 // changed, or if Redis may have lost it. If Redis refuses the info, the heartbeat still counts,
 // and the next one writes the info again.
+//
+// The first info is written before the first heartbeat: others judge by it what this dispatcher knows of, and take one that
+// is on the list without an info for one of an earlier version.
 func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error {
-	known, err := s.beat(ctx)
-	if err != nil {
-		return rdb.Failed("heartbeat", err)
-	}
 	d.Copies, d.Active, d.Lines, d.Doorbell, d.Partitions, d.Spread = newestLayout, true, true, s.doorbell(), s.cfg.Partitions, s.cfg.Spread
 	d.Retention = s.cfg.Retention
 	info, err := json.Marshal(d)
@@ -118,21 +117,35 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	said := &s.introduced
 	said.mu.Lock()
 	defer said.mu.Unlock()
-	_, steps, _, _ := s.db.Clock.Expectation()
-	if known && said.info == string(info) && said.steps == steps && time.Since(said.at) < infoEvery {
-		return nil
+	first := said.info == ""
+	if first {
+		s.introduceLocked(ctx, &d, string(info))
 	}
+	known, err := s.beat(ctx)
+	if err != nil {
+		return rdb.Failed("heartbeat", err)
+	}
+	_, steps, _, _ := s.db.Clock.Expectation()
+	if !first && (!known || said.info != string(info) || said.steps != steps || time.Since(said.at) >= infoEvery) {
+		s.introduceLocked(ctx, &d, string(info))
+	}
+	return nil
+}
+
+// introduceLocked writes the info.
+func (s *Store) introduceLocked(ctx context.Context, d *medispatcher.Dispatcher, info string) {
+	said := &s.introduced
 	kept := max(infoKept, 10*d.DeadAfter).Milliseconds()
 	said.info = ""
 	said.times++
 	page := s.cfg.ID + "/" + strconv.Itoa(said.times)
 	if introduceScript.Run(ctx, s.db, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err() != nil {
-		return nil
+		return
 	}
 	if bookScript.Run(ctx, s.db, []string{s.keys.Book()}, s.cfg.ID, info, page, kept).Err() == nil {
-		said.info, said.division, said.at, said.steps = string(info), d.Division, time.Now(), steps
+		_, steps, _, _ := s.db.Clock.Expectation()
+		said.info, said.division, said.at, said.steps = info, d.Division, time.Now(), steps
 	}
-	return nil
 }
 
 // beat is the heartbeat without the info. known reports whether this dispatcher was on the list.
