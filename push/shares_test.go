@@ -229,3 +229,32 @@ func TestShareOfChange(t *testing.T) {
 		f.ok(stop())
 	})
 }
+
+// TestShareOfReadAhead: what was read ahead is free for others at once when the share is gone.
+func TestShareOfReadAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, divided("a"))
+		var slow atomic.Bool
+		f.w.answer = func(*http.Request) (int, time.Duration) {
+			if slow.Load() {
+				return 200, time.Second
+			}
+			return 200, time.Millisecond
+		}
+		f.divide(8, 4)
+		stop := f.run()
+		f.put("a", 100)
+		time.Sleep(time.Second) // quick: it reads ahead
+		slow.Store(true)
+		f.put("a", 30)
+		synctest.Wait()
+		f.divide(0, 0)
+		time.Sleep(2 * time.Second)
+		f.wantLeft("a", "map[retrying:22]")
+		f.divide(8, 4)
+		time.Sleep(time.Minute)
+		f.wantLeft("a", "map[]")
+		f.ok(stop())
+	})
+}
