@@ -56,7 +56,7 @@ const (
 const (
 	logDelivery, logMessage = 450, 315
 	readyBytes              = 50
-	archiveBytes            = 100
+	archiveBytes            = 150
 	emptyBytes              = 4 << 20
 )
 

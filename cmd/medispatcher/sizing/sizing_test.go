@@ -28,7 +28,7 @@ func TestFor(t *testing.T) {
 		}
 	}
 	p := For(Load{Rate: 10, Body: 950, FanOut: 2, Away: 100 * time.Second, Keep: 1000 * time.Second})
-	if p.Memory.Waiting != 2e6 || p.Memory.Archive != 10.5e6 || p.Memory.Total != p.Memory.Empty+12.5e6 {
+	if p.Memory.Waiting != 2e6 || p.Memory.Archive != 11e6 || p.Memory.Total != p.Memory.Empty+13e6 {
 		t.Errorf("memory %+v", p.Memory)
 	}
 }
