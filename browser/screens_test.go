@@ -16,7 +16,7 @@ import (
 
 // TestScreens takes screenshots of every page for people to look at, wide and narrow, light and
 // dark: MEDIS_TEST_SCREENS=DIR go test ./browser -run Screens. It checks that no page is wider than
-// its window. With MEDIS_TEST_PANEL=URL it uses a panel that runs already.
+// its window, and that all are accessible. With MEDIS_TEST_PANEL=URL it uses a panel that runs already.
 func TestScreens(t *testing.T) {
 	dir, url := os.Getenv("MEDIS_TEST_SCREENS"), os.Getenv("MEDIS_TEST_PANEL")
 	p := &panel{t: t, url: url}
@@ -26,7 +26,7 @@ func TestScreens(t *testing.T) {
 	b := newBrowser(t)
 	pages := map[string]string{
 		"overview": "/", "subscriptions": "/subscriptions", "subscription": "/subscriptions/mailer", "subscribe": "/subscribe",
-		"alerts": "/alerts", "unrouted": "/unrouted", "quarantine": "/quarantine", "broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
+		"alerts": "/alerts", "audit": "/audit", "deliveries": "/subscriptions/mailer/deliveries", "unrouted": "/unrouted", "quarantine": "/quarantine", "broken": "/subscriptions/legacy-crm", "dead": "/dead", "letters": "/subscriptions/mailer/dead", "publish": "/publish?topic=order.created", "nowhere": "/nowhere",
 		"test": "/subscriptions/mailer/test", "payload": "/messages/0-1-1/payload",
 		"search": "/search?q=order", "found": "/search?q=mail", "topics": "/topics", "topic": "/topics/order.created", "matching": "/subscriptions/mailer/dead?q=451", "message": "/messages/0-1-1",
 	}
@@ -70,6 +70,9 @@ func shoot(b *browser, dir, name string) {
 		b.sees("the chart", fmt.Sprintf(`innerWidth === %d && (!document.querySelector('[data-chart]') || document.querySelector('.plot svg'))`, look.width))
 		if wide, _ := strconv.ParseInt(b.eval(`String(document.documentElement.scrollWidth)`), 10, 64); wide > look.width {
 			b.t.Errorf("%s%s is %d px wide, want at most the %d px of its window", name, look.suffix, wide, look.width)
+		}
+		if look.phone == (look.scheme == "dark") { // every width, and every scheme
+			b.accessible(name + look.suffix)
 		}
 		if dir == "" {
 			continue
