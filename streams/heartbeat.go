@@ -119,7 +119,9 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	defer said.mu.Unlock()
 	first := said.info == ""
 	if first {
-		s.introduceLocked(ctx, &d, string(info))
+		if err := s.introduceLocked(ctx, &d, string(info)); err != nil && !rdb.IsAnswer(err) {
+			return rdb.Failed("heartbeat", err) // it would fail, too
+		}
 	}
 	known, err := s.beat(ctx)
 	if err != nil {
@@ -127,25 +129,27 @@ func (s *Store) Heartbeat(ctx context.Context, d medispatcher.Dispatcher) error 
 	}
 	_, steps, _, _ := s.db.Clock.Expectation()
 	if !first && (!known || said.info != string(info) || said.steps != steps || time.Since(said.at) >= infoEvery) {
-		s.introduceLocked(ctx, &d, string(info))
+		_ = s.introduceLocked(ctx, &d, string(info)) // the next heartbeat tries again
 	}
 	return nil
 }
 
 // introduceLocked writes the info.
-func (s *Store) introduceLocked(ctx context.Context, d *medispatcher.Dispatcher, info string) {
+func (s *Store) introduceLocked(ctx context.Context, d *medispatcher.Dispatcher, info string) error {
 	said := &s.introduced
 	kept := max(infoKept, 10*d.DeadAfter).Milliseconds()
 	said.info = ""
 	said.times++
 	page := s.cfg.ID + "/" + strconv.Itoa(said.times)
-	if introduceScript.Run(ctx, s.db, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err() != nil {
-		return
+	if err := introduceScript.Run(ctx, s.db, []string{s.keys.Dispatcher(s.cfg.ID)}, info, kept).Err(); err != nil {
+		return err
 	}
-	if bookScript.Run(ctx, s.db, []string{s.keys.Book()}, s.cfg.ID, info, page, kept).Err() == nil {
-		_, steps, _, _ := s.db.Clock.Expectation()
-		said.info, said.division, said.at, said.steps = info, d.Division, time.Now(), steps
+	if err := bookScript.Run(ctx, s.db, []string{s.keys.Book()}, s.cfg.ID, info, page, kept).Err(); err != nil {
+		return err
 	}
+	_, steps, _, _ := s.db.Clock.Expectation()
+	said.info, said.division, said.at, said.steps = info, d.Division, time.Now(), steps
+	return nil
 }
 
 // beat is the heartbeat without the info. known reports whether this dispatcher was on the list.

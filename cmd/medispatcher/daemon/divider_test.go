@@ -3,7 +3,9 @@ package daemon
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,17 +18,26 @@ import (
 // limited is the scheduler of a dispatcher, with one subscription.
 type limited struct {
 	sub                     *medispatcher.Subscription
+	mu                      sync.Mutex
 	pushes, retries, flying int
 	until                   time.Time
 }
 
 func (l *limited) Divide(of func(*medispatcher.Subscription, int, int) (int, int)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.pushes, l.retries = of(l.sub, l.pushes, l.retries)
 }
 
-func (l *limited) DivideUntil(end time.Time) { l.until = end }
+func (l *limited) DivideUntil(end time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = end
+}
 
 func (l *limited) Over() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.flying > l.pushes {
 		return []string{l.sub.ID}
 	}
@@ -35,11 +46,28 @@ func (l *limited) Over() []string {
 
 // begin begins a push if it may.
 func (l *limited) begin() (begun bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	begun = l.flying < l.pushes && time.Now().Before(l.until)
 	if begun {
 		l.flying++
 	}
 	return begun
+}
+
+// end ends up to n pushes, and returns how many are left.
+func (l *limited) end(n int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flying -= min(l.flying, n)
+	return l.flying
+}
+
+// shares are those of pushes and retries.
+func (l *limited) shares() (pushes, retries int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pushes, l.retries
 }
 
 // dividing is a dispatcher of the model.
@@ -82,7 +110,7 @@ func (c *cluster) remove(d *dividing) {
 func (c *cluster) step(d *dividing) {
 	switch d.stage {
 	case 0:
-		if d.ends && d.flying == 0 {
+		if d.ends && d.limited.end(0) == 0 {
 			delete(c.list, d.info.ID)
 			c.remove(d)
 			return
@@ -109,7 +137,7 @@ func (c *cluster) step(d *dividing) {
 func (c *cluster) flying() (n int) {
 	for _, d := range c.living {
 		if time.Since(d.sent) < modelDead {
-			n += d.limited.flying
+			n += d.limited.end(0)
 		}
 	}
 	return n
@@ -151,7 +179,7 @@ func TestDivider(t *testing.T) {
 							t.Fatal("a dispatcher pushes that others believe to be dead")
 						}
 					}
-					d.flying -= min(d.flying, rapid.IntRange(0, 2).Draw(t, "ends"))
+					d.limited.end(rapid.IntRange(0, 2).Draw(t, "ends"))
 				}
 			}
 			t.Repeat(map[string]func(*rapid.T){
@@ -216,15 +244,15 @@ func (c *cluster) settle(t *rapid.T) {
 		synctest.Wait()
 		for range 10 {
 			for _, d := range slices.Clone(c.living) {
-				d.flying = 0
+				d.limited.end(math.MaxInt)
 				c.step(d)
 			}
 		}
 	}
 	pushes, retries := 0, 0
 	for _, d := range c.living {
-		pushes += d.pushes
-		retries += d.retries
+		p, r := d.limited.shares()
+		pushes, retries = pushes+p, retries+r
 	}
 	if len(c.living) > 0 && (pushes != c.sub.Concurrency || retries != c.sub.RetryConcurrency) {
 		t.Fatalf("the shares are %d and %d, of %d and %d", pushes, retries, c.sub.Concurrency, c.sub.RetryConcurrency)
