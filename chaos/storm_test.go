@@ -91,6 +91,7 @@ func TestStormOnTheNetwork(t *testing.T) {
 	s := theStorm()
 	o := s.options()
 	o.env = streamstest.Real(t)
+	o.deadAfter = 4 * time.Second // after ten connections that failed go-redis makes one a second, so a fault may last that much longer
 	proxy := streamstest.NewProxy(t, o.env.Server.Addr)
 	w := newWorld(t, o)
 	d := []*dispatcher{w.start("MEDIS_REDIS_URL=" + proxy.URL()), w.start()}
@@ -100,7 +101,7 @@ func TestStormOnTheNetwork(t *testing.T) {
 			proxy.Cut()
 		case 1:
 			proxy.Refuse(t, true)
-			pause(between(r, 0, w.o.deadAfter/4))
+			pause(between(r, 0, w.o.deadAfter/8))
 			proxy.Refuse(t, false)
 		case 2:
 			proxy.Replies(streamstest.CutReplies, 1+r.IntN(20))
