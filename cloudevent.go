@@ -1,6 +1,7 @@
 package medispatcher
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -132,13 +133,12 @@ func CloudEventSource(s string) string {
 	if plain || isURIReference(s) {
 		return s
 	}
-	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
 		if c := s[i]; plainSourceByte(c) && (i != 1 || s[:2] != "//") { // no host begins there
 			b.WriteByte(c)
 		} else {
-			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
 	return b.String()

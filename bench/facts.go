@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/solate/medispatcher/bench/proc"
 )
 
 // facts are what was measured, and on what.
@@ -21,7 +23,7 @@ type facts struct {
 func factsOf(ctx context.Context, all []system) (f facts, err error) {
 	f = facts{
 		CPU: processor(ctx), Cores: runtime.NumCPU(), Kernel: kernel(ctx), Go: strings.TrimPrefix(runtime.Version(), "go"),
-		Fsync: appendfsync, Date: time.Now().UTC().Format(time.DateOnly), Commit: said(ctx, "git", "describe", "--always", "--dirty"),
+		Fsync: proc.Appendfsync, Date: time.Now().UTC().Format(time.DateOnly), Commit: said(ctx, "git", "describe", "--always", "--dirty"),
 	}
 	for field := range strings.FieldsSeq(said(ctx, "redis-server", "--version")) {
 		if version, ok := strings.CutPrefix(field, "v="); ok {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -75,37 +73,9 @@ func build(ctx context.Context, s setting, sys *system, messages int) (r *rig, e
 	return r, err
 }
 
-func (r *rig) startRedis(ctx context.Context) error {
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		return fmt.Errorf("redis-server is needed: %w", err)
-	}
-	for range 3 { // another program may take the port before Redis does
-		var data, port string
-		if data, err = os.MkdirTemp(r.dir, "redis"); err != nil {
-			return err
-		}
-		if port, err = freePort(ctx); err != nil {
-			return err
-		}
-		r.load.Redis = net.JoinHostPort("127.0.0.1", port)
-		if r.redis, err = proc.Start(ctx, exec.CommandContext(ctx, path, "--port", port, "--bind", "127.0.0.1", "--save", "",
-			"--appendonly", "yes", "--appendfsync", appendfsync, "--dir", data), "Ready to accept connections"); err == nil {
-			return nil
-		}
-	}
+func (r *rig) startRedis(ctx context.Context) (err error) {
+	r.redis, r.load.Redis, err = proc.StartRedis(ctx, r.dir)
 	return err
-}
-
-const appendfsync = "everysec"
-
-func freePort(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port, l.Close()
 }
 
 func (r *rig) stop() {

@@ -41,13 +41,12 @@ func (r *request) event(m *medispatcher.Message, e *medispatcher.CloudEvent) {
 // attribute appends an attribute as the HTTP binding of CloudEvents writes it: everything but printable ASCII, and space, quotes
 // and percent signs, is percent-escaped.
 func (r *request) attribute(name, value string) {
-	const digits = "0123456789ABCDEF"
 	r.head = append(append(append(r.head, medispatcher.CloudEventPrefix...), name...), ": "...)
 	for i := range len(value) {
 		if c := value[i]; c > ' ' && c < 0x7f && c != '"' && c != '%' {
 			r.head = append(r.head, c)
 		} else {
-			r.head = append(r.head, '%', digits[c>>4], digits[c&15])
+			r.head = appendPercent(r.head, c)
 		}
 	}
 	r.head = append(r.head, "\r\n"...)

@@ -35,7 +35,6 @@ func formBody(d *medispatcher.Delivery) (body []byte, query string) {
 
 // appendEscaped is url.QueryEscape without its copies.
 func appendEscaped(dst, src []byte) []byte {
-	const digits = "0123456789ABCDEF"
 	for _, c := range src {
 		switch {
 		case unescaped(c):
@@ -43,10 +42,16 @@ func appendEscaped(dst, src []byte) []byte {
 		case c == ' ':
 			dst = append(dst, '+')
 		default:
-			dst = append(dst, '%', digits[c>>4], digits[c&15])
+			dst = appendPercent(dst, c)
 		}
 	}
 	return dst
+}
+
+// appendPercent appends a byte percent-escaped.
+func appendPercent(dst []byte, c byte) []byte {
+	const digits = "0123456789ABCDEF"
+	return append(dst, '%', digits[c>>4], digits[c&15])
 }
 
 // escapedLen is how many bytes appendEscaped adds.

@@ -123,6 +123,17 @@ func (h *homes) anyEarly() bool {
 	return h.early
 }
 
+// HomeOf is the dispatcher with the highest weight for a subscription, among some; "" if there is none. All choose the same one.
+func HomeOf(sub string, ids []string) (home string) {
+	channel, most := hashOf(sub), uint64(0)
+	for _, id := range ids {
+		if w := weigh(hashOf(id), channel); w > most || home == "" {
+			home, most = id, w
+		}
+	}
+	return home
+}
+
 // hashOf and weigh are the same in every version: dispatchers of several versions have to agree.
 func hashOf(s string) uint64 {
 	f := fnv.New64a()

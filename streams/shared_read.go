@@ -11,7 +11,8 @@ import (
 // The incoming streams of idle partitions share one blocked read, so that nothing to do costs the same with one
 // partition and with many. In a cluster no command may name streams of several slots, so each partition reads for itself.
 const (
-	// sharedStreams is the most streams of one read. It brings one entry of each at most, because nobody knows how large they are.
+	// sharedStreams is the most streams of one read. It brings one entry of each at most, because nobody knows how large they are;
+	// fanoutRead bounds a read of one stream by the same number.
 	sharedStreams = rdb.SharedStreams
 	// sharedGap is how long a round waits for those that may take part. Messages that come meanwhile wait, too.
 	sharedGap = 5 * time.Millisecond

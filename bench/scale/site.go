@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -43,21 +42,7 @@ func (s *site) startRedis(ctx context.Context, args ...string) (err error) {
 }
 
 func (s *site) startNode(ctx context.Context, args ...string) (p *proc.Process, addr string, err error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, "", err
-	}
-	addr = l.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	if err := l.Close(); err != nil {
-		return nil, "", err
-	}
-	data, err := os.MkdirTemp(s.dir, "redis")
-	if err != nil {
-		return nil, "", err
-	}
-	args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", data}, args...)
-	p, err = proc.Start(ctx, exec.CommandContext(ctx, "redis-server", args...), "Ready to accept connections")
+	p, addr, err = proc.StartRedis(ctx, s.dir, args...)
 	if err == nil {
 		s.running = append(s.running, p)
 	}
@@ -69,7 +54,7 @@ func (s *site) startCluster(ctx context.Context, masters int, args ...string) er
 	var addrs []string
 	s.masters = nil
 	for range masters {
-		bus, err := freePort(ctx)
+		bus, err := proc.FreePort(ctx)
 		if err != nil {
 			return err
 		}
@@ -107,15 +92,6 @@ func awaitCluster(ctx context.Context, addr string) error {
 		}
 	}
 	return fmt.Errorf("the cluster does not work; %s says:\n%s", addr, info)
-}
-
-func freePort(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port, l.Close()
 }
 
 // command runs the binary against Redis at addr.

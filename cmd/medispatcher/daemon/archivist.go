@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"slices"
@@ -63,17 +61,7 @@ func (a *archivist) heard(all []medispatcher.Dispatcher) {
 // mineLocked reports whether this dispatcher carries out the replays of a subscription. Of those that keep an archive all choose
 // the same one. If they disagree for a moment, two share the work.
 func (a *archivist) mineLocked(sub string) bool {
-	if len(a.keepers) == 0 {
-		return true
-	}
-	return a.me == slices.MaxFunc(a.keepers, func(x, y string) int {
-		return bytes.Compare(weight(sub, x), weight(sub, y))
-	})
-}
-
-func weight(sub, dispatcher string) []byte {
-	sum := sha256.Sum256([]byte(sub + " " + dispatcher))
-	return sum[:]
+	return len(a.keepers) == 0 || a.me == streams.HomeOf(sub, a.keepers)
 }
 
 // poke says that a replay may have begun. It does not block.

@@ -73,7 +73,7 @@ type claim struct {
 }
 
 const (
-	// leaseParts of the dead-after limit behind its last heartbeat a dispatcher has no shares any longer.
+	// The shares of a dispatcher end when leaseParts/leaseOf of its dead-after limit have passed since its last heartbeat.
 	leaseParts, leaseOf = 2, 3
 	// pastDivisions bounds those that are remembered. Others may go by them.
 	pastDivisions = 256

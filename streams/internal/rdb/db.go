@@ -19,8 +19,8 @@ const (
 	poolSize = 10
 	// MaxPartitions is the most partitions that there can be.
 	MaxPartitions = 1024
-	// SharedStreams is the most streams of one blocked read.
-	SharedStreams = 64
+	// SharedStreams is the most streams of one blocked read. It brings one entry of each, which may have a megabyte each.
+	SharedStreams = 16
 	// BlockFor bounds a blocked read, because cancelling its context does not interrupt it.
 	BlockFor    = time.Second
 	dialTimeout = 3 * time.Second
