@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -13,6 +14,10 @@ import (
 
 // followedLines is how many changes of the subscriptions are logged one by one. If they go on, those of a second are one line.
 const followedLines = 10
+
+// manyFollowed is so many changes that reading them leaves much more behind than it keeps. An idle dispatcher makes no garbage, so it
+// would keep that memory for minutes.
+const manyFollowed = 10_000
 
 // follower puts every change of the subscriptions in force.
 type follower struct {
@@ -63,4 +68,7 @@ func (f *follower) follow(ctx context.Context, subs *medispatcher.Subscriptions,
 		}
 	}
 	f.vanished.begin(ctx, added)
+	if len(changes) >= manyFollowed {
+		debug.FreeOSMemory()
+	}
 }
