@@ -1,6 +1,8 @@
 // Package medispatcher is the domain of a message dispatcher on Redis Streams:
 // messages, topics, subscriptions and the states a message passes through.
 //
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
+//
 // The other packages share these types; they do not import each other. This package imports the
 // standard library alone. Redis is in package streams, deliveries by HTTP are in package push, and
 // the commands under cmd join them.

@@ -1,5 +1,7 @@
 // Package alert tells operators what is wrong before their users do.
 //
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
+//
 // Rules is the table of all rules: what each looks at, when it fires and what it says. A Monitor
 // evaluates them once a second, in the one dispatcher that leads. Events reports what a dispatcher sees
 // happen: a breaker opens, a worker answers 410, a dispatcher dies. Both write to a Store that all

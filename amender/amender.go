@@ -1,6 +1,8 @@
 // Package amender gives back what crashed dispatchers, and commands typed by hand, left behind: entries that no
 // living dispatcher owns. The amender job and the healing of every dispatcher run this code. The package imports
 // the domain alone; cmd hands it the store.
+//
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
 package amender
 
 import (

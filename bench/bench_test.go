@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/solate/medispatcher/bench/proc"
+	"github.com/solate/medispatcher/bench/internal/proc"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/solate/medispatcher/bench/proc"
+	"github.com/solate/medispatcher/bench/internal/proc"
 )
 
 // facts are what was measured, and on what.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/solate/medispatcher/bench/proc"
+	"github.com/solate/medispatcher/bench/internal/proc"
 )
 
 // method is how a rate is measured.

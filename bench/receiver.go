@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/solate/medispatcher/bench/proc"
+	"github.com/solate/medispatcher/bench/internal/proc"
 	"github.com/solate/medispatcher/cmd/medispatcher/loadtest"
 )
 

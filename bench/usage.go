@@ -1,6 +1,6 @@
 package main
 
-import "github.com/solate/medispatcher/bench/proc"
+import "github.com/solate/medispatcher/bench/internal/proc"
 
 // cost is what a process used for a measurement.
 type cost struct {

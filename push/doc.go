@@ -1,5 +1,7 @@
 // Package push takes messages from channels and POSTs them to the subscribers' workers.
 //
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
+//
 // The Scheduler reads a channel only for free slots and, of a quick subscriber, a little ahead. A subscriber that is slow
 // holds nothing but its own slots. A slot is taken until Redis has the outcome, so a crash repeats no more than the slots.
 // Channels with something to do are found through doorbells (Ring) and an active

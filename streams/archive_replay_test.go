@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/filter"
+	"github.com/solate/medispatcher/internal/filter"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"

@@ -1,4 +1,6 @@
 // Package alerttest gives tests a mail server to send alerts to. It imports the standard library alone.
+//
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
 package alerttest
 
 import (

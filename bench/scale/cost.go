@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/bench/proc"
+	"github.com/solate/medispatcher/bench/internal/proc"
 )
 
 var cost = row{"cost", "CPU of a dispatcher and of Redis, by the size of a body and the number of subscribers", measureCost}

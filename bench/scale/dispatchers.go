@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/bench/proc"
+	"github.com/solate/medispatcher/bench/internal/proc"
 	"github.com/solate/medispatcher/streams"
 )
 

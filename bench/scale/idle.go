@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/solate/medispatcher/bench/proc"
+	"github.com/solate/medispatcher/bench/internal/proc"
 )
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
-	"github.com/solate/medispatcher/filter"
+	"github.com/solate/medispatcher/internal/filter"
 )
 
 func (a *app) subFilterCommand() *cobra.Command {

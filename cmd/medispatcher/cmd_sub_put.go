@@ -19,7 +19,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
-	"github.com/solate/medispatcher/filter"
+	"github.com/solate/medispatcher/internal/filter"
 )
 
 // maxSubscriptionFile keeps a mistaken --file from filling the memory.

@@ -11,7 +11,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/internal/joined"
-	"github.com/solate/medispatcher/filter"
+	"github.com/solate/medispatcher/internal/filter"
 	"github.com/solate/medispatcher/streams"
 )
 

@@ -1,5 +1,7 @@
 // Package http1 is a lean HTTP/1.1 client for what push does: many small POSTs whose bytes are in memory.
 //
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
+//
 // net/http's Transport spends two goroutines on each connection and several channel hand-offs on each request. For
 // messages of a few hundred bytes that costs more than the request itself. Here a [Sender] owns a connection as long as
 // there is work: its goroutine writes the request at once and reads the answer in place, without a pool, a timer or a context

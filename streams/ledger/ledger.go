@@ -1,6 +1,8 @@
 // Package ledger keeps the state of alerts that all dispatchers share: which dispatcher evaluates
 // the rules, which alerts fire and why, and the notices that wait to be sent.
 //
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
+//
 // It imports the root package, streams (for its Config) and streams/internal.
 package ledger
 

@@ -2,6 +2,8 @@
 // many messages wait where, and the story of one message. The steps of a message write the counts;
 // report itself writes only the times and the events.
 //
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
+//
 // It imports the root package, streams and streams/internal. None of them imports it.
 package report
 

@@ -1,5 +1,7 @@
 // Package streamstest gives tests a Redis, real or in memory, its faults, and a queue in memory that
 // behaves like the one in Redis. Only tests import it.
+//
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
 package streamstest
 
 import (

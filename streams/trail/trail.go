@@ -1,5 +1,7 @@
 // Package trail keeps who did what: the audit trail, and the sessions that were ended before their time.
 //
+// It is not for other programs, and may change with every release; packages publish and verify are for them.
+//
 // It imports the root package, streams (for the history of subscriptions) and streams/internal.
 package trail
 

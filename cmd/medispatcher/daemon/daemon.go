@@ -21,7 +21,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/joined"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
-	"github.com/solate/medispatcher/filter"
+	"github.com/solate/medispatcher/internal/filter"
 	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
 )

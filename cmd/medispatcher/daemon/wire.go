@@ -8,7 +8,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/medispatcher/daemon/metrics"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
-	"github.com/solate/medispatcher/filter"
+	"github.com/solate/medispatcher/internal/filter"
 	"github.com/solate/medispatcher/push"
 	"github.com/solate/medispatcher/streams"
 )

@@ -7,7 +7,7 @@ import (
 
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/paneltest"
-	"github.com/solate/medispatcher/filter"
+	"github.com/solate/medispatcher/internal/filter"
 )
 
 // TestTryFilter: a filter is tried on a message that is not published; a wrong one is refused with its place.
