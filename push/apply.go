@@ -52,6 +52,8 @@ func (s *Scheduler) applyLocked(id string, st *settings) (search bool) {
 		s.newBreakerLocked(had, id) // somebody thinks that it works again
 	case !slices.Equal(had.settings.sub.URLs, st.sub.URLs):
 		s.newBreakerLocked(had, id)
+	case had.breaker.waitsElsewhere(st):
+		had.breaker.leaveOutage(time.Now())
 	}
 	had.apply(st)
 	search = s.lanes.limitLocked(had) || search
@@ -67,16 +69,16 @@ func (s *Scheduler) newBreakerLocked(of *subscriber, id string) {
 	var b *breaker
 	b = newBreaker(func(open bool) {
 		if of.breaker == b && !of.removed {
-			s.breakerChangedLocked(id, open)
+			s.breakerChangedLocked(b, id, open)
 		}
 	})
-	of.breaker = b
+	b.of, of.breaker = of, b
 }
 
-func (s *Scheduler) breakerChangedLocked(id string, open bool) {
+func (s *Scheduler) breakerChangedLocked(b *breaker, id string, open bool) {
 	if open {
 		s.news.log(slog.LevelWarn, "breaker opened: the worker fails every message; a probe goes out now and then",
-			"subscription", id, "probe_every", probeEvery.String())
+			"subscription", id, "target", b.last.origin(), "probe_every", probeEvery.String())
 	} else {
 		s.news.log(slog.LevelInfo, "breaker closed: the worker is back", "subscription", id)
 	}
@@ -87,6 +89,7 @@ func (s *Scheduler) breakerChangedLocked(id string, open bool) {
 func (s *Scheduler) breakerEndedLocked(id string, old *breaker) {
 	if old != nil && old.open() {
 		s.tellBreaker(id, false)
+		old.leaveOutage(time.Now())
 	}
 }
 

@@ -32,16 +32,16 @@ type poster struct {
 	warned map[string]time.Time // subscription → last warning
 }
 
-// attempt makes one HTTP attempt, on a new connection if fresh: an idle one may be dead, which would hide from a probe that the
+// attempt makes one HTTP attempt. That of a probe is on a new connection: an idle one may be dead, which would hide that the
 // worker is back. It ends at the subscription's timeout, or when the context of
 // the sender does.
-func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Delivery, fresh bool) (r result) {
+func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Delivery, leave *permit) (r result) {
 	start := time.Now()
-	t := s.targets.pick(start)
+	t := leave.pick(s, start)
 	if t == nil {
 		return r
 	}
-	r.target = t.redacted
+	r.target, r.to = t.redacted, t
 	req := requests.Get().(*request)
 	ended := false
 	defer func() {
@@ -77,7 +77,7 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 			}
 		}()
 		var a http1.Answer
-		req.Fresh = fresh
+		req.Fresh, req.Made = leave.probe, leave.made
 		a, err = snd.Post(&req.Request, start.Add(time.Duration(s.sub.Timeout)))
 		r.judge(s, &a, err)
 	}
@@ -88,6 +88,9 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 
 // broke notes why an attempt got no answer, or not all of it; nil: it did.
 func (r *result) broke(s *settings, err error) {
+	phase := http1.PhaseOf(err)
+	r.unconnected = phase == http1.PhaseConnect || phase == http1.PhaseTLS
+	r.connected = r.status != 0 || phase != "" && !r.unconnected
 	switch {
 	case err == nil:
 	case errors.Is(err, context.Canceled):

@@ -111,7 +111,7 @@ func TestShutdownCutsARequest(t *testing.T) {
 	d := delivery(nil)
 	snd := newTCP(t).Sender(ctx)
 	defer snd.Release()
-	r := (&poster{}).attempt(snd, newSettings(&sub, ""), d, false)
+	r := (&poster{}).attempt(snd, newSettings(&sub, ""), d, &permit{})
 	if s := outcomeOf(&sub, d, &r, time.Now(), 0); s.Outcome != medispatcher.Released || !r.cut {
 		t.Errorf("%+v settled as %s, want released", r, s.Outcome)
 	}

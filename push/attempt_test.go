@@ -49,7 +49,7 @@ func pushingTo(t *testing.T, client *http1.Client, url string) pushes {
 			change(&sub)
 		}
 		d := delivery(nil)
-		r := p.attempt(snd, newSettings(&sub, ""), d, false)
+		r := p.attempt(snd, newSettings(&sub, ""), d, &permit{})
 		return r, outcomeOf(&sub, d, &r, time.Now(), 0)
 	}
 }

@@ -109,12 +109,16 @@ func (b *batch) cutLocked(n int) {
 func (b *batch) beginLocked(now time.Time) bool {
 	sub := b.jobs[0].lane.sub
 	if sub.shares.ended(now) {
+		sub.breaker.noProbe(now)
 		return false
 	}
-	if b.leave, b.begun = sub.breaker.begin(); b.begun {
+	if b.leave, b.begun = sub.breaker.begin(); !b.begun {
+		sub.breaker.noProbe(now)
+	} else {
 		b.settings, b.breaker = sub.settings, sub.breaker
 		sub.began(now)
 		if b.leave.probe {
+			b.leave.to, b.leave.made = sub.breaker.probes(b.settings, now)
 			b.cutLocked(1)
 		}
 		b.cutLocked(b.settings.size)

@@ -14,11 +14,11 @@ import (
 // them fit, and takes the others out. What the attempt came to for a single message, if that differs, is in its job.
 func (p *poster) attemptBatch(snd *http1.Sender, b *batch, keep func(n int)) (r result) {
 	s, start := b.settings, time.Now()
-	t := s.targets.pick(start)
+	t := b.leave.pick(s, start)
 	if t == nil {
 		return r
 	}
-	r.target = t.redacted
+	r.target, r.to = t.redacted, t
 	req := requests.Get().(*request)
 	ended := false
 	var packed packed
@@ -46,7 +46,7 @@ func (p *poster) attemptBatch(snd *http1.Sender, b *batch, keep func(n int)) (r 
 	err := req.buildBatch(s, t, b, packed.sent, p.agent, start)
 	if err == nil {
 		var a http1.Answer
-		req.Fresh = b.leave.probe
+		req.Fresh, req.Made = b.leave.probe, b.leave.made
 		a, err = snd.Post(&req.Request, start.Add(time.Duration(s.sub.Timeout)))
 		if unknown := r.judgeBatch(b, &a, err); unknown != "" && p.mayWarn(s.sub.ID) {
 			p.log.Warn("a worker lists a message as failed that was not in its batch: ignored", "subscription", s.sub.ID, "id", unknown)

@@ -179,7 +179,7 @@ func BenchmarkAttempt(b *testing.B) {
 			st, p, snd := newSettings(&sub, ""), &poster{agent: "medispatcher/1", log: slog.New(slog.DiscardHandler)}, client.Sender(b.Context())
 			b.ReportAllocs()
 			for b.Loop() {
-				if r := p.attempt(snd, st, d, false); r.status != 200 {
+				if r := p.attempt(snd, st, d, &permit{}); r.status != 200 {
 					b.Fatal(r)
 				}
 			}

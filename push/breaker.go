@@ -1,6 +1,7 @@
 package push
 
 import (
+	"container/list"
 	"errors"
 	"slices"
 	"time"
@@ -36,8 +37,15 @@ type breaker struct {
 	row     []failure // since the last success, the first that began, in order
 	since   time.Time // while open: when it opened
 	until   time.Time // while open: when a probe may go out
-	probing bool      // the probe is under way
+	probing bool      // the probe is under way, or a message for it is being read
+	sent    bool      // the probe is under way
 	closed  bool      // so that the machine need not be asked, which costs more than the rest
+	last    *target   // that failed
+
+	of     *subscriber
+	outage *outage       // that it is open for; nil: for a reason of its own
+	place  *list.Element // among those that wait for a probe of the outage; nil: it does not
+	letGo  bool          // it need not wait any more, as a connection was made
 }
 
 // failure is an attempt that failed, and its message.
@@ -94,11 +102,32 @@ func (b *breaker) allowed(n int) (allowed int, at time.Time) {
 	return n, time.Time{}
 }
 
+// ask notes that messages are being read. Of an open breaker that is one, for a probe.
+func (b *breaker) ask(now time.Time) {
+	if b.probing = b.open(); b.probing && b.outage != nil {
+		b.outage.claim(b, now)
+	}
+}
+
+// noProbe notes that there is no message for a probe. It reports false where none was to be read.
+func (b *breaker) noProbe(now time.Time) bool {
+	if !b.probing || b.sent {
+		return false
+	}
+	b.probing = false
+	if b.outage != nil {
+		b.outage.gaveUp(b, now)
+	}
+	return true
+}
+
 // permit is permission to make one attempt.
 type permit struct {
 	done   func(error) // nil: the breaker was closed
 	number int
-	probe  bool // of an open breaker
+	probe  bool    // of an open breaker
+	to     *target // that a probe is to try; nil: the one whose turn it is
+	made   func()  // is to be called when a connection was made; may be nil
 }
 
 // begin asks for permission to make one attempt; end must be told its outcome. It reports false when
@@ -114,12 +143,15 @@ func (b *breaker) begin() (permit, bool) {
 	b.begun++
 	b.running = append(b.running, b.begun)
 	b.probing = b.open()
-	return permit{done, b.begun, b.probing}, true
+	b.sent = b.probing
+	return permit{done: done, number: b.begun, probe: b.probing}, true
 }
 
 // end tells the outcome of an attempt at a message.
 func (b *breaker) end(p permit, messageID string, r *result) {
-	b.probing = false
+	if p.probe {
+		b.sent, b.probing = false, false
+	}
 	if i, found := slices.BinarySearch(b.running, p.number); found {
 		b.running = slices.Delete(b.running, i, i+1)
 	}
@@ -130,6 +162,7 @@ func (b *breaker) end(p permit, messageID string, r *result) {
 	case r.cut || r.short || r.target == "":
 		b.report(p, errNoWord)
 	default:
+		b.last = r.to
 		b.note(failure{p.number, messageID})
 		b.report(p, errFailed)
 	}

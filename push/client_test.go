@@ -104,5 +104,5 @@ func attempt(t testing.TB, client *http1.Client, p *poster, st *settings, d *med
 	t.Helper()
 	snd := client.Sender(t.Context())
 	defer snd.Release()
-	return p.attempt(snd, st, d, false)
+	return p.attempt(snd, st, d, &permit{})
 }

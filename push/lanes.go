@@ -28,6 +28,7 @@ type lanes struct {
 	fresh   []*pump // of each partition
 	due     []*pump
 	shares  shares
+	outages map[string]*outage // of those that breakers are open for
 	spills
 }
 
@@ -39,6 +40,7 @@ func newLanes(partitions int, b *budget) *lanes {
 		touched: map[medispatcher.Channel]*lane{},
 		removed: map[string]*subscriber{},
 		joined:  map[medispatcher.Channel]struct{}{},
+		outages: map[string]*outage{},
 		shares:  shares{subs: map[string]*subscriber{}, over: map[string]struct{}{}},
 	}
 	for range partitions {

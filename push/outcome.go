@@ -27,11 +27,14 @@ type result struct {
 	short      bool                     // this machine lacked something for it: it says nothing about the subscriber
 	panicked   *medispatcher.PanicError // medispatcher panicked; the attempt failed by that unless the subscriber had answered
 	target     string                   // URL without userinfo; empty: none qualified
-	took       time.Duration
-	ended      time.Time
-	outdated   bool   // other settings are in force since it began
-	batch      int    // messages in the batch; 0: the message went by itself
-	says       string // what a 2xx to a batch says of this message, or what is wrong with its answer
+	to         *target                  // that URL; nil: none qualified
+	// No connection could be made, or one was. Neither: nobody knows.
+	unconnected, connected bool
+	took                   time.Duration
+	ended                  time.Time
+	outdated               bool   // other settings are in force since it began
+	batch                  int    // messages in the batch; 0: the message went by itself
+	says                   string // what a 2xx to a batch says of this message, or what is wrong with its answer
 }
 
 // gone reports whether the subscriber does not want to be asked again.

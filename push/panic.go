@@ -19,7 +19,7 @@ func (w *worker) post(b *batch) {
 	case d.Broken != nil:
 		r.survive(d.Broken, false)
 	default:
-		*r = w.poster.attempt(w.snd, b.settings, d, b.leave.probe)
+		*r = w.poster.attempt(w.snd, b.settings, d, &b.leave)
 	}
 	if r.panicked != nil {
 		w.survived(d, r.panicked, "in an attempt")

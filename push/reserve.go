@@ -132,7 +132,7 @@ func (ls *lanes) grantLocked(pump *pump, l *lane, n int, now time.Time) (grant, 
 		return g, false
 	}
 	ls.callNextLocked(now)
-	l.sub.breaker.probing = l.sub.breaker.open()
+	l.sub.breaker.ask(now)
 	l.touched = true
 	ls.touched[l.channel] = l
 	return g, true

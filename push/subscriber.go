@@ -128,7 +128,11 @@ func (s *subscriber) apply(st *settings) {
 // allowed is how many of n messages may be taken now, by the breaker and by the minimum
 // interval. If none may, at tells when to ask again, if that is known.
 func (s *subscriber) allowed(n int, now time.Time) (allowed int, at time.Time) {
-	if n, at = s.breaker.allowed(n); n == 0 || s.pace == nil {
+	n, at = s.breaker.allowed(n)
+	if o := s.breaker.outage; n > 0 && o != nil && o.refuses(s.breaker, now) {
+		return 0, time.Time{}
+	}
+	if n == 0 || s.pace == nil {
 		return n, at
 	}
 	interval := time.Duration(s.settings.sub.Interval)

@@ -42,6 +42,14 @@ func newTarget(u *url.URL) *target {
 	return t
 }
 
+// origin is the scheme, host and port: what connections are made to. It is empty if no request can be made.
+func (t *target) origin() string {
+	if t == nil || t.to == nil {
+		return ""
+	}
+	return t.to.Origin()
+}
+
 // newTargets chooses the URLs tagged with env or, if there are none, those without a tag.
 func newTargets(tagged []string, env string) *targets {
 	var own, untagged []*target
@@ -89,6 +97,14 @@ func (t *targets) pick(now time.Time) *target {
 		}
 	}
 	return best // all failed lately: the one whose failure is longest ago
+}
+
+// pick returns the URL for an attempt, nil where none qualifies.
+func (p *permit) pick(s *settings, now time.Time) *target {
+	if p.to != nil {
+		return p.to
+	}
+	return s.targets.pick(now)
 }
 
 // report notes how an attempt at a URL went.

@@ -120,9 +120,8 @@ func (ls *lanes) gatherLocked(l *lane, now time.Time) {
 
 // noProbeLocked: the message that should have been the probe of an open breaker was not there.
 func (ls *lanes) noProbeLocked(sub *subscriber) {
-	if sub.breaker.probing {
-		sub.breaker.probing = false
-		ls.freedLocked(sub, time.Now())
+	if now := time.Now(); sub.breaker.noProbe(now) {
+		ls.freedLocked(sub, now)
 	}
 }
 

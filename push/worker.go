@@ -183,7 +183,11 @@ func (w *worker) end(b *batch) {
 func (w *worker) endLocked(b *batch) {
 	r := &b.result
 	b.begun = false
+	was := b.breaker.open()
 	b.breaker.end(b.leave, b.jobs[0].EntryID, r)
+	if b.leave.probe || !was && b.breaker.open() {
+		w.lanes.probedLocked(b)
+	}
 	if r.short {
 		w.sub.ended(r.ended, 0)
 		return

@@ -14,6 +14,9 @@ type Request struct {
 	Body  []byte
 	Fresh bool // use a new connection, whatever is idle: to find out whether the server can be reached
 
+	// Made is called when a connection was made for the request, before that is sent. Nil: nobody is told.
+	Made func()
+
 	// Keep is how many bytes of the answer's body are wanted. They have until the deadline, and if they do not all arrive
 	// that is an error. A 2xx decides by its status, so its body is wanted only if KeepOK is set.
 	Keep   int

@@ -90,6 +90,9 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 		return a, false, err
 	}
 	reused := !c.used.IsZero()
+	if !reused && r.Made != nil {
+		r.Made()
+	}
 	var long *sending
 	var werr error
 	if len(r.Body) > MaxInline {

@@ -55,6 +55,14 @@ func NewTarget(u *url.URL) (*Target, error) {
 	return t, nil
 }
 
+// Origin is scheme, host and port, such as "https://example.org:443": what connections are made to.
+func (t *Target) Origin() string {
+	if t.key.tls {
+		return "https://" + t.key.addr
+	}
+	return "http://" + t.key.addr
+}
+
 // AppendField appends a header field, "Name: value\r\n". The error wraps [ErrInvalidRequest] and does not quote the value,
 // which may be secret; dst is returned unchanged with it.
 func AppendField(dst []byte, name, value string) ([]byte, error) {
