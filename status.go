@@ -55,9 +55,31 @@ type IncomingStatus struct {
 // Status is the state of the whole system at one moment.
 type Status struct {
 	Incoming      IncomingStatus  `json:"incoming"`
-	Subscriptions []ChannelStatus `json:"subscriptions"`
+	Totals        StatusTotals    `json:"totals"`
+	Subscriptions []ChannelStatus `json:"subscriptions"` // all, or a part
 	Dispatchers   []Dispatcher    `json:"dispatchers"`
 	Revision      int64           `json:"revision"`
+}
+
+// StatusTotals are over all subscriptions, whether they are listed or not.
+type StatusTotals struct {
+	Subscriptions int   `json:"subscriptions"`
+	Ready         int64 `json:"ready"`
+	Buried        int64 `json:"buried"` // includes Retrying
+	Retrying      int64 `json:"retrying"`
+	Dead          int64 `json:"dead"`
+	OldestMS      int64 `json:"oldest_ms"`
+}
+
+// TotalsOf adds up subscriptions.
+func TotalsOf(list []ChannelStatus) StatusTotals {
+	t := StatusTotals{Subscriptions: len(list)}
+	for i := range list {
+		c := &list[i]
+		t.Ready, t.Buried, t.Retrying, t.Dead = t.Ready+c.Ready, t.Buried+c.Buried, t.Retrying+c.Retrying, t.Dead+c.Dead
+		t.OldestMS = max(t.OldestMS, c.OldestMS)
+	}
+	return t
 }
 
 // Failing is a message that failed at least once and waits for its next attempt.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
 const (
@@ -82,6 +81,9 @@ func (r *Registry) Problem() error {
 	}
 	return nil
 }
+
+// Read reports whether there is a copy. The first one may take seconds to read.
+func (r *Registry) Read() bool { return r.current.Load().version.read }
 
 // Latest returns a copy no older than this call. A message accepted after a subscription was put
 // must be routed to it.
@@ -162,11 +164,4 @@ func (r *Registry) tell(wrong *warnings) {
 	for _, w := range *wrong {
 		r.warn(w[0], w[1])
 	}
-}
-
-// SubscriptionIDs lists the ids of all subscriptions, sorted.
-func (s *Store) SubscriptionIDs(ctx context.Context) ([]string, error) {
-	ids, err := rdb.Texts(s.db.With(ctx), "HKEYS", s.keys.Subscriptions()).Result()
-	slices.Sort(ids)
-	return ids, rdb.Failed("list subscriptions", err)
 }

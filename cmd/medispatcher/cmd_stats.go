@@ -13,6 +13,8 @@ import (
 )
 
 func (a *app) statsCommand() *cobra.Command {
+	var limit limit
+	var after string
 	cmd := &cobra.Command{
 		Use:     "stats [SUB…]",
 		GroupID: groupOperate,
@@ -31,16 +33,23 @@ answer. Both are those of the last five minutes.`,
   medispatcher stats billing --json | jq '.subscriptions[0].sent.minute'`,
 		Args: cli.AtLeast(0, -1),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
-			return s.showStats(ctx, args)
+			most, err := limit.most(s.json)
+			if err != nil {
+				return err
+			}
+			return s.showStats(ctx, args, after, most)
 		}),
 	}
+	limit.add(cmd)
+	afterFlag(cmd, &after)
 	return a.jsonFlag(cmd, "print JSON")
 }
 
-func (s *state) showStats(ctx context.Context, subs []string) error {
+func (s *state) showStats(ctx context.Context, subs []string, after string, most int) error {
 	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
 	var topics []string
+	var next string
 	more := false
 	for _, id := range subs {
 		if err := s.known(ctx, id); err != nil {
@@ -48,13 +57,17 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 		}
 	}
 	if len(subs) == 0 {
-		snapshot, err := s.registry.Latest(ctx)
+		ids, _, err := s.registry.IDs(ctx)
 		if err != nil {
 			return err
 		}
-		subs = snapshot.Subs.IDs()
-		if topics, more, err = s.store.Topics(ctx); err != nil {
+		if subs, next, err = page(ids, after, most); err != nil {
 			return err
+		}
+		if after == "" {
+			if topics, more, err = s.store.Topics(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	st, err := s.store.Stats(ctx, subs, topics)
@@ -68,9 +81,11 @@ func (s *state) showStats(ctx context.Context, subs []string) error {
 		return err
 	}
 	if more {
-		_, err = io.WriteString(s.stderr, "there are more topics than are listed\n")
+		if _, err = io.WriteString(s.stderr, "there are more topics than are listed\n"); err != nil {
+			return err
+		}
 	}
-	return err
+	return s.tellNext(next)
 }
 
 func printStats(w io.Writer, st medispatcher.Stats) error {

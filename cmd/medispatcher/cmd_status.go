@@ -18,6 +18,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	var watch bool
+	var limit limit
 	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupOperate,
@@ -36,26 +37,34 @@ can be replayed: medispatcher quarantine, medispatcher unrouted.
 SHARE OF lists what each dispatcher may have in flight of a subscription whose scope is the
 cluster. One that is not listed takes nothing of it.
 
+Of more subscriptions than --limit it lists those that need attention and then those with the
+most messages.
+
 STATE is active, paused, or breaker_open: the worker failed every recent message, so
 dispatchers hold the others back and probe it now and then.`,
 		Example: `  medispatcher status --watch
   medispatcher status --json | jq '.subscriptions[] | select(.dead > 0)'`,
 		Args: cli.NoArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
-			if watch {
-				return s.watchStatus(ctx)
+			most, err := limit.most(s.json)
+			if err != nil {
+				return err
 			}
-			return s.writeStatus(ctx, s.stdout, "  ")
+			if watch {
+				return s.watchStatus(ctx, most)
+			}
+			return s.writeStatus(ctx, s.stdout, "  ", most)
 		}),
 	}
+	limit.add(cmd)
 	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until Ctrl-C; a terminal shows what fits, the most urgent first")
 	return a.jsonFlag(cmd, "print JSON; with --watch one object a line")
 }
 
-func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string) error {
+func (s *state) writeStatus(ctx context.Context, w io.Writer, indent string, most int) error {
 	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
-	st, err := operate.Status(ctx, s.registry, s.store)
+	st, err := operate.Part(ctx, s.registry, s.store, most)
 	if err != nil {
 		return err
 	}
@@ -129,6 +138,11 @@ func printStatus(w io.Writer, st medispatcher.Status, partitions int) error {
 		}
 		if err := t.table.Write(w); err != nil {
 			return err
+		}
+		if more := leftOut(st, st.Subscriptions); t.table == &subs && more != "" {
+			if _, err := io.WriteString(w, more); err != nil {
+				return err
+			}
 		}
 		if t.table == &incoming {
 			if _, err := io.WriteString(w, keptLines(in)+partitionLines(st.Dispatchers, partitions)+shareLines(st)); err != nil {

@@ -32,7 +32,7 @@ const (
 
 // watchStatus repeats until ctx ends, which is no error. While Redis is away it says so, and tries
 // again.
-func (s *state) watchStatus(ctx context.Context) error {
+func (s *state) watchStatus(ctx context.Context, most int) error {
 	tick := time.NewTicker(repaint)
 	defer tick.Stop()
 	paint := cli.IsTerminal(s.stdout) && !s.json
@@ -42,7 +42,7 @@ func (s *state) watchStatus(ctx context.Context) error {
 		if columns, lines := s.screen(); paint && lines > 0 {
 			err = s.writeFitting(ctx, &page, columns, lines-paintedLines)
 		} else {
-			err = s.writeStatus(ctx, &page, "")
+			err = s.writeStatus(ctx, &page, "", most)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -98,7 +98,7 @@ func (s *state) screen() (columns, lines int) {
 func (s *state) writeFitting(ctx context.Context, w io.Writer, columns, lines int) error {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
-	st, err := operate.Status(ctx, s.registry, s.store)
+	st, err := operate.Part(ctx, s.registry, s.store, listed)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,8 @@ func printFitting(w io.Writer, st medispatcher.Status, partitions, columns, line
 		return err
 	}
 	room := lines - strings.Count(head.String(), "\n") - strings.Count(foot.String(), "\n") - 3 // the header, what is left out, and an empty line
-	subs, left := mostUrgent(st.Subscriptions, max(1, room))
+	st.Subscriptions = operate.ByUrgency(st.Subscriptions)
+	subs := st.Subscriptions[:min(max(1, room), len(st.Subscriptions))]
 	table := cli.Table{Header: []string{"SUBSCRIPTION", "STATE", ">READY", ">BURIED", ">RETRYING", ">DEAD", ">OLDEST"}}
 	for _, c := range subs {
 		name := c.ID
@@ -133,7 +134,7 @@ func printFitting(w io.Writer, st medispatcher.Status, partitions, columns, line
 	} else if err := table.Write(&body); err != nil {
 		return err
 	}
-	body.WriteString(leftOut(left) + "\n")
+	body.WriteString(leftOut(st, subs) + "\n")
 	_, _ = body.Write(foot.Bytes())
 	page := strings.Split(strings.TrimSuffix(body.String(), "\n"), "\n")
 	for i := range page {
@@ -143,39 +144,25 @@ func printFitting(w io.Writer, st medispatcher.Status, partitions, columns, line
 	return err
 }
 
-// mostUrgent are the subscriptions worth looking at, and the others.
-func mostUrgent(all []medispatcher.ChannelStatus, room int) (shown, left []medispatcher.ChannelStatus) {
-	shown = operate.Attention(all)
-	urgent := make(map[string]bool, len(shown))
-	for _, c := range shown {
-		urgent[c.ID] = true
-	}
-	rest := slices.DeleteFunc(slices.Clone(all), func(c medispatcher.ChannelStatus) bool { return urgent[c.ID] })
-	slices.SortStableFunc(rest, func(x, y medispatcher.ChannelStatus) int {
-		return cmp.Compare(y.Ready+y.Buried, x.Ready+x.Buried)
-	})
-	shown = append(shown, rest...)
-	room = min(room, len(shown))
-	return shown[:room], shown[room:]
-}
-
 // leftOut says how many subscriptions are not shown, and what they have.
-func leftOut(left []medispatcher.ChannelStatus) string {
-	if len(left) == 0 {
+func leftOut(st medispatcher.Status, shown []medispatcher.ChannelStatus) string {
+	all, here := st.Totals, medispatcher.TotalsOf(shown)
+	if all.Subscriptions <= here.Subscriptions {
 		return ""
 	}
-	var waiting int64
-	for _, c := range left {
-		waiting += c.Ready + c.Buried
-	}
 	about := "nothing waits there"
-	if waiting > 0 {
+	if waiting := all.Ready + all.Buried - here.Ready - here.Buried; waiting > 0 {
 		about = cli.Counted(waiting, "message") + " there"
 	}
-	if urgent := len(operate.Attention(left)); urgent > 0 {
+	rest := st.Subscriptions[len(shown):]
+	switch urgent := len(operate.Attention(rest)); {
+	case urgent == 0:
+	case urgent == len(rest) && all.Subscriptions > len(st.Subscriptions):
+		about += fmt.Sprintf(", at least %d need attention", urgent)
+	default:
 		about += fmt.Sprintf(", %d need attention", urgent)
 	}
-	return fmt.Sprintf("and %d more: %s\n", len(left), about)
+	return fmt.Sprintf("and %d more: %s\n", all.Subscriptions-here.Subscriptions, about)
 }
 
 func fittingDispatchers(w io.Writer, all []medispatcher.Dispatcher) error {

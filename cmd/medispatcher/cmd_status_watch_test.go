@@ -26,6 +26,7 @@ func TestStatusFitsTheScreen(t *testing.T) {
 		}
 		st.Subscriptions = append(st.Subscriptions, c)
 	}
+	st.Totals = medispatcher.TotalsOf(st.Subscriptions)
 	for i := range 9 {
 		st.Dispatchers = append(st.Dispatchers, medispatcher.Dispatcher{ID: fmt.Sprintf("a-pod-with-a-long-name-7c9d8f6b5-%05d", i), Version: "v3.1.4", Alive: i != 8, Started: time.Now().Add(-time.Hour), Heartbeat: time.Now()})
 	}

@@ -36,32 +36,50 @@ every dispatcher within a second and disturbs nothing that is in flight.`,
 }
 
 func (a *app) subListCommand() *cobra.Command {
+	var limit limit
+	var after string
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List subscriptions",
 		Args:  cli.NoArgs,
-		RunE:  a.withState(func(ctx context.Context, s *state, _ []string) error { return s.listSubs(ctx) }),
+		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
+			most, err := limit.most(s.json)
+			if err != nil {
+				return err
+			}
+			return s.listSubs(ctx, after, most)
+		}),
 	}
+	limit.add(cmd)
+	afterFlag(cmd, &after)
 	return a.jsonFlag(cmd, "print JSON")
 }
 
-func (s *state) listSubs(ctx context.Context) error {
+func (s *state) listSubs(ctx context.Context, after string, most int) error {
 	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
-	snapshot, err := s.registry.Refresh(ctx)
+	ids, _, err := s.registry.IDs(ctx)
+	if err != nil {
+		return err
+	}
+	ids, next, err := page(ids, after, most)
+	if err != nil {
+		return err
+	}
+	subs, unusable, err := s.registry.Some(ctx, ids)
 	if err != nil {
 		return err
 	}
 	if s.json {
-		list := make([]medispatcher.Subscription, 0, snapshot.Subs.Len())
-		for sub := range snapshot.Subs.All() {
-			list = append(list, sub.Masked())
+		list := make([]medispatcher.Subscription, len(subs))
+		for i, sub := range subs {
+			list[i] = sub.Masked()
 		}
 		return cli.WriteJSON(s.stdout, list, "  ")
 	}
 	t := cli.Table{Header: []string{"ID", "TOPIC", "STATE", ">CONCURRENCY", "URLS"}}
-	unusable := snapshot.Unusable // the log says why
-	for sub := range snapshot.Subs.All() {
+	// The log says why some are unusable.
+	for _, sub := range subs {
 		for len(unusable) > 0 && unusable[0] < sub.ID {
 			t.Add(unusable[0], "-", "unusable", "-", "-")
 			unusable = unusable[1:]
@@ -74,7 +92,10 @@ func (s *state) listSubs(ctx context.Context) error {
 	if t.Empty() {
 		_, _ = fmt.Fprintln(s.stderr, "no subscriptions yet; add one: medispatcher sub put ID --topic 'order.*' --url http://127.0.0.1:8080/hook")
 	}
-	return t.Write(s.stdout)
+	if err := t.Write(s.stdout); err != nil {
+		return err
+	}
+	return s.tellNext(next)
 }
 
 func (a *app) subGetCommand() *cobra.Command {

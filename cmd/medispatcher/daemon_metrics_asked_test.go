@@ -27,6 +27,9 @@ var (
 // wrongWith lists what a query asks for that /metrics does not give. Each label that it names, or
 // that is shown beside its result, must be one of every metric in it, or one that Prometheus adds.
 func wrongWith(query string, shown [][]string, known map[string]metric) (wrong []string) {
+	if asked, where, joined := strings.Cut(query, "and on (job)"); joined { // labels of its own
+		return append(wrongWith(asked, shown, known), wrongWith(where, nil, known)...)
+	}
 	names := metricName.FindAllString(query, -1)
 	values := map[string][]string{} // label → values
 	for _, m := range matcher.FindAllStringSubmatch(query, -1) {

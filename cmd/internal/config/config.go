@@ -56,12 +56,13 @@ type Config struct {
 	PushKey   string `env:"MEDIS_PUSH_KEY" doc:"File with the key of MEDIS_PUSH_CERT, in PEM."`
 	PushProxy string `env:"MEDIS_PUSH_PROXY" secret:"url" doc:"Proxy for all pushes, http://host:port or http://user:password@host:port. It gets CONNECT for each worker, also for http:// ones, resolves their names, and has to refuse those that nobody may reach."`
 
-	LogLevel  string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"Lowest level of a line on stderr."`
-	LogFormat string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
-	DataLog   string `env:"MEDIS_DATA_LOG" envDefault:"-" doc:"File of the DATA log, which holds whole messages that may have to be recovered by hand; - is stdout."`
-	SentLog   bool   `env:"MEDIS_SENT_LOG" envDefault:"false" doc:"Also write each delivered message to the DATA log."`
-	History   int    `env:"MEDIS_HISTORY" envDefault:"0" min:"0" max:"10000000" doc:"Latest messages of each partition whose story is kept in Redis, for medispatcher message; some 300 bytes for each attempt. 0 keeps none."`
-	Env       string `env:"MEDIS_ENV" doc:"Reception environment of this dispatcher: it uses worker URLs tagged [T_ENV:…] with this name."`
+	LogLevel             string `env:"MEDIS_LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error" doc:"Lowest level of a line on stderr."`
+	LogFormat            string `env:"MEDIS_LOG_FORMAT" envDefault:"auto" oneof:"auto,tint,text,json" doc:"auto is tint (coloured) on a terminal and json elsewhere."`
+	DataLog              string `env:"MEDIS_DATA_LOG" envDefault:"-" doc:"File of the DATA log, which holds whole messages that may have to be recovered by hand; - is stdout."`
+	SentLog              bool   `env:"MEDIS_SENT_LOG" envDefault:"false" doc:"Also write each delivered message to the DATA log."`
+	History              int    `env:"MEDIS_HISTORY" envDefault:"0" min:"0" max:"10000000" doc:"Latest messages of each partition whose story is kept in Redis, for medispatcher message; some 300 bytes for each attempt. 0 keeps none."`
+	MetricsSubscriptions int    `env:"MEDIS_METRICS_SUBSCRIPTIONS" envDefault:"10000" min:"1" max:"1000000" doc:"Subscriptions that have series of their own in /metrics. The others share the name ~other, see METRICS.md."`
+	Env                  string `env:"MEDIS_ENV" doc:"Reception environment of this dispatcher: it uses worker URLs tagged [T_ENV:…] with this name."`
 
 	FanoutWorkers       int           `env:"MEDIS_FANOUT_WORKERS" envDefault:"1" min:"1" max:"64" doc:"Fan-out workers of a partition. More than one loses the order of messages within a topic."`
 	Concurrency         int           `env:"MEDIS_CONCURRENCY" envDefault:"8" min:"1" max:"100000" doc:"Default concurrency of a subscription: pushes at once in each dispatcher."`

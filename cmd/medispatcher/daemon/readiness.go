@@ -11,6 +11,7 @@ import (
 
 const (
 	pingEvery  = 300 * time.Millisecond
+	readAgain  = 20 * time.Millisecond
 	pingAtMost = 500 * time.Millisecond // with pingEvery: a Redis that goes away is noticed within a second
 )
 
@@ -18,8 +19,9 @@ const (
 type readiness struct {
 	redis string // where it is
 	probe func(ctx context.Context) error
-	// unread is why the subscriptions cannot be read; nil: they can.
+	// unread is why the subscriptions cannot be read; nil: they can. read reports whether they were.
 	unread func() error
+	read   func() bool
 	log    *slog.Logger
 
 	problem  atomic.Pointer[error]
@@ -28,6 +30,7 @@ type readiness struct {
 
 var (
 	errStarting = errors.New("starting: Redis has not answered yet")
+	errReading  = errors.New("starting: the subscriptions are being read")
 	errStopping = errors.New("stopping: deliveries in flight are ending")
 )
 
@@ -46,7 +49,8 @@ func (r *readiness) check() error {
 
 // Run keeps the answer of check true until ctx ends.
 func (r *readiness) Run(ctx context.Context) error {
-	tick := time.NewTicker(pingEvery)
+	tick := time.NewTimer(0)
+	<-tick.C
 	defer tick.Stop()
 	before := errStarting
 	for {
@@ -60,6 +64,8 @@ func (r *readiness) Run(ctx context.Context) error {
 			err = fmt.Errorf("Redis at %s takes no writes: %w", r.redis, err) //nolint:staticcheck // Redis is a name
 		} else if unread := r.unread(); unread != nil {
 			err = fmt.Errorf("nothing is fanned out, because the subscriptions cannot be read: %w", unread)
+		} else if !r.read() {
+			err = errReading
 		}
 		r.problem.Store(&err)
 		switch {
@@ -69,6 +75,10 @@ func (r *readiness) Run(ctx context.Context) error {
 			r.log.Info("ready")
 		}
 		before = err
+		tick.Reset(pingEvery)
+		if errors.Is(err, errReading) { // mostly it takes milliseconds
+			tick.Reset(readAgain)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -16,7 +16,7 @@ import (
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		var away, unreadable atomic.Bool
+		var away, unreadable, read atomic.Bool
 		r := &readiness{
 			redis: "r:1", log: slog.New(slog.NewTextHandler(&log, nil)),
 			probe: func(ctx context.Context) error {
@@ -25,6 +25,7 @@ func TestReadiness(t *testing.T) {
 				}
 				return ctx.Err()
 			},
+			read: read.Load,
 			unread: func() error {
 				if unreadable.Load() {
 					return errors.New("WRONGTYPE")
@@ -48,6 +49,8 @@ func TestReadiness(t *testing.T) {
 		defer stop()
 		expect("starting")
 		go func() { _ = r.Run(ctx) }()
+		expect("starting: the subscriptions are being read")
+		read.Store(true)
 		expect("ready")
 		away.Store(true)
 		expect("Redis at r:1 takes no writes")

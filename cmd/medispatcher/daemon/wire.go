@@ -46,11 +46,11 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	d.closers.add(divides.close)
 	ringer.Divide(divides.shares)
 	d.heartbeat = newHeartbeat(info, cfg.Heartbeat, store, ringer, d.scheduler, logs, heard, divides, log)
-	d.readiness = &readiness{redis: config.RedisAt(cfg.RedisURL), probe: store.Probe, unread: registry.Problem, log: log}
+	d.readiness = &readiness{redis: config.RedisAt(cfg.RedisURL), probe: store.Probe, unread: registry.Problem, read: registry.Read, log: log}
 	series := metrics.New(metrics.Sources{
 		Version: info.Version, Scheduler: d.scheduler, Store: all, Notices: alerting.notifier.Counters(),
-		Subscriptions: func() []string { return registry.Snapshot().Subs.IDs() },
-		Peers:         d.heartbeat.peers.Load, Ready: d.readiness.check, DataLog: d.dataLog.out, OwnLog: o.OwnLog,
+		Subscriptions: func() []string { return registry.Snapshot().Subs.IDs() }, Most: cfg.MetricsSubscriptions,
+		Peers: d.heartbeat.peers.Load, Ready: d.readiness.check, DataLog: d.dataLog.out, OwnLog: o.OwnLog,
 	})
 	took := &timesWriter{store: all}
 	attempts := &deliveries{

@@ -11,6 +11,11 @@ import (
 // waitingLong is the age at which a message in a channel is reported.
 const waitingLong = time.Minute
 
+// Busy reports whether a subscription holds messages, or its breaker is open.
+func Busy(c *medispatcher.ChannelStatus) bool {
+	return c.Ready+c.Buried+c.Dead > 0 || c.State == medispatcher.BreakerOpen
+}
+
 // Late reports whether messages wait too long for a subscription that is not paused.
 func Late(c *medispatcher.ChannelStatus) bool {
 	return c.State != medispatcher.Paused && c.Ready > 0 && c.OldestMS > waitingLong.Milliseconds()
@@ -26,6 +31,23 @@ func Attention(list []medispatcher.ChannelStatus) (urgent []medispatcher.Channel
 	}
 	slices.SortStableFunc(urgent, func(x, y medispatcher.ChannelStatus) int { return cmp.Compare(urgency(&y), urgency(&x)) })
 	return urgent
+}
+
+// ByUrgency are all subscriptions: those that need attention, then those with the most messages.
+func ByUrgency(list []medispatcher.ChannelStatus) []medispatcher.ChannelStatus {
+	out := Attention(list)
+	urgent := make(map[string]bool, len(out))
+	for i := range out {
+		urgent[out[i].ID] = true
+	}
+	first := len(out)
+	for i := range list {
+		if !urgent[list[i].ID] {
+			out = append(out, list[i])
+		}
+	}
+	slices.SortStableFunc(out[first:], func(x, y medispatcher.ChannelStatus) int { return cmp.Compare(y.Ready+y.Buried, x.Ready+x.Buried) })
+	return out
 }
 
 func urgency(c *medispatcher.ChannelStatus) int64 {

@@ -37,16 +37,63 @@ func Status(ctx context.Context, registry Subscriptions, counts Counts) (medispa
 	if st.Subscriptions, st.Dispatchers, err = Channels(ctx, counts, slices.Collect(subs.All())); err != nil {
 		return st, err
 	}
+	st.Totals = medispatcher.TotalsOf(st.Subscriptions)
+	return st, nil
+}
+
+// Pick reads subscriptions one by one.
+type Pick interface {
+	IDs(ctx context.Context) (ids []string, revision int64, err error)
+	Some(ctx context.Context, ids []string) (subs []*medispatcher.Subscription, unusable []string, err error)
+}
+
+// Part is Status with at most so many subscriptions. Of more it lists those that need attention and then those with the most messages,
+// the most urgent first. It reads the documents of the listed ones alone, so its cost does not grow with the others.
+func Part(ctx context.Context, registry Pick, counts Counts, most int) (medispatcher.Status, error) {
+	var st medispatcher.Status
+	ids, revision, err := registry.IDs(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Revision = revision
+	if st.Incoming, err = counts.IncomingStatus(ctx); err != nil {
+		return st, err
+	}
+	list, err := counts.ChannelStatus(ctx, ids)
+	if err != nil {
+		return st, err
+	}
+	st.Totals = medispatcher.TotalsOf(list)
+	if st.Dispatchers, err = Dispatchers(ctx, counts); err != nil {
+		return st, err
+	}
+	if len(list) > most {
+		held := holders(st.Dispatchers)
+		for i := range list {
+			if len(held[list[i].ID]) > 0 {
+				list[i].State = medispatcher.BreakerOpen
+			}
+		}
+		list = ByUrgency(list)[:most]
+	}
+	ids = ids[:0]
+	for i := range list {
+		ids = append(ids, list[i].ID)
+	}
+	subs, _, err := registry.Some(ctx, ids)
+	if err != nil {
+		return st, err
+	}
+	st.Subscriptions = describe(list, subs, st.Dispatchers, counts)
 	return st, nil
 }
 
 // Channels is the state of some subscriptions, sorted by id, and the dispatchers, from which the open
 // breakers are known. Neither is nil.
 func Channels(ctx context.Context, counts Counts, subs []*medispatcher.Subscription) ([]medispatcher.ChannelStatus, []medispatcher.Dispatcher, error) {
-	byID := make(map[string]*medispatcher.Subscription, len(subs))
 	ids := make([]string, len(subs))
 	for i, s := range subs {
-		byID[s.ID], ids[i] = s, s.ID
+		ids[i] = s.ID
 	}
 	slices.Sort(ids)
 	list, err := counts.ChannelStatus(ctx, ids)
@@ -57,18 +104,32 @@ func Channels(ctx context.Context, counts Counts, subs []*medispatcher.Subscript
 	if err != nil {
 		return nil, nil, err
 	}
+	return describe(list, subs, dispatchers, counts), dispatchers, nil
+}
+
+// describe adds to counts what subscriptions and dispatchers say of them. Counts of no subscription are left out.
+func describe(list []medispatcher.ChannelStatus, subs []*medispatcher.Subscription, dispatchers []medispatcher.Dispatcher, counts Counts) []medispatcher.ChannelStatus {
+	byID := make(map[string]*medispatcher.Subscription, len(subs))
+	for _, s := range subs {
+		byID[s.ID] = s
+	}
 	held, shares := holders(dispatchers), counts.Dividing(dispatchers)
-	for i := range list {
-		c := &list[i]
-		c.Topic, c.State = byID[c.ID].Topic, StateOf(byID[c.ID])
+	out := list[:0]
+	for _, c := range list {
+		sub := byID[c.ID]
+		if sub == nil {
+			continue
+		}
+		c.Topic, c.State = sub.Topic, StateOf(sub)
 		if by := held[c.ID]; c.State == medispatcher.Active && len(by) > 0 {
 			c.State, c.HeldBy = medispatcher.BreakerOpen, by
 		}
-		if sub := byID[c.ID]; sub.Divided() {
+		if sub.Divided() {
 			c.Shares = slices.DeleteFunc(shares(sub), func(s medispatcher.Share) bool { return s.Pushes+s.Retries == 0 })
 		}
+		out = append(out, c)
 	}
-	return list, dispatchers, nil
+	return out
 }
 
 // HeldBack says why a subscription's messages are not pushed now: Paused, BreakerOpen, or "" when nothing holds them back.

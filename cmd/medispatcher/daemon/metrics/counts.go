@@ -66,11 +66,10 @@ type series struct {
 func (m *Metrics) seriesOf(sub string, outcome medispatcher.Outcome) (attempts prometheus.Counter, took, latency prometheus.Observer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	own, inForce := m.inForce[sub]
-	if !inForce {
-		sub = otherLabel
+	if sub = m.labelLocked(sub); sub == otherLabel {
 		return m.attempts.WithLabelValues(sub, outcome.String()), m.took.WithLabelValues(sub), m.latency.WithLabelValues(sub)
 	}
+	own := m.inForce[sub]
 	if own == nil {
 		own = &series{}
 		m.inForce[sub] = own
@@ -89,14 +88,20 @@ func (m *Metrics) seriesOf(sub string, outcome medispatcher.Outcome) (attempts p
 	return own.attempts[outcome], took, latency
 }
 
+// labelLocked is the label of a subscription: its id if it is in force and among the first from.Most that were counted.
+func (m *Metrics) labelLocked(sub string) string {
+	if _, inForce := m.inForce[sub]; !inForce {
+		return otherLabel
+	}
+	return m.counted.of(sub, m.from.Most)
+}
+
 // Batch counts a batch that was pushed.
 func (m *Metrics) Batch(sub string, messages int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, inForce := m.inForce[sub]; inForce {
+	if sub = m.labelLocked(sub); sub != otherLabel {
 		sub = m.histograms.of(sub, maxHistograms)
-	} else {
-		sub = otherLabel
 	}
 	m.batches.WithLabelValues(sub).Observe(float64(messages))
 }
@@ -115,6 +120,7 @@ func (m *Metrics) Apply(changes []medispatcher.SubscriptionChange) {
 		}
 		delete(m.inForce, id)
 		delete(m.histograms, id)
+		delete(m.counted, id)
 		for _, vec := range []interface {
 			DeletePartialMatch(labels prometheus.Labels) int
 		}{m.attempts, m.took, m.latency, m.batches, m.filtered} {
@@ -135,9 +141,7 @@ func (m *Metrics) Unowned(from string, n int64) { m.add(m.unowned, from, n) }
 func (m *Metrics) Filtered(sub string, c streams.FilterCounts) {
 	m.mu.Lock()
 	defer m.mu.Unlock() // to the end: as in add
-	if _, inForce := m.inForce[sub]; !inForce {
-		sub = otherLabel
-	}
+	sub = m.labelLocked(sub)
 	for result, n := range map[string]int64{"filtered": c.Filtered, "failed": c.Failed} {
 		if n > 0 {
 			m.filtered.WithLabelValues(sub, result).Add(float64(n))
@@ -151,8 +155,8 @@ func (m *Metrics) Short(of string) { m.shortages.WithLabelValues(of).Inc() }
 func (m *Metrics) add(c *prometheus.CounterVec, from string, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock() // to the end: a series that Apply removes meanwhile must not come back
-	if _, inForce := m.inForce[from]; !strings.HasPrefix(from, "~") && !inForce {
-		from = otherLabel
+	if !strings.HasPrefix(from, "~") {
+		from = m.labelLocked(from)
 	}
 	c.WithLabelValues(from).Add(float64(n))
 }

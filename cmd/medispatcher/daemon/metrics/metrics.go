@@ -25,6 +25,7 @@ type Sources struct {
 	Scheduler     Scheduler
 	Store         Store
 	Subscriptions func() []string // ids
+	Most          int             // subscriptions that have series of their own: MEDIS_METRICS_SUBSCRIPTIONS
 	Peers         func() int64    // other dispatchers that are alive
 	Ready         func() error
 	Notices       *alert.Counters
@@ -65,6 +66,7 @@ type Metrics struct {
 	mu         sync.Mutex
 	topics     labels
 	histograms labels             // subscriptions
+	counted    labels             // subscriptions whose counters are their own
 	inForce    map[string]*series // subscriptions; others have no series of their own. nil: not used yet
 }
 
@@ -75,6 +77,7 @@ func New(from Sources) *Metrics {
 		from:       from,
 		topics:     labels{},
 		histograms: labels{},
+		counted:    labels{},
 		inForce:    map[string]*series{},
 		registry:   prometheus.NewRegistry(),
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{

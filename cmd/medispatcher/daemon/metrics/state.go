@@ -1,12 +1,16 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // stateCollector reads gauges from Redis.
@@ -15,6 +19,7 @@ type stateCollector struct {
 	within                                     time.Duration
 	up, messages, oldest, incoming, incomingAt *prometheus.Desc
 	dispatchers, breaker, alerts, share        *prometheus.Desc
+	subscriptions, unlisted                    *prometheus.Desc
 	archived, archivedBytes, archivedAt        *prometheus.Desc
 }
 
@@ -29,6 +34,8 @@ func newStateCollector(from *Sources, within time.Duration) *stateCollector {
 		from:          from,
 		within:        within,
 		up:            desc("redis_up", "1 if Redis answered everything that this scrape asked."),
+		subscriptions: desc("subscriptions", "Subscriptions in force in this dispatcher."),
+		unlisted:      desc("channels_unlisted", "Subscriptions without gauges of their own, because there are more than MEDIS_METRICS_SUBSCRIPTIONS."),
 		messages:      desc("channel_messages", "Messages of a subscription, over all partitions: ready (waiting included), waiting behind others of their key, buried (retrying included), retrying, dead.", "subscription", "state"),
 		oldest:        desc("channel_oldest_age_seconds", "Age of a subscription's oldest message that is not settled.", "subscription"),
 		incoming:      desc("incoming_messages", "Messages before their fan-out: ready, buried, delayed, and kept for an operator: quarantine, unrouted.", "state"),
@@ -45,7 +52,7 @@ func newStateCollector(from *Sources, within time.Duration) *stateCollector {
 
 // Describe is part of prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker, c.alerts, c.archived, c.archivedBytes, c.archivedAt, c.share} {
+	for _, d := range []*prometheus.Desc{c.up, c.messages, c.oldest, c.incoming, c.incomingAt, c.dispatchers, c.breaker, c.alerts, c.archived, c.archivedBytes, c.archivedAt, c.share, c.subscriptions, c.unlisted} {
 		ch <- d
 	}
 }
@@ -55,12 +62,17 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for _, b := range c.from.Scheduler.Held() {
+	for i, b := range c.from.Scheduler.Held() {
+		if i == c.from.Most {
+			gauge(c.breaker, 1, otherLabel)
+			break
+		}
 		gauge(c.breaker, 1, b.Subscription)
 	}
-	for id, s := range c.from.Scheduler.Shares() {
-		gauge(c.share, float64(s.Pushes), id, "push")
-		gauge(c.share, float64(s.Retries), id, "retry")
+	shares := c.from.Scheduler.Shares()
+	for _, id := range first(slices.Sorted(maps.Keys(shares)), c.from.Most) {
+		gauge(c.share, float64(shares[id].Pushes), id, "push")
+		gauge(c.share, float64(shares[id].Retries), id, "retry")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.within)
 	defer cancel()
@@ -92,13 +104,48 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.alerts, float64(n), rule)
 	}
 	gauge(c.incomingAt, float64(in.OldestMS)/1000)
-	for _, s := range subs {
+	listed, other := listed(subs, c.from.Most)
+	gauge(c.subscriptions, float64(len(subs)))
+	gauge(c.unlisted, float64(len(subs)-len(listed)))
+	if operate.Busy(&other) {
+		listed = append(listed, other)
+	}
+	for _, s := range listed {
 		for state, n := range map[string]int64{"ready": s.Ready, "waiting": s.Waiting, "buried": s.Buried, "retrying": s.Retrying, "dead": s.Dead} {
 			gauge(c.messages, float64(n), s.ID, state)
 		}
 		gauge(c.oldest, float64(s.OldestMS)/1000, s.ID)
 	}
 }
+
+// listed are the subscriptions that have gauges of their own, and the others together. Of more than most, those that hold nothing
+// have none, and if there are still more, those with the fewest messages.
+func listed(subs []medispatcher.ChannelStatus, most int) (own []medispatcher.ChannelStatus, other medispatcher.ChannelStatus) {
+	if len(subs) <= most {
+		return subs, other
+	}
+	var busy []medispatcher.ChannelStatus
+	for i := range subs {
+		if operate.Busy(&subs[i]) {
+			busy = append(busy, subs[i])
+		}
+	}
+	if len(busy) > most {
+		slices.SortStableFunc(busy, func(x, y medispatcher.ChannelStatus) int {
+			return cmp.Compare(y.Ready+y.Buried+y.Dead, x.Ready+x.Buried+x.Dead)
+		})
+	}
+	other.ID = otherLabel
+	own = first(busy, most)
+	for _, c := range busy[len(own):] {
+		other.Ready, other.Waiting, other.Buried = other.Ready+c.Ready, other.Waiting+c.Waiting, other.Buried+c.Buried
+		other.Retrying, other.Dead = other.Retrying+c.Retrying, other.Dead+c.Dead
+		other.OldestMS = max(other.OldestMS, c.OldestMS)
+	}
+	return own, other
+}
+
+func first[T any](list []T, most int) []T { return slices.Clip(list[:min(most, len(list))]) }
 
 func (c *stateCollector) read(ctx context.Context) (subs []medispatcher.ChannelStatus, in medispatcher.IncomingStatus, err error) {
 	if in, err = c.from.Store.IncomingStatus(ctx); err != nil {
