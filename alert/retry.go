@@ -34,14 +34,14 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 	title, _, _ := strings.Cut(text, "\n")
 	if len(to) == 0 {
 		n.counts.Unsent.Add(1)
-		log.Warn("alert has no receivers; set MEDIS_ALERT_URLS, or alert.urls of the subscription", "text", title)
+		log.Warn(LineNoReceivers, "text", title)
 		n.settle(ctx, log, notice, "no receivers", true)
 		return
 	}
 	failed, have := n.try(ctx, notice, to, title, text)
 	switch {
 	case len(failed) == 0:
-		log.Info("alert sent", "text", title, "receivers", len(to))
+		log.Info(LineSent, "text", title, "receivers", len(to))
 		n.settle(ctx, log, notice, "sent", false)
 	case ctx.Err() != nil: // stopping
 		n.postpone(ctx, log, notice, 0, true)
@@ -52,7 +52,7 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 		n.settle(ctx, log, notice, cut(outcome, maxLine), have == 0)
 	default:
 		again := backoff(notice.Tries)
-		log.Warn("alert not sent yet", "text", title, "again_in", again.String(), "failed", strings.Join(failed, "; "))
+		log.Warn(LineUnsent, "text", title, "again_in", again.String(), "failed", strings.Join(failed, "; "))
 		n.postpone(ctx, log, notice, again, false)
 	}
 }

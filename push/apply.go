@@ -77,10 +77,9 @@ func (s *Scheduler) newBreakerLocked(of *subscriber, id string) {
 
 func (s *Scheduler) breakerChangedLocked(b *breaker, id string, open bool) {
 	if open {
-		s.news.log(slog.LevelWarn, "breaker opened: the worker fails every message; a probe goes out now and then",
-			"subscription", id, "target", b.last.origin(), "probe_every", probeEvery.String())
+		s.news.log(slog.LevelWarn, LineOpened, "subscription", id, "target", b.last.origin(), "probe_every", probeEvery.String())
 	} else {
-		s.news.log(slog.LevelInfo, "breaker closed: the worker is back", "subscription", id)
+		s.news.log(slog.LevelInfo, LineClosed, "subscription", id, "target", b.last.origin())
 	}
 	s.tellBreaker(id, open)
 }

@@ -92,9 +92,9 @@ func (ws *workers) log(d *medispatcher.Delivery, r *result, out *medispatcher.Se
 		}
 		ws.cfg.Log.Warn("message dropped: no worker URL of the subscription is for this environment", append(attrs, "env", ws.cfg.Env)...)
 	case medispatcher.Failed:
-		ws.cfg.Log.Info("push failed", append(attrs, "error", out.Failure.LastError, "target", r.target, "again_in", out.Delay.Round(time.Millisecond).String())...)
+		ws.cfg.Log.Info(LineFailed, append(attrs, "error", out.Failure.LastError, "target", r.target, "again_in", out.Delay.Round(time.Millisecond).String())...)
 	case medispatcher.Exhausted:
-		ws.cfg.Log.Warn("message is dead: no attempts are left", append(attrs, "error", out.Failure.LastError, "target", r.target)...)
+		ws.cfg.Log.Warn(LineDead, append(attrs, "error", out.Failure.LastError, "target", r.target)...)
 	case medispatcher.Sent, medispatcher.Released:
 	}
 }

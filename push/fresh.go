@@ -106,7 +106,7 @@ func (r *freshReader) readLocked(l *lane, drained bool, problem error, now time.
 		return
 	case problem != nil:
 		if l.back.Failures() == 0 {
-			r.news.log(slog.LevelWarn, "a channel cannot be read", "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
+			r.news.log(slog.LevelWarn, LineUnreadable, "subscription", l.channel.Subscription, "partition", l.channel.Partition, "error", problem)
 		}
 		l.failed()
 		pump.at(l, now.Add(l.back.Next()))

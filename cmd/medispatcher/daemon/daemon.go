@@ -19,6 +19,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/cmd/internal/joined"
+	"github.com/solate/medispatcher/cmd/medispatcher/daemon/gather"
 	"github.com/solate/medispatcher/cmd/medispatcher/outlet"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel"
 	"github.com/solate/medispatcher/internal/filter"
@@ -71,10 +72,12 @@ type Daemon struct {
 // New opens what a dispatcher needs, and makes its duties.
 func New(ctx context.Context, o Options) (*Daemon, error) {
 	host, _ := os.Hostname()
-	d := &Daemon{cfg: o.Config, log: o.Log, info: medispatcher.Dispatcher{
+	lines := gather.New(o.Log.Handler(), gathered)
+	d := &Daemon{cfg: o.Config, log: slog.New(lines), info: medispatcher.Dispatcher{
 		ID: dispatcherID(host), Host: host, PID: os.Getpid(), Version: o.Version, Env: o.Config.Env,
 		Started: time.Now(), DeadAfter: o.Config.DeadAfter,
 	}}
+	d.closers.add(lines.Close)
 	err := d.open(ctx, o)
 	if err == nil {
 		err = d.wire(ctx, o)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/solate/medispatcher/streams/streamstest"
+)
+
+// logged is a line of the log.
+type logged struct {
+	Msg, Target, Subscription, First string
+	Count                            int
+}
+
+// lines are those of the log that begin with a text.
+func (r *running) lines(begin string) (found []logged) {
+	r.t.Helper()
+	in := bufio.NewScanner(strings.NewReader(r.logs.String()))
+	for in.Scan() {
+		var l logged
+		if err := json.Unmarshal(in.Bytes(), &l); err != nil {
+			r.t.Errorf("%s: %v", in.Text(), err)
+		}
+		if strings.HasPrefix(l.Msg, begin) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// TestDaemonGathersLines: a host that many subscriptions push to is down. The log tells of the first few breakers and failures, and counts the
+// others. Nothing of that is missing from the status and the metrics.
+func TestDaemonGathersLines(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := "http://" + l.Addr().String()
+		_ = l.Close() // nobody listens there any more
+		const subs = 150
+		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
+		var docs strings.Builder
+		for i := range subs {
+			fmt.Fprintf(&docs, `{"id":"s%d","topic":"t","urls":["%s/path/%d"]}`+"\n", i, target, i)
+		}
+		if code, answer := r.call(http.MethodPut, "/api/v1/subscriptions", docs.String()); code != http.StatusOK {
+			t.Fatalf("%d %s", code, answer)
+		}
+		eventually(t, "in force", func() bool { return len(r.lines("subscriptions in force")) > 1 })
+		for range 10 {
+			xadd(t, env, "topic", "t", "body", "x")
+		}
+		eventually(t, "all breakers are open", func() bool {
+			_, answer := r.call(http.MethodGet, "/api/v1/status", "")
+			return strings.Contains(answer, fmt.Sprintf(`"held_total":%d`, subs))
+		})
+		_, metrics := r.call(http.MethodGet, "/metrics", "")
+		if n := strings.Count(metrics, "\nmedispatcher_breaker_open{"); n != subs {
+			t.Errorf("/metrics has %d open breakers", n)
+		}
+		r.stop()
+		for _, of := range []struct {
+			one, many           string
+			singly, least, most int
+		}{
+			{"breaker opened", "breakers opened", 20, subs, subs},
+			{"push failed", "pushes failed", 100, 10 * subs, 20 * subs},
+		} {
+			one, many := r.lines(of.one), r.lines(of.many)
+			sum := len(one)
+			for _, l := range many {
+				sum += l.Count
+				if l.Target != target || l.First == "" {
+					t.Errorf("%+v", l)
+				}
+			}
+			// A machine that is busy may need more than one period.
+			if sum < of.least || sum > of.most || len(many) == 0 || len(one) > of.singly*(len(many)+1) {
+				t.Errorf("%s: %d lines, and %d that stand for several: %d in all, want %d", of.one, len(one), len(many), sum, of.least)
+			}
+		}
+	})
+}

@@ -1,0 +1,13 @@
+package push
+
+// The texts of log lines of which there may be one for each subscription or message. Whoever keeps the log may gather them.
+const (
+	// LineOpened and LineClosed have the attributes subscription and target, which is the scheme, host and port.
+	LineOpened = "breaker opened: the worker fails every message; a probe goes out now and then"
+	LineClosed = "breaker closed: the worker is back"
+	// LineFailed and LineDead have topic, subscription, id, attempt, error, and target, a URL.
+	LineFailed = "push failed"
+	LineDead   = "message is dead: no attempts are left"
+	// LineUnreadable has subscription, partition and error.
+	LineUnreadable = "a channel cannot be read"
+)
