@@ -6,14 +6,16 @@ import (
 	"github.com/solate/medispatcher"
 )
 
+// causesAtOnce bounds the alerts of which a round reads the causes. If more fire, they take turns.
+const causesAtOnce = 500
+
 // checkCauses decides about alerts that have no value to compare: each goes on while it has a cause, such
 // as a message that fails, or a dispatcher whose breaker is open.
 func (r *round) checkCauses(ctx context.Context) ([]finding, error) {
 	var alerts []medispatcher.Alert
-	for _, firing := range r.firing {
-		rule := ruleNamed(firing.Rule)
-		unwanted := firing.Subscription != "" && !rule.wantedBy(r.subs.Get(firing.Subscription))
-		if rule.causes != noCauses && !unwanted {
+	for _, key := range r.nextCaused() {
+		firing := r.firing[key]
+		if sub := firing.Subscription; sub == "" || ruleNamed(firing.Rule).wantedBy(r.subs.Get(sub)) {
 			alerts = append(alerts, firing.Alert)
 		}
 	}
@@ -33,6 +35,16 @@ func (r *round) checkCauses(ctx context.Context) ([]finding, error) {
 		findings[i] = finding{a, level}
 	}
 	return findings, nil
+}
+
+// nextCaused are the keys of the alerts whose turn it is.
+func (m *Monitor) nextCaused() []string {
+	from := m.turn
+	if from >= len(m.caused) {
+		from = 0
+	}
+	m.turn = min(from+causesAtOnce, len(m.caused))
+	return m.caused[from:m.turn]
 }
 
 // checkGone decides whether a subscription that a 410 paused is resumed. Events raises the alert.

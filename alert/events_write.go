@@ -14,7 +14,7 @@ const (
 	noteEvery = 500 * time.Millisecond
 	// holdEvery is how often a dispatcher repeats that it is a cause. The store forgets a cause that is
 	// silent for long, as of a dispatcher that died.
-	holdEvery = 3 * time.Second
+	holdEvery = 5 * time.Second
 )
 
 func (e *Events) raise(ctx context.Context, a medispatcher.Alert, every time.Duration, causes []string, once bool) error {

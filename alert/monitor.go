@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -41,6 +42,8 @@ type Monitor struct {
 	leads           bool
 	revision        int64
 	firing          map[string]*medispatcher.Firing
+	caused          []string             // keys of those that have causes, in order
+	turn            int                  // the one of them whose turn is next
 	calm            map[string]time.Time // by key of an alert that fires: since when it is calm
 	watched         watchlist
 	total           trend // of all channels together
@@ -130,9 +133,15 @@ func (m *Monitor) readFiring(ctx context.Context) error {
 		return err
 	}
 	clear(m.firing)
+	m.caused = m.caused[:0]
 	for i := range list {
-		m.firing[list[i].Key()] = &list[i]
+		key := list[i].Key()
+		m.firing[key] = &list[i]
+		if ruleNamed(list[i].Rule).causes != noCauses {
+			m.caused = append(m.caused, key)
+		}
 	}
+	slices.Sort(m.caused)
 	for key := range m.calm {
 		if m.firing[key] == nil {
 			delete(m.calm, key)

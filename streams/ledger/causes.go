@@ -90,17 +90,14 @@ func (l *Ledger) dropCauses(ctx context.Context, gone map[string][]string, left 
 
 // holdScript renews a cause. KEYS causes of alerts. ARGV cause, now in ms.
 // Returns for each alert 1 if it has the cause, else 0. Safe to repeat. ZREM comes first because
-// Redis allows it when memory is full, and then allows ZADD too.
+// Redis allows it when memory is full, and then allows ZADD too. ZADD tells only of a time that is another one.
 var holdScript = rdb.NewScript(`
 local now = tonumber(ARGV[2])
 redis.call('ZREM', KEYS[1], '')
 local out = {}
 for i, key in ipairs(KEYS) do
-  out[i] = 0
-  if redis.call('ZSCORE', key, ARGV[1]) then
-    redis.call('ZADD', key, now, ARGV[1])
-    out[i] = 1
-  end
+  out[i] = redis.call('ZADD', key, 'XX', 'CH', now, ARGV[1])
+  if out[i] == 0 and redis.call('ZSCORE', key, ARGV[1]) then out[i] = 1 end
 end
 return out
 `)
