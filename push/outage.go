@@ -253,11 +253,15 @@ func (o *outage) call(now time.Time) {
 	if !held {
 		n = min(n, o.most)
 	}
-	for ; n > 0 && o.waiting.Len() > 0; n-- {
+	for n > 0 && o.waiting.Len() > 0 {
 		b := o.waiting.Front().Value.(*breaker)
 		o.unlist(b)
+		if b.of.settings.sub.Paused {
+			continue // resumed, it gets a new breaker
+		}
 		b.letGo = !held
 		o.lanes.freedLocked(b.of, now)
+		n--
 	}
 	o.calls *= 2
 	if held {
