@@ -58,7 +58,23 @@ type opError struct {
 
 // Error implements error.
 func (e *opError) Error() string {
-	return "http1: " + e.op + " " + e.addr + ": " + e.err.Error()
+	return "http1: " + e.op + " " + e.addr + e.cause()
+}
+
+// cause is what the error was, short: addr and op are said already, and tables show the start of the text alone.
+func (e *opError) cause() string {
+	dial, ok := e.err.(*net.OpError) //nolint:errorlint // what wraps it has more to say
+	if !ok || dial.Op != "dial" {
+		return ": " + e.err.Error()
+	}
+	at := ""
+	if dial.Addr != nil && dial.Addr.String() != e.addr {
+		at = " (" + dial.Addr.String() + ")"
+	}
+	if call, ok := errors.AsType[*os.SyscallError](dial.Err); ok {
+		return at + ": " + call.Err.Error()
+	}
+	return at + ": " + dial.Err.Error()
 }
 
 // Unwrap returns the cause.

@@ -161,6 +161,28 @@ func TestErrorsNameNoSecrets(t *testing.T) {
 	}
 }
 
+// TestRefusedIsShort: an error of the system says each thing once. The address is that of the worker, and of its name where that is one.
+func TestRefusedIsShort(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	_, port, _ := net.SplitHostPort(addr)
+	_ = ln.Close()
+	c := newClient(t, http1.Options{})
+	for host, want := range map[string]string{addr: addr + ": ", "localhost:" + port: "localhost:" + port + " ("} {
+		err := mustFail(t, c, newRequest(t, "http://"+host+"/", ""))
+		if got := err.Error(); !strings.HasPrefix(got, "http1: connect to "+want) || strings.Contains(got, "dial") || strings.Count(got, addr) > 1 {
+			t.Errorf("error %q", got)
+		}
+		if _, ok := errors.AsType[*net.OpError](err); !ok {
+			t.Errorf("the cause is gone: %v", err)
+		}
+	}
+}
+
 // TestHalfClose: a server that closes its side after the answer, and goes on reading, gets the next request elsewhere.
 func TestHalfClose(t *testing.T) {
 	s := serve(t, func(c net.Conn, _ int) {
