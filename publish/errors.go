@@ -14,6 +14,7 @@ type Error struct {
 	Parking error  // why it is not parked; nil: there is no recover list, or the context has ended
 }
 
+// Error says what became of the message, why, and with which id to repeat it.
 func (e *Error) Error() string {
 	text := "publish: Redis did not take the message: "
 	if e.Unknown {

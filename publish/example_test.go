@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/alicebob/miniredis/v2"
@@ -84,6 +85,21 @@ func ExamplePublisher_PublishAll() {
 	// a true
 	//  false
 	// c true
+}
+
+// A program that starts before the dispatchers, or with other settings than theirs, hears of it at once.
+func ExamplePublisher_Check() {
+	addr, stop := startRedis()
+	defer stop()
+	p, err := publish.Dial("redis://" + addr)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = p.Close() }()
+
+	err = p.Check(context.Background())
+	fmt.Println(errors.Is(err, publish.ErrUnread))
+	// Output: true
 }
 
 // While Redis is away, messages wait in a Redis of their own. The dispatchers, which know it by

@@ -55,3 +55,33 @@ func ExampleNew_twoSecrets() {
 	fmt.Println(v.Check(h, []byte(`{"test": 2432232314}`)))
 	// Output: <nil>
 }
+
+// A worker that answers by itself reads and checks the body in one call.
+func ExampleVerifier_Read() {
+	v, err := verify.New("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	if err != nil {
+		panic(err)
+	}
+	hook := func(w http.ResponseWriter, r *http.Request) {
+		body, err := v.Read(r)
+		if err != nil {
+			http.Error(w, err.Error(), verify.Status(err))
+			return
+		}
+		fmt.Printf("%s\n", body)
+		w.WriteHeader(http.StatusNoContent) // any 2xx: the message is done
+	}
+
+	// In a test of the worker, Sign does what medispatcher does.
+	body := `{"order":42}`
+	r := httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader(body))
+	if err := verify.Sign(r.Header, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "order-42", time.Now(), []byte(body)); err != nil {
+		panic(err)
+	}
+	w := httptest.NewRecorder()
+	hook(w, r)
+	fmt.Println(w.Code)
+	// Output:
+	// {"order":42}
+	// 204
+}

@@ -1,6 +1,8 @@
 // Package verify checks that a push comes from medispatcher, or from another sender of webhooks that
 // signs them by Standard Webhooks (https://www.standardwebhooks.com). A worker uses it. It imports the
 // standard library alone.
+//
+// What it exports stays as it is within a major version of medispatcher.
 package verify
 
 import (
