@@ -11,7 +11,8 @@ type Channel struct {
 // Want asks for at most Max messages of a channel.
 type Want struct {
 	Channel
-	Max int
+	Max  int
+	Runs bool // with what waits behind each message of an ordered subscription, within Max in all
 }
 
 // Delivery is one message handed to a push worker: BURIED and owned by this dispatcher.
@@ -23,7 +24,19 @@ type Delivery struct {
 	Failure *Failure    // nil before the first failure
 	Replay  bool        // a replay from the archive made this copy
 	Broken  *PanicError // not nil: reading the entry panicked, so it cannot be sent
+
+	// Messages of its key that wait right behind this one, in their order. Whoever owns this one may send them with it. They are
+	// in no channel and have no EntryID.
+	Run     []Delivery
+	RunFrom int64 // the number of the first of them in their line
+
+	Tried int       // attempts that it had while it waited behind another message of its key
+	Due   time.Time // with Tried: when the next one may be made, by the shared clock
 }
+
+// PutOff reports whether a message was tried while it waited behind another, and this is not known of its entry yet. Settler.Retry
+// has to put it off until it is due.
+func (d *Delivery) PutOff() bool { return d.Tried >= d.Attempt && d.Tried > 0 }
 
 // Failure is the record of a message that failed at least once.
 type Failure struct {
@@ -51,6 +64,12 @@ type Settlement struct {
 	Panicked bool          // the attempt failed by a panic of this program: no failure of the subscriber
 	Message  *Message      // for the log, when Redis does not take the outcome
 	By       *Subscription // as it was when the attempt began, and decided the outcome; nil: there was no attempt
+
+	Run     []Settlement // what became of the first of the messages behind this one: Sent, Failed, or Released, which leaves one where it is
+	RunFrom int64        // see Delivery
+
+	Next int       // not 0: there was no attempt; the message is put off (see Delivery.PutOff), and this is the number of its next attempt
+	Due  time.Time // with Next: when
 }
 
 // Outcome classifies how a delivery ended.

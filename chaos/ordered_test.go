@@ -32,10 +32,22 @@ type sequences struct {
 	accepted int // numbers, each once
 	again    int // numbers that were accepted once more
 	most     int // messages of a request
+	run      int // most messages of a key in one
 	wrong    []string
 }
 
-type keySeen struct{ high, accepted, inFlight int }
+// keySeen is what became of the messages of a key, by number.
+type keySeen struct {
+	requests int // in flight
+	accepted map[int]bool
+	again    map[int]bool // accepted before, and failed after that
+	failed   map[int]int  // attempts
+}
+
+// settled reports whether a message needs nothing any more.
+func (k *keySeen) settled(n int) bool {
+	return k.accepted[n] && !k.again[n] || k.failed[n] >= attempts
+}
 
 func newSequences(t *testing.T) *sequences {
 	t.Helper()
@@ -90,7 +102,7 @@ func (r *sequences) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// begin notes messages that came.
+// begin notes messages that came. What is not settled of a key comes before all that follows it, and in one request at a time.
 func (r *sequences) begin(list []*sequence, bad error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,34 +110,60 @@ func (r *sequences) begin(list []*sequence, bad error) {
 		r.wrong = append(r.wrong, bad.Error())
 	}
 	r.most = max(r.most, len(list))
-	for _, s := range list {
-		seen := r.keys[s.Key]
+	for key, numbers := range byKey(list) {
+		seen := r.keys[key]
 		if seen == nil {
-			seen = &keySeen{}
-			r.keys[s.Key] = seen
+			seen = &keySeen{accepted: map[int]bool{}, again: map[int]bool{}, failed: map[int]int{}}
+			r.keys[key] = seen
 		}
-		seen.inFlight++
-		if s.N < seen.high || s.N > seen.high+1 || seen.inFlight > 1 {
-			r.wrong = append(r.wrong, fmt.Sprintf("key %s: number %d after %d, %d in flight", s.Key, s.N, seen.high, seen.inFlight))
+		r.run = max(r.run, len(numbers))
+		if seen.requests++; seen.requests > 1 {
+			r.wrong = append(r.wrong, fmt.Sprintf("key %s: %v, and another request is in flight", key, numbers))
 		}
-		seen.high = s.N
+		last := 0
+		for _, n := range numbers {
+			if n <= last {
+				r.wrong = append(r.wrong, fmt.Sprintf("key %s: %v", key, numbers))
+			}
+			for before := last + 1; before < n; before++ {
+				if !seen.settled(before) {
+					r.wrong = append(r.wrong, fmt.Sprintf("key %s: %v before %d, which failed %d times", key, numbers, before, seen.failed[before]))
+					break
+				}
+			}
+			last = n
+		}
 	}
+}
+
+// byKey are the numbers of the messages of each key, as they stand in a request.
+func byKey(list []*sequence) map[string][]int {
+	keys := map[string][]int{}
+	for _, s := range list {
+		keys[s.Key] = append(keys[s.Key], s.N)
+	}
+	return keys
 }
 
 // end notes which of the messages are accepted, and returns the others. left: nobody waits for the answer.
 func (r *sequences) end(list []*sequence, left, all bool) (failed []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for key := range byKey(list) {
+		r.keys[key].requests--
+	}
 	for i, s := range list {
 		seen := r.keys[s.Key]
-		seen.inFlight--
 		switch {
 		case !left && (all || rand.N(10) < 3):
 			failed = append(failed, i)
-		case seen.accepted == s.N:
+			seen.failed[s.N]++
+			seen.again[s.N] = seen.accepted[s.N]
+		case seen.accepted[s.N]:
 			r.again++
+			delete(seen.again, s.N)
 		default:
-			seen.accepted = s.N
+			seen.accepted[s.N] = true
 			r.accepted++
 		}
 	}
@@ -135,13 +173,19 @@ func (r *sequences) end(list []*sequence, left, all bool) (failed []int) {
 // TestOrdered: three dispatchers push messages of many keys to an ordered subscription whose worker fails three attempts in ten.
 // They get SIGKILL, one after another. The worker sees the numbers of a key one after another, each when the one before is
 // accepted or dead; only what was in flight at a kill comes again.
-func TestOrdered(t *testing.T) { testOrdered(t, "one by one", 1) }
+func TestOrdered(t *testing.T) { testOrdered(t, "one by one", 1, either(1000, 200), either(20, 6)) }
 
-// TestOrderedBatches: the same with batches, of which some messages fail, and some batches as a whole.
-func TestOrderedBatches(t *testing.T) { testOrdered(t, "in batches", 10) }
+// TestOrderedBatches: the same with batches, of which some messages fail, and some batches as a whole. A batch may have several messages
+// of a key. What fails comes again before all that follows it, but for what was accepted with it.
+func TestOrderedBatches(t *testing.T) {
+	testOrdered(t, "in batches of 10", 10, either(1000, 200), either(20, 6))
+}
 
-func testOrdered(t *testing.T, how string, batch int) {
-	keys, each, kills := either(1000, 200), either(20, 6), either(9, 4)
+// TestOrderedRuns: the same where messages of few keys fill the batches.
+func TestOrderedRuns(t *testing.T) { testOrdered(t, "in batches of 100", 100, 10, either(3000, 200)) }
+
+func testOrdered(t *testing.T, how string, batch, keys, each int) {
+	kills := either(9, 4)
 	w := newWorld(t, options{})
 	r := newSequences(t)
 	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
@@ -199,8 +243,8 @@ func testOrdered(t *testing.T, how string, batch int) {
 	if all := r.accepted + int(dead); all < keys*each || all > keys*each+kills*slots*batch {
 		t.Errorf("%d accepted and %d dead of %d", r.accepted, dead, keys*each)
 	}
-	if batch > 1 && r.most < 2 {
-		t.Error("there were no batches")
+	if batch > 1 && (r.most < 2 || r.run < 2) {
+		t.Errorf("the largest batch had %d messages, %d of a key", r.most, r.run)
 	}
 	if r.again > kills*slots*batch {
 		t.Errorf("%d were accepted again, more than were in flight", r.again)

@@ -38,10 +38,12 @@ func batchOf(j *job, slot *slots) *batch {
 
 // formLocked takes messages out of those that wait for a slot, for one request. It returns nil while others may come to share
 // it; until is when it does not wait for them any longer. The first message, which waits longest, is always among them.
-func (s *subscriber) formLocked(slot *slots, now time.Time) (b *batch, until time.Time) {
+func (s *subscriber) formLocked(ls *lanes, slot *slots, now time.Time) (b *batch, until time.Time) {
 	st, waiting := s.settings, &slot.ahead
 	if st.size == 1 {
-		return batchOf(waiting.pop(), slot), until
+		j := waiting.pop()
+		ls.dropRunLocked(j, 0)
+		return batchOf(j, slot), until
 	}
 	most := st.most(waiting.first())
 	until = waiting.first().since.Add(time.Duration(st.sub.Batch.Wait))
@@ -49,10 +51,11 @@ func (s *subscriber) formLocked(slot *slots, now time.Time) (b *batch, until tim
 	if s.breaker.open() { // a probe
 		most, ready = 1, true
 	}
-	if !ready && waiting.len() < most && waiting.size <= int(st.sub.Batch.Bytes) {
+	if !ready && waiting.messages() < most && waiting.size <= int(st.sub.Batch.Bytes) {
 		return nil, until
 	}
-	b = &batch{slot: slot, jobs: make([]*job, 0, min(most, waiting.len()))}
+	b = &batch{slot: slot, jobs: make([]*job, 0, min(most, waiting.messages()))}
+	var firsts []*job
 	size := 0
 	for _, j := range waiting.list[waiting.head:] {
 		if len(b.jobs) > 0 {
@@ -65,7 +68,12 @@ func (s *subscriber) formLocked(slot *slots, now time.Time) (b *batch, until tim
 			}
 		}
 		size += j.size
-		if b.jobs = append(b.jobs, j); len(b.jobs) == most {
+		firsts, b.jobs = append(firsts, j), append(b.jobs, j)
+		run, full := st.runOf(j, most, most-len(b.jobs), int(st.sub.Batch.Bytes)-size)
+		for _, r := range run {
+			size += r.size
+		}
+		if b.jobs = append(b.jobs, run...); full || len(b.jobs) == most {
 			ready = true
 			break
 		}
@@ -73,9 +81,12 @@ func (s *subscriber) formLocked(slot *slots, now time.Time) (b *batch, until tim
 	if !ready {
 		return nil, until
 	}
-	waiting.take(b.jobs)
+	waiting.take(firsts)
 	for _, j := range b.jobs {
 		j.in = b
+	}
+	for _, j := range firsts {
+		ls.trimRunLocked(j)
 	}
 	return b, until
 }
@@ -92,21 +103,27 @@ func (s *settings) most(j *job) int {
 	return s.size
 }
 
-// cutLocked has a batch keep its first n messages. The others wait for a slot again.
-func (b *batch) cutLocked(n int) {
+// cutLocked has a batch keep its first n messages. The others wait for a slot again, or in their line.
+func (b *batch) cutLocked(ls *lanes, n int) {
 	if n >= len(b.jobs) {
 		return
 	}
 	back := b.jobs[n:]
 	b.jobs = b.jobs[:n]
+	var firsts []*job
 	for _, j := range back {
-		j.in, j.own = nil, nil
+		if j.in, j.own = nil, nil; j.first == nil {
+			firsts = append(firsts, j)
+		}
 	}
-	b.slot.ahead.putBack(back)
+	for _, j := range b.jobs {
+		ls.trimRunLocked(j)
+	}
+	b.slot.ahead.putBack(firsts)
 }
 
 // beginLocked begins an attempt by the settings in force, unless the breaker does not let it.
-func (b *batch) beginLocked(now time.Time) bool {
+func (b *batch) beginLocked(ls *lanes, now time.Time) bool {
 	sub := b.jobs[0].lane.sub
 	if sub.shares.ended(now) {
 		sub.breaker.noProbe(now)
@@ -119,9 +136,9 @@ func (b *batch) beginLocked(now time.Time) bool {
 		sub.began(now)
 		if b.leave.probe {
 			b.leave.to, b.leave.made = sub.breaker.probes(b.settings, now)
-			b.cutLocked(1)
+			b.cutLocked(ls, 1)
 		}
-		b.cutLocked(b.settings.size)
+		b.cutLocked(ls, b.settings.size)
 	}
 	return b.begun
 }

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -52,9 +53,15 @@ func (p *poster) pack(req *request, b *batch, t *target) (done packed) {
 		most -= traceRoom * len(b.jobs)
 	}
 	body, fits := append(req.pack[:0], before...), true
+	var without *job // the first of the run of the last message that could not be packed
 	for _, j := range b.jobs {
 		d, from := &j.Delivery, len(body)
 		j.own = nil
+		if without != nil && j.first == without {
+			j.own = &result{cut: true} // it goes nowhere before that one
+			done.jobs++
+			continue
+		}
 		broken := d.Broken
 		if broken == nil {
 			broken = medispatcher.Guard(func() {
@@ -70,6 +77,7 @@ func (p *poster) pack(req *request, b *batch, t *target) (done packed) {
 			body = body[:from]
 			j.own = &result{}
 			j.own.survive(broken, false)
+			without = cmp.Or(j.first, j)
 		} else if !fits {
 			body = body[:from]
 			break

@@ -66,8 +66,7 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 			l.sub.retry.early++
 			continue
 		}
-		l.took(d.EntryID, j)
-		l.sub.retry.ahead.push(j)
+		r.workers.waitLocked(l, j, &l.sub.retry)
 	}
 	pump := r.lanes.due[r.partition]
 	for i, w := range wants {

@@ -79,8 +79,7 @@ func (r *freshReader) took(wants []want, deliveries []medispatcher.Delivery, err
 			continue
 		}
 		j := r.lanes.jobLocked(l, d, from[l], now)
-		l.took(d.EntryID, j)
-		l.sub.fresh.ahead.push(j)
+		r.workers.waitLocked(l, j, &l.sub.fresh)
 	}
 	for _, w := range wants {
 		l := w.lane

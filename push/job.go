@@ -17,22 +17,38 @@ type job struct {
 	since time.Time // when it was read
 	in    *batch    // nil: it waits for a slot
 	own   *result   // what the attempt came to for this message, where that is not what it came to for the batch; else nil
+
+	run   []*job // of messages that wait behind this one, see medispatcher.Delivery; those that its batch does not take are dropped
+	first *job   // of a message that waits behind another: that one
 }
 
 // jobs is a queue of them.
 type jobs struct {
 	list []*job
 	head int
-	size int // of all
+	size int // of all, with their runs
+	n    int // messages of the runs
 }
 
 func (q *jobs) len() int { return len(q.list) - q.head }
+
+// messages is how many there are with those of their runs.
+func (q *jobs) messages() int { return q.len() + q.n }
+
+// count counts a job in, or out with a negative sign.
+func (q *jobs) count(j *job, sign int) {
+	q.n += sign * len(j.run)
+	q.size += sign * j.size
+	for _, r := range j.run {
+		q.size += sign * r.size
+	}
+}
 
 // first is the one that waits longest. There must be one.
 func (q *jobs) first() *job { return q.list[q.head] }
 
 func (q *jobs) push(j *job) {
-	q.size += j.size
+	q.count(j, 1)
 	if q.head > 0 && len(q.list) == cap(q.list) { // moving what is left is cheaper than growing
 		n := copy(q.list, q.list[q.head:])
 		clear(q.list[n:])
@@ -48,7 +64,7 @@ func (q *jobs) pop() *job {
 	}
 	j := q.list[q.head]
 	q.list[q.head] = nil
-	q.size -= j.size
+	q.count(j, -1)
 	if q.head++; q.head == len(q.list) {
 		q.list, q.head = q.list[:0], 0
 	}
@@ -62,7 +78,7 @@ func (q *jobs) take(chosen []*job) {
 		j := q.list[at]
 		q.list[at] = nil
 		if j == chosen[n] {
-			q.size -= j.size
+			q.count(j, -1)
 			n++
 		} else {
 			left = append(left, j)
@@ -77,7 +93,7 @@ func (q *jobs) take(chosen []*job) {
 // putBack puts jobs before all others.
 func (q *jobs) putBack(back []*job) {
 	for _, j := range back {
-		q.size += j.size
+		q.count(j, 1)
 	}
 	if room := q.head - len(back); room >= 0 {
 		q.head = room

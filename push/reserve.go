@@ -28,13 +28,14 @@ type want struct {
 	lane *lane
 	grant
 	handed bool // the step that writes them reads them. It rings for what it leaves
+	runs   bool // with what waits behind them
 }
 
 // asked are the wants as the queue takes them.
 func asked(wants []want) []medispatcher.Want {
 	list := make([]medispatcher.Want, len(wants))
 	for i, w := range wants {
-		list[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n}
+		list[i] = medispatcher.Want{Channel: w.lane.channel, Max: w.n, Runs: w.runs}
 	}
 	return list
 }
@@ -65,7 +66,7 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 		l.sub.fresh.asked += g.n
 		l.rung = false
 		l.fresh.begin()
-		wants = append(wants, want{lane: l, grant: g})
+		wants = append(wants, want{lane: l, grant: g, runs: l.sub.settings.runs()})
 	}
 	return wants
 }
@@ -87,7 +88,7 @@ func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.T
 			l.active, l.rung = true, false
 			ls.stirLocked(l.sub)
 			l.fresh.begin()
-			wants = append(wants, want{l, g, true})
+			wants = append(wants, want{lane: l, grant: g, handed: true})
 		}
 	}
 	return wants
@@ -118,7 +119,7 @@ func (ls *lanes) reserveDue(p int, now time.Time) []want {
 		if g, ok := ls.grantLocked(pump, l, n, now); ok {
 			l.sub.retry.asked += g.n
 			l.due.begin()
-			wants = append(wants, want{lane: l, grant: g})
+			wants = append(wants, want{lane: l, grant: g, runs: l.sub.settings.runs()})
 		}
 	}
 	return wants
@@ -154,6 +155,9 @@ func (ls *lanes) arrivedLocked(wants []want, deliveries []medispatcher.Delivery)
 			largest = 0
 		}
 		sub, largest = of, max(largest, bytesOf(of.settings, &deliveries[i].Message))
+		for j := range deliveries[i].Run {
+			largest = max(largest, bytesOf(of.settings, &deliveries[i].Run[j].Message))
+		}
 	}
 	if sub != nil {
 		sub.saw(largest)
@@ -168,8 +172,17 @@ func (ls *lanes) jobLocked(l *lane, d *medispatcher.Delivery, from part, now tim
 	if l.sub.settings.batches() {
 		j.size = packedSize(&d.Message)
 	}
+	for i := range d.Run {
+		r := ls.jobLocked(l, &d.Run[i], from, now)
+		r.first = j
+		j.run = append(j.run, r)
+	}
+	j.Run = nil
 	return j
 }
 
-// freeLocked frees the room of a message.
-func (ls *lanes) freeLocked(l *lane, h held) { ls.budget.hold(l.sub, h.from, -h.bytes) }
+// freeLocked frees the room of a message and its run.
+func (ls *lanes) freeLocked(l *lane, j *job) {
+	ls.dropRunLocked(j, 0)
+	ls.budget.hold(l.sub, j.room.from, -j.room.bytes)
+}

@@ -85,6 +85,9 @@ func (q *settleQueue) try(list []medispatcher.Settlement, do func([]medispatcher
 func (q *settleQueue) giveUp(list []medispatcher.Settlement, err error) {
 	for i := range list {
 		q.never(&list[i], err)
+		for j := range list[i].Run {
+			q.never(&list[i].Run[j], err)
+		}
 	}
 	q.finish(list)
 }

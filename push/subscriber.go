@@ -105,7 +105,7 @@ type slots struct {
 }
 
 // waiting is how many messages wait for a slot, or are being read.
-func (s *slots) waiting() int { return s.asked + s.early + s.ahead.len() }
+func (s *slots) waiting() int { return s.asked + s.early + s.ahead.messages() }
 
 func (s *slots) free() int { return max(0, s.limit-s.used) }
 

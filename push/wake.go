@@ -113,7 +113,7 @@ func (ls *lanes) gatherLocked(l *lane, now time.Time) {
 		pump.at(l, ls.budget.again(l.sub, now))
 	case room >= l.sub.window()*l.sub.settings.size/gatherShare:
 		pump.now(l)
-	case l.sub.fresh.ahead.len() < l.sub.fresh.limit*l.sub.settings.size: // what was read ahead may be used up before there is more room
+	case l.sub.fresh.ahead.messages() < l.sub.fresh.limit*l.sub.settings.size: // what was read ahead may be used up before there is more room
 		pump.at(l, now.Add(gatherFor))
 	}
 }

@@ -38,18 +38,22 @@ func (w *worker) attempt(b *batch) {
 	jitter := rand.Float64() // the same for all: those that fail together are due together
 	for i, j := range b.jobs {
 		out := &b.outs[i]
-		*out = medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released}
+		*out = medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released, Message: &j.Message}
 		if made {
 			r := &b.result
 			if j.own != nil {
 				r = j.own
 			}
-			*out = w.decide(b.settings, &j.Delivery, r, jitter)
+			decided := w.decide(b.settings, &j.Delivery, r, jitter)
+			if j.first != nil && decided.Outcome != medispatcher.Sent && decided.Outcome != medispatcher.Failed {
+				continue // it waits on, until it is the first
+			}
+			*out = decided
+			out.Message = &j.Message
 			w.dropping(&j.Delivery, out)
 			w.tell(b.settings, &j.Delivery, r, out)
 			out.Answer = nil
 		}
-		out.Message = &j.Message
 	}
 }
 
@@ -155,7 +159,7 @@ func (w *worker) begin(b *batch) bool {
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
 	n, now := len(b.jobs), time.Now()
-	begun := b.beginLocked(now)
+	begun := b.beginLocked(w.lanes, now)
 	if len(b.jobs) < n {
 		w.staffLocked(w.sub, now)
 	}
@@ -169,7 +173,7 @@ func (w *worker) keep(b *batch, n int) {
 	}
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
-	b.cutLocked(n)
+	b.cutLocked(w.lanes, n)
 	w.staffLocked(w.sub, time.Now())
 }
 

@@ -57,14 +57,16 @@ func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
 // fillLocked has messages started in the free slots of their kind. What the breaker does not let through is given back.
 func (ws *workers) fillLocked(sub *subscriber, slot *slots, now time.Time) {
 	for slot.free() > 0 && slot.ahead.len() > 0 {
-		b, until := sub.formLocked(slot, now)
+		b, until := sub.formLocked(ws.lanes, slot, now)
 		if b == nil {
 			ws.lingerLocked(sub, until, now)
 			return
 		}
-		if b.at = sub.turn(now); b.at.IsZero() && !b.beginLocked(now) {
+		if b.at = sub.turn(now); b.at.IsZero() && !b.beginLocked(ws.lanes, now) {
 			for _, j := range b.jobs {
-				ws.giveBackLocked(j)
+				if j.first == nil {
+					ws.giveBackLocked(j)
+				}
 			}
 			continue
 		}
@@ -76,6 +78,7 @@ func (ws *workers) fillLocked(sub *subscriber, slot *slots, now time.Time) {
 // giveBackLocked gives back a message that was not sent.
 func (ws *workers) giveBackLocked(j *job) {
 	j.in = nil
+	ws.lanes.dropRunLocked(j, 0)
 	ws.settle.add(&medispatcher.Settlement{Channel: j.Channel, EntryID: j.EntryID, Attempt: j.Attempt, Outcome: medispatcher.Released, Message: &j.Message}, false)
 }
 
@@ -88,10 +91,20 @@ func (ws *workers) giveBackAllLocked(slot *slots) {
 
 // settleLocked has the outcomes of a batch settled: soon if they hold up others that could start.
 func (ws *workers) settleLocked(b *batch) {
-	b.left = len(b.jobs)
+	b.left = 0
+	for _, j := range b.jobs {
+		if j.first == nil {
+			b.left++
+		}
+	}
 	b.slot.unsettled++
 	for i, j := range b.jobs {
-		last := i == len(b.jobs)-1 // what is settled soon should be whole
+		if j.first != nil {
+			continue
+		}
+		behind := i + 1 + len(j.run)
+		b.outs[i].Run, b.outs[i].RunFrom = b.outs[i+1:behind], j.RunFrom
+		last := behind == len(b.jobs) // what is settled soon should be whole
 		ws.settle.add(&b.outs[i], last && b.slot.holdUpLocked(j.lane))
 	}
 }
@@ -117,12 +130,11 @@ func (ws *workers) startEarlyLocked(l *lane, last *medispatcher.Settlement) {
 	if ws.draining || !l.live() || last.Outcome == medispatcher.Released {
 		// The step that releases may have run a second time since this process took the entry again, so its owner is
 		// not certain. The next comparison releases it, or else this process does so when it ends.
-		ws.lanes.freeLocked(l, j.room)
+		ws.lanes.freeLocked(l, j)
 		l.failed()
 		return
 	}
-	l.took(last.EntryID, j)
-	l.sub.retry.ahead.push(j)
+	ws.waitLocked(l, j, &l.sub.retry)
 }
 
 // settled forgets entries whose outcome Redis has, frees their slots, and notes when failed ones are due.
@@ -138,7 +150,7 @@ func (ws *workers) settled(done []medispatcher.Settlement) {
 			continue
 		}
 		if j := l.inflight.settled(done[i].EntryID); j != nil {
-			ls.freeLocked(l, j.room)
+			ls.freeLocked(l, j)
 			j.in.settledLocked()
 		}
 		ws.startEarlyLocked(l, &done[i])

@@ -135,7 +135,7 @@ func (s *Store) BeginAudits(ctx context.Context, p int, subs []string) error {
 const auditChunk = 100
 
 func (s *Store) channelAudit(p int, sub string) (k []string, argv []any) {
-	return append(s.countKeys(p), s.keys.Channel(p, sub), s.keys.Retry(p, sub), s.keys.Active(p), s.keys.Wait(p, sub)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub}
+	return append(s.countKeys(p), s.keys.Channel(p, sub), s.keys.Retry(p, sub), s.keys.Active(p), s.keys.Wait(p, sub)), []any{sub, auditSize, "sent:" + sub, "dead:" + sub, "dropped:" + sub, countBehind + sub}
 }
 
 // countMoved is the field of the totals that counts the entries our steps removed from incoming.

@@ -97,18 +97,23 @@ local function time_of(head)
 end
 `
 
-// namedLua has named(fields), which returns the fields of a copy in the first layout. It leaves alone what is
-// not entry.Whole.
+// namedLua has named(fields), which returns the fields of a copy in the first layout, without what was tried behind another
+// of its key. It leaves alone what is not entry.Whole.
 const namedLua = timeLua + `
 local function named(fields)
   local whole = #fields == 2 and fields[1] == 'm' and fields[2]
   local stop = whole and string.find(whole, '\n\n', 1, true)
-  if not stop then return fields end
+  if not stop then
+    for i = #fields - 1, 1, -2 do
+      if fields[i] == '~tried' then table.remove(fields, i + 1) table.remove(fields, i) end
+    end
+    return fields
+  end
   local head = string.sub(whole, 1, stop)
   local out = {'time', time_of(head)}
   for name, value in string.gmatch(head, '([^ \n]+) ([^\n]*)\n') do
     if name == 'src' or name == 'replay' then name = '~' .. name end
-    if name ~= 'body' and name ~= 'time' then out[#out + 1], out[#out + 2] = name, value end
+    if name ~= 'body' and name ~= 'time' and name ~= 'tried' then out[#out + 1], out[#out + 2] = name, value end
   end
   out[#out + 1], out[#out + 2] = 'body', string.sub(whole, stop + 2)
   return out

@@ -1,6 +1,10 @@
 package streams
 
-import "github.com/solate/medispatcher"
+import (
+	"strings"
+
+	"github.com/solate/medispatcher"
+)
 
 // countLua begins every script that counts. A step counts inside its own script, so that a
 // repetition counts nothing twice. There is one hash for this second, this minute, this hour
@@ -71,7 +75,7 @@ local function count(what, n) count_all({[what] = n}) end
 const countHashes = 4
 
 // subscriptionCounts are the counts of a subscription. Removing it removes them from the totals.
-var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "filtered", "filter_failed", "released", "retried", "replayed", "purged", "trimmed", "panicked", "vanished", "unowned", "~ledger", "~early"}
+var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "filtered", "filter_failed", "released", "retried", "replayed", "purged", "trimmed", "panicked", "vanished", "unowned", "~ledger", "~early", strings.TrimSuffix(countBehind, ":")}
 
 // countKeys are the hashes in which a step counts now. They follow the shared clock, so that
 // dispatchers whose clocks differ count in the same seconds.

@@ -69,6 +69,9 @@ return {vanished(), done, unpack(ready)}
 // Kill turns deliveries that this process owns into dead letters. BURIED → DEAD.
 // All of them are of partition p. It takes several steps if the bodies are too large for one.
 func (s *Store) Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error {
+	if err := s.settleRuns(ctx, p, exhausted); err != nil {
+		return err
+	}
 	for from, to, size := 0, 0, 0; from < len(exhausted); from, size = to, 0 {
 		for to = from; to < len(exhausted) && size < stepBytes; to++ {
 			if m := exhausted[to].Message; m != nil {

@@ -13,6 +13,9 @@ import (
 // entries by now, because a message that was delivered must not be delivered again.
 // All of them are of partition p. It returns how many it settled; others were settled before.
 func (s *Store) Delete(ctx context.Context, p int, done []medispatcher.Settlement) (settled int64, err error) {
+	if err := s.settleRuns(ctx, p, done); err != nil {
+		return 0, err
+	}
 	for groups := alike(done); len(groups) > 0; {
 		k := keyList{keys: s.countKeys(p), index: map[string]int{}}
 		var subs []string

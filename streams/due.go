@@ -11,10 +11,10 @@ import (
 
 // dueScript takes messages whose next attempt is due.
 //
-// KEYS 1–4 counts, then channel, retry, failures for each subscription.
-// ARGV consumer, now in ms, bytes after which no further entry is taken, then the limit of each subscription.
-// Returns for each subscription {ms until the next one is due (-1: there is none),
-// {id, attempt, record, {field, value, …}}…}, and at the end what vanished.
+// KEYS 1–4 counts, then channel, retry, failures, line, wait for each subscription.
+// ARGV consumer, now in ms, bytes after which no further entry is taken, then the limit of each subscription, and "1" to read runs.
+// Returns for each subscription {ms until the next one is due (-1: there is none), number of runs,
+// {id, attempt, record, {field, value, …}}…, then as runs (see runLua)}, and at the end what vanished.
 //
 // Safe to repeat: an entry is taken only from ~buried, so each is taken once. If the reply is
 // lost, its entries are pending for the consumer, and Mine finds them.
@@ -22,12 +22,13 @@ import (
 // If an entry does not belong to ~buried, its due time is dropped. Such an entry may be pending for another consumer.
 // If it is pending for none but in the stream, it is READY again because its group was recreated, or healing finds
 // it. If it is not in the stream either, it vanished.
-var dueScript = rdb.NewScript(countLua + vanishedLua + `
+var dueScript = rdb.NewScript(countLua + vanishedLua + lineLua + runLua + `
 local now, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local out = {}
-for i = 4, #ARGV do
-  local ch, retry, failures = KEYS[3 * i - 7], KEYS[3 * i - 6], KEYS[3 * i - 5]
-  local taken = {-1}
+for i = 4, #ARGV, 2 do
+  local k = 5 + 5 * (i - 4) / 2
+  local ch, retry, failures = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  local taken, ids = {-1, 0}, {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
     if room <= 0 then break end -- the next step takes the others
     local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '` + rdb.Buried + `')
@@ -37,7 +38,7 @@ for i = 4, #ARGV do
       local claimed = redis.call('XCLAIM', ch, 'push', ARGV[1], 0, id, 'RETRYCOUNT', n)
       if claimed[1] and claimed[1][2] then
         for f = 2, #claimed[1][2], 2 do room = room - #claimed[1][2][f] end
-        taken[#taken + 1] = {id, n, redis.call('HGET', failures, id) or '', claimed[1][2]}
+        ids[#ids + 1], taken[#taken + 1] = id, {id, n, redis.call('HGET', failures, id) or '', claimed[1][2]}
       else
         redis.call('XACK', ch, 'push', id)
         redis.call('HDEL', failures, id)
@@ -51,6 +52,9 @@ for i = 4, #ARGV do
   end
   local next = redis.call('ZRANGE', retry, 0, 0, 'WITHSCORES')
   if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
+  if ARGV[i + 1] == '1' then
+    for n, run in ipairs(runs(KEYS[k + 3], KEYS[k + 4], ids, ARGV[i] - #ids)) do taken[2], taken[#taken + 1] = n, run end
+  end
   out[#out + 1] = taken
 end
 out[#out + 1] = vanished()
@@ -64,9 +68,10 @@ func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due 
 	k, argv := s.countKeys(p), []any{s.cfg.ID, s.db.Now().UnixMilli(), stepBytes}
 	for _, w := range wants {
 		k = append(k, s.keys.Channels(p, []string{w.Subscription})...)
-		argv = append(argv, w.Max)
+		k = append(k, s.keys.Line(p, w.Subscription), s.keys.Wait(p, w.Subscription))
+		argv = append(argv, w.Max, w.Runs)
 	}
-	answer, err := rdb.Read(ctx, s.db, dueScript, func(c *rdb.Cursor) dueAnswer { return readDue(c, wants) }, k, argv...)
+	answer, err := rdb.Read(ctx, s.db, dueScript, func(c *rdb.Cursor) dueAnswer { return readDue(c, wants, s.db.Now()) }, k, argv...)
 	if err != nil {
 		return nil, nil, rdb.Failed("take due messages", err)
 	}
@@ -80,13 +85,17 @@ type dueAnswer struct {
 	vanished any
 }
 
-func readDue(c *rdb.Cursor, wants []medispatcher.Want) (a dueAnswer) {
+func readDue(c *rdb.Cursor, wants []medispatcher.Want, now time.Time) (a dueAnswer) {
 	c.Len() // one list for each want, and then what vanished
 	for _, w := range wants {
-		taken := c.Len() - 1
+		taken := c.Len() - 2
 		a.next = append(a.next, time.Duration(c.Int())*time.Millisecond)
-		for range taken {
+		runs, from := c.Int(), len(a.due)
+		for range taken - runs {
 			a.due = append(a.due, dueDelivery(w.Channel, c))
+		}
+		for range runs {
+			takeRun(c, a.due[from:], now)
 		}
 	}
 	a.vanished = c.Value()

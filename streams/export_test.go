@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -81,3 +82,6 @@ func (r *Ringer) Flush(ctx context.Context) error {
 	r.send(ctx)
 	return nil
 }
+
+// IsInHand reports whether lines stay because something may be in flight.
+func IsInHand(err error) bool { return errors.Is(err, errInHand) }

@@ -74,13 +74,13 @@ func FuzzDelivery(f *testing.F) {
 
 // FuzzDue: an answer of the script that is not as it should be is an error, and not half believed.
 func FuzzDue(f *testing.F) {
-	const good = "*3\r\n*2\r\n:7\r\n*4\r\n$3\r\n1-0\r\n:2\r\n$0\r\n\r\n*2\r\n$5\r\ntopic\r\n$1\r\na\r\n*1\r\n:-1\r\n*0\r\n"
+	const good = "*3\r\n*3\r\n:7\r\n:0\r\n*4\r\n$3\r\n1-0\r\n:2\r\n$0\r\n\r\n*2\r\n$5\r\ntopic\r\n$1\r\na\r\n*2\r\n:-1\r\n:0\r\n*0\r\n"
 	f.Add(good)
 	f.Add("*3\r\n*1\r\n:-1\r\n*1\r\n:-1\r\n*1\r\n*4\r\n$1\r\ns\r\n:1\r\n$3\r\n1-0\r\n$3\r\n1-0\r\n")
 	f.Add("*3\r\n*0\r\n*0\r\n*0\r\n")
 	f.Fuzz(func(t *testing.T, answer string) {
 		c := rdb.NewCursor(answer)
-		a := readDue(c, make([]medispatcher.Want, 2))
+		a := readDue(c, make([]medispatcher.Want, 2), time.Time{})
 		if len(a.next) != 2 {
 			t.Errorf("%d waits for 2 channels", len(a.next))
 		}

@@ -18,6 +18,7 @@ import (
 //	~         "on"; "walk <entry id>": it is not known yet which keys have copies in the channel, behind this id;
 //	          "off": the subscription is no longer ordered
 //	b<id>     key of the copy with this entry id in the channel
+//	r<id>     its owner may have sent what waits behind it, see run.go
 //	c<key>    copies of the key in the channel and, if some wait, the numbers of the first and the last: "1 7 9"
 //
 // The hash medis:{p}:wait:<sub> has the copies that wait: <number>:<key> → the copy, as line_pack writes it.
@@ -31,8 +32,8 @@ local function line_pack(fields, n) -- netstrings, because a body may contain an
   for i = 1, n do out[i] = #fields[i] .. ':' .. fields[i] end
   return table.concat(out)
 end
-local function line_add(channel, packed)
-  if not string.find(packed, '^%d+:') then return redis.pcall('XADD', channel, '*', 'm', packed) end
+local function line_fields(packed)
+  if not string.find(packed, '^%d+:') then return {'m', packed} end
   local fields, at = {}, 1
   while at <= #packed do
     local colon = string.find(packed, ':', at, true)
@@ -40,8 +41,9 @@ local function line_add(channel, packed)
     fields[#fields + 1] = string.sub(packed, colon + 1, colon + n)
     at = colon + n + 1
   end
-  return redis.pcall('XADD', channel, '*', unpack(fields))
+  return fields
 end
+local function line_add(channel, packed) return redis.pcall('XADD', channel, '*', unpack(line_fields(packed))) end
 -- line_key is the key of a copy; nil: it has none.
 local function line_key(fields)
   if #fields == 2 and fields[1] == 'm' then
@@ -129,7 +131,7 @@ end
 local function line_leave(channel, line, wait, id, state)
   local key = line_get(line, 'b' .. id)
   if not key then return false end
-  redis.call('HDEL', line, 'b' .. id)
+  redis.call('HDEL', line, 'b' .. id, 'r' .. id)
   local n, first, last = line_of(line, key)
   n = math.max(0, n - 1)
   if n > 0 or first > last or state ~= 'on' and state ~= 'off' then

@@ -13,12 +13,13 @@ import (
 //
 //   - Its subscription became ordered: it notes which keys have copies in the channel, before a newer copy of one may
 //     enter ("walk").
-//   - Its subscription is no longer ordered: it moves what waits into the channel, and removes the lines.
+//   - Its subscription is no longer ordered: it moves what waits into the channel, and removes the lines. What may be in flight with
+//     the first of its key stays there until that one is settled.
 //   - In between it finds what a command typed by hand took out of the channel, and calls the next copy.
 //
 // KEYS 1–4 counts, 5 channel, 6 line, 7 wait, 8 active.
 // ARGV subscription, "1" if it is ordered, where to go on ("": begin), most fields or entries.
-// Returns {where to go on ("": done), whether it added to the channel}.
+// Returns {where to go on ("": done; "in hand": later, from the beginning), whether it added to the channel}.
 //
 // Safe to repeat, and to run by several at once: it looks at what is there. HDEL comes first because Redis allows it,
 // and then the rest of the script, even when out of memory: what waits moves, and must drain.
@@ -117,33 +118,49 @@ local function gone(id)
   return not redis.call('XRANGE', ch, id, id)[1]
 end
 
-local cursor = string.match(from, '^s(%d+)$') or '0'
+-- Without order there are two walks: the first one looks at each copy in the channel, and the second one at each key.
+local all, held, cursor = string.match(from, '^([st])(h?)(%d+)$')
+all, held, cursor = all == 't', held or '', cursor or '0'
+local function in_hand(id)
+  local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1)[1]
+  return pending and pending[2] ~= '` + rdb.Buried + `' and redis.call('HEXISTS', line, 'r' .. id) == 1
+end
+local function move(name)
+  local n, first, last = line_of(line, name)
+  while first <= last and line_room > 0 do
+    local before = first
+    if line_next(ch, line, wait, name, n, first, last) then added = 1 end
+    n, first, last = line_of(line, name)
+    if first == before and first <= last then error('a waiting copy cannot be moved into ' .. ch, 0) end
+  end
+end
 local scan = redis.call('HSCAN', line, cursor, 'COUNT', most)
 for i = 1, #scan[2], 2 do
-  if line_room <= 0 then return answer('s' .. cursor) end
+  if line_room <= 0 then return answer((all and 't' or 's') .. held .. cursor) end
   local field, kind, name = scan[2][i], string.sub(scan[2][i], 1, 1), string.sub(scan[2][i], 2)
   if kind == 'b' and gone(name) then
     if line_leave(ch, line, wait, name, state) then added = 1 end
+  elseif kind == 'b' and not ordered then
+    if in_hand(name) then held = 'h' else move(scan[2][i + 1]) end
   elseif kind == 'c' then
     local n, first, last, known = line_of(line, name)
     if ordered and known and n == 0 then
       if line_next(ch, line, wait, name, 0, first, last) then added = 1 end
-    elseif not ordered then
-      while first <= last and line_room > 0 do
-        local before = first
-        if line_next(ch, line, wait, name, n, first, last) then added = 1 end
-        n, first, last = line_of(line, name)
-        if first == before and first <= last then error('a waiting copy cannot be moved into ' .. ch, 0) end
-      end
-    end
+    elseif not ordered and (all or n == 0) then move(name) end
+  elseif kind == 'r' and not line_get(line, 'b' .. name) then redis.call('HDEL', line, field) -- an earlier version left it
   end
 end
-if scan[1] ~= '0' then return answer('s' .. scan[1]) end
+if scan[1] ~= '0' then return answer((all and 't' or 's') .. held .. scan[1]) end
 if ordered then return answer('') end
+if held ~= '' then return answer('in hand') end
+if not all then return answer('t0') end
 if redis.call('EXISTS', wait) == 1 then return answer('o0') end
 redis.call('UNLINK', line)
 return answer('')
 `)
+
+// errInHand: the lines of a subscription that is no longer ordered stay until what was sent out of them is settled.
+var errInHand = errors.New("messages of the lines may be in flight")
 
 // straightenMost is the most fields of a hash, or entries of a channel, that one step looks at.
 const straightenMost = 200
@@ -166,6 +183,9 @@ func (s *Store) Straighten(ctx context.Context, c medispatcher.Channel, ordered 
 		}
 		place, _ = res[0].(string)
 		ready = ready || rdb.ToInt(res[1]) != 0
+		if place == "in hand" {
+			return ready, errInHand
+		}
 	}
 	return ready, nil
 }

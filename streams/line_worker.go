@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -74,6 +75,9 @@ func (w *LineWorker) Heard([]medispatcher.Dispatcher) {
 		w.Log.Warn("a dispatcher of an earlier version runs, which knows no order: until it is gone, ordered subscriptions get messages without order")
 	}
 }
+
+// inHandPause is when lines are looked at again out of which something may be in flight.
+const inHandPause = time.Second
 
 // Run works until ctx ends.
 func (w *LineWorker) Run(ctx context.Context) error {
@@ -156,6 +160,10 @@ func (w *LineWorker) straightenOne(ctx context.Context, c medispatcher.Channel, 
 	ready, err := w.Store.Straighten(ctx, c, kept && sub != nil && sub.Ordered)
 	if ready {
 		w.Ready(c.Partition, []string{c.Subscription})
+	}
+	if errors.Is(err, errInHand) {
+		time.AfterFunc(inHandPause, func() { w.Ask(c.Partition, []string{c.Subscription}) })
+		return nil
 	}
 	return err
 }

@@ -16,8 +16,8 @@ import (
 )
 
 // TestOrderedModel plays random lives of messages of an ordered subscription: steps of three dispatchers, refused steps, lost
-// replies, crashes and replays. The model knows of each key which messages are not settled, in their order. Only the first may
-// be taken. At the end all are delivered, and nothing is left of the lines.
+// replies, crashes and replays. The model knows of each key which messages are not settled, in their order, and how often each was
+// tried. Only the first may be taken, with those right behind it or alone. At the end all are delivered, and nothing is left of the lines.
 func TestOrderedModel(t *testing.T) {
 	t.Parallel()
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
@@ -53,6 +53,7 @@ type orderly struct {
 	accepted map[string][]int           // by key, not copied yet
 	lines    map[string][]int           // by key, copied and not settled
 	flying   map[int]bool               // taken and not settled
+	tried    map[int]int                // attempts that failed
 	hands    [3][]streams.Entry         // incoming entries in hand
 	owned    [3][]medispatcher.Delivery // of the channel
 	dead     int
@@ -66,7 +67,7 @@ func (o *orderly) must(err error) {
 
 func (o *orderly) begin(rt *rapid.T) {
 	o.env.Flush(o.t)
-	*o = orderly{t: o.t, env: o.env, stores: o.stores, faults: o.faults, rt: rt, accepted: map[string][]int{}, lines: map[string][]int{}, flying: map[int]bool{}}
+	*o = orderly{t: o.t, env: o.env, stores: o.stores, faults: o.faults, rt: rt, accepted: map[string][]int{}, lines: map[string][]int{}, flying: map[int]bool{}, tried: map[int]int{}}
 	for _, s := range o.stores {
 		s.WriteLayout(rapid.IntRange(1, 2).Draw(rt, "layout"))
 	}
@@ -170,20 +171,44 @@ func (o *orderly) oldest() string {
 // took checks messages that a dispatcher takes.
 func (o *orderly) took(who int, list []medispatcher.Delivery) {
 	for _, d := range list {
-		n, _ := strconv.Atoi(string(d.Message.Body))
 		line := o.lines[d.Message.Key]
-		at := slices.Index(line, n)
-		if at < 0 || o.flying[n] || d.Message.Key != "" && at > 0 {
-			o.rt.Fatalf("%d of key %q is taken; not settled: %v, in flight: %v", n, d.Message.Key, line, o.flying)
+		for i, m := range slices.Concat([]medispatcher.Delivery{d}, d.Run) {
+			n := number(m)
+			at := slices.Index(line, n)
+			if at < 0 || o.flying[n] || d.Message.Key != "" && at != i {
+				o.rt.Fatalf("%d of key %q is taken; not settled: %v, in flight: %v", n, d.Message.Key, line, o.flying)
+			}
+			if tried := max(m.Attempt-1, m.Tried); tried != o.tried[n] || tried > 0 && (m.Failure == nil || m.Failure.Attempts != tried) {
+				o.rt.Fatalf("%d was tried %d times: %+v", n, o.tried[n], m)
+			}
 		}
-		o.flying[n] = true
+		if d.PutOff() {
+			out := medispatcher.Settlement{Channel: channelS, EntryID: d.EntryID, Attempt: d.Attempt, Outcome: medispatcher.Failed, Next: d.Tried + 1, Due: d.Due, Failure: d.Failure}
+			o.step(o.rt, who, func() error { return o.stores[who].Retry(o.t.Context(), 0, []medispatcher.Settlement{out}) })
+			continue
+		}
+		o.flies(d, true)
+		o.owned[who] = append(o.owned[who], d)
 	}
-	o.owned[who] = append(o.owned[who], list...)
+}
+
+func number(d medispatcher.Delivery) int {
+	n, _ := strconv.Atoi(string(d.Message.Body))
+	return n
+}
+
+// flies notes that a message is in flight, with those behind it, or no longer is.
+func (o *orderly) flies(d medispatcher.Delivery, does bool) {
+	for _, m := range slices.Concat([]medispatcher.Delivery{d}, d.Run) {
+		if o.flying[number(m)] = does; !does {
+			delete(o.flying, number(m))
+		}
+	}
 }
 
 func (o *orderly) read(rt *rapid.T) {
 	who, ctx := o.who(rt), o.t.Context()
-	list, err := o.stores[who].Read(ctx, []medispatcher.Want{{Channel: channelS, Max: rapid.IntRange(1, 4).Draw(rt, "max")}})
+	list, err := o.stores[who].Read(ctx, []medispatcher.Want{{Channel: channelS, Max: rapid.IntRange(1, 6).Draw(rt, "max"), Runs: rapid.Bool().Draw(rt, "runs")}})
 	if errors.Is(err, medispatcher.ErrGroupCreated) {
 		return
 	}
@@ -199,7 +224,7 @@ func (o *orderly) read(rt *rapid.T) {
 
 func (o *orderly) due(rt *rapid.T) {
 	who := o.who(rt)
-	list, _, err := o.stores[who].Due(o.t.Context(), 0, []medispatcher.Want{{Channel: channelS, Max: 4}})
+	list, _, err := o.stores[who].Due(o.t.Context(), 0, []medispatcher.Want{{Channel: channelS, Max: 6, Runs: rapid.Bool().Draw(rt, "runs")}})
 	o.must(err)
 	o.took(who, list)
 }
@@ -212,14 +237,16 @@ func (o *orderly) settleOf(rt *rapid.T, who int) {
 	for _, d := range o.owned[who] {
 		outcome := rapid.SampledFrom([]medispatcher.Outcome{medispatcher.Sent, medispatcher.Sent, medispatcher.Failed, medispatcher.Exhausted}).Draw(rt, "outcome")
 		out := settlement(d.EntryID, outcome)[0]
-		out.Attempt, out.Delay = d.Attempt, 0
-		done[outcome] = append(done[outcome], out)
-		n, _ := strconv.Atoi(string(d.Message.Body))
-		delete(o.flying, n)
-		if outcome != medispatcher.Failed {
-			key := d.Message.Key
-			o.lines[key] = slices.DeleteFunc(o.lines[key], func(m int) bool { return m == n })
+		out.Attempt, out.Delay, out.RunFrom = d.Attempt, 0, d.RunFrom
+		o.outcome(d, &out)
+		for _, m := range d.Run {
+			behind := settlement("", rapid.SampledFrom([]medispatcher.Outcome{medispatcher.Sent, medispatcher.Sent, medispatcher.Failed, medispatcher.Released}).Draw(rt, "behind"))[0]
+			behind.Attempt, behind.Delay = m.Attempt, 0
+			o.outcome(m, &behind)
+			out.Run = append(out.Run, behind)
 		}
+		done[outcome] = append(done[outcome], out)
+		o.flies(d, false)
 		if outcome == medispatcher.Exhausted {
 			o.dead++
 		}
@@ -236,13 +263,25 @@ func (o *orderly) settleOf(rt *rapid.T, who int) {
 	}
 }
 
+// outcome notes what becomes of a message.
+func (o *orderly) outcome(d medispatcher.Delivery, out *medispatcher.Settlement) {
+	n, key := number(d), d.Message.Key
+	switch out.Outcome {
+	case medispatcher.Failed:
+		o.tried[n]++
+		out.Failure = &medispatcher.Failure{Attempts: d.Attempt}
+	case medispatcher.Released:
+	default:
+		o.lines[key] = slices.DeleteFunc(o.lines[key], func(m int) bool { return m == n })
+	}
+}
+
 // crash has a dispatcher forget all that it has in hand. Another one adopts that.
 func (o *orderly) crash(rt *rapid.T) {
 	who, ctx := o.who(rt), o.t.Context()
 	other := (who + 1) % len(o.stores)
 	for _, d := range o.owned[who] {
-		n, _ := strconv.Atoi(string(d.Message.Body))
-		delete(o.flying, n)
+		o.flies(d, false)
 	}
 	o.hands[who], o.owned[who] = nil, nil
 	_, _, err := o.stores[other].GiveBack(ctx, channelS, o.stores[who].ID(), 100)
@@ -262,6 +301,7 @@ func (o *orderly) replay(*rapid.T) {
 	}
 	o.must(second(o.stores[0].Replay(o.t.Context(), "s", []string{letters[0].ID})))
 	n, _ := strconv.Atoi(string(letters[0].Message.Body))
+	delete(o.tried, n)
 	o.lines[letters[0].Message.Key] = append(o.lines[letters[0].Message.Key], n)
 	o.dead--
 }
@@ -276,13 +316,13 @@ func (o *orderly) drain() {
 			o.must(err)
 			o.hands[who] = append(o.hands[who], entries...)
 			o.fanoutOf(o.rt, who)
-			list, err := s.Read(ctx, []medispatcher.Want{{Channel: channelS, Max: 100}})
+			list, err := s.Read(ctx, []medispatcher.Want{{Channel: channelS, Max: 100, Runs: true}})
 			if errors.Is(err, medispatcher.ErrGroupCreated) {
 				continue
 			}
 			o.must(err)
 			o.took(who, list)
-			due, _, err := s.Due(ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 100}})
+			due, _, err := s.Due(ctx, 0, []medispatcher.Want{{Channel: channelS, Max: 100, Runs: true}})
 			o.must(err)
 			o.took(who, due)
 			o.settleOf(o.rt, who)

@@ -18,7 +18,12 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 	pipe := s.db.Pipe(ctx)
 	var deliveries []medispatcher.Delivery
 	cmds := make([]*rdb.Reply[int], len(wants))
+	again := make([]func(context.Context) error, len(wants))
 	for i, w := range wants {
+		if w.Runs {
+			cmds[i], again[i] = s.readRuns(pipe, w, func(d medispatcher.Delivery) { deliveries = append(deliveries, d) })
+			continue
+		}
 		take := func(e rdb.Entry) { deliveries = append(deliveries, entry.Delivery(w.Channel, e.ID, 1, e.Fields)) }
 		cmds[i] = rdb.ReadGroup(pipe, take, "XREADGROUP", "GROUP", rdb.GroupPush, s.cfg.ID, "COUNT", w.Max, "STREAMS", s.keys.Channel(w.Partition, w.Subscription), ">")
 	}
@@ -27,6 +32,9 @@ func (s *Store) Read(ctx context.Context, wants []medispatcher.Want) ([]medispat
 	for i, cmd := range cmds {
 		before := len(deliveries)
 		err := cmd.Err()
+		if rdb.IsNoScript(err) {
+			err = again[i](ctx)
+		}
 		if rdb.IsNoGroup(err) {
 			err = s.createGroup(ctx, s.keys.Channel(wants[i].Partition, wants[i].Subscription), rdb.GroupPush)
 			if err == nil {

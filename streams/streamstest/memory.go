@@ -13,7 +13,9 @@ import (
 // Memory is a queue in memory for tests in a synctest bubble. For package push it behaves like
 // streams.Store. Conform runs the same cases on both.
 type Memory struct {
-	Fail func(step string) error // called before each step; nil: no step fails
+	Fail    func(step string) error    // called before each step; nil: no step fails
+	Ordered bool                       // of a key one message is in a channel, and the others wait in a line
+	Next    func(medispatcher.Channel) // is told when one of them enters the channel
 
 	mu       sync.Mutex
 	next     int
@@ -26,6 +28,7 @@ type memoryChannel struct {
 	ready   []*memoryEntry
 	pending map[string]*memoryEntry
 	dead    []*memoryEntry
+	lines   map[string]*memoryLine // by key
 }
 
 type memoryEntry struct {
@@ -41,7 +44,7 @@ func NewMemory() *Memory {
 
 func (q *Memory) channel(c medispatcher.Channel) *memoryChannel {
 	if q.channels[c] == nil {
-		q.channels[c] = &memoryChannel{pending: map[string]*memoryEntry{}}
+		q.channels[c] = &memoryChannel{pending: map[string]*memoryEntry{}, lines: map[string]*memoryLine{}}
 	}
 	return q.channels[c]
 }
@@ -55,8 +58,10 @@ func (q *Memory) Put(c medispatcher.Channel, m medispatcher.Message) string {
 	if m.ID == "" {
 		m.ID, m.Generated = "0-"+id, true
 	}
-	ch := q.channel(c)
-	ch.ready = append(ch.ready, &memoryEntry{delivery: medispatcher.Delivery{Channel: c, EntryID: id, Attempt: 1, Message: m}})
+	ch, e := q.channel(c), &memoryEntry{delivery: medispatcher.Delivery{Channel: c, EntryID: id, Attempt: 1, Message: m}}
+	if !q.Ordered || !ch.waits(e) {
+		ch.ready = append(ch.ready, e)
+	}
 	return id
 }
 
@@ -66,6 +71,9 @@ func (q *Memory) Left(c medispatcher.Channel) map[string]int {
 	defer q.mu.Unlock()
 	ch := q.channel(c)
 	left := map[string]int{"ready": len(ch.ready), "dead": len(ch.dead)}
+	for _, l := range ch.lines {
+		left["waiting"] += len(l.behind)
+	}
 	for _, e := range ch.pending {
 		if e.mine {
 			left["mine"]++
@@ -119,6 +127,9 @@ func (q *Memory) Read(_ context.Context, wants []medispatcher.Want) ([]medispatc
 			ch.pending[e.delivery.EntryID] = e
 			out = append(out, e.delivery)
 		}
+		if w.Runs {
+			ch.attachRuns(out[len(out)-n:], w.Max-n)
+		}
 		ch.ready = slices.Clone(ch.ready[n:])
 	}
 	if err := q.fail("read reply"); err != nil {
@@ -149,6 +160,9 @@ func (q *Memory) Due(_ context.Context, _ int, wants []medispatcher.Want) ([]med
 			e.mine = true
 			out = append(out, e.delivery)
 			taken++
+		}
+		if w.Runs {
+			q.channel(w.Channel).attachRuns(out[len(out)-taken:], w.Max-taken)
 		}
 	}
 	return out, next, nil
@@ -219,11 +233,21 @@ func (q *Memory) settle(step string, list []medispatcher.Settlement, mine bool, 
 		return 0, err
 	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer func() {
+		q.mu.Unlock()
+		if q.Next != nil && len(list) > 0 {
+			q.Next(list[0].Channel)
+		}
+	}()
 	for _, s := range list {
 		ch := q.channel(s.Channel)
 		if e := ch.pending[s.EntryID]; e != nil && (!mine || e.mine && (s.Attempt == 0 || s.Attempt == e.delivery.Attempt)) {
 			n++
+			q.settleRun(ch, e, &s)
+			if s.Next > 0 {
+				do(ch, e, s)
+				continue
+			}
 			if s.Outcome != medispatcher.Released {
 				q.counts[s.Outcome.String()+":"+s.Subscription]++
 			}
@@ -235,9 +259,7 @@ func (q *Memory) settle(step string, list []medispatcher.Settlement, mine bool, 
 
 // Delete is part of push.Settler.
 func (q *Memory) Delete(_ context.Context, _ int, done []medispatcher.Settlement) (int64, error) {
-	return q.settle("delete", done, false, func(ch *memoryChannel, _ *memoryEntry, s medispatcher.Settlement) {
-		delete(ch.pending, s.EntryID)
-	})
+	return q.settle("delete", done, false, func(ch *memoryChannel, e *memoryEntry, _ medispatcher.Settlement) { ch.leave(e) })
 }
 
 // Retry is part of push.Settler.
@@ -245,14 +267,17 @@ func (q *Memory) Retry(_ context.Context, _ int, failures []medispatcher.Settlem
 	_, err := q.settle("retry", failures, true, func(_ *memoryChannel, e *memoryEntry, s medispatcher.Settlement) {
 		e.mine, e.due = false, time.Now().Add(s.Delay)
 		e.delivery.Attempt, e.delivery.Failure = s.Attempt+1, s.Failure
+		if s.Next > 0 {
+			e.delivery.Attempt, e.due = s.Next, s.Due
+		}
 	})
 	return err
 }
 
 // Kill is part of push.Settler.
 func (q *Memory) Kill(_ context.Context, _ int, exhausted []medispatcher.Settlement) error {
-	_, err := q.settle("kill", exhausted, true, func(ch *memoryChannel, e *memoryEntry, s medispatcher.Settlement) {
-		delete(ch.pending, s.EntryID)
+	_, err := q.settle("kill", exhausted, true, func(ch *memoryChannel, e *memoryEntry, _ medispatcher.Settlement) {
+		ch.leave(e)
 		ch.dead = append(ch.dead, e)
 	})
 	return err
@@ -279,6 +304,7 @@ func (q *Memory) Purge(_ context.Context, sub string) (ready, buried int64, err 
 			ready, buried = ready+int64(len(ch.ready)), buried+int64(len(ch.pending))
 			ch.ready = nil
 			clear(ch.pending)
+			clear(ch.lines)
 		}
 	}
 	return ready, buried, nil

@@ -86,6 +86,9 @@ func (e *pushEvents) failed(m *medispatcher.Delivery, s *medispatcher.Settlement
 	if sub.Alert.MessageFailures == 0 || s.Failure.Attempts < sub.Alert.MessageFailures {
 		return
 	}
+	if m.EntryID == "" { // it waits behind another of its key: until it is in the channel, nothing tells when its failures end
+		return
+	}
 	var deadAt time.Time
 	if s.Outcome == medispatcher.Failed {
 		deadAt = time.Now().Add(s.Delay + push.TimeLeft(sub, s.Attempt))

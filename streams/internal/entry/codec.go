@@ -14,6 +14,9 @@ const Released = "~released"
 // replayed marks a copy that a replay from the archive made. In Whole it is the line "replay".
 const replayed = "~replay"
 
+// tried is a field of a copy that was tried while it waited behind another of its key. In Whole it is the line "tried".
+const tried = "~tried"
+
 // ChannelValues are the fields of a channel's entry, as fanout.lua writes them.
 func ChannelValues(p int, m medispatcher.Message) []any {
 	if !m.Generated {

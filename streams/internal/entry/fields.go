@@ -13,6 +13,7 @@ type Fields struct {
 	Released string // see the field of this name
 	Failure  string // record of a dead letter
 	Replay   string // not empty: the copy was made by a replay from the archive
+	Tried    string // "<attempts> <due, unix ms> <failure record>": it was tried behind another of its key
 
 	whole string
 }
@@ -43,6 +44,8 @@ func (f *Fields) Set(name, value string) {
 		f.Released = value
 	case replayed:
 		f.Replay = value
+	case tried:
+		f.Tried = value
 	case "failure":
 		f.Failure = value
 	default:
@@ -70,5 +73,8 @@ func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fi
 	}()
 	f := CopyOf(fields)
 	d.Message, d.Replay = f.Message(c.Partition), f.Replay != ""
+	if f.Tried != "" {
+		d.Tried, d.Due, d.Failure = decodeTried(f.Tried)
+	}
 	return d
 }

@@ -18,7 +18,8 @@ import (
 //	{"order":42}
 //
 // topic comes first. src is the id of the first incoming entry, if the producer gave no id. time (unix ms)
-// stands there unless src begins with it. replay stands there if a replay from the archive made the copy. id, sender, key, type (if it is not DefaultType) and headers stand
+// stands there unless src begins with it. replay stands there if a replay from the archive made the copy,
+// tried if it was tried behind another of its key. id, sender, key, type (if it is not DefaultType) and headers stand
 // there if the message has them. Lines with other names are ignored, so that later versions can add some.
 //
 // Earlier versions wrote a field for each. Both are read.
@@ -88,6 +89,8 @@ func (f *Fields) Unpack() {
 			f.Src = value
 		case "replay":
 			f.Replay = value
+		case "tried":
+			f.Tried = value
 		case "body": // is not a line
 		default:
 			f.EntryValues.Set(name, value)

@@ -38,6 +38,11 @@ func Read[T any](ctx context.Context, db *DB, s *Script, decode func(*Cursor) T,
 	return reply.Result()
 }
 
+// ReadIn puts the script into a pipe, and reads its answer with a Cursor. It fails with IsNoScript if Redis does not have it.
+func ReadIn[T any](p *Pipe, s *Script, decode func(*Cursor) T, keys []string, args ...any) *Reply[T] {
+	return peruse(p, scriptArgs("EVALSHA", s.s.Hash(), keys, args), decode)
+}
+
 func scriptArgs(name, script string, keys []string, more []any) []any {
 	args := append(make([]any, 0, 3+len(keys)+len(more)), name, script, len(keys))
 	for _, key := range keys {
