@@ -9,7 +9,7 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-var ordered = row{"ordered", "a backlog of an ordered subscription, by its number of keys", measureOrdered}
+var ordered = row{"ordered", "a backlog of an ordered subscription, by its number of keys and the size of its batches", measureOrdered}
 
 const (
 	orderedMessages = 40_000
@@ -32,10 +32,24 @@ func measureOrdered(ctx context.Context, s *site) ([]figure, error) {
 		return nil, err
 	}
 	defer func() { _ = store.Close() }()
-	keys := []int{10_000, 10, 10_000} // of sub-0, which is not ordered, and of the others
-	puts := make([]medispatcher.SubscriptionPut, len(keys))
-	for i := range keys {
-		doc, err := json.Marshal(map[string]any{"topic": fmt.Sprintf("topic.%d", i), "urls": []string{"http://" + r.addr + "/"}, "concurrency": 64, "ordered": i > 0})
+	kinds := []struct {
+		what        string
+		keys, batch int
+		ordered     bool
+	}{
+		{"without order", 10_000, 1, false},
+		{"ordered, 10 keys", 10, 1, true},
+		{"ordered, 10,000 keys", 10_000, 1, true},
+		{"batches of 100", 10_000, 100, false},
+		{"batches of 100, ordered, 10 keys", 10, 100, true},
+		{"batches of 100, ordered, 10,000 keys", 10_000, 100, true},
+	}
+	puts := make([]medispatcher.SubscriptionPut, len(kinds))
+	for i, k := range kinds {
+		doc, err := json.Marshal(map[string]any{
+			"topic": fmt.Sprintf("topic.%d", i), "urls": []string{"http://" + r.addr + "/"}, "concurrency": 64, "ordered": k.ordered,
+			"batch": map[string]any{"size": k.batch},
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -49,11 +63,11 @@ func measureOrdered(ctx context.Context, s *site) ([]figure, error) {
 	if _, err := s.serve(ctx, s.addr, 1); err != nil {
 		return nil, err
 	}
-	rates, want := make([]float64, len(keys)), 0
+	rates, want := make([]float64, len(kinds)), 0
 	for range orderedRounds {
-		for i, n := range keys {
+		for i, k := range kinds {
 			began := time.Now()
-			if err := s.write(ctx, orderedMessages, func(int) int { return i }, func(m int) string { return fmt.Sprintf("%d", m%n) }); err != nil {
+			if err := s.write(ctx, orderedMessages, func(int) int { return i }, func(m int) string { return fmt.Sprintf("%d", m%k.keys) }); err != nil {
 				return nil, err
 			}
 			want += orderedMessages
@@ -64,10 +78,9 @@ func measureOrdered(ctx context.Context, s *site) ([]figure, error) {
 			rates[i] = max(rates[i], orderedMessages/last.Sub(began).Seconds())
 		}
 	}
-	return []figure{
-		{what: "without order", value: rates[0], unit: "/s"},
-		{what: "ordered, 10 keys", value: rates[1], unit: "/s"},
-		{what: "ordered, 10,000 keys", value: rates[2], unit: "/s"},
-		{what: "10,000 keys, of the rate without order", value: rates[2] / rates[0], least: orderedGoal},
-	}, nil
+	figures := make([]figure, len(kinds))
+	for i, k := range kinds {
+		figures[i] = figure{what: k.what, value: rates[i], unit: "/s"}
+	}
+	return append(figures, figure{what: "10,000 keys, of the rate without order", value: rates[2] / rates[0], least: orderedGoal}), nil
 }

@@ -16,8 +16,8 @@ import (
 // with what is measured.
 type receiver struct {
 	addr    string
-	failing int64 // it refuses one request in so many; 0: none
-	got     atomic.Int64
+	failing int64        // it refuses one request in so many; 0: none
+	got     atomic.Int64 // messages
 	last    atomic.Int64 // when the last request came, in ns
 }
 
@@ -45,7 +45,7 @@ func (r *receiver) serve(c net.Conn) {
 	defer func() { _ = c.Close() }()
 	in := bufio.NewReader(c)
 	for {
-		length := 0
+		length, messages := 0, 1
 		for {
 			line, err := in.ReadString('\n')
 			if err != nil {
@@ -54,8 +54,11 @@ func (r *receiver) serve(c net.Conn) {
 			if line == "\r\n" {
 				break
 			}
-			if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "Content-Length") {
+			switch name, value, _ := strings.Cut(line, ":"); {
+			case strings.EqualFold(name, "Content-Length"):
 				length, _ = strconv.Atoi(strings.TrimSpace(value))
+			case strings.EqualFold(name, "medis-batch"):
+				messages, _ = strconv.Atoi(strings.TrimSpace(value))
 			}
 		}
 		if _, err := io.CopyN(io.Discard, in, int64(length)); err != nil {
@@ -63,7 +66,7 @@ func (r *receiver) serve(c net.Conn) {
 		}
 		answer := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 		r.last.Store(time.Now().UnixNano())
-		if n := r.got.Add(1); r.failing > 0 && n%r.failing == 0 {
+		if n := r.got.Add(int64(messages)); r.failing > 0 && n%r.failing == 0 {
 			answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 		}
 		if _, err := io.WriteString(c, answer); err != nil {
@@ -72,11 +75,11 @@ func (r *receiver) serve(c net.Conn) {
 	}
 }
 
-// await waits for so many requests, and returns when the last one came.
+// await waits for so many messages, and returns when the last one came.
 func (r *receiver) await(ctx context.Context, want int, within time.Duration) (time.Time, error) {
 	for end := time.Now().Add(within); r.got.Load() < int64(want); {
 		if time.Now().After(end) {
-			return time.Time{}, fmt.Errorf("%d of %d requests within %s", r.got.Load(), want, within)
+			return time.Time{}, fmt.Errorf("%d of %d messages within %s", r.got.Load(), want, within)
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			return time.Time{}, err
