@@ -24,6 +24,7 @@ func TestCharts(t *testing.T) {
 	b.shows("[data-chart] .legend", "Messages received")
 	b.sees("what failed by status", `[...document.querySelectorAll("[data-times] .legend")].some((l) => l.textContent === "500")`)
 	b.shows("[data-times]", "1 delivery in all")
+	b.sees("a single delivery, wide enough to see", `document.querySelector("[data-times] path.p99").getTotalLength() > 3`)
 	b.do("read a value by the keyboard", chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-times] .plot").dispatchEvent(new KeyboardEvent("keydown", { key: "Home", bubbles: true })) && undefined`))
 	b.sees("the first minute", `document.querySelector("[data-times] .readout").textContent.endsWith(": none")`)
 	b.do("show hours", click(`[data-times] .switch button:last-child`))

@@ -63,7 +63,7 @@ export function plotOf(what, height) {
         continue;
       }
       path += `${pen}${x(i).toFixed(1)} ${y(values[i]).toFixed(1)}`;
-      if (pen === 'M' && (i === until || values[i + 1] === null)) path += 'h.01'; // alone, it is a dot
+      if (pen === 'M' && (i === until || values[i + 1] === null)) path += 'm-2 0h4'; // alone, it is a dash
       pen = 'L';
     }
     return path;
