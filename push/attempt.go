@@ -108,7 +108,7 @@ func (r *result) finish(s *settings, t *target, start time.Time, ended bool) {
 	r.ended = time.Now()
 	r.took = r.ended.Sub(start)
 	if ended && !r.cut && !r.short {
-		s.targets.report(t, r.accepted, r.ended)
+		s.ways().targets.report(t, r.accepted, r.ended)
 	}
 }
 

@@ -62,7 +62,7 @@ var errNothing = errors.New("no message of the batch can be sent")
 
 // buildBatch makes the request of an attempt at a batch that is packed. It has no headers of a single message.
 func (r *request) buildBatch(s *settings, t *target, b *batch, sent int, agent string, now time.Time) error {
-	r.To, r.Body, r.err = t.to, r.pack, s.err
+	r.To, r.Body, r.err = t.to, r.pack, s.ways().err
 	r.Keep, r.KeepOK = batchAnswer(sent)+1, true
 	if err := r.begin(s, t, nil, agent); err != nil {
 		return err

@@ -29,8 +29,8 @@ func packing(t *testing.T, change func(*medispatcher.Subscription), tracer Trace
 	}
 	p := &poster{log: slog.New(slog.DiscardHandler), tracer: tracer}
 	req := &request{}
-	done := p.pack(req, b, b.settings.targets.urls[0])
-	if err := req.buildBatch(b.settings, b.settings.targets.urls[0], b, done.sent, "agent", time.Unix(1_700_000_000, 0)); err != nil {
+	done := p.pack(req, b, b.settings.ways().targets.urls[0])
+	if err := req.buildBatch(b.settings, b.settings.ways().targets.urls[0], b, done.sent, "agent", time.Unix(1_700_000_000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	r, err := http.NewRequest(http.MethodPost, "http://a/", bytes.NewReader(req.Body))

@@ -30,17 +30,18 @@ var (
 // row of failures is therefore counted in the order in which the attempts began, and only up to the first attempt that is
 // still under way.
 type breaker struct {
-	machine *gobreaker.TwoStepCircuitBreaker[struct{}]
-	begun   int       // attempts so far
-	running []int     // numbers of the attempts under way, in order
-	before  int       // attempts up to this number began before one that was accepted, or before the machine was in its present state
-	row     []failure // since the last success, the first that began, in order
-	since   time.Time // while open: when it opened
-	until   time.Time // while open: when a probe may go out
-	probing bool      // the probe is under way, or a message for it is being read
-	sent    bool      // the probe is under way
-	closed  bool      // so that the machine need not be asked, which costs more than the rest
-	last    *target   // that failed
+	machine *gobreaker.TwoStepCircuitBreaker[struct{}] // nil: nothing failed yet
+	changed func(open bool)                            // is told when it opens and closes
+	begun   int                                        // attempts so far
+	running []int                                      // numbers of the attempts under way, in order
+	before  int                                        // attempts up to this number began before one that was accepted, or before the machine was in its present state
+	row     []failure                                  // since the last success, the first that began, in order
+	since   time.Time                                  // while open: when it opened
+	until   time.Time                                  // while open: when a probe may go out
+	probing bool                                       // the probe is under way, or a message for it is being read
+	sent    bool                                       // the probe is under way
+	closed  bool                                       // so that the machine need not be asked, which costs more than the rest
+	last    *target                                    // that failed
 
 	of     *subscriber
 	outage *outage       // that it is open for; nil: for a reason of its own
@@ -54,10 +55,13 @@ type failure struct {
 	message string
 }
 
-// newBreaker makes a closed one. changed is told when it opens and closes.
+// newBreaker makes a closed one.
 func newBreaker(changed func(open bool)) *breaker {
-	b := &breaker{closed: true}
-	b.machine = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	return &breaker{closed: true, changed: changed}
+}
+
+func (b *breaker) newMachine() *gobreaker.TwoStepCircuitBreaker[struct{}] {
+	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: 1,
 		Timeout:     probeEvery,
 		ReadyToTrip: func(gobreaker.Counts) bool { return b.down() },
@@ -69,15 +73,14 @@ func newBreaker(changed func(open bool)) *breaker {
 				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine compares with After
 				if from == gobreaker.StateClosed {
 					b.since = time.Now()
-					changed(true)
+					b.changed(true)
 				}
 			case gobreaker.StateHalfOpen: // the probe will tell
 			case gobreaker.StateClosed:
-				changed(false)
+				b.changed(false)
 			}
 		},
 	})
-	return b
 }
 
 // open reports whether attempts are held back.
@@ -173,6 +176,9 @@ func (b *breaker) end(p permit, messageID string, r *result) {
 func (b *breaker) report(p permit, err error) {
 	done := p.done
 	if done == nil && b.closed && errors.Is(err, errFailed) {
+		if b.machine == nil {
+			b.machine = b.newMachine()
+		}
 		done, _ = b.machine.Allow() // a closed one allows it
 	}
 	if done != nil {

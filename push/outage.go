@@ -57,7 +57,7 @@ func (b *breaker) waitsElsewhere(st *settings) bool {
 
 // outageKey names the outage that a subscription would be of, and its origins.
 func (s *settings) outageKey() (key string, origins []string) {
-	for _, t := range s.targets.urls {
+	for _, t := range s.ways().targets.urls {
 		origins = append(origins, t.origin())
 	}
 	slices.Sort(origins)
@@ -185,11 +185,11 @@ func (b *breaker) probes(st *settings, now time.Time) (to *target, made func()) 
 		at = o.tried % len(o.origins)
 	}
 	origin := o.origins[at]
-	i := slices.IndexFunc(st.targets.urls, func(t *target) bool { return t.origin() == origin })
+	i := slices.IndexFunc(st.ways().targets.urls, func(t *target) bool { return t.origin() == origin })
 	if i < 0 {
 		return nil, nil // the settings changed
 	}
-	return st.targets.urls[i], func() {
+	return st.ways().targets.urls[i], func() {
 		o.lanes.mu.Lock()
 		defer o.lanes.unlock()
 		o.reached(origin, time.Now())

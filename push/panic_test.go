@@ -140,7 +140,7 @@ func TestPanicBlamesNoTarget(t *testing.T) {
 	for range 2 {
 		_, _ = f.try(st, &medispatcher.Delivery{Attempt: 1, Message: medispatcher.Message{ID: "m", Topic: "poison"}})
 	}
-	for _, target := range st.targets.urls {
+	for _, target := range st.ways().targets.urls {
 		if !target.avoid.IsZero() {
 			t.Errorf("%s is avoided", target.redacted)
 		}

@@ -51,7 +51,7 @@ func (r *request) release() {
 
 // build makes the request of one attempt. h are the headers of the message that go out; see forwarded.
 func (r *request) build(s *settings, d *medispatcher.Delivery, t *target, h http.Header, agent string, now time.Time) error {
-	r.To, r.Body, r.err = t.to, d.Message.Body, s.err
+	r.To, r.Body, r.err = t.to, d.Message.Body, s.ways().err
 	contentType := d.Message.Type
 	r.Keep = keptAnswer
 	if s.sub.Encoding == medispatcher.EncodingForm {
@@ -91,11 +91,11 @@ func (r *request) begin(s *settings, t *target, h http.Header, agent string) err
 	if t.err != nil {
 		return t.err
 	}
-	r.head = append(r.head[:0], s.head...)
-	if s.headers[headerUserAgent] == nil && h[headerUserAgent] == nil {
+	r.head = append(r.head[:0], s.ways().head...)
+	if s.ways().headers[headerUserAgent] == nil && h[headerUserAgent] == nil {
 		r.field(headerUserAgent, agent)
 	}
-	if s.headers[headerAuthorization] == nil && h[headerAuthorization] == nil {
+	if s.ways().headers[headerAuthorization] == nil && h[headerAuthorization] == nil {
 		r.head = append(r.head, t.auth...)
 	}
 	return nil
@@ -108,9 +108,9 @@ func (r *request) identify(s *settings, id, contentType string, now time.Time) {
 	}
 	r.field(headerID, id)
 	r.count(headerTimestamp, now.Unix())
-	if s.signer.signs() {
+	if s.ways().signer.signs() {
 		r.head = append(r.head, headerSignature+": "...)
-		r.head = append(s.signer.sign(r.head, id, now, r.Body), "\r\n"...)
+		r.head = append(s.ways().signer.sign(r.head, id, now, r.Body), "\r\n"...)
 	}
 }
 
@@ -180,7 +180,7 @@ func forwarded(s *settings, d *medispatcher.Delivery) (h http.Header, ignored []
 
 // override takes out headers that the subscription sets by itself.
 func (s *settings) override(h http.Header) {
-	for name := range s.headers {
+	for name := range s.ways().headers {
 		delete(h, name)
 	}
 }

@@ -51,7 +51,7 @@ func arriving(t *testing.T, sub medispatcher.Subscription, d *medispatcher.Deliv
 	st := newSettings(&sub, "")
 	h, ignored := forwarded(st, d)
 	var r request
-	if err := r.build(st, d, st.targets.urls[0], h, "agent/1", time.Unix(1_700_000_001, 0)); err != nil {
+	if err := r.build(st, d, st.ways().targets.urls[0], h, "agent/1", time.Unix(1_700_000_001, 0)); err != nil {
 		t.Fatal(err)
 	}
 	client := clientOf(t, roundTrip(func(got *http.Request) (*http.Response, error) {

@@ -20,7 +20,7 @@ var ErrNoTarget = errors.New(noTarget)
 // can be made.
 func Show(sub *medispatcher.Subscription, d *medispatcher.Delivery, env, agent string, now time.Time) (medispatcher.Request, error) {
 	s := newSettings(sub, env)
-	t := s.targets.pick(now)
+	t := s.ways().targets.pick(now)
 	if t == nil {
 		return medispatcher.Request{}, ErrNoTarget
 	}
@@ -66,7 +66,7 @@ func shown(s *settings, t *target, r *http1.Request) medispatcher.Request {
 		if !ok {
 			continue // behind the last one
 		}
-		ours := len(s.headers[name]) > 0 && s.sub.SecretHeader(name) // else the message has it, as everybody sees
+		ours := len(s.ways().headers[name]) > 0 && s.sub.SecretHeader(name) // else the message has it, as everybody sees
 		if len(t.auth) > 0 && bytes.HasPrefix(t.auth, line) || ours {
 			value, out.Masked = medispatcher.Mask, true
 		}

@@ -104,7 +104,7 @@ func (p *permit) pick(s *settings, now time.Time) *target {
 	if p.to != nil {
 		return p.to
 	}
-	return s.targets.pick(now)
+	return s.ways().targets.pick(now)
 }
 
 // report notes how an attempt at a URL went.

@@ -28,12 +28,12 @@ const (
 func Try(ctx context.Context, client *http1.Client, sub *medispatcher.Subscription, d *medispatcher.Delivery, env, agent string) (medispatcher.Trial, error) {
 	s := newSettings(sub, env)
 	start := time.Now()
-	t := s.targets.pick(start)
+	t := s.ways().targets.pick(start)
 	if t == nil {
 		return medispatcher.Trial{}, ErrNoTarget
 	}
-	if s.err == nil {
-		s.head, s.err = http1.AppendField(s.head, headerTest, "1")
+	if s.ways().err == nil {
+		s.ways().head, s.ways().err = http1.AppendField(s.ways().head, headerTest, "1")
 	}
 	req := new(request) // what is shown shares its memory
 	snd := client.Sender(ctx)
@@ -120,7 +120,7 @@ func (s *settings) secrets(t *target) *strings.Replacer {
 			hide(value[at+1:])
 		}
 	}
-	for name, values := range s.headers {
+	for name, values := range s.ways().headers {
 		for _, value := range values {
 			if s.sub.SecretHeader(name) {
 				credentials(value)
