@@ -51,8 +51,11 @@ func (m *Monitor) nextCaused() []string {
 func checkGone(_ context.Context, r *round, rule *Rule) ([]finding, error) {
 	var findings []finding
 	for _, firing := range r.firing {
+		if firing.Rule != rule.Name {
+			continue
+		}
 		sub := r.subs.Get(firing.Subscription)
-		if firing.Rule != rule.Name || !rule.wantedBy(sub) {
+		if !rule.wantedBy(sub) {
 			continue
 		}
 		f := finding{firing.Alert, still}

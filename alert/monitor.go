@@ -39,6 +39,8 @@ type Monitor struct {
 	store Store
 	rules []Rule
 
+	judged          *medispatcher.Subscriptions // by which no alert that fires is unwanted
+	judgedAt        int64                       // revision then
 	leads           bool
 	revision        int64
 	firing          map[string]*medispatcher.Firing
@@ -95,7 +97,7 @@ func (m *Monitor) tick(ctx context.Context) {
 func (m *Monitor) Round(ctx context.Context) error {
 	leads, now, revision, err := m.store.LeadAlerts(ctx, leadFor)
 	if err != nil || !leads {
-		m.leads = false // what this dispatcher knows may be out of date when it leads again
+		m.leads, m.judged = false, nil // what this dispatcher knows may be out of date when it leads again
 		return err
 	}
 	if !m.leads {
@@ -120,6 +122,7 @@ func (m *Monitor) Round(ctx context.Context) error {
 	if err := r.apply(ctx, findings); err != nil {
 		return err
 	}
+	m.judged, m.judgedAt = r.subs, m.revision
 	if now.Sub(m.tidied) > forgetEvery {
 		m.tidied = now
 		return m.store.ForgetNotices(ctx, now)

@@ -49,6 +49,9 @@ func (r *round) calmLongEnough(key string) bool {
 
 // unwanted lists alerts that fire although their subscription is gone or does not want them now.
 func (r *round) unwanted() []finding {
+	if r.subs == r.judged && r.revision == r.judgedAt {
+		return nil
+	}
 	var findings []finding
 	for _, f := range r.firing {
 		if f.Subscription != "" && !ruleNamed(f.Rule).wantedBy(r.subs.Get(f.Subscription)) {

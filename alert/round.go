@@ -26,7 +26,7 @@ func (m *Monitor) newRound(ctx context.Context, now time.Time) (*round, error) {
 		m.watched.stir(id, now)
 	}
 	for _, f := range m.firing {
-		if f.Subscription != "" {
+		if f.Subscription != "" && ruleNamed(f.Rule).causes == noCauses { // others do not look at the channel
 			m.watched.stir(f.Subscription, now)
 		}
 	}

@@ -38,6 +38,12 @@ func (ls *lanes) found(waiting []medispatcher.Waiting, now time.Time) {
 		if l == nil || !l.live() {
 			continue
 		}
+		if l.sub.breaker.place != nil && w.DueIn <= 0 { // it is called when its turn comes
+			l.active, l.rung = true, true
+			l.dueWaits = l.dueWaits || w.DueIn == 0 && l.sub.retry.limit > 0
+			ls.stirLocked(l.sub)
+			continue
+		}
 		ls.ringLocked(l)
 		if w.DueIn >= 0 && l.sub.retry.limit > 0 {
 			ls.due[w.Partition].at(l, now.Add(w.DueIn))
