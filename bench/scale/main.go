@@ -24,7 +24,7 @@ import (
 )
 
 // rows are the measurements, one file each.
-var rows = []row{cost, memory, spread, idle, idleWide, changes, dispatchers, far5, far50, farCold, ordered}
+var rows = []row{cost, memory, spread, idle, idleWide, down, changes, dispatchers, far5, far50, farCold, ordered}
 
 // row is one measurement.
 type row struct {

@@ -60,6 +60,9 @@ func (p *Process) Name() string { return filepath.Base(p.Cmd.Path) }
 // Said is the last lines that the process wrote.
 func (p *Process) Said() string { return p.said.String() }
 
+// Warned is how many lines of a JSON log were warnings so far.
+func (p *Process) Warned() int { return p.said.warned() }
+
 // ReadyLine is the line that says that it is ready.
 func (p *Process) ReadyLine() string { return p.said.readyLine() }
 
@@ -97,6 +100,7 @@ type output struct {
 	lines []string
 	part  string // of a line
 	line  string // the one that says ready
+	warns int
 }
 
 func (o *output) Write(b []byte) (int, error) {
@@ -111,6 +115,9 @@ func (o *output) Write(b []byte) (int, error) {
 		if o.lines = append(o.lines, line); len(o.lines) > linesKept {
 			o.lines = slices.Delete(o.lines, 0, 1)
 		}
+		if strings.Contains(line, `"level":"WARN"`) {
+			o.warns++
+		}
 		if o.line == "" && strings.Contains(line, o.ready) {
 			o.line = line
 			close(o.found)
@@ -123,6 +130,12 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return strings.Join(append(slices.Clone(o.lines), o.part), "\n")
+}
+
+func (o *output) warned() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.warns
 }
 
 func (o *output) readyLine() string {
