@@ -1,8 +1,11 @@
 package push
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,5 +170,44 @@ func TestBreakerForgetsStragglers(t *testing.T) {
 		if s.opened != 2 {
 			t.Errorf("opened %d times, want twice", s.opened)
 		}
+	})
+}
+
+// TestProbeThatCannotBeRead: while Redis refuses to read the message for a probe, it is asked now and then, not without a pause.
+func TestProbeThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, subscription("a"))
+		var down, refuses atomic.Bool
+		var reads atomic.Int64
+		down.Store(true)
+		f.w.answer = func(*http.Request) (int, time.Duration) {
+			if down.Load() {
+				return 500, 0
+			}
+			return 200, 0
+		}
+		f.q.Fail = func(step string) error {
+			if step != "read" || !refuses.Load() {
+				return nil
+			}
+			if reads.Add(1) > 1000 {
+				refuses.Store(false)
+			}
+			return errors.New("OOM")
+		}
+		stop := f.run()
+		f.put("a", 100)
+		time.Sleep(2 * time.Second) // the breaker is open
+		refuses.Store(true)
+		time.Sleep(time.Minute)
+		if n := reads.Load(); n == 0 || n > 100 {
+			t.Errorf("%d reads in a minute", n)
+		}
+		refuses.Store(false)
+		down.Store(false)
+		time.Sleep(2 * time.Minute)
+		f.wantLeft("a", "map[]")
+		f.ok(stop())
 	})
 }

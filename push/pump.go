@@ -23,8 +23,13 @@ func newPump() *pump {
 
 // has reports whether a lane is listed.
 func (p *pump) has(l *lane) bool {
+	return p.waits(l) || p.queued[l]
+}
+
+// waits reports whether a lane is queued for a later time.
+func (p *pump) waits(l *lane) bool {
 	_, later := p.due[l]
-	return later || p.queued[l]
+	return later
 }
 
 // now queues a lane for the next round.

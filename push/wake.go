@@ -115,6 +115,7 @@ func (ls *lanes) gatherLocked(l *lane, now time.Time) {
 	room, pump := l.sub.room(), ls.fresh[l.channel.Partition]
 	switch {
 	case !l.active || l.fresh.underWay || !l.live() || room == 0:
+	case l.back.Failures() > 0 && pump.waits(l): // Redis refused the last read
 	case ls.budget.tight(now):
 		pump.at(l, ls.budget.again(l.sub, now))
 	case room >= l.sub.window()*l.sub.settings.size/gatherShare:
