@@ -49,10 +49,10 @@ func (w *LineWorker) Ask(p int, subs []string) {
 	}
 }
 
-// Apply has those looked at whose subscriptions changed.
+// Apply has those looked at whose subscriptions became ordered, or no longer are. A look asks for every key that has copies.
 func (w *LineWorker) Apply(changes []medispatcher.SubscriptionChange) {
 	for _, c := range changes {
-		if was, is := c.Was != nil && c.Was.Ordered, c.Now != nil && c.Now.Ordered; was || is {
+		if was, is := c.Was != nil && c.Was.Ordered, c.Now != nil && c.Now.Ordered; was != is {
 			for p := range w.Partitions {
 				w.Ask(p, []string{c.ID()})
 			}
