@@ -68,17 +68,22 @@ func TestStormOnDispatchers(t *testing.T) {
 	figures.add("dispatchers killed %d times: %s", s.hits, v)
 }
 
+// reconnects is a limit that allows for go-redis: after ten connections that failed it makes one a second, so a fault may last that
+// much longer for a dispatcher.
+const reconnects = 4 * time.Second
+
 // TestStormOnRedis: redis-server is killed at random moments and started again with its
 // append-only file. The dispatchers are not killed, so no message comes twice.
 func TestStormOnRedis(t *testing.T) {
 	s := theStorm()
 	o := s.options()
 	o.env = streamstest.Real(t, "--appendonly", "yes", "--appendfsync", "always")
+	o.deadAfter = reconnects
 	w := newWorld(t, o)
 	d := []*dispatcher{w.start(), w.start()}
 	v := s.run(t, w, d, func(r *rand.Rand) {
 		w.env.Server.Kill()
-		pause(between(r, 0, w.o.deadAfter/2))
+		pause(between(r, 0, w.o.deadAfter/4))
 		w.env.Server.Start(t)
 	})
 	t.Logf("%d kills of Redis: %s", s.hits, v)
@@ -91,7 +96,7 @@ func TestStormOnTheNetwork(t *testing.T) {
 	s := theStorm()
 	o := s.options()
 	o.env = streamstest.Real(t)
-	o.deadAfter = 4 * time.Second // after ten connections that failed go-redis makes one a second, so a fault may last that much longer
+	o.deadAfter = reconnects
 	proxy := streamstest.NewProxy(t, o.env.Server.Addr)
 	w := newWorld(t, o)
 	d := []*dispatcher{w.start("MEDIS_REDIS_URL=" + proxy.URL()), w.start()}
