@@ -46,7 +46,7 @@ func TestClient(t *testing.T) {
 			"alerts":        func() (int, error) { r, err := c.GetAlertsWithResponse(ctx); return r.StatusCode(), err },
 			"alert rules":   func() (int, error) { r, err := c.GetAlertRulesWithResponse(ctx); return r.StatusCode(), err },
 			"dispatchers":   func() (int, error) { r, err := c.ListDispatchersWithResponse(ctx); return r.StatusCode(), err },
-			"status":        func() (int, error) { r, err := c.GetStatusWithResponse(ctx); return r.StatusCode(), err },
+			"status":        func() (int, error) { r, err := c.GetStatusWithResponse(ctx, nil); return r.StatusCode(), err },
 			"stats":         func() (int, error) { r, err := c.GetStatsWithResponse(ctx, nil); return r.StatusCode(), err },
 			"subscriptions": func() (int, error) { r, err := c.ListSubscriptionsWithResponse(ctx, nil); return r.StatusCode(), err },
 			"history":       func() (int, error) { r, err := c.GetHistoryWithResponse(ctx, nil); return r.StatusCode(), err },
@@ -166,7 +166,7 @@ func TestClient(t *testing.T) {
 		}
 		return stats.JSON200.Subscriptions[0].Sent.Total == 2 && stats.JSON200.Subscriptions[0].Dead.Total == 1
 	})
-	status := must(c.GetStatusWithResponse(ctx))(t)
+	status := must(c.GetStatusWithResponse(ctx, nil))(t)
 	if s := status.JSON200; s == nil || len(s.Subscriptions) != 1 || s.Subscriptions[0].Dead != 0 || len(s.Dispatchers) != 1 {
 		t.Errorf("status: got %d %s, want 200 with one subscription, no dead letters and one dispatcher", status.StatusCode(), status.Body)
 	}
@@ -235,7 +235,7 @@ func TestClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if refused := must(anybody.GetStatusWithResponse(ctx))(t); refused.ApplicationproblemJSON401 == nil {
+	if refused := must(anybody.GetStatusWithResponse(ctx, nil))(t); refused.ApplicationproblemJSON401 == nil {
 		t.Errorf("status without the token: got %d %s, want 401", refused.StatusCode(), refused.Body)
 	}
 	for _, op := range h.unused() {
