@@ -40,7 +40,7 @@ func newSettings(sub *medispatcher.Subscription, env string) *settings {
 	return s
 }
 
-// ways are worked out for the first attempt: most subscriptions of many have none for long.
+// ways are made for the first attempt, because an idle subscription should cost little.
 func (s *settings) ways() *ways {
 	s.once.Do(func() {
 		w := &ways{targets: newTargets(s.sub.URLs, s.env), signer: newSigner(s.sub)}

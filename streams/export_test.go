@@ -85,3 +85,10 @@ func (r *Ringer) Flush(ctx context.Context) error {
 
 // IsInHand reports whether lines stay because something may be in flight.
 func IsInHand(err error) bool { return errors.Is(err, errInHand) }
+
+// Asked is how many channels are to be looked at.
+func (w *LineWorker) Asked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.asked)
+}

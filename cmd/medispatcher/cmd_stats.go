@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) statsCommand() *cobra.Command {
-	var limit limit
+	var limit limitFlag
 	var after string
 	cmd := &cobra.Command{
 		Use:     "stats [SUB…]",

@@ -18,7 +18,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	var watch bool
-	var limit limit
+	var limit limitFlag
 	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupOperate,

@@ -36,7 +36,7 @@ every dispatcher within a second and disturbs nothing that is in flight.`,
 }
 
 func (a *app) subListCommand() *cobra.Command {
-	var limit limit
+	var limit limitFlag
 	var after string
 	cmd := &cobra.Command{
 		Use:   "ls",

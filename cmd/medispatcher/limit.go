@@ -13,20 +13,20 @@ import (
 // listed is how many subscriptions a table has, unless --limit says otherwise.
 const listed = 1000
 
-// limit is the flag --limit of a command that lists subscriptions. With --json all are listed where it is not given: who
+// limitFlag is the flag --limit of a command that lists subscriptions. With --json all are listed where it is not given: who
 // reads that may not see that it is a part.
-type limit struct {
+type limitFlag struct {
 	n     int
 	flags *cobra.Command
 }
 
-func (l *limit) add(cmd *cobra.Command) {
+func (l *limitFlag) add(cmd *cobra.Command) {
 	l.flags = cmd
 	cmd.Flags().IntVar(&l.n, "limit", listed, "list at most `N` subscriptions; 0 lists all, and so does --json without it")
 }
 
 // most is how many to list.
-func (l *limit) most(json bool) (int, error) {
+func (l *limitFlag) most(json bool) (int, error) {
 	switch {
 	case l.n < 0:
 		return 0, cli.UsageError("--limit is below 0; 0 lists all")

@@ -104,13 +104,13 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.alerts, float64(n), rule)
 	}
 	gauge(c.incomingAt, float64(in.OldestMS)/1000)
-	listed, other := listed(subs, c.from.Most)
+	own, other := listed(subs, c.from.Most)
 	gauge(c.subscriptions, float64(len(subs)))
-	gauge(c.unlisted, float64(len(subs)-len(listed)))
+	gauge(c.unlisted, float64(len(subs)-len(own)))
 	if operate.Busy(&other) {
-		listed = append(listed, other)
+		own = append(own, other)
 	}
-	for _, s := range listed {
+	for _, s := range own {
 		for state, n := range map[string]int64{"ready": s.Ready, "waiting": s.Waiting, "buried": s.Buried, "retrying": s.Retrying, "dead": s.Dead} {
 			gauge(c.messages, float64(n), s.ID, state)
 		}

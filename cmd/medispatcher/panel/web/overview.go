@@ -12,10 +12,8 @@ import (
 const attentionShown = 8
 
 type totals struct {
-	Subscriptions, Paused, Held int
-	Ready, Buried, Retrying     int64
-	Dead                        int64
-	OldestMS                    int64
+	medispatcher.StatusTotals
+	Paused, Held int // subscriptions
 }
 
 type overviewData struct {
@@ -37,7 +35,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := overviewData{Status: st, Sums: stats.Sums, Totals: sum(st.Subscriptions), Now: time.Now()}
+	d := overviewData{Status: st, Sums: stats.Sums, Totals: sum(&st), Now: time.Now()}
 	firing, err := p.firingFinding(r.Context())
 	if err != nil {
 		return err
@@ -49,17 +47,15 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, http.StatusOK, "overview", "Overview", d)
 }
 
-func sum(list []medispatcher.ChannelStatus) totals {
-	t := totals{Subscriptions: len(list)}
-	for _, c := range list {
-		switch c.State {
+func sum(st *medispatcher.Status) totals {
+	t := totals{StatusTotals: st.Totals}
+	for i := range st.Subscriptions {
+		switch st.Subscriptions[i].State {
 		case medispatcher.Paused:
 			t.Paused++
 		case medispatcher.BreakerOpen:
 			t.Held++
 		}
-		t.Ready, t.Buried, t.Retrying, t.Dead = t.Ready+c.Ready, t.Buried+c.Buried, t.Retrying+c.Retrying, t.Dead+c.Dead
-		t.OldestMS = max(t.OldestMS, c.OldestMS)
 	}
 	return t
 }
