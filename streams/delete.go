@@ -101,7 +101,7 @@ func alike(done []medispatcher.Settlement) []*group {
 // Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice, and a copy leaves its line once.
 // XACK comes before anything else is written, because Redis allows it, and then the rest of the script, even when
 // out of memory.
-var deleteScript = rdb.NewScript(countLua + lineLua + `
+var deleteScript = rdb.NewScript(countLua + lineLua + leaveLua + `
 local channels, settled, traces, lines = tonumber(ARGV[1]), 0, 0, 0
 local step = ` + strconv.Itoa(maxUnpack) + `
 local function there(first, last)
@@ -118,21 +118,10 @@ counted(function()
   while at <= #ARGV do
     local k, first = tonumber(ARGV[at]), at + 2
     local last = at + 1 + tonumber(ARGV[at + 1])
-    local names, upto, keys = tonumber(ARGV[last + 1]), last, nil
+    local names, upto, looked = tonumber(ARGV[last + 1]), last, nil
     local line, wait = KEYS[k + 3 * n], KEYS[k + 4 * n]
     if lines > 0 then
-      keys = {}
-      for i = first, last do keys[i] = 'b' .. ARGV[i] end
-      keys = redis.pcall('HMGET', line, unpack(keys, first, last))
-      local room = line_room
-      for i = 1, #keys do
-        if room <= 0 then upto = first + i - 2 break end
-        if keys[i] then
-          local in_channel, next, final = line_of(line, keys[i])
-          local bytes = in_channel == 1 and next <= final and redis.pcall('HSTRLEN', wait, string.format('%.0f:', next) .. keys[i])
-          if type(bytes) == 'number' then room = room - bytes end
-        end
-      end
+      looked, upto = line_look(line, wait, ARGV, first, last)
       if upto < first then return end
     end
     local acked = redis.call('XACK', KEYS[k], 'push', unpack(ARGV, first, upto))
@@ -145,13 +134,8 @@ counted(function()
         redis.call('HDEL', KEYS[failures], unpack(ARGV, first, upto))
       end
     end
-    if keys then
-      local state = line_get(line, '~')
-      for i = first, upto do
-        if keys[i - first + 1] and line_leave(KEYS[k], line, wait, ARGV[i], state) and not new[k] then
-          new[k], ready[#ready + 1] = true, k
-        end
-      end
+    if looked and line_leave_all(KEYS[k], line, wait, looked, ARGV, first, upto) and not new[k] then
+      new[k], ready[#ready + 1] = true, k
     end
     for i = last + 2, last + 1 + names do note(ARGV[i], acked) end
     settled = settled + acked

@@ -61,17 +61,20 @@ local function line_get(line, field)
   return type(v) == 'string' and v or nil
 end
 -- line_of returns how many copies of a key are in the channel, and the numbers of those that wait.
-local function line_of(line, key)
-  local v = line_get(line, 'c' .. key)
+local function line_counts(v)
   if not v then return 0, 1, 0, false end
   local n, first, last = string.match(v, '^(%d+) (%d+) (%d+)$')
   if first then return tonumber(n), tonumber(first), tonumber(last), true end
   return tonumber(v), 1, 0, true
 end
+local function line_of(line, key) return line_counts(line_get(line, 'c' .. key)) end
+local function line_noted(n, first, last)
+  if first <= last then return string.format('%.0f %.0f %.0f', n, first, last) end
+  return n > 0 and string.format('%.0f', n)
+end
 local function line_note(line, key, n, first, last)
-  if first <= last then redis.call('HSET', line, 'c' .. key, string.format('%.0f %.0f %.0f', n, first, last))
-  elseif n > 0 then redis.call('HSET', line, 'c' .. key, string.format('%.0f', n))
-  else redis.call('HDEL', line, 'c' .. key) end
+  local counts = line_noted(n, first, last)
+  if counts then redis.call('HSET', line, 'c' .. key, counts) else redis.call('HDEL', line, 'c' .. key) end
 end
 -- line_state is the state of a channel's lines. They are made by its first ordered copy; what is in the channel by then comes first.
 local function line_state(channel, line, wait)

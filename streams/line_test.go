@@ -240,6 +240,29 @@ func TestOrderedByHand(t *testing.T) {
 	}
 }
 
+// TestOrderedGap: whoever settles a message brings in the next one of its key that is still there, and counts those in between as vanished.
+func TestOrderedGap(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		copyKeyed(t, sc, "a:a1", "a:a2", "a:a3", "a:a4", "b:b1", "b:b2")
+		check(t, sc.Client.HDel(sc.Ctx, "medis:{0}:wait:s", "1:a", "2:a").Err())
+		for _, want := range []string{"a1 b1", "a4 b2", ""} {
+			got := read(t, sc.Store)
+			expect(t, "next", bodies(got), want)
+			var done []medispatcher.Settlement
+			for _, d := range got {
+				done = append(done, settlement(d.EntryID, medispatcher.Sent)...)
+			}
+			check(t, second(sc.Store.Delete(sc.Ctx, 0, done)))
+		}
+		expect(t, "vanished", sc.Client.HGet(sc.Ctx, "medis:stats:{0}:total", "vanished:s").Val(), "2")
+		if left := sc.Client.HGetAll(sc.Ctx, "medis:{0}:line:s").Val(); !maps.Equal(left, map[string]string{"~": "on"}) {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
 // TestOrderedRemoved: what waits is purged, discarded and counted with the channel.
 func TestOrderedRemoved(t *testing.T) {
 	t.Parallel()
