@@ -25,10 +25,12 @@ func gone(r *http.Request) {
 
 // TestTimeoutNamesItsPhase: the record says how far an attempt had come.
 func TestTimeoutNamesItsPhase(t *testing.T) {
-	short := func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(50 * time.Millisecond) }
+	t.Parallel()
+	short := func(s *medispatcher.Subscription) { s.Timeout = medispatcher.Duration(time.Second) }
 	form := func(s *medispatcher.Subscription) { short(s); s.Encoding = medispatcher.EncodingForm }
 	serve := func(change func(*medispatcher.Subscription), answer, want string) func(*testing.T) {
 		return func(t *testing.T) {
+			t.Parallel()
 			push := answeringRaw(t, answer)
 			r, s := push(change)
 			wantFailed(t, s, want)
@@ -37,34 +39,37 @@ func TestTimeoutNamesItsPhase(t *testing.T) {
 			}
 		}
 	}
-	t.Run("no answer", serve(short, "", "timeout: no answer within 50ms (waiting for the header)"))
-	t.Run("half a header", serve(short, "HTTP/1.1 200 OK\r\nConte", "timeout: no answer within 50ms (waiting for the header)"))
-	t.Run("only informational", serve(short, "HTTP/1.1 102 Processing\r\n\r\n", "timeout: no answer within 50ms (waiting for the header)"))
+	t.Run("no answer", serve(short, "", "timeout: no answer within 1s (waiting for the header)"))
+	t.Run("half a header", serve(short, "HTTP/1.1 200 OK\r\nConte", "timeout: no answer within 1s (waiting for the header)"))
+	t.Run("only informational", serve(short, "HTTP/1.1 102 Processing\r\n\r\n", "timeout: no answer within 1s (waiting for the header)"))
 	t.Run("half a refusal", serve(short, "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nno su",
-		"status 500, and its body broke off: timeout: no answer within 50ms (reading the body); it began: no su"))
+		"status 500, and its body broke off: timeout: no answer within 1s (reading the body); it began: no su"))
 	t.Run("half an answer that is needed", serve(form, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"sta",
-		"status 200, and its body broke off: timeout: no answer within 50ms (reading the body); it began: {\"sta"))
+		"status 200, and its body broke off: timeout: no answer within 1s (reading the body); it began: {\"sta"))
 	t.Run("TLS handshake", func(t *testing.T) {
+		t.Parallel()
 		ln := listen(t)
 		_, s := pushingTo(t, newTCP(t), "https://"+ln.Addr().String())(short)
-		wantFailed(t, s, "timeout: no answer within 50ms (in the TLS handshake)")
+		wantFailed(t, s, "timeout: no answer within 1s (in the TLS handshake)")
 	})
 	t.Run("connecting", func(t *testing.T) {
+		t.Parallel()
 		client := http1.New(http1.Options{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}})
 		_, s := pushingTo(t, client, "http://u")(short)
-		wantFailed(t, s, "timeout: no answer within 50ms (connecting)")
+		wantFailed(t, s, "timeout: no answer within 1s (connecting)")
 	})
 	t.Run("a worker that does not read", func(t *testing.T) {
+		t.Parallel()
 		sub := subscription("a")
 		sub.URLs = []string{"http://" + listen(t).Addr().String()}
 		short(&sub)
 		d := delivery(nil)
 		d.Message.Body = make([]byte, 16<<20) // more than the buffers of two sockets hold
 		r := attempt(t, newTCP(t), &poster{}, newSettings(&sub, ""), d)
-		wantFailed(t, outcomeOf(&sub, d, &r, time.Now(), 0), "timeout: no answer within 50ms (sending the request)")
+		wantFailed(t, outcomeOf(&sub, d, &r, time.Now(), 0), "timeout: no answer within 1s (sending the request)")
 	})
 }
 

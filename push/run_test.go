@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -46,6 +47,7 @@ func (b *batches) wantPosts(want ...string) {
 	b.t.Helper()
 	var got []string
 	for _, p := range b.got() {
+		slices.SortStableFunc(p.ids, func(a, b string) int { return cmp.Compare(a[:1], b[:1]) }) // keys do not wait for each other
 		text := strings.Join(p.ids, " ")
 		if i := slices.IndexFunc(p.attempts, func(n int) bool { return n > 1 }); i >= 0 {
 			text += fmt.Sprint(" ", p.attempts)
