@@ -44,13 +44,13 @@ func (r *freshReader) read(ctx context.Context, wants []want) {
 
 // hand reserves slots and room for new messages of idle channels, which the step that writes them is to read, too. That
 // saves a round trip. took must be told what the step read; it is nil if there is nothing to read.
-func (r *freshReader) hand(copies []medispatcher.Want) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
+func (r *freshReader) hand(copies []medispatcher.Want, largest int64) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
 	r.lanes.mu.Lock()
 	defer r.lanes.mu.Unlock()
 	if r.workers.handsOff || r.settle.full() {
 		return nil, nil
 	}
-	reserved := r.lanes.reserveIdleLocked(r.partition, copies, time.Now())
+	reserved := r.lanes.reserveIdleLocked(r.partition, copies, largest, time.Now())
 	if len(reserved) == 0 {
 		return nil, nil
 	}

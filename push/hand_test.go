@@ -21,7 +21,7 @@ func TestHand(t *testing.T) {
 		f := newFixture(t, subscription("a"), paced, paused)
 		stop := f.run()
 		hand := func(sub string, n int) ([]medispatcher.Want, func([]medispatcher.Delivery, error)) {
-			return f.s.Hand([]medispatcher.Want{{Channel: medispatcher.Channel{Subscription: sub}, Max: n}})
+			return f.s.Hand([]medispatcher.Want{{Channel: medispatcher.Channel{Subscription: sub}, Max: n}}, 1)
 		}
 		f.s.Stirred()
 

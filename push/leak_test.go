@@ -105,7 +105,7 @@ func storm(t *testing.T, seed uint64) {
 			f.apply(f.subs)
 		case 4:
 			c := medispatcher.Channel{Subscription: sub}
-			wants, took := f.s.Hand([]medispatcher.Want{{Channel: c, Max: 1 + dice(4)}})
+			wants, took := f.s.Hand([]medispatcher.Want{{Channel: c, Max: 1 + dice(4)}}, 1)
 			f.q.Put(c, medispatcher.Message{Topic: "t"})
 			if took != nil {
 				go func() { took(f.s.queue.Read(t.Context(), wants)) }()
@@ -151,7 +151,7 @@ func TestEntryReadAgain(t *testing.T) {
 		got, err := f.q.Read(t.Context(), copies)
 		f.ok(err)
 		for range 2 {
-			_, took := f.s.Hand(copies)
+			_, took := f.s.Hand(copies, 1)
 			took(got, nil)
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -175,7 +175,7 @@ func TestSlotsThatAReadDidNotUse(t *testing.T) {
 		f.subs[sub.ID] = sub
 		f.apply(f.subs)
 		stop := f.run()
-		_, took := f.s.Hand([]medispatcher.Want{{Channel: medispatcher.Channel{Subscription: "a"}, Max: 1}})
+		_, took := f.s.Hand([]medispatcher.Want{{Channel: medispatcher.Channel{Subscription: "a"}, Max: 1}}, 1)
 		other := medispatcher.Channel{Partition: 1, Subscription: "a"}
 		f.q.Put(other, medispatcher.Message{Topic: "t"})
 		f.s.Ring([]medispatcher.Channel{other})

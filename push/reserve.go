@@ -71,8 +71,9 @@ func (ls *lanes) reserveFresh(p int, now time.Time) []want {
 	return wants
 }
 
-// reserveIdleLocked reserves slots and room for messages that are about to be written, in those lanes that have nothing to do.
-func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.Time) []want {
+// reserveIdleLocked reserves slots and room for messages with bodies of largest bytes that are about to be written, in those
+// lanes that have nothing to do.
+func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, largest int64, now time.Time) []want {
 	var wants []want
 	for _, c := range copies {
 		l := ls.laneLocked(c.Channel)
@@ -83,6 +84,7 @@ func (ls *lanes) reserveIdleLocked(p int, copies []medispatcher.Want, now time.T
 		if n == 0 || !at.IsZero() {
 			continue
 		}
+		l.sub.largest = max(l.sub.largest, largest)
 		if g, ok := ls.grantLocked(ls.fresh[p], l, n, now); ok {
 			l.sub.fresh.asked += g.n
 			l.active, l.rung = true, false

@@ -56,14 +56,14 @@ func (s *Scheduler) Held() []medispatcher.Breaker { return s.lanes.held() }
 // Ring says that channels have new messages.
 func (s *Scheduler) Ring(channels []medispatcher.Channel) { s.lanes.ring(channels) }
 
-// Hand says that a step is about to write so many new messages to channels of one partition. For channels that are idle here
-// it returns how many the step is to read at once, and took, which must be told what it read. It is nil if the step is to
-// read nothing.
-func (s *Scheduler) Hand(copies []medispatcher.Want) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
+// Hand says that a step is about to write so many new messages to channels of one partition, with bodies of largest bytes at
+// most. For channels that are idle here it returns how many the step is to read at once, and took, which must be told what it
+// read. It is nil if the step is to read nothing.
+func (s *Scheduler) Hand(copies []medispatcher.Want, largest int) (wants []medispatcher.Want, took func([]medispatcher.Delivery, error)) {
 	if len(copies) == 0 {
 		return nil, nil
 	}
-	return s.fresh[copies[0].Partition].hand(copies)
+	return s.fresh[copies[0].Partition].hand(copies, int64(largest))
 }
 
 // RingDue says that messages of channels became due before their time.

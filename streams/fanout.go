@@ -106,7 +106,8 @@ func (s *Store) Fanout(ctx context.Context, p int, routings []Routing) ([]Routed
 }
 
 // FanoutHand is Fanout, and in the same step takes messages of channels for this process: INCOMING → READY →
-// BURIED. It takes none of a channel that had READY messages before. Without a result, taken is unknown: if the
+// BURIED. It takes none of a channel that had READY messages before. A copy that it takes does not come back from Redis: it is
+// made of its routing, whose memory it shares. Without a result, taken is unknown: if the
 // reply was lost, this process may own messages without knowing; see Mine.
 func (s *Store) FanoutHand(ctx context.Context, p int, by RoutedBy, routings []Routing, hand []medispatcher.Want) (routed []Routed, taken []medispatcher.Delivery, err error) {
 	if len(routings) == 0 {
@@ -127,6 +128,7 @@ func (s *Store) FanoutHand(ctx context.Context, p int, by RoutedBy, routings []R
 	}
 	argv = s.appendOrdered(argv, &k, p, routings)
 	whole, heads := s.layout.whole(), []byte(nil)
+	copies := make([]string, len(routings)) // the head of each
 	for i, r := range routings {
 		seen := 0
 		if r.Message.ID != "" && !r.Message.Generated && r.Reason == "" && (!r.Released || r.unrouted()) {
@@ -144,6 +146,9 @@ func (s *Store) FanoutHand(ctx context.Context, p int, by RoutedBy, routings []R
 				heads = entry.AppendHead(heads, cmp.Or(r.Src, r.EntryID), &r.Message)
 			}
 			head := heads[from:len(heads):len(heads)]
+			if len(hand) > 0 {
+				copies[i] = string(head)
+			}
 			if whole && places[i] > 0 && seen == 0 && r.After == "" && !r.More {
 				argv = append(argv, places[i], head)
 				break
@@ -156,19 +161,30 @@ func (s *Store) FanoutHand(ctx context.Context, p int, by RoutedBy, routings []R
 		}
 	}
 	var answer any
+	wrong := false
 	_, err = rdb.Read(ctx, s.db, fanoutScript, func(c *rdb.Cursor) bool {
 		if len(hand) > 0 {
 			c.Len()
 		}
 		answer = c.Value()
 		for _, w := range hand {
-			for range c.Len() {
+			for range c.Len() - 1 {
 				e := c.Entry()
 				taken = append(taken, entry.Delivery(w.Channel, e.ID, 1, e.Fields))
+			}
+			for range c.Len() / 2 {
+				id, of := c.Text(), c.Int()-1
+				if of < 0 || of >= len(routings) {
+					of, wrong = 0, true
+				}
+				taken = append(taken, entry.Copied(w.Channel, id, copies[of], routings[of].Message.Body))
 			}
 		}
 		return true
 	}, k.keys, argv...)
+	if err == nil && wrong {
+		err = errors.New("unreadable answer: it names an entry that was not sent")
+	}
 	if err == nil {
 		routed, err = s.parseRouted(p, answer, routings)
 		for i := range routed {

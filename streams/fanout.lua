@@ -27,10 +27,12 @@
 --       "error <what Redis said>": the entry is as it was.
 --       A "~" among the ordinals says that the lines of a channel are not ready (see straightenScript).
 --       It returns "outdated" and does nothing, if the archive asks for a newer revision; see archive.go.
---       With channels to read, it returns this and then for each of them the entries that the consumer has now.
+--       With channels to read, it returns this and then for each of them what the consumer has now: entries, and after them
+--       a list {id, ordinal of the entry, id, …} of copies that this step made, which the caller can build itself.
 --
 -- A channel is read only if the copies of this step are all that is READY there, since the caller knows how
--- large they are. If the reply is lost, its messages are pending for the consumer, as after any read.
+-- large they are. They are taken by their ids, because Lua hashes every byte of a string that it gets. If the reply is lost,
+-- its messages are pending for the consumer, as after any read.
 --
 -- A copy for an ordered channel is made only while no older entry is pending, unless this step made its copies, too: it
 -- could have the same key. Whoever finds one that is older moves that one first.
@@ -76,13 +78,14 @@ local names = at + 2 -- of the channels
 at = names + tonumber(ARGV[at + 1])
 local last_name = at - 1
 
-local reads, made = {}, {} -- made: copies by channel
+local reads, made = {}, {} -- made: by channel, the ids of its copies, and the ordinals of their entries
+local ordinal = 1 -- of the entry that is routed
 for i = 1, tonumber(ARGV[at]) do reads[i] = {KEYS[tonumber(ARGV[at + 2 * i - 1])], ARGV[at + 2 * i]} end
 at = at + 1 + 2 * #reads
 
 if archive_most > 0 and not open_archive(KEYS[14], KEYS[15], ARGV[8], ARGV[9] == '1') then
   local answer = {'outdated'}
-  for i = 1, #reads do answer[i + 1] = {} end
+  for i = 1, #reads do answer[i + 1] = {{}} end
   return #reads > 0 and answer or 'outdated'
 end
 
@@ -237,7 +240,11 @@ local function copy_all(id, fields, list, head, time, upto, key, first)
     else reply = add(channel) end
     if type(reply) == 'table' and reply.err and refused(reply.err, list[i], id, fields, time, head) then
       failed = failed .. ' ' .. i
-    elseif #reads > 0 and reply then made[list[i]] = (made[list[i]] or 0) + 1 end
+    elseif #reads > 0 and reply then
+      local copies = made[list[i]] or {ids = {}, of = {}, whole = whole ~= nil}
+      made[list[i]] = copies
+      copies.ids[#copies.ids + 1], copies.of[#copies.of + 1] = reply, ordinal
+    end
   end
   if archive and first and not is_archived(fields) then
     if whole then archive_add({'m', whole}, 2) else archive_add(copy, n) end
@@ -282,17 +289,36 @@ local function missing(id)
   return 'vanished'
 end
 
+-- ready_before reports whether something older than a copy may be READY.
+local function ready_before(channel, id)
+  local groups = redis.pcall('XINFO', 'GROUPS', channel)
+  for _, group in ipairs(groups) do
+    local is = {}
+    for i = 1, #group, 2 do is[group[i]] = group[i + 1] end
+    if is.name == 'push' then
+      return redis.call('XRANGE', channel, '(' .. is['last-delivered-id'], '(' .. id, 'COUNT', 1)[1] ~= nil
+    end
+  end
+  return true
+end
+
 -- Without the group the caller's next read creates it.
 local function read(channel, most)
-  local n = made[channel]
-  if not n then return {} end
-  local length = redis.call('XLEN', channel)
-  if length > n then
-    local buried = redis.pcall('XPENDING', channel, 'push')[1]
-    if not buried or length - buried > n then return {} end
+  local copies = made[channel]
+  if not copies or type(copies.ids[1]) ~= 'string' then return {{}} end
+  local ids, of, n = copies.ids, copies.of, math.min(#copies.ids, most)
+  if redis.call('XLEN', channel) > #ids and ready_before(channel, ids[1]) then return {{}} end
+  if copies.whole and not redis.pcall('XGROUP', 'SETID', channel, 'push', ids[n]).err then
+    local claim, own = {'XCLAIM', channel, 'push', me, 0}, {}
+    for i = 1, n do claim[5 + i], own[2 * i - 1], own[2 * i] = ids[i], ids[i], of[i] end
+    claim[n + 6], claim[n + 7], claim[n + 8], claim[n + 9] = 'RETRYCOUNT', 1, 'FORCE', 'JUSTID'
+    redis.call(unpack(claim))
+    return {own}
   end
-  local got = redis.pcall('XREADGROUP', 'GROUP', 'push', me, 'COUNT', most, 'STREAMS', channel, '>')
-  return got and got[1] and got[1][2] or {}
+  local got = redis.pcall('XREADGROUP', 'GROUP', 'push', me, 'COUNT', n, 'STREAMS', channel, '>')
+  local list = got and got[1] and got[1][2] or {}
+  list[#list + 1] = {}
+  return list
 end
 
 local results, done, copied, halted = {}, {}, 0, false
@@ -336,7 +362,8 @@ while at <= #ARGV do
       if result ~= 'gone' then done[#done + 1] = id end
     end
   end
-  results[#results + 1] = result
+  results[ordinal] = result
+  ordinal = ordinal + 1
 end
 
 -- A channel that is new to the set may be new altogether. Its group is made here, so that no reader has to.
@@ -365,5 +392,5 @@ local answer = results
 if copied == #results then answer = copied end
 if #reads == 0 then return answer end
 answer = {answer}
-for i, r in ipairs(reads) do answer[i + 1] = read(r[1], r[2]) end
+for i, r in ipairs(reads) do answer[i + 1] = read(r[1], tonumber(r[2])) end
 return answer

@@ -55,7 +55,9 @@ func TestFanoutHand(t *testing.T) {
 				}
 				var routings []streams.Routing
 				for _, body := range []string{"a", "b"} {
-					routings = append(routings, streams.Routing{EntryID: sc.Incoming(t, "topic", "a.b", "body", body), Message: message("a.b"), Subs: subs})
+					m := message("a.b")
+					m.Body = []byte(body)
+					routings = append(routings, streams.Routing{EntryID: sc.Incoming(t, "topic", "a.b", "body", body), Message: m, Subs: subs})
 				}
 				hand := []medispatcher.Want{
 					{Channel: channelS, Max: c.most}, {Channel: medispatcher.Channel{Subscription: "s2"}, Max: c.most},
@@ -92,6 +94,48 @@ func TestFanoutHand(t *testing.T) {
 	})
 }
 
+// TestFanoutHandSame: a copy that a step takes does not come back from Redis, and is the same as one that is read.
+func TestFanoutHandSame(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for _, layout := range []int{1, 2} {
+			for name, values := range map[string][]any{
+				"plain":            {"body", "x"},
+				"empty":            {"body", ""},
+				"bytes":            {"body", "a\x00\r\n\n\xffz"},
+				"all fields":       {"body", "x", "id", "mine", "sender", "me", "key", "k", "type", "text/plain", "headers", `{"a":"b"}`, "time", "1700000000000"},
+				"a body that lies": {"body", "topic other\nid other\n\nx", "key", "k"},
+				"a field twice":    {"body", "x", "key", "a", "body", "y", "key", "b"},
+				"a large body":     {"body", strings.Repeat("x", 300_000)},
+			} {
+				env.Flush(t)
+				sc := newScene(t, env)
+				sc.Store.WriteLayout(layout)
+				other := medispatcher.Channel{Subscription: "s2"}
+				for _, c := range []medispatcher.Channel{channelS, other} {
+					check(t, sc.Client.XGroupCreateMkStream(sc.Ctx, "medis:{0}:ch:"+c.Subscription, "push", "0").Err())
+				}
+				id := sc.Incoming(t, append([]any{"topic", "a.b"}, values...)...)
+				f := medispatcher.EntryValues{Topic: "a.b"}
+				for i := 0; i < len(values); i += 2 {
+					f.Set(values[i].(string), values[i+1].(string))
+				}
+				m := must[medispatcher.Message](t)(f.Checked(time.UnixMilli(1_600_000_000_000)))
+				_, taken, err := sc.Store.FanoutHand(sc.Ctx, 0, streams.RoutedBy{}, []streams.Routing{{EntryID: id, Message: m, Subs: []string{"s", "s2"}}}, []medispatcher.Want{{Channel: channelS, Max: 1}})
+				check(t, err)
+				got := must[[]medispatcher.Delivery](t)(sc.Store.Read(sc.Ctx, []medispatcher.Want{{Channel: other, Max: 1}}))
+				if len(taken) != 1 || len(got) != 1 {
+					t.Fatal(name, taken, got)
+				}
+				taken[0].Channel, taken[0].EntryID = got[0].Channel, got[0].EntryID
+				if !reflect.DeepEqual(taken, got) {
+					t.Errorf("%s in layout %d: taken %+v, read %+v", name, layout, taken, got)
+				}
+			}
+		}
+	})
+}
+
 // TestFanoutHandReplyLost: messages that were taken with a lost reply are found as after any read.
 func TestFanoutHandReplyLost(t *testing.T) {
 	t.Parallel()
@@ -118,7 +162,7 @@ func TestFanoutHandReplyLost(t *testing.T) {
 	})
 }
 
-// TestWorkerHandsOver: a worker offers the copies of small steps, and rings for those that were not taken.
+// TestWorkerHandsOver: a worker offers the copies of a step, and rings for those that were not taken.
 func TestWorkerHandsOver(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -127,13 +171,12 @@ func TestWorkerHandsOver(t *testing.T) {
 		offered, took int
 		ready         string // for the first step
 	}{
-		"all of it":        {1, 10, map[string]int{"s00000": 1, "s00001": 1}, 2, 2, "[]"},
-		"one of two":       {1, 10, map[string]int{"s00001": 1}, 2, 1, "[s00000]"},
-		"nothing":          {1, 10, nil, 2, 0, "[s00000 s00001]"},
-		"a part":           {3, 10, map[string]int{"s00000": 3, "s00001": 2}, 6, 5, "[s00001]"},
-		"too many":         {20, 10, map[string]int{"s00000": 20}, 0, 0, "[s00000 s00001]"},
-		"too many bytes":   {3, 12_000, map[string]int{"s00000": 3}, 0, 0, "[s00000 s00001]"},
-		"large, but alone": {1, 30_000, map[string]int{"s00000": 1}, 2, 1, "[s00001]"},
+		"all of it":  {1, 10, map[string]int{"s00000": 1, "s00001": 1}, 2, 2, "[]"},
+		"one of two": {1, 10, map[string]int{"s00001": 1}, 2, 1, "[s00000]"},
+		"nothing":    {1, 10, nil, 2, 0, "[s00000 s00001]"},
+		"a part":     {3, 10, map[string]int{"s00000": 3, "s00001": 2}, 6, 5, "[s00001]"},
+		"many":       {20, 10, map[string]int{"s00000": 20}, 40, 20, "[s00001]"},
+		"large ones": {3, 150_000, map[string]int{"s00000": 3}, 6, 3, "[s00001]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {

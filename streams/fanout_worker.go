@@ -252,7 +252,7 @@ func (w *FanoutWorker) route(ctx context.Context, entries []Entry, asked *versio
 		} else {
 			latest = func() (*Snapshot, error) { return w.Registry.Latest(ctx) }
 		}
-		routed, taken, err := w.move(ctx, RoutedBy{Revision: subs.Revision, Fresh: fresh}, hand, step)
+		routed, taken, err := w.move(ctx, RoutedBy{Revision: subs.Revision, Fresh: fresh}, step)
 		if routed == nil {
 			return err
 		}

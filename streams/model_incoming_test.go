@@ -231,7 +231,7 @@ func (w *world) learnGroups(p int) {
 func (w *world) handedOver(d *dispatcher, hand []medispatcher.Want, made []*copyOf) (taken []*copyOf) {
 	places := w.look().places
 	for _, want := range hand {
-		ready := w.copiesAt(want.Channel, func(c *copyOf) bool { return c.where == placeReady })
+		ready := w.copiesAt(want.Channel, isReady)
 		var mine []*copyOf
 		for _, c := range made {
 			if c.Channel == want.Channel {

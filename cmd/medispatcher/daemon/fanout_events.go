@@ -34,8 +34,8 @@ func (e *fanoutEvents) hooks() streams.FanoutEvents {
 }
 
 // hand: a step is about to write copies. The scheduler may have it read some.
-func (e *fanoutEvents) hand(copies []medispatcher.Want, _ int) ([]medispatcher.Want, func([]medispatcher.Delivery, error)) {
-	return e.scheduler.Hand(copies)
+func (e *fanoutEvents) hand(copies []medispatcher.Want, largest int) ([]medispatcher.Want, func([]medispatcher.Delivery, error)) {
+	return e.scheduler.Hand(copies, largest)
 }
 
 // ready: channels have new messages.

@@ -64,14 +64,29 @@ func (f *Fields) Message(p int) medispatcher.Message {
 }
 
 // Delivery is a copy, as a consumer of its channel gets it.
-func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fields) (d medispatcher.Delivery) {
+func Delivery(c medispatcher.Channel, entryID string, attempt int, fields rdb.Fields) medispatcher.Delivery {
+	return delivery(c, entryID, attempt, func() Fields { return CopyOf(fields) })
+}
+
+// Copied is the first delivery of a copy with this head (see AppendHead) and body. It shares their memory.
+func Copied(c medispatcher.Channel, entryID, head string, body []byte) medispatcher.Delivery {
+	d := delivery(c, entryID, 1, func() Fields {
+		f := Fields{whole: head}
+		f.Unpack()
+		return f
+	})
+	d.Message.Body = body
+	return d
+}
+
+func delivery(c medispatcher.Channel, entryID string, attempt int, fields func() Fields) (d medispatcher.Delivery) {
 	d = medispatcher.Delivery{Channel: c, EntryID: entryID, Attempt: attempt}
 	defer func() {
 		if v := recover(); v != nil { // only its attempts fail; otherwise it would stop one dispatcher after another
 			d.Broken = medispatcher.Recovered(v)
 		}
 	}()
-	f := CopyOf(fields)
+	f := fields()
 	d.Message, d.Replay = f.Message(c.Partition), f.Replay != ""
 	if f.Tried != "" {
 		d.Tried, d.Due, d.Failure = decodeTried(f.Tried)
