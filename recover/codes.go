@@ -13,7 +13,7 @@ const (
 	// DecodeError: an incoming entry cannot be decoded or is too large. It is in the quarantine, and
 	// the line holds its fields.
 	DecodeError Code = "DECODERR"
-	// RedistributeFail: a channel could not take its copy, because its key is not a stream. The copy is
+	// RedistributeFail: a channel could not take its copy, because a key of it is of a wrong type. The copy is
 	// in the quarantine; the other channels have theirs.
 	RedistributeFail Code = "REDISTFAIL"
 	// Unroutable: no subscription wants the topic. The message is kept in the unrouted stream.

@@ -81,8 +81,8 @@ local s = redis.call('HMGET', KEYS[7], 'id', 'place', 'looked', 'replayed')
 if s[1] ~= ARGV[1] then return {'gone', '', 0, 0, 0, ''} end
 if s[2] ~= ARGV[2] then return {'at', s[2], s[3], s[4], 0, ''} end
 if ARGV[10] then
-  local waits = redis.pcall('HLEN', KEYS[10])
-  local length = redis.call('XLEN', KEYS[6]) + (type(waits) == 'number' and waits or 0)
+  redis.call('HLEN', KEYS[9]) -- fails if it is of a wrong type, before any copy is made
+  local length = redis.call('XLEN', KEYS[6]) + redis.call('HLEN', KEYS[10])
   if length >= tonumber(ARGV[4]) then return {'full', s[2], s[3], s[4], 0, ''} end
 end
 local copies = 0

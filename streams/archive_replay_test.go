@@ -180,3 +180,40 @@ func TestArchiveOutOfMemory(t *testing.T) {
 		t.Errorf("the archive has %d messages, %d are not in it", span.Messages, n)
 	}
 }
+
+// TestReplayBesideAWrongType: while a key of an ordered subscription is of a wrong type, a replay to it does nothing. Then it goes on, and
+// nothing comes twice.
+func TestReplayBesideAWrongType(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for _, key := range []string{"line", "wait"} {
+			t.Run(key, func(t *testing.T) {
+				env.Flush(t)
+				sc, registry := newArchive(t, env)
+				put(t, registry, "s2", `{"topic":"a.*","urls":["http://h/"]}`)
+				sc.produce(t, "a.b", "1")
+				for _, body := range []string{"2", "3"} {
+					sc.Incoming(t, "topic", "a.b", "body", body, "key", "k")
+				}
+				sc.worker(t, sc.Store, registry, 3)
+				put(t, registry, "s", `{"topic":"a.*","urls":["http://h/"],"ordered":true}`)
+				check(t, sc.Client.Set(sc.Ctx, "medis:{0}:"+key+":s", "x", 0).Err())
+				r, _, err := sc.Store.StartReplay(sc.Ctx, replayOf(t, medispatcher.ReplayAsk{Since: "1h"}))
+				check(t, err)
+				for range 2 {
+					if _, err := (&streams.Replayer{Store: sc.Store, Registry: registry}).Run(sc.Ctx, r); err == nil {
+						t.Error("it went on")
+					}
+				}
+				check(t, sc.Client.Del(sc.Ctx, "medis:{0}:"+key+":s").Err())
+				done, err := (&streams.Replayer{Store: sc.Store, Registry: registry}).Run(sc.Ctx, r)
+				if check(t, err); done.Replayed != 3 {
+					t.Errorf("replayed %d", done.Replayed)
+				}
+				if own, wait := sc.copiesOf(t, "s"), sc.Client.HLen(sc.Ctx, "medis:{0}:wait:s").Val(); len(own)+int(wait) != 3 {
+					t.Errorf("in the channel %v, and %d wait", own, wait)
+				}
+			})
+		}
+	})
+}

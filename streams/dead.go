@@ -52,8 +52,8 @@ counted(function()
       end
       redis.call('XACK', ch, 'push', id)
       redis.call('XDEL', ch, id)
-      redis.call('ZREM', retry, id)
-      redis.call('HDEL', failures, id)
+      redis.pcall('ZREM', retry, id) -- one of a wrong type must not end the step here, half done
+      redis.pcall('HDEL', failures, id)
       if line_leave(ch, KEYS[k + 4], KEYS[k + 5], id, line_get(KEYS[k + 4], '~')) then ready[#ready + 1] = done end
       for i = 1, names do
         local what = ARGV[at + 4 + i]

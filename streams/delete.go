@@ -130,8 +130,8 @@ counted(function()
       local retry = channels + 2 * (k - 4) - 1
       local failures = retry + 1
       if redis.call('EXISTS', KEYS[retry], KEYS[failures]) > 0 then
-        redis.call('ZREM', KEYS[retry], unpack(ARGV, first, upto))
-        redis.call('HDEL', KEYS[failures], unpack(ARGV, first, upto))
+        redis.pcall('ZREM', KEYS[retry], unpack(ARGV, first, upto)) -- one of a wrong type must not end the step here, half done
+        redis.pcall('HDEL', KEYS[failures], unpack(ARGV, first, upto))
       end
     end
     if looked and line_leave_all(KEYS[k], line, wait, looked, ARGV, first, upto) and not new[k] then

@@ -22,13 +22,14 @@ import (
 // If an entry does not belong to ~buried, its due time is dropped. Such an entry may be pending for another consumer.
 // If it is pending for none but in the stream, it is READY again because its group was recreated, or healing finds
 // it. If it is not in the stream either, it vanished.
+//
+// A subscription with a key of a wrong type has nothing due, and holds up no other one.
 var dueScript = rdb.NewScript(countLua + vanishedLua + lineLua + runLua + `
 local now, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local out = {}
-for i = 4, #ARGV, 2 do
+local function take(i, taken)
   local k = 5 + 5 * (i - 4) / 2
-  local ch, retry, failures = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local taken, ids = {-1, 0}, {}
+  local ch, retry, failures, ids = KEYS[k], KEYS[k + 1], KEYS[k + 2], {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, ARGV[i])) do
     if room <= 0 then break end -- the next step takes the others
     local pending = redis.pcall('XPENDING', ch, 'push', id, id, 1, '` + rdb.Buried + `')
@@ -38,14 +39,15 @@ for i = 4, #ARGV, 2 do
       local claimed = redis.call('XCLAIM', ch, 'push', ARGV[1], 0, id, 'RETRYCOUNT', n)
       if claimed[1] and claimed[1][2] then
         for f = 2, #claimed[1][2], 2 do room = room - #claimed[1][2][f] end
-        ids[#ids + 1], taken[#taken + 1] = id, {id, n, redis.call('HGET', failures, id) or '', claimed[1][2]}
+        local record = redis.pcall('HGET', failures, id)
+        ids[#ids + 1], taken[#taken + 1] = id, {id, n, type(record) == 'string' and record or '', claimed[1][2]}
       else
         redis.call('XACK', ch, 'push', id)
-        redis.call('HDEL', failures, id)
+        redis.pcall('HDEL', failures, id)
         vanish(sub_of(ch), id)
       end
     elseif not redis.pcall('XPENDING', ch, 'push', id, id, 1)[1] and not redis.call('XRANGE', ch, id, id)[1] then
-      redis.call('HDEL', failures, id)
+      redis.pcall('HDEL', failures, id)
       vanish(sub_of(ch), id)
     end
     redis.call('ZREM', retry, id)
@@ -54,6 +56,14 @@ for i = 4, #ARGV, 2 do
   if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
   if ARGV[i + 1] == '1' then
     for n, run in ipairs(runs(KEYS[k + 3], KEYS[k + 4], ids, ARGV[i] - #ids)) do taken[2], taken[#taken + 1] = n, run end
+  end
+end
+for i = 4, #ARGV, 2 do
+  local taken = {-1, 0}
+  local ok, why = pcall(take, i, taken)
+  if not ok then
+    why = type(why) == 'table' and why.err or tostring(why)
+    if not string.find(why, 'WRONGTYPE', 1, true) then error(why, 0) end
   end
   out[#out + 1] = taken
 end

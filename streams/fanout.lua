@@ -205,7 +205,9 @@ end
 local function refused(err, channel, id, fields, time, head)
   local copy, n = copy_of(id, fields, time or time_of(head))
   local why
-  if string.find(err, 'WRONGTYPE', 1, true) then why = 'is not a stream'
+  if string.find(err, 'WRONGTYPE', 1, true) then
+    local is = redis.call('TYPE', channel).ok
+    why = (is == 'stream' or is == 'none') and 'is ordered, and its line or wait is not a hash' or 'is not a stream'
   elseif no_ids(err) then
     if renew(channel, 'push') and redis.call('XADD', channel, '*', unpack(copy, 1, n)) then return false end
     why = 'has no entry ids left'
@@ -231,12 +233,17 @@ local function copy_all(id, fields, list, head, time, upto, key, first)
     return redis.pcall('XADD', channel, '*', unpack(copy, 1, n))
   end
   local failed = ''
+  local function put(channel, o)
+    local state = state_of(channel, o)
+    if state ~= 'on' and not string.find(failed, '~', 1, true) then failed = failed .. ' ~' end
+    return line_put(o[1], o[2], key, state, function() return add(channel) end, function() return whole or line_pack(copy, n) end)
+  end
   for i = 1, #list do
     local channel, reply, o = list[i], nil, key and ordered[list[i]]
-    if o then
-      local state = state_of(channel, o)
-      if state ~= 'on' and not string.find(failed, '~', 1, true) then failed = failed .. ' ~' end
-      reply = line_put(o[1], o[2], key, state, function() return add(channel) end, function() return whole or line_pack(copy, n) end)
+    if o then -- line_put fails before it has written anything, and other channels may have their copies already
+      local ok
+      ok, reply = pcall(put, channel, o)
+      if not ok and type(reply) ~= 'table' then reply = {err = tostring(reply)} end
     else reply = add(channel) end
     if type(reply) == 'table' and reply.err and refused(reply.err, list[i], id, fields, time, head) then
       failed = failed .. ' ' .. i

@@ -39,7 +39,7 @@ type FanoutEvents struct {
 	Delayed func(p int, due time.Time)
 	// Quarantined: an entry could not be decoded and is kept in the quarantine.
 	Quarantined func(p int, e Entry, reason string)
-	// CopyFailed: a channel of a wrong type could not take its copy, which is in the quarantine.
+	// CopyFailed: a channel with a key of a wrong type could not take its copy, which is in the quarantine.
 	CopyFailed func(p int, e Entry, m medispatcher.Message, sub string)
 	// Routed: r is what became of an entry, and subs are the subscriptions that it was routed to.
 	// With RoutedQuarantined m is not reliable. Routed may be nil.

@@ -34,7 +34,7 @@ const keptMoveLua = countLua + keepLua
 // Returns for each "moved", "gone", "wrongtype" or "error <what Redis said>".
 //
 // Safe to repeat: a message that was moved is gone, and skipped. XADD comes first: if it fails, because Redis is out of
-// memory or the target is not a stream, the message stays where it is.
+// memory or a key is of a wrong type, the message stays where it is.
 var keptReplayScript = rdb.NewScript(keptMoveLua + lineLua + `
 local moved, out, at = 0, {}, 2
 local function replay(id, place, own, left_out, added)
@@ -224,7 +224,7 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 		case "gone":
 			done.Missing++
 		case "wrongtype":
-			done.Refuse(m.row.id(), fmt.Sprintf("%s is not a stream; delete or rename that key, then replay it again", s.keys.Channel(p, m.channel)))
+			done.Refuse(m.row.id(), fmt.Sprintf("%s is not a stream, or its line or wait is not a hash; delete or rename that key, then replay it again", s.keys.Channel(p, m.channel)))
 		default:
 			return rdb.Failed("replay "+string(place), errors.New(strings.TrimPrefix(r, "error ")))
 		}

@@ -263,6 +263,45 @@ func TestOrderedGap(t *testing.T) {
 	})
 }
 
+// TestOrderedOfAWrongType: a key of an ordered subscription that is of a wrong type holds up no other subscription, and gives none of
+// them a message twice.
+func TestOrderedOfAWrongType(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"medis:{0}:line:s", "medis:{0}:wait:s"} {
+		t.Run(key, func(t *testing.T) {
+			t.Parallel()
+			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+				sc := newScene(t, env)
+				sc.Store.WriteLayout(2)
+				check(t, sc.Client.Set(sc.Ctx, key, "x", 0).Err())
+				var refused []streams.Routed
+				for _, body := range []string{"1", "2"} {
+					r := keyed(t, sc, "a", body)
+					r.Subs = []string{"p", "s"}
+					for range 2 { // the second time the entry is gone
+						routed := must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{r}))
+						if routed[0].Failed != nil {
+							refused = append(refused, routed...)
+						}
+					}
+				}
+				expect(t, "copies for the other", sc.copies(t)["p"], "12")
+				kept := sc.Client.XRange(sc.Ctx, "medis:{0}:quarantine", "-", "+").Val()
+				if own := len(sc.copies(t)["s"]); len(kept) != 2-own || len(refused) != len(kept) || len(kept) == 0 {
+					t.Fatalf("refused %v, of which %d are in the quarantine and %d in the channel", refused, len(kept), own)
+				}
+				expect(t, "why", fmt.Sprint(kept[0].Values["reason"]), "REDISTFAIL medis:{0}:ch:s is ordered, and its line or wait is not a hash")
+				check(t, sc.Client.Del(sc.Ctx, key).Err())
+				rules := streams.KeptRules{Exists: func(string) bool { return true }}
+				done, err := sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-" + kept[0].ID}, rules)
+				if check(t, err); done.Replayed != 1 {
+					t.Errorf("replayed after the key was deleted: %+v", done)
+				}
+			})
+		})
+	}
+}
+
 // TestOrderedRemoved: what waits is purged, discarded and counted with the channel.
 func TestOrderedRemoved(t *testing.T) {
 	t.Parallel()

@@ -33,10 +33,10 @@ counted(function()
         redis.call('ZADD', KEYS[k + 1], due, id)
         if k ~= noted then redis.pcall('SADD', KEYS[5], sub_of(KEYS[k])) end
         noted = k
-        if record ~= '' then redis.call('HSET', KEYS[k + 2], id, record) end
+        if record ~= '' then redis.pcall('HSET', KEYS[k + 2], id, record) end -- of a wrong type: the attempt goes on without its record
       else
         redis.call('XACK', KEYS[k], 'push', id)
-        redis.call('HDEL', KEYS[k + 2], id)
+        redis.pcall('HDEL', KEYS[k + 2], id)
         vanish(sub_of(KEYS[k]), id)
       end
       for i = 1, names do note(ARGV[at + 6 + i], 1) end

@@ -58,7 +58,7 @@ func (r *Report) counts(ctx context.Context, k []string, group string) ([]counts
 		if len(row) != 6 {
 			return nil, rdb.Unreadable("count", answer)
 		}
-		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: int64(rdb.ToInt(row[2])), dead: int64(rdb.ToInt(row[3])), waiting: max(0, int64(rdb.ToInt(row[5])))}
+		out[i] = counts{length: int64(rdb.ToInt(row[0])), pending: int64(rdb.ToInt(row[1])), retrying: max(0, int64(rdb.ToInt(row[2]))), dead: max(0, int64(rdb.ToInt(row[3]))), waiting: max(0, int64(rdb.ToInt(row[5])))}
 		// Messages are read in order, so the first pending one is the oldest of all.
 		first[i], _ = row[4].(string)
 		if out[i].length > 0 && first[i] == "" {

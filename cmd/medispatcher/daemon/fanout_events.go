@@ -76,7 +76,7 @@ func (e *fanoutEvents) quarantined(p int, entry streams.Entry, reason string) {
 }
 
 func (e *fanoutEvents) copyFailed(p int, entry streams.Entry, m medispatcher.Message, sub string) {
-	const reason = "the channel does not take it (its key is not a stream, or its entry ids are used up); the copy is in the quarantine"
+	const reason = "the channel does not take it (one of its keys is of a wrong type, or its entry ids are used up); the copy is in the quarantine"
 	e.log.Warn("copy quarantined", "partition", p, "topic", m.Topic, "subscription", sub, "id", m.ID, "reason", reason)
 	// The quarantine may not have taken it: its key may have a wrong type, too.
 	e.lastCopies.put(rescue.Line{Code: rescue.RedistributeFail, Error: reason, Partition: p, Entry: entry.ID, Subscription: sub, Message: rescue.MessageOf(&m)})
