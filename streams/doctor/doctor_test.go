@@ -13,6 +13,7 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/doctor"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -24,6 +25,7 @@ func seed(t *testing.T, env *streamstest.Env) *streamstest.Scene {
 	registry := streams.NewRegistry(sc.Store, streamstest.Rules(), func(string, string) {})
 	streamstest.Put(t, registry, "s", `{"topic":"a.b","urls":["http://h/"]}`)
 	streamstest.Check(t, sc.Store.Heartbeat(sc.Ctx, medispatcher.Dispatcher{ID: "me", Version: "1", Started: time.Now().Add(-time.Second), DeadAfter: time.Minute}))
+	streamstest.Check(t, report.New(sc.Store).SampleBacklog(sc.Ctx))
 	one := sc.Buried(t)
 	streamstest.Check(t, sc.Store.Retry(sc.Ctx, 0, streamstest.Settlement(one, medispatcher.Failed)))
 	two := sc.Buried(t)

@@ -38,7 +38,7 @@ var keyTypes = map[string]string{
 	kindActive: "set", kindActiveDead: "set", kindArchive: "stream", kindArchive + ":state": "hash", "replay": "hash", "replays": "hash",
 	kindDelayed: "zset", kindDelayedBody: "hash",
 	kindChannel: "stream", kindRetry: "zset", "line": "hash", "wait": "hash", kindFailures: "hash", kindDead: "stream", kindRecover: "list",
-	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash", "partitions": "string", "deliveries": "list",
+	"subscriptions": "hash", "subscriptions:rev": "string", "dispatchers": "zset", "dispatcher": "string", "stats": "hash", "stats:sampler": "string", "recovering": "hash", "changes": "stream", "written": "string", "bench": "hash", "clock": "hash", "book": "hash", "partitions": "string", "deliveries": "list",
 }
 
 // place is one key of medispatcher.
