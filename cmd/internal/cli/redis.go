@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"time"
@@ -56,8 +57,9 @@ func Explain(err error, url string) error {
 	var network net.Error
 	var fields medispatcher.Problems
 	var step *medispatcher.StepError
+	var file *fs.PathError // such as stdout on a full disk; its cause would pass for a network error
 	switch {
-	case errors.As(err, &explained), errors.As(err, &fields):
+	case errors.As(err, &explained), errors.As(err, &fields), errors.As(err, &file):
 		return err
 	case http1.TLSProblem(err) != "":
 		return &RedisError{fmt.Sprintf("redis at %s: %s", at, http1.TLSProblem(err)), tlsRemedy(err), err}

@@ -1,9 +1,11 @@
 package cli_test
 
 import (
+	"io/fs"
 	"net"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/solate/medispatcher/cmd/internal/cli"
@@ -46,5 +48,14 @@ func TestRedisThatHangsUp(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", url, err, want)
 		}
+	}
+}
+
+// TestFilesAreNotRedis: an error of a file, stdout among them, says nothing about Redis.
+func TestFilesAreNotRedis(t *testing.T) {
+	t.Parallel()
+	full := &fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+	if err := cli.Explain(full, "redis://127.0.0.1:6379/0"); err.Error() != full.Error() {
+		t.Error(err)
 	}
 }
