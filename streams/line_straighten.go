@@ -56,9 +56,12 @@ local function orphans(cursor)
       local packed = scan[2][i + 1]
       redis.call('HDEL', wait, scan[2][i])
       local function add()
-        added = 1
         local id = line_add(ch, packed)
-        if type(id) == 'table' then error(id.err, 0) end
+        if type(id) == 'table' then
+          redis.call('HSET', wait, scan[2][i], packed)
+          error(id.err, 0)
+        end
+        added = 1
         return id
       end
       if ordered and key then line_put(line, wait, key, state, add, function() return packed end) else add() end

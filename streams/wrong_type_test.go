@@ -76,3 +76,22 @@ func TestDueBesideAWrongType(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitingForAChannel: what waits in a line stays there while its channel cannot take it.
+func TestWaitingForAChannel(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		copyKeyed(t, sc, "a:1", "a:2", "a:3")
+		check(t, sc.Client.Del(sc.Ctx, "medis:{0}:line:s").Err())
+		check(t, sc.Client.Do(sc.Ctx, "XADD", "medis:{0}:ch:s", "18446744073709551615-18446744073709551615", "topic", "a.b", "body", "x").Err())
+		for range 2 {
+			if _, err := sc.Store.Straighten(sc.Ctx, channelS, false); err == nil {
+				t.Error("it went on")
+			}
+		}
+		check(t, sc.Client.Del(sc.Ctx, "medis:{0}:ch:s").Err())
+		straighten(t, sc, false)
+		expect(t, "in the channel", bodies(read(t, sc.Store)), "2 3")
+	})
+}
