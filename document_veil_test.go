@@ -24,7 +24,7 @@ func TestVeil(t *testing.T) {
 			t.Errorf("an earlier version forgets %v of %s", forgotten, stored)
 		}
 		s, problems := r.read(d)
-		c := checker{Rules: r, sub: &s, stored: true, problems: problems}
+		c := checker{Rules: r, sub: s, stored: true, problems: problems}
 		if c.check(); len(c.problems) > 0 {
 			t.Errorf("an earlier version cannot read %s: %v", stored, c.problems)
 		}

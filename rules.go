@@ -23,7 +23,7 @@ type Rules struct {
 
 // Replace checks a document that replaces old, nil where there was none. It returns the form that is
 // stored, and the subscription that it means. The error is Problems.
-func (r Rules) Replace(id string, old, raw []byte, now time.Time) ([]byte, Subscription, error) {
+func (r *Rules) Replace(id string, old, raw []byte, now time.Time) ([]byte, Subscription, error) {
 	d, err := parseDocument(raw)
 	if err != nil {
 		return nil, Subscription{}, err
@@ -32,7 +32,7 @@ func (r Rules) Replace(id string, old, raw []byte, now time.Time) ([]byte, Subsc
 }
 
 // Merge is Replace for a merge patch (RFC 7396) of the stored document old.
-func (r Rules) Merge(id string, old, raw []byte, now time.Time) ([]byte, Subscription, error) {
+func (r *Rules) Merge(id string, old, raw []byte, now time.Time) ([]byte, Subscription, error) {
 	patch, err := parseDocument(raw)
 	if err != nil {
 		return nil, Subscription{}, err
@@ -48,7 +48,7 @@ func (r Rules) Merge(id string, old, raw []byte, now time.Time) ([]byte, Subscri
 }
 
 // store checks a document. said is what the writer wrote, before it was merged and unmasked.
-func (r Rules) store(id string, old []byte, d, said document, now time.Time) ([]byte, Subscription, error) {
+func (r *Rules) store(id string, old []byte, d, said document, now time.Time) ([]byte, Subscription, error) {
 	if d["id"] == nil || string(d["id"]) == "null" {
 		d.set("id", id)
 	}
@@ -81,10 +81,10 @@ func (r Rules) store(id string, old []byte, d, said document, now time.Time) ([]
 		problems.add("id", "%s is not the id in the path, %q; leave it out or make them equal", quote(s.ID), id)
 	}
 	given := slices.Clone(s.URLs)
-	c := checker{Rules: r, sub: &s, problems: problems}
+	c := checker{Rules: r, sub: s, problems: problems}
 	c.check()
 	if before != nil {
-		c.problems = append(c.problems, givenAgain(&was, &s, said)...)
+		c.problems = append(c.problems, givenAgain(was, s, said)...)
 	}
 	if err := c.problems.err(); err != nil {
 		return nil, Subscription{}, err
@@ -99,23 +99,23 @@ func (r Rules) store(id string, old []byte, d, said document, now time.Time) ([]
 		d.set(fieldPreviousUntil, s.PreviousUntil)
 	case kept == s.Secret && before[fieldPreviousSecret] != nil:
 		d[fieldPreviousSecret], d[fieldPreviousUntil] = before[fieldPreviousSecret], before[fieldPreviousUntil]
-		r.readPrevious(&s, d)
+		r.readPrevious(s, d)
 	}
 	d.veil(s.Encoding)
 	stored, err := json.Marshal(d)
 	if err != nil {
 		return nil, Subscription{}, err
 	}
-	return stored, s, nil
+	return stored, *s, nil
 }
 
 // Load reads a stored document. A value over a maximum that was lowered meanwhile is cut to it and
 // named in warnings, so that no configuration change loses a subscription. So is a field that a newer
 // version stored: it is left out. The error is Problems: the stored document is unusable.
-func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string, err error) {
+func (r *Rules) Load(id string, stored []byte) (s *Subscription, warnings []string, err error) {
 	d, err := parseStored(stored)
 	if err != nil {
-		return s, nil, err
+		return nil, nil, err
 	}
 	d.set("id", id) // the field of the hash is the truth
 	inner := document{}
@@ -128,8 +128,8 @@ func (r Rules) Load(id string, stored []byte) (s Subscription, warnings []string
 		warnings = append(warnings, fieldName(name)+" is not a field that this version knows; it has no effect here")
 	}
 	s, problems := r.read(inner)
-	r.readPrevious(&s, d)
-	c := checker{Rules: r, sub: &s, stored: true, problems: problems, warnings: warnings}
+	r.readPrevious(s, d)
+	c := checker{Rules: r, sub: s, stored: true, problems: problems, warnings: warnings}
 	c.cut()
 	c.check()
 	return s, c.warnings, c.problems.err()
@@ -146,7 +146,7 @@ func (c *checker) cut() {
 	}
 }
 
-func (r Rules) readPrevious(s *Subscription, d document) {
+func (r *Rules) readPrevious(s *Subscription, d document) {
 	_ = json.Unmarshal(d[fieldPreviousSecret], &s.PreviousSecret)
 	_ = json.Unmarshal(d[fieldPreviousUntil], &s.PreviousUntil)
 }

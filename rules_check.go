@@ -45,7 +45,7 @@ var special = map[string]func(*checker){
 // checker finds every problem of the effective values of a subscription. With stored set, what an
 // earlier version let pass is a warning.
 type checker struct {
-	Rules
+	*Rules
 	sub      *Subscription
 	stored   bool
 	problems Problems
@@ -63,7 +63,7 @@ func (c *checker) check() {
 
 // Bounds are the least and the greatest value of a number, duration or size, number of entries of a list, or
 // number of bytes of a text; math.MinInt64 and math.MaxInt64 where there is none.
-func (r Rules) Bounds(f Field) (low, high int64) {
+func (r *Rules) Bounds(f Field) (low, high int64) {
 	if most, ok := f.number(&r.Max); ok && most > 0 {
 		return f.low, most
 	}

@@ -54,7 +54,7 @@ func accepted(t *testing.T, stored []byte, s Subscription, err error) bool {
 		t.Errorf("accepted %+v", s)
 	}
 	loaded, warnings, err := testRules().Load("billing", stored)
-	if err != nil || len(warnings) > 0 || !sameSubscription(loaded, s) {
+	if err != nil || len(warnings) > 0 || !sameSubscription(*loaded, s) {
 		t.Errorf("accepted as %+v\nstored %s\nloaded as %+v, %v, %v", s, stored, loaded, warnings, err)
 	}
 	again, s2, err := testRules().Merge("billing", stored, []byte(`{}`), ruleTime.Add(time.Hour))

@@ -8,10 +8,10 @@ import (
 )
 
 // read lays a document over the defaults.
-func (r Rules) read(d document) (Subscription, Problems) {
-	s := r.Defaults
+func (r *Rules) read(d document) (*Subscription, Problems) {
+	s := new(r.Defaults)
 	for _, f := range fields {
-		f.own(&s)
+		f.own(s)
 	}
 	var p Problems
 	s.readFields("", d, &p)

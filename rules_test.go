@@ -17,8 +17,8 @@ import (
 var ruleTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // testRules are the rules of the default configuration.
-func testRules() Rules {
-	return Rules{
+func testRules() *Rules {
+	return &Rules{
 		Defaults: DefaultSubscription(), SecretOverlap: 24 * time.Hour,
 		Max: Subscription{Concurrency: 1500, RetryConcurrency: 60, Timeout: Duration(30 * time.Second)},
 	}
@@ -29,7 +29,7 @@ const least = `{"topic":"order.*","urls":["http://h/"]}`
 // document is least with members added.
 func leastAnd(members string) string { return strings.TrimSuffix(least, "}") + "," + members + "}" }
 
-func mustReplace(t *testing.T, r Rules, old []byte, doc string) ([]byte, Subscription) {
+func mustReplace(t *testing.T, r *Rules, old []byte, doc string) ([]byte, Subscription) {
 	t.Helper()
 	stored, s, err := r.Replace("billing", old, []byte(doc), ruleTime)
 	if err != nil {
@@ -67,7 +67,7 @@ func TestReplaceReadsFields(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	loaded, warnings, err := testRules().Load("billing", stored)
-	if err != nil || len(warnings) > 0 || !reflect.DeepEqual(loaded, want) {
+	if err != nil || len(warnings) > 0 || !reflect.DeepEqual(*loaded, want) {
 		t.Errorf("loaded %+v, %v, %v", loaded, warnings, err)
 	}
 	shown, err := json.Marshal(got)

@@ -16,7 +16,7 @@ const (
 	secretC = "whsec_Q0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0ND"
 )
 
-func mustMerge(t *testing.T, r Rules, old []byte, patch string) ([]byte, Subscription) {
+func mustMerge(t *testing.T, r *Rules, old []byte, patch string) ([]byte, Subscription) {
 	t.Helper()
 	stored, s, err := r.Merge("billing", old, []byte(patch), ruleTime)
 	if err != nil {
@@ -99,7 +99,7 @@ func TestSecretRotation(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
-		for _, s := range []Subscription{s, loaded} {
+		for _, s := range []Subscription{s, *loaded} {
 			if s.Secret != step.secret || s.PreviousSecret != step.previous || step.previous != "" && !s.PreviousUntil.Equal(until) {
 				t.Errorf("%s: secret %q, previous %q until %s; want %q and %q until %s", step.name, s.Secret, s.PreviousSecret, s.PreviousUntil, step.secret, step.previous, until)
 			}

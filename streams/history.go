@@ -20,7 +20,7 @@ func (r *Registry) changeOf(ctx context.Context, e *edit) []byte {
 	var before *medispatcher.Subscription
 	if e.old != nil {
 		if sub, _, err := r.rules.Load(e.id, e.old); err == nil {
-			before = &sub
+			before = sub
 		}
 	}
 	c := medispatcher.Change{By: medispatcher.Actor(ctx)}

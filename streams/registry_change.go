@@ -12,7 +12,7 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Get returns a subscription and its revision.
+// Get returns a subscription and its revision. With Problems, which are those of the stored document, it is the revision alone.
 func (r *Registry) Get(ctx context.Context, id string) (medispatcher.Subscription, string, error) {
 	stored, err := r.store.stored(ctx, id)
 	if err != nil {
@@ -21,8 +21,12 @@ func (r *Registry) Get(ctx context.Context, id string) (medispatcher.Subscriptio
 	if stored == "" {
 		return medispatcher.Subscription{}, "", notFound(id)
 	}
+	rev := medispatcher.Rev([]byte(stored))
 	sub, _, err := r.rules.Load(id, []byte(stored))
-	return sub, medispatcher.Rev([]byte(stored)), err
+	if err != nil {
+		return medispatcher.Subscription{}, rev, err
+	}
+	return *sub, rev, nil
 }
 
 func notFound(id string) error {

@@ -329,10 +329,10 @@ func (r *Registry) decode(id, doc string, had *medispatcher.Subscription, unusab
 	for _, w := range list {
 		wrong.add(id, w)
 	}
-	if had != nil && reflect.DeepEqual(*had, sub) {
+	if had != nil && reflect.DeepEqual(had, sub) {
 		return nil
 	}
-	return &sub
+	return sub
 }
 
 // storeLocked puts a copy in force.

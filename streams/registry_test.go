@@ -353,6 +353,9 @@ func TestAudit(t *testing.T) {
 		if s := dispatcher.Snapshot(); fmt.Sprint(s.Unusable) != "[new]" || !s.Exists("new") || s.Exists("s0700") {
 			t.Errorf("unusable: %v", s.Unusable)
 		}
+		if _, rev, err := dispatcher.Get(sc.Ctx, "new"); err == nil || rev != medispatcher.Rev([]byte("garbage")) {
+			t.Errorf("revision %q, %v; want that of the document and Problems: who repairs it must not undo another repair", rev, err)
+		}
 		edit("new", subDoc("good"))
 		pages()
 		if s := dispatcher.Snapshot(); len(s.Unusable) > 0 || s.Subs.Get("new").Topic != "good" {

@@ -134,7 +134,8 @@ func (s *state) readDocument(ctx context.Context, file string, limit int, what s
 // putSub stores a document. secret is the one in it, if it was made here. If the flags have problems, it checks the rest as well, to list all problems at once.
 func (s *state) putSub(ctx context.Context, id string, doc []byte, problems medispatcher.Problems, secret, from string) error {
 	if len(problems) > 0 {
-		_, _, err := filter.In(s.cfg.Rules()).Replace(id, nil, doc, time.Now())
+		rules := filter.In(s.cfg.Rules())
+		_, _, err := rules.Replace(id, nil, doc, time.Now())
 		collect(&problems, err)
 		return problems
 	}

@@ -34,10 +34,10 @@ func (d *exam) examineSubscriptions(ctx context.Context) error {
 				cut = append(cut, id+" ("+strings.Join(warnings, "; ")+")")
 			}
 			if d.x.Slowest.ID == "" || sub.Timeout > d.x.Slowest.Timeout {
-				d.x.Slowest = sub
+				d.x.Slowest = *sub
 			}
 			d.x.AtOnce += sub.AtOnce()
-			usable = append(usable, sub)
+			usable = append(usable, *sub)
 		}
 		if cursor = page.Next; cursor == "0" {
 			break

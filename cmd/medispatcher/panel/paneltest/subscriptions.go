@@ -17,7 +17,7 @@ func (f *Fake) Subscriptions(context.Context) (*medispatcher.Subscriptions, int6
 		if err != nil {
 			return nil, 0, err
 		}
-		subs = append(subs, sub)
+		subs = append(subs, *sub)
 	}
 	return medispatcher.NewSubscriptions(subs...), 7, f.fails("list")
 }
@@ -30,8 +30,12 @@ func (f *Fake) Get(_ context.Context, id string) (medispatcher.Subscription, str
 	if !ok {
 		return medispatcher.Subscription{}, "", fmt.Errorf("subscription %q: %w", id, medispatcher.ErrNotFound)
 	}
+	rev := medispatcher.Rev([]byte(doc))
 	sub, _, err := Rules.Load(id, []byte(doc))
-	return sub, medispatcher.Rev([]byte(doc)), err
+	if err != nil {
+		return medispatcher.Subscription{}, rev, err
+	}
+	return *sub, rev, nil
 }
 
 func (f *Fake) matches(id, ifMatch string) error {
