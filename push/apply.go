@@ -15,15 +15,9 @@ const applyAtOnce = 64
 func (s *Scheduler) Apply(changes []medispatcher.SubscriptionChange) {
 	search := false
 	for some := range slices.Chunk(changes, applyAtOnce) {
-		ready := make([]*settings, len(some))
-		for i, c := range some {
-			if c.Now != nil {
-				ready[i] = newSettings(c.Now, s.cfg.Env)
-			}
-		}
 		s.lanes.mu.Lock()
-		for i, c := range some {
-			search = s.applyLocked(c.ID(), ready[i]) || search
+		for _, c := range some {
+			search = s.applyLocked(c.ID(), c.Now) || search
 		}
 		s.lanes.unlock()
 	}
@@ -32,50 +26,54 @@ func (s *Scheduler) Apply(changes []medispatcher.SubscriptionChange) {
 	}
 }
 
-// applyLocked puts the settings of a subscription in force; nil: it was removed. It reports whether there may be messages
-// that nobody rang for.
-func (s *Scheduler) applyLocked(id string, st *settings) (search bool) {
-	had := s.lanes.subs[id]
-	switch {
-	case st == nil && had == nil:
+// applyLocked puts a subscription in force; nil: it was removed. It reports whether there may be messages that nobody rang for.
+func (s *Scheduler) applyLocked(id string, now *medispatcher.Subscription) (search bool) {
+	ls := s.lanes
+	was, sub := ls.known[id], ls.subs[id]
+	if now == nil {
+		delete(ls.known, id)
+		if sub != nil {
+			s.breakerEndedLocked(sub)
+			ls.removeLocked(id, sub)
+		}
 		return false
-	case st == nil:
-		s.breakerEndedLocked(id, had.breaker)
-		s.lanes.removeLocked(id, had)
-		return false
-	case had == nil:
-		had = s.lanes.addLocked(id)
-		s.newBreakerLocked(had, id)
-		search = true
-	case had.settings.sub.Paused && !st.sub.Paused:
-		search = true
-		s.newBreakerLocked(had, id) // somebody thinks that it works again
-	case !slices.Equal(had.settings.sub.URLs, st.sub.URLs):
-		s.newBreakerLocked(had, id)
-	case had.breaker.waitsElsewhere(st):
-		had.breaker.leaveOutage(time.Now())
 	}
-	had.apply(st)
-	search = s.lanes.limitLocked(had) || search
-	s.workers.staffLocked(had, time.Now())
-	s.lanes.offerLocked(had)
+	ls.known[id] = now
+	resumed := was != nil && was.Paused && !now.Paused
+	search = was == nil || resumed
+	if sub == nil && ls.removed[id] == nil && !now.Divided() {
+		return search // it has a subscriber when there is something to do
+	}
+	st := newSettings(now, ls.env)
+	switch {
+	case sub == nil:
+		sub = ls.addLocked(id)
+	case resumed: // somebody thinks that it works again
+		s.newBreakerLocked(sub)
+	case !slices.Equal(was.URLs, now.URLs):
+		s.newBreakerLocked(sub)
+	case sub.breaker.waitsElsewhere(st):
+		sub.breaker.leaveOutage(time.Now())
+	}
+	sub.apply(st)
+	search = ls.limitLocked(sub) || search
+	s.workers.staffLocked(sub, time.Now())
+	ls.offerLocked(sub)
 	return search
 }
 
 // newBreakerLocked gives a subscriber a closed breaker. What becomes of the one before concerns nobody any
 // more: attempts under way at former URLs say nothing about the present ones.
-func (s *Scheduler) newBreakerLocked(of *subscriber, id string) {
-	s.breakerEndedLocked(id, of.breaker)
-	var b *breaker
-	b = newBreaker(func(open bool) {
-		if of.breaker == b && !of.removed {
-			s.breakerChangedLocked(b, id, open)
-		}
-	})
-	b.of, of.breaker = of, b
+func (s *Scheduler) newBreakerLocked(of *subscriber) {
+	s.breakerEndedLocked(of)
+	of.breaker = newBreaker(of, s.lanes.turned)
 }
 
-func (s *Scheduler) breakerChangedLocked(b *breaker, id string, open bool) {
+func (s *Scheduler) breakerChangedLocked(b *breaker, open bool) {
+	if b.of.breaker != b || b.of.removed {
+		return
+	}
+	id := b.of.settings.sub.ID
 	if open {
 		s.news.log(slog.LevelWarn, LineOpened, "subscription", id, "target", b.last.origin(), "probe_every", probeEvery.String())
 	} else {
@@ -84,11 +82,11 @@ func (s *Scheduler) breakerChangedLocked(b *breaker, id string, open bool) {
 	s.tellBreaker(id, open)
 }
 
-// breakerEndedLocked tells that a breaker, which may be nil, is not used any more.
-func (s *Scheduler) breakerEndedLocked(id string, old *breaker) {
-	if old != nil && old.open() {
-		s.tellBreaker(id, false)
-		old.leaveOutage(time.Now())
+// breakerEndedLocked tells that the breaker of a subscriber is not used any more.
+func (s *Scheduler) breakerEndedLocked(of *subscriber) {
+	if of.breaker.open() {
+		s.tellBreaker(of.settings.sub.ID, false)
+		of.breaker.leaveOutage(time.Now())
 	}
 }
 

@@ -30,8 +30,9 @@ var (
 // row of failures is therefore counted in the order in which the attempts began, and only up to the first attempt that is
 // still under way.
 type breaker struct {
+	of      *subscriber
 	machine *gobreaker.TwoStepCircuitBreaker[struct{}] // nil: nothing failed yet
-	changed func(open bool)                            // is told when it opens and closes
+	changed func(b *breaker, open bool)                // is told when it opens and closes
 	begun   int                                        // attempts so far
 	running []int                                      // numbers of the attempts under way, in order
 	before  int                                        // attempts up to this number began before one that was accepted, or before the machine was in its present state
@@ -43,7 +44,6 @@ type breaker struct {
 	closed  bool                                       // so that the machine need not be asked, which costs more than the rest
 	last    *target                                    // that failed
 
-	of     *subscriber
 	outage *outage       // that it is open for; nil: for a reason of its own
 	place  *list.Element // among those that wait for a probe of the outage; nil: it does not
 	letGo  bool          // it need not wait any more, as a connection was made
@@ -56,8 +56,8 @@ type failure struct {
 }
 
 // newBreaker makes a closed one.
-func newBreaker(changed func(open bool)) *breaker {
-	return &breaker{closed: true, changed: changed}
+func newBreaker(of *subscriber, changed func(b *breaker, open bool)) *breaker {
+	return &breaker{of: of, closed: true, changed: changed}
 }
 
 func (b *breaker) newMachine() *gobreaker.TwoStepCircuitBreaker[struct{}] {
@@ -73,11 +73,11 @@ func (b *breaker) newMachine() *gobreaker.TwoStepCircuitBreaker[struct{}] {
 				b.until = time.Now().Add(probeEvery + time.Millisecond) // the machine compares with After
 				if from == gobreaker.StateClosed {
 					b.since = time.Now()
-					b.changed(true)
+					b.changed(b, true)
 				}
 			case gobreaker.StateHalfOpen: // the probe will tell
 			case gobreaker.StateClosed:
-				b.changed(false)
+				b.changed(b, false)
 			}
 		},
 	})

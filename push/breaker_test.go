@@ -19,7 +19,7 @@ type breakerScene struct {
 
 func newBreakerScene() *breakerScene {
 	s := &breakerScene{}
-	s.breaker = newBreaker(func(open bool) {
+	s.breaker = newBreaker(nil, func(_ *breaker, open bool) {
 		if open {
 			s.opened++
 		}

@@ -10,14 +10,16 @@ import (
 	"github.com/solate/medispatcher"
 )
 
-// lanes are the subscribers of this dispatcher and their lanes, and which of these have work to do. A decision to read looks
+// lanes are the subscriptions of this dispatcher, their subscribers and lanes, and which of these have work to do. A decision to read looks
 // at the slots, the breaker and the budget at once, so one mutex guards all of them. A method named …Locked needs
 // the mutex; the others take it. Nothing is called back, logged or waited for under it.
 type lanes struct {
 	mu     sync.Mutex
 	budget *budget
-	subs   map[string]*subscriber
-	open   map[medispatcher.Channel]*lane // of subs, those that have work or had some lately; see laneLocked
+	env    string                                // as in Config
+	known  map[string]*medispatcher.Subscription // all that are in force
+	subs   map[string]*subscriber                // of those that had work, or have shares; see subscriberLocked
+	open   map[medispatcher.Channel]*lane        // of subs, those that have work or had some lately; see laneLocked
 	// touched are the lanes that were read. They outlive subs: what a removed subscription has in flight goes on.
 	touched map[medispatcher.Channel]*lane
 	removed map[string]*subscriber // that have such lanes
@@ -29,12 +31,14 @@ type lanes struct {
 	due     []*pump
 	shares  shares
 	outages map[string]*outage // of those that breakers are open for
+	turned  func(b *breaker, open bool)
 	spills
 }
 
 func newLanes(partitions int, b *budget) *lanes {
 	ls := &lanes{
 		budget:  b,
+		known:   map[string]*medispatcher.Subscription{},
 		subs:    map[string]*subscriber{},
 		open:    map[medispatcher.Channel]*lane{},
 		touched: map[medispatcher.Channel]*lane{},
@@ -50,7 +54,23 @@ func newLanes(partitions int, b *budget) *lanes {
 	return ls
 }
 
-// addLocked makes the subscriber of a subscription that is new here, or takes up the one that was removed: nobody else knows
+// subscriberLocked is the subscriber of a subscription. It is made when there is something to do, because an idle subscription
+// should cost little; nil: there is no such subscription here.
+func (ls *lanes) subscriberLocked(id string) *subscriber {
+	if sub := ls.subs[id]; sub != nil {
+		return sub
+	}
+	known := ls.known[id]
+	if known == nil {
+		return nil
+	}
+	sub := ls.addLocked(known.ID) // the other string may be a part of a large one
+	sub.apply(newSettings(known, ls.env))
+	ls.limitLocked(sub)
+	return sub
+}
+
+// addLocked makes the subscriber of a subscription that has none, or takes up the one that was removed: nobody else knows
 // what that one has in flight.
 func (ls *lanes) addLocked(id string) *subscriber {
 	sub := ls.removed[id]
@@ -58,7 +78,7 @@ func (ls *lanes) addLocked(id string) *subscriber {
 		sub = &subscriber{}
 	}
 	delete(ls.removed, id)
-	sub.removed, sub.stirred, sub.breaker = false, false, nil
+	sub.removed, sub.stirred, sub.breaker = false, false, newBreaker(sub, ls.turned)
 	ls.subs[id] = sub
 	for _, l := range sub.lanes {
 		ls.open[l.channel] = l
@@ -66,7 +86,7 @@ func (ls *lanes) addLocked(id string) *subscriber {
 	return sub
 }
 
-// removeLocked ends a subscription here. What it has in flight goes on.
+// removeLocked ends a subscriber here. What it has in flight goes on.
 func (ls *lanes) removeLocked(id string, sub *subscriber) {
 	sub.removed = true
 	delete(ls.subs, id)
@@ -88,11 +108,14 @@ func (ls *lanes) laneLocked(c medispatcher.Channel) *lane {
 	if l := ls.open[c]; l != nil {
 		return l
 	}
-	sub := ls.subs[c.Subscription]
-	if sub == nil || c.Partition >= len(ls.fresh) {
+	if c.Partition >= len(ls.fresh) {
 		return nil
 	}
-	c.Subscription = sub.settings.sub.ID // the other string may be a part of a large one
+	sub := ls.subscriberLocked(c.Subscription)
+	if sub == nil {
+		return nil
+	}
+	c.Subscription = sub.settings.sub.ID // as in subscriberLocked
 	l := &lane{channel: c, sub: sub, inflight: newInflight()}
 	if _, l.touched = ls.joined[c]; l.touched {
 		delete(ls.joined, c)
@@ -158,7 +181,7 @@ func (ls *lanes) takeStirred() []string {
 func (ls *lanes) ids() []string {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return slices.Collect(maps.Keys(ls.subs))
+	return slices.Collect(maps.Keys(ls.known))
 }
 
 // channels lists those ever read, and those of them that have no lane any more: nothing there is this process's.

@@ -1,7 +1,9 @@
 package push
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -62,6 +64,46 @@ func TestIdleLanesAreDropped(t *testing.T) {
 		if len(left) != 2 || len(lanes()) != 0 {
 			t.Errorf("at the end it leaves %v and has lanes of %v, want a and slow, and none", left, lanes())
 		}
+		f.ok(stop())
+	})
+}
+
+// TestIdleSubscriptionHasNoSubscriber: one is made for the first message, by the settings that are in force then. Only one
+// whose limits others divide has it before.
+func TestIdleSubscriptionHasNoSubscriber(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, subscription("a"), subscription("b"), divided("c"))
+		var former atomic.Int64
+		f.w.answer = func(r *http.Request) (int, time.Duration) {
+			if r.URL.Path != "/now" {
+				former.Add(1)
+			}
+			return 200, time.Millisecond
+		}
+		stop := f.run()
+		want := func(want ...string) {
+			t.Helper()
+			f.s.lanes.mu.Lock()
+			defer f.s.lanes.mu.Unlock()
+			if got := slices.Sorted(maps.Keys(f.s.lanes.subs)); !slices.Equal(got, want) {
+				t.Errorf("subscribers of %v, want those of %v", got, want)
+			}
+		}
+		f.change("b", func(s *medispatcher.Subscription) {
+			s.URLs, s.Concurrency, s.Paused = []string{"http://b/now"}, 1, true
+		})
+		want("c")
+		for range 5 { // nobody rings
+			f.q.Put(medispatcher.Channel{Subscription: "b"}, medispatcher.Message{Topic: "t", Body: []byte("{}"), Type: "application/json"})
+		}
+		f.change("b", func(s *medispatcher.Subscription) { s.Paused = false })
+		time.Sleep(time.Second)
+		f.wantLeft("b", "map[]")
+		if n, most := len(f.w.of("b")), f.w.peak("b"); n != 5 || most != 1 || former.Load() > 0 {
+			t.Errorf("%d requests, up to %d at once, %d to the former URL; want 5, one by one, to the present URL", n, most, former.Load())
+		}
+		want("b", "c")
 		f.ok(stop())
 	})
 }

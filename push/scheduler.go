@@ -32,7 +32,7 @@ func New(cfg Config, reader Reader, settler Settler) *Scheduler {
 		cfg.SweepEvery = 5 * time.Second
 	}
 	s := &Scheduler{cfg: cfg, queue: &queue{reader, settler}, lanes: newLanes(cfg.Partitions, newBudget(cfg.MaxInflight, cfg.MaxBody))}
-	s.lanes.tell = cfg.Events.Others
+	s.lanes.env, s.lanes.tell, s.lanes.turned = cfg.Env, cfg.Events.Others, s.breakerChangedLocked
 	s.news = &news{cfg: &s.cfg}
 	s.short = &shortage{cfg: &s.cfg, news: s.news}
 	s.settle = newSettleQueue(s.queue, cfg.Partitions, s.news)

@@ -40,7 +40,7 @@ func newSettings(sub *medispatcher.Subscription, env string) *settings {
 	return s
 }
 
-// ways are made for the first attempt, because an idle subscription should cost little.
+// ways are made for the first attempt: settings are made with the mutex of lanes held.
 func (s *settings) ways() *ways {
 	s.once.Do(func() {
 		w := &ways{targets: newTargets(s.sub.URLs, s.env), signer: newSigner(s.sub)}
