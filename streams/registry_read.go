@@ -96,12 +96,12 @@ type feed struct {
 	documents string // their version
 	count     int64
 	changes   []feedChange
-	docs      map[string]*string // nil: there is none
 }
 
 type feedChange struct{ id, subscription, from, to string }
 
-func (s *Store) feed(ctx context.Context, last string, want []string) (f feed, err error) {
+// feed reads changes. It calls each for the documents that they name, and for those that are wanted, whether they are there or not.
+func (s *Store) feed(ctx context.Context, last string, want []string, each func(id, doc string, there bool)) (f feed, err error) {
 	args := []any{last, feedSteps, feedBytes}
 	for _, id := range want {
 		args = append(args, id)
@@ -122,13 +122,9 @@ func (s *Store) feed(ctx context.Context, last string, want []string) (f feed, e
 		f.changes = append(f.changes, feedChange{text(c[0]), text(c[1]), text(c[2]), text(c[3])})
 	}
 	docs, _ := answer[3].([]any)
-	f.docs = make(map[string]*string, len(docs)/2)
 	for d := range slices.Chunk(docs, 2) {
-		var doc *string
-		if text, there := d[1].(string); there {
-			doc = &text
-		}
-		f.docs[text(d[0])] = doc
+		doc, there := d[1].(string)
+		each(text(d[0]), doc, there)
 	}
 	return f, nil
 }
@@ -179,22 +175,32 @@ func (r *Registry) advanceLocked(p *progress, v version, wrong *warnings) *Snaps
 type progress struct {
 	documents string // their version
 	count     int64
-	versions  []string // those in between, and the last one
-	last      string   // id of the last change
-	docs      map[string]*string
+	versions  []string           // those in between, and the last one
+	last      string             // id of the last change
+	docs      map[string]*string // those that are not as they were; nil: there is none
 }
 
 // catchUpLocked reads what changed, and the documents of some subscriptions beside that. It returns nil where the changes do not
 // lead from the copy to what Redis holds.
 func (r *Registry) catchUpLocked(ctx context.Context, want []string) (*progress, error) {
 	p := &progress{documents: r.current.Load().version.documents, last: r.read.last, docs: map[string]*string{}}
+	each := func(id, doc string, there bool) {
+		hash, known := r.read.docs[id]
+		switch {
+		case !there:
+			p.docs[id] = nil
+		case known && hash == docHash(doc): // of an audit, nearly all
+			delete(p.docs, id)
+		default:
+			p.docs[id] = new(doc)
+		}
+	}
 	for {
-		f, err := r.store.feed(ctx, p.last, want)
+		f, err := r.store.feed(ctx, p.last, want, each)
 		if err != nil {
 			return nil, err
 		}
 		want = nil
-		maps.Copy(p.docs, f.docs)
 		for _, c := range f.changes {
 			p.last = c.id
 			if c.to == "" { // written by an earlier version or by hand; if the documents changed, their version tells
@@ -244,9 +250,6 @@ func (r *Registry) applyLocked(subs *medispatcher.Subscriptions, docs map[string
 			}
 			continue
 		}
-		if hash, known := r.read.docs[id]; known && hash == docHash(*doc) {
-			continue
-		}
 		r.read.docs[id] = docHash(*doc)
 		if sub := r.decode(id, *doc, had, r.read.unusable, wrong); sub != nil {
 			put = append(put, sub)
@@ -266,7 +269,7 @@ func with(subs *medispatcher.Subscriptions, put []*medispatcher.Subscription, re
 // again, never missed. At the end it follows such changes, so that the copy is what its version says and nothing newer: an archived
 // message says by that version who got it.
 func (r *Registry) loadLocked(ctx context.Context, v version, wrong *warnings) (*Snapshot, error) {
-	f, err := r.store.feed(ctx, "", nil)
+	f, err := r.store.feed(ctx, "", nil, nil)
 	if err != nil {
 		return nil, err
 	}
