@@ -208,12 +208,9 @@ local function refused(err, channel, id, fields, time, head)
   if string.find(err, 'WRONGTYPE', 1, true) then
     local is = redis.call('TYPE', channel).ok
     why = (is == 'stream' or is == 'none') and 'is ordered, and its line or wait is not a hash' or 'is not a stream'
-  elseif no_ids(err) then
-    if renew(channel, 'push') and redis.call('XADD', channel, '*', unpack(copy, 1, n)) then return false end
-    why = 'has no entry ids left'
+  elseif no_ids(err) then why = 'has no entry ids left'
   else error(err, 0) end
   pcall(to_quarantine, copy, n, 'REDISTFAIL ' .. channel .. ' ' .. why, id)
-  return true
 end
 
 -- With a head the copies are of the second layout: one field for the whole message.
@@ -233,23 +230,32 @@ local function copy_all(id, fields, list, head, time, upto, key, first)
     return redis.pcall('XADD', channel, '*', unpack(copy, 1, n))
   end
   local failed = ''
-  local function put(channel, o)
+  local function line_up(channel, o)
     local state = state_of(channel, o)
     if state ~= 'on' and not string.find(failed, '~', 1, true) then failed = failed .. ' ~' end
     return line_put(o[1], o[2], key, state, function() return add(channel) end, function() return whole or line_pack(copy, n) end)
   end
+  local function put(channel)
+    local o = key and ordered[channel]
+    if not o then return add(channel) end
+    local ok, reply = pcall(line_up, channel, o) -- fails before it has written anything
+    if ok or type(reply) == 'table' then return reply end
+    return {err = tostring(reply)}
+  end
   for i = 1, #list do
-    local channel, reply, o = list[i], nil, key and ordered[list[i]]
-    if o then -- line_put fails before it has written anything, and other channels may have their copies already
-      local ok
-      ok, reply = pcall(put, channel, o)
-      if not ok and type(reply) ~= 'table' then reply = {err = tostring(reply)} end
-    else reply = add(channel) end
-    if type(reply) == 'table' and reply.err and refused(reply.err, list[i], id, fields, time, head) then
+    local channel = list[i]
+    local reply = put(channel)
+    local err = type(reply) == 'table' and reply.err
+    if err and no_ids(err) and renew(channel, 'push') then
+      reply = put(channel)
+      err = type(reply) == 'table' and reply.err
+    end
+    if err then
+      refused(err, channel, id, fields, time, head)
       failed = failed .. ' ' .. i
     elseif #reads > 0 and reply then
-      local copies = made[list[i]] or {ids = {}, of = {}, whole = whole ~= nil}
-      made[list[i]] = copies
+      local copies = made[channel] or {ids = {}, of = {}, whole = whole ~= nil}
+      made[channel] = copies
       copies.ids[#copies.ids + 1], copies.of[#copies.of + 1] = reply, ordinal
     end
   end
@@ -312,7 +318,7 @@ end
 -- Without the group the caller's next read creates it.
 local function read(channel, most)
   local copies = made[channel]
-  if not copies or type(copies.ids[1]) ~= 'string' then return {{}} end
+  if not copies then return {{}} end
   local ids, of, n = copies.ids, copies.of, math.min(#copies.ids, most)
   if redis.call('XLEN', channel) > #ids and ready_before(channel, ids[1]) then return {{}} end
   if copies.whole and not redis.pcall('XGROUP', 'SETID', channel, 'push', ids[n]).err then

@@ -120,3 +120,23 @@ func TestChannelWithoutIDs(t *testing.T) {
 		t.Errorf("%d copies, want 1", len(got))
 	}
 }
+
+// TestOrderedChannelWithoutIDs: in a channel that is created again, a key still has one message at a time.
+func TestOrderedChannelWithoutIDs(t *testing.T) {
+	t.Parallel()
+	sc := newScene(t, streamstest.Real(t))
+	sc.Store.WriteLayout(2)
+	copyKeyed(t, sc, "a:a1")
+	check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:ch:s", ID: largestID, Values: []any{"topic", "a.b", "body", "hand"}}).Err())
+	for _, d := range read(t, sc.Store) {
+		check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Sent))))
+	}
+	copyKeyed(t, sc, "a:a2", "a:a3")
+	for _, want := range []string{"a2", "a3"} {
+		got := read(t, sc.Store)
+		expect(t, "next", bodies(got), want)
+		for _, d := range got {
+			check(t, second(sc.Store.Delete(sc.Ctx, 0, settlement(d.EntryID, medispatcher.Sent))))
+		}
+	}
+}
