@@ -128,7 +128,7 @@ func (s *state) readDocument(ctx context.Context, file string, limit int, what s
 	case strings.TrimSpace(string(doc)) == "":
 		return nil, cli.Usagef("%s is empty; give %s as JSON", file, what)
 	}
-	return doc, nil
+	return config.WithoutMark(doc), nil
 }
 
 // putSub stores a document. secret is the one in it, if it was made here. If the flags have problems, it checks the rest as well, to list all problems at once.

@@ -45,6 +45,10 @@ func TestSubPutMany(t *testing.T) {
 		t.Errorf("%d lines: %s", n, errs)
 	}
 
+	code, out, errs = c.run("\ufeff"+`{"id":"marked","topic":"a","urls":["http://h/"]}`, "sub", "put", "--file", "-")
+	if code != 0 || c.stored("marked") == "" {
+		t.Errorf("with a byte order mark: rc %d, printed %q and %q", code, out, errs)
+	}
 	c.fails(2, "", []string{"sub", "put", "--file", "-", "--concurrency", "3"}, "leave out the other flags")
 	c.fails(2, "", []string{"sub", "put", "--file", "/does/not/exist"}, "cannot read")
 	c.fails(2, " ", []string{"sub", "put", "--file", "-"}, "is empty")

@@ -123,9 +123,7 @@ func TestDaemonDataLogThatTakesNothing(t *testing.T) {
 			p := &program{t: t, env: vars}
 			contains(t, p.ok("dead", "ls", "a"), "kept as a dead letter: it was to be dropped")
 			contains(t, p.ok("dead", "ls", "elsewhere"), "no worker URL of the subscription is for this")
-			if code, _ := r.call(http.MethodGet, "/readyz", ""); code != 200 {
-				t.Errorf("readyz %d", code)
-			}
+			eventually(t, "it is ready", func() bool { code, _ := r.call(http.MethodGet, "/readyz", ""); return code == http.StatusOK })
 			_, metrics := r.call(http.MethodGet, "/metrics", "")
 			contains(t, metrics, `medispatcher_data_log_lines_lost_total{code="DROPPED"} 6`, `medispatcher_log_writable{log="data"} 0`, `medispatcher_log_writable{log="own"} 1`)
 			eventually(t, "alert", func() bool {

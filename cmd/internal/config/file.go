@@ -31,6 +31,7 @@ func readEnvFile(name string) (map[string]string, error) {
 	if len(src) > maxEnvFile {
 		return nil, Problems{{Seen: fmt.Sprintf("%s is larger than %s; is it a file of NAME=value lines?", name, medispatcher.Size(maxEnvFile))}}
 	}
+	src = WithoutMark(src)
 	values, ok := parseEnv(src)
 	if ok {
 		return values, nil
@@ -46,6 +47,9 @@ func readEnvFile(name string) (map[string]string, error) {
 func unreadable(name string, err error) error {
 	return Problems{{Seen: "cannot read " + name, Do: WithoutPath(err).Error()}}
 }
+
+// WithoutMark is the text of a file without the byte order mark that some editors begin it with.
+func WithoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
 // WithoutPath is an error of a file without its path, for a text that names the path already.
 func WithoutPath(err error) error {

@@ -46,6 +46,9 @@ func TestBadEnvFile(t *testing.T) {
 			t.Errorf("%q: %s, want %s", c.content, text, c.want)
 		}
 	}
+	if values, err := readEnvFile(writeFile(t, "\ufeffA=1\n")); err != nil || values["A"] != "1" {
+		t.Errorf("with a byte order mark: %v, %v", values, err)
+	}
 	_, _, err := Load(nil, "/no/such.env", 0)
 	if want := "cannot read /no/such.env: no such file or directory"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
