@@ -242,7 +242,7 @@ func TestRedisGoesAway(t *testing.T) {
 	env = streamstest.Mini(t)
 	dead(t, env, "web1", "a")
 	var pending, listens atomic.Bool
-	env.Mini.Server().SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
+	env.Mini.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
 		pending.Store(pending.Load() || cmd == "XPENDING")
 		if cmd == "ZRANGE" && pending.Load() && !listens.Swap(true) {
 			go env.Mini.Close()
