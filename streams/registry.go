@@ -143,7 +143,9 @@ func (r *Registry) Follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-r.poke:
-			_, err = r.Latest(ctx)
+			if !r.catchUp(ctx) {
+				_, err = r.Latest(ctx)
+			}
 		case <-poll.C:
 			_, err = r.Latest(ctx)
 		case <-audit.C:
@@ -153,6 +155,24 @@ func (r *Registry) Follow(ctx context.Context) error {
 		}
 		_ = err // Redis cannot be reached: the next tick tries again, and Problem has the error
 	}
+}
+
+// catchUp reads what changed in one round trip. It reports whether the changes lead to what Redis holds.
+func (r *Registry) catchUp(ctx context.Context) bool {
+	var wrong warnings
+	defer r.tell(&wrong)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.current.Load()
+	if !s.version.read {
+		return false
+	}
+	p, err := r.catchUpLocked(ctx, nil)
+	if err != nil || p == nil {
+		return false
+	}
+	r.advanceLocked(p, version{revision: s.version.revision, documents: p.documents}, &wrong)
+	return true
 }
 
 // warnings are pairs of a subscription and a problem of its document. They are collected under the mutex and reported after.

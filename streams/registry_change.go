@@ -120,13 +120,14 @@ func (r *Registry) Remove(ctx context.Context, id, ifMatch string) error {
 // and gives the documents a version that they never had. The history says which version a change made of which, so
 // whoever knows one of them can follow.
 //
-// KEYS subscriptions, changes, the documents' version, replays. ARGV changes kept, and for each change: id, old document ("":
-// none), new document ("": remove), the change, what to add to the version, the replay that a new subscription begins with
-// ("": none). A replay goes with its subscription. Returns 1 for each new document that is in force, else 0;
-// and last the version. Safe to repeat: it then finds the new documents.
+// KEYS subscriptions, changes, the documents' version, replays. ARGV changes kept, a channel and the hint that is sent there
+// if something changed, and for each change: id, old document ("": none), new document ("": remove), the change, what to add
+// to the version, the replay that a new subscription begins with ("": none). A replay goes with its subscription. Returns 1
+// for each new document that is in force, else 0; and last the version. Safe to repeat: it then finds the new documents.
 var changeScript = rdb.NewScript(nextRevision + `
-local done, version = {}, value(KEYS[3])
-for i = 2, #ARGV, 6 do
+local done, before = {}, value(KEYS[3])
+local version = before
+for i = 4, #ARGV, 6 do
   local id, old, new = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local now = redis.call('HGET', KEYS[1], id) or ''
   done[#done + 1] = (now == old or now == new) and 1 or 0
@@ -142,6 +143,7 @@ for i = 2, #ARGV, 6 do
     version = next
   end
 end
+if version ~= before then redis.pcall('PUBLISH', ARGV[2], ARGV[3]) end
 done[#done + 1] = version
 return done
 `)
@@ -261,7 +263,7 @@ func (r *Registry) changeStep(ctx context.Context, edits []*edit) (done, again [
 	if err := r.prepare(ctx, edits); err != nil {
 		return nil, nil, "", err
 	}
-	args := []any{changesKept}
+	args := []any{changesKept, r.store.keys.Control(), changed}
 	var edited []*edit
 	size := 0
 	for _, e := range edits {

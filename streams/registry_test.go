@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/solate/medispatcher"
@@ -246,6 +247,48 @@ func TestOneChangeReadsOneDocument(t *testing.T) {
 		if n := counted.n.Load(); n != 1 {
 			t.Errorf("every document was read %d times", n)
 		}
+	})
+}
+
+// TestChangeIsTold: whoever listens hears of each step that changes something, and nothing else.
+func TestChangeIsTold(t *testing.T) {
+	t.Parallel()
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		heard := sc.Client.Subscribe(sc.Ctx, "medis:control")
+		t.Cleanup(func() { _ = heard.Close() })
+		check(t, err2(heard.Receive(sc.Ctx)))
+		writer := streams.NewRegistry(sc.Store, streamstest.Rules(), nil)
+		follows := streams.NewRegistry(env.Open(t, env.Config("follows")), streamstest.Rules(), nil)
+		check(t, err2(follows.Latest(sc.Ctx)))
+		<-follows.Changed()
+		ctx, cancel := context.WithCancel(sc.Ctx)
+		var g errgroup.Group
+		g.Go(func() error { return follows.Follow(ctx) })
+		put := func(topic string) {
+			_, _, _, err := writer.Put(sc.Ctx, "told", []byte(subDoc(topic)), "")
+			check(t, err)
+		}
+		for _, topic := range []string{"a", "b"} {
+			put(topic)
+			put(topic) // changes nothing
+			if m := must[*redis.Message](t)(heard.ReceiveMessage(sc.Ctx)); m.Payload != "subscriptions" {
+				t.Errorf("heard %q", m.Payload)
+			}
+			follows.Poke()
+			<-follows.Changed()
+			if sub := follows.Snapshot().Subs.Get("told"); sub == nil || sub.Topic != topic {
+				t.Errorf("topic %s is not in force: %+v", topic, sub)
+			}
+		}
+		check(t, writer.Remove(sc.Ctx, "told", ""))
+		check(t, err2(heard.ReceiveMessage(sc.Ctx)))
+		check(t, sc.Client.Publish(sc.Ctx, "medis:control", "last").Err())
+		if m := must[*redis.Message](t)(heard.ReceiveMessage(sc.Ctx)); m.Payload != "last" {
+			t.Errorf("heard %q of nothing that changed", m.Payload)
+		}
+		cancel()
+		check(t, g.Wait())
 	})
 }
 

@@ -149,7 +149,7 @@ return to
 // spread is a random number from 1 to revisionSpread.
 func spread() int64 { return 1 + rand.Int64N(revisionSpread) }
 
-// announce tells everybody of a change that gave the documents a version. The documents and the revision are in
+// announce makes the version that a change gave the documents the revision. The documents and the revision are in
 // different slots of a cluster, so writing both cannot be one step.
 func (s *Store) announce(ctx context.Context, documents string) error {
 	for range changeTries {
@@ -172,6 +172,5 @@ func (s *Store) announce(ctx context.Context, documents string) error {
 			break
 		}
 	}
-	_ = rdb.Int(s.db.With(ctx), "PUBLISH", s.keys.Control(), changed).Err() // a hint
 	return nil
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -111,6 +113,7 @@ func (s *site) deliver(ctx context.Context, p *proc.Process, store *streams.Stor
 	if err != nil {
 		return found, err
 	}
+	var made atomic.Int64
 	var g errgroup.Group
 	g.Go(func() error {
 		return atRate(ctx, messagesPerSec, func(int) error {
@@ -120,12 +123,20 @@ func (s *site) deliver(ctx context.Context, p *proc.Process, store *streams.Stor
 	})
 	if c != nil {
 		g.Go(func() error {
-			return atRate(ctx, changesPerSec, func(int) error { found.changes++; return c.change(ctx) })
+			return atRate(ctx, changesPerSec, func(int) error {
+				// At a steady rate each change would meet a message at the moment when it is published.
+				if err := pause(ctx, rand.N(time.Second/changesPerSec)); err != nil {
+					return err
+				}
+				made.Add(1)
+				return c.change(ctx)
+			})
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return found, err
 	}
+	found.changes = int(made.Load())
 	if err := pause(ctx, time.Second); err != nil {
 		return found, err
 	}
