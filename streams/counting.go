@@ -8,9 +8,10 @@ import (
 
 // countLua begins every script that counts. A step counts inside its own script, so that a
 // repetition counts nothing twice. There is one hash for this second, this minute, this hour
-// and all time each; the first three expire a little after they are last read. A field is
+// and all time each; the first three expire a little after they are last read. A dispatcher counts in
+// the hash "now" instead of those three, and folds it into them once a second; see FoldCounts. A field is
 // "<what>:<name>", such as sent:billing or received:order.created; "sent:" is the sum of all
-// names. Counting never fails a step.
+// names. Field "~at" of the hash "now" is the second that it is of. Counting never fails a step.
 //
 // The names in a hash are bounded in bytes: each costs its length and 100 more. Topics and
 // subscriptions have separate bounds, because producers make up topics. Fields "~topics" and
@@ -18,16 +19,19 @@ import (
 // The totals have room for every subscription. All hashes of a partition together hold at
 // most some 60 MB of topics and 270 MB of subscriptions.
 //
-// KEYS 1–4 counts of the second, the minute, the hour and all time.
+// KEYS 1–4 counts of the second, the minute, the hour and all time. If the first is the hash "now", the second
+// says which second it is, and the third is not used.
 const countLua = `
 local count_kept = {75, 3900, 93600} -- s
 local count_room = {
   ['~topics'] = {131072, 262144, 1048576, 4194304},
   ['~subs'] = {524288, 2097152, 4194304},
 }
-local count_topics = {['received:'] = true, ['unroutable:'] = true}
+local count_hashes, count_at = {1, 2, 3, 4}, nil
+if string.sub(KEYS[1], -4) == ':now' then count_hashes, count_at = {1, 4}, string.match(KEYS[2], '%d+$') end
+local function count_names(kind) return (kind == 'received:' or kind == 'unroutable:') and '~topics' or '~subs' end
 local function count_fits(i, kind, bytes)
-  local names = count_topics[kind] and '~topics' or '~subs'
+  local names = count_names(kind)
   local room = count_room[names][i]
   if not room then return true end
   local used = redis.pcall('HINCRBY', KEYS[i], names, bytes)
@@ -41,7 +45,7 @@ local function count_all(counts)
     local kind = string.match(what, '^([^:]*:).')
     if kind then kinds[what], sums[kind] = kind, (sums[kind] or 0) + n end
   end
-  for i = 1, 4 do
+  for _, i in ipairs(count_hashes) do
     local grown = false -- by a name: the hash may be new
     for what, n in pairs(counts) do
       if redis.pcall('HINCRBY', KEYS[i], what, n) == n then
@@ -54,7 +58,9 @@ local function count_all(counts)
       end
     end
     for kind, n in pairs(sums) do redis.pcall('HINCRBY', KEYS[i], kind, n) end
-    if grown and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
+    if grown and i == 1 and count_at then
+      if redis.pcall('HSETNX', KEYS[1], '~at', count_at) == 1 then redis.pcall('EXPIRE', KEYS[1], count_kept[3]) end
+    elseif grown and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
   end
 end
 local counts = {}
@@ -81,7 +87,16 @@ var subscriptionCounts = []string{"sent", "failed", "dead", "dropped", "filtered
 // dispatchers whose clocks differ count in the same seconds.
 func (s *Store) countKeys(p int) []string {
 	now := s.db.Now().Unix()
-	return []string{s.keys.Stats(p, 's', now), s.keys.Stats(p, 'm', now/60), s.keys.Stats(p, 'h', now/3600), s.keys.StatsTotal(p)}
+	hashes := append(s.secondKeys(p, now), s.keys.StatsTotal(p))
+	if s.folds.counts(p, now) {
+		hashes[0], hashes[1] = s.keys.StatsNow(p), hashes[0]
+	}
+	return hashes
+}
+
+// secondKeys are the hashes of a second, its minute and its hour.
+func (s *Store) secondKeys(p int, second int64) []string {
+	return []string{s.keys.Stats(p, 's', second), s.keys.Stats(p, 'm', second/60), s.keys.Stats(p, 'h', second/3600)}
 }
 
 // appendCounts appends the names of the counts that an outcome increments, preceded by their number.

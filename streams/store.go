@@ -33,6 +33,7 @@ type Store struct {
 	next       func(p int, subs []string) // see OnNext
 	peers      peers
 	shared     sharedReads
+	folds      folds
 	deaf       atomic.Bool // this user may not listen to a doorbell of its own
 }
 

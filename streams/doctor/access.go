@@ -63,7 +63,7 @@ func (d *exam) neededCommands() [][]any {
 		{"ZADD", retry, "1", "a"}, {"ZREM", retry, "a"}, {"ZCARD", retry}, {"ZSCORE", retry, "a"}, {"ZMSCORE", retry, "a"},
 		{"ZRANGE", retry, "0", "1"}, {"ZREVRANGE", retry, "0", "1"}, {"ZRANGEBYSCORE", retry, "0", "1"},
 		{"HSET", hash, "a", "b"}, {"HGET", hash, "a"}, {"HDEL", hash, "a"}, {"HGETALL", hash}, {"HMGET", hash, "a"}, {"HKEYS", hash}, {"HLEN", hash},
-		{"HEXISTS", hash, "a"}, {"HSCAN", hash, "0"}, {"HINCRBY", hash, "a", "1"},
+		{"HEXISTS", hash, "a"}, {"HSCAN", hash, "0"}, {"HSETNX", hash, "a", "b"}, {"HINCRBY", hash, "a", "1"},
 		{"XINFO", "GROUPS", ch}, {"SADD", d.keys.Active(0), "a"}, {"SREM", d.keys.Active(0), "a"}, {"SSCAN", d.keys.Active(0), "0"}, {"SISMEMBER", d.keys.Active(0), "a"},
 		{"SET", d.keys.Seen(0, "a"), "b"}, {"GET", d.keys.Seen(0, "a")},
 		{"LPUSHX", d.keys.Probe(0), "b"}, {"LPOP", list}, {"LINDEX", list, "0"}, {"LLEN", list}, {"DEL", ch}, {"UNLINK", ch}, {"EXISTS", ch}, {"EXPIRE", ch, "1"}, {"PEXPIRE", ch, "1"}, {"TYPE", ch}, {"SCAN", "0"},

@@ -109,39 +109,108 @@ func (r *Report) eachCount(ctx context.Context, buckets []bucket, fields []strin
 		return err
 	}
 	for p := range r.db.Partitions() {
-		pipe := r.db.Pipe(ctx)
-		exist := make([]*rdb.Reply[int64], len(buckets))
-		for i, b := range buckets {
-			exist[i] = rdb.Int(pipe, "EXISTS", countsKey(r.keys, p, b))
-		}
-		if err := pipe.Run(); err != nil {
-			return rdb.Failed("read counts", err)
-		}
-		for chunk := range slices.Chunk(fields, statsChunk) {
-			pipe := r.db.Pipe(ctx)
-			cmds := make([]*rdb.Reply[[]any], len(buckets))
-			for i, b := range buckets {
-				if exist[i].Val() > 0 {
-					cmds[i] = rdb.List(pipe, rdb.Cmd("HMGET", countsKey(r.keys, p, b), chunk...)...)
-				}
-			}
-			if err := pipe.Run(); err != nil {
+		var found []counted
+		for try := 1; ; try++ {
+			list, whole, err := r.bucketCounts(ctx, p, buckets, fields)
+			if err != nil {
 				return rdb.Failed("read counts", err)
 			}
-			for i, cmd := range cmds {
-				if cmd == nil {
-					continue
-				}
-				for f, v := range cmd.Val() {
-					text, _ := v.(string)
-					if n, _ := strconv.ParseInt(text, 10, 64); n != 0 {
-						do(buckets[i], chunk[f], n)
-					}
-				}
+			if whole || try == countTries {
+				found = list
+				break
 			}
+		}
+		for _, c := range found {
+			do(c.bucket, c.field, c.n)
 		}
 	}
 	return nil
+}
+
+// countTries bounds how often counts are read again because they were folded meanwhile, which happens once a second.
+const countTries = 8
+
+// counted is a count that is not zero.
+type counted struct {
+	bucket bucket
+	field  string
+	n      int64
+}
+
+// bucketCounts reads the counts of a partition, with those that are not yet folded into their buckets. They are not whole if some were folded
+// meanwhile.
+func (r *Report) bucketCounts(ctx context.Context, p int, buckets []bucket, fields []string) (found []counted, whole bool, err error) {
+	now := r.keys.StatsNow(p)
+	unfolded := func(pipe *rdb.Pipe) *rdb.Reply[[]any] { return rdb.List(pipe, "HMGET", now, "~at", "~step") }
+	pipe := r.db.Pipe(ctx)
+	before := unfolded(pipe)
+	exist := make([]*rdb.Reply[int64], len(buckets))
+	for i, b := range buckets {
+		exist[i] = rdb.Int(pipe, "EXISTS", countsKey(r.keys, p, b))
+	}
+	if err := pipe.Run(); err != nil {
+		return nil, false, err
+	}
+	at, open := unfoldedSecond(before)
+	note := func(b bucket, names []string, values []any) {
+		for f, v := range values {
+			text, _ := v.(string)
+			if n, _ := strconv.ParseInt(text, 10, 64); n != 0 {
+				found = append(found, counted{b, names[f], n})
+			}
+		}
+	}
+	whole = true
+	for chunk := range slices.Chunk(fields, statsChunk) {
+		pipe := r.db.Pipe(ctx)
+		var rest *rdb.Reply[[]any]
+		if open {
+			rest = rdb.List(pipe, rdb.Cmd("HMGET", now, chunk...)...)
+		}
+		cmds := make([]*rdb.Reply[[]any], len(buckets))
+		for i, b := range buckets {
+			if exist[i].Val() > 0 {
+				cmds[i] = rdb.List(pipe, rdb.Cmd("HMGET", countsKey(r.keys, p, b), chunk...)...)
+			}
+		}
+		after := unfolded(pipe)
+		if err := pipe.Run(); err != nil {
+			return nil, false, err
+		}
+		whole = whole && slices.Equal(before.Val(), after.Val())
+		for i, b := range buckets {
+			if cmds[i] != nil {
+				note(b, chunk, cmds[i].Val())
+			}
+			if open && b.holds(at) {
+				note(b, chunk, rest.Val())
+			}
+		}
+	}
+	return found, whole, nil
+}
+
+// unfoldedSecond is the second of the counts that are not folded; open is false if there are none.
+func unfoldedSecond(state *rdb.Reply[[]any]) (at int64, open bool) {
+	if len(state.Val()) == 0 {
+		return 0, false
+	}
+	text, _ := state.Val()[0].(string)
+	at, err := strconv.ParseInt(text, 10, 64)
+	return at, err == nil
+}
+
+// holds reports whether a second belongs to the bucket. That of all time holds what is not folded already.
+func (b bucket) holds(second int64) bool {
+	switch b.kind {
+	case 's':
+		return b.at == second
+	case 'm':
+		return b.at == second/60
+	case 'h':
+		return b.at == second/3600
+	}
+	return false
 }
 
 // quietKeys bounds the keys of one command.
@@ -159,6 +228,7 @@ func (r *Report) quiet(ctx context.Context, buckets []bucket) (bool, error) {
 		keys = nil
 	}
 	for p := range r.db.Partitions() {
+		keys = append(keys, r.keys.StatsNow(p))
 		for _, b := range buckets {
 			keys = append(keys, countsKey(r.keys, p, b))
 		}

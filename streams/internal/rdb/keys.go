@@ -150,6 +150,9 @@ func (k Keys) Stats(p int, kind byte, at int64) string {
 	return k.Prefix + ":stats:{" + strconv.Itoa(p) + "}:" + string(kind) + strconv.FormatInt(at, 10)
 }
 
+// StatsNow is the count hash of a moment that is not yet in those of its second, minute and hour.
+func (k Keys) StatsNow(p int) string { return k.Prefix + ":stats:{" + strconv.Itoa(p) + "}:now" }
+
 // StatsTotal is the count hash of all time.
 func (k Keys) StatsTotal(p int) string { return k.Prefix + ":stats:{" + strconv.Itoa(p) + "}:total" }
 

@@ -1,0 +1,138 @@
+package streams
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/solate/medispatcher/streams/internal/rdb"
+)
+
+const (
+	// foldAfter is when in a second the one before it is folded.
+	foldAfter = 20 * time.Millisecond
+	// foldStep is about how many names one step folds.
+	foldStep = 200
+	// foldWithin bounds the folding of all partitions.
+	foldWithin = 3 * time.Second
+)
+
+// folds are the partitions whose counts this process folds.
+type folds struct {
+	on       atomic.Bool
+	counting []atomic.Int64 // by partition, the second in which this process counted there last; 0: nothing is left to fold
+}
+
+// counts reports whether a step may count in the hash "now", because this process folds it, and notes that one does.
+func (f *folds) counts(p int, second int64) bool {
+	if !f.on.Load() || p >= len(f.counting) {
+		return false
+	}
+	f.counting[p].Store(second)
+	return true
+}
+
+// foldScript moves counts of the hash "now" to those of its second, minute and hour, all of them or about as many as it
+// is told to. Once all are moved it deletes the hash.
+//
+// KEYS second, minute, hour, now. ARGV the second that the first three are of, how many names. Returns how many names it moved, and the second
+// that is left: then another step goes on with the keys of that one; "": nothing is left. Safe to repeat: what is moved is no longer
+// there.
+var foldScript = rdb.NewScript(countLua + `
+count_hashes = {1, 2, 3}
+local now = KEYS[4]
+local at = redis.pcall('HGET', now, '~at')
+if type(at) == 'table' or not at and redis.call('EXISTS', now) == 0 then return {0, ''} end
+if not at or not string.match(at, '^%d+$') then at = ARGV[1] end
+if at ~= ARGV[1] then return {0, at} end
+redis.call('HINCRBY', now, '~step', 1) -- fails before anything is moved if Redis is out of memory
+local page = redis.call('HSCAN', now, 0, 'COUNT', ARGV[2])
+local fields, moved, taken, used, sums = page[2], {}, {}, {}, {}
+for i = 1, #fields, 2 do
+  local what, n = fields[i], tonumber(fields[i + 1]) or 0
+  if what ~= '~at' and what ~= '~step' and what ~= '~topics' and what ~= '~subs' and not string.match(what, '^[^:]*:$') then
+    taken[#taken + 1] = what
+    if n > 0 then moved[what] = n end
+    local kind = string.match(what, '^([^:]*:).')
+    if kind then
+      sums[kind] = (sums[kind] or 0) + n
+      if what ~= kind .. '~other' then
+        local names = count_names(kind)
+        used[names] = (used[names] or 0) + #what + 100
+      end
+    end
+  end
+end
+count_all(moved)
+if page[1] == '0' then
+  redis.call('DEL', now)
+  return {#taken, ''}
+end
+for i = 1, #taken, 1000 do redis.call('HDEL', now, unpack(taken, i, math.min(#taken, i + 999))) end
+for kind, n in pairs(sums) do redis.pcall('HINCRBY', now, kind, -n) end
+for names, bytes in pairs(used) do redis.pcall('HINCRBY', now, names, -bytes) end
+return {#taken, at}
+`)
+
+// FoldCounts has the steps of this process count in one hash instead of three, which halves what counting costs, and folds it into
+// those three once a second, until ctx ends. What a process that died has left is folded when another begins to fold, or by one
+// that counts in the same partition.
+func (s *Store) FoldCounts(ctx context.Context) error {
+	s.folds.counting = make([]atomic.Int64, s.Partitions())
+	for p := range s.folds.counting {
+		s.folds.counting[p].Store(1)
+	}
+	s.folds.on.Store(true)
+	for ctx.Err() == nil {
+		s.foldAll(ctx, s.db.Now().Unix())
+		now := s.db.Now()
+		t := time.NewTimer(now.Truncate(time.Second).Add(time.Second + foldAfter).Sub(now))
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+	}
+	s.folds.on.Store(false)
+	s.foldAll(context.WithoutCancel(ctx), s.db.Now().Unix()+1)
+	return nil
+}
+
+// foldAll folds what was counted before a second. What Redis does not take is tried again by the next call.
+func (s *Store) foldAll(ctx context.Context, before int64) {
+	ctx, cancel := context.WithTimeout(ctx, foldWithin)
+	defer cancel()
+	for p := range s.folds.counting {
+		counted := s.folds.counting[p].Load()
+		if counted == 0 || counted >= before {
+			continue
+		}
+		// A step that counts may still be under way, so the last look is one that finds nothing.
+		if found, err := s.fold(ctx, p, counted, before); err == nil && !found {
+			s.folds.counting[p].CompareAndSwap(counted, 0)
+		}
+	}
+}
+
+// fold folds what a partition counted before a second. It reports whether it found anything.
+func (s *Store) fold(ctx context.Context, p int, at, before int64) (found bool, err error) {
+	for at < before {
+		answer, err := foldScript.Run(ctx, s.db, append(s.secondKeys(p, at), s.keys.StatsNow(p)), at, foldStep).Slice()
+		if err != nil {
+			return found, rdb.Failed("fold counts", err)
+		}
+		if len(answer) != 2 {
+			return found, rdb.Unreadable("fold counts", answer)
+		}
+		found = found || answer[0] != int64(0)
+		left, _ := answer[1].(string)
+		if left == "" {
+			break
+		}
+		if at, err = strconv.ParseInt(left, 10, 64); err != nil {
+			return found, rdb.Unreadable("fold counts", answer)
+		}
+	}
+	return found, nil
+}
