@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"math/rand/v2"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -10,26 +11,41 @@ import (
 )
 
 const (
-	// foldAfter is when in a second the one before it is folded.
-	foldAfter = 20 * time.Millisecond
+	// foldAfter and foldSpread are when in a second the one before it is folded: at random for each dispatcher, so that the same one is
+	// always first.
+	foldAfter, foldSpread = 20 * time.Millisecond, 200 * time.Millisecond
 	// foldStep is about how many names one step folds.
 	foldStep = 200
 	// foldWithin bounds the folding of all partitions.
 	foldWithin = 3 * time.Second
+	// foldSeldom is the most seconds between two looks of a dispatcher that finds everything folded by another one. If that one dies, what
+	// is counted meanwhile belongs to its last second.
+	foldSeldom = 8
+	// foldIdle looks that find nothing are the last ones, if nothing is counted meanwhile. A step that counts may be under way.
+	foldIdle = 2
 )
 
 // folds are the partitions whose counts this process folds.
 type folds struct {
-	on       atomic.Bool
-	counting []atomic.Int64 // by partition, the second in which this process counted there last; 0: nothing is left to fold
+	on    atomic.Bool
+	parts []foldPart
+}
+
+type foldPart struct {
+	since atomic.Int64 // a second in which this process counted, and after which it has not looked; 0: there is none
+	// Only the goroutine that folds uses these.
+	empty int   // looks in a row that found nothing
+	next  int64 // second of the next look
 }
 
 // counts reports whether a step may count in the hash "now", because this process folds it, and notes that one does.
 func (f *folds) counts(p int, second int64) bool {
-	if !f.on.Load() || p >= len(f.counting) {
+	if !f.on.Load() || p >= len(f.parts) {
 		return false
 	}
-	f.counting[p].Store(second)
+	if since := &f.parts[p].since; since.Load() == 0 {
+		since.CompareAndSwap(0, second)
+	}
 	return true
 }
 
@@ -75,19 +91,25 @@ for names, bytes in pairs(used) do redis.pcall('HINCRBY', now, names, -bytes) en
 return {#taken, at}
 `)
 
+// begin has the next look find what earlier processes left.
+func (f *folds) begin(partitions int) {
+	f.parts = make([]foldPart, partitions)
+	for p := range f.parts {
+		f.parts[p].since.Store(1)
+	}
+	f.on.Store(true)
+}
+
 // FoldCounts has the steps of this process count in one hash instead of three, which halves what counting costs, and folds it into
 // those three once a second, until ctx ends. What a process that died has left is folded when another begins to fold, or by one
 // that counts in the same partition.
 func (s *Store) FoldCounts(ctx context.Context) error {
-	s.folds.counting = make([]atomic.Int64, s.Partitions())
-	for p := range s.folds.counting {
-		s.folds.counting[p].Store(1)
-	}
-	s.folds.on.Store(true)
+	s.folds.begin(s.Partitions())
+	after := foldAfter + rand.N(foldSpread)
 	for ctx.Err() == nil {
-		s.foldAll(ctx, s.db.Now().Unix())
+		s.foldAll(ctx, s.db.Now().Unix(), false)
 		now := s.db.Now()
-		t := time.NewTimer(now.Truncate(time.Second).Add(time.Second + foldAfter).Sub(now))
+		t := time.NewTimer(now.Truncate(time.Second).Add(time.Second + after).Sub(now))
 		select {
 		case <-ctx.Done():
 		case <-t.C:
@@ -95,22 +117,34 @@ func (s *Store) FoldCounts(ctx context.Context) error {
 		t.Stop()
 	}
 	s.folds.on.Store(false)
-	s.foldAll(context.WithoutCancel(ctx), s.db.Now().Unix()+1)
+	s.foldAll(context.WithoutCancel(ctx), s.db.Now().Unix()+1, true)
 	return nil
 }
 
-// foldAll folds what was counted before a second. What Redis does not take is tried again by the next call.
-func (s *Store) foldAll(ctx context.Context, before int64) {
+// foldAll folds what was counted before a second, last in all partitions. What Redis does not take is tried again by the next call.
+func (s *Store) foldAll(ctx context.Context, before int64, last bool) {
 	ctx, cancel := context.WithTimeout(ctx, foldWithin)
 	defer cancel()
-	for p := range s.folds.counting {
-		counted := s.folds.counting[p].Load()
-		if counted == 0 || counted >= before {
+	for p := range s.folds.parts {
+		part := &s.folds.parts[p]
+		since := part.since.Load()
+		if since == 0 || since >= before || before < part.next && !last {
 			continue
 		}
-		// A step that counts may still be under way, so the last look is one that finds nothing.
-		if found, err := s.fold(ctx, p, counted, before); err == nil && !found {
-			s.folds.counting[p].CompareAndSwap(counted, 0)
+		part.since.Store(0)
+		found, err := s.fold(ctx, p, since, before)
+		switch {
+		case err != nil:
+			part.since.CompareAndSwap(0, since)
+			continue
+		case found:
+			part.empty = 0
+		default:
+			part.empty++
+			part.next = before + int64(min(foldSeldom, 1<<min(part.empty-1, 8)))
+		}
+		if part.empty < foldIdle {
+			part.since.CompareAndSwap(0, before)
 		}
 	}
 }

@@ -30,12 +30,13 @@ local count_room = {
 local count_hashes, count_at = {1, 2, 3, 4}, nil
 if string.sub(KEYS[1], -4) == ':now' then count_hashes, count_at = {1, 4}, string.match(KEYS[2], '%d+$') end
 local function count_names(kind) return (kind == 'received:' or kind == 'unroutable:') and '~topics' or '~subs' end
+-- Whether a name has room, and whether it is the first one of all topics or subscriptions.
 local function count_fits(i, kind, bytes)
   local names = count_names(kind)
   local room = count_room[names][i]
   if not room then return true end
   local used = redis.pcall('HINCRBY', KEYS[i], names, bytes)
-  if type(used) ~= 'number' or used <= room then return true end
+  if type(used) ~= 'number' or used <= room then return true, used == bytes end
   redis.pcall('HINCRBY', KEYS[i], names, -bytes)
   return false
 end
@@ -46,21 +47,22 @@ local function count_all(counts)
     if kind then kinds[what], sums[kind] = kind, (sums[kind] or 0) + n end
   end
   for _, i in ipairs(count_hashes) do
-    local grown = false -- by a name: the hash may be new
+    local new = false -- the hash may be
     for what, n in pairs(counts) do
       if redis.pcall('HINCRBY', KEYS[i], what, n) == n then
-        grown = true
-        local kind = kinds[what]
-        if kind and not count_fits(i, kind, #what + 100) then
+        local kind, fits, first = kinds[what], true, true
+        if kind then fits, first = count_fits(i, kind, #what + 100) end
+        if not fits then
           redis.pcall('HDEL', KEYS[i], what)
           redis.pcall('HINCRBY', KEYS[i], kind .. '~other', n)
         end
+        new = new or first
       end
     end
     for kind, n in pairs(sums) do redis.pcall('HINCRBY', KEYS[i], kind, n) end
-    if grown and i == 1 and count_at then
+    if new and i == 1 and count_at then
       if redis.pcall('HSETNX', KEYS[1], '~at', count_at) == 1 then redis.pcall('EXPIRE', KEYS[1], count_kept[3]) end
-    elseif grown and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
+    elseif new and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
   end
 end
 local counts = {}

@@ -92,3 +92,10 @@ func (w *LineWorker) Asked() int {
 	defer w.mu.Unlock()
 	return len(w.asked)
 }
+
+// BeginToFold, CountsIn and FoldBefore are FoldCounts in the hands of a test.
+func (s *Store) BeginToFold() { s.folds.begin(s.Partitions()) }
+
+func (s *Store) CountsIn(p int, second int64) { s.folds.counts(p, second) }
+
+func (s *Store) FoldBefore(ctx context.Context, second int64) { s.foldAll(ctx, second, false) }

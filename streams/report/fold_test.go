@@ -55,7 +55,11 @@ func TestFoldCounts(t *testing.T) {
 			w.Second, w.TenSeconds = 0, 0
 			return w
 		}
-		for range 300 {
+		folded := func() bool { return len(sc.Client.Keys(sc.Ctx, "medis:stats:{0}:s*").Val()) > 0 }
+		for n := 0; n < 100 || !folded(); n++ { // they are folded while steps go on counting
+			if sc.Ctx.Err() != nil {
+				t.Fatal("the counts are not folded")
+			}
 			sc.Ready(t)
 			made++
 			got := read()
