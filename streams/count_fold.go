@@ -18,11 +18,9 @@ const (
 	foldStep = 200
 	// foldWithin bounds the folding of all partitions.
 	foldWithin = 3 * time.Second
-	// foldSeldom is the most seconds between two looks of a dispatcher that finds everything folded by another one. If that one dies, what
-	// is counted meanwhile belongs to its last second.
+	// foldSeldom is how many seconds pass between two looks of a dispatcher that finds what it counted folded by another one, and half as
+	// many at first. If that one dies, what is counted meanwhile belongs to its last second.
 	foldSeldom = 8
-	// foldIdle looks that find nothing are the last ones, if nothing is counted meanwhile. A step that counts may be under way.
-	foldIdle = 2
 )
 
 // folds are the partitions whose counts this process folds.
@@ -34,8 +32,9 @@ type folds struct {
 type foldPart struct {
 	since atomic.Int64 // a second in which this process counted, and after which it has not looked; 0: there is none
 	// Only the goroutine that folds uses these.
-	empty int   // looks in a row that found nothing
-	next  int64 // second of the next look
+	again  int64 // since, if it stands for a look more and not for a step that counted
+	folded int   // looks in a row that found what was counted folded by another dispatcher
+	next   int64 // second of the next look
 }
 
 // counts reports whether a step may count in the hash "now", because this process folds it, and notes that one does.
@@ -96,6 +95,7 @@ func (f *folds) begin(partitions int) {
 	f.parts = make([]foldPart, partitions)
 	for p := range f.parts {
 		f.parts[p].since.Store(1)
+		f.parts[p].again = 1
 	}
 	f.on.Store(true)
 }
@@ -136,15 +136,12 @@ func (s *Store) foldAll(ctx context.Context, before int64, last bool) {
 		switch {
 		case err != nil:
 			part.since.CompareAndSwap(0, since)
-			continue
-		case found:
-			part.empty = 0
-		default:
-			part.empty++
-			part.next = before + int64(min(foldSeldom, 1<<min(part.empty-1, 8)))
-		}
-		if part.empty < foldIdle {
+		case found: // a step that counts may still be under way
+			part.folded, part.again = 0, before
 			part.since.CompareAndSwap(0, before)
+		case since != part.again:
+			part.folded++
+			part.next = before + int64(min(foldSeldom, foldSeldom/2*part.folded))
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 const (
 	// timesEvery is how often the times of attempts go to Redis.
-	timesEvery = 2 * time.Second
+	timesEvery = 5 * time.Second
 	// maxTimed bounds the subscriptions whose times are kept while Redis is away.
 	maxTimed = 20_000
 )
@@ -73,14 +73,21 @@ func (w *timesWriter) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastStepsTimeout)
+			defer cancel()
+			w.write(last)
 			return nil
 		case <-sample.C:
 			_ = w.store.SampleBacklog(ctx) // as below
 			continue
 		case <-tick.C:
 		}
-		if taken := w.take(); len(taken) > 0 {
-			_ = w.store.AddTimes(ctx, taken) // Redis is away: readiness says so
-		}
+		w.write(ctx)
+	}
+}
+
+func (w *timesWriter) write(ctx context.Context) {
+	if taken := w.take(); len(taken) > 0 {
+		_ = w.store.AddTimes(ctx, taken) // Redis is away: readiness says so
 	}
 }
