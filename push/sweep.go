@@ -2,8 +2,13 @@ package push
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
+
+// sweepTogether is how many dispatchers sweep as often as one. Of more, each sweeps more seldom, at moments of its own: what one finds the
+// others need not look for, and the looks of all are as many as those of eight.
+const sweepTogether = 8
 
 // sweeper repairs what hints and replies that were lost left behind: channels
 // nobody rang for, retries another dispatcher noted, entries taken unknowingly.
@@ -19,17 +24,31 @@ type sweeper struct {
 func (s *sweeper) run(ctx context.Context) {
 	every := time.NewTicker(s.cfg.SweepEvery)
 	defer every.Stop()
+	turn, due := rand.Int64N(1<<32), true
 	for {
 		s.reconcile(ctx)
-		s.sweep(ctx)
+		if due {
+			s.sweep(ctx)
+		}
 		s.lanes.dropIdle()
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
+			turn++
+			due = turn%s.turns() == 0
 		case <-s.now:
+			due = true
 		}
 	}
+}
+
+// turns is how many of its ticks are one in which this dispatcher sweeps.
+func (s *sweeper) turns() int64 {
+	if s.cfg.Others == nil {
+		return 1
+	}
+	return 1 + s.cfg.Others()/sweepTogether
 }
 
 // sweep rings for every channel that has something in it.

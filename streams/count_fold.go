@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
@@ -16,8 +18,9 @@ const (
 	foldAfter, foldSpread = 20 * time.Millisecond, 200 * time.Millisecond
 	// foldStep is about how many names one step folds.
 	foldStep = 200
-	// foldWithin bounds the folding of all partitions.
-	foldWithin = 3 * time.Second
+	// foldWithin bounds the folding of all partitions, foldsAtOnce how many are folded at a time: Redis may be far away.
+	foldWithin  = 3 * time.Second
+	foldsAtOnce = 8
 	// foldSeldom is how many seconds pass between two looks of a dispatcher that finds what it counted folded by another one, and half as
 	// many at first. If that one dies, what is counted meanwhile belongs to its last second.
 	foldSeldom = 8
@@ -31,7 +34,7 @@ type folds struct {
 
 type foldPart struct {
 	since atomic.Int64 // a second in which this process counted, and after which it has not looked; 0: there is none
-	// Only the goroutine that folds uses these.
+	// Only who folds uses these.
 	again  int64 // since, if it stands for a look more and not for a step that counted
 	folded int   // looks in a row that found what was counted folded by another dispatcher
 	next   int64 // second of the next look
@@ -59,7 +62,7 @@ count_hashes = {1, 2, 3}
 local now = KEYS[4]
 local at = redis.pcall('HGET', now, '~at')
 if type(at) == 'table' or not at and redis.call('EXISTS', now) == 0 then return {0, ''} end
-if not at or not string.match(at, '^%d+$') then at = ARGV[1] end
+if not at or not string.match(at, '^%d+$') or #at > 12 then at = ARGV[1] end
 if at ~= ARGV[1] then return {0, at} end
 redis.call('HINCRBY', now, '~step', 1) -- fails before anything is moved if Redis is out of memory
 local page = redis.call('HSCAN', now, 0, 'COUNT', ARGV[2])
@@ -125,25 +128,31 @@ func (s *Store) FoldCounts(ctx context.Context) error {
 func (s *Store) foldAll(ctx context.Context, before int64, last bool) {
 	ctx, cancel := context.WithTimeout(ctx, foldWithin)
 	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(foldsAtOnce)
 	for p := range s.folds.parts {
 		part := &s.folds.parts[p]
 		since := part.since.Load()
 		if since == 0 || since >= before || before < part.next && !last {
 			continue
 		}
-		part.since.Store(0)
-		found, err := s.fold(ctx, p, since, before)
-		switch {
-		case err != nil:
-			part.since.CompareAndSwap(0, since)
-		case found: // a step that counts may still be under way
-			part.folded, part.again = 0, before
-			part.since.CompareAndSwap(0, before)
-		case since != part.again:
-			part.folded++
-			part.next = before + int64(min(foldSeldom, foldSeldom/2*part.folded))
-		}
+		g.Go(func() error {
+			part.since.Store(0)
+			found, err := s.fold(ctx, p, since, before)
+			switch {
+			case err != nil:
+				part.since.CompareAndSwap(0, since)
+			case found: // a step that counts may still be under way
+				part.folded, part.again = 0, before
+				part.since.CompareAndSwap(0, before)
+			case since != part.again:
+				part.folded++
+				part.next = before + int64(min(foldSeldom, foldSeldom/2*part.folded))
+			}
+			return nil // the next call tries again
+		})
 	}
+	_ = g.Wait()
 }
 
 // fold folds what a partition counted before a second. It reports whether it found anything.

@@ -34,7 +34,9 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	d.closers.add(func() error { client.Close(); return nil })
 	onPush := &pushEvents{} // filled in below: most of the duties that hear of the events need the scheduler
 	ringer := streams.NewRinger(store)
-	d.scheduler = push.New(pushConfig(cfg, info, client, onPush, spans, log), store, store)
+	pushing := pushConfig(cfg, info, client, onPush, spans, log)
+	pushing.Others = func() int64 { return d.heartbeat.peers.Load() } // made below, and asked once Run runs
+	d.scheduler = push.New(pushing, store, store)
 	alerting, err := newAlerts(cfg, info, registry, all, d.scheduler, log)
 	if err != nil {
 		return err
