@@ -77,7 +77,7 @@ func measureChanges(ctx context.Context, s *site) ([]figure, error) {
 		{what: "p50 without changes", value: float64(median(calm.p50).Microseconds()) / 1000, unit: "ms"},
 		{what: "p99 without changes", value: float64(median(calm.p99).Microseconds()) / 1000, unit: "ms"},
 		{what: "changes made", value: n / (changeRounds * changeRoundTime.Seconds()), unit: "/s", least: 0.9 * changesPerSec},
-		{what: "CPU of the dispatcher for a change", value: 1000 * (busy.cpu - calm.cpu).Seconds() / n, unit: "ms"},
+		{what: "CPU of the dispatcher for a change", value: max(0, 1000*(busy.cpu-calm.cpu).Seconds()/n), unit: "ms"},
 		{what: "commands for a change", value: max(0, float64(busy.commands-calm.commands)/n)},
 		{what: "memory of the dispatcher at the end, against the beginning", value: float64(busy.memory[len(busy.memory)-1]) / float64(calm.memory[0]), unit: "times"},
 	}, nil
