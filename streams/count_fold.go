@@ -21,23 +21,24 @@ const (
 	// foldWithin bounds the folding of all partitions, foldsAtOnce how many are folded at a time: Redis may be far away.
 	foldWithin  = 3 * time.Second
 	foldsAtOnce = 8
-	// foldSeldom is how many seconds pass between two looks of a dispatcher that finds what it counted folded by another one, and half as
-	// many at first. If that one dies, what is counted meanwhile belongs to its last second.
+	// foldSeldom bounds the seconds that pass, on average, between two looks of a dispatcher that finds what it counted folded by another
+	// one: as many as there are others, so that some dispatcher looks in each second. If the one that folds dies, what is counted until the
+	// next look belongs to its last second.
 	foldSeldom = 8
 )
 
 // folds are the partitions whose counts this process folds.
 type folds struct {
-	on    atomic.Bool
-	parts []foldPart
+	on     atomic.Bool
+	parts  []foldPart
+	others func() int64 // how many other dispatchers live
 }
 
 type foldPart struct {
 	since atomic.Int64 // a second in which this process counted, and after which it has not looked; 0: there is none
 	// Only who folds uses these.
-	again  int64 // since, if it stands for a look more and not for a step that counted
-	folded int   // looks in a row that found what was counted folded by another dispatcher
-	next   int64 // second of the next look
+	again int64 // since, if it stands for a look more and not for a step that counted
+	next  int64 // second of the next look
 }
 
 // counts reports whether a step may count in the hash "now", because this process folds it, and notes that one does.
@@ -94,7 +95,8 @@ return {#taken, at}
 `)
 
 // begin has the next look find what earlier processes left.
-func (f *folds) begin(partitions int) {
+func (f *folds) begin(partitions int, others func() int64) {
+	f.others = others
 	f.parts = make([]foldPart, partitions)
 	for p := range f.parts {
 		f.parts[p].since.Store(1)
@@ -104,10 +106,10 @@ func (f *folds) begin(partitions int) {
 }
 
 // FoldCounts has the steps of this process count in one hash instead of three, which halves what counting costs, and folds it into
-// those three once a second, until ctx ends. What a process that died has left is folded when another begins to fold, or by one
+// those three once a second, until ctx ends. others is how many other dispatchers live. What a process that died has left is folded when another begins to fold, or by one
 // that counts in the same partition.
-func (s *Store) FoldCounts(ctx context.Context) error {
-	s.folds.begin(s.Partitions())
+func (s *Store) FoldCounts(ctx context.Context, others func() int64) error {
+	s.folds.begin(s.Partitions(), others)
 	after := foldAfter + rand.N(foldSpread)
 	for ctx.Err() == nil {
 		s.foldAll(ctx, s.db.Now().Unix(), false)
@@ -143,11 +145,11 @@ func (s *Store) foldAll(ctx context.Context, before int64, last bool) {
 			case err != nil:
 				part.since.CompareAndSwap(0, since)
 			case found: // a step that counts may still be under way
-				part.folded, part.again = 0, before
+				part.again = before
 				part.since.CompareAndSwap(0, before)
 			case since != part.again:
-				part.folded++
-				part.next = before + int64(min(foldSeldom, foldSeldom/2*part.folded))
+				seldom := max(1, min(foldSeldom, s.folds.others()))
+				part.next = before + 1 + rand.Int64N(2*seldom-1)
 			}
 			return nil // the next call tries again
 		})

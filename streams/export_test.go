@@ -94,7 +94,9 @@ func (w *LineWorker) Asked() int {
 }
 
 // BeginToFold, CountsIn and FoldBefore are FoldCounts in the hands of a test.
-func (s *Store) BeginToFold() { s.folds.begin(s.Partitions()) }
+func (s *Store) BeginToFold(others int64) {
+	s.folds.begin(s.Partitions(), func() int64 { return others })
+}
 
 func (s *Store) CountsIn(p int, second int64) { s.folds.counts(p, second) }
 

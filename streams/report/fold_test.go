@@ -22,7 +22,7 @@ func folding(t *testing.T, sc *streamstest.Scene) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(sc.Ctx)
 	var g errgroup.Group
-	g.Go(func() error { return sc.Store.FoldCounts(ctx) })
+	g.Go(func() error { return sc.Store.FoldCounts(ctx, func() int64 { return 0 }) })
 	t.Cleanup(func() {
 		cancel()
 		streamstest.Check(t, g.Wait())

@@ -35,7 +35,8 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	onPush := &pushEvents{} // filled in below: most of the duties that hear of the events need the scheduler
 	ringer := streams.NewRinger(store)
 	pushing := pushConfig(cfg, info, client, onPush, spans, log)
-	pushing.Others = func() int64 { return d.heartbeat.peers.Load() } // made below, and asked once Run runs
+	others := func() int64 { return d.heartbeat.peers.Load() } // made below, and asked once Run runs
+	pushing.Others = others
 	d.scheduler = push.New(pushing, store, store)
 	alerting, err := newAlerts(cfg, info, registry, all, d.scheduler, log)
 	if err != nil {
@@ -97,7 +98,8 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	archives := newArchivist(cfg.Retention, store, registry, info.ID, log)
 	count := &partitionWatcher{info: info, store: store, log: log}
 	d.heartbeat.heard = append(d.heartbeat.heard, count.heard, onFanout.lines.Heard, archives.heard)
-	d.staying = []loop{store.FoldCounts, took.Run, ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run, judges.Run}
+	folds := func(ctx context.Context) error { return store.FoldCounts(ctx, others) }
+	d.staying = []loop{folds, took.Run, ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run, judges.Run}
 	d.working = []loop{
 		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
 		heals.Run, checks.Run, archives.Run, onFanout.lines.Run, stories.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
