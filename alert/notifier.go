@@ -57,7 +57,7 @@ type Notifier struct {
 	deliver func(ctx context.Context, r receiver, id, title, text string, ended func()) error
 
 	mu      sync.Mutex
-	sending map[string]int       // by receiver: sends under way
+	sending map[string]*sends    // by receiver
 	rests   map[string]time.Time // by receiver that failed: until when it rests
 }
 
@@ -72,7 +72,7 @@ type Counters struct {
 func NewNotifier(cfg NotifierConfig, outbox Outbox) *Notifier {
 	return &Notifier{
 		cfg: cfg, outbox: outbox, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxNotices),
-		sending: map[string]int{}, rests: map[string]time.Time{}, deliver: cfg.Network.send,
+		sending: map[string]*sends{}, rests: map[string]time.Time{}, deliver: cfg.Network.send,
 	}
 }
 

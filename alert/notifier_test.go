@@ -215,7 +215,7 @@ func TestHangingReceiverHoldsUpNobody(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		o.raise("own")
-		time.Sleep(3 * time.Second)
+		time.Sleep(time.Second)
 		hangs, own := 0, 0
 		for _, s := range o.all() {
 			if strings.Contains(s, "slack://own") {
@@ -261,6 +261,24 @@ func TestTwoNotifiers(t *testing.T) {
 		time.Sleep(claimFor + 2*time.Second)
 		if n := len(a.all()) + len(b.all()); n != 41 {
 			t.Errorf("%d sent", n)
+		}
+	})
+}
+
+// TestManyNoticesToOneReceiver: a receiver that takes its time gets all notices, however many there are at once.
+func TestManyNoticesToOneReceiver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "a", streamstest.NewLedger(), "slack://x")
+		o.fail = func(context.Context, string) error { time.Sleep(time.Second); return nil }
+		const notices = 300
+		for i := range notices {
+			o.add(fmt.Sprint(i))
+			o.raise(fmt.Sprint(i))
+		}
+		time.Sleep(20 * time.Minute)
+		if c := o.n.Counters(); len(o.all()) != notices || c.Sent.Load() != notices || c.Unsent.Load() != 0 {
+			t.Errorf("of %d notices %d were sent, %d arrived and %d were given up", notices, len(o.all()), c.Sent.Load(), c.Unsent.Load())
 		}
 	})
 }

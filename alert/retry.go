@@ -20,10 +20,24 @@ const (
 	maxAtOnce = 2
 	// restFor is how long nothing is sent to a receiver that failed.
 	restFor = 5 * time.Second
+	// hangsAfter is how long no send to a receiver ended that hangs, and how long a notice waits for one that takes others.
+	hangsAfter = 3 * time.Second
 )
 
-// errResting is why a notice is not sent to a receiver that hangs or failed just now.
-var errResting = errors.New("it failed or was slow just now, so nothing is sent to it for a moment")
+var (
+	// errResting is why a notice is not sent to a receiver that hangs or failed just now.
+	errResting = errors.New("it failed or was slow just now, so nothing is sent to it for a moment")
+	// errBusy is why it is not sent to one that takes others all the time. That is no try: otherwise many alerts at once
+	// would be given up, though their receiver works.
+	errBusy = errors.New("it takes other notices")
+)
+
+// sends are those to one receiver.
+type sends struct {
+	n     int           // under way
+	moved time.Time     // when one of them ended last, or the first one began
+	ended chan struct{} // closed when one ends
+}
 
 // handle tries once to send a notice, and decides what becomes of it: it is settled as sent, tried again
 // later, or given up. A notice that is given up is an ERROR line with the whole text.
@@ -38,12 +52,14 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 		n.settle(ctx, log, notice, "no receivers", true)
 		return
 	}
-	failed, have := n.try(ctx, notice, to, title, text)
+	failed, have, busy := n.try(ctx, notice, to, title, text)
 	switch {
 	case len(failed) == 0:
 		log.Info(LineSent, "text", title, "receivers", len(to))
 		n.settle(ctx, log, notice, "sent", false)
 	case ctx.Err() != nil: // stopping
+		n.postpone(ctx, log, notice, 0, true)
+	case busy:
 		n.postpone(ctx, log, notice, 0, true)
 	case notice.Tries >= maxTries:
 		n.counts.Unsent.Add(1)
@@ -58,15 +74,15 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 }
 
 // try sends a notice to each receiver that does not have it. failed lists those that failed and why; have
-// counts those that have the notice now.
-func (n *Notifier) try(ctx context.Context, notice *medispatcher.Notice, to []receiver, title, text string) (failed []string, have int) {
+// counts those that have the notice now. busy: those that failed have no time for it yet.
+func (n *Notifier) try(ctx context.Context, notice *medispatcher.Notice, to []receiver, title, text string) (failed []string, have int, busy bool) {
 	results := make([]error, len(to))
-	var sends sync.WaitGroup
+	var under sync.WaitGroup
 	for i, r := range to {
 		if slices.Contains(notice.Done, r.name) {
 			continue
 		}
-		sends.Go(func() {
+		under.Go(func() {
 			results[i] = n.send(ctx, r, strconv.FormatInt(notice.ID, 10)+"."+strconv.FormatInt(notice.At.UnixMilli(), 10), title, text)
 			if results[i] == nil {
 				step, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepWithin)
@@ -75,33 +91,25 @@ func (n *Notifier) try(ctx context.Context, notice *medispatcher.Notice, to []re
 			}
 		})
 	}
-	sends.Wait()
+	under.Wait()
+	busy = true
 	for i, err := range results {
 		if err != nil {
+			busy = busy && errors.Is(err, errBusy)
 			failed = append(failed, to[i].show()+": "+err.Error())
 		} else {
 			have++
 		}
 	}
-	return failed, have
+	return failed, have, busy
 }
 
 // send sends to a receiver, unless that hangs or failed just now.
 func (n *Notifier) send(ctx context.Context, r receiver, id, title, text string) error {
-	n.mu.Lock()
-	if rest := time.Until(n.rests[r.name]); rest > 0 || n.sending[r.name] >= maxAtOnce {
-		n.mu.Unlock()
-		return errResting
+	if err := n.begin(ctx, r); err != nil {
+		return err
 	}
-	n.sending[r.name]++
-	n.mu.Unlock()
-	err := n.deliver(ctx, r, id, title, text, func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if n.sending[r.name]--; n.sending[r.name] == 0 {
-			delete(n.sending, r.name)
-		}
-	})
+	err := n.deliver(ctx, r, id, title, text, func() { n.end(r) })
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err != nil {
@@ -112,6 +120,62 @@ func (n *Notifier) send(ctx context.Context, r receiver, id, title, text string)
 	n.counts.Sent.Add(1)
 	delete(n.rests, r.name)
 	return nil
+}
+
+// begin waits a while until something may be sent to a receiver. The error is errResting, errBusy or that of ctx.
+func (n *Notifier) begin(ctx context.Context, r receiver) error {
+	began := time.Now()
+	for {
+		n.mu.Lock()
+		now, under := time.Now(), n.sending[r.name]
+		var left time.Duration
+		switch {
+		case n.rests[r.name].After(now):
+			n.mu.Unlock()
+			return errResting
+		case under == nil:
+			n.sending[r.name] = &sends{n: 1, moved: now, ended: make(chan struct{})}
+			n.mu.Unlock()
+			return nil
+		case under.n < maxAtOnce:
+			under.n++
+			n.mu.Unlock()
+			return nil
+		default:
+			left = hangsAfter - now.Sub(under.moved)
+		}
+		ended := under.ended
+		n.mu.Unlock()
+		switch {
+		case left <= 0:
+			return errResting
+		case now.Sub(began) >= hangsAfter:
+			return errBusy
+		}
+		timer := time.NewTimer(min(left, hangsAfter-now.Sub(began)))
+		select {
+		case <-ctx.Done():
+		case <-ended:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// end notes that a send to a receiver has ended.
+func (n *Notifier) end(r receiver) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	under := n.sending[r.name]
+	under.n, under.moved = under.n-1, time.Now()
+	close(under.ended)
+	under.ended = make(chan struct{})
+	if under.n == 0 {
+		delete(n.sending, r.name)
+	}
 }
 
 func (n *Notifier) settle(ctx context.Context, log *slog.Logger, notice *medispatcher.Notice, outcome string, unsent bool) {

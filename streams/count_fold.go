@@ -36,7 +36,7 @@ type folds struct {
 
 type foldPart struct {
 	since atomic.Int64 // a second in which this process counted, and after which it has not looked; 0: there is none
-	// Only who folds uses these.
+	// Only the goroutine that folds uses these.
 	again int64 // since, if it stands for a look more and not for a step that counted
 	next  int64 // second of the next look
 }
@@ -55,9 +55,9 @@ func (f *folds) counts(p int, second int64) bool {
 // foldScript moves counts of the hash "now" to those of its second, minute and hour, all of them or about as many as it
 // is told to. Once all are moved it deletes the hash.
 //
-// KEYS second, minute, hour, now. ARGV the second that the first three are of, how many names. Returns how many names it moved, and the second
-// that is left: then another step goes on with the keys of that one; "": nothing is left. Safe to repeat: what is moved is no longer
-// there.
+// KEYS second, minute, hour, now. ARGV the second that the first three are of, how many names. Returns how many names it moved,
+// and the second that is left: then another step goes on with the keys of that one; "": nothing is left. Safe to repeat: what is
+// moved is no longer there.
 var foldScript = rdb.NewScript(countLua + `
 count_hashes = {1, 2, 3}
 local now = KEYS[4]
@@ -106,8 +106,8 @@ func (f *folds) begin(partitions int, others func() int64) {
 }
 
 // FoldCounts has the steps of this process count in one hash instead of three, which halves what counting costs, and folds it into
-// those three once a second, until ctx ends. others is how many other dispatchers live. What a process that died has left is folded when another begins to fold, or by one
-// that counts in the same partition.
+// those three once a second, until ctx ends. others is how many other dispatchers live. What a process that died has left is folded
+// when another begins to fold, or by one that counts in the same partition.
 func (s *Store) FoldCounts(ctx context.Context, others func() int64) error {
 	s.folds.begin(s.Partitions(), others)
 	after := foldAfter + rand.N(foldSpread)
