@@ -232,8 +232,8 @@ func TestHangingReceiverHoldsUpNobody(t *testing.T) {
 		if took := time.Since(began); took > stopWithin {
 			t.Errorf("stopping took %s", took)
 		}
-		if n, _ := o.ledger.As("b").ClaimNotices(t.Context(), 100, time.Hour); len(n) != maxAtOnce {
-			t.Errorf("%d notices are left to the others at once", len(n)) // the rest waits for its next try
+		if n, _ := o.ledger.As("b").ClaimNotices(t.Context(), 100, time.Hour); len(n) < maxAtOnce {
+			t.Errorf("%d notices are left to the others at once", len(n)) // those that hung, and what waited for its next try
 		}
 	})
 }
@@ -265,20 +265,26 @@ func TestTwoNotifiers(t *testing.T) {
 	})
 }
 
-// TestManyNoticesToOneReceiver: a receiver that takes its time gets all notices, however many there are at once.
+// TestManyNoticesToOneReceiver: a receiver that takes its time gets all notices, however many there are at once, and holds up no other.
 func TestManyNoticesToOneReceiver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := openOffice(t, "a", streamstest.NewLedger(), "slack://x")
 		o.fail = func(context.Context, string) error { time.Sleep(time.Second); return nil }
-		const notices = 300
+		const notices = 100
 		for i := range notices {
 			o.add(fmt.Sprint(i))
 			o.raise(fmt.Sprint(i))
 		}
-		time.Sleep(20 * time.Minute)
-		if c := o.n.Counters(); len(o.all()) != notices || c.Sent.Load() != notices || c.Unsent.Load() != 0 {
-			t.Errorf("of %d notices %d were sent, %d arrived and %d were given up", notices, len(o.all()), c.Sent.Load(), c.Unsent.Load())
+		time.Sleep(time.Second)
+		o.raise("own")
+		time.Sleep(10 * time.Second)
+		if list := o.all(); !slices.ContainsFunc(list, func(s string) bool { return strings.Contains(s, "slack://own") }) || len(list) < 10 {
+			t.Errorf("after ten seconds %d were sent, the one to another receiver not among them: %q", len(list), list)
+		}
+		time.Sleep(4 * time.Minute)
+		if c := o.n.Counters(); len(o.all()) != notices+1 || c.Sent.Load() != notices+1 || c.Unsent.Load() != 0 {
+			t.Errorf("of %d notices %d were sent, %d arrived and %d were given up", notices+1, len(o.all()), c.Sent.Load(), c.Unsent.Load())
 		}
 	})
 }

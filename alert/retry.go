@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,10 @@ const (
 	// restFor is how long nothing is sent to a receiver that failed.
 	restFor = 5 * time.Second
 	// hangsAfter is how long no send to a receiver ended that hangs, and how long a notice waits for one that takes others.
+	// As many wait as are sent at once. The rest comes again after about busyFor, so that it does not hold up notices to
+	// other receivers.
 	hangsAfter = 3 * time.Second
+	busyFor    = 2 * time.Second
 )
 
 var (
@@ -35,6 +39,7 @@ var (
 // sends are those to one receiver.
 type sends struct {
 	n     int           // under way
+	waits int           // that wait for one of them to end
 	moved time.Time     // when one of them ended last, or the first one began
 	ended chan struct{} // closed when one ends
 }
@@ -60,7 +65,7 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 	case ctx.Err() != nil: // stopping
 		n.postpone(ctx, log, notice, 0, true)
 	case busy:
-		n.postpone(ctx, log, notice, 0, true)
+		n.postpone(ctx, log, notice, busyFor/2+rand.N(busyFor), true)
 	case notice.Tries >= maxTries:
 		n.counts.Unsent.Add(1)
 		outcome := "not sent: " + strings.Join(failed, "; ")
@@ -125,40 +130,39 @@ func (n *Notifier) send(ctx context.Context, r receiver, id, title, text string)
 // begin waits a while until something may be sent to a receiver. The error is errResting, errBusy or that of ctx.
 func (n *Notifier) begin(ctx context.Context, r receiver) error {
 	began := time.Now()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for {
-		n.mu.Lock()
 		now, under := time.Now(), n.sending[r.name]
-		var left time.Duration
 		switch {
 		case n.rests[r.name].After(now):
-			n.mu.Unlock()
 			return errResting
 		case under == nil:
 			n.sending[r.name] = &sends{n: 1, moved: now, ended: make(chan struct{})}
-			n.mu.Unlock()
 			return nil
 		case under.n < maxAtOnce:
 			under.n++
-			n.mu.Unlock()
 			return nil
-		default:
-			left = hangsAfter - now.Sub(under.moved)
 		}
-		ended := under.ended
-		n.mu.Unlock()
+		hangs, waited := hangsAfter-now.Sub(under.moved), hangsAfter-now.Sub(began)
 		switch {
-		case left <= 0:
+		case hangs <= 0:
 			return errResting
-		case now.Sub(began) >= hangsAfter:
+		case waited <= 0 || under.waits >= maxAtOnce:
 			return errBusy
 		}
-		timer := time.NewTimer(min(left, hangsAfter-now.Sub(began)))
+		under.waits++
+		ended := under.ended
+		n.mu.Unlock()
+		timer := time.NewTimer(min(hangs, waited))
 		select {
 		case <-ctx.Done():
 		case <-ended:
 		case <-timer.C:
 		}
 		timer.Stop()
+		n.mu.Lock()
+		under.waits--
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
