@@ -21,27 +21,28 @@ const (
 	maxAtOnce = 2
 	// restFor is how long nothing is sent to a receiver that failed.
 	restFor = 5 * time.Second
-	// hangsAfter is how long no send to a receiver ended that hangs, and how long a notice waits for one that takes others.
-	// As many wait as are sent at once. The rest comes again after about busyFor, so that it does not hold up notices to
-	// other receivers.
-	hangsAfter = 3 * time.Second
+	// hangsAfter: a receiver hangs if no send to it ended for so long.
+	hangsAfter = sendWithin
+	// waitWithin is how long a notice waits for its turn. As many wait as are sent at once; the others come again after about
+	// busyFor, so that they do not hold up notices to other receivers.
+	waitWithin = 3 * time.Second
 	busyFor    = 2 * time.Second
 )
 
 var (
 	// errResting is why a notice is not sent to a receiver that hangs or failed just now.
 	errResting = errors.New("it failed or was slow just now, so nothing is sent to it for a moment")
-	// errBusy is why it is not sent to one that takes others all the time. That is no try: otherwise many alerts at once
-	// would be given up, though their receiver works.
-	errBusy = errors.New("it takes other notices")
+	// errBusy is why a notice is not sent to a receiver that takes others. That is no try: otherwise, of many alerts at
+	// once, most would be given up though their receiver works.
+	errBusy = errors.New("it is busy with other notices")
 )
 
 // sends are those to one receiver.
 type sends struct {
 	n     int           // under way
-	waits int           // that wait for one of them to end
-	moved time.Time     // when one of them ended last, or the first one began
-	ended chan struct{} // closed when one ends
+	waits int           // notices that wait for their turn
+	moved time.Time     // when a send ended last, or the first one began
+	ended chan struct{} // closed when a send ends
 }
 
 // handle tries once to send a notice, and decides what becomes of it: it is settled as sent, tried again
@@ -79,7 +80,7 @@ func (n *Notifier) handle(ctx context.Context, notice *medispatcher.Notice) {
 }
 
 // try sends a notice to each receiver that does not have it. failed lists those that failed and why; have
-// counts those that have the notice now. busy: those that failed have no time for it yet.
+// counts those that have the notice now. busy: nothing is wrong but that receivers are busy.
 func (n *Notifier) try(ctx context.Context, notice *medispatcher.Notice, to []receiver, title, text string) (failed []string, have int, busy bool) {
 	results := make([]error, len(to))
 	var under sync.WaitGroup
@@ -144,17 +145,17 @@ func (n *Notifier) begin(ctx context.Context, r receiver) error {
 			under.n++
 			return nil
 		}
-		hangs, waited := hangsAfter-now.Sub(under.moved), hangsAfter-now.Sub(began)
+		hangsIn, waits := hangsAfter-now.Sub(under.moved), waitWithin-now.Sub(began)
 		switch {
-		case hangs <= 0:
+		case hangsIn <= 0:
 			return errResting
-		case waited <= 0 || under.waits >= maxAtOnce:
+		case waits <= 0 || under.waits >= maxAtOnce:
 			return errBusy
 		}
 		under.waits++
 		ended := under.ended
 		n.mu.Unlock()
-		timer := time.NewTimer(min(hangs, waited))
+		timer := time.NewTimer(min(hangsIn, waits))
 		select {
 		case <-ctx.Done():
 		case <-ended:

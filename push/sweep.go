@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// sweepTogether is how many dispatchers sweep as often as one. Of more, each sweeps more seldom, at moments of its own: what one finds the
-// others need not look for, and the looks of all are as many as those of eight.
+// sweepTogether is how many dispatchers sweep at every tick. More of them take turns, so that all together sweep as often as so many would.
 const sweepTogether = 8
 
 // sweeper repairs what hints and replies that were lost left behind: channels
@@ -43,7 +42,7 @@ func (s *sweeper) run(ctx context.Context) {
 	}
 }
 
-// turns is how many of its ticks are one in which this dispatcher sweeps.
+// turns: this dispatcher sweeps at one of so many ticks.
 func (s *sweeper) turns() int64 {
 	if s.cfg.Others == nil {
 		return 1
