@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -58,6 +59,7 @@ func (r *freshReader) hand(copies []medispatcher.Want, largest int64) (wants []m
 	return asked(reserved), func(deliveries []medispatcher.Delivery, err error) {
 		defer r.workers.handing.Done()
 		r.took(reserved, deliveries, err)
+		runtime.Gosched() // the workers go first: what the caller does next, the requests need not wait for
 	}
 }
 
