@@ -22,18 +22,20 @@ import (
 // KEYS 1–4 counts of the second, the minute, the hour and all time. If the first is the hash "now", the second
 // says which second it is, and the third is not used.
 const countLua = `
-local count_kept = {75, 3900, 93600} -- s
-local count_room = {
-  ['~topics'] = {131072, 262144, 1048576, 4194304},
-  ['~subs'] = {524288, 2097152, 4194304},
-}
+local function count_kept(i) return ({75, 3900, 93600})[i] end -- s
+local function count_room(names, i)
+  return ({
+    ['~topics'] = {131072, 262144, 1048576, 4194304},
+    ['~subs'] = {524288, 2097152, 4194304},
+  })[names][i]
+end
 local count_hashes, count_at = {1, 2, 3, 4}, nil
 if string.sub(KEYS[1], -4) == ':now' then count_hashes, count_at = {1, 4}, string.match(KEYS[2], '%d+$') end
 local function count_names(kind) return (kind == 'received:' or kind == 'unroutable:') and '~topics' or '~subs' end
 -- Whether a name has room, and whether it is the first one of all topics or subscriptions.
 local function count_fits(i, kind, bytes)
   local names = count_names(kind)
-  local room = count_room[names][i]
+  local room = count_room(names, i)
   if not room then return true end
   local used = redis.pcall('HINCRBY', KEYS[i], names, bytes)
   if type(used) ~= 'number' or used <= room then return true, used == bytes end
@@ -61,8 +63,8 @@ local function count_all(counts)
     end
     for kind, n in pairs(sums) do redis.pcall('HINCRBY', KEYS[i], kind, n) end
     if new and i == 1 and count_at then
-      if redis.pcall('HSETNX', KEYS[1], '~at', count_at) == 1 then redis.pcall('EXPIRE', KEYS[1], count_kept[3]) end
-    elseif new and count_kept[i] then redis.pcall('EXPIRE', KEYS[i], count_kept[i]) end
+      if redis.pcall('HSETNX', KEYS[1], '~at', count_at) == 1 then redis.pcall('EXPIRE', KEYS[1], count_kept(3)) end
+    elseif new and count_kept(i) then redis.pcall('EXPIRE', KEYS[i], count_kept(i)) end
   end
 end
 local counts = {}

@@ -101,7 +101,7 @@ func alike(done []medispatcher.Settlement) []*group {
 // Safe to repeat: a second XACK finds nothing pending, so nothing is counted twice, and a copy leaves its line once.
 // XACK comes before anything else is written, because Redis allows it, and then the rest of the script, even when
 // out of memory.
-var deleteScript = rdb.NewScript(countLua + lineLua + leaveLua + `
+var deleteScript = rdb.NewScript(countLua + `
 local channels, settled, traces, lines = tonumber(ARGV[1]), 0, 0, 0
 local step = ` + strconv.Itoa(maxUnpack) + `
 local function there(first, last)
@@ -112,6 +112,11 @@ end
 -- As long as all messages succeed at the first attempt, and without ordered subscriptions, none of these keys exists.
 local n = channels - 4
 traces, lines = there(channels + 1, channels + 2 * n), there(channels + 2 * n + 1, channels + 3 * n)
+local look, leave
+if lines > 0 then -- most steps would spend their time on making functions that they do not call
+` + lineLua + leaveLua + `
+  look, leave = line_look, line_leave_all
+end
 local ready, new = {}, {}
 local at, groups, part = 2, 0, 0
 counted(function()
@@ -121,7 +126,7 @@ counted(function()
     local names, upto, looked = tonumber(ARGV[last + 1]), last, nil
     local line, wait = KEYS[k + 3 * n], KEYS[k + 4 * n]
     if lines > 0 then
-      looked, upto = line_look(line, wait, ARGV, first, last)
+      looked, upto = look(line, wait, ARGV, first, last)
       if upto < first then return end
     end
     local acked = redis.call('XACK', KEYS[k], 'push', unpack(ARGV, first, upto))
@@ -134,7 +139,7 @@ counted(function()
         redis.pcall('HDEL', KEYS[failures], unpack(ARGV, first, upto))
       end
     end
-    if looked and line_leave_all(KEYS[k], line, wait, looked, ARGV, first, upto) and not new[k] then
+    if looked and leave(KEYS[k], line, wait, looked, ARGV, first, upto) and not new[k] then
       new[k], ready[#ready + 1] = true, k
     end
     for i = last + 2, last + 1 + names do note(ARGV[i], acked) end

@@ -16,10 +16,17 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-//go:embed fanout.lua
-var fanoutSource string
+var (
+	//go:embed fanout.lua
+	fanoutPlain string
+	//go:embed fanout_rest.lua
+	fanoutRest string
+	//go:embed fanout_end.lua
+	fanoutEnd string
 
-var fanoutScript = rdb.NewScript(countLua + keepLua + vanishedLua + renewLua + timeLua + lineLua + archiveLua + fanoutSource)
+	fanoutScript = rdb.NewScript(countLua + fanoutPlain + "if at <= #ARGV then\n" +
+		keepLua + vanishedLua + renewLua + timeLua + lineLua + archiveLua + fanoutRest + "end\n" + fanoutEnd)
+)
 
 // Routing says where one incoming entry belongs. At most one of Reason, Due and Subs is set.
 // If none is, and neither After nor Filtered, nobody wants the topic: it goes to the unrouted messages.

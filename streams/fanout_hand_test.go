@@ -38,7 +38,8 @@ func TestFanoutHand(t *testing.T) {
 			sc.Client.SAdd(sc.Ctx, "medis:{0}:active", "s", "s2", "s3")
 			sc.Client.Del(sc.Ctx, "medis:{0}:ch:s")
 		}, 10, []string{"s2 a", "s2 b"}, "ch:s=2, ch:s2=2 me:2, ch:s3=2"},
-		"one is of a wrong type": {2, func(_ *testing.T, sc *scene) { sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "x", 0) }, 10, []string{"s2 a", "s2 b"}, "ch:s=set, ch:s2=2 me:2, ch:s3=2"},
+		"one is of a wrong type":        {2, func(_ *testing.T, sc *scene) { sc.Client.Set(sc.Ctx, "medis:{0}:ch:s", "x", 0) }, 10, []string{"s2 a", "s2 b"}, "ch:s=set, ch:s2=2 me:2, ch:s3=2"},
+		"the second is of a wrong type": {2, func(_ *testing.T, sc *scene) { sc.Client.Set(sc.Ctx, "medis:{0}:ch:s2", "x", 0) }, 10, []string{"s a", "s b"}, "ch:s=2 me:2, ch:s2=set, ch:s3=2"},
 	}
 	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
 		for name, c := range cases {

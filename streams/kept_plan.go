@@ -108,7 +108,7 @@ func (s *Store) keepOrigin(m *keptMove, fields map[string]string) {
 	}
 }
 
-// unpacked reads the netstrings that fanout.lua packs an entry with too many fields into; nil if text is something else.
+// unpacked reads the netstrings that fanout_rest.lua packs an entry with too many fields into; nil if text is something else.
 func unpacked(text string) []string {
 	var fields []string
 	for text != "" {

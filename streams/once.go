@@ -108,7 +108,7 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 // onceFields returns the stream that an item goes to, the name of its count, and its fields.
 func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fields []any) {
 	switch {
-	case o.Reason != "" && o.Subscription != "": // as fanout.lua writes it, so that copyFailedOf can read it
+	case o.Reason != "" && o.Subscription != "": // as fanout_rest.lua writes it, so that copyFailedOf can read it
 		reason := "REDISTFAIL " + s.keys.Channel(p, o.Subscription) + " " + o.Reason
 		return s.keys.Quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, entry.ChannelValues(p, o.Message)...)
 	case o.Reason != "":
