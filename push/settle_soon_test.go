@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// TestSettledSoon: outcomes do not linger once they take an eighth of the slots and messages wait for one.
+// TestSettledSoon: outcomes do not linger once they take half of the slots and messages wait for one.
 func TestSettledSoon(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		answered, messages int
 		soon               bool
 	}{
-		"an eighth, and others wait": {4, 40, true},
-		"less":                       {3, 40, false},
-		"nothing waits":              {4, 31, false},
+		"half, and others wait": {16, 40, true},
+		"less":                  {15, 40, false},
+		"nothing waits":         {16, 31, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -89,10 +89,6 @@ func (ws *workers) giveBackAllLocked(slot *slots) {
 	}
 }
 
-// settleShare: outcomes that take one slot in so many are settled soon if messages wait for a slot. With fewer steps, all slots
-// would end up in the same step again and again, and the worker would have nothing to do meanwhile.
-const settleShare = 8
-
 // settleLocked has the outcomes of a batch settled: soon if they hold up others that could start.
 func (ws *workers) settleLocked(b *batch) {
 	b.left = 0
@@ -119,7 +115,7 @@ func (s *slots) holdUpLocked(l *lane) bool {
 	if s.unsettled == s.used && l.sub.settings.sub.Ordered {
 		return true
 	}
-	return settleShare*s.unsettled >= s.limit && (l.active || l.dueWaits || s.waiting() > 0)
+	return 2*s.unsettled >= s.limit && (l.active || l.dueWaits || s.waiting() > 0)
 }
 
 // startEarlyLocked has a message wait for a slot that was taken before the outcome of its last attempt was known. That is
