@@ -53,6 +53,47 @@ func benchFanoutStep(b *testing.B, layout int) {
 	b.ReportMetric(float64(size)/float64(128*b.N), "B/copy")
 }
 
+// BenchmarkOrderedStep is one step of the fan-out with 128 entries to one channel, without order and in order. Keys that are
+// new go into the channel, others wait.
+func BenchmarkOrderedStep(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		ordered bool
+		keys    int // 0: each entry has its own
+	}{{"without order", false, 0}, {"new keys", true, 0}, {"known keys", true, 1000}} {
+		b.Run(c.name, func(b *testing.B) {
+			sc := newSteps(b)
+			sc.store.WriteLayout(2)
+			n, batches := 0, make([][]streams.Routing, b.N)
+			for i := range batches {
+				batches[i] = sc.published(b, 128, func() []any {
+					n++
+					key := n
+					if c.keys > 0 {
+						key %= c.keys
+					}
+					return []any{"topic", "order.created", "key", strconv.Itoa(key), "body", strings.Repeat("x", 256)}
+				})
+				for k := range batches[i] {
+					r := &batches[i][k]
+					r.Subs = benchSubs[:1]
+					if c.ordered {
+						r.Ordered = r.Subs
+					}
+				}
+			}
+			sc.measure(b, 128, func() {
+				for _, batch := range batches {
+					routed, err := sc.store.Fanout(sc.ctx, 0, batch)
+					if err != nil || routed[127].Result != streams.RoutedCopied {
+						b.Fatal(routed, err)
+					}
+				}
+			})
+		})
+	}
+}
+
 // BenchmarkHandStep moves one message to three idle channels and reads the copies, in one step or in two.
 func BenchmarkHandStep(b *testing.B) {
 	for _, together := range []bool{false, true} {
@@ -145,9 +186,19 @@ func (sc *steps) measure(b *testing.B, messages int, run func()) {
 // incoming publishes n messages of 256 bytes, reads them, and routes them to benchSubs.
 func (sc *steps) incoming(b *testing.B, n int) []streams.Routing {
 	b.Helper()
+	routings := sc.published(b, n, func() []any { return []any{"topic", "order.created", "body", strings.Repeat("x", 256)} })
+	for i := range routings {
+		routings[i].Subs = benchSubs
+	}
+	return routings
+}
+
+// published publishes n messages, reads them, and decides about them as if nobody wanted them.
+func (sc *steps) published(b *testing.B, n int, message func() []any) []streams.Routing {
+	b.Helper()
 	pipe := sc.Client.Pipeline()
 	for range n {
-		pipe.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: []any{"topic", "order.created", "body", strings.Repeat("x", 256)}})
+		pipe.XAdd(sc.ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", Values: message()})
 	}
 	if _, err := pipe.Exec(sc.ctx); err != nil {
 		b.Fatal(err)
@@ -161,7 +212,6 @@ func (sc *steps) incoming(b *testing.B, n int) []streams.Routing {
 	routings := make([]streams.Routing, n)
 	for i, e := range entries {
 		routings[i] = w.Decide(e, router)
-		routings[i].Subs = benchSubs
 	}
 	return routings
 }
