@@ -24,7 +24,7 @@ var (
 	//go:embed fanout_end.lua
 	fanoutEnd string
 
-	fanoutScript = rdb.NewScript(countLua + fanoutPlain + "if at <= #ARGV then\n" +
+	fanoutScript = rdb.NewScript(countLua + linePartsLua + fanoutPlain + "if at <= #ARGV then\n" +
 		keepLua + vanishedLua + renewLua + timeLua + lineLua + archiveLua + fanoutRest + "end\n" + fanoutEnd)
 )
 

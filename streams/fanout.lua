@@ -99,9 +99,62 @@ local results, done, copied, halted, wrote = {}, {}, 0, false, false
 local channel_at = 1 -- the next channel of the next entry: those before it have their copies
 local close_archive, tell_vanished -- of the rest, if it runs
 
--- An entry whose copies are of the second layout and go to channels without order. Where a channel refuses its copy, the
--- rest goes on with it.
-local plain = same and not unfinished and archive_most == 0 and not next(ordered)
+local plain = same and not unfinished and archive_most == 0
+
+-- What the lines become, in few calls: by ordered channel, and there by key. It does what line_put does for each copy. The
+-- rest does it if an older entry may be pending, or if a line is not as it should be.
+local key_of, plans = {}, {}
+if plain and next(ordered) then
+  local oldest = redis.call('XPENDING', incoming, 'fanout', '-', '+', 1)[1]
+  plain = ARGV[10] == '1' and oldest and oldest[1] == ARGV[11]
+  local copies = {} -- {plan, key} of each copy
+  for i = at, plain and #ARGV or 0, 3 do
+    local list, fields, key = lists[ARGV[i + 1]], found[ARGV[i]], nil
+    if not list or not fields then break end
+    for f = 1, #fields, 2 do
+      if fields[f] == 'key' then key = string.match(fields[f + 1], '^[^\n]+') end
+    end
+    key_of[ARGV[i]] = key
+    for c = 1, key and #list or 0 do
+      local o = ordered[list[c]]
+      if o then
+        local plan = plans[list[c]] or {line = o[1], wait = o[2], keys = {}, n = 0, fields = {'~'}, of = {}, to_line = {}, lines = 0, to_wait = {}, waits = 0}
+        plans[list[c]], copies[#copies + 1] = plan, {plan, key}
+        if not plan.of[key] then
+          plan.n = plan.n + 1
+          plan.keys[plan.n], plan.fields[plan.n + 1] = key, 'c' .. key
+          plan.of[key] = {n = 0, first = 1, last = 0, known = false, next = 0, has = false, changed = false} -- all fields at once: a growing table is slow
+        end
+      end
+    end
+  end
+  for _, plan in pairs(plans) do
+    local got = redis.pcall('HMGET', plan.line, unpack(plan.fields))
+    plain = plain and got[1] == 'on'
+    plan.fields = {}
+    for k, key in ipairs(plan.keys) do
+      local is = plan.of[key]
+      is.n, is.first, is.last, is.known = line_counts(got[k + 1])
+      is.next, is.has = is.last, is.known
+    end
+  end
+  for _, copy in ipairs(copies) do
+    local plan, key = unpack(copy)
+    local is = plan.of[key]
+    if is.has then
+      is.next = is.next + 1
+      plan.fields[#plan.fields + 1] = line_place(is.next, key)
+    end
+    is.has = true
+  end
+  for _, plan in pairs(plans) do
+    local taken = plain and plan.fields[1] and redis.pcall('HMGET', plan.wait, unpack(plan.fields)) or {}
+    plain = plain and not taken.err
+    for i = 1, #taken do plain = plain and not taken[i] end
+  end
+end
+
+-- An entry whose copies are of the second layout. Where a channel refuses its copy, the rest goes on with it.
 while plain and at <= #ARGV do
   local id, list = ARGV[at], lists[ARGV[at + 1]]
   local fields, body, topic = list and found[id] or {}, nil, nil
@@ -113,11 +166,25 @@ while plain and at <= #ARGV do
   local whole = ARGV[at + 2] .. body
   local last = #list
   while channel_at <= last do
-    local channel = list[channel_at]
-    local copy = redis.pcall('XADD', channel, '*', 'm', whole)
-    if type(copy) ~= 'string' then break end
+    local channel, copy = list[channel_at], nil
+    local plan, key = plans[channel], key_of[id]
+    local is = plan and key and plan.of[key]
+    if is and is.known then
+      is.last = is.last + 1
+      plan.to_wait[plan.waits + 1], plan.to_wait[plan.waits + 2] = line_place(is.last, key), whole
+      plan.waits = plan.waits + 2
+    else
+      copy = redis.pcall('XADD', channel, '*', 'm', whole)
+      if type(copy) ~= 'string' then break end
+      if is then
+        is.n, is.known = 1, true
+        plan.to_line[plan.lines + 1], plan.to_line[plan.lines + 2] = 'b' .. copy, key
+        plan.lines = plan.lines + 2
+      end
+    end
+    if is then is.changed = true end
     channel_at, wrote = channel_at + 1, true
-    if #reads > 0 then
+    if copy and #reads > 0 then
       local copies = made[channel] or {ids = {}, of = {}, whole = true}
       made[channel] = copies
       copies.ids[#copies.ids + 1], copies.of[#copies.of + 1] = copy, ordinal
@@ -127,4 +194,14 @@ while plain and at <= #ARGV do
   note('received:' .. topic, 1)
   results[ordinal], done[ordinal], copied = 'copied', id, copied + 1
   ordinal, channel_at, at = ordinal + 1, 1, at + 3
+end
+for _, plan in pairs(plans) do
+  for key, is in pairs(plan.of) do
+    if is.changed then
+      plan.to_line[plan.lines + 1], plan.to_line[plan.lines + 2] = 'c' .. key, line_noted(is.n, is.first, is.last)
+      plan.lines = plan.lines + 2
+    end
+  end
+  in_steps('HSET', plan.wait, plan.to_wait)
+  in_steps('HSET', plan.line, plan.to_line)
 end

@@ -10,6 +10,7 @@ if archive_most > 0 and not open_archive(KEYS[14], KEYS[15], ARGV[8], ARGV[9] ==
 end
 
 local handled, front = {}, nil -- front: nothing older than the next entries of this run is pending, but what is handled
+for i = 1, #done do handled[done[i]] = true end
 local function in_front(id)
   if front == nil then
     local older = redis.call('XPENDING', incoming, 'fanout', '-', id, entries + 16)

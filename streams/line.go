@@ -23,8 +23,29 @@ import (
 //
 // The hash medis:{p}:wait:<sub> has the copies that wait: <number>:<key> → the copy, as line_pack writes it.
 
+// linePartsLua is what lineLua and the plain part of the fan-out share.
+const linePartsLua = `
+-- line_counts returns how many copies of a key are in the channel, the numbers of those that wait, and whether the line knows the key.
+local function line_counts(v)
+  if not v then return 0, 1, 0, false end
+  local alone = tonumber(v)
+  if alone then return alone, 1, 0, true end
+  local n, first, last = string.match(v, '^(%d+) (%d+) (%d+)$')
+  return tonumber(n or 0), tonumber(first or 1), tonumber(last or 0), true
+end
+local function line_noted(n, first, last)
+  if first <= last then return string.format('%.0f %.0f %.0f', n, first, last) end
+  return n > 0 and string.format('%.0f', n)
+end
+-- line_place is the field of a copy that waits.
+local function line_place(number, key) return string.format('%.0f:', number) .. key end
+local function in_steps(command, key, args)
+  for from = 1, #args, 1000 do redis.call(command, key, unpack(args, from, math.min(#args, from + 999))) end
+end
+`
+
 // lineLua follows countLua in a script that adds to a channel or settles its copies.
-const lineLua = `
+const lineLua = linePartsLua + `
 local line_room = 1048576 -- stepBytes: bytes that may still go from lines into channels
 local function line_pack(fields, n) -- netstrings, because a body may contain any byte; a whole message is one value anyway
   if n == 2 and fields[1] == 'm' then return fields[2] end
@@ -60,18 +81,8 @@ local function line_get(line, field)
   local v = redis.pcall('HGET', line, field)
   return type(v) == 'string' and v or nil
 end
--- line_of returns how many copies of a key are in the channel, and the numbers of those that wait.
-local function line_counts(v)
-  if not v then return 0, 1, 0, false end
-  local n, first, last = string.match(v, '^(%d+) (%d+) (%d+)$')
-  if first then return tonumber(n), tonumber(first), tonumber(last), true end
-  return tonumber(v), 1, 0, true
-end
+-- line_of is line_counts of a key.
 local function line_of(line, key) return line_counts(line_get(line, 'c' .. key)) end
-local function line_noted(n, first, last)
-  if first <= last then return string.format('%.0f %.0f %.0f', n, first, last) end
-  return n > 0 and string.format('%.0f', n)
-end
 local function line_note(line, key, n, first, last)
   local counts = line_noted(n, first, last)
   if counts then redis.call('HSET', line, 'c' .. key, counts) else redis.call('HDEL', line, 'c' .. key) end
@@ -95,7 +106,7 @@ local function line_put(line, wait, key, state, add, packed)
     if type(id) == 'string' then redis.call('HSET', line, 'b' .. id, key, 'c' .. key, '1') end
     return id
   end
-  repeat last = last + 1 until redis.call('HSETNX', wait, string.format('%.0f:', last) .. key, packed()) == 1
+  repeat last = last + 1 until redis.call('HSETNX', wait, line_place(last, key), packed()) == 1
   line_note(line, key, n, first, last)
   return false
 end
@@ -114,7 +125,7 @@ end
 local function line_next(channel, line, wait, key, n, first, last)
   local missing, added = 0, false
   while first <= last and missing < 1000 do
-    local at = string.format('%.0f:', first) .. key
+    local at = line_place(first, key)
     local packed = redis.pcall('HGET', wait, at)
     if type(packed) == 'string' then
       local id = line_add(channel, packed)

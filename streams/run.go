@@ -38,7 +38,7 @@ local function runs(line, wait, ids, most)
     local run = {f[1], string.format('%.0f', f[3])}
     for number = f[3], math.min(f[4], f[3] + share - 1) do
       if line_room <= 0 then break end
-      local packed = redis.pcall('HGET', wait, string.format('%.0f:', number) .. f[2])
+      local packed = redis.pcall('HGET', wait, line_place(number, f[2]))
       if type(packed) ~= 'string' then break end
       line_room = line_room - #packed
       run[#run + 1] = line_fields(packed)
@@ -156,7 +156,7 @@ counted(function()
     local pending = ours and redis.pcall('XPENDING', ch, 'push', id, id, 1, ARGV[1])[1]
     local mine = pending and math.max(1, pending[4]) == attempt
     local number, sent, stay, again = from, 0, {}, {} -- stay: numbers; again: copies that changed, by number
-    local function place(of) return string.format('%.0f:', of) .. key end
+    local function place(of) return line_place(of, key) end
     at, k = at + 4, k + 3
     for _ = 1, groups do
       local what, names = ARGV[at], nil
