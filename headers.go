@@ -74,9 +74,9 @@ func validHeaderValue(value string) bool {
 }
 
 // ReservedHeader reports whether a header belongs to the dispatcher or to HTTP
-// itself, so that a message or a subscription cannot set it.
+// itself, so that a message or a subscription cannot set it. To a CGI or WSGI worker _ and - are the same.
 func ReservedHeader(name string) bool {
-	name = textproto.CanonicalMIMEHeaderKey(name)
+	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 	switch name {
 	case "Host", "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
 		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect":

@@ -13,6 +13,7 @@ func TestReservedHeader(t *testing.T) {
 	for _, name := range []string{
 		"webhook-id", "Webhook-Signature", "WEBHOOK-ANYTHING", "medis-topic", "Medis-X", "Host", "hOsT", "content-type", "Content-Length",
 		"content-encoding", "Connection", "keep-alive", "proxy-authenticate", "Proxy-Authorization", "te", "trailer", "transfer-encoding", "upgrade",
+		"webhook_signature", "Medis_Topic", "content_length", "transfer_encoding", "Keep_Alive",
 	} {
 		if !ReservedHeader(name) {
 			t.Errorf("%s is not reserved", name)

@@ -80,6 +80,13 @@ func wantedType(target any, raw []byte, err error) string {
 		}
 		want = `a duration in quotes such as "500ms" or "1m30s"`
 	}
+	switch target.(type) {
+	case *string, *[]string, *map[string]string: // what it is may be a secret
+		if raw[0] == '"' {
+			return "is a string, not " + want
+		}
+		return "is not " + want
+	}
 	return fmt.Sprintf("%s is not %s", cut(raw), want)
 }
 

@@ -41,7 +41,7 @@ func (p *poster) attempt(snd *http1.Sender, s *settings, d *medispatcher.Deliver
 	if t == nil {
 		return r
 	}
-	r.target, r.to = t.redacted, t
+	r.target, r.to, r.secrets = t.redacted, t, s.ways().secrets
 	req := requests.Get().(*request)
 	ended := false
 	defer func() {

@@ -18,7 +18,7 @@ func (p *poster) attemptBatch(snd *http1.Sender, b *batch, keep func(n int)) (r 
 	if t == nil {
 		return r
 	}
-	r.target, r.to = t.redacted, t
+	r.target, r.to, r.secrets = t.redacted, t, s.ways().secrets
 	req := requests.Get().(*request)
 	ended := false
 	var packed packed

@@ -28,6 +28,7 @@ type result struct {
 	panicked   *medispatcher.PanicError // medispatcher panicked; the attempt failed by that unless the subscriber had answered
 	target     string                   // URL without userinfo; empty: none qualified
 	to         *target                  // that URL; nil: none qualified
+	secrets    *secrets                 // of its request; nil: none was made
 	// No connection could be made, or one was. Neither: nobody knows.
 	unconnected, connected bool
 	took                   time.Duration
@@ -40,8 +41,10 @@ type result struct {
 // gone reports whether the subscriber does not want to be asked again.
 func (r *result) gone() bool { return r.status == 410 }
 
-// text says why an attempt failed.
-func (r *result) text() string {
+// text says why an attempt failed. Secrets that the worker repeats are masked.
+func (r *result) text() string { return r.secrets.hide(r.said()) }
+
+func (r *result) said() string {
 	if r.status == 0 && r.err != nil {
 		return cutText(r.err.Error())
 	}
@@ -146,7 +149,7 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 
 // outcomeOf decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
-	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Status: r.status, Answer: r.answer, Panicked: r.panicked != nil && errors.Is(r.err, r.panicked), By: s}
+	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Status: r.status, Answer: r.shown(), Panicked: r.panicked != nil && errors.Is(r.err, r.panicked), By: s}
 	switch {
 	case r.accepted:
 		out.Outcome = medispatcher.Sent

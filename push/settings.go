@@ -27,6 +27,7 @@ type ways struct {
 	headers http.Header // of the subscription
 	head    []byte      // the header fields that every request has
 	err     error       // why no request can be made
+	secrets *secrets
 }
 
 // batches reports whether the requests of the subscription are batches, of one message among them.
@@ -48,6 +49,7 @@ func (s *settings) ways() *ways {
 		if w.head, w.err = http1.AppendField(nil, headerSubscription, s.sub.ID); w.err == nil {
 			w.head, w.err = appendHeader(w.head, w.headers)
 		}
+		w.secrets = secretsOf(s.sub, w)
 		s.made = w
 	})
 	return s.made

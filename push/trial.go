@@ -3,9 +3,7 @@ package push
 import (
 	"context"
 	"maps"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -17,8 +15,6 @@ const (
 	headerTest = "Medis-Test"
 	// Of the header of an answer so many fields are shown, and so many bytes of each value.
 	fieldsShown, fieldShown = 50, 1 << 10
-	// leastHidden is the shortest secret that is looked for in an answer, in bytes. A shorter one would hide innocent text.
-	leastHidden = 6
 )
 
 // Try makes one attempt at a message as the scheduler would, on a new connection, at the first worker URL for the environment, and
@@ -39,7 +35,7 @@ func Try(ctx context.Context, client *http1.Client, sub *medispatcher.Subscripti
 	snd := client.Sender(ctx)
 	defer snd.Release()
 	b, err := newPoster(agent).compose(req, s, d, t, start)
-	r := result{target: t.redacted, batch: req.messages(b)}
+	r := result{target: t.redacted, secrets: s.ways().secrets, batch: req.messages(b)}
 	var a http1.Answer
 	if err == nil {
 		if req.Fresh = true; !req.KeepOK {
@@ -54,15 +50,15 @@ func Try(ctx context.Context, client *http1.Client, sub *medispatcher.Subscripti
 		TookMS: float64(time.Since(start).Microseconds()) / 1000,
 	}
 	out.ShowBody()
-	hide := s.secrets(t)
-	out.Answer, out.Headers = hide.Replace(medispatcher.CutText(string(a.Body), medispatcher.TrialText)), shownHeader(sub, &a, hide)
+	secrets := s.ways().secrets
+	out.Answer, out.Headers = secrets.hide(medispatcher.CutText(string(a.Body), medispatcher.TrialText)), shownHeader(sub, &a, secrets)
 	switch {
 	case r.cut:
 		out.Problem = "it was stopped before the answer was there"
 	case r.accepted && r.err != nil:
 		out.Problem = "the answer's body is not whole (" + r.err.Error() + "), which a dispatcher does not wait for"
 	}
-	out.Problem = hide.Replace(out.Problem)
+	out.Problem = secrets.hide(out.Problem)
 	return out, nil
 }
 
@@ -87,7 +83,7 @@ func (r *result) judgeOne(s *settings, b *batch, a *http1.Answer, err error) {
 }
 
 // shownHeader is the header of an answer as people may see it, sorted by name.
-func shownHeader(sub *medispatcher.Subscription, a *http1.Answer, hide *strings.Replacer) (fields []medispatcher.HeaderField) {
+func shownHeader(sub *medispatcher.Subscription, a *http1.Answer, secrets *secrets) (fields []medispatcher.HeaderField) {
 	header := a.Header()
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		for _, value := range header[name] {
@@ -100,49 +96,8 @@ func shownHeader(sub *medispatcher.Subscription, a *http1.Answer, hide *strings.
 			case sub.SecretHeader(name):
 				value = medispatcher.Mask
 			}
-			fields = append(fields, medispatcher.HeaderField{Name: name, Value: hide.Replace(medispatcher.CutText(value, fieldShown))})
+			fields = append(fields, medispatcher.HeaderField{Name: name, Value: secrets.hide(medispatcher.CutText(value, fieldShown))})
 		}
 	}
 	return fields
-}
-
-// secrets masks what is secret in a request to a worker: an answer may repeat it.
-func (s *settings) secrets(t *target) *strings.Replacer {
-	var pairs []string
-	hide := func(secret string) {
-		if len(secret) >= leastHidden {
-			pairs = append(pairs, secret, medispatcher.Mask)
-		}
-	}
-	credentials := func(value string) { // with its scheme, such as Bearer, and without
-		hide(value)
-		if at := strings.LastIndexByte(value, ' '); at >= 0 {
-			hide(value[at+1:])
-		}
-	}
-	for name, values := range s.ways().headers {
-		for _, value := range values {
-			if s.sub.SecretHeader(name) {
-				credentials(value)
-			}
-		}
-	}
-	_, auth, _ := strings.Cut(strings.TrimSpace(string(t.auth)), ": ")
-	credentials(auth)
-	for _, tagged := range s.sub.URLs {
-		_, raw := medispatcher.SplitURL(tagged)
-		u, err := url.Parse(raw)
-		if err != nil {
-			continue
-		}
-		password, _ := u.User.Password()
-		hide(password)
-		for _, values := range u.Query() {
-			for _, value := range values {
-				hide(value)
-				hide(url.QueryEscape(value))
-			}
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
+	"strings"
 )
 
 // Errors of Reader.Next that are about one line. The next call goes on behind it.
@@ -53,7 +55,7 @@ func (r *Reader) Next() (Line, error) {
 func decodeLine(text []byte) (Line, error) {
 	at := bytes.Index(text, lineStart)
 	if at < 0 {
-		return Line{}, ErrForeign
+		return decodeAltered(text)
 	}
 	var l Line
 	err := json.Unmarshal(text[at:], &l)
@@ -64,6 +66,31 @@ func decodeLine(text []byte) (Line, error) {
 		return Line{}, ErrTorn
 	}
 	return Line{}, ErrForeign
+}
+
+// altered finds the code in a line that another program wrote anew, perhaps as a string in JSON of its own.
+var altered = regexp.MustCompile(`\\*"code\\*"\s*:\s*\\*"([A-Z]+)\\*"`)
+
+// decodeAltered reads a line whose fields are in another order or have spaces between them, or which is the value of a field, as container
+// engines write it. One that cannot be read is not passed over: it may be the only copy of a message.
+func decodeAltered(text []byte) (Line, error) {
+	found, from := altered.FindSubmatch(text), bytes.IndexByte(text, '{')
+	if found == nil || from < 0 || !codes[Code(found[1])] || !bytes.Contains(text, []byte("message")) && !bytes.Contains(text, []byte("raw")) {
+		return Line{}, ErrForeign
+	}
+	var l Line
+	if json.Unmarshal(text[from:], &l) == nil && codes[l.Code] && !l.Time.IsZero() {
+		return l, nil
+	}
+	var fields map[string]any
+	if json.Unmarshal(text[from:], &fields) == nil {
+		for _, value := range fields {
+			if inner, is := value.(string); is && strings.Contains(inner, string(lineStart)) {
+				return decodeLine([]byte(inner))
+			}
+		}
+	}
+	return Line{}, ErrTorn
 }
 
 // ours reports whether text begins with a code, or is the beginning of one because the line was cut.

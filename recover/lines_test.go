@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,12 @@ func TestReader(t *testing.T) {
 		"\xff\xfe\n" + whole:                                     "foreign SENT",
 		`{"time":"now","msg":"{\"code\":\"SENT\"}"}`:             "foreign",
 		`{"code":"DROPPED","time":"2026-01-02T03:04:05Z","x":1}`: "DROPPED", // of a later version
+		// Written anew by another program.
+		`{"code": "SENT", "time": "2026-01-02T03:04:05Z", "message": {"topic": "a", "body": "x"}}`:                  "SENT",
+		`{"host":"h","code":"SENT","time":"2026-01-02T03:04:05Z","message":{"topic":"a","body":"x"}}`:               "SENT",
+		`{"log":` + strconv.Quote(whole+"\n") + `,"stream":"stdout","time":"2026-01-02T03:04:05Z"}`:                 "SENT",
+		`{"log":` + strconv.Quote(whole[:80]) + `,"stream":"stdout"}` + "\n" + `{"code" : "DROPPED", "message" : {`: "torn torn",
+		`{"code": "E42", "message": "no code of ours"}`:                                                             "foreign",
 	} {
 		if _, said := readAll(t, text, 1000); strings.Join(said, " ") != want {
 			t.Errorf("%.80q: %v, want %s", text, said, want)

@@ -36,6 +36,9 @@ moment, and the body. Credentials of the subscription are masked.`,
 			if err := w.check(); err != nil {
 				return err
 			}
+			if args[0] == "" {
+				return cli.Usagef("message: ID is empty")
+			}
 			if w.body || w.curl {
 				return s.printPayload(ctx, args[0], w)
 			}
@@ -61,9 +64,13 @@ func (s *state) showMessage(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	case s.json:
-		return cli.WriteJSON(s.stdout, story, "  ")
-	case len(story.Places)+len(story.Events) == 0:
-		return fmt.Errorf("message %q: %w: %s", id, medispatcher.ErrNotFound, story.NotFound())
+		err = cli.WriteJSON(s.stdout, story, "  ")
+	}
+	if err == nil && len(story.Places)+len(story.Events) == 0 {
+		err = fmt.Errorf("message %q: %w: %s", id, medispatcher.ErrNotFound, story.NotFound())
+	}
+	if err != nil || s.json {
+		return err
 	}
 	if len(story.Places) > 0 {
 		t := cli.Table{Header: []string{"SUBSCRIPTION", "STATE", ">ATTEMPT", "NEXT", "ENTRY", "LAST ERROR"}}

@@ -18,4 +18,5 @@ func TestMessage(t *testing.T) {
 	contains(t, c.ok("message", "m\x1b1"), "billing", "DEAD", "status 500")
 	contains(t, c.ok("message", id, "--json"), `"state": "INCOMING"`)
 	c.fails(cli.ExitFailed, "", []string{"message", "nobody"}, "not found: every subscription has it")
+	c.fails(cli.ExitUsage, "", []string{"message", ""}, "ID is empty")
 }

@@ -63,6 +63,8 @@ func TestUnrouted(t *testing.T) {
 	c.fails(cli.ExitUsage, "", []string{"unrouted", "purge"}, "add --yes")
 	c.fails(cli.ExitUsage, "", []string{"unrouted", "replya"}, "did you mean replay?")
 	c.fails(cli.ExitUsage, "", []string{"unruoted", "ls"}, "did you mean unrouted?")
+	c.fails(cli.ExitUsage, "", []string{"unruoted", "ls", "--limit", "3"}, "did you mean unrouted?")
+	c.fails(cli.ExitUsage, "", []string{"unrouted", "lst", "--topic", "a"}, "did you mean ls?")
 
 	contains(t, c.says(cli.ExitOK, []string{"unrouted", "replay"}, "no subscription wants 1 of 2 messages, which will come back: order.craeted (1, did you mean order.created?)"), "unrouted: 2 messages replayed")
 	c.fails(cli.ExitFailed, "", []string{"unrouted", "replay", wrong}, "1 message not there any more")

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -40,8 +44,8 @@ func (a *app) recoverCommand() *cobra.Command {
 It may be interrupted, and is safe to run twice: each line is recovered once, and Redis
 remembers that for 30 days. Lines of other programs are skipped and counted.`,
 		Example: `  medispatcher recover --dry-run /var/log/medispatcher/data.log
-  medispatcher recover /var/log/medispatcher/data.log*
-  zcat data.log.2.gz | medispatcher recover -`,
+  medispatcher recover /var/log/medispatcher/data.log* # those that logrotate compressed by gzip, too
+  docker logs dispatcher 2>&1 | medispatcher recover -`,
 		Args: cli.AtLeast(1, -1, "FILE"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
 			return s.recoverFiles(ctx, args, dryRun)
@@ -83,6 +87,9 @@ func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFil
 		last.Reader = f
 		if info.Mode().IsRegular() {
 			last.Reader, last.size = io.LimitReader(f, info.Size()), info.Size()
+			if err := last.unpack(); err != nil {
+				return list, 0, err
+			}
 		}
 	}
 	for _, src := range list {
@@ -92,6 +99,21 @@ func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFil
 		size += src.size
 	}
 	return list, size, nil
+}
+
+// unpack has a file read that logrotate compressed. Its size is not that of what it holds.
+func (f *dataLogFile) unpack() error {
+	buffered := bufio.NewReader(f.Reader)
+	f.Reader = buffered
+	if start, _ := buffered.Peek(2); !bytes.Equal(start, []byte{0x1f, 0x8b}) {
+		return nil
+	}
+	unpacked, err := gzip.NewReader(buffered)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
+	}
+	f.Reader, f.size = unpacked, -1
+	return nil
 }
 
 func (s *state) recoverFiles(ctx context.Context, names []string, dryRun bool) error {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -132,7 +135,7 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 		w.await(t, "the others'", func(got map[string][]string) bool {
 			return len(got["bad"]) == 2 && len(got["later"]) == 1 && len(got["env"]) == 2
 		})
-		contains(t, p.recover(cli.ExitOK, file, file), "REDISTFAIL          0        4", "UNROUTABLE          0        2")
+		contains(t, p.recover(cli.ExitOK, file, gzipped(t, file)), "REDISTFAIL          0        4", "UNROUTABLE          0        2")
 		eventually(t, "nothing waits", func() bool {
 			counts := env.Client.HGetAll(t.Context(), "medis:stats:{0}:total").Val()
 			return counts["sent:bad"] == "2" && counts["sent:later"] == "1" && counts["sent:good"] == "2"
@@ -149,6 +152,23 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 			t.Errorf("webhook-id %q is not the one that the others saw", id)
 		}
 	})
+}
+
+// gzipped is a compressed copy of a file.
+func gzipped(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err = w.Write(text)
+	name += ".2.gz"
+	if err := errors.Join(err, w.Close(), os.WriteFile(name, packed.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func TestRecoverRefuses(t *testing.T) {

@@ -156,7 +156,7 @@ func TestSubWrongFields(t *testing.T) {
 		{[]string{"urls=http://10.1.2.3/"}, []string{"urls[0]: 10.1.2.3 is a denied address"}},
 		{[]string{"urls=http://169.254.169.254/"}, []string{"urls[0]: 169.254.169.254 is a denied address"}},
 		{[]string{"urls="}, []string{"urls: holds 0 worker URLs; give 1 to 64"}},
-		{[]string{"urls=[1]"}, []string{`urls: [1] is not a list of strings`, `urls[0]: ""`}},
+		{[]string{"urls=[1]"}, []string{`urls: is not a list of strings`, `urls[0]: ""`}},
 		{[]string{"paused=maybe"}, []string{`paused: "maybe" is not true or false`}},
 		{[]string{"concurrency=abc"}, []string{`concurrency: "abc" is not a whole number`}},
 		{[]string{"concurrency=1501"}, []string{`concurrency: 1501 is outside 1 to 1500`}},

@@ -39,8 +39,11 @@ func NeedsCommand(cmd *cobra.Command, _ []string) error {
 	return Usagef("%s: say which: %s or %s; see %s --help", ShortPath(cmd), strings.Join(names[:last], ", "), names[last], cmd.CommandPath())
 }
 
-// FlagError adds to an error of pflag the flag that was probably meant.
+// FlagError adds to an error of pflag the flag that was probably meant, or else the command.
 func FlagError(cmd *cobra.Command, err error) error {
+	if given := cmd.Flags().Args(); cmd.HasSubCommands() && len(given) > 0 { // a flag of the command that was meant
+		return NoSuchCommand(cmd, given)
+	}
 	hint := "see " + cmd.CommandPath() + " --help"
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string

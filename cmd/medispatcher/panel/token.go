@@ -17,10 +17,14 @@ import (
 // sign-in page and the static files are open to everybody. The right token always passes, however many wrong ones came
 // from its address: a producer with an old token must not shut out another one behind the same proxy.
 func requireToken(tokens *auth.Tokens, proxies auth.Proxies, log *slog.Logger, next http.Handler) http.Handler {
+	var strangers strangers
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, right, given := tokens.Bearer(r)
 		if !right {
 			v, right = tokens.Session(r)
+		}
+		if !right && !strangers.admit(w, r) {
+			return
 		}
 		v.From = proxies.Client(r)
 		switch {

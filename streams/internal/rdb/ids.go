@@ -20,9 +20,9 @@ func NextID(entryID string) string {
 // IsEntryID reports whether an id is a whole entry id, such as 1700000000000-0.
 func IsEntryID(id string) bool {
 	ms, seq, two := strings.Cut(id, "-")
-	_, errMS := strconv.ParseUint(ms, 10, 64)
-	_, errSeq := strconv.ParseUint(seq, 10, 64)
-	return two && errMS == nil && errSeq == nil
+	m, errMS := strconv.ParseUint(ms, 10, 64)
+	n, errSeq := strconv.ParseUint(seq, 10, 64)
+	return two && errMS == nil && errSeq == nil && m|n != 0 // 0-0 is before every entry
 }
 
 // GeneratedID is the id of a message whose producer gave none.

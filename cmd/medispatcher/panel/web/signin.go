@@ -17,8 +17,8 @@ const (
 	// SignInPath is where a browser without a session is sent.
 	SignInPath  = "/signin"
 	signOutPath = "/signout"
-	// maxForm bounds the sign-in form, in bytes.
-	maxForm = 8 << 10
+	// MaxForm bounds the sign-in form, in bytes.
+	MaxForm = 8 << 10
 )
 
 type signInData struct {
@@ -36,7 +36,7 @@ func (p *pages) signIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *pages) signInWith(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
 	next := localPath(r.PostFormValue("next"))
 	if p.tokens == nil {
 		http.Redirect(w, r, next, http.StatusSeeOther)
