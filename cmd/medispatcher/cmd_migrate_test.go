@@ -75,6 +75,7 @@ func TestMigrate(t *testing.T) {
 		`"timeout":"2.5s"`, `"encoding":"form"`, `"receive_bench":true`, `"drop":{"threshold":4,"action":"log"}`,
 		`"window":"1m0s"`, `"failures":50`, `"message_failures":3`, `"backlog":1000`, `"every":"5m0s"`)
 
+	contains(t, c.ok("sub", "get", "102"), `"interval": "10ms"`) // a sender of its own, with the common pause
 	c.fails(cli.ExitFailed, "", args, "is there already; give another --out, or --force")
 	if code, _, _ := c.run("", append(args, "--force")...); code != cli.ExitFailed {
 		t.Error(code)
@@ -97,6 +98,11 @@ func TestMigrateDumps(t *testing.T) {
 		{"no table", "message_classes.json", "\x00", "there is no message_classes.csv, .tsv or .json in "},
 		{"no column", "message_classes.json", `{"class_id":1}`, "message_classes.json:1: has no column class_key"},
 		{"no object", "message_classes.json", "[{\"class_id\":1,\"class_key\":\"a.b\"},\n3]", "message_classes.json:2: is not a JSON object"},
+		{"a cut list", "message_classes.json", "[{\"class_id\":1,\"class_key\":\"a.b\"}\n", "message_classes.json: ends within the list of rows"},
+		{"two lists", "message_classes.json", "[{\"class_id\":1,\"class_key\":\"a.b\"}]\n[{\"class_id\":2,\"class_key\":\"c\"}]", "message_classes.json:2: goes on behind its rows"},
+		{"a list that ends twice", "message_classes.json", "{\"class_id\":1,\"class_key\":\"a.b\"}\n}\n", "message_classes.json:2: "},
+		{"no row", "message_classes.json", "\ufeff\n", "message_classes.json has no row"},
+		{"no row of subscriptions", "subscriptions.csv", "subscription_id,message_class_id,reception_channel,status\n", "subscriptions.csv has no row"},
 		{"no CSV", "subscriptions.csv", "a,b\n\"", "subscriptions.csv: is not CSV"},
 		{"too few columns", "subscription_params.tsv", "a\tb\n1\n", "subscription_params.tsv:2: has 1 columns, and the first line 2"},
 		{"a hostile id", "subscriptions.csv", "subscription_id,message_class_id,reception_channel,status\n../x,1,http://a/,0\n", "subscriptions.csv:2: subscription ../x: is left out: id: "},

@@ -48,6 +48,14 @@ func (r *Result) tables(dir string, s *settings, rules *medispatcher.Rules) erro
 	if err != nil {
 		return err
 	}
+	for _, t := range []*table{subs, classTable} {
+		if len(t.rows) == 0 {
+			return fmt.Errorf("%s has no row: look whether its dump failed", t.file)
+		}
+	}
+	if len(paramTable.rows) == 0 {
+		r.note(paramTable.file, 1, "has no row, so every subscription gets the defaults: look whether its dump failed")
+	}
 	classes, params := classTable.byColumn("class_id"), paramTable.byColumn("subscription_id")
 	seen := map[string]int{}
 	for _, sub := range subs.rows {
@@ -82,6 +90,9 @@ func (r *Result) tables(dir string, s *settings, rules *medispatcher.Rules) erro
 			if p.values["param_name"] != "Concurrency" {
 				c.param(p)
 			}
+		}
+		if ms := s.number("IntervalOfSendingForSendRoutine", 0); ms > 0 && d.Interval == "" && d.Concurrency > 0 {
+			d.Interval = each(ms, d.Concurrency) // MEDIS_INTERVAL is for the default number of senders
 		}
 		r.add(subs.file, sub.line, id, d, rules)
 	}

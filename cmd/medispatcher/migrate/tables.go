@@ -43,6 +43,7 @@ func readTable(dir, name string, columns ...string) (*table, error) {
 			return nil, err
 		}
 		t := &table{file: name + ending}
+		text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		switch ending {
 		case ".csv":
 			err = t.readCSV(text)
@@ -81,7 +82,7 @@ func readBounded(path string) ([]byte, error) {
 
 // readCSV reads CSV whose first line has the names of the columns.
 func (t *table) readCSV(text []byte) error {
-	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	in := csv.NewReader(bytes.NewReader(text))
 	var names []string
 	for {
 		fields, err := in.Read()
@@ -127,7 +128,9 @@ func (t *table) readTSV(text []byte) error {
 func (t *table) readJSON(text []byte) error {
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.UseNumber()
-	if start := bytes.TrimSpace(text); len(start) > 0 && start[0] == '[' {
+	start := bytes.TrimSpace(text)
+	list := len(start) > 0 && start[0] == '['
+	if list {
 		if _, err := in.Token(); err != nil {
 			return fmt.Errorf("%s: is not JSON: %w", t.file, err)
 		}
@@ -149,6 +152,14 @@ func (t *table) readJSON(text []byte) error {
 			}
 		}
 		t.rows = append(t.rows, row{line, values})
+	}
+	if list {
+		if end, err := in.Token(); err != nil || end != json.Delim(']') {
+			return fmt.Errorf("%s: ends within the list of rows: the dump is cut", t.file)
+		}
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s:%d: goes on behind its rows; dump the table as one list, or a row a line", t.file, 1+bytes.Count(text[:in.InputOffset()], []byte("\n")))
 	}
 	return nil
 }
