@@ -12,7 +12,8 @@ import (
 // the mutex of lanes.
 type shares struct {
 	of    func(sub *medispatcher.Subscription, pushes, retries int) (int, int) // nil: nothing
-	until time.Time                                                            // no attempt begins then or later
+	until time.Time                                                            // no attempt begins then or later; zero: nobody said
+	gap   time.Time                                                            // when the last time ended that nothing held
 	subs  map[string]*subscriber                                               // the subscriptions
 	over  map[string]struct{}                                                  // those of which more is in flight
 }
@@ -42,11 +43,17 @@ func (s *Scheduler) Divide(of func(sub *medispatcher.Subscription, pushes, retri
 	}
 }
 
-// DivideUntil says how long what Divide said holds. After that no attempt begins: others may believe that this dispatcher is dead.
+// DivideUntil says how long what Divide said holds. After that no attempt begins that Divide limits, nor any at a message of an ordered
+// subscription, and none later at one that was read before: others may believe that this dispatcher is dead, and deliver it and
+// what follows it. A process that was stopped finds itself there when it wakes up.
 func (s *Scheduler) DivideUntil(end time.Time) {
 	s.lanes.mu.Lock()
 	defer s.lanes.mu.Unlock()
-	s.lanes.shares.until = end
+	shares := &s.lanes.shares
+	if now := time.Now(); !shares.until.IsZero() && !now.Before(shares.until) {
+		shares.gap = now
+	}
+	shares.until = end
 }
 
 // Divides reports whether there are subscriptions whose limits hold in all dispatchers together.
@@ -145,6 +152,14 @@ func (ws *workers) withinLocked(s *subscriber) {
 
 // ended reports whether the share of a subscriber does not hold any longer.
 func (s *shares) ended(now time.Time) bool { return s != nil && !now.Before(s.until) }
+
+// takenOver reports whether others may have taken over the messages of a batch.
+func (s *shares) takenOver(b *batch, now time.Time) bool {
+	if s.until.IsZero() {
+		return false
+	}
+	return !now.Before(s.until) || slices.ContainsFunc(b.jobs, func(j *job) bool { return j.since.Before(s.gap) })
+}
 
 // dueApart spaces what others are told of the due messages of one lane.
 const dueApart = 100 * time.Millisecond

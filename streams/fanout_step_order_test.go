@@ -154,3 +154,28 @@ func TestOrderedStepByHand(t *testing.T) {
 		}
 	})
 }
+
+// TestOrderedLinesDeleted: what waits is delivered, though somebody deleted the lines and a copy of another key made them again.
+func TestOrderedLinesDeleted(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		for _, busy := range []bool{false, true} {
+			env.Flush(t)
+			sc := newScene(t, env)
+			sc.Store.WriteLayout(2)
+			orderedStep(t, sc, []string{"s"}, "a:1", "a:2", "a:3", "b:1", "b:2")
+			check(t, sc.Client.Del(sc.Ctx, "medis:{0}:line:s").Err())
+			want := map[string]string{"a": "1 2 3", "b": "1 2"}
+			if busy {
+				orderedStep(t, sc, []string{"s"}, "c:1")
+				want["c"] = "1"
+			}
+			for range 10 {
+				straighten(t, sc, true)
+			}
+			if got := inOrder(t, sc); !maps.Equal(got, want) {
+				t.Errorf("a copy at once: %t: got %v, want %v", busy, got, want)
+			}
+		}
+	})
+}

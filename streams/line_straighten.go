@@ -84,7 +84,7 @@ if place then
     local e = redis.call('XRANGE', ch, '(' .. place, '+', 'COUNT', 1)[1]
     if not e then
       redis.call('HSET', line, '~', 'on')
-      return answer('again')
+      return answer(waits and 'o0' or 'again') -- if somebody deleted the lines, a copy may have made them again at once
     end
     local key = line_key(e[2])
     if key and redis.call('HSETNX', line, 'b' .. e[1], key) == 1 then

@@ -1,0 +1,47 @@
+package push
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/solate/medispatcher"
+)
+
+// TestTakenOver: a dispatcher whose heartbeat was late begins nothing of an ordered subscription that it had read before: others
+// may have delivered it. It gives that back, and goes on with what it reads anew.
+func TestTakenOver(t *testing.T) {
+	t.Parallel()
+	for _, beats := range []bool{false, true} { // before a slot is free again
+		for _, ordered := range []bool{false, true} {
+			t.Run(fmt.Sprintf("heartbeat %t, ordered %t", beats, ordered), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					sub := subscription("a")
+					sub.Ordered, sub.Concurrency = ordered, 1
+					sub.Batch = medispatcher.BatchPolicy{Size: 2, Wait: medispatcher.Duration(time.Minute), Bytes: 1 << 20, Format: medispatcher.BatchLines}
+					f := newFixture(t, sub)
+					f.w.answer = func(*http.Request) (int, time.Duration) { return http.StatusOK, 0 }
+					f.s.DivideUntil(time.Now().Add(10 * time.Second))
+					stop := f.run()
+					f.put("a", 1) // waits in a batch
+					time.Sleep(55 * time.Second)
+					if beats {
+						f.s.DivideUntil(time.Now().Add(10 * time.Minute))
+					}
+					time.Sleep(10 * time.Second) // the wait is over
+					synctest.Wait()
+					if n := len(f.w.of("a")); (n == 0) != ordered {
+						t.Errorf("%d requests", n)
+					}
+					f.s.DivideUntil(time.Now().Add(10 * time.Minute))
+					time.Sleep(2 * time.Minute)
+					f.wantLeft("a", "map[]")
+					f.ok(stop())
+				})
+			})
+		}
+	}
+}
