@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -64,14 +65,15 @@ type FanoutWorker struct {
 	Log       *slog.Logger
 
 	adopted  atomic.Bool
-	late     atomic.Bool // finishWithin is over: no further step may begin
-	renewAt  time.Time   // when to check the ids of the stream
-	nextRead int         // most entries of the next read; 0: fanoutRead
-	fits     int         // entries that may be read at once; see arrivals
-	more     bool        // the last read left entries, it seems: the next one asks what fits
-	idle     bool        // the last read waited for nothing
-	ahead    chan *batch // that is being read; nil: none
-	ending   atomic.Bool // nothing more is read ahead
+	late     atomic.Bool  // finishWithin is over: no further step may begin
+	renewAt  time.Time    // when to check the ids of the stream
+	nextRead int          // most entries of the next read; 0: fanoutRead
+	fits     int          // entries that may be read at once; see arrivals
+	more     bool         // the last read left entries, it seems: the next one asks what fits
+	shrink   atomic.Int32 // the reads that failed lately: each makes the next one half as large
+	idle     bool         // the last read waited for nothing
+	ahead    chan *batch  // that is being read; nil: none
+	ending   atomic.Bool  // nothing more is read ahead
 }
 
 // Adopted says that this process now owns entries that another dispatcher left behind.
@@ -160,7 +162,11 @@ func (w *FanoutWorker) takeAhead() *batch {
 func (w *FanoutWorker) readBatch(ctx context.Context) *batch {
 	b, size := &batch{}, 0
 	for count, wait := max(cmp.Or(w.nextRead, fanoutRead), w.fits), rdb.BlockFor; ; wait = 0 {
+		if w.shrink.Load() > 0 {
+			count = min(count, w.most())
+		}
 		read, err := w.readNew(ctx, count, wait)
+		w.noteRead(err)
 		w.fits = read.fits
 		b.entries, b.subs, b.err = append(b.entries, read.entries...), read.subs, err
 		got := bodies(read.entries)
@@ -192,6 +198,18 @@ func (w *FanoutWorker) readNew(ctx context.Context, count int, wait time.Duratio
 	return read, err
 }
 
+// most is the most entries of a read whose size nobody knows. Where reads fail, it is less: their answers may be too long for a slow line
+// or for a limit of Redis (client-output-buffer-limit), and would be so for ever.
+func (w *FanoutWorker) most() int { return max(1, fanoutRead>>w.shrink.Load()) }
+
+func (w *FanoutWorker) noteRead(err error) {
+	if err != nil {
+		w.shrink.Store(min(w.shrink.Load()+1, int32(bits.Len(fanoutRead)-1)))
+	} else if n := w.shrink.Load(); n > 0 {
+		w.shrink.Store(n - 1)
+	}
+}
+
 func bodies(entries []Entry) (size int) {
 	for _, e := range entries {
 		size += e.fields.Size()
@@ -211,7 +229,8 @@ func nextRead(n, size int) int {
 func (w *FanoutWorker) moveOwn(ctx context.Context) error {
 	var errs []error
 	for from := "0"; !w.late.Load(); {
-		entries, err := w.Store.ownIncoming(ctx, w.Partition, fanoutRead, from)
+		entries, err := w.Store.ownIncoming(ctx, w.Partition, w.most(), from)
+		w.noteRead(err)
 		if err != nil || len(entries) == 0 {
 			return errors.Join(append(errs, err)...)
 		}

@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -23,6 +25,7 @@ var serverChecks = []struct {
 	{"snapshots", (*server).snapshots},
 	{"connections", (*server).connections},
 	{"idle timeout", (*server).idleTimeout},
+	{"reply limit", (*server).replyLimit},
 	{"cluster", (*server).clusterState},
 	{"clock", (*server).clock},
 }
@@ -119,6 +122,25 @@ func (n *server) idleTimeout() verdict {
 		return verdict{LevelWarning, fmt.Sprintf("timeout is %d s: Redis closes idle connections, and dispatchers open new ones all the time", v), "set timeout to 0, or to 300 or more"}
 	}
 	return verdict{LevelOK, fmt.Sprintf("timeout %d s, which does not close blocked reads and pub/sub", v), ""}
+}
+
+// leastReply is how long an answer with messages may become without a doubt.
+const leastReply = 64 << 20
+
+// replyLimit: Redis closes a connection whose answer is longer, and a read that is repeated may meet that for ever.
+func (n *server) replyLimit() verdict {
+	limits := strings.Fields(n.config["client-output-buffer-limit"])
+	at := slices.Index(limits, "normal") + 1
+	if at == 0 || len(limits) < at+3 {
+		return n.configSilent()
+	}
+	for _, limit := range limits[at : at+2] { // hard and soft
+		if v, err := strconv.ParseInt(limit, 10, 64); err == nil && v > 0 && v < leastReply {
+			return verdict{LevelWarning, fmt.Sprintf("client-output-buffer-limit is normal %s: Redis closes connections whose answers are longer, which stops the reading of large messages", medispatcher.Size(v)),
+				`set it to "normal 0 0 0"`}
+		}
+	}
+	return verdict{LevelOK, "client-output-buffer-limit lets answers with messages through", ""}
 }
 
 func (n *server) clusterState() verdict {

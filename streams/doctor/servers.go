@@ -30,7 +30,7 @@ type server struct {
 // because one command for several came with Redis 7.0.
 var settingsAsked = []string{
 	"appendfsync", "save", "stop-writes-on-bgsave-error", "min-replicas-to-write", "timeout",
-	"proto-max-bulk-len", "maxmemory-policy", "cluster-require-full-coverage",
+	"proto-max-bulk-len", "maxmemory-policy", "cluster-require-full-coverage", "client-output-buffer-limit",
 }
 
 // examineServers asks every master about itself.

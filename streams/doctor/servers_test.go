@@ -39,6 +39,8 @@ func TestServerChecks(t *testing.T) {
 		"AOF always":     {"persistence", server{info: map[string]string{"aof_enabled": "1"}, config: map[string]string{"appendfsync": "always"}}, LevelOK, "always"},
 		"RDB fails":      {"snapshots", server{info: map[string]string{"rdb_last_bgsave_status": "err"}, config: map[string]string{"save": "3600 1", "stop-writes-on-bgsave-error": "yes"}}, LevelProblem, "MISCONF"},
 		"RDB may fail":   {"snapshots", server{info: map[string]string{"rdb_last_bgsave_status": "err"}, config: map[string]string{"save": "3600 1", "stop-writes-on-bgsave-error": "no"}}, LevelWarning, "failed"},
+		"no reply limit": {"reply limit", server{config: map[string]string{"client-output-buffer-limit": "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"}}, LevelOK, "lets answers"},
+		"reply limit":    {"reply limit", server{config: map[string]string{"client-output-buffer-limit": "slave 0 0 0 normal 0 8388608 10 pubsub 0 0 0"}}, LevelWarning, "normal 8MiB"},
 		"long timeout":   {"idle timeout", server{config: map[string]string{"timeout": "300"}}, LevelOK, "does not close blocked reads"},
 		"cluster":        {"cluster", server{cluster: map[string]string{"cluster_state": "ok"}}, LevelOK, "ok"},
 		"cluster down":   {"cluster", server{cluster: map[string]string{"cluster_state": "fail", "cluster_slots_assigned": "16384", "cluster_slots_fail": "5461"}}, LevelProblem, "10923 of 16384 slots"},
