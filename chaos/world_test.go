@@ -233,11 +233,12 @@ func (w *world) await(within time.Duration) {
 
 // left describes what is not settled yet; it is empty when everything is.
 func (w *world) left(doomed int) string {
-	channels, err := report.New(w.store).ChannelStatus(w.t.Context(), w.subs)
+	// First incoming: what leaves it in between is seen in the channels.
+	incoming, err := report.New(w.store).IncomingStatus(w.t.Context())
 	if err != nil {
 		return err.Error()
 	}
-	incoming, err := report.New(w.store).IncomingStatus(w.t.Context())
+	channels, err := report.New(w.store).ChannelStatus(w.t.Context(), w.subs)
 	if err != nil {
 		return err.Error()
 	}
