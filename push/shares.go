@@ -43,9 +43,9 @@ func (s *Scheduler) Divide(of func(sub *medispatcher.Subscription, pushes, retri
 	}
 }
 
-// DivideUntil says how long what Divide said holds. After that no attempt begins that Divide limits, nor any at a message of an ordered
-// subscription, and none later at one that was read before: others may believe that this dispatcher is dead, and deliver it and
-// what follows it. A process that was stopped finds itself there when it wakes up.
+// DivideUntil says how long what Divide said holds. After that, others may believe that this dispatcher is dead. So no attempt
+// begins that Divide limits, nor any for an ordered subscription. When DivideUntil is called again, ordered messages that were read
+// before are given back: others may have delivered them, and those behind them.
 func (s *Scheduler) DivideUntil(end time.Time) {
 	s.lanes.mu.Lock()
 	defer s.lanes.mu.Unlock()

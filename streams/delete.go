@@ -113,7 +113,7 @@ end
 local n = channels - 4
 traces, lines = there(channels + 1, channels + 2 * n), there(channels + 2 * n + 1, channels + 3 * n)
 local look, leave
-if lines > 0 then -- most steps would spend their time on making functions that they do not call
+if lines > 0 then -- making functions takes time, and most steps need none of these
 ` + lineLua + leaveLua + `
   look, leave = line_look, line_leave_all
 end

@@ -101,8 +101,8 @@ local close_archive, tell_vanished -- of the rest, if it runs
 
 local plain = same and not unfinished and archive_most == 0
 
--- What the lines become, in few calls: by ordered channel, and there by key. It does what line_put does for each copy. The
--- rest does it if an older entry may be pending, or if a line is not as it should be.
+-- For ordered channels this plans what line_put would do for each copy, with a few calls for the whole step. If an older entry
+-- may be pending, or a line is not as it should be, fanout_rest.lua puts each copy by itself.
 local key_of, plans = {}, {}
 if plain and next(ordered) then
   local oldest = redis.call('XPENDING', incoming, 'fanout', '-', '+', 1)[1]

@@ -1,4 +1,4 @@
--- The entries that fanout.lua leaves. This is inside of an if, so that its functions are made only for them.
+-- The entries that fanout.lua leaves. It is the body of an if, so its functions are made only for them.
 
 -- Fields that a copy keeps. Its time comes from ARGV; ~src is the id of the first incoming entry.
 local kept = {topic = true, body = true, id = true, sender = true, key = true, type = true, headers = true, ['~src'] = true}

@@ -45,5 +45,15 @@ func TestChanges(t *testing.T) {
 		if rest := list("a", got[1].ID, 10); len(rest) != 1 || rest[0].ID != got[2].ID {
 			t.Errorf("the page after %s is %+v", got[1].ID, rest)
 		}
+		for _, bad := range []string{"0-0", "x", "1-"} {
+			if _, err := sc.Store.Changes(sc.Ctx, "", bad, 1); !isField(err) {
+				t.Errorf("before %q: %v", bad, err)
+			}
+		}
 	})
+}
+
+func isField(err error) bool {
+	_, is := errors.AsType[medispatcher.FieldError](err)
+	return is
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/solate/medispatcher/cmd/internal/cli"
@@ -19,4 +21,7 @@ func TestMessage(t *testing.T) {
 	contains(t, c.ok("message", id, "--json"), `"state": "INCOMING"`)
 	c.fails(cli.ExitFailed, "", []string{"message", "nobody"}, "not found: every subscription has it")
 	c.fails(cli.ExitUsage, "", []string{"message", ""}, "ID is empty")
+	if code, stdout, stderr := c.run("", "message", "nobody", "--json"); code != cli.ExitFailed || !json.Valid([]byte(stdout)) || !strings.Contains(stderr, "not found") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
 }

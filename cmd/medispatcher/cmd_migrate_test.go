@@ -99,7 +99,7 @@ func TestMigrateDumps(t *testing.T) {
 		{"no column", "message_classes.json", `{"class_id":1}`, "message_classes.json:1: has no column class_key"},
 		{"no object", "message_classes.json", "[{\"class_id\":1,\"class_key\":\"a.b\"},\n3]", "message_classes.json:2: is not a JSON object"},
 		{"a cut list", "message_classes.json", "[{\"class_id\":1,\"class_key\":\"a.b\"}\n", "message_classes.json: ends within the list of rows"},
-		{"two lists", "message_classes.json", "[{\"class_id\":1,\"class_key\":\"a.b\"}]\n[{\"class_id\":2,\"class_key\":\"c\"}]", "message_classes.json:2: goes on behind its rows"},
+		{"two lists", "message_classes.json", "[{\"class_id\":1,\"class_key\":\"a.b\"}]\n[{\"class_id\":2,\"class_key\":\"c\"}]", "message_classes.json:2: has more after its rows"},
 		{"a list that ends twice", "message_classes.json", "{\"class_id\":1,\"class_key\":\"a.b\"}\n}\n", "message_classes.json:2: "},
 		{"no row", "message_classes.json", "\ufeff\n", "message_classes.json has no row"},
 		{"no row of subscriptions", "subscriptions.csv", "subscription_id,message_class_id,reception_channel,status\n", "subscriptions.csv has no row"},

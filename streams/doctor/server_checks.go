@@ -124,7 +124,7 @@ func (n *server) idleTimeout() verdict {
 	return verdict{LevelOK, fmt.Sprintf("timeout %d s, which does not close blocked reads and pub/sub", v), ""}
 }
 
-// leastReply is how long an answer with messages may become without a doubt.
+// leastReply is the smallest limit, in bytes, that is high enough for every answer with messages.
 const leastReply = 64 << 20
 
 // replyLimit: Redis closes a connection whose answer is longer, and a read that is repeated may meet that for ever.

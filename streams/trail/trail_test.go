@@ -62,7 +62,7 @@ func TestDeeds(t *testing.T) {
 				t.Errorf("pages of %d: %q, want %q", limit, got, want)
 			}
 		}
-		for _, bad := range []string{"$", "x", "1", "1-", "-1", "1-2-3"} {
+		for _, bad := range []string{"$", "x", "1", "1-", "-1", "1-2-3", "0-0"} {
 			if _, err := tr.Deeds(sc.Ctx, bad, 1); !isField(err) {
 				t.Errorf("before %q: %v", bad, err)
 			}

@@ -50,11 +50,11 @@ func (r *Result) tables(dir string, s *settings, rules *medispatcher.Rules) erro
 	}
 	for _, t := range []*table{subs, classTable} {
 		if len(t.rows) == 0 {
-			return fmt.Errorf("%s has no row: look whether its dump failed", t.file)
+			return fmt.Errorf("%s has no row: check whether its dump failed", t.file)
 		}
 	}
 	if len(paramTable.rows) == 0 {
-		r.note(paramTable.file, 1, "has no row, so every subscription gets the defaults: look whether its dump failed")
+		r.note(paramTable.file, 1, "has no row, so every subscription gets the defaults: check whether its dump failed")
 	}
 	classes, params := classTable.byColumn("class_id"), paramTable.byColumn("subscription_id")
 	seen := map[string]int{}

@@ -159,7 +159,7 @@ func (t *table) readJSON(text []byte) error {
 		}
 	}
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s:%d: goes on behind its rows; dump the table as one list, or a row a line", t.file, 1+bytes.Count(text[:in.InputOffset()], []byte("\n")))
+		return fmt.Errorf("%s:%d: has more after its rows; dump the table as one list, or one row a line", t.file, 1+bytes.Count(text[:in.InputOffset()], []byte("\n")))
 	}
 	return nil
 }
