@@ -1,0 +1,219 @@
+package sock
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/nettest"
+)
+
+// pair is both ends of a connection. The first is wrapped.
+func pair(t *testing.T, network, addr string) (client *Conn, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	dialed, err := net.Dial(network, ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	client = Wrap(dialed).(*Conn)
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+// TestConn: a wrapped connection is a net.Conn like any other.
+func TestConn(t *testing.T) {
+	for network, addr := range map[string]func(*testing.T) string{
+		"tcp":  func(*testing.T) string { return "127.0.0.1:0" },
+		"unix": func(t *testing.T) string { return filepath.Join(t.TempDir(), "s") },
+	} {
+		t.Run(network, func(t *testing.T) {
+			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+				a, b := pair(t, network, addr(t))
+				return a, Wrap(b), func() { a.Close(); b.Close() }, nil
+			})
+		})
+	}
+}
+
+// TestErrors: errors say what those of package net say.
+func TestErrors(t *testing.T) {
+	for name, do := range map[string]func(c net.Conn, peer net.Conn) error{
+		"read at the deadline": func(c, _ net.Conn) error {
+			c.SetDeadline(time.Now().Add(-1))
+			_, err := c.Read(make([]byte, 1))
+			return err
+		},
+		"write at the deadline": func(c, _ net.Conn) error {
+			c.SetDeadline(time.Now().Add(-1))
+			_, err := c.Write([]byte("x"))
+			return err
+		},
+		"read after close": func(c, _ net.Conn) error { c.Close(); _, err := c.Read(make([]byte, 1)); return err },
+		"read after a reset": func(c, peer net.Conn) error {
+			peer.(*net.TCPConn).SetLinger(0)
+			peer.Close()
+			_, err := c.Read(make([]byte, 1))
+			return err
+		},
+		"read at the end": func(c, peer net.Conn) error { peer.Close(); _, err := c.Read(make([]byte, 1)); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, peer := pair(t, "tcp", "127.0.0.1:0")
+			plain, other := pair(t, "tcp", "127.0.0.1:0")
+			got, want := do(c, peer), do(plain.Conn, other)
+			kind := func(err error) string {
+				op, _ := errors.AsType[*net.OpError](err)
+				var ne net.Error
+				if op == nil {
+					return err.Error()
+				}
+				return op.Op + " " + op.Net + " " + op.Err.Error() + map[bool]string{true: " timeout"}[errors.As(err, &ne) && ne.Timeout()]
+			}
+			if kind(got) != kind(want) {
+				t.Errorf("%v, want an error like %v", got, want)
+			}
+		})
+	}
+}
+
+// answer reads a request of n bytes and answers.
+func answer(t *testing.T, peer net.Conn, n int, with string) {
+	go func() {
+		got := make([]byte, n)
+		if _, err := io.ReadFull(peer, got); err != nil {
+			t.Error(err)
+		}
+		peer.Write([]byte(with))
+	}()
+}
+
+// TestExchange: a request of any size is written, and the answer read, in the same memory.
+func TestExchange(t *testing.T) {
+	for _, size := range []int{1, 1000, 16 << 20} { // the last is more than a socket takes at once
+		c, peer := pair(t, "tcp", "127.0.0.1:0")
+		c.SetDeadline(time.Now().Add(time.Minute))
+		for range 3 {
+			b := bytes.Repeat([]byte("q"), size)
+			answer(t, peer, size, "a")
+			if n, werr, rerr := c.Exchange(b, b); n != 1 || b[0] != 'a' || werr != nil || rerr != nil {
+				t.Errorf("%d bytes: %d, %v, %v", size, n, werr, rerr)
+			}
+		}
+	}
+}
+
+// TestExchangeSeesWhatCameBefore: what the peer did before the request was written is noticed, in time.
+func TestExchangeSeesWhatCameBefore(t *testing.T) {
+	for name, leave := range map[string]func(net.Conn){
+		"half close": func(peer net.Conn) { peer.(*net.TCPConn).CloseWrite() },
+		"words":      func(peer net.Conn) { peer.Write([]byte("bye")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, peer := pair(t, "tcp", "127.0.0.1:0")
+			c.SetDeadline(time.Now().Add(time.Minute))
+			answer(t, peer, 1, "a")
+			b := make([]byte, 9)
+			if n, werr, rerr := c.Exchange([]byte("q"), b); n != 1 || werr != nil || rerr != nil {
+				t.Fatal(n, werr, rerr)
+			}
+			leave(peer)
+			for Quiet(c.raw) { // until it is here
+			}
+			n, werr, rerr := c.Exchange([]byte("q"), b)
+			if werr != nil || (name == "words") != (n == 3) || (name == "half close") != (rerr == io.EOF) {
+				t.Errorf("%d bytes, %v, %v", n, werr, rerr)
+			}
+		})
+	}
+}
+
+// TestExchangeAfterReset: a connection that the peer reset fails at once.
+func TestExchangeAfterReset(t *testing.T) {
+	c, peer := pair(t, "tcp", "127.0.0.1:0")
+	c.SetDeadline(time.Now().Add(time.Minute))
+	peer.(*net.TCPConn).SetLinger(0)
+	peer.Close()
+	for Quiet(c.raw) {
+	}
+	n, werr, rerr := c.Exchange([]byte("q"), make([]byte, 9))
+	if n != 0 || !errors.Is(errors.Join(werr, rerr), syscall.ECONNRESET) && !errors.Is(errors.Join(werr, rerr), syscall.EPIPE) {
+		t.Errorf("%d bytes, %v, %v", n, werr, rerr)
+	}
+}
+
+// TestExchangeTakesItsTime: an answer may take longer than Exchange waits before it looks, and no longer than the deadline.
+func TestExchangeTakesItsTime(t *testing.T) {
+	t.Parallel()
+	c, peer := pair(t, "tcp", "127.0.0.1:0")
+	b := make([]byte, 9)
+	c.SetDeadline(time.Now().Add(time.Minute))
+	go func() {
+		peer.Read(make([]byte, 1))
+		time.Sleep(lookAfter + slack + 50*time.Millisecond)
+		peer.Write([]byte("ab"))
+	}()
+	if n, werr, rerr := c.Exchange([]byte("q"), b[:1]); n != 1 || werr != nil || rerr != nil {
+		t.Fatal(n, werr, rerr)
+	}
+	time.Sleep(lookAfter + slack) // what is left can be read after the time of Exchange
+	if n, err := c.Read(b); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	for _, within := range []time.Duration{20 * time.Millisecond, 2 * (lookAfter + slack)} {
+		start := time.Now()
+		c.SetDeadline(start.Add(within))
+		if n, _, rerr := c.Exchange([]byte("q"), b); n != 0 || !errors.Is(rerr, os.ErrDeadlineExceeded) || time.Since(start) < within {
+			t.Error(n, rerr, time.Since(start))
+		}
+	}
+}
+
+// TestLooks: who looks whether a connection is alive gets to see it, unless it was read from a moment ago.
+func TestLooks(t *testing.T) {
+	c, peer := pair(t, "tcp", "127.0.0.1:0")
+	looked := func() (looked bool) {
+		rc, err := c.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rc.Read(func(uintptr) bool { looked = true; return true }); err != nil {
+			t.Error(err)
+		}
+		return looked
+	}
+	if !looked() {
+		t.Error("nothing was ever read, and nobody looked")
+	}
+	peer.Write([]byte("x"))
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	c.lastIn = time.Now().Add(time.Hour) // a slow machine shall not tell
+	c.mu.Unlock()
+	if looked() {
+		t.Error("looked though it was just read from")
+	}
+	c.lastIn = time.Now().Add(-recent)
+	if !looked() {
+		t.Error("did not look after some time")
+	}
+	peer.Close()
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF || !looked() {
+		t.Errorf("the end of the connection, %v, counts as a sign of life", err)
+	}
+}
