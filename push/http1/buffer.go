@@ -3,7 +3,6 @@ package http1
 import (
 	"bufio"
 	"io"
-	"net"
 	"sync"
 )
 
@@ -25,8 +24,9 @@ var (
 	larger  = sync.Pool{New: func() any { return new([]byte) }}
 )
 
-// write sends a request in one write. One that does not fit has a larger buffer meanwhile.
-func (b *buffer) write(to net.Conn, r *Request) error {
+// send writes a request in one go. One that does not fit has a larger buffer meanwhile. Where the connection can, it also reads the
+// first n bytes of the answer into b.
+func (b *buffer) send(c *conn, r *Request) (n int, writeErr, readErr error) {
 	dst := b.b[:0]
 	if r.size() > len(b.b) {
 		large := larger.Get().(*[]byte)
@@ -39,8 +39,11 @@ func (b *buffer) write(to net.Conn, r *Request) error {
 		}()
 	}
 	dst = append(r.appendHead(dst), r.Body...)
-	_, err := to.Write(dst)
-	return err
+	if c.quick != nil {
+		return c.quick.Exchange(dst, b.b[:])
+	}
+	_, writeErr = c.rw.Write(dst)
+	return 0, writeErr, nil
 }
 
 // reader returns a reader of src.

@@ -3,7 +3,10 @@ package http1
 import (
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/solate/medispatcher/internal/sock"
 )
 
 // connKey says which requests may share a connection.
@@ -16,19 +19,38 @@ type connKey struct {
 type conn struct {
 	key     connKey
 	pool    *pool
-	raw     net.Conn  // the TCP connection: deadlines, closing
-	rw      net.Conn  // raw, or TLS over it
-	gate    *gate     // between TLS and raw; nil without TLS
-	probe   *probe    // sees what the kernel holds; nil if that is impossible
-	expires time.Time // when it is too old for another request
-	until   time.Time // its deadline
-	used    time.Time // when its last answer had come; zero: it has served no request
+	raw     net.Conn        // the TCP connection: deadlines, closing
+	rw      net.Conn        // raw, or TLS over it
+	gate    *gate           // between TLS and raw; nil without TLS
+	probe   syscall.RawConn // to see what the kernel holds; nil if raw is no socket
+	quick   exchanger       // raw, where it can do more; nil with TLS
+	expires time.Time       // when it is too old for another request
+	until   time.Time       // its deadline
+	used    time.Time       // when its last answer had come; zero: it has served no request
 
 	closed atomic.Bool
 
 	// Fields of the pool, valid while idle.
 	idleSince    time.Time
 	newer, older *conn
+}
+
+// exchanger is a connection that can write a request and read the start of an answer in one go; see package sock.
+type exchanger interface {
+	Exchange(req, buf []byte) (n int, writeErr, readErr error)
+}
+
+// newConn takes over a TCP connection that has just been dialed.
+func newConn(key connKey, dialed net.Conn, of *pool, expires time.Time) *conn {
+	raw := sock.Wrap(dialed)
+	c := &conn{key: key, pool: of, raw: raw, rw: raw, expires: expires}
+	if s, ok := dialed.(syscall.Conn); ok {
+		c.probe, _ = s.SyscallConn()
+	}
+	if !key.tls {
+		c.quick, _ = raw.(exchanger)
+	}
+	return c
 }
 
 // slack is how late a deadline may be. Setting one costs as much as building a request, so a connection in steady use
@@ -67,7 +89,7 @@ func (c *conn) alive(buf []byte, look bool) (n int, ok bool) {
 			return n, false
 		}
 	}
-	return 0, !look || c.probe == nil || c.probe.quiet()
+	return 0, !look || c.probe == nil || sock.Quiet(c.probe)
 }
 
 // close closes the connection, without TLS's goodbye as that could block. It may be called by anyone, more than once. A

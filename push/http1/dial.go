@@ -29,7 +29,7 @@ func (cl *Client) dial(ctx context.Context, key connKey, deadline time.Time) (*c
 	if err != nil {
 		return nil, PhaseConnect, err
 	}
-	c := &conn{key: key, pool: &cl.pool, raw: raw, rw: raw, probe: newProbe(raw), expires: cl.expiry()}
+	c := newConn(key, raw, &cl.pool, cl.expiry())
 	if key.tls {
 		if err := c.handshake(ctx, cl.opts.TLSConfig); err != nil {
 			raw.Close()

@@ -16,10 +16,17 @@ const (
 	minDrain = 512
 )
 
+// came is what was read of an answer when the request was sent.
+type came struct {
+	n   int // bytes in the buffer
+	err error
+}
+
 // receive reads the answer. keep tells that the connection may be used again.
-func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr error) (a Answer, keep, again bool, err error) {
+func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr error, came came) (a Answer, keep, again bool, err error) {
 	buf := s.buf.b[:]
-	n := 0
+	n := came.n
+	err = came.err
 	for n == 0 && err == nil {
 		n, err = c.rw.Read(buf)
 	}

@@ -94,14 +94,15 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 		r.Made()
 	}
 	var long *sending
+	var came came
 	var werr error
 	if len(r.Body) > MaxInline {
 		long = startSending(c, r.appendHead(nil), r.Body)
-	} else if werr = s.buf.write(c.rw, r); werr != nil {
+	} else if came.n, werr, came.err = s.buf.send(c, r); werr != nil {
 		// The server may have answered and closed before it read everything.
 		c.hurry(afterWriteError)
 	}
-	a, keep, again, err := s.receive(c, r, reused, long, werr)
+	a, keep, again, err := s.receive(c, r, reused, long, werr, came)
 	c.used = time.Now()
 	if !keep || werr != nil || long != nil && !long.sent(min(sendGrace, time.Until(deadline))) {
 		s.drop()
