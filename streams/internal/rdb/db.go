@@ -97,6 +97,7 @@ func options(rawURL string) (*redis.UniversalOptions, error) {
 	}
 	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = dialTimeout, ReplyTimeout, ReplyTimeout
 	opt.PoolSize, opt.PoolTimeout = poolSize, ReplyTimeout
+	opt.Dialer = dialer(opt.TLSConfig)
 	return opt, nil
 }
 
