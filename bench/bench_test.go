@@ -161,3 +161,12 @@ func TestPublisherIsInterrupted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestInOrder: each system comes before each other one in every second round.
+func TestInOrder(t *testing.T) {
+	for round, want := range [][]int{{0, 1, 2}, {2, 1, 0}, {0, 1, 2}} {
+		if got := slices.Collect(inOrder(3, round)); !slices.Equal(got, want) {
+			t.Errorf("round %d: %v, want %v", round, got, want)
+		}
+	}
+}
