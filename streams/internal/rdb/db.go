@@ -97,7 +97,6 @@ func options(rawURL string) (*redis.UniversalOptions, error) {
 	}
 	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = dialTimeout, ReplyTimeout, ReplyTimeout
 	opt.PoolSize, opt.PoolTimeout = poolSize, ReplyTimeout
-	opt.Dialer = dialer(opt.TLSConfig)
 	return opt, nil
 }
 
@@ -140,7 +139,9 @@ func Open(cfg Config) (*DB, error) {
 }
 
 func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
-	client := redisclient.New(opt)
+	own := *opt
+	own.Dialer = dialer(opt.TLSConfig)
+	client := redisclient.New(&own)
 	if cluster, ok := client.(*redis.ClusterClient); ok {
 		learnSlots(cluster)
 	}
