@@ -27,6 +27,8 @@ func TestSecretsStayWhereTheyWerePut(t *testing.T) {
 		"the masks":                 {`{"urls":["http://h/x?token=********","[T_ENV:B]https://h2:443/z"],"headers":{"Authorization":"********","X-Tenant":"********"},"secret":"whsec_********"}`, nil},
 		"another host":              {`{"urls":["http://evil.example/"]}`, []string{`headers: Authorization`, `headers: X-Tenant`, `secret: must be given again`, `evil.example:80`}},
 		"another port":              {`{"urls":["http://h:8080/"]}`, []string{`headers: Authorization`, `"h:8080"`}},
+		"no TLS any more":           {`{"urls":["http://h/x?token=********","[T_ENV:A]http://h2:443/"]}`, []string{`headers: Authorization`, `headers: X-Tenant`, `secret: must be given again`, `h2:443 without TLS`}},
+		"TLS now":                   {`{"urls":["https://h:80/x"]}`, nil},
 		"one more host":             {`{"urls":["http://h/","http://evil.example/"]}`, []string{`headers: Authorization`}},
 		"another host, with masks":  {`{"urls":["http://evil.example/"],"headers":{"Authorization":"********"},"secret":"whsec_********"}`, []string{`headers: Authorization`, `secret: must be given again`}},
 		"another host, all given":   {`{"urls":["http://new.example/"],"headers":{"Authorization":"Bearer s","X-Tenant":"t7"},"secret":"` + secret + `"}`, nil},
