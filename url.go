@@ -3,6 +3,7 @@ package medispatcher
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -99,7 +100,11 @@ func hostOf(u *url.URL, toASCII func(string) (string, error)) (string, error) {
 	return host + port, checkHost(host)
 }
 
-// checkHost says what is wrong with a name or an IPv4 address.
+// numbers are hosts that inet_aton, and so a proxy, may read as an IPv4 address: 2130706433, 0x7f.1, 0177.0.0.1, 127.0.0.1.
+var numbers = regexp.MustCompile(`^((0[Xx][0-9A-Fa-f]*|[0-9]+)(\.|$))+$`)
+
+// checkHost says what is wrong with a name or an IPv4 address. Of an address there must be one form alone, because the guard
+// judges no other.
 func checkHost(host string) error {
 	if len(host) > maxHost {
 		return fmt.Errorf("the host is %d bytes long; the limit is %d", len(host), maxHost)
@@ -111,6 +116,9 @@ func checkHost(host string) error {
 		if i := strings.IndexFunc(label, func(r rune) bool { return !hostRune(r) }); i >= 0 {
 			return fmt.Errorf("%s is not a host name: it holds %s", quote(host), quote(label[i:i+1]))
 		}
+	}
+	if _, err := netip.ParseAddr(host); err != nil && numbers.MatchString(host) {
+		return fmt.Errorf("%s is read as an address by some programs: write it as 127.0.0.1 is written", quote(host))
 	}
 	return nil
 }

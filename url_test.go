@@ -17,6 +17,8 @@ func TestURLs(t *testing.T) {
 			return "xn--bcher-kva.example", nil
 		case "１６９.254.1.1":
 			return "169.254.1.1", nil
+		case "１６９.254.257":
+			return "169.254.257", nil
 		}
 		return "", errors.New("idna: disallowed rune")
 	}
@@ -39,6 +41,16 @@ func TestURLs(t *testing.T) {
 		"http://no such.example/":                 "not a URL",
 		"http://ﬀ.example/":                       "is not a host name: idna: disallowed rune",
 		"http://１６９.254.1.1/":                     "169.254.1.1 is a denied address",
+		"http://10.1.2.3/":                        "http://10.1.2.3/",
+		"http://10.1.2.3.example/":                "http://10.1.2.3.example/",
+		"http://2130706433/":                      "write it as 127.0.0.1 is written",
+		"http://0x7f000001/":                      "write it as 127.0.0.1 is written",
+		"http://0X7F.1:80/":                       "write it as 127.0.0.1 is written",
+		"http://017700000001/":                    "write it as 127.0.0.1 is written",
+		"http://0177.0.0.01/":                     "write it as 127.0.0.1 is written",
+		"http://127.1/":                           "write it as 127.0.0.1 is written",
+		"http://127.0.0.1./":                      "write it as 127.0.0.1 is written",
+		"http://１６９.254.257/":                     "write it as 127.0.0.1 is written",
 		"http://a..b/":                            "each part between dots",
 		"http://" + strings.Repeat("a", 64):       "each part between dots",
 		"http://a,b/":                             `it holds ","`,

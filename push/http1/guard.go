@@ -25,6 +25,8 @@ var alwaysDenied = []netip.Prefix{
 }
 
 var (
+	compatible = netip.MustParsePrefix("::/96")
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96")
 	nat64      = netip.MustParsePrefix("64:ff9b::/96")
 	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")
 	sixToFour  = netip.MustParsePrefix("2002::/16")
@@ -64,7 +66,7 @@ func (g *Guard) check(addr netip.Addr) error {
 }
 
 // Denied reports whether addr may not be connected to. It sees through IPv4
-// addresses written as IPv6: mapped, NAT64, 6to4 and Teredo.
+// addresses written as IPv6: mapped, compatible, translated, NAT64, 6to4 and Teredo.
 func (g *Guard) Denied(addr netip.Addr) bool {
 	if !addr.IsValid() {
 		return true
@@ -74,7 +76,7 @@ func (g *Guard) Denied(addr netip.Addr) bool {
 		return true
 	}
 	if inner, ok := embedded(addr); ok {
-		return g.listed(inner)
+		return g.Denied(inner) // which may be 0.0.0.0
 	}
 	return false
 }
@@ -93,7 +95,8 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true // connects to this host
 	case addr == netip.IPv6Unspecified():
 		return netip.IPv6Loopback(), true
-	case nat64.Contains(addr), localNAT64.Contains(addr): // of the latter the last 96 bits may be divided otherwise; /96 is usual
+	case addr == netip.IPv6Loopback(): // no compatible address
+	case compatible.Contains(addr), translated.Contains(addr), nat64.Contains(addr), localNAT64.Contains(addr): // of the latter the last 96 bits may be divided otherwise; /96 is usual
 		return netip.AddrFrom4([4]byte(b[12:16])), true
 	case sixToFour.Contains(addr):
 		return netip.AddrFrom4([4]byte(b[2:6])), true

@@ -56,6 +56,12 @@ func TestGuardDenied(t *testing.T) {
 		{"2001:0:4136:e378:8000:63bf:5db8:d822", false, false},
 		{"64:ff9b::a9fe:a9fe", true, true},
 		{"2002:a9fe:a9fe::1", true, true},
+		{"::169.254.169.254", true, true},
+		{"::ffff:0:169.254.169.254", true, true},
+		{"::10.2.3.4", true, false},
+		{"::127.0.0.1", true, false},
+		{"64:ff9b::0.0.0.0", true, false},
+		{"::ffff:0:10.1.2.3", false, false},
 		{"2002:6464:64c8:1::", true, true},
 		// By the list.
 		{"10.2.3.4", true, false},
@@ -86,6 +92,15 @@ func TestGuardDenied(t *testing.T) {
 	}
 	if !zero.Denied(netip.Addr{}) {
 		t.Error("no address at all is not denied")
+	}
+}
+
+// TestLoopbackIsNoIPv4Address: ::1 lies in the range of addresses that hold an IPv4 one, 0.0.0.1.
+func TestLoopbackIsNoIPv4Address(t *testing.T) {
+	t.Parallel()
+	g := http1.NewGuard(prefixes(t, "0.0.0.0/8"))
+	if addr := netip.MustParseAddr("::1"); g.Denied(addr) {
+		t.Errorf("%s is denied", addr)
 	}
 }
 
