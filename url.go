@@ -97,15 +97,15 @@ func hostOf(u *url.URL, toASCII func(string) (string, error)) (string, error) {
 		}
 		host = ascii
 	}
-	return host + port, checkHost(host)
+	return host + port, CheckHost(host)
 }
 
 // numbers are hosts that inet_aton, and so a proxy, may read as an IPv4 address: 2130706433, 0x7f.1, 0177.0.0.1, 127.0.0.1.
 var numbers = regexp.MustCompile(`^((0[Xx][0-9A-Fa-f]*|[0-9]+)(\.|$))+$`)
 
-// checkHost says what is wrong with a name or an IPv4 address. Of an address there must be one form alone, because the guard
+// CheckHost says what is wrong with a name or an IPv4 address. Of an address there must be one form alone, because the guard
 // judges no other.
-func checkHost(host string) error {
+func CheckHost(host string) error {
 	if len(host) > maxHost {
 		return fmt.Errorf("the host is %d bytes long; the limit is %d", len(host), maxHost)
 	}

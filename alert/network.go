@@ -8,9 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/idna"
+
+	"github.com/solate/medispatcher"
 )
 
 const (
@@ -88,10 +94,34 @@ func (c *briefConn) Read(b []byte) (int, error) {
 // the deadline of the connection would have passed.
 func (n *Network) Transport() *http.Transport {
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 n.through(http.ProxyFromEnvironment),
 		DialContext:           n.Dial,
 		DisableKeepAlives:     true,
 		TLSHandshakeTimeout:   dialWithin,
 		ResponseHeaderTimeout: sendWithin,
+	}
+}
+
+// through judges an address that stands in a URL before a proxy gets it: control would see that of the proxy alone.
+func (n *Network) through(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(r *http.Request) (*url.URL, error) {
+		to, err := proxy(r)
+		if to == nil || err != nil {
+			return to, err
+		}
+		host := r.URL.Hostname()
+		if strings.ContainsFunc(host, func(r rune) bool { return r > '~' }) { // the transport sends it like this
+			if host, err = idna.Lookup.ToASCII(host); err != nil {
+				return nil, err
+			}
+		}
+		ip, err := netip.ParseAddr(host)
+		if err != nil {
+			return to, medispatcher.CheckHost(host)
+		}
+		if denied := n.denied.Load(); denied != nil && (*denied)(ip) {
+			return nil, errDenied
+		}
+		return to, nil
 	}
 }
