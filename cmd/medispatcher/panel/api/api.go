@@ -127,7 +127,7 @@ func route[I, O any](a *api, needs access.Role, op huma.Operation, body *huma.Re
 			return
 		}
 		next(ctx)
-	})
+	}, single)
 	if op.Method != http.MethodGet && needs != access.Publisher && !unnoted[op.OperationID] {
 		op.Middlewares = append(op.Middlewares, beginDeed)
 		handle = noted(a, handle)

@@ -89,7 +89,7 @@ func (a *api) publish(ctx context.Context, in *publishInput) (*publishOutput, er
 
 // plain returns the body of a message; see read. One with a Content-Encoding is refused.
 func (q *request) plain(limited string) ([]byte, error) {
-	if coding := q.header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+	if coding := strings.Join(q.header.Values("Content-Encoding"), ", "); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, problem.New(http.StatusUnsupportedMediaType, fmt.Sprintf("the body has the Content-Encoding %.40q, which subscribers would not be told of; send it plain", coding))
 	}
 	return q.read(limited)
