@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // document is a subscription as somebody wrote it. It has only the fields that they gave, so
@@ -24,6 +27,42 @@ const (
 
 // earlierEncodings are those that every version can read.
 var earlierEncodings = []string{EncodingJSON, EncodingForm}
+
+// parseGiven reads a document as somebody writes it. encoding/json takes text that is none, and changes it.
+func parseGiven(raw []byte) (document, error) {
+	if at, problem := badText(raw); problem != "" {
+		return nil, Problems{{"body", fmt.Sprintf("%s, at byte %d", problem, at)}}
+	}
+	return parseDocument(raw)
+}
+
+// badText finds text in JSON that encoding/json would read as U+FFFD, and says what it is; "" if there is none.
+func badText(raw []byte) (at int, problem string) {
+	for at < len(raw) {
+		r, n := utf8.DecodeRune(raw[at:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return at, "is not UTF-8"
+		case r == '\\' && utf16.IsSurrogate(escaped(raw[at:])):
+			if n = 2 * len(`\u0000`); utf16.DecodeRune(escaped(raw[at:]), escaped(raw[min(at+n/2, len(raw)):])) == utf8.RuneError {
+				return at, "has one half of a character alone, " + string(raw[at:at+n/2])
+			}
+		case r == '\\':
+			n = 2
+		}
+		at += n
+	}
+	return 0, ""
+}
+
+// escaped is the character that raw begins with in the form \u0000; 0: none.
+func escaped(raw []byte) rune {
+	if len(raw) < len(`\u0000`) || raw[0] != '\\' || raw[1] != 'u' {
+		return 0
+	}
+	r, _ := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	return rune(r)
+}
 
 func parseDocument(raw []byte) (document, error) {
 	var d document

@@ -52,6 +52,31 @@ func TestMaskedIsKept(t *testing.T) {
 	}
 }
 
+// TestTextThatIsNone: encoding/json reads it as U+FFFD. It is refused instead, but not where it is stored already.
+func TestTextThatIsNone(t *testing.T) {
+	old, _ := mustReplace(t, testRules(), nil, leastAnd(`"paused":true`))
+	for text, says := range map[string]string{
+		"a\xffb":                  "body: is not UTF-8, at byte 22",
+		`a\ud83d`:                 `body: has one half of a character alone, \ud83d, at byte 22`,
+		`a\ud83d\u0041`:           `alone, \ud83d,`,
+		`a\uDE00b`:                `alone, \uDE00,`,
+		"a\uFFFD, \U0001f600":     "",
+		`\\ud83d \uFFFD`:          "",
+		`\ud83d\ude00 \"\u00e9\t`: "",
+	} {
+		_, _, err := testRules().Merge("billing", old, []byte(`{"headers":{"X-Who":"`+text+`"}}`), ruleTime)
+		if refused := says != ""; (err != nil) != refused || refused && !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %s", text, err, says)
+		}
+		if _, _, err := testRules().Replace("billing", nil, []byte(leastAnd(`"headers":{"X-Who":"`+text+`"}`)), ruleTime); (err != nil) != (says != "") {
+			t.Errorf("put %q: %v", text, err)
+		}
+	}
+	if _, _, err := testRules().Load("billing", []byte(leastAnd(`"headers":{"X-Who":"a`+"\xff"+`"}`))); err != nil {
+		t.Errorf("stored before: %v", err)
+	}
+}
+
 // TestMerge: RFC 7396 on the stored document.
 func TestMerge(t *testing.T) {
 	full := leastAnd(`"concurrency":32,"interval":"5ms","headers":{"X-A":"1","X-B":"2"},"drop":{"threshold":3,"action":"log"}`)

@@ -24,7 +24,7 @@ type Rules struct {
 // Replace checks a document that replaces old, nil where there was none. It returns the form that is
 // stored, and the subscription that it means. The error is Problems.
 func (r *Rules) Replace(id string, old, raw []byte, now time.Time) ([]byte, Subscription, error) {
-	d, err := parseDocument(raw)
+	d, err := parseGiven(raw)
 	if err != nil {
 		return nil, Subscription{}, err
 	}
@@ -33,7 +33,7 @@ func (r *Rules) Replace(id string, old, raw []byte, now time.Time) ([]byte, Subs
 
 // Merge is Replace for a merge patch (RFC 7396) of the stored document old.
 func (r *Rules) Merge(id string, old, raw []byte, now time.Time) ([]byte, Subscription, error) {
-	patch, err := parseDocument(raw)
+	patch, err := parseGiven(raw)
 	if err != nil {
 		return nil, Subscription{}, err
 	}

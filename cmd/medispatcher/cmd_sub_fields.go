@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -23,6 +25,9 @@ func (f *subFlag) String() string { return strings.Join(f.values, ",") }
 
 // Set keeps a value beside those before it, where the flag may be repeated.
 func (f *subFlag) Set(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("it is not UTF-8")
+	}
 	if !f.repeats() {
 		f.values = nil
 	}
@@ -112,6 +117,9 @@ func (p patch) set(name, text string) error {
 			}
 			into, last = inner, rest
 		}
+	}
+	if !utf8.ValidString(text) {
+		return fieldError(name, "is not UTF-8")
 	}
 	if !known {
 		return fieldError(name, "is not a field of a subscription; "+fieldHint(name))

@@ -27,6 +27,7 @@ func TestSubPutMany(t *testing.T) {
 
 	c.fails(2, `{"id":"stock","topic":"x","urls":["http://h/"]}`+"\n"+`{"id":"new","topic":"a..b","urls":["ftp://h/"]}`, []string{"sub", "put", "--file", "-"},
 		"line 2: topic", "line 2: urls[0]")
+	c.fails(2, `{"id":"new","topic":"a","urls":["http://h/"],"filter":"topic == '`+"\xff"+`'"}`, []string{"sub", "put", "--file", "-"}, "line 1: body: is not UTF-8")
 	if c.stored("new") != "" || !strings.Contains(c.stored("stock"), "order.*") {
 		t.Errorf("a wrong line was not all: %s, before %s", c.stored("stock"), before)
 	}

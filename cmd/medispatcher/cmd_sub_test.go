@@ -93,6 +93,7 @@ func TestSubPutFile(t *testing.T) {
 	contains(t, c.stored("x"), secret, "http://u:hush@h/", "telegram://123456789:hushhushhushhushhushhushhushhushhus@telegram?chats=@x")
 	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "urls=http://u:********@other/"}, `urls[0]: "http://u:********@other/" is masked, and stands for no URL`,
 		`secret: must be given again`)
+	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "headers.X-A=\xff"}, "headers.X-A: is not UTF-8")
 	c.fails(cli.ExitUsage, "", []string{"sub", "set", "x", "alert.urls=smtp://mail.example/********-0000"}, `alert.urls[0]: "smtp://mail.example/********-0000" is masked, and stands for no URL`)
 	for _, bad := range []struct {
 		args  []string
@@ -101,6 +102,8 @@ func TestSubPutFile(t *testing.T) {
 	}{
 		{[]string{"--file", "/no/such"}, "", "cannot read /no/such: no such file"},
 		{[]string{"--file", "-"}, " \n", "- is empty"},
+		{[]string{"--file", "-"}, `{"topic":"a","urls":["http://h/"],"headers":{"X-A":"` + "\xff" + `"}}`, "body: is not UTF-8, at byte 52"},
+		{[]string{"--topic", "a", "--url", "http://h/", "--header", "X-A: \xff"}, "", "it is not UTF-8"},
 		{[]string{"--file", "-"}, "[]", "body: is not a JSON object"},
 		{[]string{"--file", "-"}, strings.Repeat(" ", maxSubscriptionFile+1), "larger than 1MiB"},
 		{[]string{"--file", "-", "--topic", "a"}, "{}", "--file is the whole subscription"},
