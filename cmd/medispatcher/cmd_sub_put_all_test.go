@@ -27,6 +27,16 @@ func TestSubPutMany(t *testing.T) {
 
 	c.fails(2, `{"id":"stock","topic":"x","urls":["http://h/"]}`+"\n"+`{"id":"new","topic":"a..b","urls":["ftp://h/"]}`, []string{"sub", "put", "--file", "-"},
 		"line 2: topic", "line 2: urls[0]")
+	// All mistakes are listed at once, of whatever kind.
+	c.fails(2, `{"id":"new","topic":"a..b","urls":["ftp://h/"]}
+{"topic":"x","urls":["http://h/"]}
+7
+{"id":"new","topic":"x","urls":["http://h/"]}
+{"id":"a b","topic":"x","urls":["http://h/"]}
+{"id":"stock","topic":"x","urls":["http://h/"],"concurrency":"many"}
+{"id":"audit","topic"}`, []string{"sub", "put", "--file", "-"},
+		"line 1: topic", "line 1: urls[0]", "line 2: id: is missing", "line 3: is not a subscription", `line 4: id: "new" is also that of line 1`,
+		`line 5: id: "a b"`, "line 6: concurrency", "line 7: is not JSON")
 	c.fails(2, `{"id":"new","topic":"a","urls":["http://h/"],"filter":"topic == '`+"\xff"+`'"}`, []string{"sub", "put", "--file", "-"}, "line 1: body: is not UTF-8")
 	if c.stored("new") != "" || !strings.Contains(c.stored("stock"), "order.*") {
 		t.Errorf("a wrong line was not all: %s, before %s", c.stored("stock"), before)

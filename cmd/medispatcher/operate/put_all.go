@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,40 +34,41 @@ type Putter interface {
 type Puts struct {
 	Puts  []medispatcher.SubscriptionPut
 	lines []int
+	wrong map[int]medispatcher.FieldError // what is no subscription, by its index; it has no id there, so none is written
 }
 
-// ReadPuts reads JSON objects, each a subscription with its id: one a line, or in an array. The error is Problems.
+// ReadPuts reads JSON objects, each a subscription with its id: one a line, or in an array. What is none is a problem of PutAll,
+// beside those of the others. The error is Problems.
 func ReadPuts(raw []byte) (p Puts, err error) {
-	var problems medispatcher.Problems
-	wrong := func(field, format string, args ...any) {
-		problems = append(problems, medispatcher.FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
-	}
+	p.wrong = map[int]medispatcher.FieldError{}
 	first := map[string]int{} // the line of an id
 	for doc, err := range values(raw) {
+		if len(p.Puts) == MaxPuts {
+			return Puts{}, medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf("holds more than %d subscriptions; split it", MaxPuts)}}
+		}
 		var head struct{ ID *string }
+		field, problem, put := "", "", medispatcher.SubscriptionPut{}
 		switch {
 		case err != nil:
-			wrong(lineName(doc.line), "is not JSON: %v", err)
+			problem = fmt.Sprintf("is not JSON: %v", err)
 		case json.Unmarshal(doc.raw, &head) != nil || doc.raw[0] != '{':
-			wrong(lineName(doc.line), "is not a subscription: a JSON object with an id")
+			problem = "is not a subscription: a JSON object with an id"
 		case head.ID == nil:
-			wrong(lineName(doc.line)+": id", "is missing")
+			field, problem = ": id", "is missing"
 		case first[*head.ID] > 0:
-			wrong(lineName(doc.line)+": id", "%s is also that of line %d", strconv.Quote(*head.ID), first[*head.ID])
-		case len(p.Puts) == MaxPuts:
-			wrong("body", "holds more than %d subscriptions; split it", MaxPuts)
-			return Puts{}, problems
+			field, problem = ": id", fmt.Sprintf("%s is also that of line %d", strconv.Quote(*head.ID), first[*head.ID])
 		default:
 			first[*head.ID] = doc.line
-			p.Puts = append(p.Puts, medispatcher.SubscriptionPut{ID: *head.ID, Document: doc.raw})
-			p.lines = append(p.lines, doc.line)
+			put = medispatcher.SubscriptionPut{ID: *head.ID, Document: doc.raw}
 		}
+		if problem != "" {
+			p.wrong[len(p.Puts)] = medispatcher.FieldError{Field: lineName(doc.line) + field, Problem: problem}
+		}
+		p.Puts = append(p.Puts, put)
+		p.lines = append(p.lines, doc.line)
 	}
-	if len(problems) == 0 && len(p.Puts) == 0 {
-		wrong("body", "holds no subscription")
-	}
-	if len(problems) > 0 {
-		return Puts{}, atMost(problems)
+	if len(p.Puts) == 0 {
+		return Puts{}, medispatcher.Problems{{Field: "body", Problem: "holds no subscription"}}
 	}
 	return p, nil
 }
@@ -143,7 +145,10 @@ type PutsDone struct {
 func PutAll(ctx context.Context, r Putter, p Puts) (done PutsDone, err error) {
 	each, good := r.PutAllOrNone(ctx, p.Puts)
 	problems, err := p.judge(each)
-	if !good {
+	switch {
+	case len(p.wrong) > 0: // whatever Redis says
+		return done, atMost(problems)
+	case !good:
 		return done, firstOf(problems, err)
 	}
 	done.Each = each
@@ -172,6 +177,10 @@ func firstOf(problems medispatcher.Problems, err error) error {
 // judge returns the problems of single subscriptions by line, and the first other error.
 func (p Puts) judge(puts []medispatcher.SubscriptionPutDone) (problems medispatcher.Problems, err error) {
 	for i, put := range puts {
+		if own, none := p.wrong[i]; none {
+			problems = append(problems, own)
+			continue
+		}
 		of, wrong := errors.AsType[medispatcher.Problems](put.Err)
 		for _, f := range of {
 			f.Field = lineName(p.lines[i]) + ": " + f.Field
@@ -184,11 +193,17 @@ func (p Puts) judge(puts []medispatcher.SubscriptionPutDone) (problems medispatc
 	return problems, err
 }
 
-// atMost bounds what is shown of problems, and says how many there are.
+// atMost bounds what is shown of problems. Of the others it names the lines.
 func atMost(problems medispatcher.Problems) medispatcher.Problems {
-	if more := len(problems) - problemsShown; more > 0 {
-		problems = append(problems[:problemsShown:problemsShown],
-			medispatcher.FieldError{Field: "body", Problem: fmt.Sprintf("has %d more mistakes", more)})
+	if len(problems) <= problemsShown {
+		return problems
 	}
-	return problems
+	var lines []string
+	for _, f := range problems[problemsShown:] {
+		name, _, _ := strings.Cut(strings.TrimPrefix(f.Field, "line "), ":")
+		lines = append(lines, name)
+	}
+	return append(problems[:problemsShown:problemsShown], medispatcher.FieldError{
+		Field: "body", Problem: fmt.Sprintf("has %d more mistakes, in the lines %s", len(lines), strings.Join(slices.Compact(lines), ", ")),
+	})
 }

@@ -90,7 +90,7 @@ func TestPutSubscriptions(t *testing.T) {
 		{name: "more than the array", q: put("[" + one + "]" + two), status: 422, says: []string{"something follows the array"}},
 		{name: "an array cut off", q: put("[" + one), status: 422, says: []string{"line 1: is not JSON"}},
 		{name: "too many", q: put(manyLines(10_001)), status: 422, says: []string{"more than 10000 subscriptions"}},
-		{name: "many mistakes", q: put(strings.Repeat("{}\n", 150)), status: 422, says: []string{"line 100: id", "body: has 50 more mistakes"}},
+		{name: "many mistakes", q: put(strings.Repeat("{}\n", 150)), status: 422, says: []string{"line 100: id", "body: has 50 more mistakes, in the lines 101, 102, 103, "}},
 		{name: "If-Match", q: request{Method: "PUT", Path: subs, Body: one, Header: []string{"If-Match", "*"}}, status: 422, says: []string{"If-Match: is the revision of one"}},
 		{name: "Redis away", q: put(one), broken: "put", status: 503, says: []string{"Retry-After: 1"}},
 	})
