@@ -1,10 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,7 +9,6 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
-	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 type filterInput struct{ request }
@@ -54,10 +50,8 @@ func (a *api) tryFilter(_ context.Context, in *filterInput) (*filterOutput, erro
 		return nil, err
 	}
 	t := filterTrial{Type: medispatcher.DefaultType}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&t); err != nil {
-		return nil, problem.Invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"filter":"body.total > 100","body":"{\"total\":150}"}: %v`, err)}})
+	if err := decode(raw, &t, `{"filter":"body.total > 100","body":"{\"total\":150}"}`); err != nil {
+		return nil, err
 	}
 	tried, err := operate.TryFilter(a.Rules, t.Filter, &medispatcher.Message{
 		Topic: t.Topic, Sender: t.Sender, Key: t.Key, Type: t.Type, Headers: t.Headers, Body: []byte(t.Body),

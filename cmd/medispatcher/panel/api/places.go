@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -137,14 +136,8 @@ func readIDs(q *request, what string) (ids []string, search medispatcher.Search,
 		After string   `json:"after"`
 		Until string   `json:"until"`
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	err = d.Decode(&body)
-	if err == nil && d.More() {
-		err = errors.New("something follows it")
-	}
-	if err != nil {
-		return nil, search, problem.Invalid(medispatcher.Problems{{Field: "body", Problem: fmt.Sprintf(`is not {"ids":["0-1700000000000-0"]}, nor {"match":"text"}, nor empty: %v`, err)}})
+	if err := decode(raw, &body, `{"ids":["0-1700000000000-0"]}, nor {"match":"text"}, nor empty`); err != nil {
+		return nil, search, err
 	}
 	if body.IDs != nil && len(body.IDs) == 0 {
 		return nil, search, problem.Invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})

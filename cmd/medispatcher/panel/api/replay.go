@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
@@ -98,10 +96,8 @@ func (a *api) replay(ctx context.Context, in *replaySubscriptionInput) (*replayO
 		return nil, err
 	}
 	var q replayRequest
-	dec := json.NewDecoder(bytes.NewReader(doc))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&q); err != nil {
-		return nil, problem.New(http.StatusBadRequest, "the body is not a JSON object such as {\"since\":\"2h\"}: "+err.Error())
+	if err := decode(doc, &q, `{"since":"2h"}`); err != nil {
+		return nil, err
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()

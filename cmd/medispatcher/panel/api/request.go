@@ -2,15 +2,19 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
@@ -69,6 +73,29 @@ func (q *request) read(limited string) ([]byte, error) {
 // document returns the body of a request that carries a JSON document.
 func (q *request) document() ([]byte, error) {
 	return q.read("the limit of a JSON document")
+}
+
+// decode reads the JSON document of a request: one object that has the fields of into alone, such as example. The error is a
+// problem document.
+func decode(raw []byte, into any, example string) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, end := d.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("something follows it")
+		}
+	}
+	switch {
+	case !utf8.Valid(raw): // which Decode would change
+		err = errors.New("it is not UTF-8")
+	case string(bytes.TrimSpace(raw)) == "null": // which Decode ignores
+		err = errors.New("it is null")
+	}
+	if err != nil {
+		return problem.Invalid(medispatcher.Problems{{Field: "body", Problem: "is not " + example + ": " + err.Error()}})
+	}
+	return nil
 }
 
 // ifMatch reads the If-Match header: the revisions of which one must hold. given is whether there

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,9 +62,9 @@ func (a *api) patchMany(ctx context.Context, in *bulkInput, patch json.RawMessag
 	if err != nil {
 		return nil, err
 	}
-	ids, patch, wrong := readBulk(raw, patch)
-	if wrong != nil {
-		return nil, problem.Invalid(wrong)
+	ids, patch, err := readBulk(raw, patch)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -79,31 +78,32 @@ func (a *api) patchMany(ctx context.Context, in *bulkInput, patch json.RawMessag
 }
 
 // readBulk reads ids and a patch, unless that is given.
-func readBulk(raw, patch []byte) (ids []string, _ []byte, problems medispatcher.Problems) {
+func readBulk(raw, patch []byte) ([]string, []byte, error) {
 	var body struct {
 		IDs   []string        `json:"ids"`
 		Patch json.RawMessage `json:"patch"`
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	wrong := func(field, format string, args ...any) {
-		problems = append(problems, medispatcher.FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
+	example := `{"ids":["billing"]}`
+	if patch == nil {
+		example = `{"ids":["billing"],"patch":{"concurrency":32}}`
 	}
-	switch err := d.Decode(&body); {
-	case err != nil && patch == nil:
-		wrong("body", `is not {"ids":["billing"],"patch":{"concurrency":32}}: %v`, err)
-	case err != nil:
-		wrong("body", `is not {"ids":["billing"]}: %v`, err)
+	if err := decode(raw, &body, example); err != nil {
+		return nil, nil, err
+	}
+	wrong := func(field, format string, args ...any) ([]string, []byte, error) {
+		return nil, nil, problem.Invalid(medispatcher.Problems{{Field: field, Problem: fmt.Sprintf(format, args...)}})
+	}
+	switch {
 	case len(body.IDs) == 0:
-		wrong("ids", "is empty; name the subscriptions")
+		return wrong("ids", "is empty; name the subscriptions")
 	case len(body.IDs) > operate.MaxPatched:
-		wrong("ids", "names %d subscriptions; the limit is %d", len(body.IDs), operate.MaxPatched)
+		return wrong("ids", "names %d subscriptions; the limit is %d", len(body.IDs), operate.MaxPatched)
 	case patch == nil && len(body.Patch) == 0:
-		wrong("patch", "is missing")
+		return wrong("patch", "is missing")
 	case patch != nil && body.Patch != nil:
-		wrong("patch", "is not for this; PATCH %s/subscriptions changes fields", Prefix)
+		return wrong("patch", "is not for this; PATCH %s/subscriptions changes fields", Prefix)
 	case patch == nil:
 		patch = body.Patch
 	}
-	return body.IDs, patch, problems
+	return body.IDs, patch, nil
 }
