@@ -49,7 +49,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	contains(t, c.ok("dead", "replay", "s", ids[0]), "s: 1 dead letter replayed")
 	c.fails(cli.ExitFailed, "", []string{"dead", "replay", "s", ids[0]}, "1 dead letter not there any more")
-	contains(t, c.ok("dead", "purge", "s", ids[1]), "s: 1 dead letter purged")
+	contains(t, c.ok("dead", "purge", "s", ids[1], ids[1]), "s: 1 dead letter purged")
 	c.fails(cli.ExitUsage, "", []string{"dead", "show", "s", "nonsense"}, "is not the id of a dead letter")
 	c.fails(cli.ExitFailed, "", []string{"dead", "show", "s", ids[0]}, "not found")
 	c.fails(cli.ExitUsage, "", []string{"dead", "purge", "s"}, "add --yes")

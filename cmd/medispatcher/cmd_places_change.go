@@ -8,6 +8,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 type progressFunc = func(done, all int64) bool
@@ -125,7 +126,7 @@ func (t *placeTexts) deed(done string) string {
 func someOrAll(done string, ids []string, more progressFunc,
 	some func(ids []string) (int, error), all func(progressFunc) (done, left int64, err error),
 ) (outcome, error) {
-	if len(ids) > 0 {
+	if ids = operate.Distinct(ids); len(ids) > 0 {
 		n, err := some(ids)
 		missing := len(ids) - n
 		return outcome{done: int64(n), missing: int64(missing), json: map[string]int{done: n, "missing": missing}}, err

@@ -26,6 +26,9 @@ func TestSubMany(t *testing.T) {
 	if out := c.ok("sub", "pause", "shop-a", "other"); out != "shop-a: paused\nother: paused\n" || paused() != "ar" {
 		t.Errorf("printed %q, paused %s", out, paused())
 	}
+	if out := c.ok("sub", "pause", "other", "other"); out != "other: paused\n" {
+		t.Errorf("printed %q", out)
+	}
 	if out := c.ok("sub", "resume", "--match", "OTHE", "--yes"); out != "other: resumed\n" || paused() != "a" {
 		t.Errorf("printed %q, paused %s", out, paused())
 	}

@@ -112,6 +112,7 @@ func (s *state) patchSome(ctx context.Context, which some, ids []string, p patch
 	if err != nil {
 		return err
 	}
+	ids = operate.Distinct(ids)
 	switch {
 	case which.match != "" && len(ids) > 0:
 		return cli.Usagef("name subscriptions by their ids or by --match, not by both")

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/solate/medispatcher"
@@ -28,6 +29,16 @@ type Patched struct {
 	Changed   int            `json:"changed" doc:"How many subscriptions are as asked for now"`
 	Failed    []PatchRefused `json:"failed,omitempty" doc:"Those that are unchanged, each with the reason"`
 	Remaining []string       `json:"remaining,omitempty" doc:"Not reached in time: send them again"`
+}
+
+// Distinct returns a list without repetitions, in the same order.
+func Distinct(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool {
+		was := seen[s]
+		seen[s] = true
+		return was
+	})
 }
 
 // PatchMany merges one patch into subscriptions, one after another while more says so. One that cannot be changed leaves the others

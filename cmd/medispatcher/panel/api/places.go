@@ -131,10 +131,10 @@ func readIDs(q *request, what string) (ids []string, search medispatcher.Search,
 		return nil, search, err
 	}
 	var body struct {
-		IDs   []string `json:"ids"`
-		Match *string  `json:"match"`
-		After string   `json:"after"`
-		Until string   `json:"until"`
+		IDs   idList    `json:"ids"`
+		Match matchText `json:"match"`
+		After string    `json:"after"`
+		Until string    `json:"until"`
 	}
 	if err := decode(raw, &body, `{"ids":["0-1700000000000-0"]}, nor {"match":"text"}, nor empty`); err != nil {
 		return nil, search, err
@@ -143,8 +143,8 @@ func readIDs(q *request, what string) (ids []string, search medispatcher.Search,
 		return nil, search, problem.Invalid(medispatcher.Problems{{Field: "ids", Problem: "is empty; name " + what + ", or leave ids out to mean all of them"}})
 	}
 	search.After, search.Until = body.After, body.Until
-	if body.Match != nil {
-		if search.Match, err = medispatcher.ParseMatch(*body.Match); err != nil {
+	if body.Match.text != nil {
+		if search.Match, err = medispatcher.ParseMatch(*body.Match.text); err != nil {
 			return nil, search, problem.Invalid(medispatcher.Problems{{Field: "match", Problem: err.Error()}})
 		}
 	}

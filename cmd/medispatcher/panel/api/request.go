@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
@@ -94,6 +95,42 @@ func decode(raw []byte, into any, example string) error {
 	}
 	if err != nil {
 		return problem.Invalid(medispatcher.Problems{{Field: "body", Problem: "is not " + example + ": " + err.Error()}})
+	}
+	return nil
+}
+
+// idList is the field ids of a document: each id once. encoding/json takes null for no list or for "", and without a list a
+// request is about all.
+type idList []string
+
+func (l *idList) UnmarshalJSON(raw []byte) error {
+	var ids []*string
+	if err := json.Unmarshal(raw, &ids); err != nil {
+		return err
+	}
+	if ids == nil {
+		return errors.New("ids is null")
+	}
+	*l = idList{}
+	for i, id := range ids {
+		if id == nil {
+			return fmt.Errorf("ids[%d] is null", i)
+		}
+		*l = append(*l, *id)
+	}
+	*l = operate.Distinct(*l)
+	return nil
+}
+
+// matchText is the field match of a document, nil where it is left out.
+type matchText struct{ text *string }
+
+func (m *matchText) UnmarshalJSON(raw []byte) error {
+	if err := json.Unmarshal(raw, &m.text); err != nil {
+		return err
+	}
+	if m.text == nil {
+		return errors.New("match is null")
 	}
 	return nil
 }

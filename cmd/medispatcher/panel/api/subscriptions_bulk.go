@@ -80,7 +80,7 @@ func (a *api) patchMany(ctx context.Context, in *bulkInput, patch json.RawMessag
 // readBulk reads ids and a patch, unless that is given.
 func readBulk(raw, patch []byte) ([]string, []byte, error) {
 	var body struct {
-		IDs   []string        `json:"ids"`
+		IDs   idList          `json:"ids"`
 		Patch json.RawMessage `json:"patch"`
 	}
 	example := `{"ids":["billing"]}`

@@ -16,6 +16,10 @@ func TestSubscriptions(t *testing.T) {
 	t.Parallel()
 	rev := medispatcher.Rev([]byte(paneltest.New("billing").Docs["billing"]))
 	doc := `{"topic":"a.b","urls":["http://h/"]}`
+	var ids strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&ids, `,"s%d"`, i)
+	}
 	check(t, nil, []routeTest{
 		{name: "list", q: request{Method: "GET", Path: subs}, status: 200, says: []string{`"id":"billing"`, "whsec_********", "user:********@h"}},
 		{name: "list, Redis away", q: request{Method: "GET", Path: subs}, broken: "list", status: 503, says: []string{"Retry-After: 1"}},
@@ -51,8 +55,11 @@ func TestSubscriptions(t *testing.T) {
 		{name: "patch many", q: request{Method: "PATCH", Path: subs, Body: `{"ids":["billing","none"],"patch":{"concurrency":32}}`}, status: 200, says: []string{`{"changed":1,"failed":[{"id":"none","problem":"`}, steps: "patch billing"},
 		{name: "patch many, wrong", q: request{Method: "PATCH", Path: subs, Body: `{"ids":["billing"],"patch":{"concurrency":0}}`}, status: 200, says: []string{`{"changed":0,"failed":[{"id":"billing","problem":"concurrency: 0 is outside 1 to 1500"}]}`}},
 		{name: "pause many", q: request{Method: "POST", Path: subs + "/pause", Body: `{"ids":["billing"]}`}, status: 200, says: []string{`{"changed":1}`}, steps: "patch billing"},
+		{name: "pause many, one twice", q: request{Method: "POST", Path: subs + "/pause", Body: `{"ids":["billing","none","billing","none"]}`}, status: 200, says: []string{`{"changed":1,"failed":[{"id":"none","problem":"subscription \"none\": not found"}]}`}, steps: "patch billing"},
+		{name: "pause many, a null", q: request{Method: "POST", Path: subs + "/pause", Body: `{"ids":["billing",null]}`}, status: 422, says: []string{"body: is not ", "ids[1] is null"}},
+		{name: "pause many, null", q: request{Method: "POST", Path: subs + "/pause", Body: `{"ids":null}`}, status: 422, says: []string{"body: is not ", "ids is null"}},
 		{name: "resume many, a patch", q: request{Method: "POST", Path: subs + "/resume", Body: `{"ids":["billing"],"patch":{}}`}, status: 422, says: []string{`"location":"patch"`}},
-		{name: "patch many, too many", q: request{Method: "PATCH", Path: subs, Body: `{"ids":["billing"` + strings.Repeat(`,""`, 1000) + `],"patch":{}}`}, status: 422, says: []string{`names 1001 subscriptions`}},
+		{name: "patch many, too many", q: request{Method: "PATCH", Path: subs, Body: `{"ids":["billing"` + ids.String() + `],"patch":{}}`}, status: 422, says: []string{`names 1001 subscriptions`}},
 		{name: "patch many, Redis away", q: request{Method: "PATCH", Path: subs, Body: `{"ids":["billing"],"patch":{}}`}, broken: "patch", status: 503, says: []string{"0 of 1 subscriptions were changed"}},
 		{name: "patch many, none named", q: request{Method: "PATCH", Path: subs, Body: `{"ids":[],"patch":{}}`}, status: 422, says: []string{`"location":"ids"`}},
 		{name: "patch many, no patch", q: request{Method: "PATCH", Path: subs, Body: `{"ids":["billing"]}`}, status: 422, says: []string{`"location":"patch"`}},
