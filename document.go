@@ -224,6 +224,9 @@ func (d document) unmaskHeaders(stored map[string]string, p *Problems) {
 	d.set("headers", given)
 }
 
+// NoRevision is the revision of a subscription that does not exist.
+var NoRevision = Rev(nil)
+
 // Rev identifies one version of a stored document; it is the ETag of the API.
 func Rev(stored []byte) string {
 	sum := sha256.Sum256(stored)

@@ -12,7 +12,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: the thing changed since it was read, or its state forbids the step.
 	ErrConflict = errors.New("conflict")
-	// ErrPrecondition: an If-Match was given and does not hold.
+	// ErrPrecondition: an If-Match or If-None-Match was given and does not hold.
 	ErrPrecondition = errors.New("it has changed since it was read; read it again and repeat the change")
 	// ErrTooLarge: a message body is larger than MEDIS_MAX_BODY.
 	ErrTooLarge = errors.New("message body is too large")

@@ -91,13 +91,21 @@ func TestClient(t *testing.T) {
 	if many := must(c.PutSubscriptionsWithBodyWithResponse(ctx, "application/x-ndjson", strings.NewReader(lines)))(t); many.JSON200 == nil || many.JSON200.Replaced != 1 {
 		t.Errorf("put many: got %d %s, want 200 with 1 replaced", many.StatusCode(), many.Body)
 	}
-	read := must(c.GetSubscriptionWithResponse(ctx, "billing"))(t)
+	read := must(c.GetSubscriptionWithResponse(ctx, "billing", nil))(t)
 	if read.JSON200 == nil || read.JSON200.Topic != "order.*" || read.Headers200 == nil || read.Headers200.ETag == nil {
 		t.Fatalf("read it: got %d %s, want 200 with topic order.* and an ETag", read.StatusCode(), read.Body)
 	}
 	look("billing")
 	if list := must(c.ListSubscriptionsWithResponse(ctx, nil))(t); list.JSON200 == nil || len(list.JSON200.Subscriptions) != 1 {
 		t.Errorf("list subscriptions: got %d %s, want 200 with one", list.StatusCode(), list.Body)
+	}
+
+	any := "*"
+	if same := must(c.GetSubscriptionWithResponse(ctx, "billing", &GetSubscriptionParams{IfNoneMatch: read.Headers200.ETag}))(t); same.StatusCode() != http.StatusNotModified || len(same.Body) > 0 {
+		t.Errorf("read it with its ETag: got %d %s, want 304", same.StatusCode(), same.Body)
+	}
+	if twice := must(c.PutSubscriptionWithResponse(ctx, "billing", &PutSubscriptionParams{IfNoneMatch: &any}, doc))(t); twice.ApplicationproblemJSON412 == nil {
+		t.Errorf("create it again: got %d %s, want 412", twice.StatusCode(), twice.Body)
 	}
 
 	// A change with the current ETag is accepted; the ETag is outdated after that.
@@ -115,7 +123,7 @@ func TestClient(t *testing.T) {
 	if p := wrong.ApplicationproblemJSON422; p == nil || p.Errors == nil || *(*p.Errors)[0].Location != "concurrency" {
 		t.Errorf("change it to a wrong value: got %d %s, want 422 at concurrency", wrong.StatusCode(), wrong.Body)
 	}
-	if none := must(c.GetSubscriptionWithResponse(ctx, "nobody"))(t); none.ApplicationproblemJSON404 == nil || !strings.Contains(*none.ApplicationproblemJSON404.Detail, "nobody") {
+	if none := must(c.GetSubscriptionWithResponse(ctx, "nobody", nil))(t); none.ApplicationproblemJSON404 == nil || !strings.Contains(*none.ApplicationproblemJSON404.Detail, "nobody") {
 		t.Errorf("read a missing subscription: got %d %s, want 404 that names it", none.StatusCode(), none.Body)
 	}
 

@@ -310,6 +310,30 @@ func TestPutOfTheSameBesideASpoiledVersion(t *testing.T) {
 	})
 }
 
+// TestCreateOnly: of those who create one subscription with NoRevision at the same time, one does.
+func TestCreateOnly(t *testing.T) {
+	t.Parallel()
+	streamstest.EachAndCluster(t, func(t *testing.T, env *streamstest.Env) {
+		sc, one, other := readers(t, env)
+		var created atomic.Int64
+		var all sync.WaitGroup
+		for i, writer := range []*streams.Registry{one, other, one, other} {
+			all.Go(func() {
+				_, _, made, err := writer.Put(sc.Ctx, "s", []byte(subDoc(fmt.Sprint("topic", i))), medispatcher.NoRevision)
+				if made && err == nil {
+					created.Add(1)
+				} else if !errors.Is(err, medispatcher.ErrPrecondition) {
+					t.Errorf("made %t, error %v", made, err)
+				}
+			})
+		}
+		all.Wait()
+		if n := created.Load(); n != 1 {
+			t.Errorf("%d created it", n)
+		}
+	})
+}
+
 // TestPutAllOrNone: one that cannot be put keeps all others from being written.
 func TestPutAllOrNone(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ var errorAnswers = map[string]errorAnswer{
 	"404": {"Nothing has this id", `subscription "billing": not found; GET /api/v1/subscriptions lists the existing ones`},
 	"408": {"The body arrived too slowly; nothing was done", "the body arrived too slowly; repeat the request"},
 	"409": {"Somebody else changed it at the same time; nothing was written", `subscription "billing" is being changed by others all the time: conflict; repeat the request`},
-	"412": {"Its revision is not that of If-Match: somebody has changed it. Read it again and repeat the change", `subscription "billing": it has changed since it was read; read it again and repeat the change`},
+	"412": {"Its revision is not that of If-Match: somebody has changed it. Read it again and repeat the change. Or it is one of If-None-Match", `subscription "billing": it has changed since it was read; read it again and repeat the change`},
 	"413": {"The body is over the limit; nothing was done", "the body is larger than 1048576 bytes, the limit that MEDIS_MAX_BODY sets"},
 	"415": {"The body has a Content-Encoding; nothing was done", `the body has the Content-Encoding "gzip", which subscribers would not be told of; send it plain`},
 	"422": {"The request is wrong; errors lists each field as location, and what it should be", "concurrency: must be at most 1500"},

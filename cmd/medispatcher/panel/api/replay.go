@@ -196,7 +196,7 @@ func (a *api) stopReplay(ctx context.Context, in *idInput) (*stopReplayOutput, e
 }
 
 // putFrom creates a subscription that begins with what the archive holds.
-func (a *api) putFrom(ctx context.Context, in *putInput, doc []byte) (*subscriptionOutput, error) {
+func (a *api) putFrom(ctx context.Context, in *putInput, doc []byte, rev string) (*subscriptionOutput, error) {
 	r, err := operate.NewFrom(ctx, in.ID, in.From, time.Now())
 	if err != nil {
 		return nil, failed(err)
@@ -208,9 +208,9 @@ func (a *api) putFrom(ctx context.Context, in *putInput, doc []byte) (*subscript
 	if err != nil {
 		return nil, failed(err)
 	}
-	done := a.Archive.PutFrom(ctx, medispatcher.SubscriptionPut{ID: in.ID, Document: doc, Replay: &r})
+	done := a.Archive.PutFrom(ctx, medispatcher.SubscriptionPut{ID: in.ID, Document: doc, IfMatch: rev, Replay: &r})
 	if done.Err != nil {
-		return nil, failed(done.Err)
+		return nil, notDone(in.ID, rev, done.Err)
 	}
 	return shown(http.StatusCreated, done.Subscription, done.Revision), nil
 }

@@ -138,9 +138,22 @@ func (m *matchText) UnmarshalJSON(raw []byte) error {
 // ifMatch reads the If-Match header: the revisions of which one must hold. given is whether there
 // is a condition. A weak or empty tag never holds (RFC 9110), so it is left out of the revisions.
 func (q *request) ifMatch() (revisions []string, given bool) {
-	for _, line := range q.header.Values("If-Match") {
+	return tags(q.header.Values("If-Match"), false)
+}
+
+// ifNoneMatch reads the If-None-Match header: the revisions of which none may hold. A weak tag is as good as a strong one.
+func (q *request) ifNoneMatch() (revisions []string, given bool) {
+	return tags(q.header.Values("If-None-Match"), true)
+}
+
+// tags reads the lines of a list of entity tags. A * without quotes stands for any.
+func tags(lines []string, weak bool) (revisions []string, given bool) {
+	for _, line := range lines {
 		for tag := range strings.SplitSeq(line, ",") {
 			tag = strings.TrimSpace(tag)
+			if weak {
+				tag = strings.TrimPrefix(tag, "W/")
+			}
 			quoted := len(tag) > 1 && tag[0] == '"' && tag[len(tag)-1] == '"'
 			if quoted {
 				tag = tag[1 : len(tag)-1]
@@ -152,6 +165,16 @@ func (q *request) ifMatch() (revisions []string, given bool) {
 		}
 	}
 	return revisions, given
+}
+
+// unconditional refuses conditions of a request about many subscriptions.
+func (q *request) unconditional() error {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if len(q.header.Values(name)) > 0 {
+			return problem.Invalid(medispatcher.Problems{{Field: name, Problem: "is the revision of one subscription; change that one alone"}})
+		}
+	}
+	return nil
 }
 
 // etag is a revision as a header carries it.

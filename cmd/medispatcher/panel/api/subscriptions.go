@@ -18,6 +18,12 @@ type idInput struct {
 	ID string `path:"id" doc:"The subscription's id" example:"billing"`
 }
 
+type getInput struct {
+	request
+	ID          string `path:"id" doc:"The subscription's id" example:"billing"`
+	IfNoneMatch string `header:"If-None-Match" doc:"An ETag, in quotes: 304 if it is still the one of what is stored"`
+}
+
 type changeInput struct {
 	request
 	ID      string `path:"id" doc:"The subscription's id" example:"billing"`
@@ -26,9 +32,10 @@ type changeInput struct {
 
 type putInput struct {
 	request
-	ID      string `path:"id" doc:"The subscription's id" example:"billing"`
-	IfMatch string `header:"If-Match" doc:"The ETag that the subscription must have, in quotes; * for any: it must exist"`
-	From    string `query:"from" doc:"Of a new subscription: begin with what the archive holds since so long ago, or since this time" example:"24h"`
+	ID          string `path:"id" doc:"The subscription's id" example:"billing"`
+	IfMatch     string `header:"If-Match" doc:"The ETag that the subscription must have, in quotes; * for any: it must exist"`
+	IfNoneMatch string `header:"If-None-Match" doc:"*: create it only, 412 if it exists"`
+	From        string `query:"from" doc:"Of a new subscription: begin with what the archive holds since so long ago, or since this time" example:"24h"`
 }
 
 type subscriptionOutput struct {
@@ -41,11 +48,13 @@ func (a *api) subscriptionRoutes() {
 	const path = Prefix + "/subscriptions"
 	a.listRoute(path)
 	a.bulkRoutes(path)
+	read := ok("200", "The subscription, every field in force, its secret masked", exampleSubscription)
+	read["304"] = &huma.Response{Description: "What is stored has the ETag of If-None-Match"}
 	route(a, access.Reader, huma.Operation{
 		OperationID: "get-subscription", Method: http.MethodGet, Path: path + "/{id}",
 		Summary: "Show a subscription", Tags: []string{tagSubscriptions},
 		Errors:    []int{http.StatusNotFound, http.StatusServiceUnavailable},
-		Responses: ok("200", "The subscription, every field in force, its secret masked", exampleSubscription),
+		Responses: read,
 	}, nil, a.get)
 
 	written := ok("200", "The subscription as it is now", exampleSubscription)
@@ -88,7 +97,7 @@ func (a *api) subscriptionRoutes() {
 	}
 }
 
-func (a *api) get(ctx context.Context, in *idInput) (*subscriptionOutput, error) {
+func (a *api) get(ctx context.Context, in *getInput) (*subscriptionOutput, error) {
 	sub, rev, err := a.Registry.Get(ctx, in.ID)
 	if problems, bad := errors.AsType[medispatcher.Problems](err); bad {
 		// The request is right: somebody wrote the hash by hand.
@@ -98,6 +107,9 @@ func (a *api) get(ctx context.Context, in *idInput) (*subscriptionOutput, error)
 	}
 	if err != nil {
 		return nil, failed(err)
+	}
+	if none, _ := in.ifNoneMatch(); slices.Contains(none, rev) || slices.Contains(none, "*") {
+		return shown(http.StatusNotModified, sub, rev), nil
 	}
 	return shown(http.StatusOK, sub, rev), nil
 }
@@ -115,15 +127,16 @@ func (a *api) put(ctx context.Context, in *putInput) (*subscriptionOutput, error
 	defer cancel()
 	rev, err := a.precondition(ctx, &in.request, in.ID)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
 	if in.From != "" {
-		return a.putFrom(ctx, in, doc)
+		return a.putFrom(ctx, in, doc, rev)
 	}
-	sub, rev, created, err := a.Registry.Put(ctx, in.ID, doc, rev)
+	sub, now, created, err := a.Registry.Put(ctx, in.ID, doc, rev)
 	if err != nil {
-		return nil, failed(err)
+		return nil, notDone(in.ID, rev, err)
 	}
+	rev = now
 	if created {
 		return shown(http.StatusCreated, sub, rev), nil
 	}
@@ -143,32 +156,49 @@ func (a *api) merge(ctx context.Context, in *changeInput, patch []byte) (*subscr
 	defer cancel()
 	rev, err := a.precondition(ctx, &in.request, in.ID)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
-	sub, rev, err := a.Registry.Patch(ctx, in.ID, patch, rev)
+	sub, now, err := a.Registry.Patch(ctx, in.ID, patch, rev)
 	if err != nil {
-		return nil, failed(err)
+		return nil, notDone(in.ID, rev, err)
 	}
-	return shown(http.StatusOK, sub, rev), nil
+	return shown(http.StatusOK, sub, now), nil
 }
 
-// precondition is the one revision that the registry compares, taken from an If-Match header; "" when
-// there is none. Of several it takes the one that holds now; the registry compares it again when it writes.
+// precondition is the one revision that the registry compares, taken from an If-Match or If-None-Match header; "" when
+// there is none. Of several it takes the one that holds now; the registry compares it again when it writes. The error is a
+// problem document.
 func (a *api) precondition(ctx context.Context, q *request, id string) (string, error) {
 	revisions, given := q.ifMatch()
+	none, forbidden := q.ifNoneMatch()
 	switch {
-	case !given:
+	case given && forbidden:
+		return "", problem.Invalid(medispatcher.Problems{{Field: "If-None-Match", Problem: "stands beside If-Match; give one of them"}})
+	case slices.Contains(none, "*"):
+		return medispatcher.NoRevision, nil
+	case !given && !forbidden:
 		return "", nil
 	case len(revisions) == 1:
 		return revisions[0], nil
-	case len(revisions) > 1:
-		_, rev, err := a.Registry.Get(ctx, id)
-		if err != nil && !errors.Is(err, medispatcher.ErrNotFound) {
-			return "", err
-		}
-		if slices.Contains(revisions, rev) {
-			return rev, nil
-		}
 	}
-	return "", fmt.Errorf("subscription %q: %w", id, medispatcher.ErrPrecondition)
+	_, rev, err := a.Registry.Get(ctx, id)
+	_, unusable := errors.AsType[medispatcher.Problems](err) // it has a revision
+	switch {
+	case errors.Is(err, medispatcher.ErrNotFound):
+		rev = medispatcher.NoRevision
+	case err != nil && !unusable:
+		return "", failed(err)
+	}
+	if forbidden != slices.Contains(append(revisions, none...), rev) {
+		return rev, nil
+	}
+	return "", failed(fmt.Errorf("subscription %q: %w", id, medispatcher.ErrPrecondition))
+}
+
+// notDone is failed for a change that had a precondition.
+func notDone(id, precondition string, err error) error {
+	if precondition == medispatcher.NoRevision && errors.Is(err, medispatcher.ErrPrecondition) {
+		return problem.New(http.StatusPreconditionFailed, fmt.Sprintf("subscription %q exists; leave If-None-Match out to change it", id))
+	}
+	return failed(err)
 }

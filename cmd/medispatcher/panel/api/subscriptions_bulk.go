@@ -62,6 +62,9 @@ func (a *api) patchMany(ctx context.Context, in *bulkInput, patch json.RawMessag
 	if err != nil {
 		return nil, err
 	}
+	if err := in.unconditional(); err != nil {
+		return nil, err
+	}
 	ids, patch, err := readBulk(raw, patch)
 	if err != nil {
 		return nil, err

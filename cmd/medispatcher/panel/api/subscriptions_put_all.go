@@ -9,7 +9,6 @@ import (
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/access"
 	"github.com/solate/medispatcher/cmd/medispatcher/operate"
-	"github.com/solate/medispatcher/cmd/medispatcher/panel/problem"
 )
 
 type putAllInput struct{ request }
@@ -38,8 +37,8 @@ func (a *api) putAll(ctx context.Context, in *putAllInput) (*putAllOutput, error
 	if err != nil {
 		return nil, err
 	}
-	if _, given := in.ifMatch(); given {
-		return nil, problem.Invalid(medispatcher.Problems{{Field: "If-Match", Problem: "is the revision of one subscription; put that one alone"}})
+	if err := in.unconditional(); err != nil {
+		return nil, err
 	}
 	puts, err := operate.ReadPuts(raw)
 	if err != nil {

@@ -34,7 +34,7 @@ func (a *api) remove(ctx context.Context, in *removeInput) (*struct{}, error) {
 	defer cancel()
 	rev, err := a.precondition(ctx, &in.request, in.ID)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
 	_, err = operate.Remove(ctx, a.Registry, a.Store, in.ID, rev, in.Purge)
 	holds, isHeld := errors.AsType[*operate.NotEmptyError](err)
@@ -45,7 +45,7 @@ func (a *api) remove(ctx context.Context, in *removeInput) (*struct{}, error) {
 	case isLeft:
 		return nil, unavailable(leftover.Error()+" discarded yet; repeat with ?purge=true", leftover.Cause)
 	case !isHeld:
-		return nil, failed(err)
+		return nil, notDone(in.ID, rev, err)
 	case holds.Unknown:
 		return nil, problem.New(http.StatusNotFound, err.Error()+"; ?purge=true discards them")
 	case holds.Removed:

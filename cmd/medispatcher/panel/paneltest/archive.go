@@ -38,6 +38,6 @@ func (f *Fake) EndReplay(_ context.Context, r *medispatcher.Replay) error {
 }
 
 func (f *Fake) PutFrom(ctx context.Context, put medispatcher.SubscriptionPut) (done medispatcher.SubscriptionPutDone) {
-	done.Subscription, done.Revision, done.Created, done.Err = f.Put(ctx, put.ID, put.Document, "")
+	done.Subscription, done.Revision, done.Created, done.Err = f.Put(ctx, put.ID, put.Document, put.IfMatch)
 	return done
 }

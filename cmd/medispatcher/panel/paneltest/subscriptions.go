@@ -40,7 +40,7 @@ func (f *Fake) Get(_ context.Context, id string) (medispatcher.Subscription, str
 
 func (f *Fake) matches(id, ifMatch string) error {
 	doc, ok := f.Docs[id]
-	if ifMatch == "" || ok && (ifMatch == "*" || ifMatch == medispatcher.Rev([]byte(doc))) {
+	if ifMatch == "" || !ok && ifMatch == medispatcher.NoRevision || ok && (ifMatch == "*" || ifMatch == medispatcher.Rev([]byte(doc))) {
 		return nil
 	}
 	return fmt.Errorf("subscription %q: %w", id, medispatcher.ErrPrecondition)
