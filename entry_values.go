@@ -3,7 +3,6 @@ package medispatcher
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -14,7 +13,7 @@ var EntryFields = []string{"topic", "body", "id", "sender", "key", "type", "head
 
 // DecodeEntry reads the fields of an incoming entry. at is the entry's own time.
 // The ID stays empty where the producer gave none: only the stream knows it.
-// The error names the field and says what to write instead.
+// The error names the field and says what to write instead. It does not quote what is there; see Unquoted.
 func DecodeEntry(fields map[string]string, at time.Time) (Message, error) {
 	var v EntryValues
 	for name, value := range fields {
@@ -86,7 +85,7 @@ func (v *EntryValues) Set(name, value string) {
 func (v *EntryValues) Checked(at time.Time) (Message, error) {
 	m := Message{ID: v.ID, Topic: v.Topic, Sender: v.Sender, Key: v.Key, Type: v.Type, Time: at}
 	if err := CheckTopic(m.Topic); err != nil {
-		return m, FieldError{"topic", err.Error()}
+		return m, FieldError{"topic", Unquoted(err).Error()}
 	}
 	if !v.HasBody {
 		return m, FieldError{"body", "is missing: add a body field; it may be empty"}
@@ -94,7 +93,7 @@ func (v *EntryValues) Checked(at time.Time) (Message, error) {
 	m.Body = BodyOf(v.Body)
 	for _, f := range [...]struct{ name, value string }{{"id", v.ID}, {"sender", v.Sender}, {"key", v.Key}, {"type", v.Type}} {
 		if err := checkName(f.value); err != nil {
-			return m, FieldError{f.name, err.Error()}
+			return m, FieldError{f.name, Unquoted(err).Error()}
 		}
 	}
 	if m.Type == "" {
@@ -107,12 +106,12 @@ func (v *EntryValues) Checked(at time.Time) (Message, error) {
 	if v.Time != "" {
 		ms, err := strconv.ParseInt(v.Time, 10, 64)
 		if err != nil || ms < 0 {
-			return m, FieldError{"time", fmt.Sprintf("%s is not a unix time in milliseconds", quote(v.Time))}
+			return m, FieldError{"time", "is not a unix time in milliseconds"}
 		}
 		m.Time = time.UnixMilli(ms)
 	}
 	if m.Delay, err = ParseDelay(v.Delay); err != nil {
-		return m, FieldError{"delay", err.Error()}
+		return m, FieldError{"delay", Unquoted(err).Error()}
 	}
 	return m, nil
 }

@@ -53,14 +53,19 @@ func BodyOf(s string) []byte {
 }
 
 // Check reports every problem of a message that is about to be published.
-func (m *Message) Check() error {
+func (m *Message) Check() error { return m.check(func(err error) error { return err }) }
+
+// CheckUnquoted is Check in words that repeat no value; see Unquoted.
+func (m *Message) CheckUnquoted() error { return m.check(Unquoted) }
+
+func (m *Message) check(say func(error) error) error {
 	var p Problems
 	if err := CheckTopic(m.Topic); err != nil {
-		p.add("topic", "%v", err)
+		p.add("topic", "%v", say(err))
 	}
 	for _, f := range []struct{ name, value string }{{"id", m.ID}, {"sender", m.Sender}, {"key", m.Key}, {"type", m.Type}} {
 		if err := checkName(f.value); err != nil {
-			p.add(f.name, "%v", err)
+			p.add(f.name, "%v", say(err))
 		}
 	}
 	if err := checkHeaders(m.Headers); err != nil {
@@ -83,7 +88,8 @@ func ParseDelay(s string) (time.Duration, error) {
 		d, err = time.Duration(min(max(ms, -1), int64(maxDelay/time.Millisecond)+1))*time.Millisecond, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s is neither a duration such as 1m30s nor a number of milliseconds", quote(s))
+		const problem = "is neither a duration such as 1m30s nor a number of milliseconds"
+		return 0, quoting{quote(s) + " " + problem, problem}
 	}
 	if d < 0 || d > maxDelay {
 		return 0, fmt.Errorf("%s is outside 0 to %s", quote(s), ShortDuration(maxDelay))
@@ -96,10 +102,10 @@ func checkName(s string) error {
 		return fmt.Errorf("is %d bytes long; the limit is %d", len(s), maxName)
 	}
 	if !utf8.ValidString(s) {
-		return fmt.Errorf("%s is not UTF-8", quote(s))
+		return quoting{quote(s) + " is not UTF-8", "is not UTF-8"}
 	}
 	if !validHeaderValue(s) {
-		return fmt.Errorf("%s has a control character", quote(s))
+		return quoting{quote(s) + " has a control character", "has a control character"}
 	}
 	return nil
 }

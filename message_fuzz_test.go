@@ -73,11 +73,11 @@ func encoded(t *testing.T, m Message) map[string]string {
 	return fields
 }
 
-// decodeByName is DecodeEntry of earlier versions.
+// decodeByName is DecodeEntry of earlier versions, but for values in errors.
 func decodeByName(fields map[string]string, at time.Time) (Message, error) {
 	m := Message{ID: fields["id"], Topic: fields["topic"], Sender: fields["sender"], Key: fields["key"], Type: fields["type"], Time: at}
 	if err := CheckTopic(m.Topic); err != nil {
-		return m, FieldError{"topic", err.Error()}
+		return m, FieldError{"topic", Unquoted(err).Error()}
 	}
 	body, ok := fields["body"]
 	if !ok {
@@ -86,7 +86,7 @@ func decodeByName(fields map[string]string, at time.Time) (Message, error) {
 	m.Body = BodyOf(body)
 	for _, name := range []string{"id", "sender", "key", "type"} {
 		if err := checkName(fields[name]); err != nil {
-			return m, FieldError{name, err.Error()}
+			return m, FieldError{name, Unquoted(err).Error()}
 		}
 	}
 	if m.Type == "" {
@@ -99,12 +99,12 @@ func decodeByName(fields map[string]string, at time.Time) (Message, error) {
 	if s := fields["time"]; s != "" {
 		ms, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || ms < 0 {
-			return m, FieldError{"time", quote(s) + " is not a unix time in milliseconds"}
+			return m, FieldError{"time", "is not a unix time in milliseconds"}
 		}
 		m.Time = time.UnixMilli(ms)
 	}
 	if m.Delay, err = ParseDelay(fields["delay"]); err != nil {
-		return m, FieldError{"delay", err.Error()}
+		return m, FieldError{"delay", Unquoted(err).Error()}
 	}
 	return m, nil
 }

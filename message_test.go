@@ -59,6 +59,17 @@ func TestDecodeEntry(t *testing.T) {
 	}
 }
 
+// TestReasonsHoldNoValues: whoever puts the body into another field finds it in no reason, which people read who may see no bodies.
+func TestReasonsHoldNoValues(t *testing.T) {
+	for _, field := range EntryFields {
+		for _, value := range []string{`{"card":"4111"}`, "card 4111\x00", "card 4111\xff", `{"a":{"card":"4111"}}`, "a..4111", `{"a":"4111\n"}`} {
+			if _, err := DecodeEntry(entry(field, value), entryTime); err != nil && strings.Contains(err.Error(), "4111") {
+				t.Errorf("%s %q: %v", field, value, err)
+			}
+		}
+	}
+}
+
 func TestDecodeEntryNamesTheWrongField(t *testing.T) {
 	long := strings.Repeat("x", 256)
 	for _, tc := range []struct{ name, field, value, want string }{
@@ -82,10 +93,10 @@ func TestDecodeEntryNamesTheWrongField(t *testing.T) {
 		{"header name not ASCII", "headers", `{"X-Ä":"x"}`, "is not an HTTP header name"},
 		{"header value with a line break", "headers", `{"X-A":"x\r\nX-B: y"}`, `the value of "X-A" has a control character or a line break`},
 		{"headers too long", "headers", `{"a":"` + strings.Repeat("x", 16<<10) + `"}`, "the limit is 16384"},
-		{"time not a number", "time", "2024-01-01", `"2024-01-01" is not a unix time in milliseconds`},
+		{"time not a number", "time", "2024-01-01", `time: is not a unix time in milliseconds`},
 		{"time negative", "time", "-1", "is not a unix time in milliseconds"},
 		{"time too large", "time", "9223372036854775808", "is not a unix time in milliseconds"},
-		{"delay not a duration", "delay", "soon", `"soon" is neither a duration such as 1m30s nor a number of milliseconds`},
+		{"delay not a duration", "delay", "soon", `delay: is neither a duration such as 1m30s nor a number of milliseconds`},
 		{"delay negative", "delay", "-5s", "is outside 0 to 8784h"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package medispatcher
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,20 @@ func quote(s string) string {
 		return strconv.QuoteToASCII(s[:80]) + "…"
 	}
 	return strconv.QuoteToASCII(s)
+}
+
+// quoting is an error that quotes a value, and bare says the same without.
+type quoting struct{ full, bare string }
+
+func (e quoting) Error() string { return e.full }
+
+// Unquoted is an error without the value that it quotes. What is kept and shown beside a message is written like this: whoever
+// mixes up the fields of a message puts its body where a name belongs.
+func Unquoted(err error) error {
+	if q, is := errors.AsType[quoting](err); is {
+		return errors.New(q.bare)
+	}
+	return err
 }
 
 // cut shows valid JSON on one line, cut short. Its only control characters are the white space between

@@ -32,7 +32,8 @@ func checkLevels(s string, pattern bool) error {
 	for i, level := range levels {
 		switch {
 		case level == "":
-			return fmt.Errorf("%q has an empty level; levels are joined by single dots", s)
+			const problem = "has an empty level; levels are joined by single dots"
+			return quoting{fmt.Sprintf("%q %s", s, problem), problem}
 		case pattern && level == "*":
 		case pattern && level == ">" && i == len(levels)-1:
 		case pattern && level == ">":
@@ -41,7 +42,8 @@ func checkLevels(s string, pattern bool) error {
 			if pattern {
 				return fmt.Errorf("%q: level %q may hold only A-Z a-z 0-9 _ -, or be * (one level) or > (the rest)", s, level)
 			}
-			return fmt.Errorf("%q: level %q may hold only A-Z a-z 0-9 _ -", s, level)
+			const problem = "may hold only A-Z a-z 0-9 _ -"
+			return quoting{fmt.Sprintf("%q: level %q %s", s, level, problem), fmt.Sprintf("level %d %s", i+1, problem)}
 		}
 	}
 	return nil

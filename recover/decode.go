@@ -61,7 +61,7 @@ func DecodeItem(item []byte, maxBody int64) (m medispatcher.Message, err error) 
 		_ = g.lay(&m, true) // for key and id
 	}
 	if err == nil {
-		err = m.Check()
+		err = m.CheckUnquoted()
 	}
 	if err == nil {
 		err = checkBody(&m, maxBody)
@@ -126,8 +126,9 @@ func givenFields() []string {
 	return names
 }
 
-// lay sets the fields of m that are given. stringBody: a body that is not a JSON string is an error.
-func (g *given) lay(m *medispatcher.Message, stringBody bool) error {
+// lay sets the fields of m that are given. item: a body that is not a JSON string is an error, and errors, which are kept beside the
+// item, quote no values.
+func (g *given) lay(m *medispatcher.Message, item bool) error {
 	m.ID = g.ID
 	for _, f := range []struct {
 		into *string
@@ -141,18 +142,24 @@ func (g *given) lay(m *medispatcher.Message, stringBody bool) error {
 		m.Headers = g.Headers
 	}
 	var err error
-	if m.Body, err = g.body(stringBody); err != nil {
+	if m.Body, err = g.body(item); err != nil {
 		return err
 	}
 	if text := scalar(g.Time); text != "" {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || ms < 0 {
+			if item {
+				return errors.New("time: is not a unix time in milliseconds")
+			}
 			return fmt.Errorf("time: %q is not a unix time in milliseconds", text)
 		}
 		m.Time = time.UnixMilli(ms)
 	}
 	if text := scalar(g.Delay); text != "" {
 		if m.Delay, err = medispatcher.ParseDelay(text); err != nil {
+			if item {
+				err = medispatcher.Unquoted(err)
+			}
 			return fmt.Errorf("delay: %w", err)
 		}
 	}

@@ -229,6 +229,23 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
+// TestReasonsHoldNoValues: whoever puts the body into another field finds it in no reason.
+func TestReasonsHoldNoValues(t *testing.T) {
+	for _, field := range []string{"topic", "body", "body_base64", "id", "sender", "key", "type", "headers", "time", "delay"} {
+		for _, value := range []string{`"card 4111"`, `4111`, `{"card":"4111"}`, `"4111\n"`} {
+			other := map[string]string{"topic": `"a"`, "body": `"x"`}
+			delete(other, strings.TrimSuffix(field, "_base64"))
+			item := `{"` + field + `":` + value
+			for name, text := range other {
+				item += `,"` + name + `":` + text
+			}
+			if _, err := DecodeItem([]byte(item+"}"), 100); err != nil && strings.Contains(err.Error(), "4111") {
+				t.Errorf("%s: %v", item, err)
+			}
+		}
+	}
+}
+
 // FuzzDecodeItem: an item that decodes is a message that can be published, and nothing of it is changed.
 func FuzzDecodeItem(f *testing.F) {
 	for _, s := range []string{
