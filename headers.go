@@ -98,6 +98,9 @@ func isSecretHeader(name string, chosen []string) bool {
 	return credential.MatchString(name) || slices.ContainsFunc(chosen, func(other string) bool { return strings.EqualFold(other, name) })
 }
 
+// MaskHeaders hides the values of headers that carry credentials by their names.
+func MaskHeaders(headers map[string]string) map[string]string { return maskHeaders(headers, nil) }
+
 // maskHeaders hides the values of headers that carry credentials.
 func maskHeaders(headers map[string]string, chosen []string) map[string]string {
 	masked := maps.Clone(headers)

@@ -43,7 +43,7 @@ func ShowKept(k medispatcher.Kept) Kept {
 	return out
 }
 
-// WithoutBody is the kept message for those who may not see bodies. Of an entry that could not be decoded nobody knows which
+// WithoutBody is the kept message for those who may not see bodies and credentials. Of an entry that could not be decoded nobody knows which
 // field is the body, so they see none of them.
 func (k Kept) WithoutBody() Kept {
 	k.Message, k.Raw, k.RawBase64 = withoutBody(k.Message), nil, nil

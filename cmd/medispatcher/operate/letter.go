@@ -16,7 +16,7 @@ type Letter struct {
 	Failure *medispatcher.Failure `json:"failure,omitempty"`
 }
 
-// WithoutBody is the letter for those who may not see bodies.
+// WithoutBody is the letter for those who may not see bodies and credentials.
 func (l Letter) WithoutBody() Letter {
 	l.Message = withoutBody(l.Message)
 	return l
@@ -27,7 +27,7 @@ func withoutBody(m *rescue.Message) *rescue.Message {
 		return nil
 	}
 	bare := *m
-	bare.Body, bare.BodyBase64 = nil, nil
+	bare.Body, bare.BodyBase64, bare.Headers = nil, nil, medispatcher.MaskHeaders(m.Headers)
 	return &bare
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/solate/medispatcher/cmd/internal/access"
 )
 
-// Body is in every message of Full, and Secret in its subscription.
+// Body is in every message of Full, also as a credential in its headers, and Secret in its subscription.
 const (
 	Body   = "hush-this-is-a-body"
 	Secret = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -17,7 +17,7 @@ const (
 func Full() *Fake {
 	f := New("billing")
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	m := medispatcher.Message{ID: "m-1", Topic: "order.created", Body: []byte(Body), Type: medispatcher.DefaultType, Time: at}
+	m := medispatcher.Message{ID: "m-1", Topic: "order.created", Body: []byte(Body), Type: medispatcher.DefaultType, Time: at, Headers: map[string]string{"authorization": "Bearer " + Body, "traceparent": "00-1"}}
 	f.Letters = []medispatcher.DeadLetter{{ID: "0-1-1", Died: at, Message: m}}
 	f.Kept = map[medispatcher.KeptPlace][]medispatcher.Kept{
 		medispatcher.PlaceUnrouted:   {{ID: "0-1-1", At: at, Message: m}},

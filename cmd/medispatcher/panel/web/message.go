@@ -26,7 +26,9 @@ type messageData struct {
 
 func messageOf(r *http.Request, m medispatcher.Message, file string) messageData {
 	d := messageData{Message: m, File: file, Binary: !utf8.Valid(m.Body), Hidden: !operates(r)}
-	if !d.Hidden {
+	if d.Hidden {
+		m.Headers = medispatcher.MaskHeaders(m.Headers)
+	} else {
 		d.Body, d.Cut, d.Indented = bodyText(m.Body)
 	}
 	if lines := headerLines(m.Headers); lines != "" {
