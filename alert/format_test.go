@@ -10,14 +10,19 @@ import (
 // TestQuoted: what a worker answered mentions nobody, links to nothing and marks nothing up.
 func TestQuoted(t *testing.T) {
 	for from, want := range map[string]string{
-		"status 500: database is down":                 "status 500: database is down",
-		"<!channel> @everyone @here <@U123>":           "‹!channel› ＠everyone ＠here ‹＠U123›",
-		"[click](https://evil.example/x?a=1&b=2)":      "(click)(https[:]//evil[.]example/x?a=1＆b=2)",
-		"<https://evil.example|your bank> www.evil.de": "‹https[:]//evil[.]example¦your bank› www[.]evil[.]de",
-		"*bold* _it_ ~gone~ `code` snake_case":         "∗bold∗ ‗it‗ ∼gone∼ 'code' snake_case",
-		"<b onclick=x>":                                "‹b onclick=x›",
-		"dial tcp 10.0.0.7:80: connection refused":     "dial tcp 10.0.0.7:80: connection refused",
-		"two\nlines\x00":                               "two lines ",
+		"status 500: database is down":                  "status 500: database is down",
+		"<!channel> @everyone @here <@U123>":            "‹!channel› ＠everyone ＠here ‹＠U123›",
+		"[click](https://evil.example/x?a=1&b=2)":       "(click)(https[:]//evil[.]example/x?a=1＆b=2)",
+		"<https://evil.example|your bank> www.evil.de":  "‹https[:]//evil[.]example¦your bank› www[.]evil[.]de",
+		"*bold* _it_ ~gone~ `code` snake_case":          "∗bold∗ ‗it‗ ∼gone∼ 'code' snake_case",
+		"<b onclick=x>":                                 "‹b onclick=x›",
+		"dial tcp 10.0.0.7:80: connection refused":      "dial tcp 10.0.0[.]7:80: connection refused",
+		"http://10.0.0.7/x 1.2.3 took 1.5s.":            "http[:]//10.0.0[.]7/x 1.2.3 took 1.5s.",
+		"x.ab.cd a.bc.de.fg":                            "x[.]ab[.]cd a[.]bc[.]de[.]fg",
+		"пример.рф bücher.example evil.онлайн 例え.テスト.網": "пример[.]рф bücher[.]example evil[.]онлайн 例え[.]テスト[.]網",
+		"💩.la evil．example evil。example 失败。重试":          "💩[.]la evil[.]example evil[.]example 失败。重试",
+		"１０.０.０.７":                                      "１０.０.０[.]７",
+		"two\nlines\x00":                                "two lines ",
 	} {
 		if got := quoted(from); got != want {
 			t.Errorf("%q: %q, want %q", from, got, want)
