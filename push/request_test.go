@@ -253,6 +253,9 @@ func TestRequestThatCannotBeMade(t *testing.T) {
 			s.Headers = map[string]string{"a": "\r\n"}
 		},
 		"URL": func(s *medispatcher.Subscription, _ *medispatcher.Delivery) { s.URLs = []string{"ftp://a/"} },
+		"address that a proxy may read as another one": func(s *medispatcher.Subscription, _ *medispatcher.Delivery) {
+			s.URLs = []string{"http://127.1/"} // an earlier version stored it
+		},
 	} {
 		sub, d := subscription("a"), delivery(nil)
 		change(&sub, d)

@@ -2,7 +2,9 @@ package push
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,17 +57,22 @@ func newTargets(tagged []string, env string) *targets {
 	var own, untagged []*target
 	for _, t := range tagged {
 		tag, raw := medispatcher.SplitURL(t)
-		u, err := medispatcher.ParseURL(raw, nil)
-		if err != nil { // an earlier version stored it unchecked: attempts at it fail
+		u, problem := medispatcher.ParseURL(raw, nil)
+		if problem != nil { // an earlier version stored it unchecked: attempts at it fail
+			var err error
 			if u, err = url.Parse(raw); err != nil {
 				continue
 			}
 		}
+		to := newTarget(u)
+		if problem != nil && to.err == nil && !strings.HasPrefix(u.Host, "[") && medispatcher.CheckHost(u.Hostname()) != nil {
+			to.to, to.err = nil, fmt.Errorf("%w: %w", http1.ErrInvalidRequest, problem) // the guard could not judge it
+		}
 		switch tag {
 		case "":
-			untagged = append(untagged, newTarget(u))
+			untagged = append(untagged, to)
 		case env:
-			own = append(own, newTarget(u))
+			own = append(own, to)
 		}
 	}
 	if len(own) == 0 {
