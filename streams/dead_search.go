@@ -97,7 +97,11 @@ func (s *Store) eachDead(ctx context.Context, sub string, q medispatcher.Search,
 			if size > 0 {
 				n = min(max(1, bytes/size), most)
 			}
-			list, err := rdb.Entries(s.db.With(ctx), how, s.keys.Dead(p, sub), from, to, "COUNT", n).Result()
+			var list []rdb.Entry
+			err := orOne(n, func(n int) (err error) {
+				list, err = rdb.Entries(s.db.With(ctx), how, s.keys.Dead(p, sub), from, to, "COUNT", n).Result()
+				return err
+			})
 			if err != nil {
 				return nil, rdb.Failed("list dead letters of "+sub, err)
 			}

@@ -26,7 +26,7 @@ import (
 // A subscription with a key of a wrong type has nothing due, and holds up no other one.
 var dueScript = rdb.NewScript(countLua + vanishedLua + lineLua + runLua + `
 local now, room = tonumber(ARGV[2]), tonumber(ARGV[3])
-local out = {}
+local small, out = room < line_room, {}
 local function take(i, taken)
   local k = 5 + 5 * (i - 4) / 2
   local ch, retry, failures, ids = KEYS[k], KEYS[k + 1], KEYS[k + 2], {}
@@ -54,6 +54,7 @@ local function take(i, taken)
   end
   local next = redis.call('ZRANGE', retry, 0, 0, 'WITHSCORES')
   if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
+  if small then line_room = room end -- runs come with the same answer
   if ARGV[i + 1] == '1' then
     for n, run in ipairs(runs(KEYS[k + 3], KEYS[k + 4], ids, ARGV[i] - #ids)) do taken[2], taken[#taken + 1] = n, run end
   end
@@ -75,13 +76,15 @@ return out
 // by this process. All wants are of partition p. next is, for each want, the time until
 // the next message is due, negative if there is none.
 func (s *Store) Due(ctx context.Context, p int, wants []medispatcher.Want) (due []medispatcher.Delivery, next []time.Duration, err error) {
-	k, argv := s.countKeys(p), []any{s.cfg.ID, s.db.Now().UnixMilli(), stepBytes}
+	bytes := s.dues.of(stepBytes)
+	k, argv := s.countKeys(p), []any{s.cfg.ID, s.db.Now().UnixMilli(), bytes}
 	for _, w := range wants {
 		k = append(k, s.keys.Channels(p, []string{w.Subscription})...)
 		k = append(k, s.keys.Line(p, w.Subscription), s.keys.Wait(p, w.Subscription))
 		argv = append(argv, w.Max, w.Runs)
 	}
 	answer, err := rdb.Read(ctx, s.db, dueScript, func(c *rdb.Cursor) dueAnswer { return readDue(c, wants, s.db.Now()) }, k, argv...)
+	s.dues.note(bytes, err)
 	if err != nil {
 		return nil, nil, rdb.Failed("take due messages", err)
 	}

@@ -101,3 +101,6 @@ func (s *Store) BeginToFold(others int64) {
 func (s *Store) CountsIn(p int, second int64) { s.folds.counts(p, second) }
 
 func (s *Store) FoldBefore(ctx context.Context, second int64) { s.foldAll(ctx, second, false) }
+
+// CutTogether is cutTogether.
+const CutTogether = cutTogether

@@ -49,7 +49,9 @@ func (w *FanoutWorker) older(ctx context.Context, hand []inHand, tries int) ([]i
 		time.Sleep(pause)
 		return hand, nil
 	}
-	entries, err := w.Store.pendingIncoming(ctx, w.Partition, hand[0].ID, fanoutRead)
+	most := w.reads.of(fanoutRead)
+	entries, err := w.Store.pendingIncoming(ctx, w.Partition, hand[0].ID, most)
+	w.reads.note(most, err)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math/bits"
 	"time"
 
 	"github.com/solate/medispatcher/streams/internal/rdb"
@@ -49,11 +48,9 @@ func (w *FanoutWorker) takeAhead() *batch {
 func (w *FanoutWorker) readBatch(ctx context.Context) *batch {
 	b, size := &batch{}, 0
 	for count, wait := max(cmp.Or(w.nextRead, fanoutRead), w.fits), rdb.BlockFor; ; wait = 0 {
-		if w.shrink.Load() > 0 {
-			count = min(count, w.most())
-		}
+		count = w.reads.of(count)
 		read, err := w.readNew(ctx, count, wait)
-		w.noteRead(err)
+		w.reads.note(min(count, fanoutRead), err)
 		w.fits = read.fits
 		b.entries, b.subs, b.err = append(b.entries, read.entries...), read.subs, err
 		got := bodies(read.entries)
@@ -83,18 +80,6 @@ func (w *FanoutWorker) readNew(ctx context.Context, count int, wait time.Duratio
 	read, err = w.Store.readNew(ctx, w.Partition, count, wait, w.more)
 	w.idle = wait > 0 && err == nil && len(read.entries) == 0
 	return read, err
-}
-
-// most is the most entries of a read whose size nobody knows. Where reads fail, it is less: their answers may be too long for a slow line
-// or for a limit of Redis (client-output-buffer-limit), and would be so for ever.
-func (w *FanoutWorker) most() int { return max(1, fanoutRead>>w.shrink.Load()) }
-
-func (w *FanoutWorker) noteRead(err error) {
-	if err != nil {
-		w.shrink.Store(min(w.shrink.Load()+1, int32(bits.Len(fanoutRead)-1)))
-	} else if n := w.shrink.Load(); n > 0 {
-		w.shrink.Store(n - 1)
-	}
 }
 
 func bodies(entries []Entry) (size int) {

@@ -64,15 +64,15 @@ type FanoutWorker struct {
 	Log       *slog.Logger
 
 	adopted  atomic.Bool
-	late     atomic.Bool  // finishWithin is over: no further step may begin
-	renewAt  time.Time    // when to check the ids of the stream
-	nextRead int          // most entries of the next read; 0: fanoutRead
-	fits     int          // entries that may be read at once; see arrivals
-	more     bool         // the last read left entries, it seems: the next one asks what fits
-	shrink   atomic.Int32 // the reads that failed lately: each makes the next one half as large
-	idle     bool         // the last read waited for nothing
-	ahead    chan *batch  // that is being read; nil: none
-	ending   atomic.Bool  // nothing more is read ahead
+	late     atomic.Bool // finishWithin is over: no further step may begin
+	renewAt  time.Time   // when to check the ids of the stream
+	nextRead int         // most entries of the next read; 0: fanoutRead
+	fits     int         // entries that may be read at once; see arrivals
+	more     bool        // the last read left entries, it seems: the next one asks what fits
+	idle     bool        // the last read waited for nothing
+	ahead    chan *batch // that is being read; nil: none
+	ending   atomic.Bool // nothing more is read ahead
+	reads    smaller
 }
 
 // Adopted says that this process now owns entries that another dispatcher left behind.
@@ -126,8 +126,9 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 func (w *FanoutWorker) moveOwn(ctx context.Context) error {
 	var errs []error
 	for from := "0"; !w.late.Load(); {
-		entries, err := w.Store.ownIncoming(ctx, w.Partition, w.most(), from)
-		w.noteRead(err)
+		most := w.reads.of(fanoutRead)
+		entries, err := w.Store.ownIncoming(ctx, w.Partition, most, from)
+		w.reads.note(most, err)
 		if err != nil || len(entries) == 0 {
 			return errors.Join(append(errs, err)...)
 		}

@@ -30,8 +30,14 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 			from = rdb.NextID(page[len(page)-1].ID)
 		}
 		page = slices.DeleteFunc(page, func(e rdb.Pending) bool { return !wanted(e.ID) })
-		for chunk := range slices.Chunk(page, pendingBodies) {
-			deliveries, err := s.pendingMessages(ctx, c, chunk)
+		for len(page) > 0 {
+			var deliveries []medispatcher.Delivery
+			read := 0
+			err := orOne(min(pendingBodies, len(page)), func(n int) (err error) {
+				read = n
+				deliveries, err = s.pendingMessages(ctx, c, page[:n])
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -40,6 +46,7 @@ func (s *Store) EachPending(ctx context.Context, c medispatcher.Channel, consume
 					return nil
 				}
 			}
+			page = page[read:]
 		}
 	}
 	return nil

@@ -137,7 +137,7 @@ func (r *RecoverLists) note(key string) {
 // takeScript moves items from a list into the hash of items in hand, unless that holds some.
 //
 // KEYS list, items in hand. ARGV name of the batch, most items, most bytes of all of them.
-// Returns {token, item, …}: everything in hand.
+// Returns {token, item, …}: what is in hand, in the order of the list, up to so many bytes.
 //
 // Safe to repeat and to run by several at once: while anything is in hand nothing is taken,
 // and every caller gets the same items. An item enters the hash before it leaves the list, in
@@ -145,9 +145,17 @@ func (r *RecoverLists) note(key string) {
 // the rest of the script, even when out of memory: a Redis that is full of parked messages
 // must be emptied.
 var takeScript = rdb.NewScript(`
-local held = redis.call('HGETALL', KEYS[2])
-if #held > 0 then return held end
 local most, room = tonumber(ARGV[2]), tonumber(ARGV[3])
+local held, order, number = {}, {}, {}
+local all = redis.call('HGETALL', KEYS[2])
+for i = 1, #all, 2 do order[#order + 1], number[i] = i, tonumber(string.match(all[i], '%.(%d+)$')) or 0 end
+table.sort(order, function(a, b) return number[a] < number[b] end)
+for n, i in ipairs(order) do
+  room = room - #all[i + 1]
+  if n > 1 and room < 0 then break end
+  held[#held + 1], held[#held + 2] = all[i], all[i + 1]
+end
+if #held > 0 then return held end
 redis.call('HDEL', KEYS[2], ARGV[1])
 for i = 1, most do
   local item = redis.call('LINDEX', KEYS[1], 0)
@@ -166,7 +174,9 @@ return held
 // of the list: at most count items and, but for the first, at most bytes. They keep their order.
 func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes int64) ([]medispatcher.RecoverItem, error) {
 	k := []string{list, r.store.keys.Hand(list)}
-	res, err := takeScript.Run(ctx, r.store.db, k, rand.Text(), count, bytes).StringSlice()
+	most := r.store.parked.of(int(bytes))
+	res, err := takeScript.Run(ctx, r.store.db, k, rand.Text(), count, most).StringSlice()
+	r.store.parked.note(most, err)
 	if err != nil {
 		return nil, rdb.Failed("take from "+list, err)
 	}
@@ -174,19 +184,10 @@ func (r *RecoverLists) Take(ctx context.Context, list string, count int, bytes i
 	for i := 0; i+1 < len(res); i += 2 {
 		items = append(items, medispatcher.RecoverItem{Token: res[i], Text: res[i+1]})
 	}
-	slices.SortStableFunc(items, func(a, b medispatcher.RecoverItem) int {
-		return tokenNumber(a.Token) - tokenNumber(b.Token)
-	})
 	return items, nil
 }
 
 // Drop forgets items in hand that are safe elsewhere. Safe to repeat.
 func (r *RecoverLists) Drop(ctx context.Context, list string, tokens []string) error {
 	return rdb.Failed("drop from "+list, rdb.Int(r.store.db.With(ctx), rdb.Cmd("HDEL", r.store.keys.Hand(list), tokens...)...).Err())
-}
-
-// tokenNumber is the number of an item in its batch, from 1.
-func tokenNumber(token string) int {
-	_, n, _ := strings.Cut(token, ".")
-	return rdb.ToInt(n)
 }

@@ -34,6 +34,9 @@ type Store struct {
 	peers      peers
 	shared     sharedReads
 	folds      folds
+	reads      smaller     // of new messages
+	dues       smaller     // of due messages, in bytes
+	parked     smaller     // of what producers parked, in bytes
 	deaf       atomic.Bool // this user may not listen to a doorbell of its own
 }
 
