@@ -54,7 +54,11 @@ func (r *dueReader) take(ctx context.Context, wants []want) error {
 	for i := range deliveries {
 		d := &deliveries[i]
 		l := r.lanes.touched[d.Channel]
-		if l.wasReleased(d.EntryID) || l.early[d.EntryID] != nil {
+		if l.wasReleased(d.EntryID) {
+			signal(r.lanes.doubtful)
+			continue
+		}
+		if l.early[d.EntryID] != nil {
 			continue
 		}
 		got[l]++

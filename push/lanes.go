@@ -33,6 +33,7 @@ type lanes struct {
 	outages map[string]*outage // of those that breakers are open for
 	turned  func(b *breaker, open bool)
 	spills
+	doubtful chan struct{} // gets a value when a read took what may be another's: see inflight
 }
 
 func newLanes(partitions int, b *budget) *lanes {
@@ -46,6 +47,8 @@ func newLanes(partitions int, b *budget) *lanes {
 		joined:  map[medispatcher.Channel]struct{}{},
 		outages: map[string]*outage{},
 		shares:  shares{subs: map[string]*subscriber{}, over: map[string]struct{}{}},
+
+		doubtful: make(chan struct{}, 1),
 	}
 	for range partitions {
 		ls.fresh = append(ls.fresh, newPump())

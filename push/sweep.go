@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/solate/medispatcher"
 )
 
 // sweepTogether is how many dispatchers sweep at every tick. More of them take turns, so that all together sweep as often as so many would.
@@ -38,6 +40,9 @@ func (s *sweeper) run(ctx context.Context) {
 			due = turn%s.turns() == 0
 		case <-s.now:
 			due = true
+		case <-s.lanes.doubtful:
+			due = false
+			medispatcher.Sleep(ctx, readsOver) // others may follow
 		}
 	}
 }

@@ -3,6 +3,7 @@ package push
 import (
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,4 +45,32 @@ func TestTakenOver(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestTakenAgainWhileGivenBack: a due read that takes a message again before the reply of the step that gave it back leaves it in doubt. That
+// is cleared up at once, and not by the next sweep.
+func TestTakenAgainWhileGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscription("a")
+		sub.Ordered = true
+		f := newFixture(t, sub)
+		f.s.cfg.SweepEvery = 24 * time.Hour
+		var releases atomic.Int32
+		f.hook(nil, func(step string) {
+			if step == "release" && releases.Add(1) == 1 {
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+		f.s.DivideUntil(time.Now()) // the heartbeat is late
+		stop := f.run()
+		f.put("a", 1)
+		time.Sleep(5 * time.Millisecond)
+		f.put("a", 1) // is given back meanwhile, and due again
+		time.Sleep(20 * time.Millisecond)
+		f.s.DivideUntil(time.Now().Add(time.Hour))
+		time.Sleep(time.Second)
+		f.wantLeft("a", "map[]")
+		f.ok(stop())
+	})
 }

@@ -132,6 +132,7 @@ func (ws *workers) startEarlyLocked(l *lane, last *medispatcher.Settlement) {
 		// not certain. The next comparison releases it, or else this process does so when it ends.
 		ws.lanes.freeLocked(l, j)
 		l.failed()
+		signal(ws.lanes.doubtful)
 		return
 	}
 	ws.waitLocked(l, j, &l.sub.retry)
