@@ -47,6 +47,8 @@ type Registry struct {
 	changed chan struct{}
 	poke    chan struct{}
 
+	vanished atomic.Int64 // see TakeVanished
+
 	mu   sync.Mutex // one reader of changes at a time
 	read reading
 }
@@ -64,6 +66,9 @@ func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
 
 // Changed receives a value after the copy changed. Several changes may share one value.
 func (r *Registry) Changed() <-chan struct{} { return r.changed }
+
+// TakeVanished is how many subscriptions vanished from Redis since the last call, all at once and without a change of ours (FLUSHALL, DEL).
+func (r *Registry) TakeVanished() int { return int(r.vanished.Swap(0)) }
 
 // Poke makes Follow check for changes now.
 func (r *Registry) Poke() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +87,60 @@ func TestDaemonGathersLines(t *testing.T) {
 			if sum < of.least || sum > of.most || len(many) == 0 || len(one) > of.singly*(len(many)+1) {
 				t.Errorf("%s: %d lines, and %d that stand for several: %d in all, want %d", of.one, len(one), len(many), sum, of.least)
 			}
+		}
+	})
+}
+
+// TestDaemonTellsOfVanishedSubscriptions: where all subscriptions vanish from Redis, and no command of ours removed them, a WARN says so once, and
+// what to do.
+func TestDaemonTellsOfVanishedSubscriptions(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
+		const doc = `{"topic":"t","urls":["http://127.0.0.1:1/"]}`
+		inForce := func(n int) {
+			t.Helper()
+			eventually(t, fmt.Sprint(n, " in force"), func() bool {
+				last := r.lines("subscriptions in force")
+				return len(last) > 0 && last[len(last)-1].Count == n
+			})
+		}
+		told := func() (counts []int) {
+			t.Helper()
+			for _, l := range r.lines("all subscriptions vanished from Redis") {
+				if !strings.Contains(l.Msg, "sub put --file") {
+					t.Errorf("it does not say what to do: %s", l.Msg)
+				}
+				counts = append(counts, l.Count)
+			}
+			return counts
+		}
+		r.put("a", doc)
+		r.put("b", doc)
+		inForce(2)
+		for _, id := range []string{"a", "b"} {
+			if code, answer := r.call(http.MethodDelete, "/api/v1/subscriptions/"+id, ""); code/100 != 2 {
+				t.Fatal(answer)
+			}
+		}
+		inForce(0)
+		if got := told(); got != nil {
+			t.Errorf("told of subscriptions that were removed: %v", got)
+		}
+		r.put("a", doc)
+		r.put("b", doc)
+		inForce(2)
+		if err := env.Client.Del(t.Context(), "medis:subscriptions").Err(); err != nil {
+			t.Fatal(err)
+		}
+		inForce(0)
+		r.put("a", doc)
+		inForce(1)
+		env.Flush(t)
+		inForce(0)
+		r.stop()
+		if got := told(); !slices.Equal(got, []int{2, 1}) {
+			t.Errorf("told of %v subscriptions that vanished, want [2 1]", got)
 		}
 	})
 }

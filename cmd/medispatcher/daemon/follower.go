@@ -45,6 +45,9 @@ func (f *follower) Run(ctx context.Context) error {
 			before := subs
 			subs = f.registry.Snapshot().Subs
 			f.follow(ctx, subs, subs.Since(before))
+			if n := f.registry.TakeVanished(); n > 0 {
+				f.log.Warn("all subscriptions vanished from Redis, and no command of medispatcher removed them (FLUSHALL, DEL, a lost disk): until they are put again (medispatcher sub put --file FILE), new messages go to the unrouted ones", "count", n)
+			}
 		case <-tick.C:
 		}
 		if f.untold && lines.Allow() {
