@@ -58,6 +58,7 @@ func (w *FanoutWorker) readBatch(ctx context.Context) *batch {
 		w.nextRead = nextRead(len(read.entries), got)
 		b.full = len(read.entries) == count || read.more
 		w.more = b.full || len(read.entries) > fanoutRead
+		w.behind.Store(w.more)
 		if err != nil || !b.full || len(b.entries) >= fanoutBatch/4 || size >= fanoutBytes {
 			return b
 		}

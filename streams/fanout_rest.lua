@@ -203,9 +203,21 @@ local function route(id, fields, verb, arg, head, seen, time, after, upto)
   return copy_all(id, fields, lists[arg], head, time, upto, key, true)
 end
 
--- An entry that is not in the stream was moved, or somebody deleted it by hand: then it is still pending.
-local function missing(id)
-  if not pending(id, me) then return 'gone' end
+-- passed reports whether the group ever came as far as an entry. If not, it is not the one that the entry was read by: the stream was deleted.
+local function passed(id)
+  local function parts(of) return tonumber(string.match(of, '^%d+')), tonumber(string.match(of, '%d+$')) end
+  local ms, seq = parts(id)
+  for _, group in ipairs(redis.pcall('XINFO', 'GROUPS', incoming)) do
+    local is = {}
+    for i = 1, #group, 2 do is[group[i]] = group[i + 1] end
+    local last_ms, last_seq = parts(is['last-delivered-id'])
+    if is.name == 'fanout' and (last_ms > ms or last_ms == ms and last_seq >= seq) then return true end
+  end
+end
+
+-- An entry that is not in the stream was moved, or somebody deleted it by hand: then it is still pending, or nobody knows of it any more.
+local function missing(id, there)
+  if not pending(id, me) and (there or passed(id)) then return 'gone' end
   vanish('~incoming', id)
   return 'vanished'
 end
@@ -240,7 +252,7 @@ while at <= #ARGV do
         result = 'error ' .. (type(result) == 'table' and result.err or tostring(result))
         front = 'failed'
       end
-    else result = missing(id) end
+    else result = missing(id, fields) end
     if result == 'copied' then copied = copied + 1
     else
       local word = string.match(result, '^%a+')

@@ -73,7 +73,11 @@ type FanoutWorker struct {
 	ahead    chan *batch // that is being read; nil: none
 	ending   atomic.Bool // nothing more is read ahead
 	reads    smaller
+	behind   atomic.Bool // as more, for others
 }
+
+// Behind reports whether the last read left entries, it seems.
+func (w *FanoutWorker) Behind() bool { return w.behind.Load() }
 
 // Adopted says that this process now owns entries that another dispatcher left behind.
 func (w *FanoutWorker) Adopted() { w.adopted.Store(true) }

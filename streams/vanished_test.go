@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/report"
@@ -268,4 +270,48 @@ func TestLedger(t *testing.T) {
 	hand("XTRIM", channel, "MAXLEN", 0)
 	check(t, sc.Store.AuditIncoming(sc.Ctx, 0, true)) // dispatchers of versions that do not count are running: that explains the loss
 	found("s:1")
+}
+
+// TestIncomingDeleted: a command typed by hand deletes the incoming stream under traffic. What a dispatcher has in hand and cannot move is counted,
+// also if the stream and its group exist again by then. What was moved before, is not.
+func TestIncomingDeleted(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{false, true} {
+		streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+			sc := newScene(t, env)
+			const incoming = "medis:{0}:incoming"
+			var ids []string
+			for range 4 {
+				ids = append(ids, sc.Incoming(t, "topic", "a.b", "body", "x"))
+			}
+			move := func(ids ...string) string {
+				t.Helper()
+				var step []streams.Routing
+				for _, id := range ids {
+					step = append(step, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s"}})
+				}
+				results := ""
+				for _, r := range must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, step)) {
+					results += string(r.Result) + " "
+				}
+				return results
+			}
+			expect(t, "moved", move(ids[0]), "copied ")
+			expect(t, "moved before", move(ids[0]), "gone ")
+			check(t, sc.Client.Del(sc.Ctx, incoming).Err())
+			if again {
+				check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: incoming, Values: []any{"topic", "a.b", "body", "x"}}).Err())
+				must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 10, false)) // creates the group
+			}
+			expect(t, "in hand", move(ids[1:]...), "vanished vanished vanished ")
+			want := []streams.Vanished{{From: streams.FromIncoming, Count: 3, First: ids[1], Last: ids[3]}}
+			if got := sc.Store.TakeVanished(); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("reported %+v, want %+v", got, want)
+			}
+			check(t, sc.Store.AuditIncoming(sc.Ctx, 0, false))
+			if again := sc.Store.TakeVanished(); len(again) > 0 {
+				t.Errorf("reported again: %+v", again)
+			}
+		})
+	}
 }

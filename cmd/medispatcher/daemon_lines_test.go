@@ -144,3 +144,39 @@ func TestDaemonTellsOfVanishedSubscriptions(t *testing.T) {
 		}
 	})
 }
+
+// TestDaemonTellsOfDeletedIncoming: the incoming stream is deleted by hand while the fan-out is behind. What was in it counts as vanished.
+func TestDaemonTellsOfDeletedIncoming(t *testing.T) {
+	t.Parallel()
+	env := streamstest.Real(t) // miniredis does not count the entries added to a stream
+	const n, incoming = 1000, "medis:{0}:incoming"
+	r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL}, "serve")
+	do := func(args ...any) {
+		t.Helper()
+		if err := env.Client.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	xadd(t, env, "topic", "t", "body", "x")
+	eventually(t, "moved", func() bool { return env.Client.XLen(t.Context(), incoming).Val() == 0 })
+	do("SET", "medis:subscriptions", "unreadable") // nothing is fanned out
+	for range n {
+		xadd(t, env, "topic", "t", "body", "x")
+	}
+	eventually(t, "somebody looked", func() bool {
+		ledger := env.Client.HGet(t.Context(), "medis:stats:{0}:total", "~ledger:~incoming").Val()
+		return strings.Contains(ledger, fmt.Sprintf(" %d ", n))
+	})
+	do("DEL", incoming, "medis:subscriptions")
+	eventually(t, "all are told of", func() bool {
+		told := 0
+		for _, l := range r.lines("messages were taken out of Redis by hand") {
+			told += l.Count
+		}
+		if told > n {
+			t.Fatalf("told of %d messages, want %d", told, n)
+		}
+		return told == n
+	})
+	r.stop()
+}

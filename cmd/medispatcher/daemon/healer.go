@@ -60,6 +60,7 @@ func (h *healer) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		h.vanished.tellNowAndThen()
+		h.vanished.lookAtBacklogs(ctx, h.fanouts)
 		if !h.hearing.mayJudge(time.Now()) {
 			clear(h.silences)
 			continue

@@ -23,7 +23,8 @@ type vanished struct {
 	counter    interface{ Vanished(from string, n int64) }
 	log        *slog.Logger
 
-	told time.Time
+	told   time.Time
+	looked time.Time // at backlogs
 }
 
 // tellNowAndThen is tell, at most every few seconds.
@@ -46,9 +47,35 @@ func (v *vanished) tell() {
 	}
 }
 
+// backlogsEvery spaces the looks at incoming streams that hold many entries: these move fast, and what a DEL of one takes is only known by the
+// last look.
+const backlogsEvery = time.Second
+
+// lookAtBacklogs is look at the incoming streams whose fan-out is behind.
+func (v *vanished) lookAtBacklogs(ctx context.Context, fanouts []*streams.FanoutWorker) {
+	if time.Since(v.looked) < backlogsEvery {
+		return
+	}
+	v.looked = time.Now()
+	all, _ := v.store.LastDispatchers()
+	if len(all) == 0 || v.mixed(all) {
+		return
+	}
+	for _, w := range fanouts {
+		if w.Behind() {
+			_ = v.store.AuditIncoming(ctx, w.Partition, false) // the next look of all tells of an error
+		}
+	}
+}
+
+// mixed reports whether dispatchers of another version run, which may not count alike.
+func (v *vanished) mixed(all []medispatcher.Dispatcher) bool {
+	return slices.ContainsFunc(all, func(o medispatcher.Dispatcher) bool { return o.Alive && o.Version != v.version })
+}
+
 // look compares what left every stream with what was settled.
 func (v *vanished) look(ctx context.Context, all []medispatcher.Dispatcher) {
-	mixed := slices.ContainsFunc(all, func(o medispatcher.Dispatcher) bool { return o.Alive && o.Version != v.version })
+	mixed := v.mixed(all)
 	var errs []error
 	for p := range v.partitions {
 		errs = append(errs, v.store.AuditIncoming(ctx, p, mixed), v.store.AuditChannels(ctx, p, v.subs(ctx, p)))
