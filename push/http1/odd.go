@@ -2,11 +2,13 @@ package http1
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
+	"strings"
 )
 
 // odd is an answer that parseHead does not understand. It is read by http.ReadResponse: chunked, informational first, long,
@@ -32,7 +34,7 @@ func readOdd(buf *buffer, n int, rw io.Reader, limit int64) (h head, o *odd, err
 	for {
 		resp, err := http.ReadResponse(o.br, post) //nolint:bodyclose // closing would read to the end
 		if err != nil {
-			return h, o, o.parseError(err)
+			return h, o, began(o.parseError(err), buf.b[:n])
 		}
 		switch code := resp.StatusCode; {
 		case resp.ProtoMajor != 1 || code < 100:
@@ -79,6 +81,17 @@ func (o *odd) parseError(err error) error {
 	}
 	// The parser quotes what it read, which may be long.
 	return malformedf("%s", shorten(err.Error()))
+}
+
+// began adds to an error how the answer began, unless it says so.
+func began(err error, answer []byte) error {
+	const most = 100
+	line, _, _ := bytes.Cut(answer, []byte("\n"))
+	line = bytes.TrimRight(line[:min(len(line), most)], "\r")
+	if shown := fmt.Sprintf("%q", line); !strings.Contains(err.Error(), shown) {
+		return fmt.Errorf("%w; it began %s", err, shown)
+	}
+	return err
 }
 
 // body reads the body into the answer, of which keep bytes are wanted and the rest is drained within limits. whole reports

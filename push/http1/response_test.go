@@ -191,6 +191,26 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
+// TestBrokenAnswersSayWhatCame: the error of an answer whose head is broken, or breaks off, shows how it began: the status line, if there was one.
+func TestBrokenAnswersSayWhatCame(t *testing.T) {
+	t.Parallel()
+	for reply, want := range map[string]string{
+		"HTTP/1.1 503 Service Una":                      `unexpected EOF; it began "HTTP/1.1 503 Service Una"`,
+		"HTTP/1.1 500 No\r\nContent-Le":                 `unexpected EOF; it began "HTTP/1.1 500 No"`,
+		"HTTP/1.1 500 No\r\nno colon\r\n\r\n":           `missing colon: "no colon"; it began "HTTP/1.1 500 No"`,
+		"HTTP/1.1 2x0 OK\r\n\r\n":                       `malformed HTTP status code "2x0"; it began "HTTP/1.1 2x0 OK"`,
+		"\x15\x03\x01":                                  `unexpected EOF; it began "\x15\x03\x01"`,
+		"+PONG\r\n":                                     `malformed HTTP response "+PONG"`,
+		"HTTP/1.1 " + strings.Repeat("9", 300) + "\r\n": `it began "HTTP/1.1 ` + strings.Repeat("9", 91) + `"`,
+	} {
+		s := serve(t, once(reply))
+		err := mustFail(t, newClient(t, http1.Options{}), newRequest(t, s.url, "x"))
+		if !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v\nwant …%s", reply, err, want)
+		}
+	}
+}
+
 func TestHeaderTooLarge(t *testing.T) {
 	endless := func(start, more string) func(net.Conn, int) {
 		return func(c net.Conn, _ int) {
