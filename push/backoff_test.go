@@ -1,9 +1,12 @@
 package push
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +90,10 @@ func TestRetrySchedule(t *testing.T) {
 
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
+	told, err := os.ReadFile("../docs/SUBSCRIBING.md")
+	if limit := fmt.Sprintf("more than %g hours count as %[1]g", maxRetryAfter.Hours()); err != nil || !strings.Contains(string(told), limit) {
+		t.Errorf("docs/SUBSCRIBING.md does not say of Retry-After: %s (%v)", limit, err)
+	}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
 	for value, want := range map[string]time.Duration{
