@@ -125,7 +125,7 @@ func (b *batch) cutLocked(ls *lanes, n int) {
 // beginLocked begins an attempt by the settings in force, unless the breaker does not let it.
 func (b *batch) beginLocked(ls *lanes, now time.Time) bool {
 	sub := b.jobs[0].lane.sub
-	if sub.shares.ended(now) || sub.settings.sub.Ordered && ls.shares.takenOver(b, now) {
+	if sub.shares.ended(now) || ls.shares.takenOver(b, sub.settings.sub.Ordered, now) {
 		sub.breaker.noProbe(now)
 		return false
 	}

@@ -117,7 +117,8 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	return err
 }
 
-// readers starts the loops that find work, until ctx ends: two for each partition, and the sweep.
+// readers starts the loops that find work, until ctx ends: two for each partition, and the sweep. Beside them runs the one that notices
+// when the process was frozen.
 func (s *Scheduler) readers(ctx context.Context) *sync.WaitGroup {
 	var loops sync.WaitGroup
 	for p := range s.cfg.Partitions {
@@ -126,6 +127,7 @@ func (s *Scheduler) readers(ctx context.Context) *sync.WaitGroup {
 		loops.Go(func() { due.run(ctx) })
 	}
 	loops.Go(func() { s.sweeper.run(ctx) })
+	loops.Go(func() { s.lanes.run(ctx) })
 	return &loops
 }
 

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -13,7 +14,10 @@ import (
 type shares struct {
 	of    func(sub *medispatcher.Subscription, pushes, retries int) (int, int) // nil: nothing
 	until time.Time                                                            // no attempt begins then or later; zero: nobody said
+	lease time.Duration                                                        // how long that held when it was said
 	gap   time.Time                                                            // when the last time ended that nothing held
+	ran   time.Time                                                            // when this process ran last, as far as it is noted
+	woke  time.Time                                                            // when it last ran again after it was frozen
 	subs  map[string]*subscriber                                               // the subscriptions
 	over  map[string]struct{}                                                  // those of which more is in flight
 }
@@ -45,7 +49,8 @@ func (s *Scheduler) Divide(of func(sub *medispatcher.Subscription, pushes, retri
 
 // DivideUntil says how long what Divide said holds. After that, others may believe that this dispatcher is dead. So no attempt
 // begins that Divide limits, nor any for an ordered subscription. When DivideUntil is called again, ordered messages that were read
-// before are given back: others may have delivered them, and those behind them.
+// before are given back: others may have delivered them, and those behind them. So are all others if this process was frozen meanwhile. Else
+// Redis was away, for the others as well.
 func (s *Scheduler) DivideUntil(end time.Time) {
 	s.lanes.mu.Lock()
 	defer s.lanes.mu.Unlock()
@@ -53,7 +58,35 @@ func (s *Scheduler) DivideUntil(end time.Time) {
 	if now := time.Now(); !shares.until.IsZero() && !now.Before(shares.until) {
 		shares.gap = now
 	}
-	shares.until = end
+	shares.until, shares.lease = end, time.Until(end)
+}
+
+// ranEvery is how often a process notes that it runs.
+const ranEvery = 250 * time.Millisecond
+
+// run notes that this process runs, until ctx ends.
+func (ls *lanes) run(ctx context.Context) {
+	tick := time.NewTicker(ranEvery)
+	defer tick.Stop()
+	for {
+		ls.mu.Lock()
+		now := time.Now()
+		if ls.shares.frozen(now) {
+			ls.shares.woke = now
+		}
+		ls.shares.ran = now
+		ls.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// frozen reports whether this process did not run for so long that it may count as dead.
+func (s *shares) frozen(now time.Time) bool {
+	return !s.ran.IsZero() && now.Sub(s.ran) >= max(s.lease/2, 4*ranEvery)
 }
 
 // Divides reports whether there are subscriptions whose limits hold in all dispatchers together.
@@ -153,12 +186,18 @@ func (ws *workers) withinLocked(s *subscriber) {
 // ended reports whether the share of a subscriber does not hold any longer.
 func (s *shares) ended(now time.Time) bool { return s != nil && !now.Before(s.until) }
 
-// takenOver reports whether others may have taken over the messages of a batch.
-func (s *shares) takenOver(b *batch, now time.Time) bool {
+// takenOver reports whether others may have taken over the messages of a batch, and perhaps delivered those behind them.
+func (s *shares) takenOver(b *batch, ordered bool, now time.Time) bool {
 	if s.until.IsZero() {
 		return false
 	}
-	return !now.Before(s.until) || slices.ContainsFunc(b.jobs, func(j *job) bool { return j.since.Before(s.gap) })
+	late, frozen := !now.Before(s.until), s.frozen(now)
+	if late && (ordered || frozen) {
+		return true
+	}
+	return slices.ContainsFunc(b.jobs, func(j *job) bool {
+		return (late || j.since.Before(s.gap)) && (ordered || frozen || j.since.Before(s.woke))
+	})
 }
 
 // dueApart spaces what others are told of the due messages of one lane.

@@ -74,3 +74,49 @@ func TestTakenAgainWhileGivenBack(t *testing.T) {
 		f.ok(stop())
 	})
 }
+
+// TestTakenOverWhileFrozen: of an unordered subscription, too, a dispatcher that froze for longer than its heartbeat holds gives back what it had read.
+// A heartbeat that is late for another reason, such as a Redis that is away, stops nothing.
+func TestTakenOverWhileFrozen(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		froze, late time.Duration
+		back        bool
+	}{
+		"frozen":        {froze: 20 * time.Second, late: 20 * time.Second, back: true},
+		"a moment":      {froze: 3 * time.Second, late: 3 * time.Second},
+		"Redis away":    {late: 20 * time.Second},
+		"a moment, too": {froze: time.Second, late: 20 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				sub := subscription("a")
+				sub.Batch = medispatcher.BatchPolicy{Size: 2, Wait: medispatcher.Duration(time.Minute), Bytes: 1 << 20, Format: medispatcher.BatchLines}
+				f := newFixture(t, sub)
+				var releases atomic.Int32
+				f.hook(func(step string) {
+					if step == "release" {
+						releases.Add(1)
+					}
+				}, nil)
+				stop := f.run()
+				f.put("a", 1) // waits in a batch
+				time.Sleep(30 * time.Second)
+				f.s.DivideUntil(time.Now().Add(6 * time.Second))
+				time.Sleep(c.late - c.froze)
+				f.s.lanes.mu.Lock()
+				f.s.lanes.shares.ran = f.s.lanes.shares.ran.Add(-c.froze) // nothing of this process ran
+				f.s.lanes.mu.Unlock()
+				time.Sleep(c.froze)
+				f.s.DivideUntil(time.Now().Add(10 * time.Minute))
+				time.Sleep(2 * time.Minute)
+				f.wantLeft("a", "map[]")
+				if n := releases.Load(); (n > 0) != c.back || len(f.w.of("a")) != 1 {
+					t.Errorf("given back %d times, %d requests", n, len(f.w.of("a")))
+				}
+				f.ok(stop())
+			})
+		})
+	}
+}
