@@ -117,8 +117,18 @@ func (l *Line) Fields() (map[string]string, error) {
 	return fields, nil
 }
 
-// Remembered is how long Redis remembers that a line was recovered.
-const Remembered = 30 * 24 * time.Hour
+// keptIn is where Redis keeps a copy of what the line holds; "" if nowhere, or if the line does not say of which entry.
+func (l *Line) keptIn() medispatcher.KeptPlace {
+	switch {
+	case !entryID.MatchString(l.Entry):
+		return ""
+	case l.Code == Unroutable:
+		return medispatcher.PlaceUnrouted
+	case l.Code == DecodeError, l.Code == RedistributeFail:
+		return medispatcher.PlaceQuarantine
+	}
+	return ""
+}
 
 // ownToken is the form of the tokens that a watcher makes. A line may say anything, and its token becomes part of a key.
 var ownToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}(\.[0-9]{1,9})?$`)
@@ -128,6 +138,9 @@ var ownToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}(\.[0-9]{1,9})?$`)
 func (l *Line) OnceToken() string {
 	if l.Code == RecoverFailBack && ownToken.MatchString(l.Token) {
 		return l.Token // the watcher has the same token: it or the operator publishes, whoever is first
+	}
+	if l.keptIn() != "" {
+		return medispatcher.KeptToken(l.Entry, l.Subscription) // a replay of the copy has the same token
 	}
 	same := Line{Code: l.Code, Token: l.Token}
 	if l.Token == "" {

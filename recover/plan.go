@@ -45,27 +45,27 @@ func (p *Planner) Plan(l *Line) Plan {
 	case RedistributeFail, DroppedMessage, KickFail:
 		return p.toChannel(l)
 	case RecoverFailBack, Unroutable:
-		if m, err = p.whole(l); err == nil && l.Code == Unroutable {
-			if !p.Wanted(m.Topic) {
-				return Plan{Problem: fmt.Sprintf("still no subscription wants the topic %s; put one, then recover the file again", m.Topic)}
-			}
-			m = withoutGeneratedID(m)
+		if m, err = p.whole(l); err == nil && l.Code == Unroutable && !p.Wanted(m.Topic) {
+			return Plan{Problem: fmt.Sprintf("still no subscription wants the topic %s; put one, then recover the file again", m.Topic)}
 		}
 		m.Delay = p.rest(m.Delay, l.Time)
 	}
 	if err != nil {
 		return Plan{Problem: medispatcher.OneLine(err)}
 	}
-	token := l.OnceToken()
-	return Plan{Once: &medispatcher.Once{Token: token, Message: m, Again: l.Code == Unroutable}, Partition: partitionOf(&m, token, p.Partitions)}
+	once := &medispatcher.Once{Token: l.OnceToken(), Message: m, KeptIn: l.keptIn()}
+	if once.KeptIn != "" && p.has(l.Partition) {
+		return Plan{Once: once, Partition: l.Partition} // where its copy is kept, and the marker of a replay
+	}
+	once.KeptIn = ""
+	if m.Generated {
+		once.Message.ID, once.Message.Generated = "", false // the id says in which partition it was made
+	}
+	return Plan{Once: once, Partition: partitionOf(&once.Message, once.Token, p.Partitions)}
 }
 
-// withoutGeneratedID removes an id that was made from the old entry: the message gets a new entry.
-func withoutGeneratedID(m medispatcher.Message) medispatcher.Message {
-	if m.Generated {
-		m.ID, m.Generated = "", false
-	}
-	return m
+func (p *Planner) has(partition int) bool {
+	return partition >= 0 && partition < max(p.All, p.Partitions)
 }
 
 // whole is the message of a line. It is checked, because somebody may have edited the file.
@@ -99,6 +99,13 @@ func (p *Planner) decodeEntry(l *Line) (medispatcher.Message, error) {
 	m, err := medispatcher.DecodeEntry(fields, at)
 	if err != nil {
 		return m, fmt.Errorf("still cannot be decoded: %w; publish a corrected message, and ignore this line", err)
+	}
+	if m.ID == "" && l.keptIn() != "" {
+		src := l.Entry // as a replay of its copy keeps it
+		if entryID.MatchString(fields["~src"]) {
+			src = fields["~src"]
+		}
+		m.ID, m.Generated = fmt.Sprintf("%d-%s", l.Partition, src), true
 	}
 	m.Delay = p.rest(m.Delay, at)
 	return m, checkBody(&m, p.MaxBody)
@@ -134,11 +141,11 @@ func (p *Planner) toChannel(l *Line) Plan {
 		return Plan{Problem: fmt.Sprintf("%q is not the id of a subscription", l.Subscription)}
 	case !p.Exists(l.Subscription):
 		return Plan{Problem: fmt.Sprintf("the subscription %s is gone; put it and recover the file again, or publish the message again", l.Subscription)}
-	case l.Partition < 0 || l.Partition >= max(p.All, p.Partitions):
+	case !p.has(l.Partition):
 		return Plan{Problem: fmt.Sprintf("partition %d is not one of the %d that there are", l.Partition, max(p.All, p.Partitions))}
 	}
 	m.Delay = 0
-	once := &medispatcher.Once{Token: l.OnceToken(), Message: m, Subscription: l.Subscription}
+	once := &medispatcher.Once{Token: l.OnceToken(), Message: m, Subscription: l.Subscription, KeptIn: l.keptIn()}
 	if l.Code == KickFail {
 		if !entryID.MatchString(l.Entry) {
 			return Plan{Problem: fmt.Sprintf("%q is not the id of an entry", l.Entry)}

@@ -27,7 +27,7 @@ func TestPlan(t *testing.T) {
 		{`{"code":"RESENT",` + at + `}`, "nothing: it was delivered"},
 		{`{"code":"DELFAIL",` + at + `}`, "nothing: it was delivered; if Redis still has it"},
 		{`{"code":"DECODERR",` + at + `,"raw":{"topic":"a.b","body":"x"}}`, "incoming a.b x"},
-		{`{"code":"DECODERR",` + at + `,"raw":{"topic":"a.b","body":"x","delay":"130s"},"entry":"999880000-0"}`, "incoming a.b x delay 10s"},
+		{`{"code":"DECODERR",` + at + `,"partition":1,"raw":{"topic":"a.b","body":"x","delay":"130s"},"entry":"999880000-0"}`, "incoming a.b x id 1-999880000-0 delay 10s kept quarantine"},
 		{`{"code":"DECODERR",` + at + `,"raw":{"topic":"a.b","body":"x","delay":"10s"}}`, "incoming a.b x"},
 		{`{"code":"DECODERR",` + at + `,"raw":{"topic":"a..b","body":"x"}}`, "problem: still cannot be decoded: topic: "},
 		{`{"code":"DECODERR",` + at + `,"raw":{"topic":"a.b","body":"` + strings.Repeat("x", 101) + `"}}`, "problem: body: is 101 bytes long; the limit is 100"},
@@ -37,10 +37,13 @@ func TestPlan(t *testing.T) {
 		{`{"code":"RECOVFAILBACK",` + at + `,"token":"t.1","message":{"topic":"no.body","body":"x","id":"p"}}`, "incoming no.body x id p"},
 		{`{"code":"RECOVFAILBACK",` + at + `}`, "problem: has no message"},
 		{`{"code":"RECOVFAILBACK",` + at + `,"message":{"topic":"a..b","body":"x","key":"a\nb"}}`, "problem: topic: "},
-		{`{"code":"UNROUTABLE",` + at + `,` + generated + `}`, "incoming a.b x again"},
-		{`{"code":"UNROUTABLE",` + at + `,"message":{"topic":"a.b","body":"x","id":"p"}}`, "incoming a.b x id p again"},
+		{`{"code":"UNROUTABLE",` + at + `,` + generated + `}`, "incoming a.b x"},
+		{`{"code":"UNROUTABLE",` + at + `,"partition":1,"entry":"5-0",` + generated + `}`, "incoming a.b x id 1-5-0 kept unrouted"},
+		{`{"code":"UNROUTABLE",` + at + `,"partition":2,"entry":"5-0",` + generated + `}`, "incoming a.b x"},
+		{`{"code":"UNROUTABLE",` + at + `,"message":{"topic":"a.b","body":"x","id":"p"}}`, "incoming a.b x id p"},
 		{`{"code":"UNROUTABLE",` + at + `,"message":{"topic":"c","body":"x","id":"p"}}`, "problem: still no subscription wants the topic c"},
 		{`{"code":"REDISTFAIL",` + at + `,"subscription":"s","partition":1,` + generated + `}`, "channel s of 1 a.b x id 1-5-0"},
+		{`{"code":"REDISTFAIL",` + at + `,"subscription":"s","partition":1,"entry":"5-0",` + generated + `}`, "channel s of 1 a.b x id 1-5-0 kept quarantine"},
 		{`{"code":"DROPPED",` + at + `,"subscription":"s","partition":1,` + generated + `}`, "channel s of 1 a.b x id 1-5-0"},
 		{`{"code":"DROPPED",` + at + `,"subscription":"gone",` + generated + `}`, "problem: the subscription gone is gone"},
 		{`{"code":"DROPPED",` + at + `,"subscription":"!",` + generated + `}`, `problem: "!" is not the id`},
@@ -63,7 +66,7 @@ func TestPlan(t *testing.T) {
 			if p.Once.Token != l.OnceToken() {
 				t.Errorf("%s: token %q", tc.line, p.Once.Token)
 			}
-			if m := p.Once.Message; p.Once.Subscription == "" && m.ID+m.Key != "" && p.Partition != medispatcher.Partition(m.Key, m.ID, 2) {
+			if m := p.Once.Message; p.Once.Subscription == "" && p.Once.KeptIn == "" && m.ID+m.Key != "" && p.Partition != medispatcher.Partition(m.Key, m.ID, 2) {
 				t.Errorf("%s: partition %d", tc.line, p.Partition)
 			}
 		}
@@ -89,8 +92,8 @@ func inWordsOf(p Plan) string {
 	if o.Unless != "" {
 		out += " unless " + o.Unless
 	}
-	if o.Again {
-		out += " again"
+	if o.KeptIn != "" {
+		out += " kept " + string(o.KeptIn)
 	}
 	return out
 }

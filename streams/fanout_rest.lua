@@ -92,8 +92,9 @@ local function to_unrouted(id, fields, time, seen)
   end
   local copy, n, topic = copy_of(id, fields, time)
   local had = is_archived(fields)
-  local marks = (archive or had) and 2 or 0
-  if marks > 0 then copy[n + 1], copy[n + 2] = '~archived', '1' end
+  local marks = (archive or had) and 4 or 2
+  copy[n + 1], copy[n + 2] = '~entry', id -- the line of the DATA log names it
+  if marks == 4 then copy[n + 3], copy[n + 4] = '~archived', '1' end
   note('unrouted_lost', keep(KEYS[10], KEYS[11], tonumber(ARGV[5]), tonumber(ARGV[6]), copy, n + marks))
   if archive and not had then archive_add(copy, n) end
   if marked and (marked == id or marked == before) then redis.call('DEL', KEYS[seen]) end

@@ -38,7 +38,7 @@ func (s *Store) keptStream(place medispatcher.KeptPlace, p int) (stream, size st
 // Safe to repeat: it only reads.
 var keptScript = rdb.NewScript(`
 local names = {topic = true, id = true, sender = true, key = true, type = true, headers = true, time = true, delay = true,
-  ['~src'] = true, ['~released'] = true, body = false, raw = false}
+  ['~src'] = true, ['~released'] = true, ['~entry'] = true, body = false, raw = false}
 local most, room, longest, how = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local looked, out = 0, {}
 local function take(e)
@@ -88,6 +88,41 @@ type keptRow struct {
 }
 
 func (r *keptRow) id() string { return rdb.GeneratedID(r.p, r.entry) }
+
+// token identifies what it would publish; "" if the entry that it came from is not known.
+func (s *Store) token(place medispatcher.KeptPlace, r *keptRow) string {
+	from, sub := r.source, ""
+	if place == medispatcher.PlaceUnrouted {
+		from = r.fields["~entry"]
+	}
+	if !isEntryID(from) {
+		return ""
+	}
+	if copied, isCopy := s.copyFailedOf(r); isCopy {
+		if strings.Contains(r.reason, " (") {
+			return "" // its line could not be written, or its source is an entry of the channel
+		}
+		sub = copied
+	}
+	return medispatcher.KeptToken(from, sub)
+}
+
+// KeptTokens maps the tokens of what a partition keeps in a place to the entries there.
+func (s *Store) KeptTokens(ctx context.Context, place medispatcher.KeptPlace, p int) (map[string]string, error) {
+	tokens := map[string]string{}
+	for from := "-"; ; {
+		rows, err := s.keptRange(ctx, place, p, oldest, from, "+", keptPage)
+		if err != nil || len(rows) == 0 {
+			return tokens, err
+		}
+		for i := range rows {
+			if token := s.token(place, &rows[i]); token != "" {
+				tokens[token] = rows[i].entry
+			}
+		}
+		from = "(" + rows[len(rows)-1].entry
+	}
+}
 
 // keptRange reads the next rows of a partition. It returns none at the end.
 func (s *Store) keptRange(ctx context.Context, place medispatcher.KeptPlace, p int, how, from, to string, limit int) ([]keptRow, error) {

@@ -29,15 +29,16 @@ const keptMoveLua = countLua + keepLua
 // keptReplayScript moves kept messages to a stream where they are tried again.
 //
 // KEYS as keptMoveLua, 7 active, then targets. Behind a channel come its line and what waits there.
-// ARGV name of the count, then for each message: entry id, number of its target in KEYS, "1" to keep its own fields, n, n
-// names of fields to leave out, m, m fields and values to add.
+// ARGV name of the count, lifetime of a marker in ms, then for each message: entry id, number of its target in KEYS,
+// number of its marker ("0": none), its member there, "1" to keep its own fields, n, n names of fields to leave out, m, m
+// fields and values to add.
 // Returns for each "moved", "gone", "wrongtype" or "error <what Redis said>".
 //
-// Safe to repeat: a message that was moved is gone, and skipped. XADD comes first: if it fails, because Redis is out of
+// Safe to repeat: a message that was moved is gone, and skipped. The marker says so to recover, which may have it in a file. XADD comes first: if it fails, because Redis is out of
 // memory or a key is of a wrong type, the message stays where it is.
 var keptReplayScript = rdb.NewScript(keptMoveLua + lineLua + `
-local moved, out, at = 0, {}, 2
-local function replay(id, place, own, left_out, added)
+local moved, out, at = 0, {}, 3
+local function replay(id, place, marker, member, own, left_out, added)
   local target = KEYS[place]
   local found = redis.call('XRANGE', KEYS[5], id, id)[1]
   if not found then return 'gone' end
@@ -58,18 +59,23 @@ local function replay(id, place, own, left_out, added)
     return 'error ' .. why
   end
   if sub then redis.pcall('SADD', KEYS[7], sub) end
+  if marker > 0 then
+    redis.pcall('SADD', KEYS[marker], member)
+    redis.pcall('PEXPIRE', KEYS[marker], ARGV[2])
+  end
   forget(KEYS[5], KEYS[6], found)
   moved = moved + 1
   return 'moved'
 end
 while at <= #ARGV do
-  local id, target, own, n = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2] == '1', tonumber(ARGV[at + 3])
-  local left_out, added = {}, {}
-  for i = 1, n do left_out[ARGV[at + 3 + i]] = true end
-  at = at + 4 + n
+  local id, target, marker, member = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local own, n, left_out, added = ARGV[at + 4] == '1', tonumber(ARGV[at + 5]), {}, {}
+  at = at + 5
+  for i = 1, n do left_out[ARGV[at + i]] = true end
+  at = at + 1 + n
   for i = 1, tonumber(ARGV[at]) do added[i] = ARGV[at + i] end
   at = at + 1 + #added
-  out[#out + 1] = replay(id, target, own, left_out, added)
+  out[#out + 1] = replay(id, target, marker, member, own, left_out, added)
 end
 if moved > 0 then count(ARGV[1], moved) end
 return out
@@ -193,13 +199,19 @@ func (s *Store) moveKept(ctx context.Context, place medispatcher.KeptPlace, batc
 	p := batch[0].row.p
 	stream, size := s.keptStream(place, p)
 	k := keyList{keys: append(s.countKeys(p), stream, size, s.keys.Active(p)), index: map[string]int{}}
-	argv := []any{string(place) + "_replayed"}
+	argv := []any{string(place) + "_replayed", medispatcher.Remembered.Milliseconds()}
 	for _, m := range batch {
 		target := k.place(s.keys.Incoming(p))
 		if m.channel != "" {
 			target = s.placeLined(&k, p, m.channel)
 		}
-		argv = append(argv, m.row.entry, target, m.own, len(m.leaveOut))
+		mark, member := 0, ""
+		if token := s.token(place, m.row); token != "" {
+			var name string
+			name, member = marker(token)
+			mark = k.place(s.keys.Recovered(p, name))
+		}
+		argv = append(argv, m.row.entry, target, mark, member, m.own, len(m.leaveOut))
 		argv = append(append(argv, m.leaveOut...), len(m.add))
 		argv = append(argv, m.add...)
 	}

@@ -19,7 +19,8 @@ import (
 // Behind a channel come its line and what waits there.
 // ARGV lifetime of a marker in ms, "1" to change nothing, most entries and bytes of the quarantine, then for each
 // item: number of its marker, its member there, number of its stream, entry id that must not be in the stream
-// ("": none), name of its count, n, n fields and values.
+// ("": none), name of its count, number of the stream that keeps a copy (its size is behind it), entry id of that copy
+// ("": none), n, n fields and values. The copy is removed.
 // Returns for each item "written", "already" (its member is in its marker), "there" (the entry
 // is in the stream), or "error <what Redis said>"; nothing was written then.
 //
@@ -27,7 +28,7 @@ import (
 // XADD comes first: it fails when Redis is out of memory, and no marker is set.
 var onceScript = rdb.NewScript(countLua + keepLua + lineLua + `
 local lifetime, dry = ARGV[1], ARGV[2] == '1'
-local function once(marker, member, place, unless, what, first, last)
+local function once(marker, member, place, unless, what, kept, copy, first, last)
   local stream = KEYS[place]
   if redis.call('SISMEMBER', marker, member) == 1 then return 'already' end
   if unless ~= '' and #redis.call('XRANGE', stream, unless, unless) > 0 then return 'there' end
@@ -35,16 +36,24 @@ local function once(marker, member, place, unless, what, first, last)
     redis.call('XLEN', stream) -- fails like XADD if the key is not a stream
   else
     local lost = 0
+    copy = copy ~= '' and redis.call('XRANGE', KEYS[kept], copy, copy)[1]
     if stream == KEYS[5] then
       lost = keep(stream, KEYS[6], tonumber(ARGV[3]), tonumber(ARGV[4]), {unpack(ARGV, first, last)}, last - first + 1)
     else
       local sub = string.match(stream, '}:ch:(.*)$')
       if sub then line_join(stream, KEYS[place + 1], KEYS[place + 2], {unpack(ARGV, first, last)})
-      else redis.call('XADD', stream, '*', unpack(ARGV, first, last)) end
+      else
+        local fields = {unpack(ARGV, first, last)}
+        for i = 1, copy and #copy[2] or 0, 2 do
+          if copy[2][i] == '~archived' then fields[#fields + 1], fields[#fields + 2] = '~archived', '1' end
+        end
+        redis.call('XADD', stream, '*', unpack(fields))
+      end
       if sub then redis.pcall('SADD', KEYS[7], sub) end
     end
     redis.call('SADD', marker, member)
     redis.call('PEXPIRE', marker, lifetime)
+    if copy then forget(KEYS[kept], KEYS[kept + 1], copy) end
     if lost > 0 then count('quarantine_lost', lost) end
     count(what, 1)
   end
@@ -52,9 +61,10 @@ local function once(marker, member, place, unless, what, first, last)
 end
 local out, at = {}, 5
 while at <= #ARGV do
-  local first = at + 6
-  local last = first + tonumber(ARGV[at + 5]) - 1
-  local ok, result = pcall(once, KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4], first, last)
+  local first = at + 8
+  local last = first + tonumber(ARGV[at + 7]) - 1
+  local ok, result = pcall(once, KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4],
+    tonumber(ARGV[at + 5]), ARGV[at + 6], first, last)
   if not ok then result = 'error ' .. (type(result) == 'table' and result.err or tostring(result)) end
   out[#out + 1] = result
   at = last + 1
@@ -70,13 +80,10 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 	if len(list) == 0 {
 		return nil, nil
 	}
-	k := keyList{keys: append(s.countKeys(p), s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Active(p)), index: map[string]int{s.keys.Quarantine(p): 5}}
+	k := keyList{keys: append(s.countKeys(p), s.keys.Quarantine(p), s.keys.QuarantineSize(p), s.keys.Active(p)), index: map[string]int{s.keys.Quarantine(p): 5, s.keys.QuarantineSize(p): 6}}
 	argv := []any{keep.Milliseconds(), dryRun, s.cfg.Quarantine.Entries, s.cfg.Quarantine.Bytes}
 	for _, o := range list {
-		name, member, ok := strings.Cut(o.Token, ".")
-		if !ok {
-			member = "0"
-		}
+		name, member := marker(o.Token)
 		stream, what, fields := s.onceFields(p, o)
 		var at int
 		if stream == s.keys.Channel(p, o.Subscription) {
@@ -84,7 +91,13 @@ func (s *Store) WriteOnce(ctx context.Context, p int, list []medispatcher.Once, 
 		} else {
 			at = k.place(stream)
 		}
-		argv = append(argv, k.place(s.keys.Recovered(p, name)), member, at, o.Unless, what, len(fields))
+		kept := 5
+		if o.Kept != "" {
+			keptIn, size := s.keptStream(o.KeptIn, p)
+			kept = k.place(keptIn)
+			k.place(size)
+		}
+		argv = append(argv, k.place(s.keys.Recovered(p, name)), member, at, o.Unless, what, kept, o.Kept, len(fields))
 		argv = append(argv, fields...)
 	}
 	res, err := onceScript.Run(ctx, s.db, k.keys, argv...).StringSlice()
@@ -116,11 +129,16 @@ func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fie
 	case o.Subscription != "":
 		return s.keys.Channel(p, o.Subscription), "recovered:" + o.Subscription, entry.ChannelValues(p, o.Message)
 	}
-	fields = medispatcher.EncodeEntry(&o.Message)
-	if o.Again {
-		fields = append(fields, entry.Released, "1")
+	return s.keys.Incoming(p), "recovered", entry.ChannelValues(p, o.Message)
+}
+
+// marker returns the name of the marker of a token, and the member there.
+func marker(token string) (name, member string) {
+	name, member, ok := strings.Cut(token, ".")
+	if !ok {
+		member = "0"
 	}
-	return s.keys.Incoming(p), "recovered", fields
+	return name, member
 }
 
 // keyList collects the KEYS of a script.

@@ -178,7 +178,7 @@ func TestWriteOnce(t *testing.T) {
 		}
 		list := []medispatcher.Once{
 			{Token: "b.1", Message: medispatcher.Message{Topic: "a", Body: []byte("1")}},
-			{Token: "b.2", Message: medispatcher.Message{Topic: "a", Body: []byte("2"), ID: "p"}, Again: true},
+			{Token: "b.2", Message: medispatcher.Message{Topic: "a", Body: []byte("2"), ID: "p"}},
 			{Token: "b.2", Message: medispatcher.Message{Topic: "a", Body: []byte("2 again")}},
 			{Token: "c", Message: m, Subscription: "s"},
 			{Token: "d", Message: m, Subscription: "bad"},
@@ -223,21 +223,32 @@ func TestWriteOnce(t *testing.T) {
 	})
 }
 
-// TestAgainIsNoDuplicate: an id that was remembered when no subscription wanted the message must not
-// make the recovered message a duplicate.
-func TestAgainIsNoDuplicate(t *testing.T) {
+// TestKeptCopyIsTakenOut: what recover writes is no longer kept, and what was replayed is not recovered.
+func TestKeptCopyIsTakenOut(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		sc := newScene(t, env)
-		m := message("a.b")
-		m.ID = "p1"
-		id := sc.Incoming(t, "topic", "a.b", "body", "x", "id", "p1")
-		check(t, fanout(sc, streams.Routing{EntryID: id, Message: m})) // unroutable
-		check(t, writeOnce(sc, medispatcher.Once{Token: "t", Message: m, Again: true}))
+		keep := func() (token, kept string, m medispatcher.Message) {
+			m = message("a.b")
+			id := sc.Incoming(t, "topic", "a.b", "body", "x")
+			check(t, fanout(sc, streams.Routing{EntryID: id, Message: m, Src: id})) // unroutable
+			token = medispatcher.KeptToken(id, "")
+			m.ID, m.Generated = "0-"+id, true
+			return token, must[map[string]string](t)(sc.Store.KeptTokens(sc.Ctx, medispatcher.PlaceUnrouted, 0))[token], m
+		}
+		token, kept, m := keep()
+		once := medispatcher.Once{Token: token, Message: m, KeptIn: medispatcher.PlaceUnrouted, Kept: kept}
+		check(t, writeOnce(sc, once))
 		e := must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 10, false))[0]
-		check(t, fanout(sc, streams.Routing{EntryID: e.ID, Message: m, Subs: []string{"s"}, Released: e.Fields()["~released"] != ""}))
-		if got := read(t, sc.Store); len(got) != 1 || got[0].Message.ID != "p1" {
-			t.Errorf("read %+v", got)
+		if src := e.Fields()["~src"]; "0-"+src != m.ID || sc.Client.XLen(sc.Ctx, "medis:{0}:unrouted").Val() != 0 {
+			t.Errorf("the message %s was made from %q, and is still kept: %s", m.ID, src, sc.State(t))
+		}
+
+		token, kept, m = keep()
+		check(t, second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceUnrouted, []string{"0-" + kept}, keptRules())))
+		done := must[[]medispatcher.OnceDone](t)(sc.Store.WriteOnce(sc.Ctx, 0, []medispatcher.Once{{Token: token, Message: m}}, time.Hour, false))
+		if done[0].Err != nil || done[0].Result != medispatcher.OnceAlready {
+			t.Errorf("recovered after the replay: %+v", done)
 		}
 	})
 }

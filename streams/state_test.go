@@ -430,7 +430,7 @@ func arrows() []arrow {
 			step: func(sc *scene, id string) error {
 				return second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
 			},
-			want: "#quarantine_replayed=1, incoming=1",
+			want: "#quarantine_replayed=1, incoming=1, recovered:kept-1700000000000=1",
 		},
 		{
 			name: "QUARANTINE to READY", command: "evalsha", skip: 1,
@@ -438,7 +438,7 @@ func arrows() []arrow {
 			step: func(sc *scene, id string) error {
 				return second(sc.Store.ReplayKept(sc.Ctx, medispatcher.PlaceQuarantine, []string{"0-" + id}, keptRules()))
 			},
-			want: "#quarantine_replayed=1, ch:s=1",
+			want: "#quarantine_replayed=1, ch:s=1, recovered:kept-1700000000000=1",
 		},
 		{
 			name: "QUARANTINE to INCOMING, an item of a recover list", command: "evalsha", skip: 1,

@@ -41,8 +41,10 @@ func (a *app) recoverCommand() *cobra.Command {
   KICKFAIL               put into its channel, unless it is still there
   DELFAIL, SENT, RESENT  nothing: they were delivered
 
-It may be interrupted, and is safe to run twice: each line is recovered once, and Redis
-remembers that for 30 days. Lines of other programs are skipped and counted.`,
+What Redis keeps as well, unrouted or in the quarantine, is taken out there; what was replayed
+from there is not recovered. The command may be interrupted, and is safe to run twice: each line
+is recovered once, and Redis remembers that for 30 days. Lines of other programs are skipped and
+counted.`,
 		Example: `  medispatcher recover --dry-run /var/log/medispatcher/data.log
   medispatcher recover /var/log/medispatcher/data.log* # those that logrotate compressed by gzip, too
   docker logs dispatcher 2>&1 | medispatcher recover -`,
@@ -134,7 +136,7 @@ func (s *state) recoverFiles(ctx context.Context, names []string, dryRun bool) e
 		return err
 	}
 	r := &recovery{
-		state: s, dryRun: dryRun, tally: map[rescue.Code]*tally{}, batches: map[int]*batch{},
+		state: s, dryRun: dryRun, tally: map[rescue.Code]*tally{}, batches: map[int]*batch{}, kept: map[keptIn]map[string]string{},
 		bar: s.progress(size, "recovering", progressbar.OptionShowBytes(true)),
 		planner: rescue.Planner{
 			Partitions: s.store.Spread(), All: s.store.Partitions(), MaxBody: int64(s.cfg.MaxBody), Now: time.Now,

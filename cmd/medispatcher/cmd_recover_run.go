@@ -23,9 +23,10 @@ type recovery struct {
 	planner  rescue.Planner
 	dryRun   bool
 	bar      *progressbar.ProgressBar
-	batches  map[int]*batch // by partition
-	held     int            // lines in them
-	bytes    int            // of their bodies
+	batches  map[int]*batch               // by partition
+	held     int                          // lines in them
+	bytes    int                          // of their bodies
+	kept     map[keptIn]map[string]string // entries by token; each partition is read when a line needs it
 	tally    map[rescue.Code]*tally
 	foreign  int // lines of other programs
 	problems int
@@ -37,6 +38,12 @@ type tally struct {
 	Already   int `json:"already"`
 	Nothing   int `json:"nothing"` // there is nothing to do
 	Failed    int `json:"failed"`
+}
+
+// keptIn is a place in a partition.
+type keptIn struct {
+	place     medispatcher.KeptPlace
+	partition int
 }
 
 // batch is what goes to one partition in one step.
@@ -127,6 +134,16 @@ func (r *recovery) line(ctx context.Context, l *rescue.Line, at origin) error {
 		r.count(at.code).Nothing++
 		return nil
 	}
+	if at := (keptIn{plan.Once.KeptIn, plan.Partition}); at.place != "" {
+		if r.kept[at] == nil {
+			tokens, err := r.store.KeptTokens(ctx, at.place, at.partition)
+			if err != nil {
+				return err
+			}
+			r.kept[at] = tokens
+		}
+		plan.Once.Kept = r.kept[at][plan.Once.Token]
+	}
 	b := r.batches[plan.Partition]
 	if b == nil {
 		b = &batch{}
@@ -145,7 +162,7 @@ func (r *recovery) line(ctx context.Context, l *rescue.Line, at origin) error {
 func (r *recovery) flush(ctx context.Context) error {
 	for p, b := range r.batches {
 		step, cancel := context.WithTimeout(ctx, stepWithin)
-		done, err := r.store.WriteOnce(step, p, b.once, rescue.Remembered, r.dryRun)
+		done, err := r.store.WriteOnce(step, p, b.once, medispatcher.Remembered, r.dryRun)
 		if err == nil {
 			r.ring(step, p, b, done)
 		}

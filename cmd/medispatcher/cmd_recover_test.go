@@ -154,6 +154,68 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 	})
 }
 
+// TestReplayAndRecover: a message that is kept in Redis and stands in the DATA log is delivered once, and with its id,
+// whichever of the two is published first.
+func TestReplayAndRecover(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		t.Parallel()
+		file := filepath.Join(t.TempDir(), "data.log")
+		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file, "MEDIS_MAX_BODY=1KiB"}
+		p := &program{t: t, env: vars}
+		w := newWorker(t)
+		p.ok("sub", "put", "bad", "--topic", "bad", "--url", w.URL)
+		if err := env.Client.Set(t.Context(), "medis:{0}:ch:bad", "not a stream", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		r := startServe(t, vars, "serve")
+		ids := map[string]bool{}
+		for _, topic := range []string{"late", "bad", "large"} {
+			for range 2 {
+				ids["0-"+xadd(t, env, "topic", topic, "body", strings.Repeat("x", map[string]int{"large": 1025}[topic]))] = true
+			}
+		}
+		eventually(t, "the DATA log", func() bool {
+			text, _ := os.ReadFile(file)
+			return bytes.Count(text, []byte("\n")) == len(ids)
+		})
+		kept := func(place string) (first string) {
+			return "0-" + env.Client.XRange(t.Context(), "medis:{0}:"+place, "-", "+").Val()[0].ID
+		}
+		r.stop()
+		p.env = append(vars, "MEDIS_MAX_BODY=2KiB")
+		p.ok("sub", "put", "late", "--topic", "late", "--url", w.URL)
+		p.ok("sub", "put", "large", "--topic", "large", "--url", w.URL)
+		if err := env.Client.Del(t.Context(), "medis:{0}:ch:bad").Err(); err != nil {
+			t.Fatal(err)
+		}
+		r = startServe(t, p.env, "serve")
+		p.ok("unrouted", "replay", kept("unrouted"))
+		p.ok("quarantine", "replay", kept("quarantine"))
+		p.recover(cli.ExitOK, "--dry-run", file)
+		contains(t, p.recover(cli.ExitOK, file), "UNROUTABLE          1        1")
+		contains(t, p.recover(cli.ExitOK, file), "UNROUTABLE          0        2", "DECODERR            0        2", "REDISTFAIL          0        2")
+		if n := env.Client.XLen(t.Context(), "medis:{0}:unrouted").Val() + env.Client.XLen(t.Context(), "medis:{0}:quarantine").Val(); n != 0 {
+			t.Errorf("%d are still kept", n)
+		}
+		eventually(t, "all delivered", func() bool {
+			sent := env.Client.HMGet(t.Context(), "medis:stats:{0}:total", "sent:late", "sent:large", "sent:bad").Val()
+			return fmt.Sprint(sent) == "[2 2 2]"
+		})
+		r.stop()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if total(w.got) != len(ids) {
+			t.Errorf("delivered %v", w.got)
+		}
+		for sub, header := range w.header {
+			if id := header.Get("webhook-id"); !ids[id] {
+				t.Errorf("%s got the id %q, not one of %v", sub, id, ids)
+			}
+		}
+	})
+}
+
 // gzipped is a compressed copy of a file.
 func gzipped(t *testing.T, name string) string {
 	t.Helper()

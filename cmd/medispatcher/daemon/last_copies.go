@@ -149,7 +149,7 @@ func (l *lastCopies) save(ctx context.Context, line rescue.Line) error {
 }
 
 func (l *lastCopies) writeOnce(ctx context.Context, p int, once medispatcher.Once) error {
-	done, err := l.store.WriteOnce(ctx, p, []medispatcher.Once{once}, rescue.Remembered, false)
+	done, err := l.store.WriteOnce(ctx, p, []medispatcher.Once{once}, medispatcher.Remembered, false)
 	if err != nil {
 		return err
 	}
