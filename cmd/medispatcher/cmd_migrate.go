@@ -54,7 +54,7 @@ Exit code 1: a subscription in use was left out.`,
 	flags.StringVar(&f.config, "config", "", "the old `FILE`, medispatcher.toml")
 	flags.StringVar(&f.tables, "tables", "", "`DIR` with the dump of the tables")
 	flags.StringVar(&f.out, "out", "", "`DIR` to write to; it is made")
-	flags.BoolVar(&f.force, "force", false, "write even if files are there")
+	flags.BoolVar(&f.force, "force", false, "replace the files of an earlier run")
 	return cmd
 }
 
@@ -126,7 +126,19 @@ func writeMigrated(f migrateFlags, r *migrate.Result) error {
 	for _, s := range r.Subscriptions {
 		files[filepath.Join(subsDirName, s.ID+".json")] = s.Document
 	}
+	var earlier []string
+	if f.tables != "" {
+		there, _ := os.ReadDir(filepath.Join(f.out, subsDirName))
+		for _, e := range there {
+			if filepath.Ext(e.Name()) == ".json" {
+				earlier = append(earlier, filepath.Join(f.out, subsDirName, e.Name()))
+			}
+		}
+	}
 	if !f.force {
+		for _, name := range earlier {
+			return fmt.Errorf("%s is there already; give another --out, or --force", name)
+		}
 		for name := range files {
 			if _, err := os.Lstat(filepath.Join(f.out, name)); !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("%s is there already; give another --out, or --force", filepath.Join(f.out, name))
@@ -136,12 +148,33 @@ func writeMigrated(f migrateFlags, r *migrate.Result) error {
 	if err := os.MkdirAll(filepath.Join(f.out, subsDirName), 0o700); err != nil {
 		return err
 	}
+	for _, name := range earlier { // else a loop over the directory puts what an earlier run wrote
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(f.out, name), text, 0o600); err != nil {
+		if err := writePrivate(filepath.Join(f.out, name), text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writePrivate writes a file that only its owner may read, also where one was that others might.
+func writePrivate(name string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".migrate-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
 
 // quoteEnv quotes a value for a dotenv file.

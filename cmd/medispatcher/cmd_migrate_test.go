@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,9 +78,24 @@ func TestMigrate(t *testing.T) {
 
 	contains(t, c.ok("sub", "get", "102"), `"interval": "10ms"`) // a sender of its own, with the common pause
 	c.fails(cli.ExitFailed, "", args, "is there already; give another --out, or --force")
+	// What an earlier run left is not mixed with what this one writes.
+	stale := filepath.Join(out, "subscriptions", "7.json")
+	if err := errors.Join(os.WriteFile(stale, nil, 0o644), os.Chmod(file, 0o644)); err != nil { //nolint:gosec // as an editor left it
+		t.Fatal(err)
+	}
 	if code, _, _ := c.run("", append(args, "--force")...); code != cli.ExitFailed {
 		t.Error(code)
 	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Error("after --force others may read a password:", info.Mode(), err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(stale)); err != nil || len(left) != 2 {
+		t.Error("after --force there are", left, err)
+	}
+	if err := errors.Join(os.RemoveAll(filepath.Dir(stale)), os.Mkdir(filepath.Dir(stale), 0o700), os.WriteFile(stale, nil, 0o600), os.Remove(file)); err != nil {
+		t.Fatal(err)
+	}
+	c.fails(cli.ExitFailed, "", args, "7.json is there already")
 }
 
 // TestMigrateDumps: each form of a dump is read, and what is no dump is said to be none.
