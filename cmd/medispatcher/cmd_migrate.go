@@ -119,7 +119,7 @@ func writeMigrated(f migrateFlags, r *migrate.Result) error {
 			if v.Comment != "" {
 				env.WriteString("# " + v.Comment + "\n")
 			}
-			env.WriteString(v.Name + "=" + quoteEnv(v.Value) + "\n")
+			env.WriteString(config.EnvLine(v.Name, v.Value))
 		}
 		files[envFileName] = []byte(env.String())
 	}
@@ -175,14 +175,6 @@ func writePrivate(name string, text []byte) error {
 		_ = os.Remove(f.Name())
 	}
 	return err
-}
-
-// quoteEnv quotes a value for a dotenv file.
-func quoteEnv(v string) string {
-	if !strings.ContainsAny(v, " #'\"$\\`\t") {
-		return v
-	}
-	return "'" + strings.ReplaceAll(v, "'", `'\''`) + "'"
 }
 
 func (e *environment) tellMigrated(f migrateFlags, r *migrate.Result) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/joho/godotenv"
 
@@ -64,6 +65,26 @@ func parseEnv(src []byte) (values map[string]string, ok bool) {
 	values, err := godotenv.Parse(bytes.NewReader(src))
 	_, nameless := values[""]
 	return values, err == nil && !nameless
+}
+
+// plainValue matches a value that needs no quotes in a dotenv file.
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=?&~\[\]-]*$`)
+
+// EnvLine is the line of a dotenv file that sets a variable to any value. The parser loses quotes and
+// backslashes at the ends of a quoted value, so a value with both kinds of quotes takes them from variables.
+func EnvLine(name, value string) string {
+	switch {
+	case plainValue.MatchString(value):
+		return name + "=" + value + "\n"
+	case !strings.ContainsAny(value, "'\\\n\r"):
+		return name + "='" + value + "'\n"
+	}
+	line := strings.NewReplacer(`\`, "${BACKSLASH}", `"`, "${QUOTE}", "$", `\$`, "\n", `\n`, "\r", `\r`).Replace(value)
+	line = name + `="` + line + "\"\n"
+	if strings.ContainsAny(value, "\"\\") {
+		line = "QUOTE='\"'\nBACKSLASH=\\\n" + line
+	}
+	return line
 }
 
 // opensQuote matches a line with a name that the parser accepts and a quoted value. Such a line can
