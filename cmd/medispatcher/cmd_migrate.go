@@ -101,7 +101,11 @@ func (e *environment) migrateTables(f migrateFlags, r *migrate.Result) error {
 	}
 	cfg, _, err := config.Load(environ, "", 0)
 	if err != nil {
-		return fmt.Errorf("the settings that were carried over are not good; correct them in %s: %w", f.config, err)
+		from := r.Origins(err.Error())
+		if from != "" {
+			from = " (" + from + ")"
+		}
+		return fmt.Errorf("the settings that were carried over are not good; correct them in %s: %w%s", f.config, err, from)
 	}
 	if f.tables == "" {
 		return nil

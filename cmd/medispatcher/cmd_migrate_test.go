@@ -119,6 +119,10 @@ func TestMigrateDumps(t *testing.T) {
 		{"a list that ends twice", "message_classes.json", "{\"class_id\":1,\"class_key\":\"a.b\"}\n}\n", "message_classes.json:2: "},
 		{"no row", "message_classes.json", "\ufeff\n", "message_classes.json has no row"},
 		{"no row of subscriptions", "subscriptions.csv", "subscription_id,message_class_id,reception_channel,status\n", "subscriptions.csv has no row"},
+		{"semicolons", "subscriptions.csv", "subscription_id;message_class_id\n1;1\n", "subscriptions.csv: its columns are not separated by commas; export"},
+		{"no status", "subscriptions.csv", "subscription_id,message_class_id,reception_channel,status\n1,1,http://a/,NULL\n", "subscriptions.csv:2: subscription 1: is left out: it has no status (NULL"},
+		{"JSON of phpMyAdmin", "message_classes.json", "[\n{\"type\":\"header\",\"version\":\"5.2.1\"},\n{\"type\":\"table\",\"data\":[{}]}]", "message_classes.json: is JSON of phpMyAdmin"},
+		{"JSON of an older phpMyAdmin", "message_classes.json", "/**\n Export to JSON plugin for PHPMyAdmin\n*/\n[]", "message_classes.json: is JSON of phpMyAdmin"},
 		{"no CSV", "subscriptions.csv", "a,b\n\"", "subscriptions.csv: is not CSV"},
 		{"too few columns", "subscription_params.tsv", "a\tb\n1\n", "subscription_params.tsv:2: has 1 columns, and the first line 2"},
 		{"a hostile id", "subscriptions.csv", "subscription_id,message_class_id,reception_channel,status\n../x,1,http://a/,0\n", "subscriptions.csv:2: subscription ../x: is left out: id: "},
@@ -136,7 +140,7 @@ func TestMigrateDumps(t *testing.T) {
 		}
 		out := filepath.Join(dir, "new")
 		code, stdout, stderr := runWith(t, nil, nil, "migrate", "--tables", dir, "--out", out)
-		if (code == cli.ExitOK) != (tc.file == "") || !strings.Contains(stdout+stderr, tc.want) {
+		if (code == cli.ExitOK) != (tc.file == "" || tc.name == "no status") || !strings.Contains(stdout+stderr, tc.want) {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", tc.name, code, stdout, stderr)
 		}
 		if tc.file == "" {
@@ -159,6 +163,13 @@ func TestMigrateArguments(t *testing.T) {
 		{"--tables x", "", "--out is missing", cli.ExitUsage},
 		{"--config FILE --out " + dir, "a = \n", "medispatcher.toml:1: is not TOML", cli.ExitFailed},
 		{"--config FILE --out " + dir, "a = 1\nSendersPerChannel = 1000000\n", "MEDIS_CONCURRENCY=1000000: give a whole number", cli.ExitUsage},
+		{
+			"--config FILE --out " + dir, "a = 1\nDefaultMaxMessageProcessTime = 60000\n",
+			"(MEDIS_TIMEOUT is DefaultMaxMessageProcessTime in line 2; MEDIS_MAX_TIMEOUT is MaxMessageProcessTime, which is missing there)", cli.ExitUsage,
+		},
+		{"--config FILE --out " + dir, "MaxMessageProcessTime = 9223372036854775807\n", "MEDIS_MAX_TIMEOUT=9223372036854775807ms: give", cli.ExitUsage},
+		{"--config FILE --out " + dir, "CoeOfIntervalForRetrySendingMsg = 9223372036854775807\n", "MEDIS_RETRY_COEFFICIENT=9223372036854775807s: give", cli.ExitUsage},
+		{"--config FILE --out " + dir, "IntervalOfSendingForSendRoutine = 9223372036854775807\n", "MEDIS_INTERVAL=9223372036854775807ms: give", cli.ExitUsage},
 		{"--config /no/such --out " + dir, "", "cannot read /no/such: ", cli.ExitUsage},
 	} {
 		file := writeFile(t, "medispatcher.toml", tc.toml)

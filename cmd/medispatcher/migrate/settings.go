@@ -187,6 +187,23 @@ func (r *Result) redis(s *settings) {
 	r.note(s.file, s.lines["Redis.Addr"], "Redis.Addr = %q: this Redis now holds every message: it must be 6.2 or later, with appendonly and maxmemory-policy noeviction; medispatcher doctor checks it", addr)
 }
 
+// Origins says which settings the variables in a text come from; "" if it names none.
+func (r *Result) Origins(text string) string {
+	var from []string
+	for _, c := range carried {
+		switch {
+		case r.settings == nil || !slices.Contains(variableName.FindAllString(text, -1), c.variable):
+		case r.settings.lines[c.key] > 0:
+			from = append(from, fmt.Sprintf("%s is %s in line %d", c.variable, c.key, r.settings.lines[c.key]))
+		default:
+			from = append(from, fmt.Sprintf("%s is %s, which is missing there", c.variable, c.key))
+		}
+	}
+	return strings.Join(from, "; ")
+}
+
+var variableName = regexp.MustCompile("MEDIS_[A-Z_]+")
+
 // interval: each of N senders paused for so long. Now it is the least time between two pushes of a
 // subscription, so N of them fit into the old pause.
 func (r *Result) interval(s *settings) {
@@ -198,7 +215,11 @@ func (r *Result) interval(s *settings) {
 
 // each is the pause between two pushes when n senders pause for ms each.
 func each(ms, n int64) string {
-	return (time.Duration(ms) * time.Millisecond / time.Duration(max(n, 1))).String()
+	pause, ok := span(ms, time.Millisecond)
+	if !ok {
+		return fmt.Sprintf("%dms", ms)
+	}
+	return (pause / time.Duration(max(n, 1))).String()
 }
 
 func text(v any) (string, bool) { s, ok := v.(string); return s, ok }
@@ -219,8 +240,17 @@ func in(unit time.Duration) func(v any) (string, bool) {
 		if ok && n <= 0 {
 			return "", true
 		}
-		return (time.Duration(n) * unit).String(), ok
+		if d, fits := span(n, unit); fits {
+			return d.String(), ok
+		}
+		return strconv.FormatInt(n, 10) + strings.TrimLeft(unit.String(), "1"), ok // the check of the settings refuses it
 	}
+}
+
+// span is n units, if a duration can hold that.
+func span(n int64, unit time.Duration) (d time.Duration, ok bool) {
+	d = time.Duration(n) * unit
+	return d, int64(d/unit) == n
 }
 
 func logFile(v any) (string, bool) {

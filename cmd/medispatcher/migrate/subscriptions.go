@@ -65,7 +65,12 @@ func (r *Result) tables(dir string, s *settings, rules *medispatcher.Rules) erro
 			continue
 		}
 		seen[id] = sub.line
-		if status := sub.values["status"]; status != statusNormal {
+		switch status := sub.values["status"]; status {
+		case statusNormal:
+		case "":
+			r.note(subs.file, sub.line, "subscription %s: is left out: it has no status (NULL or empty), so medispatcher 2 did not serve it either", id)
+			continue
+		default:
 			r.note(subs.file, sub.line, "subscription %s: is left out: its status is %s, which means cancelled", id, status)
 			continue
 		}

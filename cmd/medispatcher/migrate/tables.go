@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -52,6 +53,9 @@ func readTable(dir, name string, columns ...string) (*table, error) {
 		default:
 			err = t.readJSON(text)
 		}
+		if hint := foreign(ending, text); hint != "" {
+			return nil, fmt.Errorf("%s: %s", t.file, hint)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -66,6 +70,21 @@ func readTable(dir, name string, columns ...string) (*table, error) {
 	}
 	return nil, fmt.Errorf("there is no %s.csv, .tsv or .json in %s; see medispatcher migrate --help", name, dir)
 }
+
+// foreign says what to do about a dump of a common tool that is not one of the forms; "" if it is none.
+func foreign(ending string, text []byte) string {
+	head, _, _ := bytes.Cut(text, []byte("\n"))
+	switch {
+	case ending == ".csv" && bytes.ContainsAny(head, ";\t") && !bytes.Contains(head, []byte(",")):
+		return "its columns are not separated by commas; export it with the separator , and the names of the columns in the first line"
+	case ending == ".json" && (phpMyAdmin.Match(text) || bytes.HasPrefix(text, []byte("/**"))):
+		return "is JSON of phpMyAdmin, which is not a list of rows; export it there as CSV, with the separator , and the names of the columns in the first line"
+	}
+	return ""
+}
+
+// phpMyAdmin matches the start of its JSON.
+var phpMyAdmin = regexp.MustCompile(`^\s*\[\s*\{\s*"type"\s*:\s*"header"`)
 
 func readBounded(path string) ([]byte, error) {
 	f, err := os.Open(path)
