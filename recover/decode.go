@@ -28,7 +28,7 @@ type given struct {
 	Topic      *string           `json:"topic"`
 	Body       json.RawMessage   `json:"body"`
 	BodyBase64 *string           `json:"body_base64"`
-	ID         string            `json:"id"`
+	ID         *string           `json:"id"`
 	Sender     *string           `json:"sender"`
 	Key        *string           `json:"key"`
 	Type       *string           `json:"type"`
@@ -43,6 +43,9 @@ func DecodeNDJSON(line []byte, m *medispatcher.Message) error {
 	var g given
 	if err := g.decode(line, true); err != nil {
 		return err
+	}
+	if g.ID != nil && *g.ID == "" {
+		return errors.New("id: is empty; leave it out for a message without one, which is not safe to repeat")
 	}
 	return g.lay(m, false)
 }
@@ -129,11 +132,11 @@ func givenFields() []string {
 // lay sets the fields of m that are given. item: a body that is not a JSON string is an error, and errors, which are kept beside the
 // item, quote no values.
 func (g *given) lay(m *medispatcher.Message, item bool) error {
-	m.ID = g.ID
+	m.ID = "" // each has its own
 	for _, f := range []struct {
 		into *string
 		from *string
-	}{{&m.Topic, g.Topic}, {&m.Sender, g.Sender}, {&m.Key, g.Key}, {&m.Type, g.Type}} {
+	}{{&m.ID, g.ID}, {&m.Topic, g.Topic}, {&m.Sender, g.Sender}, {&m.Key, g.Key}, {&m.Type, g.Type}} {
 		if f.from != nil {
 			*f.into = *f.from
 		}

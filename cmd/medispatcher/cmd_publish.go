@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,6 +56,11 @@ id: a second message of the same id within MEDIS_DEDUPE_WINDOW is not delivered.
   medispatcher publish --ndjson < messages.ndjson
   medispatcher publish --cloudevent event.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
+			for _, name := range []string{"id", "sender", "key", "type", "delay", "cloudevent"} {
+				if given := cmd.Flags().Lookup(name); given.Changed && given.Value.String() == "" {
+					return cli.Usagef("--%s is empty, perhaps by a variable of a script that is not set; give a value, or leave it out", name)
+				}
+			}
 			if f.ndjson || f.events != "" {
 				return cli.AtLeast(0, 1, "TOPIC")(cmd, args)
 			}
@@ -113,12 +120,20 @@ func (f publishFlags) message() (medispatcher.Message, error) {
 	if m.Headers, err = parseHeaders(f.headers); err != nil {
 		return m, err
 	}
-	for name := range m.Headers {
-		if medispatcher.ReservedHeader(name) {
-			return m, cli.Usagef("--header %q: the dispatcher or HTTP itself sets it, and would ignore yours; leave it out", name)
-		}
+	if err := checkReserved(m.Headers); err != nil {
+		return m, cli.Usagef("--header: %v", err)
 	}
 	return m, nil
+}
+
+// checkReserved refuses headers that no worker would get.
+func checkReserved(headers map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		if medispatcher.ReservedHeader(name) {
+			return fmt.Errorf("the dispatcher or HTTP itself sets %q, and would ignore yours; leave it out", name)
+		}
+	}
+	return nil
 }
 
 // parseHeaders reads 'name: value' of flags.

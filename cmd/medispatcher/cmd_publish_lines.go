@@ -66,6 +66,9 @@ func (s *state) publishLine(ctx context.Context, line []byte, m medispatcher.Mes
 	if err := m.Check(); err != nil {
 		return err
 	}
+	if err := checkReserved(m.Headers); err != nil {
+		return fmt.Errorf("headers: %w", err)
+	}
 	if err := s.checkBody(m.Body); err != nil {
 		return err
 	}

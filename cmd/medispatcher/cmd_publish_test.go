@@ -126,8 +126,12 @@ func TestPublishRefuses(t *testing.T) {
 			[]string{`topic: `, `id: "a\nb" has a control character`, "sender: is 256 bytes long"}},
 		{[]string{"a", "x", "--header", "nope"}, "", cli.ExitUsage, []string{`--header "nope": write 'name: value'`}},
 		{[]string{"a", "x", "--header", "a:1", "--header", "a:2"}, "", cli.ExitUsage, []string{`--header "a" is given twice`}},
-		{[]string{"a", "x", "--header", "Webhook-Id: 1"}, "", cli.ExitUsage, []string{`the dispatcher or HTTP itself sets it`}},
+		{[]string{"a", "x", "--header", "Webhook-Id: 1"}, "", cli.ExitUsage, []string{`the dispatcher or HTTP itself sets "Webhook-Id"`}},
 		{[]string{"a", "x", "--header", "a b: 1"}, "", cli.ExitUsage, []string{`headers: "a b" is not an HTTP header name`}},
+		{[]string{"a", "x", "--id", ""}, "", cli.ExitUsage, []string{`--id is empty`}},
+		{[]string{"a", "x", "--key="}, "", cli.ExitUsage, []string{`--key is empty`}},
+		{[]string{"a", "x", "--delay", ""}, "", cli.ExitUsage, []string{`--delay is empty`}},
+		{[]string{"a", "--cloudevent", ""}, "x", cli.ExitUsage, []string{`--cloudevent is empty`}},
 		{[]string{"a", "x", "--delay", "soon"}, "", cli.ExitUsage, []string{`--delay: "soon" is neither a duration`}},
 		{[]string{"a", "x", "--delay", "-1s"}, "", cli.ExitUsage, []string{`--delay: "-1s" is outside 0 to`}},
 		{[]string{"a"}, "", cli.ExitUsage, []string{`BODY is missing, and stdin is empty`}},
@@ -189,6 +193,8 @@ func TestPublishBadLines(t *testing.T) {
 		{`{"topic":"a","body":"` + strings.Repeat("x", 101) + `"}`, "line 17: message body is too large"},
 		{`{"topic":"a","body":"` + strings.Repeat("x", 300<<10) + `"}`, "line 18: is longer than MEDIS_MAX_BODY allows"},
 		{"{\"\x1b[31m\":1}", `line 19: is not JSON`},
+		{`{"topic":"a","body":1,"id":""}`, `line 20: id: is empty; leave it out`},
+		{`{"topic":"a","body":1,"headers":{"Webhook-Id":"1"}}`, `line 21: headers: the dispatcher or HTTP itself sets "Webhook-Id"`},
 		{`{"topic":"a","body":"last"}`, ""},
 	}
 	var in strings.Builder
@@ -199,7 +205,7 @@ func TestPublishBadLines(t *testing.T) {
 			want = append(want, l.want)
 		}
 	}
-	want = append(want, "18 messages not published, 2 published; correct those lines")
+	want = append(want, "20 messages not published, 2 published; correct those lines")
 	c.fails(cli.ExitFailed, in.String(), []string{"publish", "--ndjson"}, want...)
 	got := c.entries()
 	if len(got) != 2 || got[1]["body"] != "last" {

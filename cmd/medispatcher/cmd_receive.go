@@ -88,6 +88,9 @@ func (f *receiveFlags) check(flags *pflag.FlagSet) (*verify.Verifier, error) {
 	if flags.Changed("status") && (f.mood.status < 200 || f.mood.status > 599) {
 		wrong("--status %d: give 200 to 599", f.mood.status)
 	}
+	if f.mood.fail > 0 && f.mood.status >= 200 && f.mood.status < 300 {
+		wrong("--status %d is no failure, so it cannot go with --fail; give 300 to 599, or leave one of them out", f.mood.status)
+	}
 	if f.tolerance <= 0 || f.tolerance > maxReceiveTolerance {
 		wrong("--tolerance %s: give more than 0s and at most %s", f.tolerance, maxReceiveTolerance)
 	}

@@ -229,6 +229,7 @@ func TestReceiveFlags(t *testing.T) {
 		want []string
 	}{
 		{"--fail 101 --delay -1s --status 100", []string{"--fail 101: give 0 to 100", "--delay -1s: give 0s to 1h0m0s", "--status 100: give 200 to 599"}},
+		{"--fail 10 --status 202", []string{"--status 202 is no failure, so it cannot go with --fail"}},
 		{"--secret abc", []string{"--secret 1 of 1: it must begin with whsec_"}},
 		{"--tolerance 1m", []string{"--tolerance has no effect without --secret"}},
 		{"--tolerance 0s --secret " + receiveSecret, []string{"--tolerance 0s: give more than 0s"}},
