@@ -27,12 +27,16 @@ func ParseURL(raw string, toASCII func(host string) (string, error)) (*url.URL, 
 	switch {
 	case len(raw) > maxURL:
 		return nil, fmt.Errorf("is %d bytes long; the limit is %d", len(raw), maxURL)
+	case raw == "":
+		return nil, errors.New("is empty; it must begin with http:// or https://, also behind the tag of an environment")
+	case err != nil && strings.HasPrefix(raw, "[T_ENV:"):
+		return nil, errors.New("has a tag that is not [T_ENV:NAME], with a name of 1 to 64 letters, digits and _ . - before the URL")
 	case err != nil:
 		return nil, fmt.Errorf("%s is not a URL; write http://host:port/path", quote(Redact(raw)))
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("%s must begin with http:// or https://", quote(maskQuery(u.Redacted())))
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("%s has no host", quote(maskQuery(u.Redacted())))
+		return nil, fmt.Errorf("%s has no host", quote(maskURL(raw)))
 	case strings.Contains(raw, "#"):
 		return nil, fmt.Errorf("%s has a fragment (#…), which is never sent; remove it, or write %%23", quote(maskQuery(u.Redacted())))
 	}

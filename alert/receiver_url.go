@@ -45,6 +45,9 @@ func CheckURL(rawURL string) error {
 	if len(rawURL) > maxURL {
 		return fmt.Errorf("is longer than %d bytes", maxURL)
 	}
+	if strings.Contains(rawURL, "***") {
+		return errors.New("has asterisks where a secret was hidden; write the real URL, with * in a password as %2A")
+	}
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme == "" {
 		return errors.New("is not a URL; write smtp://…, slack://…, teams://…, telegram://…, discord://…, generic+https://… or another one that docs/ALERTS.md names, with / ? # % and spaces in passwords and tokens as %2F %3F %23 %25 %20")

@@ -124,6 +124,8 @@ func TestCheckURL(t *testing.T) {
 		"smtp://u:hush%hush@h/":                    "is not a URL",
 		"https://h/hushhush":                       "write generic+https://…",
 		"slak://hushhush":                          "unknown scheme; there are bark, discord, generic",
+		"generic+https://***":                      "has asterisks where a secret was hidden",
+		"smtp://u:********@h/?from=a@b&to=c@d":     "has asterisks where a secret was hidden",
 		"logger://hushhush":                        "sends nothing",
 		"slack://hushhush":                         "invalid",
 		"smtp://u:hushhush@h/":                     "from",

@@ -186,7 +186,7 @@ func (s *state) testAlert(ctx context.Context, sub string) error {
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s failed", failed, cli.Counted(int64(len(receipts)), "receiver"))
+		return fmt.Errorf("%s failed", cli.Some(int64(failed), int64(len(receipts)), "receiver"))
 	}
 	return nil
 }

@@ -118,7 +118,14 @@ func getReady(ctx context.Context, at string, secure bool) error {
 		return fmt.Errorf("the dispatcher at %s does not answer within %s", at, medispatcher.ShortDuration(healthWithin))
 	}
 	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return failed.Err // without the URL, which the caller names
+		switch err := failed.Err; { // without the URL, which is named here or by the caller
+		case isDial(err):
+			return err
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return fmt.Errorf("what listens at %s closed the connection without an answer, so it is no dispatcher, or is ending", at)
+		default:
+			return fmt.Errorf("what listens at %s cannot be asked: %w", at, err)
+		}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusOK {

@@ -46,6 +46,7 @@ func TestHealthOfOthers(t *testing.T) {
 	}{
 		{answer(503, `{"title":"Service Unavailable","detail":"not ready: stopping: deliveries in flight are ending"}`), "is not ready: stopping: deliveries in flight are ending"},
 		{answer(404, "no such page"), "answers 404 Not Found to GET /readyz, so it is no dispatcher"},
+		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "closed the connection without an answer, so it is no dispatcher, or is ending"},
 		{func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "does not answer within 2s"},
 	} {
 		s := httptest.NewServer(c.answers)

@@ -58,7 +58,7 @@ func (s *state) changeMatching(ctx context.Context, t *placeTexts, p place, scop
 		if n.Matching == 1 {
 			verb = "matches"
 		}
-		_, _ = fmt.Fprintf(s.stderr, "%d of %s %s\n", n.Matching, cli.Counted(n.Looked, t.what), verb)
+		_, _ = fmt.Fprintf(s.stderr, "%s %s\n", cli.Some(n.Matching, n.Looked, t.what), verb)
 	}
 	q.Until = n.Until
 	bar := &lazyBar{s: s, what: done}
@@ -89,6 +89,9 @@ func (s *state) changeMatching(ctx context.Context, t *placeTexts, p place, scop
 		about["refused"], about["refusals"] = sum.refused, sum.refusals
 	}
 	sum.json = about
+	if sum.unwanted > 0 {
+		_, _ = fmt.Fprintf(s.stderr, "medispatcher: no subscription wants %s, which came back; medispatcher unrouted ls shows the topics\n", cli.Some(sum.unwanted, sum.done, t.what))
+	}
 	return s.tellOutcome(t, scope, done, sum)
 }
 

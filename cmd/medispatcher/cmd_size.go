@@ -37,7 +37,10 @@ It needs no Redis.`,
   medispatcher size --rate 20000 --json`,
 		Args: cli.NoArgs,
 	}
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("rate") {
+			return cli.Usagef("--rate is missing: give the messages per second at the peak")
+		}
 		load, err := f.load()
 		if err != nil {
 			return err
@@ -75,11 +78,7 @@ func (f *sizeFlags) load() (sizing.Load, error) {
 			wrong("--%s %s: give %s to %s", name, figure(v), figure(low), figure(high))
 		}
 	}
-	if f.rate == 0 {
-		wrong("--rate is missing: give the messages per second at the peak")
-	} else {
-		between("rate", f.rate, 0.001, sizeMaxRate)
-	}
+	between("rate", f.rate, 0.001, sizeMaxRate)
 	between("fan-out", f.fanOut, 0.001, sizeMaxFanOut)
 	var body medispatcher.Size
 	if err := body.UnmarshalText([]byte(f.body)); err != nil {

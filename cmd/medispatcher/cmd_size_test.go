@@ -25,6 +25,9 @@ func TestSizeCommand(t *testing.T) {
 			t.Errorf("exit %d, no %q in\n%s", code, want, stderr)
 		}
 	}
+	if _, _, stderr := runWith(t, nil, nil, "size", "--rate", "0"); !strings.Contains(stderr, "--rate 0: give 0.001 to") {
+		t.Error(stderr)
+	}
 	if code, _, stderr := runWith(t, nil, nil, "size"); code != cli.ExitUsage || !strings.Contains(stderr, "--rate is missing") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}

@@ -44,8 +44,8 @@ func (p keptMessages) warnUnwanted(ctx context.Context, router *medispatcher.Rou
 		}
 	}
 	if back > 0 {
-		_, _ = fmt.Fprintf(p.stderr, "medispatcher: no subscription wants %d of %s, which will come back: %s\n",
-			back, cli.Counted(int64(looked), "message"), cli.Clean(operate.NameTopics(router, unwanted)))
+		_, _ = fmt.Fprintf(p.stderr, "medispatcher: no subscription wants %s, which will come back: %s\n",
+			cli.Some(back, int64(looked), "message"), cli.Clean(operate.NameTopics(router, unwanted)))
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (r *receiver) judge(w http.ResponseWriter, req *http.Request) (a answer) {
 	} else if m.fail > 0 && m.status == 0 && batch != nil {
 		if failed := batch.fail(m.fail); failed > 0 {
 			a.status, a.text, a.body = http.StatusOK, batch.answer(), batch.shown(body)
-			a.reason = fmt.Sprintf("%d of %d messages failed as --fail asks", failed, len(batch))
+			a.reason = cli.Some(int64(failed), int64(len(batch)), "message") + " failed as --fail asks"
 		}
 	} else if m.fail > 0 && rand.IntN(100) < m.fail { //nolint:gosec // a sample
 		a.status, a.text = cmp.Or(m.status, http.StatusInternalServerError), "this failure was asked for: receive --fail"

@@ -97,3 +97,11 @@ func Counted(n int64, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+// Some is "1 of 2 messages" or, where there is one alone, "the message".
+func Some(n, all int64, what string) string {
+	if n == 1 && all == 1 {
+		return "the " + what
+	}
+	return fmt.Sprintf("%d of %s", n, Counted(all, what))
+}

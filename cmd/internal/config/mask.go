@@ -74,13 +74,16 @@ func MaskURL(raw string) string {
 
 // RedisAt names the host of a Redis URL, or its socket, for messages.
 func RedisAt(raw string) string {
-	scheme, rest, _ := strings.Cut(MaskURL(raw), "://")
+	scheme, rest, isURL := strings.Cut(MaskURL(raw), "://")
 	rest, _, _ = strings.Cut(rest, "?")
 	if at := strings.LastIndex(rest, "@"); at >= 0 {
 		rest = rest[at+1:]
 	}
 	if scheme != "unix" {
 		rest, _, _ = strings.Cut(rest, "/")
+		if isURL && rest == "" || strings.HasPrefix(rest, ":") { // as go-redis reads it
+			rest = "localhost" + rest
+		}
 	}
 	return rest
 }

@@ -19,6 +19,7 @@ func TestMaskURL(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"redis://u:x@h:1/0": "h:1", "redis://h1:1,h2:2?cluster=true": "h1:1,h2:2", "unix://u:x@/run/r.sock?db=1": "/run/r.sock", "unix:///run/r.sock": "/run/r.sock",
+		"redis://": "localhost", "redis://u:x@:6380/0": "localhost:6380", "": "",
 	} {
 		if got := RedisAt(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
