@@ -47,14 +47,32 @@ type Error struct {
 // shown is how many characters of a line are shown on each side of the place.
 const shown = 60
 
-// Error has the line, and a mark below the place.
+// Error has the line, and an arrow at the place.
 func (e *Error) Error() string {
 	if e.Line == 0 {
 		return e.Problem
 	}
 	line, at := []rune(e.Text), e.Column-1
 	from, to := max(0, at-shown), min(len(line), at+shown)
-	return fmt.Sprintf("line %d, column %d: %s\n%s\n%s^", e.Line, e.Column, e.Problem, string(line[from:to]), strings.Repeat(" ", at-from))
+	return fmt.Sprintf("line %d, column %d: %s: %s", e.Line, e.Column, e.Problem, strings.TrimSpace(string(line[from:at])+"→"+string(line[at:to])))
+}
+
+// plain is an error of the parser without the names of its tokens.
+func plain(problem string) string {
+	problem = strings.TrimPrefix(problem, "Syntax error: ")
+	if strings.Contains(problem, "'<EOF>'") {
+		return "ends too early"
+	}
+	before, _, cut := strings.Cut(problem, " expecting ")
+	for _, words := range []string{"mismatched input ", "extraneous input ", "no viable alternative at input ", "token recognition error at: "} {
+		if what, ok := strings.CutPrefix(before, words); ok {
+			return what + " does not belong here"
+		}
+	}
+	if cut {
+		return before
+	}
+	return problem
 }
 
 // compile checks an expression, and makes it ready to run. loops: it goes through a list.
@@ -90,13 +108,13 @@ func compile(expression string) (run cel.Program, loops bool, err error) {
 // placed is the first issue, with its place.
 func placed(expression string, issues *cel.Issues) error {
 	first := issues.Errors()[0]
-	e := &Error{Line: first.Location.Line(), Column: first.Location.Column() + 1, Problem: strings.TrimPrefix(first.Message, "Syntax error: ")}
+	e := &Error{Line: first.Location.Line(), Column: first.Location.Column() + 1, Problem: plain(first.Message)}
 	lines := strings.Split(expression, "\n")
 	if e.Line < 1 || e.Line > len(lines) || e.Column > utf8.RuneCountInString(lines[e.Line-1])+1 {
 		e.Line = 0
 		return e
 	}
-	e.Text = strings.ReplaceAll(lines[e.Line-1], "\t", " ") // so that the mark is below its place
+	e.Text = strings.ReplaceAll(lines[e.Line-1], "\t", " ")
 	return e
 }
 
