@@ -58,7 +58,7 @@ type opError struct {
 
 // Error implements error.
 func (e *opError) Error() string {
-	return "http1: " + e.op + " " + e.addr + e.cause()
+	return e.op + " " + e.addr + e.cause()
 }
 
 // cause is what the error was, short: addr and op are said already, and tables show the start of the text alone.
@@ -108,7 +108,7 @@ func (s *Sender) fail(phase Phase, op, addr string, err error) error {
 
 // invalidf returns an error that wraps ErrInvalidRequest.
 func invalidf(format string, args ...any) error {
-	return fmt.Errorf("http1: %w: %w", ErrInvalidRequest, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: %w", ErrInvalidRequest, fmt.Errorf(format, args...))
 }
 
 // malformedf returns an error that wraps ErrMalformedResponse.

@@ -34,6 +34,6 @@ type shutError struct{}
 
 var errShut net.Error = shutError{}
 
-func (shutError) Error() string   { return "http1: gate is shut" }
+func (shutError) Error() string   { return "gate is shut" }
 func (shutError) Timeout() bool   { return true }
 func (shutError) Temporary() bool { return true }

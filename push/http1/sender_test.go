@@ -156,7 +156,7 @@ func TestErrorsNameNoSecrets(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("refused") }})
 	err := mustFail(t, c, newRequest(t, "http://u:hunter2@h:1/hunter2?hunter2", "hunter2"))
-	if got := err.Error(); got != "http1: connect to h:1: refused" {
+	if got := err.Error(); got != "connect to h:1: refused" {
 		t.Errorf("error %q", got)
 	}
 }
@@ -174,7 +174,7 @@ func TestRefusedIsShort(t *testing.T) {
 	c := newClient(t, http1.Options{})
 	for host, want := range map[string]string{addr: addr + ": ", "localhost:" + port: "localhost:" + port + " ("} {
 		err := mustFail(t, c, newRequest(t, "http://"+host+"/", ""))
-		if got := err.Error(); !strings.HasPrefix(got, "http1: connect to "+want) || strings.Contains(got, "dial") || strings.Count(got, addr) > 1 {
+		if got := err.Error(); !strings.HasPrefix(got, "connect to "+want) || strings.Contains(got, "dial") || strings.Count(got, addr) > 1 {
 			t.Errorf("error %q", got)
 		}
 		if _, ok := errors.AsType[*net.OpError](err); !ok {
