@@ -67,7 +67,7 @@ func escaped(raw []byte) rune {
 func parseDocument(raw []byte) (document, error) {
 	var d document
 	if err := json.Unmarshal(raw, &d); err != nil {
-		return nil, Problems{{"body", fmt.Sprintf("is not a JSON object: %v", err)}}
+		return nil, Problems{{"body", "is not a JSON object: " + JSONProblem(err)}}
 	}
 	if d == nil {
 		return nil, Problems{{"body", "is null; give a JSON object"}}

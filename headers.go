@@ -27,7 +27,7 @@ func decodeHeaders(s string) (map[string]string, error) {
 	}
 	var h map[string]string
 	if err := json.Unmarshal([]byte(s), &h); err != nil {
-		return nil, fmt.Errorf(`is not a JSON object of strings such as {"traceparent":"00-…"}: %w`, err)
+		return nil, fmt.Errorf(`is not a JSON object of strings such as {"traceparent":"00-…"}: %s`, JSONProblem(err))
 	}
 	return h, checkHeaders(h)
 }

@@ -47,7 +47,9 @@ func Options(rawURL string) (*redis.UniversalOptions, error) {
 		if errors.As(err, &urlErr) || strings.Contains(rawURL[end:], "@") {
 			return nil, errURL
 		}
-		return nil, fmt.Errorf("cannot be used: %w; write redis://user:password@host:6379/0, rediss:// or unix:///path", err)
+		why, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "redis: "), ": time: ") // what follows is of Go
+		why, _, _ = strings.Cut(why, ": strconv.")
+		return nil, fmt.Errorf("cannot be used: %s; write redis://user:password@host:6379/0, rediss:// or unix:///path", why)
 	}
 	addrs := []string{one.Addr}
 	if len(hosts) > 1 {

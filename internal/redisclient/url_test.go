@@ -86,6 +86,8 @@ func TestParseURLRefuses(t *testing.T) {
 		"redis://h/x":                          "database",
 		"redis://h/0/1":                        form,
 		"redis://h?colour=red":                 "colour",
+		"redis://h?dial_timeout=soon":          "cannot be used: invalid dial_timeout duration; write",
+		"redis://h?max_retries=many":           "cannot be used: invalid max_retries number; write",
 		"redis://h?cluster=yes":                "cluster",
 		"redis://h1,h2/1":                      "a Redis Cluster has only database 0",
 		"redis://h1,h2?db=1":                   "a Redis Cluster has only database 0",

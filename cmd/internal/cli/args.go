@@ -39,6 +39,12 @@ func NeedsCommand(cmd *cobra.Command, _ []string) error {
 	return Usagef("%s: say which: %s or %s; see %s --help", ShortPath(cmd), strings.Join(names[:last], ", "), names[last], cmd.CommandPath())
 }
 
+// giveKinds says what a flag takes, by its type. The errors of pflag are those of strconv.
+var giveKinds = map[string]string{
+	"bool": "true or false", "int": "a whole number", "int64": "a whole number", "uint": "a whole number from 0 on", "float64": "a number",
+	"duration": "a duration such as 500ms or 1m30s",
+}
+
 // FlagError adds to an error of pflag the flag that was probably meant, or else the command.
 func FlagError(cmd *cobra.Command, err error) error {
 	if given := cmd.Flags().Args(); cmd.HasSubCommands() && len(given) > 0 { // a flag of the command that was meant
@@ -54,6 +60,11 @@ func FlagError(cmd *cobra.Command, err error) error {
 		wrong := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName())
 		if near := medispatcher.Nearest(wrong, names); len(wrong) > 1 && near != "" {
 			hint = "did you mean --" + near + "?"
+		}
+	}
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		if give, known := giveKinds[bad.GetFlag().Value.Type()]; known {
+			return Usagef("--%s %q: give %s; %s", bad.GetFlag().Name, bad.GetValue(), give, hint)
 		}
 	}
 	return Usagef("%v; %s", err, hint)

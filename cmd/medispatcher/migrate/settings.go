@@ -40,9 +40,9 @@ func readSettings(file string, text []byte) (*settings, error) {
 	if err := toml.Unmarshal(text, &s.values); err != nil {
 		if e, ok := err.(*toml.DecodeError); ok { //nolint:errorlint // it is not wrapped
 			row, _ := e.Position()
-			return nil, fmt.Errorf("%s:%d: is not TOML: %w", file, row, err)
+			return nil, fmt.Errorf("%s:%d: is not TOML: %s", file, row, strings.TrimPrefix(err.Error(), "toml: "))
 		}
-		return nil, fmt.Errorf("%s: is not TOML: %w", file, err)
+		return nil, fmt.Errorf("%s: is not TOML: %s", file, strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	table := ""
 	for i, line := range bytes.Split(text, []byte("\n")) {

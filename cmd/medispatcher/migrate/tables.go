@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/solate/medispatcher"
 )
 
 // row is a row of a table, with the line where it begins.
@@ -151,7 +153,7 @@ func (t *table) readJSON(text []byte) error {
 	list := len(start) > 0 && start[0] == '['
 	if list {
 		if _, err := in.Token(); err != nil {
-			return fmt.Errorf("%s: is not JSON: %w", t.file, err)
+			return fmt.Errorf("%s: is not JSON: %s", t.file, medispatcher.JSONProblem(err))
 		}
 	}
 	for in.More() {
@@ -160,7 +162,7 @@ func (t *table) readJSON(text []byte) error {
 		line := 1 + bytes.Count(text[:at], []byte("\n"))
 		var object map[string]any
 		if err := in.Decode(&object); err != nil {
-			return fmt.Errorf("%s:%d: is not a JSON object with the columns of a row: %w", t.file, line, err)
+			return fmt.Errorf("%s:%d: is not a JSON object with the columns of a row: %s", t.file, line, medispatcher.JSONProblem(err))
 		}
 		values := map[string]string{}
 		for name, v := range object {

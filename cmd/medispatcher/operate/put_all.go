@@ -50,7 +50,7 @@ func ReadPuts(raw []byte) (p Puts, err error) {
 		field, problem, put := "", "", medispatcher.SubscriptionPut{}
 		switch {
 		case err != nil:
-			problem = fmt.Sprintf("is not JSON: %v", err)
+			problem = "is not JSON: " + medispatcher.JSONProblem(err)
 		case json.Unmarshal(doc.raw, &head) != nil || doc.raw[0] != '{':
 			problem = "is not a subscription: a JSON object with an id"
 		case head.ID == nil:

@@ -94,7 +94,7 @@ func decode(raw []byte, into any, example string) error {
 		err = errors.New("it is null")
 	}
 	if err != nil {
-		return problem.Invalid(medispatcher.Problems{{Field: "body", Problem: "is not " + example + ": " + err.Error()}})
+		return problem.Invalid(medispatcher.Problems{{Field: "body", Problem: "is not " + example + ": " + medispatcher.JSONProblem(err)}})
 	}
 	return nil
 }
