@@ -102,7 +102,7 @@ func TestReplaceRefuses(t *testing.T) {
 		{"a secret in a list", leastAnd(`"secret":["whsec_x"]`), "secret", "is not a string"},
 		{"URL without scheme", leastAnd(`"urls":["http://h/","h:80/x"]`), "urls[1]", "must begin with http:// or https://"},
 		{"URL of another scheme", leastAnd(`"urls":["ftp://h/"]`), "urls[0]", "must begin with http://"},
-		{"URL with a tag alone", leastAnd(`"urls":["[T_ENV:PUB]"]`), "urls[0]", "is empty; it must begin with"},
+		{"URL with a tag alone", leastAnd(`"urls":["[T_ENV:PUB]"]`), "urls[0]", "also behind the tag"},
 		{"URL with a tag and no host", leastAnd(`"urls":["[T_ENV:PUB]http://"]`), "urls[0]", `"http://" has no host`},
 		{"URL without host", leastAnd(`"urls":["http:///x"]`), "urls[0]", "has no host"},
 		{"URL with a fragment", leastAnd(`"urls":["http://h/#x"]`), "urls[0]", "has a fragment"},

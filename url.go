@@ -28,7 +28,7 @@ func ParseURL(raw string, toASCII func(host string) (string, error)) (*url.URL, 
 	case len(raw) > maxURL:
 		return nil, fmt.Errorf("is %d bytes long; the limit is %d", len(raw), maxURL)
 	case raw == "":
-		return nil, errors.New("is empty; it must begin with http:// or https://, also behind the tag of an environment")
+		return nil, errors.New(`"" must begin with http:// or https://, also behind the tag of an environment`)
 	case err != nil && strings.HasPrefix(raw, "[T_ENV:"):
 		return nil, errors.New("has a tag that is not [T_ENV:NAME], with a name of 1 to 64 letters, digits and _ . - before the URL")
 	case err != nil:

@@ -72,7 +72,7 @@ func TestAmenderChecksLikeDispatcher(t *testing.T) {
 	}{
 		{nil, []string{"-f", bad}, []string{bad + ", line 2: is not NAME=value"}},
 		{nil, []string{"--env-file", "/no/such\x1b.env"}, []string{`cannot read /no/such\x1b.env: no such file or directory`}},
-		{nil, []string{"-f", good}, []string{"MEDIS_REDIS_URL=redis://u:********@h:1/x (in " + good + "): cannot be used: redis: invalid database number"}},
+		{nil, []string{"-f", good}, []string{"MEDIS_REDIS_URL=redis://u:********@h:1/x (in " + good + "): cannot be used: invalid database number"}},
 		{[]string{"MEDIS_PARTITIONS=5000"}, nil, []string{"MEDIS_PARTITIONS=5000: give a whole number from 1 to 1024"}},
 		{[]string{"MEDIS_PARTITIONS=many", "MEDIS_KEY_PREFIX={", "MEDIS_REDIS_URL=http://u:hush@h"}, nil,
 			[]string{"MEDIS_PARTITIONS=many: give", "MEDIS_KEY_PREFIX={: ", "MEDIS_REDIS_URL=http://u:********@h: has the scheme http"}},

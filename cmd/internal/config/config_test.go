@@ -86,7 +86,7 @@ func TestWrongVariables(t *testing.T) {
 		want []string
 	}{
 		{"MEDIS_REDIS_URL=http://x", []string{"MEDIS_REDIS_URL=http://x: has the scheme http"}},
-		{"MEDIS_REDIS_URL=redis://u:hush@h:1/x", []string{"MEDIS_REDIS_URL=redis://u:********@h:1/x: cannot be used: redis: invalid database number"}},
+		{"MEDIS_REDIS_URL=redis://u:hush@h:1/x", []string{"MEDIS_REDIS_URL=redis://u:********@h:1/x: cannot be used: invalid database number"}},
 		{"MEDIS_REDIS_URL=redis://h1:1,h2:2/3", []string{"a Redis Cluster has only database 0"}},
 		{"MEDIS_REDIS_URL=redis://h?master_name=m&cluster=true", []string{"choose one"}},
 		{"MEDIS_KEY_PREFIX=a{b", []string{"MEDIS_KEY_PREFIX=a{b: "}},
