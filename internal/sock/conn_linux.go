@@ -100,7 +100,6 @@ func (c *Conn) Exchange(req, buf []byte) (n int, writeErr, readErr error) {
 	c.out.begin(req)
 	c.in.begin(buf)
 	err := c.raw.Read(c.exchange)
-	c.wasRead()
 	sent, writeErr := c.out.end(c, "write", nil)
 	n, readErr = c.in.end(c, "read", err)
 	if writeErr != nil {
@@ -186,16 +185,20 @@ func (h *half) end(c *Conn, op string, err error) (int, error) {
 	if err == nil {
 		err = h.err
 	}
-	var waited *net.OpError
-	switch {
-	case err == nil || err == io.EOF: //nolint:errorlint // it comes from read
+	if err == nil || err == io.EOF { //nolint:errorlint // it comes from read
 		return h.n, err
-	case errors.As(err, &waited):
+	}
+	return h.n, c.failed(op, err)
+}
+
+// failed is an error as package net has it.
+func (c *Conn) failed(op string, err error) error {
+	if waited, ok := errors.AsType[*net.OpError](err); ok {
 		err = waited.Err
-	default:
+	} else {
 		err = os.NewSyscallError(op, err)
 	}
-	return h.n, &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 func (h *half) read(fd uintptr) bool {

@@ -15,7 +15,7 @@ import (
 )
 
 // pair is both ends of a connection. The first is wrapped.
-func pair(t *testing.T, network, addr string) (client *Conn, server net.Conn) {
+func pair(t testing.TB, network, addr string) (client *Conn, server net.Conn) {
 	t.Helper()
 	ln, err := net.Listen(network, addr)
 	if err != nil {
@@ -215,5 +215,33 @@ func TestLooks(t *testing.T) {
 	peer.Close()
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF || !looked() {
 		t.Errorf("the end of the connection, %v, counts as a sign of life", err)
+	}
+}
+
+// BenchmarkExchange is a request of 700 bytes and its answer, beside the same with package net.
+func BenchmarkExchange(b *testing.B) {
+	for _, plain := range []bool{false, true} {
+		b.Run(map[bool]string{false: "sock", true: "net"}[plain], func(b *testing.B) {
+			c, peer := pair(b, "tcp", "127.0.0.1:0")
+			c.SetDeadline(time.Now().Add(time.Hour))
+			go func() {
+				got := make([]byte, 1024)
+				for {
+					if n, err := peer.Read(got); err != nil || n == 0 {
+						return
+					}
+					peer.Write(got[:100])
+				}
+			}()
+			buf := make([]byte, 1024)
+			for b.Loop() {
+				if plain {
+					c.Conn.Write(buf[:700])
+					c.Conn.Read(buf)
+				} else {
+					c.Exchange(buf[:700], buf)
+				}
+			}
+		})
 	}
 }
