@@ -70,6 +70,13 @@ func (r *Registry) Changed() <-chan struct{} { return r.changed }
 // TakeVanished is how many subscriptions vanished from Redis since the last call, all at once and without a change of ours (FLUSHALL, DEL).
 func (r *Registry) TakeVanished() int { return int(r.vanished.Swap(0)) }
 
+// noteVanished looks whether all subscriptions are gone without a change of ours, which would have given the documents another version.
+func (r *Registry) noteVanished(old, next *Snapshot) {
+	if was, is := old.version.documents, next.version.documents; next.Subs.Len() == 0 && was != "" && (is == "" || is == was) {
+		r.vanished.Add(int64(old.Subs.Len()))
+	}
+}
+
 // Poke makes Follow check for changes now.
 func (r *Registry) Poke() {
 	select {

@@ -342,9 +342,7 @@ func (r *Registry) decode(id, doc string, had *medispatcher.Subscription, unusab
 func (r *Registry) storeLocked(subs *medispatcher.Subscriptions, v version) *Snapshot {
 	old := r.current.Load()
 	next := &Snapshot{Revision: v.number(), Subs: subs, Unusable: slices.Sorted(maps.Keys(r.read.unusable)), version: v}
-	if was := old.version.documents; subs.Len() == 0 && was != "" && (v.documents == "" || v.documents == was) { // our changes give them another version
-		r.vanished.Add(int64(old.Subs.Len()))
-	}
+	r.noteVanished(old, next)
 	r.current.Store(next)
 	if subs != old.Subs || !old.version.read {
 		select {
