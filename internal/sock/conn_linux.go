@@ -203,9 +203,9 @@ func (c *Conn) failed(op string, err error) error {
 
 func (h *half) read(fd uintptr) bool {
 	for {
-		n, err := read(fd, h.b)
-		switch err {
-		case nil:
+		n, errno := read(fd, h.b)
+		switch errno {
+		case 0:
 			if h.n = n; n == 0 {
 				h.err = io.EOF
 			}
@@ -214,7 +214,7 @@ func (h *half) read(fd uintptr) bool {
 		case syscall.EAGAIN:
 			return false
 		default:
-			h.err = err
+			h.err = errno
 			return true
 		}
 	}
@@ -222,15 +222,15 @@ func (h *half) read(fd uintptr) bool {
 
 func (h *half) write(fd uintptr) bool {
 	for h.n < len(h.b) {
-		n, err := write(fd, h.b[h.n:])
-		switch err {
-		case nil:
+		n, errno := write(fd, h.b[h.n:])
+		switch errno {
+		case 0:
 			h.n += n
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return false
 		default:
-			h.err = err
+			h.err = errno
 			return true
 		}
 	}

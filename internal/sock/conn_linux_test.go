@@ -134,7 +134,7 @@ func TestExchangeSeesWhatCameBefore(t *testing.T) {
 			for Quiet(c.raw) { // until it is here
 			}
 			n, werr, rerr := c.Exchange([]byte("q"), b)
-			if werr != nil || (name == "words") != (n == 3) || (name == "half close") != (rerr == io.EOF) {
+			if werr != nil || (name == "words") != (n == 3) || (name == "half close") != errors.Is(rerr, io.EOF) {
 				t.Errorf("%d bytes, %v, %v", n, werr, rerr)
 			}
 		})
@@ -213,7 +213,7 @@ func TestLooks(t *testing.T) {
 		t.Error("did not look after some time")
 	}
 	peer.Close()
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF || !looked() {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || !looked() {
 		t.Errorf("the end of the connection, %v, counts as a sign of life", err)
 	}
 }
