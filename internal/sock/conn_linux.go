@@ -109,6 +109,7 @@ func (c *Conn) Exchange(req, buf []byte) (n int, writeErr, readErr error) {
 		if _, writeErr = c.writeLocked(req[sent:]); writeErr != nil {
 			return 0, writeErr, nil
 		}
+		c.noMoreEarly()
 	} else if n > 0 || !errors.Is(readErr, os.ErrDeadlineExceeded) || c.noMoreEarly() {
 		return n, nil, readErr
 	}
@@ -148,17 +149,23 @@ func (c *Conn) setEarly(now time.Time) {
 	defer c.mu.Unlock()
 	from := now.Add(lookAfter)
 	until := from.Add(slack)
-	if !c.readBy.IsZero() && c.readBy.Before(until) || !c.early.Before(from) {
-		return
+	switch {
+	case !c.readBy.IsZero() && c.readBy.Before(until):
+		c.noMoreEarlyLocked()
+	case c.early.Before(from):
+		c.early = until
+		_ = c.Conn.SetReadDeadline(until)
 	}
-	c.early = until
-	_ = c.Conn.SetReadDeadline(until)
 }
 
 // noMoreEarly puts the deadline of the caller in force. It reports whether that was in force already.
 func (c *Conn) noMoreEarly() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.noMoreEarlyLocked()
+}
+
+func (c *Conn) noMoreEarlyLocked() bool {
 	if c.early.IsZero() {
 		return true
 	}

@@ -182,6 +182,36 @@ func TestExchangeTakesItsTime(t *testing.T) {
 	}
 }
 
+// TestExchangeWithASlowReader: a request that the peer takes up only later than Exchange waits before it looks.
+func TestExchangeWithASlowReader(t *testing.T) {
+	t.Parallel()
+	c, peer := pair(t, "tcp", "127.0.0.1:0")
+	c.SetDeadline(time.Now().Add(time.Minute))
+	b := make([]byte, 16<<20)
+	go func() {
+		time.Sleep(lookAfter + slack + 50*time.Millisecond)
+		answer(t, peer, len(b), "a")
+	}()
+	if n, werr, rerr := c.Exchange(b, b); n != 1 || werr != nil || rerr != nil {
+		t.Error(n, werr, rerr)
+	}
+}
+
+// TestExchangeNearTheDeadline: the time after which an exchange before looked is not that of this one.
+func TestExchangeNearTheDeadline(t *testing.T) {
+	t.Parallel()
+	c, peer := pair(t, "tcp", "127.0.0.1:0")
+	c.SetDeadline(time.Now().Add(lookAfter + slack + time.Second))
+	b := make([]byte, 1)
+	for range 2 {
+		answer(t, peer, 1, "a")
+		if n, werr, rerr := c.Exchange([]byte("q"), b); n != 1 || werr != nil || rerr != nil {
+			t.Fatal(n, werr, rerr)
+		}
+		time.Sleep(lookAfter + slack + 900*time.Millisecond)
+	}
+}
+
 // TestLooks: who looks whether a connection is alive gets to see it, unless it was read from a moment ago.
 func TestLooks(t *testing.T) {
 	c, peer := pair(t, "tcp", "127.0.0.1:0")
