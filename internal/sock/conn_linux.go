@@ -15,8 +15,6 @@ const (
 	// to set a deadline costs as much as the look that it replaces.
 	lookAfter = 100 * time.Millisecond
 	slack     = 100 * time.Millisecond
-	// recent is how long a connection that was read from counts as alive. A look costs a system call.
-	recent = 5 * time.Millisecond
 )
 
 // Conn is a TCP connection or that of a Unix socket.
@@ -30,7 +28,6 @@ type Conn struct {
 	mu     sync.Mutex
 	readBy time.Time // the deadline of reads, as the caller set it
 	early  time.Time // the one in force, if Exchange set it; zero: readBy is
-	lastIn time.Time // when a read ended
 }
 
 // half is one direction. Its mutex is held during a call.
@@ -71,9 +68,7 @@ func (c *Conn) readLocked(b []byte) (int, error) {
 		return 0, nil
 	}
 	c.in.begin(b)
-	err := c.raw.Read(c.in.step)
-	c.wasRead()
-	return c.in.end(c, "read", err)
+	return c.in.end(c, "read", c.raw.Read(c.in.step))
 }
 
 // Write implements net.Conn.
@@ -174,16 +169,6 @@ func (c *Conn) noMoreEarlyLocked() bool {
 	return false
 }
 
-// wasRead notes that the peer was there, if it was.
-func (c *Conn) wasRead() {
-	if c.in.n == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lastIn = time.Now()
-}
-
 func (h *half) begin(b []byte) { h.b, h.n, h.err = b, 0, nil }
 
 // end returns what a call came to. err is that of the wait.
@@ -245,22 +230,13 @@ func (h *half) write(fd uintptr) bool {
 }
 
 // SyscallConn implements syscall.Conn.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) { return looks{c.raw, c}, nil }
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return looks{c.raw}, nil }
 
-// looks is the raw connection for those who look whether it is alive, as go-redis does before each command. Where it was
-// read from just now there is nothing to see.
-type looks struct {
-	syscall.RawConn
-	c *Conn
-}
+// looks is the raw connection for those who look whether it is alive, as go-redis does before each command. They do so by a
+// call that the scheduler hears of.
+type looks struct{ syscall.RawConn }
 
-// Read calls look unless it would see nothing new.
+// Read calls look unless there is nothing to see.
 func (l looks) Read(look func(fd uintptr) bool) error {
-	l.c.mu.Lock()
-	known := time.Since(l.c.lastIn) < recent
-	l.c.mu.Unlock()
-	if known {
-		return nil
-	}
-	return l.RawConn.Read(look)
+	return l.RawConn.Read(func(fd uintptr) bool { return nothingAt(fd) || look(fd) })
 }
