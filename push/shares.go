@@ -49,8 +49,8 @@ func (s *Scheduler) Divide(of func(sub *medispatcher.Subscription, pushes, retri
 
 // DivideUntil says how long what Divide said holds. After that, others may believe that this dispatcher is dead. So no attempt
 // begins that Divide limits, nor any for an ordered subscription. When DivideUntil is called again, ordered messages that were read
-// before are given back: others may have delivered them, and those behind them. So are all others if this process was frozen meanwhile. Else
-// Redis was away, for the others as well.
+// before are given back: others may have delivered them, and those behind them. If this process was frozen meanwhile, so are those of all
+// other subscriptions. If it was not, Redis was away, and nobody could take over.
 func (s *Scheduler) DivideUntil(end time.Time) {
 	s.lanes.mu.Lock()
 	defer s.lanes.mu.Unlock()

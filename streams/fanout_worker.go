@@ -73,7 +73,7 @@ type FanoutWorker struct {
 	ahead    chan *batch // that is being read; nil: none
 	ending   atomic.Bool // nothing more is read ahead
 	reads    smaller
-	behind   atomic.Bool // as more, for others
+	behind   atomic.Bool // more, for other goroutines
 }
 
 // Behind reports whether the last read left entries, it seems.

@@ -12,11 +12,11 @@ import (
 
 // smaller makes reads of messages smaller where their answers do not come through: they may be too long for a slow line, for a proxy or
 // for a limit of Redis (client-output-buffer-limit), and would be so for ever. The read after the second one that is cut off is a quarter
-// as large, and so on. Once may be a restart of Redis.
+// as large, and so on. A single one may be a restart of Redis.
 type smaller struct {
 	mu    sync.Mutex
 	cut   time.Time // when a read was cut off first
-	most  int       // entries or bytes; 0: as many as the reader likes
+	most  int       // entries or bytes; 0: as many as are wanted
 	since time.Time
 }
 
@@ -29,17 +29,17 @@ const (
 	cutTogether = 20 * time.Millisecond
 )
 
-// of is how many to read at once of those that the reader likes to.
-func (s *smaller) of(likes int) int {
+// of is how many of the wanted entries, or bytes, to read at once.
+func (s *smaller) of(wanted int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if doubled := time.Since(s.since) / smallFor; s.most > 0 && doubled < smallBits {
-		return min(likes, s.most<<doubled)
+		return min(wanted, s.most<<doubled)
 	}
-	return likes
+	return wanted
 }
 
-// note says how a read for so many ended.
+// note takes note of how a read for so many ended.
 func (s *smaller) note(asked int, err error) {
 	if err == nil {
 		return
@@ -59,9 +59,9 @@ func (s *smaller) note(asked int, err error) {
 }
 
 // orOne runs a read for so many entries, which takes nothing, and again for one if the answer does not come through.
-func orOne(likes int, read func(n int) error) error {
-	err := read(likes)
-	if likes > 1 && cutOff(err) {
+func orOne(wanted int, read func(n int) error) error {
+	err := read(wanted)
+	if wanted > 1 && cutOff(err) {
 		err = read(1)
 	}
 	return err

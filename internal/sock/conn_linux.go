@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// lookAfter is how long Exchange waits before it looks for what came too early, and slack is how much longer it may wait:
-	// to set a deadline costs as much as the look that it replaces.
+	// lookAfter is how long Exchange waits for an answer before it looks for what came before the request, and slack is how much
+	// later it may look: setting a deadline for each request would cost as much as the system call that is saved.
 	lookAfter = 100 * time.Millisecond
 	slack     = 100 * time.Millisecond
 )
@@ -83,9 +83,9 @@ func (c *Conn) writeLocked(b []byte) (int, error) {
 	return c.out.end(c, "write", c.raw.Write(c.out.step))
 }
 
-// Exchange writes a request, and reads into buf what the peer answers. It is Write and then Read with one system call less: it
-// does not try to read before there is something. What the peer sent before may therefore be noticed only after 200 ms, as
-// the end of the connection, if the peer does not answer. If nothing can be written, nothing is read. req and buf may share memory.
+// Exchange writes a request and reads the start of its answer into buf. It is Write and then Read with one system call less,
+// because it waits until there is something to read. If the peer had already closed the connection or sent something, and does not
+// answer, Exchange notices that up to 200 ms late. After a failed write nothing is read. req and buf may share memory.
 func (c *Conn) Exchange(req, buf []byte) (n int, writeErr, readErr error) {
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
@@ -183,7 +183,7 @@ func (h *half) end(c *Conn, op string, err error) (int, error) {
 	return h.n, c.failed(op, err)
 }
 
-// failed is an error as package net has it.
+// failed returns the error that package net would.
 func (c *Conn) failed(op string, err error) error {
 	if waited, ok := errors.AsType[*net.OpError](err); ok {
 		err = waited.Err
@@ -232,8 +232,8 @@ func (h *half) write(fd uintptr) bool {
 // SyscallConn implements syscall.Conn.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return looks{c.raw}, nil }
 
-// looks is the raw connection for those who look whether it is alive, as go-redis does before each command. They do so by a
-// call that the scheduler hears of.
+// looks is the raw connection for those who check whether it is alive, as go-redis does before each command. Their own check is
+// a call that the scheduler hears of, so it is made only where ours sees something.
 type looks struct{ syscall.RawConn }
 
 // Read calls look unless there is nothing to see.

@@ -1,5 +1,5 @@
-// Package sock makes the system calls of sockets without telling Go's scheduler. A socket of package net never blocks in one, but
-// the scheduler cannot know: at each call it gets ready to give the thread's work to another thread, and a watching thread wakes
-// up every 20 µs to see whether it has to. In a dispatcher, that costs a tenth of all its time. Elsewhere than on Linux, package
+// Package sock makes the system calls of sockets without telling Go's scheduler. Sockets of package net are non-blocking, but the
+// scheduler takes each call for one that may block: it prepares to give the thread's work to another thread, and a monitor wakes
+// up every 20 µs to see whether it has to. That takes a tenth of a dispatcher's CPU time. On systems other than Linux, package
 // sock leaves connections as they are.
 package sock
