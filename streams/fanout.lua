@@ -102,53 +102,59 @@ local close_archive, tell_vanished -- of the rest, if it runs
 local plain = same and not unfinished and archive_most == 0
 
 -- For ordered channels this plans what line_put would do for each copy, with a few calls for the whole step. If an older entry
--- may be pending, or a line is not as it should be, fanout_rest.lua puts each copy by itself.
+-- may be pending, or a line is not as it should be, fanout_rest.lua puts each copy by itself. Lists of numbers and strings
+-- are a good deal quicker than a table for each copy or key.
 local key_of, plans = {}, {}
 if plain and next(ordered) then
   local oldest = redis.call('XPENDING', incoming, 'fanout', '-', '+', 1)[1]
   plain = ARGV[10] == '1' and oldest and oldest[1] == ARGV[11]
-  local copies = {} -- {plan, key} of each copy
   for i = at, plain and #ARGV or 0, 3 do
     local list, fields, key = lists[ARGV[i + 1]], found[ARGV[i]], nil
     if not list or not fields then break end
     for f = 1, #fields, 2 do
-      if fields[f] == 'key' then key = string.match(fields[f + 1], '^[^\n]+') end
+      if fields[f] == 'key' then key = fields[f + 1] end
     end
+    if key and (key == '' or string.find(key, '\n', 1, true)) then key = string.match(key, '^[^\n]+') end
     key_of[ARGV[i]] = key
     for c = 1, key and #list or 0 do
       local o = ordered[list[c]]
       if o then
-        local plan = plans[list[c]] or {line = o[1], wait = o[2], keys = {}, n = 0, fields = {'~'}, of = {}, to_line = {}, lines = 0, to_wait = {}, waits = 0}
-        plans[list[c]], copies[#copies + 1] = plan, {plan, key}
-        if not plan.of[key] then
-          plan.n = plan.n + 1
-          plan.keys[plan.n], plan.fields[plan.n + 1] = key, 'c' .. key
-          plan.of[key] = {n = 0, first = 1, last = 0, known = false, next = 0, has = false, changed = false} -- all fields at once: a growing table is slow
+        local plan = plans[list[c]]
+        if not plan then
+          -- of, places: by copy, the number of its key, and its place in wait (false: it goes into the channel); number: by key;
+          -- the rest is by the number of the key
+          plan = {line = o[1], wait = o[2], copies = 0, at = 0, of = {}, places = {}, number = {}, n = 0, keys = {}, fields = {'~'},
+            inside = {}, first = {}, last = {}, changed = {}, to_line = {}, lines = 0, to_wait = {}, waits = 0}
+          plans[list[c]] = plan
         end
+        local k = plan.number[key]
+        if not k then
+          k = plan.n + 1
+          plan.number[key], plan.n, plan.keys[k], plan.fields[k + 1] = k, k, key, 'c' .. key
+        end
+        plan.copies = plan.copies + 1
+        plan.of[plan.copies] = k
       end
     end
   end
   for _, plan in pairs(plans) do
     local got = redis.pcall('HMGET', plan.line, unpack(plan.fields))
     plain = plain and got[1] == 'on'
-    plan.fields = {}
-    for k, key in ipairs(plan.keys) do
-      local is = plan.of[key]
-      is.n, is.first, is.last, is.known = line_counts(got[k + 1])
-      is.next, is.has = is.last, is.known
+    local known, upto, want, wanted = {}, {}, {}, 0 -- upto: the last number that is taken
+    for k = 1, plan.n do
+      plan.inside[k], plan.first[k], plan.last[k], known[k] = line_counts(got[k + 1])
+      upto[k] = plan.last[k]
     end
-  end
-  for _, copy in ipairs(copies) do
-    local plan, key = unpack(copy)
-    local is = plan.of[key]
-    if is.has then
-      is.next = is.next + 1
-      plan.fields[#plan.fields + 1] = line_place(is.next, key)
+    for copy = 1, plan.copies do
+      local k, place = plan.of[copy], false
+      if known[k] then
+        upto[k], wanted = upto[k] + 1, wanted + 1
+        place = line_place(upto[k], plan.keys[k])
+        want[wanted] = place
+      end
+      plan.places[copy], known[k] = place, true
     end
-    is.has = true
-  end
-  for _, plan in pairs(plans) do
-    local taken = plain and plan.fields[1] and redis.pcall('HMGET', plan.wait, unpack(plan.fields)) or {}
+    local taken = plain and wanted > 0 and redis.pcall('HMGET', plan.wait, unpack(want)) or {}
     plain = plain and not taken.err
     for i = 1, #taken do plain = plain and not taken[i] end
   end
@@ -167,22 +173,25 @@ while plain and at <= #ARGV do
   local last = #list
   while channel_at <= last do
     local channel, copy = list[channel_at], nil
-    local plan, key = plans[channel], key_of[id]
-    local is = plan and key and plan.of[key]
-    if is and is.known then
-      is.last = is.last + 1
-      plan.to_wait[plan.waits + 1], plan.to_wait[plan.waits + 2] = line_place(is.last, key), whole
+    local plan, place = key_of[id] and plans[channel], nil
+    if plan then place = plan.places[plan.at + 1] end
+    if place then
+      plan.to_wait[plan.waits + 1], plan.to_wait[plan.waits + 2] = place, whole
       plan.waits = plan.waits + 2
     else
       copy = redis.pcall('XADD', channel, '*', 'm', whole)
       if type(copy) ~= 'string' then break end
-      if is then
-        is.n, is.known = 1, true
-        plan.to_line[plan.lines + 1], plan.to_line[plan.lines + 2] = 'b' .. copy, key
+    end
+    if plan then
+      local k = plan.of[plan.at + 1]
+      if place then plan.last[k] = plan.last[k] + 1
+      else
+        plan.inside[k] = 1
+        plan.to_line[plan.lines + 1], plan.to_line[plan.lines + 2] = 'b' .. copy, plan.keys[k]
         plan.lines = plan.lines + 2
       end
+      plan.at, plan.changed[k] = plan.at + 1, true
     end
-    if is then is.changed = true end
     channel_at, wrote = channel_at + 1, true
     if copy and #reads > 0 then
       local copies = made[channel] or {ids = {}, of = {}, whole = true}
@@ -196,11 +205,9 @@ while plain and at <= #ARGV do
   ordinal, channel_at, at = ordinal + 1, 1, at + 3
 end
 for _, plan in pairs(plans) do
-  for key, is in pairs(plan.of) do
-    if is.changed then
-      plan.to_line[plan.lines + 1], plan.to_line[plan.lines + 2] = 'c' .. key, line_noted(is.n, is.first, is.last)
-      plan.lines = plan.lines + 2
-    end
+  for k in pairs(plan.changed) do
+    plan.to_line[plan.lines + 1], plan.to_line[plan.lines + 2] = plan.fields[k + 1], line_noted(plan.inside[k], plan.first[k], plan.last[k])
+    plan.lines = plan.lines + 2
   end
   in_steps('HSET', plan.wait, plan.to_wait)
   in_steps('HSET', plan.line, plan.to_line)

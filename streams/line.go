@@ -34,11 +34,12 @@ local function line_counts(v)
   return tonumber(n or 0), tonumber(first or 1), tonumber(last or 0), true
 end
 local function line_noted(n, first, last)
+  if n == 1 and first > last then return '1' end
   if first <= last then return string.format('%.0f %.0f %.0f', n, first, last) end
   return n > 0 and string.format('%.0f', n)
 end
--- line_place is the field of a copy that waits.
-local function line_place(number, key) return string.format('%.0f:', number) .. key end
+-- line_place is the field of a copy that waits. Lua writes numbers below 1e14 as they are.
+local function line_place(number, key) return number .. ':' .. key end
 local function in_steps(command, key, args)
   for from = 1, #args, 1000 do redis.call(command, key, unpack(args, from, math.min(#args, from + 999))) end
 end
@@ -64,7 +65,10 @@ local function line_fields(packed)
   end
   return fields
 end
-local function line_add(channel, packed) return redis.pcall('XADD', channel, '*', unpack(line_fields(packed))) end
+local function line_add(channel, packed)
+  if not string.find(packed, '^%d+:') then return redis.pcall('XADD', channel, '*', 'm', packed) end
+  return redis.pcall('XADD', channel, '*', unpack(line_fields(packed)))
+end
 -- line_key is the key of a copy; nil: it has none.
 local function line_key(fields)
   if #fields == 2 and fields[1] == 'm' then

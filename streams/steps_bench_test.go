@@ -59,38 +59,74 @@ func BenchmarkOrderedStep(b *testing.B) {
 	for _, c := range []struct {
 		name    string
 		ordered bool
-		keys    int // 0: each entry has its own
-	}{{"without order", false, 0}, {"new keys", true, 0}, {"known keys", true, 1000}} {
+		keys    int
+	}{{"without order", false, 1000}, {"new keys", true, 1 << 40}, {"known keys", true, 1000}} {
 		b.Run(c.name, func(b *testing.B) {
 			sc := newSteps(b)
 			sc.store.WriteLayout(2)
-			n, batches := 0, make([][]streams.Routing, b.N)
+			batches := make([][]streams.Routing, b.N)
 			for i := range batches {
-				batches[i] = sc.published(b, 128, func() []any {
-					n++
-					key := n
-					if c.keys > 0 {
-						key %= c.keys
-					}
-					return []any{"topic", "order.created", "key", strconv.Itoa(key), "body", strings.Repeat("x", 256)}
-				})
-				for k := range batches[i] {
-					r := &batches[i][k]
-					r.Subs = benchSubs[:1]
-					if c.ordered {
-						r.Ordered = r.Subs
-					}
-				}
+				batches[i] = sc.keyed(b, 128*i, c.keys, c.ordered)
 			}
 			sc.measure(b, 128, func() {
 				for _, batch := range batches {
-					routed, err := sc.store.Fanout(sc.ctx, 0, batch)
-					if err != nil || routed[127].Result != streams.RoutedCopied {
-						b.Fatal(routed, err)
+					sc.copied(b, batch)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkOrderedSettle settles 128 messages of one channel in one step, without order and in order. Each has a key of its own,
+// and none or another message waits for it.
+func BenchmarkOrderedSettle(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		ordered bool
+		waits   int // messages of each key
+	}{{"without order", false, 0}, {"nothing waits", true, 0}, {"one waits", true, 1}, {"three wait", true, 3}} {
+		b.Run(c.name, func(b *testing.B) {
+			sc := newSteps(b)
+			sc.store.WriteLayout(2)
+			for i := range b.N {
+				for range 1 + c.waits {
+					sc.copied(b, sc.keyed(b, 128*i, 1<<40, c.ordered))
+				}
+			}
+			done := sc.taken(b, 128*b.N, benchSubs[0])
+			sc.measure(b, 128, func() {
+				for i := range b.N {
+					if settled, err := sc.store.Delete(sc.ctx, 0, done[128*i:128*(i+1)]); err != nil || settled != 128 {
+						b.Fatal(settled, err)
 					}
 				}
 			})
 		})
+	}
+}
+
+// keyed publishes 128 messages of 256 bytes, the first with key number from, of so many keys, and routes them to one channel.
+func (sc *steps) keyed(b *testing.B, from, keys int, ordered bool) []streams.Routing {
+	b.Helper()
+	n := from - 1
+	batch := sc.published(b, 128, func() []any {
+		n++
+		return []any{"topic", "order.created", "key", strconv.Itoa(n % keys), "body", strings.Repeat("x", 256)}
+	})
+	for i := range batch {
+		batch[i].Subs = benchSubs[:1]
+		if ordered {
+			batch[i].Ordered = batch[i].Subs
+		}
+	}
+	return batch
+}
+
+func (sc *steps) copied(b *testing.B, batch []streams.Routing) {
+	b.Helper()
+	routed, err := sc.store.Fanout(sc.ctx, 0, batch)
+	if err != nil || routed[len(batch)-1].Result != streams.RoutedCopied {
+		b.Fatal(routed, err)
 	}
 }
 
@@ -222,19 +258,28 @@ func (sc *steps) buried(b *testing.B) (done []medispatcher.Settlement) {
 	if _, err := sc.store.Fanout(sc.ctx, 0, sc.incoming(b, 128)); err != nil {
 		b.Fatal(err)
 	}
-	var wants []medispatcher.Want
-	for _, sub := range benchSubs {
-		wants = append(wants, medispatcher.Want{Channel: medispatcher.Channel{Subscription: sub}, Max: 128})
-	}
-	got, err := sc.store.Read(sc.ctx, wants)
-	if err != nil || len(got) != 3*128 {
-		b.Fatal(len(got), err)
-	}
+	all := sc.taken(b, 128, benchSubs...)
 	for i := range 128 {
 		for k := range benchSubs {
-			d := got[128*k+i]
-			done = append(done, medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Outcome: medispatcher.Sent, Attempt: 1})
+			done = append(done, all[128*k+i])
 		}
+	}
+	return done
+}
+
+// taken reads n messages of each channel, and returns what settles them.
+func (sc *steps) taken(b *testing.B, n int, subs ...string) (done []medispatcher.Settlement) {
+	b.Helper()
+	var wants []medispatcher.Want
+	for _, sub := range subs {
+		wants = append(wants, medispatcher.Want{Channel: medispatcher.Channel{Subscription: sub}, Max: n})
+	}
+	got, err := sc.store.Read(sc.ctx, wants)
+	if err != nil || len(got) != n*len(subs) {
+		b.Fatal(len(got), err)
+	}
+	for _, d := range got {
+		done = append(done, medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Outcome: medispatcher.Sent, Attempt: 1})
 	}
 	return done
 }
