@@ -17,6 +17,7 @@ import (
 //
 //	~         "on"; "walk <entry id>": it is not known yet which keys have copies in the channel, behind this id;
 //	          "off": the subscription is no longer ordered
+//	~runs     there may be fields r<id>; without it nobody looks for them when a copy leaves
 //	b<id>     key of the copy with this entry id in the channel
 //	r<id>     its owner may have sent what waits behind it, see run.go
 //	c<key>    copies of the key in the channel and, if some wait, the numbers of the first and the last: "1 7 9"

@@ -30,8 +30,8 @@ local function runs(line, wait, ids, most)
     end
   end
   if #found == 0 then return out end
-  local marks = {}
-  for i, f in ipairs(found) do marks[2 * i - 1], marks[2 * i] = 'r' .. ids[f[1]], '' end
+  local marks = {'~runs', ''}
+  for i, f in ipairs(found) do marks[2 * i + 1], marks[2 * i + 2] = 'r' .. ids[f[1]], '' end
   if type(redis.pcall('HSET', line, unpack(marks))) ~= 'number' then return out end -- out of memory: there are no runs
   for i, f in ipairs(found) do
     local share = math.ceil(most / (#found - i + 1))

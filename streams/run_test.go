@@ -121,7 +121,7 @@ func TestRun(t *testing.T) {
 		expect(t, "the last one", shown(got), "a5")
 		check(t, second(sc.Store.Delete(sc.Ctx, 0, outcomes(got[0], "s"))))
 		check(t, second(sc.Store.Delete(sc.Ctx, 0, outcomes(free, "s"))))
-		if left := sc.Client.HGetAll(sc.Ctx, "medis:{0}:line:s").Val(); !maps.Equal(left, map[string]string{"~": "on"}) {
+		if left := sc.Client.HGetAll(sc.Ctx, "medis:{0}:line:s").Val(); !maps.Equal(left, map[string]string{"~": "on", "~runs": ""}) {
 			t.Errorf("left: %v", left)
 		}
 	})

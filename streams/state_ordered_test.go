@@ -71,35 +71,35 @@ func orderedArrows() []arrow {
 				wants := []medispatcher.Want{{Channel: channelS, Max: 10, Runs: true}}
 				return errors.Join(third(sc.Store.Due(sc.Ctx, 0, wants)), second(sc.Store.Read(sc.Ctx, wants)))
 			},
-			want: "#received:a.b=4, ch:s=2 me:2, line:s=7, wait:s=2",
+			want: "#received:a.b=4, ch:s=2 me:2, line:s=8, wait:s=2",
 		},
 		{
 			name: "READY, waiting, to DELETED, with the one before it", command: "evalsha", before: inRun,
 			step: func(sc *scene, id string) error {
 				return second(sc.Store.Delete(sc.Ctx, 0, ofRun(id, medispatcher.Sent, medispatcher.Sent, medispatcher.Failed)))
 			},
-			want: "#failed:s=1, #received:a.b=3, #sent:s=2, ch:s=1, line:s=3",
+			want: "#failed:s=1, #received:a.b=3, #sent:s=2, ch:s=1, line:s=4",
 		},
 		{
 			name: "READY, waiting, to DELETED, and then the one before it", command: "evalsha", skip: 1, before: inRun,
 			step: func(sc *scene, id string) error {
 				return second(sc.Store.Delete(sc.Ctx, 0, ofRun(id, medispatcher.Sent, medispatcher.Failed, medispatcher.Sent)))
 			},
-			want: "#failed:s=1, #received:a.b=3, #sent:s=2, ch:s=1, line:s=3",
+			want: "#failed:s=1, #received:a.b=3, #sent:s=2, ch:s=1, line:s=4",
 		},
 		{
 			name: "READY, waiting, failed behind another", command: "evalsha", before: inRun,
 			step: func(sc *scene, id string) error {
 				return sc.Store.Retry(sc.Ctx, 0, ofRun(id, medispatcher.Failed, medispatcher.Failed, medispatcher.Failed))
 			},
-			want: "#failed:s=3, #received:a.b=3, ch:s=1 ~buried:1, failures:s=1, line:s=4, retry:s=1, wait:s=2",
+			want: "#failed:s=3, #received:a.b=3, ch:s=1 ~buried:1, failures:s=1, line:s=5, retry:s=1, wait:s=2",
 		},
 		{
 			name: "READY, waiting, to DELETED, with a dead letter before it", command: "evalsha", before: inRun,
 			step: func(sc *scene, id string) error {
 				return sc.Store.Kill(sc.Ctx, 0, ofRun(id, medispatcher.Exhausted, medispatcher.Sent))
 			},
-			want: "#dead:s=1, #failed:s=1, #received:a.b=3, #sent:s=1, ch:s=1, dead:s=1, line:s=3",
+			want: "#dead:s=1, #failed:s=1, #received:a.b=3, #sent:s=1, ch:s=1, dead:s=1, line:s=4",
 		},
 		{
 			name: "BURIED to BURIED, put off", command: "evalsha",
@@ -112,7 +112,7 @@ func orderedArrows() []arrow {
 				out[0].Next, out[0].Due = 2, time.Now().Add(time.Hour)
 				return sc.Store.Retry(sc.Ctx, 0, out)
 			},
-			want: "#failed:s=1, #received:a.b=3, #sent:s=1, ch:s=1 ~buried:1, failures:s=1, line:s=3, retry:s=1, wait:s=1",
+			want: "#failed:s=1, #received:a.b=3, #sent:s=1, ch:s=1 ~buried:1, failures:s=1, line:s=4, retry:s=1, wait:s=1",
 		},
 		{
 			name: "BURIED to DEAD, and the next one of its key", command: "evalsha", before: waiting,
