@@ -187,3 +187,30 @@ func BenchmarkAttempt(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLoneAttempt is one attempt in a goroutine of its own, as a worker makes it that has one message, with a stack that is deep at
+// once and with one that grows.
+func BenchmarkLoneAttempt(b *testing.B) {
+	for name, begin := range map[string]func(){"deep": deepen, "grows": func() {}} {
+		b.Run(name, func(b *testing.B) {
+			client := http1.New(http1.Options{Dial: func(context.Context, string, string) (net.Conn, error) { return new(instant), nil }})
+			defer client.Close()
+			sub := subscription("a")
+			d, st, p := delivery(func(d *medispatcher.Delivery) { d.Message.Body = benchBody }), newSettings(&sub, ""), &poster{agent: "medispatcher/1", log: slog.New(slog.DiscardHandler)}
+			done := make(chan int)
+			b.ReportAllocs()
+			for b.Loop() {
+				go func() {
+					begin()
+					snd := client.Sender(b.Context())
+					r := p.attempt(snd, st, d, &permit{})
+					snd.Release()
+					done <- r.status
+				}()
+				if status := <-done; status != 200 {
+					b.Fatal(status)
+				}
+			}
+		})
+	}
+}

@@ -91,7 +91,10 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 	under, ended := 0, make(chan error, settlesAtOnce)
 	settle := func(batch *[]medispatcher.Settlement) {
 		under++
-		go func() { ended <- q.flush(context.WithoutCancel(ctx), p, batch) }()
+		go func() {
+			deepen()
+			ended <- q.flush(context.WithoutCancel(ctx), p, batch)
+		}()
 	}
 	over := func(err error) {
 		under--
