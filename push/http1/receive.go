@@ -37,7 +37,10 @@ func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr e
 			// connections use the same path.
 			closeAll(s.client.pool.takeHost(c.key))
 		}
-		again = reused && (peerGone(err) || peerGone(werr))
+		if again = reused && (peerGone(err) || peerGone(werr)); again {
+			now := time.Now()
+			r.To.left.Store(&now)
+		}
 		phase := PhaseHeader
 		if werr != nil {
 			phase, err = PhaseRequest, werr

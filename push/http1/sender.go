@@ -85,7 +85,7 @@ func (s *Sender) Release() {
 // try sends the request on one connection, always a new one if fresh. again tells that it may be sent once more, because
 // the connection was a reused one and dead.
 func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer, again bool, err error) {
-	c, err := s.take(r.To.key, deadline, now, fresh)
+	c, err := s.take(r.To, deadline, now, fresh)
 	if err != nil {
 		return a, false, err
 	}
@@ -111,14 +111,15 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 	return a, again, err
 }
 
-// take gets a connection for key, ready for a request: the sender's own or an idle one, if that is still alive and a new
+// take gets a connection to a target, ready for a request: the sender's own or an idle one, if that is still alive and a new
 // one is not asked for.
-func (s *Sender) take(key connKey, deadline, now time.Time, fresh bool) (*conn, error) {
+func (s *Sender) take(to *Target, deadline, now time.Time, fresh bool) (*conn, error) {
+	key := to.key
 	if c := s.conn; c != nil && (fresh || c.key != key) {
 		s.giveBack(now)
 	} else if c != nil {
 		c.endWithin(deadline)
-		if s.usable(c, now, now.Sub(c.used) > lookAfter) {
+		if s.usable(c, now, now.Sub(c.used) > lookAfter || to.leaves(now)) {
 			return c, nil
 		}
 	}

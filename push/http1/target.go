@@ -6,6 +6,8 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 // Target is where requests go: a checked URL, with the start of each request to it ready.
@@ -14,6 +16,18 @@ type Target struct {
 	line []byte // "POST /path?query"
 	join string // goes between line and Request.Query
 	rest []byte // " HTTP/1.1\r\nHost: …\r\n"
+
+	left atomic.Pointer[time.Time] // when it was last found to have closed a connection that was used; nil: never
+}
+
+// wary is how long every connection is looked at before it is used again, after one proved closed only then. A server that closes
+// its side after an answer without saying so, and reads on, would take requests that it cannot answer, and take them again.
+const wary = time.Minute
+
+// leaves reports whether the server may close a connection at any time after an answer.
+func (t *Target) leaves(now time.Time) bool {
+	at := t.left.Load()
+	return at != nil && now.Sub(*at) < wary
 }
 
 // NewTarget checks a URL and makes a Target of it. Its userinfo is not sent: that takes a header field of its own. The
