@@ -39,6 +39,9 @@ func (r *dueReader) run(ctx context.Context) {
 			back.Wait(ctx)
 			continue
 		}
+		if back.Failures() > 0 {
+			signal(r.lanes.doubtful)
+		}
 		back.Reset()
 	}
 }

@@ -120,6 +120,9 @@ func (r *freshReader) readLocked(l *lane, drained bool, problem error, now time.
 			r.lanes.spillLocked(l, now)
 		}
 	}
+	if l.back.Failures() > 0 {
+		signal(r.lanes.doubtful) // now that Redis can be asked what the reads that failed took
+	}
 	l.back.Reset()
 }
 

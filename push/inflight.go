@@ -50,6 +50,7 @@ type doubts struct {
 type comparison struct {
 	begun int
 	quiet bool // no read was under way
+	early bool // a Redis that was frozen may not have run a read that failed just before
 }
 
 func newInflight() inflight {
@@ -92,7 +93,7 @@ func (f *inflight) ask() (comparison, bool) {
 		return comparison{}, false
 	}
 	f.left = map[string]struct{}{}
-	return comparison{f.begun(), !f.fresh.underWay && !f.due.underWay}, true
+	return comparison{begun: f.begun(), quiet: !f.fresh.underWay && !f.due.underWay}, true
 }
 
 // unanswered ends a comparison whose answer did not come.
@@ -111,7 +112,7 @@ func (f *inflight) answered(asked comparison, mine []string) {
 	}
 	if asked.quiet && len(f.doubts.ids) == 0 && f.begun() == asked.begun {
 		f.compared = asked.begun
-		if len(mine) == 0 { // else an entry in flight may be ours a second time, by a lost reply
+		if len(mine) == 0 && !asked.early { // else an entry in flight may be ours a second time, by a lost reply
 			f.suspect = max(0, f.suspect-1)
 		}
 	}

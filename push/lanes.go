@@ -33,7 +33,7 @@ type lanes struct {
 	outages map[string]*outage // of those that breakers are open for
 	turned  func(b *breaker, open bool)
 	spills
-	doubtful chan struct{} // gets a value when a read took what may be another's: see inflight
+	doubtful chan struct{} // gets a value when a read may have taken what is not known here, or is another's: see inflight
 }
 
 func newLanes(partitions int, b *budget) *lanes {

@@ -20,10 +20,11 @@ const readsOver = 50 * time.Millisecond
 
 // reconcile compares what Redis says this process owns with what it knows to be in
 // flight. A read whose reply was lost took the difference: it is released, due at once, the attempt not counted; see inflight.
-func (s *sweeper) reconcile(ctx context.Context) {
+// early: it is sooner than a sweep, because a read was doubtful.
+func (s *sweeper) reconcile(ctx context.Context, early bool) {
 	var doubtful []*lane
 	for chunk := range slices.Chunk(s.lanes.uncompared(), mineLanes) {
-		s.compare(ctx, chunk)
+		s.compare(ctx, chunk, early)
 		for _, l := range chunk {
 			if !s.release(ctx, l) {
 				doubtful = append(doubtful, l)
@@ -52,13 +53,13 @@ func (ls *lanes) uncompared() []*lane {
 }
 
 // compare asks Redis what this process owns of some lanes, and notes what is not known.
-func (s *sweeper) compare(ctx context.Context, lanes []*lane) {
+func (s *sweeper) compare(ctx context.Context, lanes []*lane, early bool) {
 	var asked []comparison
 	var channels []medispatcher.Channel
 	s.lanes.mu.Lock()
 	lanes = slices.DeleteFunc(slices.Clone(lanes), func(l *lane) bool {
 		c, ok := l.ask()
-		if ok {
+		if c.early = early; ok {
 			asked, channels = append(asked, c), append(channels, l.channel)
 		}
 		return !ok

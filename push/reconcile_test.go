@@ -116,3 +116,49 @@ func TestDueBeforeItsOutcomeIsKnown(t *testing.T) {
 		f.ok(stop())
 	})
 }
+
+// TestLostReplyIsFoundSoon: what a lost reply took is found as soon as reads work again, and need not wait for a sweep.
+func TestLostReplyIsFoundSoon(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"read", "due"} {
+		synctest.Test(t, func(t *testing.T) {
+			sub := subscription("a")
+			sub.RetryCoefficient = medispatcher.Duration(time.Millisecond)
+			f := newFixture(t, sub)
+			f.s.cfg.SweepEvery = time.Hour
+			f.w.answer = func(r *http.Request) (int, time.Duration) {
+				if r.Header.Get("medis-attempt") == "1" {
+					return 500, 0
+				}
+				return 200, 0
+			}
+			if step == "read" {
+				f.q.Fail = failOnce("read reply")
+			} else {
+				f.s.queue.Reader = &lostDue{Reader: f.s.queue.Reader}
+			}
+			stop := f.run()
+			f.put("a", 1)
+			time.Sleep(time.Second)
+			if left := f.q.Left(medispatcher.Channel{Subscription: "a"}); len(left) > 0 {
+				t.Errorf("after a lost reply of %s: %v", step, left)
+			}
+			f.ok(stop())
+		})
+	}
+}
+
+// lostDue loses the first reply that brings due messages.
+type lostDue struct {
+	Reader
+	lost bool
+}
+
+func (r *lostDue) Due(ctx context.Context, p int, wants []medispatcher.Want) ([]medispatcher.Delivery, []time.Duration, error) {
+	list, next, err := r.Reader.Due(ctx, p, wants)
+	if len(list) > 0 && !r.lost {
+		r.lost = true
+		return nil, nil, errors.New("connection lost")
+	}
+	return list, next, err
+}

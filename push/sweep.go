@@ -26,12 +26,14 @@ func (s *sweeper) run(ctx context.Context) {
 	every := time.NewTicker(s.cfg.SweepEvery)
 	defer every.Stop()
 	turn, due := rand.Int64N(1<<32), true
+	early := false
 	for {
-		s.reconcile(ctx)
+		s.reconcile(ctx, early)
 		if due {
 			s.sweep(ctx)
 		}
 		s.lanes.dropIdle()
+		early = false
 		select {
 		case <-ctx.Done():
 			return
@@ -41,7 +43,7 @@ func (s *sweeper) run(ctx context.Context) {
 		case <-s.now:
 			due = true
 		case <-s.lanes.doubtful:
-			due = false
+			due, early = false, true
 			medispatcher.Sleep(ctx, readsOver) // others may follow
 		}
 	}
