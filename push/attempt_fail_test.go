@@ -187,7 +187,7 @@ func TestAnswerThatIsNeededBreaksOff(t *testing.T) {
 	answer = "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nno such"
 	_, s := push(nil)
 	wantFailed(t, s, "status 500, and its body broke off: ")
-	wantFailed(t, s, "EOF; it began: no such")
+	wantFailed(t, s, "the connection was closed; it began: no such")
 	answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sta\r\n"
 	_, s = push(func(s *medispatcher.Subscription) { s.Encoding = medispatcher.EncodingForm })
 	wantFailed(t, s, "status 200, and its body broke off: ")

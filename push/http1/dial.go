@@ -101,7 +101,7 @@ func (c *conn) handshake(ctx context.Context, cfg *tls.Config) error {
 		if why := TLSProblem(err); why != "" {
 			return fmt.Errorf("TLS handshake: %s: %w", why, err)
 		}
-		return fmt.Errorf("TLS handshake: %w", err)
+		return fmt.Errorf("TLS handshake: %w", plain(err))
 	}
 	c.rw = tc
 	return nil

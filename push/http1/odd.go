@@ -75,9 +75,9 @@ func (o *odd) Read(p []byte) (n int, err error) {
 func (o *odd) parseError(err error) error {
 	switch {
 	case errors.Is(o.err, io.EOF):
-		return io.ErrUnexpectedEOF
+		return plain(io.ErrUnexpectedEOF)
 	case o.err != nil:
-		return o.err
+		return plain(o.err)
 	}
 	// The parser quotes what it read, which may be long.
 	return malformedf("%s", shorten(err.Error()))

@@ -72,7 +72,7 @@ func connect(raw net.Conn, proxy *url.URL, addr string) error {
 	one := bufio.NewReader(&single{conn: raw})
 	resp, err := http.ReadResponse(one, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // what follows is the tunnel, or the connection is closed
 	if err != nil {
-		return fmt.Errorf("no answer to CONNECT: %w", err)
+		return fmt.Errorf("no answer to CONNECT: %w", plain(err))
 	}
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("it answered %.100q to CONNECT", resp.Status)

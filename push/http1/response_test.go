@@ -2,12 +2,14 @@ package http1_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -195,11 +197,11 @@ func TestTruncated(t *testing.T) {
 func TestBrokenAnswersSayWhatCame(t *testing.T) {
 	t.Parallel()
 	for reply, want := range map[string]string{
-		"HTTP/1.1 503 Service Una":                      `unexpected EOF; it began "HTTP/1.1 503 Service Una"`,
-		"HTTP/1.1 500 No\r\nContent-Le":                 `unexpected EOF; it began "HTTP/1.1 500 No"`,
+		"HTTP/1.1 503 Service Una":                      `the connection was closed; it began "HTTP/1.1 503 Service Una"`,
+		"HTTP/1.1 500 No\r\nContent-Le":                 `the connection was closed; it began "HTTP/1.1 500 No"`,
 		"HTTP/1.1 500 No\r\nno colon\r\n\r\n":           `missing colon: "no colon"; it began "HTTP/1.1 500 No"`,
 		"HTTP/1.1 2x0 OK\r\n\r\n":                       `malformed HTTP status code "2x0"; it began "HTTP/1.1 2x0 OK"`,
-		"\x15\x03\x01":                                  `unexpected EOF; it began "\x15\x03\x01"`,
+		"\x15\x03\x01":                                  `the connection was closed; it began "\x15\x03\x01"`,
 		"+PONG\r\n":                                     `malformed HTTP response "+PONG"`,
 		"HTTP/1.1 " + strings.Repeat("9", 300) + "\r\n": `it began "HTTP/1.1 ` + strings.Repeat("9", 91) + `"`,
 	} {
@@ -209,6 +211,67 @@ func TestBrokenAnswersSayWhatCame(t *testing.T) {
 			t.Errorf("%q: %v\nwant …%s", reply, err, want)
 		}
 	}
+}
+
+// TestBrokenConnectionsHaveOneText: the error of a connection that breaks is the same for every connection, and no jargon.
+func TestBrokenConnectionsHaveOneText(t *testing.T) {
+	t.Parallel()
+	_, roots := testCert(t)
+	const reset, closed = "connection reset by peer", "the connection was closed"
+	for _, tt := range []struct {
+		scheme, reply string
+		reset         bool
+		want          string
+	}{
+		{"http", "", true, "no response from ADDR: " + reset},
+		{"http", "", false, "no response from ADDR: " + closed},
+		{"http", "HTTP/1.1 500 No\r\nCont", true, "bad response from ADDR: " + reset + `; it began "HTTP/1.1 500 No"`},
+		{"http", "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nabc", true, "read response body from ADDR: " + reset},
+		{"http", "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nabc", false, "read response body from ADDR: " + closed},
+		{"http", "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", false, "read response body from ADDR: " + closed},
+		{"https", "", true, "connect to ADDR: TLS handshake: " + reset},
+		{"https", "", false, "connect to ADDR: TLS handshake: " + closed},
+	} {
+		came := make(chan struct{})
+		s := serve(t, func(c net.Conn, _ int) {
+			c.Read(make([]byte, 64<<10)) // all of the request, or of the hello: else the close would be a reset
+			io.WriteString(c, tt.reply)
+			if tt.reply != "" {
+				<-came
+			}
+			if tt.reset {
+				c.(*net.TCPConn).SetLinger(0)
+			}
+		})
+		o := http1.Options{TLSConfig: &tls.Config{RootCAs: roots}}
+		if tt.reply != "" {
+			o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, addr)
+				return &toldConn{c, sync.OnceFunc(func() { close(came) })}, err
+			}
+		}
+		tr := newClient(t, o)
+		r := newRequest(t, tt.scheme+"://"+s.addr, "x")
+		r.Keep = 100
+		err := mustFail(t, tr, r)
+		if want := strings.ReplaceAll(tt.want, "ADDR", s.addr); err.Error() != want {
+			t.Errorf("%s %q:\n     %v\nwant %s", tt.scheme, tt.reply, err, want)
+		}
+	}
+}
+
+// toldConn tells that something was read.
+type toldConn struct {
+	net.Conn
+	tell func()
+}
+
+func (c *toldConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.tell()
+	}
+	return n, err
 }
 
 func TestHeaderTooLarge(t *testing.T) {
