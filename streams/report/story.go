@@ -57,6 +57,9 @@ func (r *Report) Story(ctx context.Context, id string, subs []string) (medispatc
 			return story, err
 		}
 	}
+	if medispatcher.CheckTopic(story.Topic) != nil {
+		story.Topic = "" // of an entry that cannot be decoded: it may be a body, which not all may see
+	}
 	for i := range story.Places {
 		story.Places[i].At = story.Places[i].Ref()
 	}

@@ -87,6 +87,25 @@ func TestStory(t *testing.T) {
 	})
 }
 
+// TestStoryOfABodyAsTopic: what is no topic is not shown as one. It may be a body, which not all may see.
+func TestStoryOfABodyAsTopic(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := streamstest.NewScene(t, env)
+		entry := sc.Incoming(t, "topic", `{"iban":"DE02"}`, "body", "x")
+		look := func(state medispatcher.State) {
+			t.Helper()
+			story := streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, "0-"+entry, nil))
+			if story.Topic != "" || len(story.Places) != 1 || story.Places[0].State != state {
+				t.Errorf("%+v", story)
+			}
+		}
+		look(medispatcher.Incoming)
+		streamstest.Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Reason: "DECODERR topic: level 1"}}))
+		look(medispatcher.Quarantined)
+	})
+}
+
 // TestStoryOfManyEntries: the search starts where the message should be, and stops at its limit.
 func TestStoryOfManyEntries(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -41,6 +42,20 @@ func ShowKept(k medispatcher.Kept) Kept {
 	line.SetRaw(k.Fields)
 	out.Raw, out.RawBase64 = line.Raw, line.RawBase64
 	return out
+}
+
+// Discreet is a kept message for those who may not see bodies: without a topic that is none, and other values that no message can have. A
+// producer may have put a body there.
+func Discreet(k medispatcher.Kept) medispatcher.Kept {
+	m := &k.Message
+	if wrong, ok := errors.AsType[medispatcher.Problems](m.Check()); ok {
+		for _, p := range wrong {
+			if value := map[string]*string{"topic": &m.Topic, "id": &m.ID, "sender": &m.Sender, "key": &m.Key, "type": &m.Type}[p.Field]; value != nil {
+				*value = ""
+			}
+		}
+	}
+	return k
 }
 
 // WithoutBody is the kept message for those who may not see bodies and credentials. Of an entry that could not be decoded nobody knows which

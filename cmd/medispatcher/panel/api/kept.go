@@ -113,6 +113,9 @@ func (a *api) listKept(ctx context.Context, place medispatcher.KeptPlace, in *ke
 	}
 	page := keptPage{Messages: []operate.Kept{}, Next: found.Next}
 	for _, k := range found.Messages {
+		if !seesBodies(ctx) {
+			k = operate.Discreet(k)
+		}
 		page.Messages = append(page.Messages, operate.ListKept(k))
 	}
 	if !in.match.All() {
@@ -126,9 +129,8 @@ func (a *api) getKept(ctx context.Context, place medispatcher.KeptPlace, id stri
 	if err != nil {
 		return nil, gone(err, "message", "or made room for newer ones", "/"+string(place))
 	}
-	shown := operate.ShowKept(k)
 	if !seesBodies(ctx) {
-		shown = shown.WithoutBody()
+		return &keptOutput{operate.ShowKept(operate.Discreet(k)).WithoutBody()}, nil
 	}
-	return &keptOutput{shown}, nil
+	return &keptOutput{operate.ShowKept(k)}, nil
 }

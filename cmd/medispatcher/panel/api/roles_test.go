@@ -62,7 +62,7 @@ func TestRolesOfEveryOperation(t *testing.T) {
 func TestBodiesAreForOperators(t *testing.T) {
 	t.Parallel()
 	h := paneltest.Handler(paneltest.Full(), panel.Config{Tokens: paneltest.Tokens(), Rules: paneltest.Rules})
-	for _, path := range []string{subs + "/billing/dead", subs + "/billing/dead/0-1-1", "/api/v1/unrouted/0-1-1", "/api/v1/quarantine/0-1-1"} {
+	for _, path := range []string{subs + "/billing/dead", subs + "/billing/dead/0-1-1", "/api/v1/unrouted/0-1-1", "/api/v1/quarantine/0-1-1", "/api/v1/quarantine"} {
 		for _, role := range []access.Role{access.Operator, access.Reader} {
 			w := paneltest.Do(t, h, request{Method: "GET", Path: path, Header: []string{"Authorization", "Bearer the-token-of-" + string(role)}})
 			if w.Code != 200 || strings.Contains(w.Body.String(), paneltest.Body) != (role == access.Operator) {

@@ -20,8 +20,11 @@ func Full() *Fake {
 	m := medispatcher.Message{ID: "m-1", Topic: "order.created", Body: []byte(Body), Type: medispatcher.DefaultType, Time: at, Headers: map[string]string{"authorization": "Bearer " + Body, "traceparent": "00-1"}}
 	f.Letters = []medispatcher.DeadLetter{{ID: "0-1-1", Died: at, Message: m}}
 	f.Kept = map[medispatcher.KeptPlace][]medispatcher.Kept{
-		medispatcher.PlaceUnrouted:   {{ID: "0-1-1", At: at, Message: m}},
-		medispatcher.PlaceQuarantine: {{ID: "0-1-1", At: at, Fields: map[string]string{"bdoy": Body, "raw": Body, "\xff": Body}}},
+		medispatcher.PlaceUnrouted: {{ID: "0-1-1", At: at, Message: m}},
+		medispatcher.PlaceQuarantine: {{
+			ID: "0-1-1", At: at, Reason: "DECODERR topic: level 1 may hold only A-Z", Fields: map[string]string{"bdoy": Body, "raw": Body, "\xff": Body},
+			Message: medispatcher.Message{Topic: `{"` + Body + `"}`, ID: Body + "\n", Sender: Body + "\n", Key: Body + "\n", Type: Body + "\n"}, // a body in the wrong place
+		}},
 	}
 	f.Counts.Dead = 1
 	return f

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 // keptRow is a kept message in a list.
@@ -40,14 +41,17 @@ func (p *pages) keptList(at medispatcher.KeptPlace) func(http.ResponseWriter, *h
 		}
 		router := p.router()
 		for _, k := range page.Messages {
-			d.Rows = append(d.Rows, rowOfKept(k, router))
+			d.Rows = append(d.Rows, rowOfKept(r, k, router))
 		}
 		d.found(d.Link, len(d.Rows), page.Searched)
 		return p.show(w, r, http.StatusOK, "kept", d.Title, d)
 	}
 }
 
-func rowOfKept(k medispatcher.Kept, router *medispatcher.Router) keptRow {
+func rowOfKept(r *http.Request, k medispatcher.Kept, router *medispatcher.Router) keptRow {
+	if !operates(r) {
+		k = operate.Discreet(k)
+	}
 	row := keptRow{Kept: k, Known: medispatcher.CheckTopic(k.Message.Topic) == nil}
 	if row.Known {
 		if row.Wanted = len(router.Route(k.Message.Topic)); row.Wanted == 0 {

@@ -23,10 +23,11 @@ func (p *pages) keptOne(at medispatcher.KeptPlace) func(http.ResponseWriter, *ht
 		if err != nil {
 			return err
 		}
-		m := k.Message
+		row := rowOfKept(r, k, p.router())
+		m := row.Message
 		m.Body, _ = k.Body()
 		d := keptOneData{
-			place: keptMessages(r, at), Unrouted: at == medispatcher.PlaceUnrouted, keptRow: rowOfKept(k, p.router()),
+			place: keptMessages(r, at), Unrouted: at == medispatcher.PlaceUnrouted, keptRow: row,
 			messageData: messageOf(r, m, keptLink(at)+"/"+k.ID+"/body"),
 		}
 		d.One = k.ID

@@ -68,6 +68,10 @@ func TestButtonsOfRoles(t *testing.T) {
 		{"/unrouted/0-1-1", access.Reader, "Only operators see it.", "data-yes"},
 		{"/quarantine/0-1-1", access.Operator, "bdoy", "Only operators"},
 		{"/quarantine/0-1-1", access.Reader, "Only operators see it.", "bdoy"},
+		{"/quarantine", access.Operator, paneltest.Body, "no topic"},
+		{"/quarantine", access.Reader, "no topic", paneltest.Body},
+		{"/search?q=DECODERR", access.Operator, paneltest.Body, "no topic"},
+		{"/search?q=DECODERR", access.Reader, "/quarantine/0-1-1", paneltest.Body},
 		{"/", access.Reader, "You are reader, with the role reader", `"/publish"`},
 	} {
 		body := paneltest.Get(t, h, test.path, "Authorization", "Bearer the-token-of-"+string(test.role), "Cookie", "medis_session=x").Body.String()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/cmd/medispatcher/operate"
 )
 
 const (
@@ -102,6 +103,9 @@ func (p *pages) searchPlaces(r *http.Request, d *searchData, match medispatcher.
 		}
 		h := hitsOf(keptMessages(r, place), d.Q, page.Searched)
 		for _, k := range page.Messages {
+			if !operates(r) {
+				k = operate.Discreet(k)
+			}
 			h.Rows = append(h.Rows, hit{k.Message.ID, k.Message.Topic, keptLink(place) + "/" + k.ID, k.At, k.Reason})
 		}
 		d.note(h)
