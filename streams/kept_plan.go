@@ -24,7 +24,7 @@ func (s *Store) planKept(ctx context.Context, place medispatcher.KeptPlace, r *k
 		if !rules.Exists(sub) {
 			return m, fmt.Sprintf("it is a copy for the subscription %s, which no longer exists; put the subscription again, or purge the copy", sub), nil
 		}
-		m.channel = sub
+		m.channel, m.leaveOut = sub, []any{entryOfLine}
 		return m, "", nil
 	}
 	fields := r.fields
@@ -66,8 +66,10 @@ func (s *Store) copyFailedOf(r *keptRow) (sub string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	sub, _, _ = strings.Cut(text, " ")
-	return sub, medispatcher.CheckSubscriptionID(sub) == nil
+	if sub, _, _ = strings.Cut(text, " "); medispatcher.CheckSubscriptionID(sub) != nil {
+		return "", false
+	}
+	return sub, true
 }
 
 // undecodable says why the fan-out would quarantine an entry again, and what to do; "" if it would not.

@@ -28,6 +28,10 @@ func (s *Store) keptStream(place medispatcher.KeptPlace, p int) (stream, size st
 	return s.keys.Unrouted(p), s.keys.UnroutedSize(p)
 }
 
+// entryOfLine names the incoming entry by which a line of the DATA log knows a kept message; empty: no line does. Without it, that of a
+// quarantined message is its source.
+const entryOfLine = "~entry"
+
 // keptScript reads kept messages without their bodies.
 //
 // KEYS stream.
@@ -91,19 +95,14 @@ func (r *keptRow) id() string { return rdb.GeneratedID(r.p, r.entry) }
 
 // token identifies what it would publish; "" if the entry that it came from is not known.
 func (s *Store) token(place medispatcher.KeptPlace, r *keptRow) string {
-	from, sub := r.source, ""
-	if place == medispatcher.PlaceUnrouted {
-		from = r.fields["~entry"]
+	from := r.source
+	if named, says := r.fields[entryOfLine]; says || place == medispatcher.PlaceUnrouted {
+		from = named
 	}
 	if !isEntryID(from) {
 		return ""
 	}
-	if copied, isCopy := s.copyFailedOf(r); isCopy {
-		if strings.Contains(r.reason, " (") {
-			return "" // its line could not be written, or its source is an entry of the channel
-		}
-		sub = copied
-	}
+	sub, _ := s.copyFailedOf(r)
 	return medispatcher.KeptToken(from, sub)
 }
 

@@ -123,7 +123,7 @@ func (s *Store) onceFields(p int, o medispatcher.Once) (stream, what string, fie
 	switch {
 	case o.Reason != "" && o.Subscription != "": // as fanout_rest.lua writes it, so that copyFailedOf can read it
 		reason := "REDISTFAIL " + s.keys.Channel(p, o.Subscription) + " " + o.Reason
-		return s.keys.Quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source}, entry.ChannelValues(p, o.Message)...)
+		return s.keys.Quarantine(p), "quarantined", append([]any{"reason", reason, "source", o.Source, entryOfLine, ""}, entry.ChannelValues(p, o.Message)...)
 	case o.Reason != "":
 		return s.keys.Quarantine(p), "quarantined", []any{"reason", o.Reason, "source", o.Source, "raw", o.Raw}
 	case o.Subscription != "":

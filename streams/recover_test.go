@@ -253,6 +253,29 @@ func TestKeptCopyIsTakenOut(t *testing.T) {
 	})
 }
 
+// TestTokensOfCopies: a copy that a channel refused is known by its incoming entry and its subscription; one that WriteOnce saved is not,
+// because no line names it. Reasons do not count: they are words.
+func TestTokensOfCopies(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		refused := sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:quarantine", Values: []any{
+			"reason", "REDISTFAIL medis:{0}:ch:s is odd (whatever that is)", "source", "7-7", "topic", "a.b", "body", "x",
+		}}).Val()
+		check(t, writeOnce(sc, medispatcher.Once{Token: "k", Message: message("a.b"), Subscription: "s", Reason: "it is gone", Source: "8-8"}))
+		got := must[map[string]string](t)(sc.Store.KeptTokens(sc.Ctx, medispatcher.PlaceQuarantine, 0))
+		if len(got) != 1 || got[medispatcher.KeptToken("7-7", "s")] != refused {
+			t.Errorf("tokens %v, want that of %s", got, refused)
+		}
+		check(t, second(sc.Store.ReplayAllKept(sc.Ctx, medispatcher.PlaceQuarantine, keptRules(), func(_, _ int64) bool { return true })))
+		for _, e := range sc.Client.XRange(sc.Ctx, "medis:{0}:ch:s", "-", "+").Val() {
+			if _, there := e.Values["~entry"]; there {
+				t.Errorf("replayed %v", e.Values)
+			}
+		}
+	})
+}
+
 func TestEachPending(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
