@@ -3,6 +3,8 @@ package push
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/push/http1"
@@ -26,7 +28,7 @@ func (r *result) judgeBatch(b *batch, a *http1.Answer, err error) (unknown strin
 		return ""
 	}
 	failed, readable := listedFailed(a.Body, batchAnswer(r.batch), b.settings.events())
-	if !readable {
+	if !readable || len(failed) == 0 && coded(a) {
 		r.refused(a)
 		r.says = "its list of failed messages cannot be read"
 		return ""
@@ -82,22 +84,19 @@ func listedFailed(answer []byte, most int, events bool) (failed map[string]strin
 	if len(answer) > most {
 		return nil, false
 	}
-	if answer = bytes.TrimSpace(answer); len(answer) == 0 || answer[0] != '{' {
-		return nil, true
+	answer = bytes.TrimSpace(bytes.TrimPrefix(answer, []byte("\uFEFF"))) // a mark that some libraries write
+	if len(answer) == 0 || answer[0] != '{' {
+		return nil, !bytes.HasPrefix(answer, []byte("\xff\xfe")) && !bytes.HasPrefix(answer, []byte("\xfe\xff")) // UTF-16
 	}
 	var list struct {
-		Failed []struct {
-			ID     *string         `json:"id"`
-			Source json.RawMessage `json:"source"`
-			Error  json.RawMessage `json:"error"`
-		} `json:"failed"`
+		Failed listed `json:"failed"`
 	}
 	if json.Unmarshal(answer, &list) != nil {
 		return nil, false
 	}
 	failed = make(map[string]string, len(list.Failed))
 	for _, f := range list.Failed {
-		if f.ID == nil {
+		if f.ID == nil || *f.ID == "" {
 			return nil, false
 		}
 		var text string
@@ -111,4 +110,29 @@ func listedFailed(answer []byte, most int, events bool) (failed map[string]strin
 		failed[id] = cutText(text)
 	}
 	return failed, true
+}
+
+// listed is a list of failed messages. If an answer has several, all of them count.
+type listed []struct {
+	ID     *string         `json:"id"`
+	Source json.RawMessage `json:"source"`
+	Error  json.RawMessage `json:"error"`
+}
+
+// UnmarshalJSON is part of json.Unmarshaler.
+func (l *listed) UnmarshalJSON(raw []byte) error {
+	type plain listed
+	var more plain
+	err := json.Unmarshal(raw, &more)
+	*l = append(*l, more...)
+	return err
+}
+
+// coded reports whether an answer is compressed, although nobody asked for that.
+func coded(a *http1.Answer) bool {
+	if utf8.Valid(a.Body) {
+		return false
+	}
+	coding := a.Header().Get("Content-Encoding")
+	return coding != "" && !strings.EqualFold(coding, "identity")
 }

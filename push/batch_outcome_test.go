@@ -89,6 +89,11 @@ func TestAnswersToABatch(t *testing.T) {
 		{"no id", 200, `{"failed":[{"error":"x"}]}`, "status 200" + unreadable + `; it began: {"failed":[{"error":"x"}]}`},
 		{"a number for a list", 200, `{"failed":3}`, "status 200" + unreadable + `; it began: {"failed":3}`},
 		{"more than may be", 200, `{"failed":[]` + strings.Repeat(" ", batchAnswer(4)) + "}", "status 200" + unreadable + `; it began: {"failed":[]`},
+		{"an id that names nothing", 200, `{"failed":[{"id":""}]}`, "status 200" + unreadable + `; it began: {"failed":[{"id":""}]}`},
+		{"UTF-16", 200, "\xff\xfe{\x00}\x00", "status 200" + unreadable + "; it began: \uFFFD{\x00}\x00"},
+		{"UTF-16, the other way round", 200, "\xfe\xff\x00{\x00}", "status 200" + unreadable + "; it began: \uFFFD\x00{\x00}"},
+		{"compressed", 201, "\x1f\x8b", "status 201" + unreadable + "; it began: \x1f\uFFFD"},
+		{"Latin-1", 200, "erledigt f\xfcr heute", ""},
 		{"any other status", 500, `{"failed":[]}`, `status 500: {"failed":[]}`},
 		{"a redirect", 302, "", "status 302"},
 	} {
@@ -97,7 +102,11 @@ func TestAnswersToABatch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBatches(t, func(s *medispatcher.Subscription) { s.RetryCoefficient = medispatcher.Duration(time.Hour) })
 				failed := b.failures()
-				b.says = func(posted) (int, http.Header, string) { return c.status, nil, c.body }
+				var h http.Header
+				if c.name == "compressed" {
+					h = http.Header{"Content-Encoding": {"gzip"}}
+				}
+				b.says = func(posted) (int, http.Header, string) { return c.status, h, c.body }
 				stop := b.run()
 				b.put("a", 4)
 				time.Sleep(time.Second)
@@ -117,6 +126,28 @@ func TestAnswersToABatch(t *testing.T) {
 				b.ok(stop())
 			})
 		})
+	}
+}
+
+// TestListsOfFailedMessages: however a worker writes its list, what it lists has failed, and nothing else.
+func TestListsOfFailedMessages(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"as documented":      `{"failed":[{"id":"b","error":"x"}]}`,
+		"behind a mark":      "\uFEFF" + `{"failed":[{"id":"b"}]}`,
+		"behind empty lines": "\r\n\t " + `{"failed":[{"id":"b"}]}`,
+		"an empty one next":  `{"failed":[{"id":"b"}],"failed":[]}`,
+		"null next":          `{"failed":[{"id":"b"}],"Failed":null}`,
+		"two lists":          `{"failed":[{"id":"b"}],"failed":[{"id":"b","error":1}]}`,
+	} {
+		failed, readable := listedFailed([]byte(answer), batchAnswer(2), false)
+		if _, listed := failed["b"]; !readable || !listed || len(failed) != 1 {
+			t.Errorf("%s: %v, %v", name, failed, readable)
+		}
+	}
+	failed, readable := listedFailed([]byte(`{"failed":[{"id":"a"},{"id":"b"}],"failed":[{"id":"c"}]}`), batchAnswer(3), false)
+	if !readable || len(failed) != 3 {
+		t.Errorf("of two lists: %v, %v", failed, readable)
 	}
 }
 
