@@ -1,6 +1,7 @@
 package streams_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -300,6 +301,34 @@ func TestOrderedOfAWrongType(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOrderedIsFound: a message that waits behind others of its key is found, and read whole by what its story says of the place.
+func TestOrderedIsFound(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		const key = "a:/ ü"
+		for _, body := range []string{"a1", "a2", "a3"} {
+			check(t, fanout(sc, keyed(t, sc, key, body)))
+		}
+		last := keyed(t, sc, key, "a4")
+		check(t, fanout(sc, last))
+		id := "0-" + last.EntryID
+		story := must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, id, []string{"s"}))
+		if len(story.Places) != 1 || story.Places[0].Entry != "3:"+key || story.Places[0].Reason == "" {
+			t.Fatalf("%+v", story)
+		}
+		at := must[medispatcher.Place](t)(medispatcher.ParseRef(story.Places[0].At))
+		found := must[medispatcher.Found](t)(sc.Store.ReadAt(sc.Ctx, at))
+		if m := found.Message; string(m.Body) != "a4" || m.WebhookID() != id || found.Place.Ref() != story.Places[0].At || found.Delivery().Attempt != 1 {
+			t.Errorf("%+v", found)
+		}
+		check(t, sc.Client.HDel(sc.Ctx, "medis:{0}:wait:s", "3:"+key).Err())
+		if _, err := sc.Store.ReadAt(sc.Ctx, at); !errors.Is(err, medispatcher.ErrNotFound) {
+			t.Errorf("gone: %v", err)
+		}
+	})
 }
 
 // TestOrderedRemoved: what waits is purged, discarded and counted with the channel.

@@ -43,7 +43,13 @@ func (s *Store) ReadAt(ctx context.Context, at medispatcher.Place) (medispatcher
 		}
 		err = rdb.Failed("read a delayed message", err)
 		found.Message = incomingMessage(at, rdb.FieldsOf(unpacked(packed)...))
-	case medispatcher.Incoming, medispatcher.Archived, medispatcher.Ready, medispatcher.Buried, medispatcher.Deleted:
+	case medispatcher.Ready, medispatcher.Buried:
+		if at.InLine() {
+			err = s.readInLine(ctx, &found)
+			return found, err
+		}
+		fallthrough
+	case medispatcher.Incoming, medispatcher.Archived, medispatcher.Deleted:
 		stream := s.keys.Channel(at.Partition, at.Subscription)
 		if at.State == medispatcher.Incoming {
 			stream = s.keys.Incoming(at.Partition)
@@ -70,6 +76,24 @@ func (s *Store) ReadAt(ctx context.Context, at medispatcher.Place) (medispatcher
 		}
 	}
 	return found, err
+}
+
+// readInLine reads a copy that waits behind another of its key.
+func (s *Store) readInLine(ctx context.Context, found *medispatcher.Found) error {
+	at := &found.Place
+	packed, err := rdb.Text(s.db.With(ctx), "HGET", s.keys.Wait(at.Partition, at.Subscription), at.Entry).Result()
+	if rdb.IsNil(err) {
+		return notThere(*at)
+	}
+	if err != nil {
+		return rdb.Failed("read a message", err)
+	}
+	d := entry.Delivery(medispatcher.Channel{Partition: at.Partition, Subscription: at.Subscription}, "", 1, entry.Waiting(packed))
+	found.Message = d.Message
+	if d.Tried > 0 {
+		at.Attempt, at.Failure = d.Tried+1, d.Failure
+	}
+	return nil
 }
 
 // numberAttempt fills in the number of the attempt under way, or of the next.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/report"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
@@ -98,6 +99,10 @@ func TestRun(t *testing.T) {
 			check(t, sc.Store.Retry(sc.Ctx, 0, failed))
 		}
 		check(t, second(sc.Store.Delete(sc.Ctx, 0, outcomes(got[1], "sf"))))
+		at := must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, got[0].Run[1].Message.WebhookID(), []string{"s"})).Places
+		if len(at) != 1 || at[0].Attempt != 2 || at[0].Failure == nil || at[0].Failure.LastError != "no" {
+			t.Errorf("one that failed behind another is at %+v", at)
+		}
 		b2 := readRuns(t, other, 9)
 		expect(t, "failed behind one that was accepted", shown(b2), "b2 put off after 1")
 		due := dueRuns(t, other, 9)

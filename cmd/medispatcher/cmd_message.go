@@ -117,6 +117,8 @@ func placeRow(p medispatcher.Place) []string {
 		if time.Until(*p.Due) <= 0 {
 			next = "now"
 		}
+	case p.InLine():
+		next = p.Reason
 	case p.Dispatcher != "":
 		next = "in flight at " + p.Dispatcher
 	}

@@ -18,6 +18,14 @@ func TestMessagePayload(t *testing.T) {
 	if _, err := c.redis.XAdd("medis:{0}:unrouted", "5-1", []string{"topic", "odd.x", "body", "\xff", "id", "m-2"}); err != nil {
 		t.Fatal(err)
 	}
+	const behind = "5:topic7:order.x4:body2:{}2:id3:m-33:key1:k" // another of its key
+	c.redis.HSet("medis:{0}:wait:billing", "1:k", behind)
+	if out := c.ok("message", "m-3", "--body"); out != "{}" {
+		t.Errorf("printed %q", out)
+	}
+	_, request, _ := c.run("", "message", "m-3", "--curl")
+	contains(t, request, "-H 'Webhook-Id: m-3'")
+	contains(t, c.ok("message", "m-3"), "READY", "waits behind another message of its key", "1:k")
 	if out := c.ok("message", "m-1", "--body"); out != body {
 		t.Errorf("printed %q", out)
 	}

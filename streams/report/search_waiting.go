@@ -2,8 +2,6 @@ package report
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/entry"
@@ -44,13 +42,17 @@ func (x *searcher) findInLines(ctx context.Context, sub string) error {
 		for i := 0; i+1 < len(page.Items); i += 2 {
 			looked++
 			x.left -= len(page.Items[i+1])
-			copied := waitingCopy(page.Items[i+1])
+			copied := rdb.Entry{Fields: entry.Waiting(page.Items[i+1])}
 			if x.trail.isCopy(copied) {
-				fields := entry.CopyOf(copied.Fields)
-				x.story.Topic = fields.Topic
-				x.story.Places = append(x.story.Places, medispatcher.Place{
-					State: medispatcher.Ready, Subscription: sub, Partition: x.trail.p, Reason: "waits behind another message of its key",
-				})
+				at := medispatcher.Place{
+					State: medispatcher.Ready, Subscription: sub, Partition: x.trail.p, Entry: page.Items[i], Reason: "waits behind another message of its key",
+				}
+				d := entry.Delivery(medispatcher.Channel{Partition: x.trail.p, Subscription: sub}, "", 1, copied.Fields)
+				if d.Tried > 0 {
+					at.Attempt, at.Failure = d.Tried+1, d.Failure
+				}
+				x.story.Topic = d.Message.Topic
+				x.story.Places = append(x.story.Places, at)
 				return nil
 			}
 		}
@@ -62,18 +64,4 @@ func (x *searcher) findInLines(ctx context.Context, sub string) error {
 			return nil
 		}
 	}
-}
-
-// waitingCopy reads what line_pack wrote.
-func waitingCopy(packed string) rdb.Entry {
-	var pairs []string
-	for rest := packed; rest != ""; {
-		length, text, found := strings.Cut(rest, ":")
-		n, err := strconv.Atoi(length)
-		if !found || err != nil || n < 0 || n > len(text) {
-			return rdb.Entry{Fields: rdb.FieldsOf(entry.Whole, packed)}
-		}
-		pairs, rest = append(pairs, text[:n]), text[n:]
-	}
-	return rdb.Entry{Fields: rdb.FieldsOf(pairs...)}
 }

@@ -1,6 +1,9 @@
 package entry
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
@@ -92,4 +95,18 @@ func delivery(c medispatcher.Channel, entryID string, attempt int, fields func()
 		d.Tried, d.Due, d.Failure = decodeTried(f.Tried)
 	}
 	return d
+}
+
+// Waiting are the fields of a copy that waits behind another of its key, as line_pack wrote them.
+func Waiting(packed string) rdb.Fields {
+	var pairs []string
+	for rest := packed; rest != ""; {
+		length, text, found := strings.Cut(rest, ":")
+		n, err := strconv.Atoi(length)
+		if !found || err != nil || n < 0 || n > len(text) {
+			return rdb.FieldsOf(Whole, packed)
+		}
+		pairs, rest = append(pairs, text[:n]), text[n:]
+	}
+	return rdb.FieldsOf(pairs...)
 }
