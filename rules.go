@@ -66,6 +66,7 @@ func (r *Rules) store(id string, old []byte, d, said document, now time.Time) ([
 		}
 		d.set("secret", kept)
 	}
+	nulls := d.nulls("")
 	var masked Problems
 	was, _ := r.read(before) // the writer is not to blame for problems of the old document
 	d.unmask("urls", "urls", was.URLs, maskURL, isMaskedURL, &masked)
@@ -83,6 +84,10 @@ func (r *Rules) store(id string, old []byte, d, said document, now time.Time) ([
 	given := slices.Clone(s.URLs)
 	c := checker{Rules: r, sub: s, problems: problems}
 	c.check()
+	c.problems = slices.DeleteFunc(c.problems, func(e FieldError) bool { // what is wrong with the empty text in place of a null says less
+		return slices.ContainsFunc(nulls, func(null FieldError) bool { return null.Field == e.Field })
+	})
+	c.problems = append(c.problems, nulls...)
 	if before != nil {
 		c.problems = append(c.problems, givenAgain(was, s, said)...)
 	}

@@ -36,10 +36,52 @@ func (s *Subscription) readFields(prefix string, d document, p *Problems) {
 		default:
 			target := f.value(s).Addr().Interface()
 			if err := json.Unmarshal(raw, target); err != nil {
-				p.add(full, "%s", wantedType(target, raw, err))
+				p.wrongType(full, target, raw, err)
 			}
 		}
 	}
+}
+
+// wrongType says what is wrong with a value. Of a list of durations it names the one that is none.
+func (p *Problems) wrongType(field string, target any, raw []byte, err error) {
+	var list []json.RawMessage
+	if _, waits := target.(*[]Duration); waits && json.Unmarshal(raw, &list) == nil {
+		for i, one := range list {
+			var d Duration
+			if err := json.Unmarshal(one, &d); err != nil {
+				p.add(indexed(field, i), "%s", wantedType(&d, one, err))
+			}
+		}
+		return
+	}
+	p.add(field, "%s", wantedType(target, raw, err))
+}
+
+// nulls finds those in the lists and headers of a document. Read as what they are in, they would be an empty text or no wait at all.
+func (d document) nulls(prefix string) (p Problems) {
+	const problem = "is null; leave it out"
+	for _, name := range sortedKeys(d) {
+		f, _ := FieldNamed(prefix + name)
+		var list []json.RawMessage
+		var inner document
+		switch {
+		case f.Kind == KindList && json.Unmarshal(d[name], &list) == nil:
+			for i, one := range list {
+				if string(one) == "null" {
+					p.add(indexed(f.Name, i), problem)
+				}
+			}
+		case f.Kind == KindHeaders && json.Unmarshal(d[name], &inner) == nil:
+			for _, header := range sortedKeys(inner) {
+				if string(inner[header]) == "null" {
+					p.add(f.Name, "%s "+problem, quote(header))
+				}
+			}
+		case f.Kind == KindObject && json.Unmarshal(d[name], &inner) == nil:
+			p = append(p, inner.nulls(f.Name+".")...)
+		}
+	}
+	return p
 }
 
 // namesUnder are the sorted names of the fields of an object: "drop.", or "" for the subscription.

@@ -41,7 +41,7 @@ func TestMergeRefuses(t *testing.T) {
 		{"another id", `{"id":"other"}`, "id", "is not the id in the path"},
 		{"value for object", `{"drop":1}`, "drop", "must be a JSON object"},
 		{"object for value", `{"concurrency":{"a":1}}`, "concurrency", "is not a whole number"},
-		{"null header in a list", `{"urls":[null]}`, "urls[0]", "must begin with"},
+		{"null header in a list", `{"urls":[null]}`, "urls[0]", "is null; leave it out"},
 		{"field of the dispatcher", `{"previous_secret_until":"2030-01-01T00:00:00Z"}`, "previous_secret_until", "is not a field"},
 		{"batches of another encoding", `{"encoding":"form","batch":{"size":2}}`, "batch.size", "has no batches"},
 		{"batch that waits too long", `{"timeout":"2s","batch":{"size":2,"wait":"3s"}}`, "batch.wait", "3s is longer than the timeout, 2s"},
