@@ -256,7 +256,7 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 		r.Due = w.Store.db.DelayedUntil(e.Time(), m.Delay)
 	default:
 		want := router.Wanted(m.Topic)
-		r.Subs, r.verdicts = want.Verdicts(&m, w.filterFailed(&m))
+		r.Subs, r.verdicts = want.Verdicts(&m, w.filterFailed(&m, r.Src))
 		if r.verdicts != nil {
 			r.wanted, r.Filtered = want.IDs, len(r.Subs) == 0
 		}
@@ -265,10 +265,11 @@ func (w *FanoutWorker) decide(e Entry, router *medispatcher.Router) (r Routing) 
 }
 
 // filterFailed tells of the filters that fail at a message.
-func (w *FanoutWorker) filterFailed(m *medispatcher.Message) func(sub string, err error) {
+func (w *FanoutWorker) filterFailed(m *medispatcher.Message, src string) func(sub string, err error) {
 	return func(sub string, err error) {
 		if w.Events.FilterFailed != nil {
-			w.Events.FilterFailed(m, sub, err)
+			named := w.identified(&Routing{Message: *m, Src: src})
+			w.Events.FilterFailed(&named, sub, err)
 		}
 	}
 }
