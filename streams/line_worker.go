@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,13 +85,16 @@ func (w *LineWorker) Run(ctx context.Context) error {
 	every := time.NewTimer(rand.N(linesEvery)) // not all dispatchers at once
 	defer every.Stop()
 	var back medispatcher.Backoff
+	if subs, err := w.Registry.Latest(ctx); err == nil { // what ended while no dispatcher ran is no change that Apply is told of
+		w.askAll(ctx, func(id string) bool { sub := subs.Subs.Get(id); return sub == nil || !sub.Ordered })
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-every.C:
 			every.Reset(linesEvery)
-			w.askAll(ctx)
+			w.askAll(ctx, func(string) bool { return true })
 		case <-w.wake:
 		}
 		err := w.straighten(ctx)
@@ -109,8 +113,8 @@ func (w *LineWorker) Run(ctx context.Context) error {
 	}
 }
 
-// askAll asks for all channels that have lines.
-func (w *LineWorker) askAll(ctx context.Context) {
+// askAll asks for all channels that have lines, of the subscriptions that are meant.
+func (w *LineWorker) askAll(ctx context.Context, meant func(sub string) bool) {
 	for p := range w.Partitions {
 		subs, complete, err := w.Store.Active(ctx, p)
 		if err == nil && !complete {
@@ -120,7 +124,7 @@ func (w *LineWorker) askAll(ctx context.Context) {
 			subs, err = w.Store.Lined(ctx, p, subs)
 		}
 		if err == nil {
-			w.Ask(p, subs)
+			w.Ask(p, slices.DeleteFunc(subs, func(sub string) bool { return !meant(sub) }))
 		}
 	}
 }
