@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,27 +12,43 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// Lengths counts the messages in the channels of subscriptions, over all partitions, in the order of
-// subs. It costs a fraction of ChannelStatus.
+// Lengths counts the messages of subscriptions, in their channels and behind others of their keys, over all partitions, in the
+// order of subs. It costs a fraction of ChannelStatus: only where a channel holds something may messages wait behind that.
 func (r *Report) Lengths(ctx context.Context, subs []string) ([]int64, error) {
-	sums := make([]int64, len(subs))
+	sums, all := make([]int64, len(subs)), make([]int, len(subs))
+	for i := range all {
+		all[i] = i
+	}
 	for p := range r.db.Partitions() {
-		for from := 0; from < len(subs); from += rdb.SweepChunk {
-			chunk := subs[from:min(from+rdb.SweepChunk, len(subs))]
-			pipe := r.db.Pipe(ctx)
-			lengths := make([]*rdb.Reply[int64], len(chunk))
-			for i, sub := range chunk {
-				lengths[i] = rdb.Int(pipe, "XLEN", r.keys.Channel(p, sub))
+		for chunk := range slices.Chunk(all, rdb.SweepChunk) {
+			holds, err := r.addSizes(ctx, "XLEN", func(sub string) string { return r.keys.Channel(p, sub) }, subs, chunk, sums)
+			if err == nil && len(holds) > 0 {
+				_, err = r.addSizes(ctx, "HLEN", func(sub string) string { return r.keys.Wait(p, sub) }, subs, holds, sums)
 			}
-			if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
+			if err != nil {
 				return nil, rdb.Failed("count the messages of channels", err)
-			}
-			for i, n := range lengths {
-				sums[from+i] += n.Val()
 			}
 		}
 	}
 	return sums, nil
+}
+
+// addSizes adds the sizes of a key of some subscriptions to their sums, in one round trip. It returns those that have one.
+func (r *Report) addSizes(ctx context.Context, command string, key func(sub string) string, subs []string, of []int, sums []int64) (have []int, err error) {
+	pipe := r.db.Pipe(ctx)
+	sizes := make([]*rdb.Reply[int64], len(of))
+	for n, i := range of {
+		sizes[n] = rdb.Int(pipe, command, key(subs[i]))
+	}
+	if err := pipe.Run(); err != nil && !rdb.IsWrongType(err) {
+		return nil, err
+	}
+	for n, i := range of {
+		if size := sizes[n].Val(); size > 0 {
+			sums[i], have = sums[i]+size, append(have, i)
+		}
+	}
+	return have, nil
 }
 
 // CountedWithin sums counts of subscriptions, such as "failed", over a window that ends now, in the

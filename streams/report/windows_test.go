@@ -61,7 +61,9 @@ func TestLengthsAndMemory(t *testing.T) {
 			}
 		}
 		streamstest.Check(t, env.Client.Set(t.Context(), "medis:{0}:ch:wrong", "x", 0).Err())
-		if got := streamstest.Must[[]int64](t)(report.New(store).Lengths(t.Context(), []string{"none", "s", "wrong"})); fmt.Sprint(got) != "[0 5 0]" {
+		streamstest.Check(t, env.Client.HSet(t.Context(), "medis:{1}:wait:s", "1:k", "a", "2:k", "b", "1:l", "c").Err()) // behind others of their keys
+		streamstest.Check(t, env.Client.Set(t.Context(), "medis:{0}:wait:s", "x", 0).Err())
+		if got := streamstest.Must[[]int64](t)(report.New(store).Lengths(t.Context(), []string{"none", "s", "wrong"})); fmt.Sprint(got) != "[0 8 0]" {
 			t.Errorf("lengths %v", got)
 		}
 		used, limit, err := report.New(store).Memory(t.Context())
