@@ -29,7 +29,7 @@ READY     not yet read by a dispatcher
 BURIED    read and not settled: in flight, or waiting for the next attempt
 RETRYING  those of BURIED that failed and wait for their next attempt
 DEAD      given up, kept, can be replayed
-OLDEST    age of the oldest message that is not settled
+OLDEST    age of the oldest message that is not settled; of one that waited behind its key, since its turn came
 
 QUARANTINE counts what could not be decoded, UNROUTED what nobody wanted. Both are kept and
 can be replayed: medispatcher quarantine, medispatcher unrouted.
