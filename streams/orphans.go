@@ -32,7 +32,7 @@ return {made, ms .. '-' .. string.format('%.0f', seq + 1)}
 `)
 
 // Orphans makes those entries of ~buried due now that have no due time. With all it does so
-// to every entry that waits for its next attempt. With dryRun it only counts them.
+// to every entry that waits for its next attempt, and to what failed behind others of its key. With dryRun it only counts them.
 func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun bool) (int, error) {
 	k := []string{s.keys.Channel(c.Partition, c.Subscription), s.keys.Retry(c.Partition, c.Subscription), s.keys.Active(c.Partition)}
 	now, err := s.db.SharedNow(ctx)
@@ -40,6 +40,11 @@ func (s *Store) Orphans(ctx context.Context, c medispatcher.Channel, all, dryRun
 		return 0, err
 	}
 	made, from := 0, "-"
+	if all { // first: whoever delivers the one that is due reads those behind it
+		if made, err = s.kickLines(ctx, c, dryRun, now.UnixMilli()); err != nil {
+			return made, err
+		}
+	}
 	for from != "" {
 		res, err := orphanScript.Run(ctx, s.db, k, c.Subscription, from, lookBatch, all, dryRun, now.UnixMilli(), rdb.DueNow).Slice()
 		if rdb.IsNoGroup(err) {

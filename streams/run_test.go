@@ -132,6 +132,36 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// TestRunIsKicked: what failed behind others is due with the one that they wait for, not one after another.
+func TestRunIsKicked(t *testing.T) {
+	t.Parallel()
+	eachLayout(t, func(t *testing.T, sc *scene) {
+		copyKeyed(t, sc, "a:a1", "a:a2", "a:a3", "a:a4", "a:a5", "b:b1", "b:b2")
+		got := readRuns(t, sc.Store, 9)
+		expect(t, "read", shown(got), "a1+a2+a3+a4+a5 b1+b2")
+		failed := outcomes(got[0], "ffff")
+		for i := range failed[0].Run {
+			failed[0].Run[i].Delay = time.Hour
+		}
+		failed[0].Delay = time.Hour
+		check(t, sc.Store.Retry(sc.Ctx, 0, append(failed, outcomes(got[1], "f")...)))
+		if n := must[int](t)(sc.Store.Orphans(sc.Ctx, channelS, true, true)); n != 4 {
+			t.Errorf("a dry run counts %d", n)
+		}
+		expect(t, "a dry run changes nothing", shown(dueRuns(t, sc.Store, 9)), "b1+b2")
+		for _, want := range []int{4, 0} {
+			if n := must[int](t)(sc.Store.Orphans(sc.Ctx, channelS, true, false)); n != want {
+				t.Errorf("%d are due now, want %d", n, want)
+			}
+		}
+		got = dueRuns(t, sc.Store, 9)
+		expect(t, "due", shown(got), "a1+a2(2)+a3(2)+a4(2)+a5")
+		if f := got[0].Run[2].Failure; f == nil || f.Attempts != 1 || f.LastError != "no" {
+			t.Errorf("failed with %+v", f)
+		}
+	})
+}
+
 // TestRunEnds: before a message whose next attempt is not due. There is no run as long as several messages of a key are in the channel.
 func TestRunEnds(t *testing.T) {
 	t.Parallel()
