@@ -14,7 +14,8 @@ local function line_look(line, wait, ids, first, last)
   local open = got[1] == 'on' or got[1] == 'off'
   -- of: by copy, as in fields, the number of its key; keys, counts: by key, its name and its field; inside, from, upto: by key,
   -- what line_counts says; place, packed: by key, the copy that comes in, if it was read
-  local l = {open = open, runs = got[2], copies = fields, of = got, keys = {}, counts = {}, inside = {}, from = {}, upto = {}, place = {}, packed = {}}
+  local keys, counts, inside, from, upto, place, packed = {}, {}, {}, {}, {}, {}, {}
+  local l = {open = open, runs = got[2], copies = fields, of = got, keys = keys, counts = counts, inside = inside, from = from, upto = upto, place = place, packed = packed}
   local number, n = {}, 0 -- got becomes the number of the copy's key; false: it has none
   for i = 3, last - before do
     local key = got[i]
@@ -23,16 +24,16 @@ local function line_look(line, wait, ids, first, last)
       if not k then
         n = n + 1
         k, number[key] = n, n
-        l.keys[k], l.counts[k] = key, 'c' .. key
+        keys[k], counts[k] = key, 'c' .. key
       end
       got[i] = k
     end
   end
   if n == 0 then return nil, last end
   local stay, come = {}, {} -- come: which of the copies let another one in
-  for k, counts in ipairs(redis.call('HMGET', line, unpack(l.counts))) do
-    l.inside[k], l.from[k], l.upto[k] = line_counts(counts)
-    stay[k] = l.inside[k]
+  for k, noted in ipairs(redis.call('HMGET', line, unpack(counts))) do
+    inside[k], from[k], upto[k] = line_counts(noted)
+    stay[k] = inside[k]
   end
   if open then
     local comes = 0
@@ -40,9 +41,9 @@ local function line_look(line, wait, ids, first, last)
       local k = got[i]
       if k then
         stay[k] = stay[k] - 1
-        if stay[k] <= 0 and l.from[k] <= l.upto[k] and l.packed[k] == nil then
+        if stay[k] <= 0 and from[k] <= upto[k] and packed[k] == nil then
           comes = comes + 1
-          come[comes], l.packed[k] = i, false
+          come[comes], packed[k] = i, false
         end
       end
     end
@@ -54,12 +55,12 @@ local function line_look(line, wait, ids, first, last)
     local many = math.min(#come - at + 1, most)
     for i = 1, many do
       local k = got[come[at + i - 1]]
-      places[i] = line_place(l.from[k], l.keys[k])
-      l.place[k] = places[i]
+      places[i] = line_place(from[k], keys[k])
+      place[k] = places[i]
     end
-    for i, packed in ipairs(redis.pcall('HMGET', wait, unpack(places))) do
-      if packed then
-        l.packed[got[come[at + i - 1]]], room = packed, room - #packed
+    for i, copy in ipairs(redis.pcall('HMGET', wait, unpack(places))) do
+      if copy then
+        packed[got[come[at + i - 1]]], room = copy, room - #copy
         if room <= 0 then return l, before + come[at + i - 1] end
       end
     end
@@ -70,6 +71,7 @@ local function line_look(line, wait, ids, first, last)
 end
 -- line_leave_all: the copies with ids[first] to ids[last] have left the channel for good. It returns whether others came in.
 local function line_leave_all(channel, line, wait, l, ids, first, last)
+  local keys, inside, from, upto = l.keys, l.inside, l.from, l.upto
   local gone, came, set, changed, ready = {}, {}, {}, {}, false
   local gone_n, came_n, set_n, before = 0, 0, 0, first - 3
   for i = 3, last - before do
@@ -81,26 +83,28 @@ local function line_leave_all(channel, line, wait, l, ids, first, last)
         gone_n = gone_n + 1
         gone[gone_n] = 'r' .. ids[before + i]
       end
-      l.inside[k], changed[k] = math.max(0, l.inside[k] - 1), true
-      if l.open and l.inside[k] == 0 and l.from[k] <= l.upto[k] then
-        local packed, key = l.packed[k], l.keys[k]
+      local n = inside[k] - 1
+      if n < 0 then n = 0 end
+      inside[k], changed[k] = n, true
+      if l.open and n == 0 and from[k] <= upto[k] then
+        local packed = l.packed[k]
         local id = packed and line_add(channel, packed)
         if type(id) == 'string' then
-          set[set_n + 1], set[set_n + 2], came[came_n + 1] = 'b' .. id, key, l.place[k]
+          set[set_n + 1], set[set_n + 2], came[came_n + 1] = 'b' .. id, keys[k], l.place[k]
           set_n, came_n = set_n + 2, came_n + 1
           line_room, ready = line_room - #packed, true
-          l.inside[k], l.from[k], l.packed[k] = 1, l.from[k] + 1, false
+          inside[k], from[k], l.packed[k] = 1, from[k] + 1, false
         else
-          ready = line_next(channel, line, wait, key, 0, l.from[k], l.upto[k]) or ready
-          l.inside[k], l.from[k], l.upto[k] = line_of(line, key)
+          ready = line_next(channel, line, wait, keys[k], 0, from[k], upto[k]) or ready
+          inside[k], from[k], upto[k] = line_of(line, keys[k])
         end
       end
     end
   end
   for k in pairs(changed) do
-    local counts = line_noted(l.inside[k], l.from[k], l.upto[k])
-    if counts then
-      set[set_n + 1], set[set_n + 2] = l.counts[k], counts
+    local noted = line_noted(inside[k], from[k], upto[k])
+    if noted then
+      set[set_n + 1], set[set_n + 2] = l.counts[k], noted
       set_n = set_n + 2
     else
       gone_n = gone_n + 1
