@@ -104,3 +104,6 @@ func (s *Store) FoldBefore(ctx context.Context, second int64) { s.foldAll(ctx, s
 
 // CutTogether is cutTogether.
 const CutTogether = cutTogether
+
+// CompareIDs is compareIDs for tests outside the package.
+var CompareIDs = compareIDs
