@@ -14,10 +14,10 @@ import (
 // KEYS 1 line, 2 wait. ARGV now in ms, due time, "1" to change nothing, number to begin with at the first key (0: its first), keys.
 // Returns {copies made due, how many keys are done, number to go on with at the next}.
 //
-// Safe to repeat: what it made due is left alone. It reads a copy for each key, and ends after the bytes of a step.
+// Safe to repeat: what it made due is left alone. A step ends after stepBytes. A short copy counts as 1 KiB, because each takes two commands.
 var kickLineScript = rdb.NewScript(`local function note() end` + lineLua + `
 local now, due = tonumber(ARGV[1]), ARGV[2]
--- kicked returns the copy as it is when it is due, and whether it was not; nil if it was not tried.
+-- kicked returns the copy made due, and whether that changes it; nil if it was not tried.
 local function kicked(packed)
   local fields = line_fields(packed)
   if #fields == 2 and fields[1] == 'm' then
@@ -42,7 +42,7 @@ for i = 5, #ARGV do
     local place = line_place(number, ARGV[i])
     local packed = redis.pcall('HGET', KEYS[2], place)
     if type(packed) ~= 'string' then break end
-    line_room = line_room - #packed
+    line_room = line_room - math.max(#packed, 1024)
     local is, changed = kicked(packed)
     if not is then break end
     if changed then

@@ -167,6 +167,42 @@ func TestRunIsKicked(t *testing.T) {
 	})
 }
 
+// TestManyAreKicked: no step looks at more than 1,024 copies, however short they are.
+func TestManyAreKicked(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		const many, copied = 2500, "5:topic3:a.b6:~tried18:1 4102444800000 {}4:body1:x"
+		wait := []any{"7:b", copied}
+		for i := range many {
+			wait = append(wait, fmt.Sprintf("%d:a", i+1), copied)
+		}
+		check(t, sc.Client.HSet(sc.Ctx, "medis:{0}:line:s", "~", "on", "ca", fmt.Sprintf("1 1 %d", many), "cb", "1 7 7").Err())
+		check(t, sc.Client.HSet(sc.Ctx, "medis:{0}:wait:s", wait...).Err())
+		kick := func(want int) {
+			t.Helper()
+			if n := must[int](t)(sc.Store.Orphans(sc.Ctx, channelS, true, false)); n != want {
+				t.Errorf("%d are due now, want %d", n, want)
+			}
+		}
+		kick(many + 1)
+		for place, is := range sc.Client.HGetAll(sc.Ctx, "medis:{0}:wait:s").Val() {
+			if strings.Contains(is, "4102444800000") {
+				t.Fatalf("%s is not due", place)
+			}
+		}
+		if sc.Client.ConfigResetStat(sc.Ctx).Err() != nil {
+			return // miniredis counts no commands
+		}
+		kick(0)
+		calls := 0
+		_, stats, _ := strings.Cut(sc.Client.Info(sc.Ctx, "commandstats").Val(), "cmdstat_evalsha:calls=")
+		if _, err := fmt.Sscan(strings.ReplaceAll(stats, ",", " "), &calls); err != nil || calls != 4 { // three for the line, one for the channel
+			t.Errorf("%d steps, %v", calls, err)
+		}
+	})
+}
+
 // TestRunEnds: before a message whose next attempt is not due. There is no run as long as several messages of a key are in the channel.
 func TestRunEnds(t *testing.T) {
 	t.Parallel()
