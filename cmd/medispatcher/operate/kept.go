@@ -44,8 +44,8 @@ func ShowKept(k medispatcher.Kept) Kept {
 	return out
 }
 
-// Discreet is a kept message for those who may not see bodies: without a topic that is none, and other values that no message can have. A
-// producer may have put a body there.
+// Discreet is a kept message for those who may not see bodies, without the values that no message can have: a producer may have put a
+// body there.
 func Discreet(k medispatcher.Kept) medispatcher.Kept {
 	m := &k.Message
 	if wrong, ok := errors.AsType[medispatcher.Problems](m.Check()); ok {
