@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,9 @@ import (
 
 // wholeWithin is the promised limit: every partition delivers this long after Redis is whole again.
 const wholeWithin = 5 * time.Second
+
+// stall is how long a Redis that works may take to answer. Dispatchers give up a check after this time.
+const stall = 500 * time.Millisecond
 
 // everywhere is enough partitions to have one on every master of a cluster of three.
 const everywhere = 4
@@ -61,7 +65,7 @@ func (w *world) failover(what string, dispatchers []*dispatcher, reported bool, 
 	eventually(t, "Redis is whole", whole)
 	wholeAt := time.Now()
 	w.kills = append(w.kills, span{from, wholeAt})
-	after := w.awaitEach(wholeAt)
+	after := w.awaitEach(wholeAt, whole)
 	for _, d := range dispatchers {
 		d.awaitReady(http.StatusOK, "/readyz is 200 after the fault")
 	}
@@ -83,29 +87,47 @@ func (w *world) probe(ctx context.Context) {
 	}
 }
 
-// awaitEach waits until every partition has delivered something after since, and returns how long that took.
-func (w *world) awaitEach(since time.Time) time.Duration {
+// awaitEach waits until every partition has delivered something after Redis was whole, and returns
+// how long that took. A Redis that is busy or loses another master meanwhile is not whole: a partition
+// that delivers later is measured from the end of that.
+func (w *world) awaitEach(wholeAt time.Time, whole func() bool) time.Duration {
 	w.t.Helper()
-	var after time.Duration
+	after := make([]time.Duration, w.o.partitions) // from when Redis was last whole, of each partition
+	since, checked, missing := wholeAt, wholeAt, w.o.partitions
 	eventually(w.t, "every partition delivers", func() bool {
-		first := map[int]time.Time{}
-		w.receiver.mu.Lock()
-		for d, times := range w.got {
-			p := medispatcher.Partition("", d.id, w.o.partitions)
-			for _, at := range times {
-				if at.began.After(since) && (first[p].IsZero() || at.began.Before(first[p])) {
-					first[p] = at.began
-				}
+		if time.Since(checked) > stall/5 {
+			began := time.Now()
+			if ok := whole(); !ok || time.Since(began) > stall {
+				since = time.Now()
+				w.t.Logf("%s after Redis was whole it is not: works %t, answers after %s", since.Sub(wholeAt).Round(time.Millisecond), ok, since.Sub(began).Round(time.Millisecond))
+			}
+			checked = time.Now()
+		}
+		for p, at := range w.firsts(wholeAt) {
+			if after[p] == 0 {
+				after[p] = max(at.Sub(since), time.Nanosecond)
+				missing--
 			}
 		}
-		w.receiver.mu.Unlock()
-		after = 0
-		for _, at := range first {
-			after = max(after, at.Sub(since))
-		}
-		return len(first) == w.o.partitions
+		return missing == 0
 	})
-	return after.Round(time.Millisecond)
+	return slices.Max(after).Round(time.Millisecond)
+}
+
+// firsts is when each partition delivered first after a time.
+func (w *world) firsts(after time.Time) map[int]time.Time {
+	first := map[int]time.Time{}
+	w.receiver.mu.Lock()
+	defer w.receiver.mu.Unlock()
+	for d, times := range w.got {
+		p := medispatcher.Partition("", d.id, w.o.partitions)
+		for _, at := range times {
+			if at.began.After(after) && (first[p].IsZero() || at.began.Before(first[p])) {
+				first[p] = at.began
+			}
+		}
+	}
+	return first
 }
 
 // finish ends a test with failovers: it checks the verdict and stops the dispatchers.

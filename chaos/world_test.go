@@ -116,21 +116,26 @@ const (
 )
 
 // publish publishes n messages from number first on, spread evenly over a time, until each
-// is acknowledged. It sends a message without a reply again under the same id.
+// is acknowledged. It sends a message without a reply again under the same id, with those that come next:
+// a producer does not stop because one master does.
 func (w *world) publish(first, n int, over time.Duration) {
 	began := time.Now()
-	for at := 0; at < n; at += publishBatch {
-		time.Sleep(time.Until(began.Add(over * time.Duration(at) / time.Duration(n))))
-		batch := make([]medispatcher.Message, 0, publishBatch)
-		for i := first + at; i < first+min(at+publishBatch, n); i++ {
-			id := fmt.Sprintf("m%d", i)
-			batch = append(batch, medispatcher.Message{ID: id, Topic: "t", Body: bodyOf(id)})
+	due := func(at int) time.Time { return began.Add(over * time.Duration(at) / time.Duration(n)) }
+	var batch []medispatcher.Message
+	for at := 0; at < n || len(batch) > 0; {
+		if len(batch) == 0 {
+			time.Sleep(time.Until(due(at)))
 		}
-		for len(batch) > 0 {
-			batch = w.publishOnce(batch)
-			if w.t.Context().Err() != nil {
-				return
+		if at < n && !time.Now().Before(due(at)) {
+			for i := first + at; i < first+min(at+publishBatch, n); i++ {
+				id := fmt.Sprintf("m%d", i)
+				batch = append(batch, medispatcher.Message{ID: id, Topic: "t", Body: bodyOf(id)})
 			}
+			at += publishBatch
+		}
+		batch = w.publishOnce(batch)
+		if w.t.Context().Err() != nil {
+			return
 		}
 	}
 }
