@@ -12,14 +12,16 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/streams"
+	"github.com/solate/medispatcher/streams/internal/rdb"
 	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // sharing is a hook that tells how many streams each blocked read names, and may lose the answer of one that names several.
 type sharing struct {
-	reads chan int
-	mu    sync.Mutex
-	lose  bool
+	reads   chan int
+	refused chan struct{} // a read that names several was answered with an error
+	mu      sync.Mutex
+	lose    bool
 }
 
 func (s *sharing) DialHook(next redis.DialHook) redis.DialHook {
@@ -47,9 +49,18 @@ func (s *sharing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 			}
 		}
 		err := next(ctx, cmds)
+		if streams < 2 {
+			return err
+		}
+		if rdb.IsAnswer(cmds[0].Err()) && !rdb.IsNil(cmds[0].Err()) {
+			select {
+			case s.refused <- struct{}{}:
+			default:
+			}
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if streams < 2 || !s.lose {
+		if !s.lose {
 			return err
 		}
 		s.lose = false
@@ -77,7 +88,7 @@ func startSharing(t *testing.T, env *streamstest.Env) (told chan string, s *shar
 	cfg := env.Config("me")
 	cfg.Partitions, cfg.Readers = sharingPartitions, 1
 	store := env.Open(t, cfg)
-	s = &sharing{reads: make(chan int, 1000)}
+	s = &sharing{reads: make(chan int, 1000), refused: make(chan struct{}, 1)}
 	store.DB().AddHook(s)
 	told = make(chan string, 100)
 	registry := streams.NewRegistry(store, streamstest.Rules(), func(string, string) {})
@@ -153,6 +164,7 @@ func TestSharedReadOfAWrongType(t *testing.T) {
 		s.await(t, sharingPartitions-1) // the worker of the fifth is never idle
 		check(t, env.Client.Del(t.Context(), "medis:{3}:incoming").Err())
 		check(t, env.Client.Set(t.Context(), "medis:{3}:incoming", "nor is this", 0).Err())
+		<-s.refused // only then: miniredis reads the streams before the wrong one, and returns an error; Redis reads nothing
 		for _, p := range []int{0, 1, 4} {
 			publishTo(t, env, p, "x")
 			if got := <-told; got != fmt.Sprint(p, " x") {
