@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/solate/medispatcher/internal/sock"
 )
 
 var (
@@ -106,27 +108,11 @@ func (s *Sender) fail(phase Phase, op, addr string, err error) error {
 	return &opError{phase: phase, op: op, addr: addr, err: plain(err)}
 }
 
-// plain is an error of a connection without its addresses, and in plain words. Its own port is another one each time, and failures
-// with one cause should have one text.
+// plain is sock.Plain without the peer, which the error says anyway.
 func plain(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // what wraps it has more to say
-		return closedError{err}
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	if !ok || op.Op != "read" && op.Op != "write" || err.Error() != op.Error() {
-		return err
-	}
-	if call, ok := errors.AsType[*os.SyscallError](op.Err); ok {
-		return call.Err
-	}
-	return op.Err
+	_, err = sock.Plain(err)
+	return err
 }
-
-// closedError is the end of a connection where there should have been more.
-type closedError struct{ err error }
-
-func (e closedError) Error() string { return "the connection was closed" }
-func (e closedError) Unwrap() error { return e.err }
 
 // invalidf returns an error that wraps ErrInvalidRequest.
 func invalidf(format string, args ...any) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/internal/sock"
 	"github.com/solate/medispatcher/push/http1"
 )
 
@@ -66,7 +67,8 @@ func Explain(err error, url string) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return &RedisError{"redis at " + at + " does not answer in time", "check MEDIS_REDIS_URL, and whether Redis is overloaded" + overTLS(url, "does not speak TLS"), err}
 	case errors.As(err, &network):
-		return &RedisError{fmt.Sprintf("redis at %s does not answer: %v", at, network), "check MEDIS_REDIS_URL, and whether Redis runs" + overTLS(url, "asks for a client certificate (MEDIS_REDIS_CERT)"), err}
+		_, plain := sock.Plain(network)
+		return &RedisError{fmt.Sprintf("redis at %s does not answer: %v", at, plain), "check MEDIS_REDIS_URL, and whether Redis runs" + overTLS(url, "asks for a client certificate (MEDIS_REDIS_CERT)"), err}
 	case !errors.As(err, &step):
 		return err
 	}
@@ -118,7 +120,7 @@ func remedy(answer string) string {
 		{[]string{"LOADING"}, "Redis is reading its data: try again in a moment"},
 		{[]string{"WRONGTYPE"}, "something else uses a key of ours: check MEDIS_KEY_PREFIX"},
 		{[]string{"DB index"}, "check the number of the database at the end of MEDIS_REDIS_URL"},
-		{[]string{"EOF"}, "the connection was closed: check MEDIS_REDIS_URL, rediss:// is with TLS, redis:// without"},
+		{[]string{"EOF", "connection was closed"}, "check MEDIS_REDIS_URL, rediss:// is with TLS, redis:// without, and the log of Redis"},
 	} {
 		for _, code := range r.codes {
 			if strings.Contains(answer, code) {

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/internal/sock"
 )
 
 // Failed adds to an error the name of the step that failed. IsNil, which means that there is nothing, is no error.
@@ -17,6 +18,10 @@ func Failed(step string, err error) error {
 	}
 	if IsNoGroup(err) || IsWrongType(err) {
 		err = fmt.Errorf("%w: %w", medispatcher.ErrGone, err)
+	}
+	peer, err := sock.Plain(err)
+	if peer != nil { // in a cluster it matters which node
+		err = fmt.Errorf("%s: %w", peer, err)
 	}
 	return &medispatcher.StepError{Step: step, Err: err}
 }

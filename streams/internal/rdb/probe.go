@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/solate/medispatcher/internal/sock"
 )
 
 // Ping finds out whether Redis answers.
@@ -34,7 +36,8 @@ func (db *DB) Probe(ctx context.Context) error {
 	var refusals []refusal
 	for i, a := range asked {
 		if err := answers[i].Err(); err != nil {
-			refusals = note(refusals, a, err)
+			_, cause := sock.Plain(err)
+			refusals = note(refusals, a, cause)
 		}
 	}
 	return Failed("probe", joinRefusals(refusals))
