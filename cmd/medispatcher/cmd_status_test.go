@@ -198,6 +198,11 @@ func TestRedisRefuses(t *testing.T) {
 		c.fails(cli.ExitFailed, "", []string{"status"}, refusal.want)
 	}
 	c = newCLI(t)
+	c.env = []string{"MEDIS_REDIS_URL=redis://" + c.redis.Addr() + "?master_name=mine"}
+	c.fails(cli.ExitFailed, "", []string{"status"}, "is for the addresses of sentinels, and this is none")
+	c.redis.SetError("NOAUTH Authentication required.")
+	c.fails(cli.ExitFailed, "", []string{"status"}, "check sentinel_username and sentinel_password")
+	c = newCLI(t)
 	if err := c.redis.Set("medis:subscriptions", "x"); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,13 @@ import (
 // New makes a client. It repeats no write, and no read that takes entries.
 func New(opt *redis.UniversalOptions) redis.UniversalClient {
 	client := redis.NewUniversalClient(opt)
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		cluster.AddHook(runOnce{})
+	switch client.(type) {
+	case *redis.ClusterClient:
+		client.AddHook(runOnce{})
+	case *redis.Client:
+		if opt.MasterName != "" {
+			client.AddHook(sentinels{opt.MasterName})
+		}
 	}
 	return client
 }

@@ -111,6 +111,9 @@ func remedy(answer string) string {
 		codes []string
 		do    string
 	}{
+		{[]string{"they know none named"}, "check master_name in MEDIS_REDIS_URL, and what the sentinels monitor"},
+		{[]string{"name no master: NOAUTH", "name no master: WRONGPASS", "name no master: NOPERM"}, "check sentinel_username and sentinel_password in MEDIS_REDIS_URL"},
+		{[]string{"name no master: ERR unknown command"}, "master_name in MEDIS_REDIS_URL is for the addresses of sentinels, and this is none"},
 		{[]string{"DENIED"}, "give Redis a password (requirepass, or an ACL) and put it into MEDIS_REDIS_URL, or let Redis listen where only dispatchers reach it and set protected-mode no"},
 		{[]string{"NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "without any password"}, "check the user and the password in MEDIS_REDIS_URL"},
 		{[]string{"MOVED", "CROSSSLOT", "ASK "}, "it is a Redis Cluster: add ?cluster=true to MEDIS_REDIS_URL"},
