@@ -3,6 +3,7 @@ package http1
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -31,7 +32,7 @@ func (cl *Client) dial(ctx context.Context, key connKey, deadline time.Time) (*c
 	}
 	c := newConn(key, raw, &cl.pool, cl.expiry())
 	if key.tls {
-		if err := c.handshake(ctx, cl.opts.TLSConfig); err != nil {
+		if err := c.handshake(ctx, cl.opts.TLSConfig, cl.opts.Roots); err != nil {
 			raw.Close()
 			return nil, PhaseTLS, err
 		}
@@ -85,7 +86,11 @@ func (cl *Client) dialRaw(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // handshake puts TLS on c.
-func (c *conn) handshake(ctx context.Context, cfg *tls.Config) error {
+func (c *conn) handshake(ctx context.Context, cfg *tls.Config, roots func() *x509.CertPool) error {
+	if roots != nil {
+		cfg = cfg.Clone()
+		cfg.RootCAs = roots()
+	}
 	if cfg.ServerName == "" {
 		host, _, err := net.SplitHostPort(c.key.addr)
 		if err != nil {

@@ -48,6 +48,10 @@ type Options struct {
 	// ALPN is always http/1.1 and the version at least TLS 1.2.
 	TLSConfig *tls.Config
 
+	// Roots, when set, are the authorities that may sign the certificates of servers, instead of those in TLSConfig. They are
+	// asked for each handshake, as they may change.
+	Roots func() *x509.CertPool
+
 	// Dial replaces the default dialer. It must return soon after ctx is done.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 

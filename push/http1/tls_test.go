@@ -68,6 +68,24 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestRootsChange: the authorities are asked for each handshake.
+func TestRootsChange(t *testing.T) {
+	t.Parallel()
+	cert, roots := testCert(t)
+	s := serve(t, overTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, echo))
+	var now atomic.Pointer[x509.CertPool]
+	now.Store(x509.NewCertPool())
+	client := newClient(t, http1.Options{Roots: now.Load})
+	err := mustFail(t, client, newRequest(t, "https://"+s.addr, "x"))
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); !unknown {
+		t.Errorf("not trusted yet: %v", err)
+	}
+	now.Store(roots)
+	if _, got := post(t, client, "https://"+s.addr, "a"); got != "a" {
+		t.Errorf("trusted: %q", got)
+	}
+}
+
 func TestTLSRefused(t *testing.T) {
 	t.Parallel()
 	cert, roots := testCert(t)

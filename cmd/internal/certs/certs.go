@@ -1,5 +1,5 @@
-// Package certs reads the certificates that the configuration names: authorities to trust, and pairs of certificate and key,
-// which are read again when they change.
+// Package certs reads the certificates that the configuration names: authorities to trust, and pairs of certificate and key.
+// Both are read again when they change.
 package certs
 
 import (
@@ -18,7 +18,7 @@ import (
 const (
 	// maxFile keeps a mistaken /dev/zero from filling the memory.
 	maxFile = 1 << 20
-	// lookEvery is how often the files of a pair are looked at, while there are handshakes.
+	// lookEvery is how often files are looked at, while there are handshakes.
 	lookEvery = time.Second
 )
 
@@ -53,14 +53,36 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Roots reads a file of certificates in PEM into a pool, which has only these, or those of the system as well.
-func Roots(file string, system bool) (*x509.CertPool, error) {
+// Authorities are a file of certificates in PEM, those of authorities to trust. It is read again when it changes. A file that
+// cannot be used, because it is half written, leaves those before in force.
+type Authorities struct {
+	file   string
+	system bool
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	looked  time.Time
+	raw     []byte // as the file was when it was read last; nil if it could not be read
+	current *x509.CertPool
+}
+
+// LoadAuthorities reads a file. With system, the authorities of the system count as well.
+func LoadAuthorities(file string, system bool, log *slog.Logger) (*Authorities, error) {
+	a := &Authorities{file: file, system: system, log: log}
 	raw, err := Read(file)
 	if err != nil {
 		return nil, err
 	}
+	if a.current, err = a.parse(raw); err != nil {
+		return nil, err
+	}
+	a.raw, a.looked = raw, time.Now()
+	return a, nil
+}
+
+func (a *Authorities) parse(raw []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
-	if system {
+	if a.system {
 		if all, err := x509.SystemCertPool(); err == nil {
 			pool = all
 		}
@@ -69,6 +91,48 @@ func Roots(file string, system bool) (*x509.CertPool, error) {
 		return nil, errors.New("holds no certificate in PEM")
 	}
 	return pool, nil
+}
+
+// Current are those in force.
+func (a *Authorities) Current() *x509.CertPool {
+	a.mu.Lock()
+	changed, err := a.lookLocked()
+	current := a.current
+	a.mu.Unlock()
+	switch {
+	case err != nil:
+		a.log.Warn("a changed file of authorities cannot be used; those before stay in force", "file", a.file, "error", err)
+	case changed:
+		a.log.Info("a changed file of authorities is in force", "file", a.file)
+	}
+	return current
+}
+
+// lookLocked reads the file if it is time to. An error is returned once, not at every look.
+func (a *Authorities) lookLocked() (changed bool, err error) {
+	if time.Since(a.looked) < lookEvery {
+		return false, nil
+	}
+	a.looked = time.Now()
+	raw, err := Read(a.file)
+	if err != nil {
+		told := a.raw == nil
+		a.raw = nil
+		if told {
+			return false, nil
+		}
+		return false, err
+	}
+	if bytes.Equal(raw, a.raw) {
+		return false, nil
+	}
+	a.raw = raw
+	next, err := a.parse(raw)
+	if err != nil {
+		return false, err
+	}
+	a.current = next
+	return true, nil
 }
 
 // Pair is a certificate and its key, which are read again when the files change. A pair that cannot be used, because only one
@@ -166,9 +230,9 @@ func (p *Pair) Server() *tls.Config {
 	}
 }
 
-// Client is a configuration for connections to servers. roots nil are those of the system; pair nil sends no certificate.
-func Client(roots *x509.CertPool, pair *Pair) *tls.Config {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+// Client is a configuration for connections to servers. pair nil sends no certificate.
+func Client(pair *Pair) *tls.Config {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if pair != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.Current(), nil }
 	}

@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
 	"os"
@@ -72,6 +73,57 @@ func TestPairIsReadAgain(t *testing.T) {
 	})
 }
 
+// TestAuthoritiesAreReadAgain: a changed file is in force within two seconds, and one that is half written leaves those before.
+func TestAuthoritiesAreReadAgain(t *testing.T) {
+	first, second := certstest.NewAuthority(t, "first").File(t), certstest.NewAuthority(t, "second").File(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	read := func(name string) []byte {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	write := func(raw []byte) {
+		if err := os.WriteFile(file, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(read(first))
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		a, err := certs.LoadAuthorities(file, false, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect := func(step, want string) {
+			t.Helper()
+			time.Sleep(2 * time.Second) // of the bubble's clock
+			only := x509.NewCertPool()
+			only.AppendCertsFromPEM(read(want))
+			if !a.Current().Equal(only) {
+				t.Errorf("%s: %s is not in force", step, want)
+			}
+		}
+		expect("nothing changed", first)
+		write(read(second))
+		expect("another file", second)
+		write(read(first)[:50])
+		expect("half of a file", second)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			expect("no file", second)
+		}
+		write(read(first))
+		expect("a file again", first)
+		if told := strings.Count(log.String(), "WARN"); told != 2 || strings.Count(log.String(), "is in force") != 2 {
+			t.Errorf("told %d times: %s", told, log.String())
+		}
+	})
+}
+
 func TestWrongFiles(t *testing.T) {
 	ca := certstest.NewAuthority(t, "ca")
 	one, other := ca.Issue(t, "one", "localhost").Files(t), ca.Issue(t, "other", "localhost").Files(t)
@@ -91,7 +143,7 @@ func TestWrongFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := certs.Roots(one.Key, false); err == nil || !strings.Contains(err.Error(), "holds no certificate in PEM") {
+	if _, err := certs.LoadAuthorities(one.Key, false, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "holds no certificate in PEM") {
 		t.Errorf("roots: %v", err)
 	}
 }
@@ -109,12 +161,12 @@ func TestServerAndClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots, err := certs.Roots(ca.File(t), false)
+	roots, err := certs.LoadAuthorities(ca.File(t), false, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := ours.Server()
-	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, roots
+	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, roots.Current()
 	l, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +183,9 @@ func TestServerAndClient(t *testing.T) {
 			seen <- c.(*tls.Conn).ConnectionState().PeerCertificates[0].Subject.CommonName
 		}
 	}()
-	d := tls.Dialer{Config: certs.Client(roots, theirs), NetDialer: &net.Dialer{}}
+	shows := certs.Client(theirs)
+	shows.RootCAs = roots.Current()
+	d := tls.Dialer{Config: shows, NetDialer: &net.Dialer{}}
 	c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

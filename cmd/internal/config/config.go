@@ -47,11 +47,11 @@ type Config struct {
 	TLSKey         string   `env:"MEDIS_TLS_KEY" doc:"File with the key of MEDIS_TLS_CERT, in PEM."`
 	TrustedProxies []string `env:"MEDIS_TRUSTED_PROXIES" doc:"Addresses and prefixes of proxies, joined by commas, whose X-Forwarded-For or Forwarded says who sent a request. The address stands in the log and the audit trail, and is slowed down after wrong tokens."`
 
-	RedisCA   string `env:"MEDIS_REDIS_CA" doc:"File with the certificates, in PEM, of the authorities that may sign those of Redis (rediss://). Empty: the authorities of the system."`
+	RedisCA   string `env:"MEDIS_REDIS_CA" doc:"File with the certificates, in PEM, of the authorities that may sign those of Redis (rediss://). Empty: the authorities of the system. Read again when it changes."`
 	RedisCert string `env:"MEDIS_REDIS_CERT" doc:"File with the client certificate for Redis, in PEM. Read again when it changes."`
 	RedisKey  string `env:"MEDIS_REDIS_KEY" doc:"File with the key of MEDIS_REDIS_CERT, in PEM."`
 
-	PushCA    string `env:"MEDIS_PUSH_CA" doc:"File with the certificates, in PEM, of authorities that may sign those of workers, beside the authorities of the system."`
+	PushCA    string `env:"MEDIS_PUSH_CA" doc:"File with the certificates, in PEM, of authorities that may sign those of workers, beside the authorities of the system. Read again when it changes."`
 	PushCert  string `env:"MEDIS_PUSH_CERT" doc:"File with the client certificate for workers that ask for one, in PEM. Read again when it changes."`
 	PushKey   string `env:"MEDIS_PUSH_KEY" doc:"File with the key of MEDIS_PUSH_CERT, in PEM."`
 	PushProxy string `env:"MEDIS_PUSH_PROXY" secret:"url" doc:"Proxy for all pushes, http://host:port or http://user:password@host:port. It gets CONNECT for each worker, also for http:// ones, resolves their names, and has to refuse those that nobody may reach."`
@@ -106,8 +106,9 @@ type Config struct {
 // Streams is the configuration of package streams. id is the name of the consumer, which only a dispatcher uses.
 func (c *Config) Streams(id string) streams.Config {
 	layout, _ := strconv.Atoi(c.CopyLayout) // 0: auto
+	secure, roots := c.redisTLS()
 	return streams.Config{
-		URL: c.RedisURL, TLS: c.redisTLS(), Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
+		URL: c.RedisURL, TLS: secure, Roots: roots, Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
 		Retention: c.Retention, ArchiveBytes: int64(c.RetentionMaxBytes),
 		DedupeWindow: c.DedupeWindow, DeadMaxLen: c.DeadMaxLen, CopyLayout: layout,
 		Unrouted:   streams.Bound{Entries: c.UnroutedMaxLen, Bytes: int64(c.UnroutedMaxBytes)},

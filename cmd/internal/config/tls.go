@@ -25,8 +25,11 @@ func (c *Config) ListenTLS(log *slog.Logger) (*tls.Config, error) {
 	return pair.Server(), nil
 }
 
+// Roots are the authorities in force, asked for each handshake. Nil: those of the system.
+type Roots = func() *x509.CertPool
+
 // PushTLS is the configuration of connections to workers.
-func (c *Config) PushTLS(log *slog.Logger) (*tls.Config, error) {
+func (c *Config) PushTLS(log *slog.Logger) (*tls.Config, Roots, error) {
 	return clientTLS(files{"MEDIS_PUSH_CA", c.PushCA, "MEDIS_PUSH_CERT", c.PushCert, c.PushKey, true}, log)
 }
 
@@ -44,15 +47,15 @@ func (c *Config) Proxy() *url.URL {
 
 // redisTLS is the configuration of connections to Redis, for URLs that ask for TLS. Nil is that of the system. A file that was
 // right when the configuration was checked, and is not now, makes every connection fail with the reason.
-func (c *Config) redisTLS() *tls.Config {
+func (c *Config) redisTLS() (*tls.Config, Roots) {
 	if c.RedisCA == "" && c.RedisCert == "" {
-		return nil
+		return nil, nil
 	}
-	cfg, err := clientTLS(c.redisFiles(), slog.Default())
+	cfg, roots, err := clientTLS(c.redisFiles(), slog.Default())
 	if err != nil {
-		return &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: func(tls.ConnectionState) error { return err }}
+		return &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: func(tls.ConnectionState) error { return err }}, nil
 	}
-	return cfg
+	return cfg, roots
 }
 
 func (c *Config) redisFiles() files {
@@ -65,21 +68,23 @@ type files struct {
 	system                          bool // the authorities of the system count, too
 }
 
-func clientTLS(f files, log *slog.Logger) (*tls.Config, error) {
-	var roots *x509.CertPool
+func clientTLS(f files, log *slog.Logger) (*tls.Config, Roots, error) {
+	var roots Roots
 	var pair *certs.Pair
-	var err error
 	if f.ca != "" {
-		if roots, err = certs.Roots(f.ca, f.system); err != nil {
-			return nil, fmt.Errorf("%s: %s %w", f.caName, f.ca, err)
+		authorities, err := certs.LoadAuthorities(f.ca, f.system, log)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %s %w", f.caName, f.ca, err)
 		}
+		roots = authorities.Current
 	}
 	if f.cert != "" {
+		var err error
 		if pair, err = certs.Load(f.cert, f.key, log); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.certName, err)
+			return nil, nil, fmt.Errorf("%s: %w", f.certName, err)
 		}
 	}
-	return certs.Client(roots, pair), nil
+	return certs.Client(pair), roots, nil
 }
 
 // certificates checks the files that n needs, and that certificates have keys.
@@ -108,7 +113,7 @@ func (c *checker) certificates(n Needs) {
 			c.test(p.certName, err)
 		}
 		if p.ca != "" {
-			_, err := certs.Roots(p.ca, false)
+			_, err := certs.LoadAuthorities(p.ca, false, slog.New(slog.DiscardHandler))
 			c.test(p.caName, err)
 		}
 		if p.url != "" && p.ca+p.cert != "" && !strings.Contains(p.url, "rediss://") {

@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,43 @@ func TestRedisOverTLS(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", name, err, want)
 			}
+		}
+	}
+}
+
+// TestRedisAuthorityChanges: a store that is open trusts a new authority once the file names it.
+func TestRedisAuthorityChanges(t *testing.T) {
+	t.Parallel()
+	before, after := certstest.NewAuthority(t, "before"), certstest.NewAuthority(t, "after")
+	port := freePort(t)
+	streamstest.Real(t, tlsArgs(t, port, after, after.Issue(t, "redis", "localhost"), "no")...)
+	file := before.File(t)
+	cfg, _, err := config.Load([]string{"MEDIS_REDIS_URL=rediss://localhost:" + port, "MEDIS_REDIS_CA=" + file}, "", config.NeedsRedis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := streams.Open(cfg.Streams("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	if err := store.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Fatalf("before: %v", err)
+	}
+	raw, err := os.ReadFile(after.File(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := store.Probe(t.Context())
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after: %v", err)
 		}
 	}
 }

@@ -19,12 +19,12 @@ var (
 const maxIdleConns = 4096
 
 func newClient(cfg *config.Config, log *slog.Logger) (*http1.Client, error) {
-	secure, err := cfg.PushTLS(log)
+	secure, roots, err := cfg.PushTLS(log)
 	if err != nil {
 		return nil, err
 	}
 	return http1.New(http1.Options{
-		TLSConfig: secure, Proxy: cfg.Proxy(),
+		TLSConfig: secure, Roots: roots, Proxy: cfg.Proxy(),
 		MaxIdlePerHost: cfg.MaxConcurrency + cfg.MaxRetryConcurrency,
 		MaxIdle:        min(maxIdleConns, OpenFiles()/2),
 		DialTimeout:    cfg.MaxTimeout,

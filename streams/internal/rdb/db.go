@@ -3,6 +3,7 @@ package rdb
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -32,6 +33,7 @@ const (
 type Config struct {
 	URL          string        // redis://, rediss://, unix://; several hosts, ?cluster=true, ?master_name=
 	TLS          *tls.Config   // of connections to a rediss:// URL; nil: the authorities of the system. Each node is checked by its own name
+	Roots        Roots         // of connections with TLS above; nil: those in it
 	Prefix       string        // of every key
 	Partitions   int           // ≥ 1; this process works on the first so many
 	Spread       int           // partitions over which new messages are spread, the first so many; 0: Partitions
@@ -45,6 +47,9 @@ type Config struct {
 	CopyLayout   int           // in which the fan-out writes copies; 0: the newest that every living dispatcher reads
 	Readers      int           // blocked reads of the incoming stream in each partition
 }
+
+// Roots are the authorities that may sign certificates of Redis, asked for each connection: they may change.
+type Roots = func() *x509.CertPool
 
 // Bound is how many messages that reached no channel a partition keeps. The oldest are deleted first,
 // and counted. The newest stays, however large it is.
@@ -132,15 +137,15 @@ func Open(cfg Config) (*DB, error) {
 	return &DB{
 		Config:   cfg,
 		Keys:     Keys{cfg.Prefix},
-		client:   newClient(opt),
-		blocking: newClient(&blocking),
+		client:   newClient(opt, cfg.Roots),
+		blocking: newClient(&blocking, cfg.Roots),
 		Clock:    NewClock(),
 	}, nil
 }
 
-func newClient(opt *redis.UniversalOptions) redis.UniversalClient {
+func newClient(opt *redis.UniversalOptions, roots Roots) redis.UniversalClient {
 	own := *opt
-	own.Dialer = dialer(opt.TLSConfig)
+	own.Dialer = dialer(opt.TLSConfig, roots)
 	client := redisclient.New(&own)
 	if cluster, ok := client.(*redis.ClusterClient); ok {
 		learnSlots(cluster)

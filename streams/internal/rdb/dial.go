@@ -13,7 +13,7 @@ import (
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // dialer dials as go-redis does by itself, but makes connections of package sock.
-func dialer(cfg *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func dialer(cfg *tls.Config, roots Roots) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: keepAlive}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -29,6 +29,9 @@ func dialer(cfg *tls.Config) func(ctx context.Context, network, addr string) (ne
 		own := cfg.Clone()
 		if own.ServerName == "" {
 			own.ServerName, _, _ = net.SplitHostPort(addr)
+		}
+		if roots != nil {
+			own.RootCAs = roots()
 		}
 		secure := tls.Client(conn, own)
 		if err := secure.HandshakeContext(ctx); err != nil {
