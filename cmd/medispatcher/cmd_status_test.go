@@ -191,6 +191,8 @@ func TestRedisRefuses(t *testing.T) {
 		{"READONLY You can't write against a read only replica.", "must name the master"},
 		{"MOVED 3999 127.0.0.1:6381", "add ?cluster=true"},
 		{"LOADING Redis is loading the dataset in memory", "try again in a moment"},
+		{"TRYAGAIN Multiple keys request during rehashing of slot", "a slot of the cluster is being moved: try again"},
+		{"NOPERM this user has no permissions to run the 'evalsha' command", "give the user in MEDIS_REDIS_URL the rights"},
 		{"ERR strange", "check MEDIS_REDIS_URL, and the log of Redis"},
 	} {
 		c := newCLI(t)
