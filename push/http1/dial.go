@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/solate/medispatcher/internal/certwhy"
 )
 
 // dial makes a new connection, within DialTimeout, the deadline and ctx.
@@ -103,7 +105,7 @@ func (c *conn) handshake(ctx context.Context, cfg *tls.Config, roots func() *x50
 	c.gate = &gate{Conn: c.raw}
 	tc := tls.Client(c.gate, cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
-		if why := TLSProblem(err); why != "" {
+		if why := certwhy.Problem(err); why != "" {
 			return fmt.Errorf("TLS handshake: %s: %w", why, err)
 		}
 		return fmt.Errorf("TLS handshake: %w", plain(err))

@@ -13,8 +13,8 @@ import (
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/config"
+	"github.com/solate/medispatcher/internal/certwhy"
 	"github.com/solate/medispatcher/internal/sock"
-	"github.com/solate/medispatcher/push/http1"
 )
 
 // PingWithin is how long a command waits to see whether Redis is there at all.
@@ -62,8 +62,8 @@ func Explain(err error, url string) error {
 	switch {
 	case errors.As(err, &explained), errors.As(err, &fields), errors.As(err, &file):
 		return err
-	case http1.TLSProblem(err) != "":
-		return &RedisError{fmt.Sprintf("redis at %s: %s", at, http1.TLSProblem(err)), tlsRemedy(err), err}
+	case certwhy.Problem(err) != "":
+		return &RedisError{fmt.Sprintf("redis at %s: %s", at, certwhy.Problem(err)), tlsRemedy(err), err}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return &RedisError{"redis at " + at + " does not answer in time", "check MEDIS_REDIS_URL, and whether Redis is overloaded" + overTLS(url, "does not speak TLS"), err}
 	case errors.As(err, &network):

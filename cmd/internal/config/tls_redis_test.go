@@ -112,7 +112,7 @@ func TestRedisAuthorityChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	if err := store.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+	if err := store.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), `its certificate "CN=redis" is signed by "CN=after", which is not trusted`) {
 		t.Fatalf("before: %v", err)
 	}
 	raw, err := os.ReadFile(after.File(t))

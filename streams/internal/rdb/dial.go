@@ -3,9 +3,11 @@ package rdb
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"time"
 
+	"github.com/solate/medispatcher/internal/certwhy"
 	"github.com/solate/medispatcher/internal/sock"
 )
 
@@ -36,6 +38,9 @@ func dialer(cfg *tls.Config, roots Roots) func(ctx context.Context, network, add
 		secure := tls.Client(conn, own)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
+			if why := certwhy.Problem(err); why != "" {
+				err = fmt.Errorf("TLS handshake: %s: %w", why, err)
+			}
 			return nil, err
 		}
 		return secure, nil

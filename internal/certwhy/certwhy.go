@@ -1,4 +1,5 @@
-package http1
+// Package certwhy says in plain words why a TLS handshake failed.
+package certwhy
 
 import (
 	"crypto/tls"
@@ -10,8 +11,8 @@ import (
 	"time"
 )
 
-// TLSProblem says which certificate a TLS handshake failed for, and why; empty for errors that are of no certificate.
-func TLSProblem(err error) string {
+// Problem says which certificate a TLS handshake failed for, and why; empty for errors that are of no certificate.
+func Problem(err error) string {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var wrongName x509.HostnameError
