@@ -19,7 +19,7 @@ func (d *exam) examineDelayed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		pipe := d.db.Tx(ctx)
+		pipe := d.db.ReadTx(ctx)
 		times, bodies := rdb.Int(pipe, "ZCARD", d.keys.Delayed(h.p)), rdb.Int(pipe, "HLEN", d.keys.DelayedBody(h.p))
 		if err := pipe.Run(); err != nil {
 			return rdb.Failed("count delayed messages", err)

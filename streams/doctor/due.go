@@ -106,7 +106,7 @@ func (d *exam) excessDue(ctx context.Context, u *unit) (int64, error) {
 	if u.retrying == u.owners[rdb.Buried] {
 		return 0, nil
 	}
-	pipe := d.db.Tx(ctx)
+	pipe := d.db.ReadTx(ctx)
 	pending, dues := rdb.OwnersOf(pipe, d.keys.Channel(u.p, u.sub), rdb.GroupPush), rdb.Int(pipe, "ZCARD", d.keys.Retry(u.p, u.sub))
 	if err := pipe.Run(); err != nil && !rdb.IsNoStream(err) {
 		return 0, rdb.Failed("count due times of "+u.sub, err)

@@ -74,7 +74,7 @@ func (d *exam) judgeDeleted(ctx context.Context) error {
 	var places []string
 	var gone int64
 	look := func(key, group, name string) error {
-		pipe := d.db.Tx(ctx) // both at one moment
+		pipe := d.db.ReadTx(ctx) // both at one moment
 		length, pending := rdb.Int(pipe, "XLEN", key), rdb.OwnersOf(pipe, key, group)
 		if err := pipe.Run(); err != nil && !rdb.IsNoStream(err) {
 			return rdb.Failed("count "+name, err)

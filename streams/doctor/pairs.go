@@ -39,7 +39,7 @@ const confirmChunk = 20
 // confirm looks at both keys again, in one transaction, and counts the ids for which the fault persists.
 func (d *exam) confirm(ctx context.Context, ids []string, look func(pipe *rdb.Pipe, id string) func() bool) (n int64, err error) {
 	for chunk := range slices.Chunk(ids, confirmChunk) {
-		pipe := d.db.Tx(ctx)
+		pipe := d.db.ReadTx(ctx)
 		still := make([]func() bool, len(chunk))
 		for i, id := range chunk {
 			still[i] = look(pipe, id)

@@ -167,7 +167,7 @@ func (t trail) isCopy(e rdb.Entry) bool {
 // found records the place of a copy, unless it left the stream meanwhile.
 func (x *searcher) found(ctx context.Context, f *search, entryID string) error {
 	k, p := x.report.keys, f.place
-	pipe := x.report.db.Tx(ctx)
+	pipe := x.report.db.ReadTx(ctx)
 	copied := rdb.Range(pipe, f.stream, entryID, entryID, 1)
 	pending := rdb.PendingOf(pipe, f.stream, rdb.GroupPush, entryID, entryID, 1, "")
 	due := rdb.Float(pipe, "ZSCORE", k.Retry(p.Partition, p.Subscription), entryID)

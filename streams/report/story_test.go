@@ -87,6 +87,19 @@ func TestStory(t *testing.T) {
 	})
 }
 
+// TestStoryBesideAFullRedis: a Redis that is full refuses reads in a transaction as well.
+func TestStoryBesideAFullRedis(t *testing.T) {
+	t.Parallel()
+	sc := streamstest.NewScene(t, streamstest.Real(t))
+	entry := sc.Incoming(t, "topic", "a.b", "body", "x")
+	streamstest.Must[[]streams.Routed](t)(sc.Store.Fanout(sc.Ctx, 0, []streams.Routing{{EntryID: entry, Message: streamstest.Message("a.b"), Subs: []string{"s"}}}))
+	streamstest.Check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
+	story := streamstest.Must[medispatcher.Story](t)(report.New(sc.Store).Story(sc.Ctx, "0-"+entry, []string{"s"}))
+	if len(story.Places) != 1 || story.Places[0].State != medispatcher.Ready || story.Topic != "a.b" {
+		t.Errorf("%+v", story)
+	}
+}
+
 // TestStoryOfABodyAsTopic: what is no topic is not shown as one. It may be a body, which not all may see.
 func TestStoryOfABodyAsTopic(t *testing.T) {
 	t.Parallel()

@@ -32,16 +32,25 @@ func (db *DB) WithBlocking(ctx context.Context) Conn { return direct{ctx, db.blo
 type Pipe struct {
 	ctx  context.Context //nolint:containedctx // of one round trip
 	pipe redis.Pipeliner
+	bare redis.Pipeliner // takes the commands if Redis aborts their transaction; nil: they fail
 }
 
 // Pipe begins a round trip.
-func (db *DB) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx, db.client.Pipeline()} }
+func (db *DB) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx: ctx, pipe: db.client.Pipeline()} }
 
 // Tx begins a round trip whose commands run as one transaction (MULTI).
-func (db *DB) Tx(ctx context.Context) *Pipe { return &Pipe{ctx, db.client.TxPipeline()} }
+func (db *DB) Tx(ctx context.Context) *Pipe { return &Pipe{ctx: ctx, pipe: db.client.TxPipeline()} }
+
+// ReadTx is Tx for commands that only read. A Redis that is full refuses every command after MULTI, reads
+// too: then they are sent without it, and others' commands may come between them.
+func (db *DB) ReadTx(ctx context.Context) *Pipe {
+	return &Pipe{ctx: ctx, pipe: db.client.TxPipeline(), bare: db.client.Pipeline()}
+}
 
 // BlockingPipe is Pipe on the connections for blocked reads.
-func (db *DB) BlockingPipe(ctx context.Context) *Pipe { return &Pipe{ctx, db.blocking.Pipeline()} }
+func (db *DB) BlockingPipe(ctx context.Context) *Pipe {
+	return &Pipe{ctx: ctx, pipe: db.blocking.Pipeline()}
+}
 
 func (p *Pipe) send(cmd redis.Cmder) { _ = p.pipe.Process(p.ctx, cmd) }
 
@@ -52,6 +61,13 @@ func (p *Pipe) Len() int { return p.pipe.Len() }
 // failed. Each reply has its own error.
 func (p *Pipe) Run() error {
 	cmds, err := p.pipe.Exec(p.ctx)
+	if p.bare != nil && isAborted(err) {
+		for _, cmd := range cmds {
+			cmd.SetErr(nil)
+			_ = p.bare.Process(p.ctx, cmd)
+		}
+		cmds, err = p.bare.Exec(p.ctx)
+	}
 	if !errors.Is(err, errTaken) {
 		return err
 	}

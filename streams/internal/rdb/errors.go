@@ -36,6 +36,11 @@ func IsNoGroup(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "NOGROUP") // an error from a script has text before it
 }
 
+// isAborted reports whether Redis ran no command of a transaction, because it refused one of them.
+func isAborted(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "EXECABORT")
+}
+
 // IsBusyGroup reports whether a group exists already.
 func IsBusyGroup(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "BUSYGROUP")

@@ -17,7 +17,7 @@ type Node struct {
 func (n *Node) With(ctx context.Context) Conn { return direct{ctx, n.client} }
 
 // Pipe begins a round trip to this server.
-func (n *Node) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx, n.client.Pipeline()} }
+func (n *Node) Pipe(ctx context.Context) *Pipe { return &Pipe{ctx: ctx, pipe: n.client.Pipeline()} }
 
 func nodeOf(c *redis.Client) *Node { return &Node{c.Options().Addr, c} }
 
