@@ -29,7 +29,8 @@ type archivist struct {
 	me        string // this dispatcher
 	log       *slog.Logger
 
-	look chan struct{} // gets a value when a replay may have begun
+	look     chan struct{} // gets a value when a replay may have begun
+	trimless bool          // the last trim failed; it was said
 
 	mu      sync.Mutex
 	keepers []string             // dispatchers that live and keep an archive
@@ -107,14 +108,17 @@ func (a *archivist) trim(ctx context.Context) {
 	a.mu.Lock()
 	keep := max(a.retention, a.longest)
 	a.mu.Unlock()
+	failed := false
 	for p := range a.store.Partitions() {
 		step, cancel := context.WithTimeout(ctx, stepWithin)
 		_, err := a.store.TrimArchive(step, p, keep, keep == 0)
 		cancel()
-		if err != nil && ctx.Err() == nil {
-			a.log.Warn("the archive cannot be trimmed", "partition", p, "error", err)
+		if err != nil && ctx.Err() == nil && !a.trimless && !failed {
+			a.log.Warn("the archive cannot be trimmed; it is tried again every 10 s", "partition", p, "error", err)
 		}
+		failed = failed || err != nil
 	}
+	a.trimless = failed
 }
 
 // replays goes on with the replays that are this dispatcher's.
