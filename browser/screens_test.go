@@ -55,7 +55,7 @@ func shoot(b *browser, dir, name string) {
 		suffix, scheme string
 		width          int64
 		phone          bool
-	}{{"", "light", 1280, false}, {"-phone", "light", 390, true}, {"-dark", "dark", 1280, false}, {"-phone-dark", "dark", 390, true}} {
+	}{{"", "light", 1280, false}, {"-tablet", "light", 1000, false}, {"-phone", "light", 390, true}, {"-dark", "dark", 1280, false}, {"-phone-dark", "dark", 390, true}} {
 		height := int64(900)
 		if look.phone {
 			height = 844
