@@ -86,8 +86,9 @@ func (a *app) alertRulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
 		Short: "List the rules with their thresholds, and the receivers",
-		Long: `List the rules with their thresholds by this configuration, and who is told. A subscription may
-have thresholds (alert.…) and receivers of its own.`,
+		Long: `List the rules with their thresholds, and who is told, by the variables of this command. Each
+dispatcher goes by its own variables, which its page of alerts shows, and GET /api/v1/alerts/rules.
+A subscription may have thresholds (alert.…) and receivers of its own.`,
 		Args: cli.NoArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
 			ctx, cancel := context.WithTimeout(ctx, allWithin)
@@ -125,9 +126,10 @@ func (s *state) printRules(rules *medispatcher.AlertRules) error {
 	if err := t.Write(s.stdout); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(s.stdout, "\nat most one notice of a rule and subscription in %s\n\n", rules.Every)
+	_, _ = fmt.Fprintf(s.stdout, "\nat most one notice of a rule and subscription in %s\n"+
+		"this is by the variables of this command; what a dispatcher goes by is on its page of alerts\n\n", rules.Every)
 	to := cli.Table{Header: []string{"OF", "RECEIVERS"}}
-	to.Add("(default)", cmp.Or(strings.Join(rules.Receivers, " "), "none: notices are WARN lines of the log; set MEDIS_ALERT_URLS"))
+	to.Add("(default)", cmp.Or(strings.Join(rules.Receivers, " "), "none: notices are WARN lines of the log; MEDIS_ALERT_URLS is not set here"))
 	for _, own := range rules.Own {
 		to.Add(own.Subscription, strings.Join(own.Receivers, " "))
 	}

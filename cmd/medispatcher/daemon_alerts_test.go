@@ -243,6 +243,13 @@ func TestAlertCommands(t *testing.T) {
 	none.fails(cli.ExitUsage, "", []string{"alert", "test"}, "there are no receivers: set MEDIS_ALERT_URLS")
 }
 
+// TestAlertRulesOfAnotherShell: the command knows its own variables only, and says so.
+func TestAlertRulesOfAnotherShell(t *testing.T) {
+	t.Parallel()
+	contains(t, newCLI(t, "MEDIS_ALERT_BACKLOG=7").ok("alert", "rules"),
+		"alert.backlog=7", "by the variables of this command", "MEDIS_ALERT_URLS is not set here")
+}
+
 func TestAlertAPI(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Mini(t)
