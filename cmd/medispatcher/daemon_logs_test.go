@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"os"
@@ -204,5 +205,34 @@ func TestPipeThatIsClosed(t *testing.T) {
 	_ = write.Close()
 	if !strings.HasSuffix(self.ProcessState.String(), "broken pipe") || errs.String() != "" {
 		t.Errorf("%s, stderr %q", self.ProcessState, errs.String())
+	}
+}
+
+// TestDataLogThrownAway: a dispatcher whose stdout is thrown away says that its DATA log is, too.
+func TestDataLogThrownAway(t *testing.T) {
+	t.Parallel()
+	env := streamstest.Mini(t)
+	for name, c := range map[string]struct {
+		vars []string
+		want bool
+	}{"stdout": {want: true}, "a file": {vars: []string{"MEDIS_DATA_LOG=" + filepath.Join(t.TempDir(), "data.log")}}} {
+		self := exec.CommandContext(t.Context(), os.Args[0]) // its Stdout is the null device
+		self.Env = append(append(os.Environ(), "MEDIS_REDIS_URL="+env.URL, "MEDIS_LISTEN=127.0.0.1:0", "MEDIS_LOG_FORMAT=json", commandInstead+"=serve"), c.vars...)
+		logs, err := self.StderrPipe()
+		if err == nil {
+			err = self.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := false
+		for lines := bufio.NewScanner(logs); lines.Scan() && !strings.Contains(lines.Text(), `"msg":"ready"`); {
+			said = said || strings.Contains(lines.Text(), "the DATA log is stdout, and that is "+os.DevNull)
+		}
+		_ = self.Process.Kill()
+		_ = self.Wait()
+		if said != c.want {
+			t.Errorf("with %s it said so: %t", name, said)
+		}
 	}
 }

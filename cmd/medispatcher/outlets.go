@@ -82,6 +82,9 @@ func (e *environment) openDataLog() (o *outlet.Outlet, end func(), err error) {
 			return nil, nil, err
 		}
 	case e.outlets != nil:
+		if isNull(os.Stdout) {
+			e.log.Warn("the DATA log is stdout, and that is "+os.DevNull+": a message that drop.action=log takes out of Redis is lost", "do", "set MEDIS_DATA_LOG to a file")
+		}
 		return e.outlets.stdout, func() {}, nil
 	}
 	o = outletOf(file, e.cfg.DataLog, func() *slog.Logger { return e.log })
@@ -90,6 +93,13 @@ func (e *environment) openDataLog() (o *outlet.Outlet, end func(), err error) {
 			e.log.Error("lines of the DATA log are lost", "lines", lost, "error", errors.Join(err, o.State().Problem))
 		}
 	}, nil
+}
+
+// isNull reports whether what is written to a file is thrown away. A stdout that was closed at the start is such a file.
+func isNull(file *os.File) bool {
+	is, err := file.Stat()
+	null, err2 := os.Stat(os.DevNull)
+	return err == nil && err2 == nil && os.SameFile(is, null)
 }
 
 // outletOf puts an outlet in front of a DATA log.
