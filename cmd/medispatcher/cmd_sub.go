@@ -41,7 +41,9 @@ func (a *app) subListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List subscriptions",
-		Args:  cli.NoArgs,
+		Long: `List subscriptions. With --json each is whole, as sub get shows it, its defaults by the variables
+of this command: use those of the dispatchers (-f FILE) for a list that sub put --file writes back.`,
+		Args: cli.NoArgs,
 		RunE: a.withState(func(ctx context.Context, s *state, _ []string) error {
 			most, err := limit.most(s.json)
 			if err != nil {
@@ -102,7 +104,7 @@ func (a *app) subGetCommand() *cobra.Command {
 	return a.jsonFlag(&cobra.Command{
 		Use:     "get ID",
 		Short:   "Show a subscription as JSON, its secrets masked",
-		Long:    "Show a subscription as JSON with every value in force, its secret, the passwords in its URLs\nand its alert URLs masked. `sub put` keeps a value that it gets masked.",
+		Long:    "Show a subscription as JSON with every value in force, its secret, the passwords in its URLs\nand its alert URLs masked. `sub put` keeps a value that it gets masked.\n\nA field that the subscription leaves out is shown with its default, by the variables of this\ncommand. Written back, it is fixed: use the variables of the dispatchers (-f FILE).",
 		Example: "  medispatcher sub get billing > billing.json\n  medispatcher sub put billing --file billing.json",
 		Args:    cli.Exactly("ID"),
 		RunE: a.withState(func(ctx context.Context, s *state, args []string) error {
