@@ -8,9 +8,8 @@ import (
 	"cel.dev/cel-go/cel"
 	syntax "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
-	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 
 	"github.com/solate/medispatcher"
 )
@@ -98,7 +97,9 @@ func compile(expression string) (run cel.Program, loops bool, err error) {
 		return nil, false, &Error{Problem: "may take too long: it goes through lists inside of lists; use fewer of all, exists, exists_one, filter and map in each other"}
 	}
 	loops = len(syntax.MatchDescendants(syntax.NavigateAST(ast.NativeRep()), syntax.KindMatcher(syntax.ComprehensionKind))) > 0
-	run, err = environment.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost), cel.CostTracking(costs{}), cel.InterruptCheckFrequency(1000))
+	known := costs{}
+	run, err = environment.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost), cel.CostTracking(known), cel.InterruptCheckFrequency(checkEvery),
+		cel.CustomDecoratorV2(known.boundMatches), cel.OptimizeRegex(known.compiledOnce(overloads.Matches), known.compiledOnce(overloads.MatchesString)))
 	if err != nil {
 		return nil, false, &Error{Problem: err.Error()}
 	}
@@ -116,26 +117,6 @@ func placed(expression string, issues *cel.Issues) error {
 	}
 	e.Text = strings.ReplaceAll(lines[e.Line-1], "\t", " ")
 	return e
-}
-
-// costs adds to the costs of CEL that of texts that are put together: each could be twice the one before.
-type costs struct{}
-
-// CallCost is part of cost.ActualCostEstimator.
-func (costs) CallCost(function, _ string, _ []ref.Val, result ref.Val) *uint64 {
-	if function != operators.Add {
-		return nil
-	}
-	n := uint64(1)
-	switch v := result.(type) {
-	case types.String:
-		n += uint64(len(v)) / 10
-	case types.Bytes:
-		n += uint64(len(v)) / 10
-	default:
-		return nil
-	}
-	return &n
 }
 
 const (

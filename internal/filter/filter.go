@@ -20,10 +20,11 @@ import (
 
 const (
 	// maxCost is what one filter may do at one message, in the units of CEL: one for each step, one for ten bytes of a text
-	// that is searched.
+	// that is searched. costs says what else counts.
 	maxCost = 200_000
-	// maxTime ends a filter that takes long in spite of its cost, because the machine is busy.
-	maxTime = time.Second
+	// maxTime ends a filter that takes long in spite of its cost, because the machine is busy. It is looked at after so many rounds of a loop.
+	maxTime    = time.Second
+	checkEvery = 20
 )
 
 // Of is the filter of an expression. It is compiled at its first use, and once for all subscriptions that have the same

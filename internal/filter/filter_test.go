@@ -94,6 +94,43 @@ func TestCostIsBounded(t *testing.T) {
 	}
 }
 
+// TestCostOfWhatPublishersMakeLarge: texts, lists and patterns of a message cost what they take, before a pattern begins, and in
+// whatever they are compared. CEL takes some of it for free: each of these would hold up the fan-out for a second or more.
+func TestCostOfWhatPublishersMakeLarge(t *testing.T) {
+	body := []byte(`{"s":"` + strings.Repeat("foo ba ", 15_000) + `","l":[` + strings.Repeat("1,", 1500) + `1],"large":"` + strings.Repeat("a{1000}", 3000) + `","small":"^a{2,3}$"}`)
+	for expr, want := range map[string]bool{
+		"body.s.matches('foo.{0,900}bar')":                    false,
+		"matches(body.s, 'foo.{0,900}bar')":                   false,
+		"'aaa'.matches(body.large)":                           false,
+		"body.l.all(x, body.s.matches('o.{20}x') || true)":    false,
+		"body.l.all(x, !(1.5 in body.l))":                     false,
+		"body.l.all(x, [body.l] == [body.l])":                 false,
+		"body.l.all(x, body.l != [1])":                        true,
+		"body.l.all(x, {'a': body.l} == {'a': body.l})":       false,
+		"body.l.all(x, body.l in [[1], body.l])":              false,
+		"body.l.all(x, body == body)":                         false,
+		"body.l.all(x, body.s.size() > 1)":                    false,
+		"body.l.all(x, body.s >= body.s)":                     false,
+		"body.s.matches('order-[0-9]+-(eu|us)') || true":      true,
+		"body.s.matches('foo.{0,90}bar') || true":             true,
+		"matches(body.s, 'ba$')":                              true,
+		"'aaa'.matches(body.small)":                           true,
+		"1.5 in body.l || body.l == body.l || body == body":   true,
+		"['a', 'b'].exists(x, x == body.s) || 'x' in ['a']":   true,
+		"body.l.all(x, x == 1.0) && body.l.exists(x, x == 1)": true,
+	} {
+		_, err := Of(expr).Match(&medispatcher.Subject{Message: &medispatcher.Message{Body: body}})
+		if got := err == nil; got != want {
+			t.Errorf("%s: %v", expr, err)
+		}
+	}
+	for expr, want := range map[string]bool{"'aaa'.matches(body.small)": true, "'aaaa'.matches(body.small)": false, "'aaa'.matches('^a{2,3}$')": true, "matches('aaaa', '^a{2,3}$')": false} {
+		if got, err := Of(expr).Match(&medispatcher.Subject{Message: &medispatcher.Message{Body: body}}); got != want || err != nil {
+			t.Errorf("%s: %v %v", expr, got, err)
+		}
+	}
+}
+
 // TestEqualFiltersAreOne: they are compiled once, and the same for whoever compares them. Nobody keeps what nobody uses.
 func TestEqualFiltersAreOne(t *testing.T) {
 	one, two := Of("key == 'TestEqualFiltersAreOne'"), Of("key == 'TestEqualFiltersAreOne'")
