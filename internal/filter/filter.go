@@ -6,14 +6,17 @@ package filter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 	"weak"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 
 	"github.com/solate/medispatcher"
 )
@@ -70,7 +73,7 @@ func (p *program) Match(s *medispatcher.Subject) (bool, error) {
 	}
 	v, err := p.eval(run, on)
 	if err != nil {
-		return false, err
+		return false, p.withoutValues(err)
 	}
 	yes, is := v.Value().(bool)
 	if !is {
@@ -92,6 +95,25 @@ func (p *program) eval(run cel.Program, on *subject) (ref.Val, error) {
 		return nil, fmt.Errorf("takes longer than %s", maxTime)
 	}
 	return v, err
+}
+
+// withoutValues is an error without what stands in the message: it goes to the log. What the expression itself says is kept, such as
+// the name of a field that is not there.
+func (p *program) withoutValues(err error) error {
+	if cancelled, is := errors.AsType[interpreter.EvalCancelledError](err); is && cancelled.Cause == interpreter.CostLimitExceeded {
+		return errors.New("takes too much work")
+	}
+	text := err.Error()
+	at := len(text)
+	for _, mark := range []string{"\"", "`", ": ", " zone "} {
+		if i := strings.Index(text, mark); i >= 0 {
+			at = min(at, i+len(mark))
+		}
+	}
+	if strings.Contains(p.expression, strings.Trim(text[at:], "\"`")) {
+		return err
+	}
+	return errors.New(strings.TrimRight(text[:at], "\"`: "))
 }
 
 // programs are those in use, each once.

@@ -131,6 +131,27 @@ func TestCostOfWhatPublishersMakeLarge(t *testing.T) {
 	}
 }
 
+// TestErrorsHoldNoValues: an error stands in the log, where nothing of a message belongs.
+func TestErrorsHoldNoValues(t *testing.T) {
+	for expr, want := range map[string]string{
+		"timestamp(body.v) > timestamp('2020-01-01T00:00:00Z')":      "invalid RFC 3339 timestamp",
+		"timestamp('2020-01-01T00:00:00Z').getHours(body.v) == 1":    "unknown time zone",
+		"timestamp('2020-01-01T00:00:00Z').getHours(body.zone) == 1": "timezone offset hours out of range [-23, 23]",
+		"headers[body.v] == ''":                                      "no such key",
+		"headers[body.q] == ''":                                      "no such key",
+		"'a'.matches(body.v)":                                        "error parsing regexp",
+		"int(body.v) == 1":                                           "type conversion error from 'string' to 'int'",
+		"body.nope > 1":                                              "no such key: nope",
+		"timestamp('x' + '') < timestamp(body.v)":                    "invalid RFC 3339 timestamp \"x\"",
+		"body.l.all(x, body.l.all(y, x == y))":                       "takes too much work",
+	} {
+		_, err := Of(expr).Match(&medispatcher.Subject{Message: &medispatcher.Message{Body: []byte(`{"v":"4111(1111","zone":"+41:11","q":"41\"11: 1","l":[` + strings.Repeat("1,", 1000) + `1]}`)}})
+		if err == nil || err.Error() != want || strings.Contains(err.Error(), "41") {
+			t.Errorf("%s: %v, want %s", expr, err, want)
+		}
+	}
+}
+
 // TestEqualFiltersAreOne: they are compiled once, and the same for whoever compares them. Nobody keeps what nobody uses.
 func TestEqualFiltersAreOne(t *testing.T) {
 	one, two := Of("key == 'TestEqualFiltersAreOne'"), Of("key == 'TestEqualFiltersAreOne'")
