@@ -80,7 +80,8 @@ func (a adapter) NativeToValue(v any) ref.Val {
 	return types.DefaultTypeAdapter.NativeToValue(v)
 }
 
-// number is a double, as CEL has the numbers of JSON. A whole number that a double cannot hold is an int, so that ids compare exactly.
+// number is a double, as CEL has the numbers of JSON. A whole number that a double cannot hold is an int, or a uint if it is too large
+// for that, so that ids compare exactly.
 func number(text string) ref.Val {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
@@ -92,6 +93,9 @@ func number(text string) ref.Val {
 	if math.Abs(f) >= 1<<53 {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return types.Int(n)
+		}
+		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+			return types.Uint(n)
 		}
 	}
 	return types.Double(f)
