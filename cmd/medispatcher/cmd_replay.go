@@ -163,7 +163,12 @@ func (s *state) runReplay(ctx context.Context, x *streams.Replayer, r medispatch
 		progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetVisibility(cli.IsTerminal(s.stderr)),
 		progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(50*time.Millisecond), progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetDescription("0 replayed"))
+	told := cli.IsTerminal(s.stderr) // where the bar says it
 	x.Tell = func(now medispatcher.ReplayProgress) {
+		if now.Waits && !told {
+			told = true
+			_, _ = fmt.Fprintf(s.stderr, "%s: waits for the subscription to take some of its messages; if this lasts, it is paused or its worker is down: see medispatcher status\n", cli.Clean(r.Subscription))
+		}
 		text := fmt.Sprintf("%d replayed", now.Replayed)
 		if now.Waits {
 			text += ", waits for the subscription"
