@@ -384,12 +384,13 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	env := streamstest.Mini(t)
 	for name, o := range map[string]publish.Options{
-		"URL":           {},
-		"URL is not a":  {URL: "localhost:6379"},
-		"RecoverURL h":  {URL: "redis://h", RecoverList: "x", RecoverURL: "http://:hunter2@h"},
-		"stands beside": {URL: "redis://h", Redis: env.Client},
-		"negative":      {Redis: env.Client, Partitions: -1},
-		"RecoverList,":  {Redis: env.Client, RecoverRedis: env.Client},
+		"URL":            {},
+		"URL is not a":   {URL: "localhost:6379"},
+		"RecoverURL h":   {URL: "redis://h", RecoverList: "x", RecoverURL: "http://:hunter2@h"},
+		"stands beside":  {URL: "redis://h", Redis: env.Client},
+		"negative":       {Redis: env.Client, Partitions: -1},
+		"Options.Prefix": {Redis: env.Client, Prefix: "shop{1}"},
+		"RecoverList,":   {Redis: env.Client, RecoverRedis: env.Client},
 	} {
 		if p, err := publish.New(o); err == nil || p != nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%s: %v", name, err)

@@ -75,8 +75,9 @@ func New(o Options) (*Publisher, error) {
 	if (o.RecoverRedis != nil || o.RecoverURL != "") && o.RecoverList == "" {
 		errs = append(errs, errors.New("publish: Options.RecoverRedis and RecoverURL need a RecoverList, such as the name of this program"))
 	}
-	if o.Prefix == "" {
-		o.Prefix = defaultPrefix
+	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
+	if err := redisclient.CheckPrefix(o.Prefix); err != nil {
+		errs = append(errs, fmt.Errorf("publish: Options.Prefix: %w", err))
 	}
 	if o.Partitions == 0 {
 		o.Partitions = 1

@@ -81,12 +81,7 @@ type DB struct {
 }
 
 // CheckPrefix says what is wrong with a key prefix.
-func CheckPrefix(prefix string) error {
-	if !validPrefix(prefix) {
-		return fmt.Errorf("%q must not be empty nor hold spaces, braces or any of * ? [ ]", prefix)
-	}
-	return nil
-}
+func CheckPrefix(prefix string) error { return redisclient.CheckPrefix(prefix) }
 
 // CheckURL says what is wrong with a Redis URL.
 func CheckURL(rawURL string) error {

@@ -3,7 +3,6 @@ package rdb
 import (
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/solate/medispatcher"
 )
@@ -224,12 +223,4 @@ func (k Keys) ListOf(hand string) string {
 func hashTagged(key string) bool {
 	_, rest, ok := strings.Cut(key, "{")
 	return ok && strings.Index(rest, "}") > 0
-}
-
-// validPrefix: braces would move the hash tag, pattern characters would match too many keys, and
-// control characters are invisible in listings.
-func validPrefix(prefix string) bool {
-	return prefix != "" && !strings.ContainsFunc(prefix, func(r rune) bool {
-		return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune(`{}*?[]\`, r)
-	})
 }
