@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -133,7 +134,7 @@ func (j *job) run(ctx context.Context) error {
 
 // amend gives back what it can.
 func (j *job) amend(ctx context.Context, cfg *config.Config) (report amender.Report, err error) {
-	store, err := joined.Open(cfg.Streams("amender"))
+	store, err := joined.Open(cfg.Streams("amender", slog.Default()))
 	if err != nil {
 		return report, err
 	}

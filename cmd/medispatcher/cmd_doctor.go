@@ -107,7 +107,7 @@ func (e *environment) examine(ctx context.Context, problems error) ([]doctor.Fin
 
 // examineParked looks at the other Redis, with the recover lists.
 func (e *environment) examineParked(ctx context.Context) ([]doctor.Finding, error) {
-	store, err := joined.Open(e.cfg.ParkedStreams("doctor-" + strconv.Itoa(os.Getpid())))
+	store, err := joined.Open(e.cfg.ParkedStreams("doctor-"+strconv.Itoa(os.Getpid()), e.log))
 	if err != nil {
 		return nil, nil // a finding of the configuration already
 	}
@@ -127,7 +127,7 @@ func (e *environment) openForDoctor() (*joined.Store, error) {
 	if e.cfg.Partitions > config.MaxPartitions {
 		return nil, fmt.Errorf("MEDIS_PARTITIONS is %d", e.cfg.Partitions)
 	}
-	return joined.Open(e.cfg.Streams("doctor-" + strconv.Itoa(os.Getpid())))
+	return joined.Open(e.cfg.Streams("doctor-"+strconv.Itoa(os.Getpid()), e.log))
 }
 
 // ping makes a finding if Redis does not answer: then there is nothing else to look at.

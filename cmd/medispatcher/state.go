@@ -42,7 +42,7 @@ func (a *app) withState(do func(ctx context.Context, s *state, args []string) er
 // withState opens the store and finds out first whether Redis answers, so that a command does not stop
 // half way. It closes the store in the end.
 func (e *environment) withState(ctx context.Context, do func(ctx context.Context, s *state) error) error {
-	store, err := joined.Open(e.cfg.Streams("cli-" + strconv.Itoa(os.Getpid())))
+	store, err := joined.Open(e.cfg.Streams("cli-"+strconv.Itoa(os.Getpid()), e.log))
 	if err != nil {
 		return err
 	}

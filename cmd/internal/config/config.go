@@ -4,6 +4,7 @@
 package config
 
 import (
+	"log/slog"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -103,10 +104,11 @@ type Config struct {
 	alert.Thresholds
 }
 
-// Streams is the configuration of package streams. id is the name of the consumer, which only a dispatcher uses.
-func (c *Config) Streams(id string) streams.Config {
+// Streams is the configuration of package streams. id is the name of the consumer, which only a dispatcher uses; log tells of files with
+// certificates that change.
+func (c *Config) Streams(id string, log *slog.Logger) streams.Config {
 	layout, _ := strconv.Atoi(c.CopyLayout) // 0: auto
-	secure, roots := c.redisTLS()
+	secure, roots := c.redisTLS(log)
 	return streams.Config{
 		URL: c.RedisURL, TLS: secure, Roots: roots, Prefix: c.KeyPrefix, Partitions: c.Partitions, ID: id,
 		Retention: c.Retention, ArchiveBytes: int64(c.RetentionMaxBytes),
@@ -122,8 +124,8 @@ func (c *Config) ParkedElsewhere() bool {
 }
 
 // ParkedStreams is Streams for the Redis with the recover lists.
-func (c *Config) ParkedStreams(id string) streams.Config {
-	cfg := c.Streams(id)
+func (c *Config) ParkedStreams(id string, log *slog.Logger) streams.Config {
+	cfg := c.Streams(id, log)
 	cfg.URL = c.RecoverRedisURL
 	return cfg
 }

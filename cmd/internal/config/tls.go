@@ -47,11 +47,11 @@ func (c *Config) Proxy() *url.URL {
 
 // redisTLS is the configuration of connections to Redis, for URLs that ask for TLS. Nil is that of the system. A file that was
 // right when the configuration was checked, and is not now, makes every connection fail with the reason.
-func (c *Config) redisTLS() (*tls.Config, Roots) {
+func (c *Config) redisTLS(log *slog.Logger) (*tls.Config, Roots) {
 	if c.RedisCA == "" && c.RedisCert == "" {
 		return nil, nil
 	}
-	cfg, roots, err := clientTLS(c.redisFiles(), slog.Default())
+	cfg, roots, err := clientTLS(c.redisFiles(), log)
 	if err != nil {
 		return &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: func(tls.ConnectionState) error { return err }}, nil
 	}

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -22,7 +23,7 @@ func reach(t *testing.T, env ...string) error {
 	if err != nil {
 		return err
 	}
-	s, err := streams.Open(cfg.Streams("me"))
+	s, err := streams.Open(cfg.Streams("me", slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,8 @@ func TestRedisAuthorityChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := streams.Open(cfg.Streams("test"))
+	told := make(chan string, 10)
+	store, err := streams.Open(cfg.Streams("test", slog.New(telling(told))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,13 +127,24 @@ func TestRedisAuthorityChanges(t *testing.T) {
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		err := store.Probe(t.Context())
 		if err == nil {
-			return
+			break
 		}
 		if time.Now().After(end) {
 			t.Fatalf("after: %v", err)
 		}
 	}
+	if text := <-told; text != "a changed file of authorities is in force" {
+		t.Errorf("the log says %q", text)
+	}
 }
+
+// telling is a handler that sends the texts of records.
+type telling chan string
+
+func (telling) Enabled(context.Context, slog.Level) bool         { return true }
+func (to telling) Handle(_ context.Context, r slog.Record) error { to <- r.Message; return nil }
+func (to telling) WithAttrs([]slog.Attr) slog.Handler            { return to }
+func (to telling) WithGroup(string) slog.Handler                 { return to }
 
 // TestClusterOverTLS: each node is checked by the address at which it is dialed, not by that of the first one.
 func TestClusterOverTLS(t *testing.T) {

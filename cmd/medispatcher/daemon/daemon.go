@@ -118,7 +118,7 @@ func (d *Daemon) open(ctx context.Context, o Options) error {
 	}
 	d.closers.add(func() error { end(); return nil })
 	d.dataLog = &dataLog{out, d.log}
-	storeConfig := d.cfg.Streams(d.info.ID)
+	storeConfig := d.cfg.Streams(d.info.ID, d.log)
 	storeConfig.Readers, storeConfig.Spread = d.cfg.FanoutWorkers, d.cfg.Partitions
 	storeConfig.Partitions = d.partitions(ctx, storeConfig)
 	d.info.Partitions, d.info.Spread = storeConfig.Partitions, storeConfig.Spread

@@ -24,7 +24,7 @@ func newParked(cfg *config.Config, dispatcher string, main *streams.Store, dataL
 	p, lists := &parked{}, main
 	if cfg.ParkedElsewhere() {
 		var err error
-		if p.other, err = streams.Open(cfg.ParkedStreams(dispatcher)); err != nil {
+		if p.other, err = streams.Open(cfg.ParkedStreams(dispatcher, log)); err != nil {
 			return nil, err
 		}
 		lists, log = p.other, log.With("recover_redis", config.RedisAt(cfg.RecoverRedisURL))
