@@ -30,14 +30,14 @@ func (s sentinels) DialHook(next redis.DialHook) redis.DialHook {
 
 // said adds to texts what err says that they do not say yet.
 func (s sentinels) said(err error, texts []string) []string {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the way down to it is taken here
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range many.Unwrap() {
 			texts = s.said(err, texts)
 		}
 		return texts
 	}
 	if inner := errors.Unwrap(err); inner != nil {
-		if _, network := err.(net.Error); !network { //nolint:errorlint // the same
+		if _, network := err.(net.Error); !network { //nolint:errorlint // the way down to it is taken here
 			return s.said(inner, texts)
 		}
 	}
