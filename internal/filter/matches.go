@@ -32,16 +32,7 @@ func (c costs) compiledOnce(overload string) *interpreter.RegexOptimization {
 				return nil, err
 			}
 			c[pattern] = size(pattern)
-			return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(args ...ref.Val) ref.Val {
-				text, is := args[0].(types.String)
-				if !is {
-					return types.MaybeNoSuchOverloadErr(args[0])
-				}
-				if c.steps(args) > maxSteps {
-					return errSteps
-				}
-				return types.Bool(re.MatchString(string(text)))
-			}), nil
+			return c.bounded(call, func(text types.String, _ ref.Val) ref.Val { return types.Bool(re.MatchString(string(text))) }), nil
 		},
 	}
 }
@@ -52,6 +43,11 @@ func (c costs) boundMatches(i interpreter.InterpretableV2) (interpreter.Interpre
 	if !is || call.Function() != overloads.Matches {
 		return i, nil
 	}
+	return c.bounded(call, func(text types.String, pattern ref.Val) ref.Val { return text.Match(pattern) }), nil
+}
+
+// bounded is a call of matches that is refused if it may take too long.
+func (c costs) bounded(call interpreter.InterpretableCall, match func(text types.String, pattern ref.Val) ref.Val) interpreter.InterpretableCall {
 	return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(args ...ref.Val) ref.Val {
 		text, is := args[0].(types.String)
 		if !is {
@@ -60,8 +56,8 @@ func (c costs) boundMatches(i interpreter.InterpretableV2) (interpreter.Interpre
 		if c.steps(args) > maxSteps {
 			return errSteps
 		}
-		return text.Match(args[1])
-	}), nil
+		return match(text, args[1])
+	})
 }
 
 // steps are what matches takes at most.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -53,36 +54,80 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Authorities are a file of certificates in PEM, those of authorities to trust. It is read again when it changes. A file that
-// cannot be used, because it is half written, leaves those before in force.
-type Authorities struct {
-	file   string
-	system bool
-	log    *slog.Logger
+// watched is what some files hold. They are read again when they change. Files that cannot be used, because one is half written,
+// leave in force what was before.
+type watched[T any] struct {
+	read  func() ([][]byte, error)
+	parse func(raw [][]byte) (T, error)
 
 	mu      sync.Mutex
 	looked  time.Time
-	raw     []byte // as the file was when it was read last; nil if it could not be read
-	current *x509.CertPool
+	raw     [][]byte // as the files were when they were read last; nil if they could not be read
+	current T
+}
+
+// load reads the files for the first time.
+func (w *watched[T]) load() error {
+	raw, err := w.read()
+	if err != nil {
+		return err
+	}
+	if w.current, err = w.parse(raw); err != nil {
+		return err
+	}
+	w.raw, w.looked = raw, time.Now()
+	return nil
+}
+
+// look reads the files if it is time to, and returns what is in force. An error is returned once, not at every look.
+func (w *watched[T]) look() (current T, changed bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.looked) < lookEvery {
+		return w.current, false, nil
+	}
+	w.looked = time.Now()
+	raw, err := w.read()
+	if err != nil {
+		if w.raw == nil { // it was told
+			err = nil
+		}
+		w.raw = nil
+		return w.current, false, err
+	}
+	if slices.EqualFunc(raw, w.raw, bytes.Equal) {
+		return w.current, false, nil
+	}
+	w.raw = raw
+	next, err := w.parse(raw)
+	if err != nil {
+		return w.current, false, err
+	}
+	w.current = next
+	return next, true, nil
+}
+
+// Authorities are a file of certificates in PEM, those of authorities to trust. It is read again when it changes.
+type Authorities struct {
+	file string
+	log  *slog.Logger
+	pool watched[*x509.CertPool]
 }
 
 // LoadAuthorities reads a file. With system, the authorities of the system count as well.
 func LoadAuthorities(file string, system bool, log *slog.Logger) (*Authorities, error) {
-	a := &Authorities{file: file, system: system, log: log}
-	raw, err := Read(file)
-	if err != nil {
-		return nil, err
+	a := &Authorities{file: file, log: log}
+	a.pool.read = func() ([][]byte, error) {
+		raw, err := Read(file)
+		return [][]byte{raw}, err
 	}
-	if a.current, err = a.parse(raw); err != nil {
-		return nil, err
-	}
-	a.raw, a.looked = raw, time.Now()
-	return a, nil
+	a.pool.parse = func(raw [][]byte) (*x509.CertPool, error) { return parsePool(raw[0], system) }
+	return a, a.pool.load()
 }
 
-func (a *Authorities) parse(raw []byte) (*x509.CertPool, error) {
+func parsePool(raw []byte, system bool) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
-	if a.system {
+	if system {
 		if all, err := x509.SystemCertPool(); err == nil {
 			pool = all
 		}
@@ -95,10 +140,7 @@ func (a *Authorities) parse(raw []byte) (*x509.CertPool, error) {
 
 // Current are those in force.
 func (a *Authorities) Current() *x509.CertPool {
-	a.mu.Lock()
-	changed, err := a.lookLocked()
-	current := a.current
-	a.mu.Unlock()
+	current, changed, err := a.pool.look()
 	switch {
 	case err != nil:
 		a.log.Warn("a changed file of authorities cannot be used; those before stay in force", "file", a.file, "error", err)
@@ -108,72 +150,33 @@ func (a *Authorities) Current() *x509.CertPool {
 	return current
 }
 
-// lookLocked reads the file if it is time to. An error is returned once, not at every look.
-func (a *Authorities) lookLocked() (changed bool, err error) {
-	if time.Since(a.looked) < lookEvery {
-		return false, nil
-	}
-	a.looked = time.Now()
-	raw, err := Read(a.file)
-	if err != nil {
-		told := a.raw == nil
-		a.raw = nil
-		if told {
-			return false, nil
-		}
-		return false, err
-	}
-	if bytes.Equal(raw, a.raw) {
-		return false, nil
-	}
-	a.raw = raw
-	next, err := a.parse(raw)
-	if err != nil {
-		return false, err
-	}
-	a.current = next
-	return true, nil
-}
-
-// Pair is a certificate and its key, which are read again when the files change. A pair that cannot be used, because only one
-// of the files was written yet, leaves the one before in force.
+// Pair is a certificate and its key, which are read again when the files change.
 type Pair struct {
-	certFile, keyFile string
-	log               *slog.Logger
-
-	mu      sync.Mutex
-	looked  time.Time
-	cert    []byte // as the files were when they were read last; nil if they could not be read
-	key     []byte
-	current *tls.Certificate
+	certFile string
+	log      *slog.Logger
+	pair     watched[*tls.Certificate]
 }
 
 // Load reads a pair.
 func Load(certFile, keyFile string, log *slog.Logger) (*Pair, error) {
-	p := &Pair{certFile: certFile, keyFile: keyFile, log: log}
-	cert, key, err := p.read()
-	if err != nil {
-		return nil, err
+	p := &Pair{certFile: certFile, log: log}
+	p.pair.read = func() ([][]byte, error) {
+		cert, err := Read(certFile)
+		if err != nil {
+			return nil, fmt.Errorf("the certificate %s: %w", certFile, err)
+		}
+		key, err := Read(keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("the key %s: %w", keyFile, err)
+		}
+		return [][]byte{cert, key}, nil
 	}
-	if p.current, err = parse(cert, key); err != nil {
-		return nil, err
-	}
-	p.cert, p.key, p.looked = cert, key, time.Now()
-	return p, nil
+	p.pair.parse = parsePair
+	return p, p.pair.load()
 }
 
-func (p *Pair) read() (cert, key []byte, err error) {
-	if cert, err = Read(p.certFile); err != nil {
-		return nil, nil, fmt.Errorf("the certificate %s: %w", p.certFile, err)
-	}
-	if key, err = Read(p.keyFile); err != nil {
-		return nil, nil, fmt.Errorf("the key %s: %w", p.keyFile, err)
-	}
-	return cert, key, nil
-}
-
-func parse(cert, key []byte) (*tls.Certificate, error) {
-	pair, err := tls.X509KeyPair(cert, key)
+func parsePair(raw [][]byte) (*tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(raw[0], raw[1])
 	if err != nil {
 		return nil, fmt.Errorf("certificate and key do not belong together, or are no PEM: %w", err)
 	}
@@ -182,10 +185,7 @@ func parse(cert, key []byte) (*tls.Certificate, error) {
 
 // Current is the pair in force.
 func (p *Pair) Current() *tls.Certificate {
-	p.mu.Lock()
-	changed, err := p.lookLocked()
-	current := p.current
-	p.mu.Unlock()
+	current, changed, err := p.pair.look()
 	switch {
 	case err != nil:
 		p.log.Warn("a changed certificate cannot be used; the one before stays in force", "certificate", p.certFile, "error", err)
@@ -193,33 +193,6 @@ func (p *Pair) Current() *tls.Certificate {
 		p.log.Info("a changed certificate is in force", "certificate", p.certFile, "until", current.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return current
-}
-
-// lookLocked reads the files if it is time to. An error is returned once, not at every look.
-func (p *Pair) lookLocked() (changed bool, err error) {
-	if time.Since(p.looked) < lookEvery {
-		return false, nil
-	}
-	p.looked = time.Now()
-	cert, key, err := p.read()
-	if err != nil {
-		told := p.cert == nil
-		p.cert, p.key = nil, nil
-		if told {
-			return false, nil
-		}
-		return false, err
-	}
-	if bytes.Equal(cert, p.cert) && bytes.Equal(key, p.key) {
-		return false, nil
-	}
-	p.cert, p.key = cert, key
-	next, err := parse(cert, key)
-	if err != nil {
-		return false, err
-	}
-	p.current = next
-	return true, nil
 }
 
 // Server is a configuration for a listener.

@@ -29,8 +29,8 @@ type archivist struct {
 	me        string // this dispatcher
 	log       *slog.Logger
 
-	look     chan struct{} // gets a value when a replay may have begun
-	trimless bool          // the last trim failed; it was said
+	look      chan struct{} // gets a value when a replay may have begun
+	untrimmed bool          // the last trim failed, and a WARN said so
 
 	mu      sync.Mutex
 	keepers []string             // dispatchers that live and keep an archive
@@ -113,12 +113,12 @@ func (a *archivist) trim(ctx context.Context) {
 		step, cancel := context.WithTimeout(ctx, stepWithin)
 		_, err := a.store.TrimArchive(step, p, keep, keep == 0)
 		cancel()
-		if err != nil && ctx.Err() == nil && !a.trimless && !failed {
+		if err != nil && ctx.Err() == nil && !a.untrimmed && !failed {
 			a.log.Warn("the archive cannot be trimmed; it is tried again every 10 s", "partition", p, "error", err)
 		}
 		failed = failed || err != nil
 	}
-	a.trimless = failed
+	a.untrimmed = failed
 }
 
 // replays goes on with the replays that are this dispatcher's.
