@@ -28,9 +28,7 @@ func (w *world) many(n int, subscription func(i int) (id, doc string)) {
 	for i := range n {
 		id, doc := subscription(i)
 		w.subs = append(w.subs, id)
-		if _, _, _, err := registry.Put(w.t.Context(), id, []byte(doc), ""); err != nil {
-			w.t.Fatal(err)
-		}
+		w.put(id, doc)
 	}
 }
 

@@ -14,9 +14,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/report"
-	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // memoryLimit is the memory that a dispatcher may use in TestMemory, as in a container.
@@ -108,14 +106,11 @@ func TestMemory(t *testing.T) {
 	w := newWorld(t, options{})
 	how := w.confined()
 	s := newSinkhole(t)
-	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
 	var ids []string
 	put := func(id, topic, path string) {
 		ids = append(ids, id)
 		doc := fmt.Sprintf(`{"topic":%q,"urls":[%q],"timeout":"2s","retry_coefficient":"50ms","max_retries":1000}`, topic, s.URL+path)
-		if _, _, _, err := registry.Put(t.Context(), id, []byte(doc), ""); err != nil {
-			t.Fatal(err)
-		}
+		w.put(id, doc)
 	}
 	const hanging = 100
 	for i := range hanging {

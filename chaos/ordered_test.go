@@ -14,9 +14,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
 	"github.com/solate/medispatcher/streams/report"
-	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // sequence is the body of a message: the nth of its key, from 1 on.
@@ -189,12 +187,9 @@ func testOrdered(t *testing.T, how string, batch, keys, each int) {
 	kills := either(9, 4)
 	w := newWorld(t, options{})
 	r := newSequences(t)
-	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
 	const slots = 16 + 8
 	doc := fmt.Sprintf(`{"topic":"o","urls":[%q],"ordered":true,"concurrency":16,"retry_concurrency":8,"retry_coefficient":"20ms","max_retries":%d,"batch":{"size":%d,"wait":"5ms"}}`, r.URL, attempts-1, batch)
-	if _, _, _, err := registry.Put(t.Context(), "o", []byte(doc), ""); err != nil {
-		t.Fatal(err)
-	}
+	w.put("o", doc)
 	dispatchers := []*dispatcher{w.start(), w.start(), w.start()}
 	published := make(chan struct{})
 	go func() {

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
-	"github.com/solate/medispatcher/streams"
-	"github.com/solate/medispatcher/streams/streamstest"
 )
 
 // gauge is a worker that counts what is in flight at once of each subscription.
@@ -92,7 +90,6 @@ func TestShares(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			w := newWorld(t, options{partitions: 2})
 			g := newGauge(t)
-			registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
 			limits := map[string]int{"wide": 8, "narrow": 2, "one": 1, "paced": 8}
 			const interval = 20 * time.Millisecond
 			for id, limit := range limits {
@@ -101,9 +98,7 @@ func TestShares(t *testing.T) {
 					more = fmt.Sprintf(`,"interval":%q`, interval)
 				}
 				doc := fmt.Sprintf(`{"topic":"shared","urls":[%q],"scope":"cluster","concurrency":%d,"retry_concurrency":1,"retry_coefficient":"20ms","max_retries":100%s}`, g.URL, limit, more)
-				if _, _, _, err := registry.Put(t.Context(), id, []byte(doc), ""); err != nil {
-					t.Fatal(err)
-				}
+				w.put(id, doc)
 			}
 			all := []*dispatcher{w.start(), w.start(), w.start()}
 			rounds := either(12, 3)

@@ -95,7 +95,6 @@ func newWorld(t *testing.T, o options) *world {
 
 func (w *world) subscribe() {
 	w.t.Helper()
-	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
 	urls, err := json.Marshal(w.urls)
 	if err != nil {
 		w.t.Fatal(err)
@@ -103,10 +102,22 @@ func (w *world) subscribe() {
 	doc := fmt.Sprintf(`{"topic":"t","urls":%s,"concurrency":%d,"retry_concurrency":%d,"retry_coefficient":"50ms","max_retries":%d,"timeout":%q,"batch":{"size":%d}}`,
 		urls, w.o.concurrency, w.o.retries, attempts-1, w.o.timeout, max(1, w.o.batch))
 	for _, sub := range w.subs {
-		if _, _, _, err := registry.Put(w.t.Context(), sub, []byte(doc), ""); err != nil {
-			w.t.Fatal(err)
-		}
+		w.put(sub, doc)
 	}
+}
+
+// put stores a subscription. It tries for a while: masters whose disk stalls call their cluster down meanwhile.
+func (w *world) put(id, doc string) {
+	w.t.Helper()
+	registry := streams.NewRegistry(w.store, streamstest.Rules(), func(string, string) {})
+	eventually(w.t, "store the subscription "+id, func() bool {
+		_, _, _, err := registry.Put(w.t.Context(), id, []byte(doc), "")
+		if err != nil {
+			w.t.Log(err)
+			pause(100 * time.Millisecond)
+		}
+		return err == nil
+	})
 }
 
 const (

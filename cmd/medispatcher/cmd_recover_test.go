@@ -27,7 +27,7 @@ func TestDaemonRecoverLists(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		parked := streamstest.Mini(t)
-		file := filepath.Join(t.TempDir(), "data.log")
+		file := dataLog(t)
 		vars := []string{
 			"MEDIS_REDIS_URL=" + env.URL, "MEDIS_RECOVER_REDIS_URL=" + parked.URL, "MEDIS_DATA_LOG=" + file,
 			"MEDIS_MAX_BODY=1KiB", "MEDIS_PARTITIONS=2",
@@ -102,7 +102,7 @@ func TestRecoverTwiceDeliversOnce(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		t.Parallel()
-		file := filepath.Join(t.TempDir(), "data.log")
+		file := dataLog(t)
 		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file}
 		p := &program{t: t, env: vars}
 		w := newWorker(t)
@@ -160,7 +160,7 @@ func TestReplayAndRecover(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
 		t.Parallel()
-		file := filepath.Join(t.TempDir(), "data.log")
+		file := dataLog(t)
 		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file, "MEDIS_MAX_BODY=1KiB"}
 		p := &program{t: t, env: vars}
 		w := newWorker(t)
@@ -311,7 +311,7 @@ func TestRecoverStopsOutOfMemory(t *testing.T) {
 func TestDaemonKickFail(t *testing.T) {
 	t.Parallel()
 	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
-		file := filepath.Join(t.TempDir(), "data.log")
+		file := dataLog(t)
 		vars := []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file, "MEDIS_DEAD_AFTER=300ms", "MEDIS_HEARTBEAT=50ms"}
 		w := newWorker(t)
 		p := &program{t: t, env: vars}
@@ -378,7 +378,7 @@ func TestDaemonKickFail(t *testing.T) {
 // TestDaemonHangup: SIGHUP ends nothing, and makes the dispatcher open its DATA log again.
 func TestDaemonHangup(t *testing.T) {
 	env := streamstest.Mini(t)
-	file := filepath.Join(t.TempDir(), "data.log")
+	file := dataLog(t)
 	r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_DATA_LOG=" + file}, "serve")
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -170,6 +171,18 @@ func eventually(t *testing.T, what string, holds func() bool) {
 			t.Fatal("not in time: " + what)
 		}
 	}
+}
+
+// dataLog names a file for a DATA log, in memory where the system has a place for that. A disk that stalls keeps
+// messages in Redis which a test waits for in the log.
+func dataLog(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "medispatcher")
+	if err != nil {
+		return filepath.Join(t.TempDir(), "data.log")
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "data.log")
 }
 
 // awaitSignal waits for a value, or for the end of a channel.
