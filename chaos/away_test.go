@@ -109,7 +109,7 @@ func TestRedisFull(t *testing.T) {
 	w := newWorld(t, quick())
 	away(t, w, true, func(during func()) {
 		w.env.Server.Do(t, "CONFIG", "SET", "maxmemory-policy", "noeviction")
-		w.env.Server.Do(t, "CONFIG", "SET", "maxmemory", "1mb")
+		w.env.Server.Do(t, "CONFIG", "SET", "maxmemory", "1")
 		if err := w.env.Client.Do(t.Context(), "XADD", "medis:{0}:incoming", "*", "topic", "t", "body", "x").Err(); err == nil || !strings.Contains(err.Error(), "OOM") {
 			t.Errorf("publishing while Redis is full: got error %v, want OOM", err)
 		}

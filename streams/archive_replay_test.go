@@ -169,7 +169,7 @@ func TestArchiveOutOfMemory(t *testing.T) {
 	env := streamstest.Real(t)
 	sc, _ := newArchive(t, env)
 	refused := streams.Routing{EntryID: sc.Incoming(t, "topic", "a.b", "body", "x"), Message: message("a.b"), Filtered: true}
-	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
 	if err := fanout(sc, refused); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("while Redis is full: %v", err)
 	}

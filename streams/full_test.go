@@ -14,7 +14,7 @@ func TestFullRedisDrainsANewChannel(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t, streamstest.Real(t))
 	sc.Ready(t)
-	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
 	got := read(t, sc.Store)
 	if len(got) != 1 {
 		t.Fatalf("%d messages were read, want 1", len(got))
@@ -39,7 +39,7 @@ func TestFanoutSaysItOnce(t *testing.T) {
 		id := sc.Incoming(t, "topic", "a.b", "body", "x")
 		routings = append(routings, streams.Routing{EntryID: id, Message: message("a.b"), Subs: []string{"s"}})
 	}
-	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
 	_, err := sc.Store.Fanout(sc.Ctx, 0, routings)
 	if err == nil || strings.Count(err.Error(), "OOM") != 1 {
 		t.Errorf("error %v, want OOM once", err)

@@ -160,7 +160,7 @@ func TestFullRedisKeepsUnroutedWhole(t *testing.T) {
 	m := message("a.b")
 	m.ID = "p1"
 	before := sc.State(t)
-	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
+	check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
 	if err := fanout(sc, streams.Routing{EntryID: id, Message: m}); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("fan-out: %v, want OOM", err)
 	}

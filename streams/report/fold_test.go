@@ -178,7 +178,7 @@ func TestFoldOutOfMemory(t *testing.T) {
 	sc := streamstest.NewScene(t, env)
 	at := streamstest.Must[time.Time](t)(sc.Client.Time(sc.Ctx).Result()).Unix() - 10
 	streamstest.Check(t, sc.Client.HSet(sc.Ctx, nowKey, "~at", at, "sent:s", 5, "sent:", 5).Err())
-	streamstest.Check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1mb").Err())
+	streamstest.Check(t, sc.Client.ConfigSet(sc.Ctx, "maxmemory", "1").Err())
 	folding(t, sc)
 	for !strings.Contains(sc.Client.Info(sc.Ctx, "errorstats").Val(), "OOM") {
 		if sc.Ctx.Err() != nil {
