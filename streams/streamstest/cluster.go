@@ -107,7 +107,7 @@ func joinNodes(t testing.TB, nodes []*Server, addrs []string) {
 	}
 }
 
-// AwaitCluster waits until every node says that the whole cluster works.
+// AwaitCluster waits until every node says that the whole cluster works, and hears what the others publish.
 func (e *Env) AwaitCluster(t testing.TB) {
 	t.Helper()
 	whole := []string{"cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d\r", len(e.Nodes)+len(e.Replicas)), fmt.Sprintf("cluster_slots_ok:%d\r", clusterSlots)}
@@ -128,6 +128,34 @@ func (e *Env) AwaitCluster(t testing.TB) {
 				t.Fatalf("the cluster is not ready: %s says\n%s", s.Addr, info)
 			}
 			time.Sleep(10 * time.Millisecond) // a cluster that comes up sends no event
+		}
+	}
+	for _, s := range e.running() {
+		e.awaitHearing(t, s, deadline)
+	}
+}
+
+// awaitHearing waits until a node hears what every other one publishes. The links between nodes come up by and by, also
+// where the state is ok, and Valkey hands nothing on before that.
+func (e *Env) awaitHearing(t testing.TB, s *Server, deadline time.Time) {
+	t.Helper()
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
+	defer func() { _ = c.Close() }()
+	heard := c.Subscribe(ctx, "whole:"+s.Addr)
+	defer func() { _ = heard.Close() }()
+	if _, err := heard.Receive(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range e.running() {
+		for m := (*redis.Message)(nil); m == nil || m.Payload != other.Addr; {
+			other.Do(t, "PUBLISH", "whole:"+s.Addr, other.Addr)
+			got, err := heard.ReceiveTimeout(ctx, 20*time.Millisecond)
+			m, _ = got.(*redis.Message)
+			if err != nil && ctx.Err() != nil {
+				t.Fatalf("%s does not hear what %s publishes", s.Addr, other.Addr)
+			}
 		}
 	}
 }
