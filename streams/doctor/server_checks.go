@@ -30,7 +30,7 @@ var serverChecks = []struct {
 	{"clock", (*server).clock},
 }
 
-// version: streams came with Redis 5.0, and a few commands, such as ZMSCORE, with 6.2. Tests run on 7.0.
+// version: streams came with Redis 5.0, and a few commands, such as ZMSCORE, with 6.2. Tests run on 7.0 and later.
 func (n *server) version() verdict {
 	v := n.info["redis_version"]
 	if v == "" {
