@@ -35,6 +35,7 @@ func (s *Scheduler) applyLocked(id string, now *medispatcher.Subscription) (sear
 		if sub != nil {
 			s.breakerEndedLocked(sub)
 			ls.removeLocked(id, sub)
+			s.workers.giveBackOldLocked(sub)
 		}
 		return false
 	}
@@ -54,6 +55,9 @@ func (s *Scheduler) applyLocked(id string, now *medispatcher.Subscription) (sear
 		s.newBreakerLocked(sub)
 	case sub.breaker.waitsElsewhere(st):
 		sub.breaker.leaveOutage(time.Now())
+	}
+	if was != nil && !slices.Equal(was.URLs, now.URLs) {
+		s.workers.giveBackOldLocked(sub)
 	}
 	sub.apply(st)
 	search = ls.limitLocked(sub) || search

@@ -122,10 +122,11 @@ func (b *batch) cutLocked(ls *lanes, n int) {
 	b.slot.ahead.putBack(firsts)
 }
 
-// beginLocked begins an attempt by the settings in force, unless the breaker does not let it.
+// beginLocked begins an attempt by the settings in force, unless the breaker does not let it, or the subscription was paused, removed or
+// given other URLs while the batch waited for its turn.
 func (b *batch) beginLocked(ls *lanes, now time.Time) bool {
 	sub := b.jobs[0].lane.sub
-	if sub.shares.ended(now) || ls.shares.takenOver(b, sub.settings.sub.Ordered, now) {
+	if !sub.live() || b.jobs[0].since.Before(sub.urls) || sub.shares.ended(now) || ls.shares.takenOver(b, sub.settings.sub.Ordered, now) {
 		sub.breaker.noProbe(now)
 		return false
 	}

@@ -23,6 +23,4 @@ type lane struct {
 }
 
 // live reports whether the lane may be read.
-func (l *lane) live() bool {
-	return !l.sub.removed && !l.sub.settings.sub.Paused
-}
+func (l *lane) live() bool { return l.sub.live() }

@@ -38,8 +38,9 @@ type subscriber struct {
 	running  int       // attempts under way
 	moved    time.Time // when the last one ended, or the first of those under way began
 	removed  bool
-	stirred  bool // it is on the list that Stirred gives
-	freed    bool // it is on the list of settled
+	urls     time.Time // since when its URLs are those in force; zero: since it is known
+	stirred  bool      // it is on the list that Stirred gives
+	freed    bool      // it is on the list of settled
 	linger   linger
 }
 
@@ -60,6 +61,9 @@ func (s *subscriber) room() int {
 func (s *subscriber) retryRoom() int {
 	return max(0, s.retry.free()*s.settings.size-s.retry.waiting())
 }
+
+// live reports whether it takes messages.
+func (s *subscriber) live() bool { return !s.removed && !s.settings.sub.Paused }
 
 // more reports whether another new message waits for a slot, or is being read.
 func (s *subscriber) more() bool { return s.fresh.ahead.len() > 0 || s.fresh.asked > 0 }

@@ -54,7 +54,7 @@ func deepen() {
 // staffLocked has what was read started in slots that are free now, and ends the workers that nothing more is there for.
 func (ws *workers) staffLocked(sub *subscriber, now time.Time) {
 	for _, slot := range [...]*slots{&sub.fresh, &sub.retry} {
-		if ws.draining || slot.limit == 0 { // nothing of its kind begins here
+		if ws.draining || slot.limit == 0 || !sub.live() { // nothing of its kind begins here
 			ws.giveBackAllLocked(slot)
 		}
 	}
@@ -100,6 +100,14 @@ func (ws *workers) giveBackAllLocked(slot *slots) {
 	for j := slot.ahead.pop(); j != nil; j = slot.ahead.pop() {
 		ws.giveBackLocked(j)
 	}
+}
+
+// giveBackOldLocked gives back what was read so far, and has not begun: it goes to no other URLs. Whoever removed the subscription and made
+// another by its id removed these messages, too.
+func (ws *workers) giveBackOldLocked(sub *subscriber) {
+	sub.urls = time.Now()
+	ws.giveBackAllLocked(&sub.fresh)
+	ws.giveBackAllLocked(&sub.retry)
 }
 
 // settleLocked has the outcomes of a batch settled: soon if they hold up others that could start.
