@@ -43,7 +43,7 @@ for _, id in ipairs(due) do
 end
 local next = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
 if not next[2] then return {moved, -1, vanished()} end
-return {moved, math.max(0, tonumber(next[2]) - now), vanished()}
+return {moved, math.max(0, math.ceil(tonumber(next[2]) - now)), vanished()}
 `)
 
 // ReleaseDelayed moves messages whose delay is over to the incoming stream: at most limit, and fewer
