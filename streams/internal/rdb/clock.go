@@ -64,6 +64,16 @@ func (c *Clock) now() (now time.Time, ahead time.Duration, ok bool) {
 	return time.Unix(0, int64(c.sharedAtLocked(c.Mono()))), c.ahead, true
 }
 
+// behind is how far behind Redis this copy may be.
+func (c *Clock) behind() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.heard {
+		return 0
+	}
+	return c.within + (c.Mono()-c.at)/driftShare
+}
+
 // stale reports whether Redis must be read again: a process without heartbeats does not keep its copy up to date.
 func (c *Clock) stale() bool {
 	c.mu.Lock()
@@ -237,10 +247,10 @@ const DueNow = 1
 // DelayedUntil is when a delayed message is due by the shared clock. accepted is the time of its
 // entry id, by the clock of Redis, which may have been set since. The correction is added to it,
 // because after the clock was set back, ids stand still and a new message would look old. A time in
-// the future counts as now.
+// the future counts as now, unless it is this copy of the clock that is behind: messages keep their order.
 func (db *DB) DelayedUntil(accepted time.Time, delay time.Duration) time.Time {
 	now, ahead, _ := db.Clock.now()
-	if accepted = accepted.Add(max(0, ahead)); accepted.After(now) {
+	if accepted = accepted.Add(max(0, ahead)); accepted.After(now.Add(db.Clock.behind())) {
 		accepted = now
 	}
 	return accepted.Add(delay)
