@@ -118,10 +118,13 @@ func (p *Publisher) dial(name, url string, client *redis.UniversalClient, timeou
 }
 
 // Close closes the connections of a Publisher that was made of URLs. Clients that it was given stay open.
+// Closing it again does nothing.
 func (p *Publisher) Close() error {
 	var errs []error
 	for _, c := range p.own {
-		errs = append(errs, c.Close())
+		if err := c.Close(); !errors.Is(err, redis.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
