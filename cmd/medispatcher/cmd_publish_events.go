@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
@@ -23,6 +25,9 @@ func (s *state) publishEvents(ctx context.Context, f publishFlags, given medispa
 	messages, err := cloudevents.Reader{MaxBody: int64(s.cfg.MaxBody), Topic: given.Topic, Headers: given.Headers}.JSON(text, batch)
 	if err != nil {
 		return err
+	}
+	if len(messages) == 0 {
+		s.nothing(cmp.Or(strings.TrimPrefix(f.events, "-"), "stdin"))
 	}
 	w := s.wishes()
 	for i, m := range messages {

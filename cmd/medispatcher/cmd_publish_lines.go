@@ -50,10 +50,18 @@ func (s *state) publishLines(ctx context.Context, defaults medispatcher.Message)
 			published++
 		}
 	}
+	if published+failed == 0 {
+		s.nothing("stdin")
+	}
 	if failed > 0 {
 		return fmt.Errorf("%s not published, %d published; correct those lines and publish them alone", cli.Counted(int64(failed), "message"), published)
 	}
 	return nil
+}
+
+// nothing warns that there was nothing to publish. A program that failed before it wrote into the pipe looks like that.
+func (s *state) nothing(in string) {
+	_, _ = fmt.Fprintf(s.stderr, "medispatcher: warning: %s holds no message; nothing was published\n", cli.Clean(in))
 }
 
 // stopError is an error that would stop the next line, too.

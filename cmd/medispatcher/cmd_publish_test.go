@@ -170,6 +170,19 @@ func TestPublishLines(t *testing.T) {
 	}
 }
 
+// TestPublishNothing: a program that failed wrote nothing, and its pipe says so.
+func TestPublishNothing(t *testing.T) {
+	t.Parallel()
+	c := newPublisher(t)
+	for in, arg := range map[string]string{"": "--ndjson", "\n \n": "--ndjson", "[]": "--cloudevent=-"} {
+		code, out, stderr := c.run(in, "publish", arg)
+		if code != cli.ExitOK || out != "" {
+			t.Errorf("%s of %q: exit %d, %q", arg, in, code, out)
+		}
+		checkLines(t, stderr, "warning: stdin holds no message; nothing was published")
+	}
+}
+
 func TestPublishBadLines(t *testing.T) {
 	t.Parallel()
 	c := newPublisher(t, "MEDIS_MAX_BODY=100B")
