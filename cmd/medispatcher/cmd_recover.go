@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
 	rescue "github.com/solate/medispatcher/recover"
 )
@@ -88,7 +90,7 @@ func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFil
 		last := &list[len(list)-1]
 		last.Reader = f
 		if info.Mode().IsRegular() {
-			last.Reader, last.size = io.LimitReader(f, info.Size()), info.Size()
+			last.Reader, last.size = &wholeLines{ctx: ctx, file: f, left: info.Size(), end: '\n'}, info.Size()
 			if err := last.unpack(); err != nil {
 				return list, 0, err
 			}
@@ -101,6 +103,43 @@ func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFil
 		size += src.size
 	}
 	return list, size, nil
+}
+
+// wholeLines reads what a file holds, and the rest of its last line if somebody is writing that.
+type wholeLines struct {
+	ctx  context.Context
+	file io.Reader
+	left int64 // bytes of what the file holds
+	end  byte  // the last one
+	by   time.Time
+}
+
+// lineWithin is how long the rest of a line is waited for.
+const lineWithin = time.Second
+
+func (w *wholeLines) Read(b []byte) (int, error) {
+	if w.left > 0 {
+		n, err := w.file.Read(b[:min(int64(len(b)), w.left)])
+		if w.left -= int64(n); n > 0 {
+			w.end = b[n-1]
+		}
+		return n, err
+	}
+	for w.end != '\n' {
+		n, err := w.file.Read(b[:1])
+		if n > 0 {
+			w.end = b[0]
+			return n, nil
+		}
+		if w.by.IsZero() {
+			w.by = time.Now().Add(lineWithin)
+		}
+		if !errors.Is(err, io.EOF) || time.Now().After(w.by) || w.ctx.Err() != nil {
+			return 0, err
+		}
+		medispatcher.Sleep(w.ctx, lineWithin/20)
+	}
+	return 0, io.EOF
 }
 
 // unpack has a file read that logrotate compressed. Its size is not that of what it holds.

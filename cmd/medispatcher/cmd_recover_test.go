@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -231,6 +233,55 @@ func gzipped(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// TestRecoverWholeLine: a last line that a dispatcher is writing is read when it is whole, and nothing behind it. One that
+// never becomes whole is not waited for long.
+func TestRecoverWholeLine(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		later []string // what the file gets, "" for nothing yet
+		want  string
+		after time.Duration
+	}{
+		"whole later": {[]string{"", "", "c", "", "d\ne\n"}, "a\nbcd\n", 3 * lineWithin / 20},
+		"never whole": {nil, "a\nb", lineWithin + lineWithin/20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				got, err := io.ReadAll(&wholeLines{ctx: t.Context(), file: &growing{"a\nb", tt.later}, left: 3})
+				if err != nil || string(got) != tt.want || time.Since(begun) > tt.after {
+					t.Errorf("%q, %v, after %v", got, err, time.Since(begun))
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		got, err := io.ReadAll(&wholeLines{ctx: t.Context(), file: &growing{"a\nb\n", []string{"c\n"}}, left: 2})
+		if err != nil || string(got) != "a\n" {
+			t.Errorf("%q, %v: what is written meanwhile is not read", got, err)
+		}
+	})
+}
+
+// growing is a file that gets more each time its end is read.
+type growing struct {
+	text  string
+	later []string
+}
+
+func (g *growing) Read(b []byte) (int, error) {
+	if g.text == "" && len(g.later) > 0 {
+		g.text, g.later = g.later[0], g.later[1:]
+	}
+	if g.text == "" {
+		return 0, io.EOF
+	}
+	n := copy(b, g.text)
+	g.text = g.text[n:]
+	return n, nil
 }
 
 func TestRecoverRefuses(t *testing.T) {
