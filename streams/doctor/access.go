@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,10 +12,10 @@ import (
 	"github.com/solate/medispatcher/streams/internal/rdb"
 )
 
-// examineAccess finds out what the user of the URL may do. ACL DRYRUN answers for every command,
-// but it is an administrator's command. Where it is refused, three harmless commands are tried.
+// examineAccess finds out what the user of the URL may do. Redis 7 tells a script of every command. Where scripts are refused, or
+// Redis is older, three harmless commands are tried.
 func (d *exam) examineAccess(ctx context.Context) error {
-	refused, asked, err := d.dryRun(ctx)
+	refused, asked, err := d.mayNot(ctx)
 	if err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func (d *exam) examineAccess(ctx context.Context) error {
 	case asked:
 		d.ok(AreaRedis, "access", "may run every command that is used, on keys "+d.cfg.Prefix+":* and channel "+d.keys.Control())
 	default:
-		d.ok(AreaRedis, "access", "may run scripts, write and use pub/sub; single commands could not be checked (ACL DRYRUN is refused)")
+		d.ok(AreaRedis, "access", "may run scripts, write and use pub/sub; single commands could not be checked")
 	}
 	return nil
 }
@@ -52,10 +53,10 @@ func (d *exam) examineWrites(ctx context.Context) error {
 }
 
 // neededCommands has one example of every command that dispatchers, the CLI and this examination send.
-func (d *exam) neededCommands() [][]any {
+func (d *exam) neededCommands() [][]string {
 	in, ch, retry, hash := d.keys.Incoming(0), d.keys.Channel(0, "a"), d.keys.Retry(0, "a"), d.keys.Failures(0, "a")
 	list := d.cfg.Prefix + ":recover:a"
-	return [][]any{
+	return [][]string{
 		{"XADD", in, "*", "topic", "a"}, {"XREADGROUP", "GROUP", rdb.GroupPush, "a", "STREAMS", ch, ">"}, {"XACK", ch, rdb.GroupPush, "0-1"},
 		{"XDEL", ch, "0-1"}, {"XTRIM", ch, "MAXLEN", "1"}, {"XLEN", ch}, {"XRANGE", ch, "-", "+"}, {"XREVRANGE", ch, "+", "-"}, {"XPENDING", ch, rdb.GroupPush},
 		{"XCLAIM", ch, rdb.GroupPush, "a", "0", "0-1"}, {"XGROUP", "CREATE", ch, rdb.GroupPush, "0"}, {"XGROUP", "DELCONSUMER", ch, rdb.GroupPush, "a"}, {"XGROUP", "SETID", ch, rdb.GroupPush, "0"},
@@ -72,26 +73,31 @@ func (d *exam) neededCommands() [][]any {
 	}
 }
 
-// dryRun lists the commands that the user may not run. asked is false if Redis refuses ACL DRYRUN.
-func (d *exam) dryRun(ctx context.Context) (refused []string, asked bool, err error) {
-	me, err := rdb.Text(d.db.With(ctx), "ACL", "WHOAMI").Result()
+// mayRunScript asks what the user may run. KEYS any of ours. ARGV a JSON array of commands, each an array of its words. Returns
+// the numbers of those that are refused, nil if Redis does not know. It changes nothing.
+var mayRunScript = rdb.NewScript(`
+if not redis.acl_check_cmd then return false end
+local refused = {}
+for i, c in ipairs(cjson.decode(ARGV[1])) do
+  if not redis.acl_check_cmd(unpack(c)) then refused[#refused + 1] = i end
+end
+return refused
+`)
+
+// mayNot lists the commands that the user may not run. asked is false if Redis does not say.
+func (d *exam) mayNot(ctx context.Context) (refused []string, asked bool, err error) {
+	needed := d.neededCommands()
+	text, err := json.Marshal(needed)
+	if err != nil {
+		return nil, false, err
+	}
+	list, err := mayRunScript.Run(ctx, d.db, []string{d.keys.Incoming(0)}, string(text)).Slice()
 	if err != nil {
 		return nil, false, ofServer(err)
 	}
-	needed := d.neededCommands()
-	pipe := d.db.Pipe(ctx)
-	answers := make([]*rdb.Reply[string], len(needed))
-	for i, c := range needed {
-		answers[i] = rdb.Text(pipe, append([]any{"ACL", "DRYRUN", me}, c...)...)
-	}
-	_ = pipe.Run() // each command has its own error
-	for i, a := range answers {
-		text, err := a.Result()
-		if err != nil {
-			return nil, false, ofServer(err)
-		}
-		if text != "OK" {
-			refused = append(refused, fmt.Sprint(needed[i][0]))
+	for _, at := range list {
+		if i, is := at.(int64); is && i >= 1 && i <= int64(len(needed)) {
+			refused = append(refused, needed[i-1][0])
 		}
 	}
 	refused = slices.Compact(refused)

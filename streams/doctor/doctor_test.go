@@ -334,6 +334,10 @@ func TestDoctorOfRestrictedUser(t *testing.T) {
 			t.Errorf("%s is %q, want %q", where, bad[where], want)
 		}
 	}
+	bad = as("lacks", append(documented, "-xclaim", "-lpop")...)
+	if !strings.Contains(bad["Redis/access"], "may not: run XCLAIM, LPOP on keys medis:*") {
+		t.Error(bad)
+	}
 	bad = as("asks", "~medis:*", "&medis:control", "+@all", "-xclaim", "-lpop")
 	if !strings.Contains(bad["Redis/access"], "may not: run XCLAIM, LPOP on keys medis:*") {
 		t.Error(bad)
