@@ -74,6 +74,15 @@ type FanoutWorker struct {
 	ending   atomic.Bool // nothing more is read ahead
 	reads    smaller
 	behind   atomic.Bool // more, for other goroutines
+	refused  atomic.Pointer[error]
+}
+
+// Refused is why nothing moves until somebody gives the user of Redis a right; nil: it is not for that.
+func (w *FanoutWorker) Refused() error {
+	if err := w.refused.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Behind reports whether the last read left entries, it seems.
@@ -104,6 +113,9 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 			if back.Failures() == 0 {
 				w.Log.Warn("fan-out waits: it cannot move entries", "partition", w.Partition, "error", err)
 			}
+			if w.refused.Store(nil); rdb.IsRefused(err) {
+				w.refused.Store(&err)
+			}
 			// The reply may be lost and the entries ours, so move our own next. If those
 			// failed, move new ones next: they must not wait for one that cannot be moved.
 			if own {
@@ -117,6 +129,7 @@ func (w *FanoutWorker) Run(ctx context.Context) error {
 		w.renew(work)
 		if back.Failures() > 0 && ownAt.IsZero() {
 			w.Log.Info("fan-out goes on", "partition", w.Partition)
+			w.refused.Store(nil)
 			back.Reset()
 		}
 	}

@@ -498,6 +498,35 @@ func TestDaemonReadiness(t *testing.T) {
 	}
 }
 
+// TestDaemonLacksARight: a dispatcher whose fan-out stands still until its user gets a right is not ready, and says why.
+func TestDaemonLacksARight(t *testing.T) {
+	t.Parallel()
+	env := streamstest.Real(t)
+	user := func(rules ...any) {
+		t.Helper()
+		streamstest.Check(t, env.Client.Do(t.Context(), append([]any{"ACL", "SETUSER", "few", "on", ">pw", "~medis:*", "&medis:control*", "+@all"}, rules...)...).Err())
+	}
+	user("-xadd")
+	r := startServe(t, []string{"MEDIS_REDIS_URL=" + strings.Replace(env.URL, "://", "://few:pw@", 1)}, "serve")
+	w := newWorker(t)
+	r.put("s", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
+	ready := func(want int) func() bool {
+		return func() bool { code, _ := r.call(http.MethodGet, "/readyz", ""); return code == want }
+	}
+	eventually(t, "ready", ready(200))
+	streamstest.Check(t, env.Client.Do(t.Context(), "XADD", "medis:{0}:incoming", "*", "topic", "t", "body", "x").Err())
+	eventually(t, "not ready", ready(503))
+	if _, answer := r.call(http.MethodGet, "/readyz", ""); !strings.Contains(answer, "the Redis user lacks a right, which medispatcher doctor names: ") {
+		t.Error(answer)
+	}
+	user()
+	w.await(t, "delivered", func(got map[string][]string) bool { return len(got["s"]) == 1 })
+	eventually(t, "ready again", ready(200))
+	if code := r.stop(); code != cli.ExitOK {
+		t.Errorf("exit %d:\n%s", code, r.logs.String())
+	}
+}
+
 // TestDev is the first command of the README.
 func TestDev(t *testing.T) {
 	t.Parallel()

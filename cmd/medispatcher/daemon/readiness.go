@@ -22,7 +22,9 @@ type readiness struct {
 	// unread is why the subscriptions cannot be read; nil: they can. read reports whether they were.
 	unread func() error
 	read   func() bool
-	log    *slog.Logger
+	// refused is why the fan-out waits for a right of the user of Redis; nil: it does not.
+	refused func() error
+	log     *slog.Logger
 
 	problem  atomic.Pointer[error]
 	stopping atomic.Bool
@@ -64,6 +66,8 @@ func (r *readiness) Run(ctx context.Context) error {
 			err = fmt.Errorf("Redis at %s takes no writes: %w", r.redis, err) //nolint:staticcheck // Redis is a name
 		} else if unread := r.unread(); unread != nil {
 			err = fmt.Errorf("nothing is fanned out, because the subscriptions cannot be read: %w", unread)
+		} else if refused := r.refused(); refused != nil {
+			err = fmt.Errorf("the fan-out stands still, because the Redis user lacks a right, which medispatcher doctor names: %w", refused)
 		} else if !r.read() {
 			err = errReading
 		}

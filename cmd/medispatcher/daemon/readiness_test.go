@@ -16,7 +16,7 @@ import (
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		var away, unreadable, read atomic.Bool
+		var away, unreadable, refused, read atomic.Bool
 		r := &readiness{
 			redis: "r:1", log: slog.New(slog.NewTextHandler(&log, nil)),
 			probe: func(ctx context.Context) error {
@@ -26,6 +26,12 @@ func TestReadiness(t *testing.T) {
 				return ctx.Err()
 			},
 			read: read.Load,
+			refused: func() error {
+				if refused.Load() {
+					return errors.New("NOPERM")
+				}
+				return nil
+			},
 			unread: func() error {
 				if unreadable.Load() {
 					return errors.New("WRONGTYPE")
@@ -59,6 +65,9 @@ func TestReadiness(t *testing.T) {
 		unreadable.Store(true)
 		expect("nothing is fanned out")
 		unreadable.Store(false)
+		refused.Store(true)
+		expect("the fan-out stands still")
+		refused.Store(false)
 		expect("ready")
 		r.stop()
 		expect("stopping")

@@ -74,6 +74,14 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	onFanout.lines = streams.NewLineWorker(store, registry, info.Partitions, onFanout.ready, log)
 	store.OnNext(onFanout.ready)
 	fanouts := d.addFanouts(onFanout)
+	d.readiness.refused = func() error {
+		for _, w := range fanouts {
+			if err := w.Refused(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	taken := &vanished{version: info.Version, partitions: info.Partitions, store: store, registry: registry, counter: series, log: log}
 	heals := &healer{
 		info: info, partitions: info.Partitions, store: store, registry: registry, scheduler: d.scheduler, fanouts: fanouts,

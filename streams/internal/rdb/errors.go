@@ -68,5 +68,7 @@ func IsAnswer(err error) bool {
 	return errors.As(err, &answer)
 }
 
-// IsRefused reports whether the user may not run a command.
-func IsRefused(err error) bool { return err != nil && strings.Contains(err.Error(), "NOPERM") }
+// IsRefused reports whether the user may not run a command. Redis 7.0 says it in other words of one that a script runs.
+func IsRefused(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "NOPERM") || strings.Contains(err.Error(), "user executing the script can't"))
+}
