@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -88,12 +87,10 @@ func (s *state) openLogs(ctx context.Context, names []string) (list []dataLogFil
 			return list, 0, cli.Usagef("%s is a directory; name the files in it", name)
 		}
 		last := &list[len(list)-1]
-		last.Reader = f
-		if info.Mode().IsRegular() {
-			last.Reader, last.size = &wholeLines{ctx: ctx, file: f, left: info.Size(), end: '\n'}, info.Size()
-			if err := last.unpack(); err != nil {
-				return list, 0, err
-			}
+		if !info.Mode().IsRegular() {
+			last.Reader = f
+		} else if err := last.read(ctx, f, info.Size()); err != nil {
+			return list, 0, err
 		}
 	}
 	for _, src := range list {
@@ -142,18 +139,18 @@ func (w *wholeLines) Read(b []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// unpack has a file read that logrotate compressed. Its size is not that of what it holds.
-func (f *dataLogFile) unpack() error {
-	buffered := bufio.NewReader(f.Reader)
-	f.Reader = buffered
-	if start, _ := buffered.Peek(2); !bytes.Equal(start, []byte{0x1f, 0x8b}) {
+// read has what a file of that many bytes holds read. One that logrotate compressed is unpacked, and nobody knows how long it is then.
+func (f *dataLogFile) read(ctx context.Context, file *os.File, size int64) error {
+	var start [2]byte
+	if _, err := file.ReadAt(start[:], 0); err != nil || start != [2]byte{0x1f, 0x8b} {
+		f.Reader, f.size = &wholeLines{ctx: ctx, file: file, left: size, end: '\n'}, size
 		return nil
 	}
-	unpacked, err := gzip.NewReader(buffered)
+	unpacked, err := gzip.NewReader(bufio.NewReader(io.LimitReader(file, size)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
-	f.Reader, f.size = unpacked, -1
+	f.Reader = unpacked
 	return nil
 }
 
