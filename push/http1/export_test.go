@@ -36,3 +36,9 @@ func ParseHead(b []byte) (a Answer, size, length int, closes, ok bool) {
 
 // AppendHead is the request up to its body.
 func (r *Request) AppendHead(b []byte) []byte { return r.appendHead(b) }
+
+// Race and Interleave choose among the addresses of a host.
+var (
+	Race       = race
+	Interleave = interleave
+)

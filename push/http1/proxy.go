@@ -38,7 +38,7 @@ func (cl *Client) dialProxy(ctx context.Context, addr string) (net.Conn, error) 
 		}
 	}
 	d := net.Dialer{KeepAliveConfig: keepAlive}
-	raw, err := d.DialContext(ctx, "tcp", proxy.Host)
+	raw, err := dialHost(ctx, &d, proxy.Host)
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", proxy.Host, err)
 	}
