@@ -27,6 +27,7 @@ type conn struct {
 	expires time.Time       // when it is too old for another request
 	until   time.Time       // its deadline
 	used    time.Time       // when its last answer had come; zero: it has served no request
+	served  int             // requests
 
 	closed atomic.Bool
 

@@ -67,3 +67,44 @@ func TestServerThatHalfCloses(t *testing.T) {
 		}
 	}
 }
+
+// TestServerThatHalfClosesLate: the server closes its side a moment after the answer, when a look comes too early. Its second connection
+// takes no request in vain any more.
+func TestServerThatHalfClosesLate(t *testing.T) {
+	t.Parallel()
+	var taken atomic.Int32
+	s := serve(t, func(c net.Conn, _ int) {
+		br := bufio.NewReader(c)
+		for n := 0; ; n++ {
+			if req, _ := readRequest(br); req == nil {
+				return
+			}
+			if taken.Add(1); n == 0 {
+				io.WriteString(c, okReply)
+			} else {
+				c.(*net.TCPConn).CloseWrite() // the next request is here before the end is
+			}
+		}
+	})
+	tr := newClient(t, http1.Options{})
+	to := target(t, s.url)
+	const requests = 20
+	for _, rests := range []bool{false, true} {
+		snd := tr.Sender(t.Context())
+		for range requests {
+			if a, err := snd.Post(&http1.Request{To: to, Body: []byte("x")}, time.Now().Add(soon)); err != nil || a.Status != 200 {
+				t.Fatalf("%d, %v", a.Status, err)
+			}
+			if rests {
+				snd.Release()
+			}
+		}
+		snd.Release()
+	}
+	if n := taken.Load(); n != 2*requests+1 {
+		t.Errorf("%d requests for %d messages", n, 2*requests)
+	}
+	if n := tr.Idle(); n != 0 {
+		t.Errorf("%d connections are kept in vain", n)
+	}
+}

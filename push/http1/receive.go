@@ -40,6 +40,9 @@ func (s *Sender) receive(c *conn, r *Request, reused bool, long *sending, werr e
 		if again = reused && (peerGone(err) || peerGone(werr)); again {
 			now := time.Now()
 			r.To.left.Store(&now)
+			if c.served == 1 {
+				r.To.once.Store(&now)
+			}
 		}
 		phase := PhaseHeader
 		if werr != nil {

@@ -85,7 +85,11 @@ func (s *Sender) Release() {
 // try sends the request on one connection, always a new one if fresh. again tells that it may be sent once more, because
 // the connection was a reused one and dead.
 func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer, again bool, err error) {
-	c, err := s.take(r.To, deadline, now, fresh)
+	once := r.To.servesOnce(now)
+	if once {
+		s.drop()
+	}
+	c, err := s.take(r.To, deadline, now, fresh || once)
 	if err != nil {
 		return a, false, err
 	}
@@ -104,7 +108,8 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 	}
 	a, keep, again, err := s.receive(c, r, reused, long, werr, came)
 	c.used = time.Now()
-	if !keep || werr != nil || long != nil && !long.sent(min(sendGrace, time.Until(deadline))) {
+	c.served++
+	if !keep || once || werr != nil || long != nil && !long.sent(min(sendGrace, time.Until(deadline))) {
 		s.drop()
 	}
 	long.end()

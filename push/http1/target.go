@@ -18,6 +18,7 @@ type Target struct {
 	rest []byte // " HTTP/1.1\r\nHost: …\r\n"
 
 	left atomic.Pointer[time.Time] // when it was last found to have closed a connection that was used; nil: never
+	once atomic.Pointer[time.Time] // the same of a connection that had served one request
 }
 
 // wary is how long every connection is looked at before it is used again, after one proved closed only then. A server that closes
@@ -25,8 +26,14 @@ type Target struct {
 const wary = time.Minute
 
 // leaves reports whether the server may close a connection at any time after an answer.
-func (t *Target) leaves(now time.Time) bool {
-	at := t.left.Load()
+func (t *Target) leaves(now time.Time) bool { return lately(&t.left, now) }
+
+// servesOnce reports whether the server seems to close each connection after its first answer. A look before the second request may
+// come too early to notice that, so each request gets a connection of its own.
+func (t *Target) servesOnce(now time.Time) bool { return lately(&t.once, now) }
+
+func lately(was *atomic.Pointer[time.Time], now time.Time) bool {
+	at := was.Load()
 	return at != nil && now.Sub(*at) < wary
 }
 
