@@ -68,8 +68,8 @@ type Settlement struct {
 	Run     []Settlement // what became of the first of the messages behind this one: Sent, Failed, or Released, which leaves one where it is
 	RunFrom int64        // see Delivery
 
-	Next int       // not 0: there was no attempt; the message is put off (see Delivery.PutOff), and this is the number of its next attempt
-	Due  time.Time // with Next: when
+	Next int       // not 0: no attempt counts; the message is put off (see Delivery.PutOff), and this is the number of its next attempt
+	Due  time.Time // with Next: when; zero: after Delay
 }
 
 // Outcome classifies how a delivery ended.

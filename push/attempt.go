@@ -91,6 +91,9 @@ func (r *result) broke(s *settings, err error) {
 	phase := http1.PhaseOf(err)
 	r.unconnected = phase == http1.PhaseConnect || phase == http1.PhaseTLS
 	r.connected = r.status != 0 || phase != "" && !r.unconnected
+	if via, ok := errors.AsType[*http1.ProxyError](err); ok && via.Own {
+		r.proxy = via.Addr
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, context.Canceled):
@@ -107,7 +110,7 @@ func (r *result) broke(s *settings, err error) {
 func (r *result) finish(s *settings, t *target, start time.Time, ended bool) {
 	r.ended = time.Now()
 	r.took = r.ended.Sub(start)
-	if ended && !r.cut && !r.short {
+	if ended && !r.cut && !r.short && r.proxy == "" {
 		s.ways().targets.report(t, r.accepted, r.ended)
 	}
 }

@@ -31,6 +31,7 @@ type result struct {
 	secrets    *secrets                 // of its request; nil: none was made
 	// No connection could be made, or one was. Neither: nobody knows.
 	unconnected, connected bool
+	proxy                  string // that is at fault, whoever the subscriber is; empty: none is
 	took                   time.Duration
 	ended                  time.Time
 	outdated               bool   // other settings are in force since it began
@@ -71,6 +72,12 @@ func (r *result) said() string {
 // timeoutError says how far an attempt had come when its time was over. A status means that the
 // header had arrived.
 func timeoutError(limit medispatcher.Duration, status int, err error) error {
+	if via, ok := errors.AsType[*http1.ProxyError](err); ok {
+		if via.Own {
+			return fmt.Errorf("timeout: no answer within %s (connecting to the proxy %s)", limit, via.Addr)
+		}
+		return fmt.Errorf("timeout: no answer within %s (waiting until the proxy %s has connected)", limit, via.Addr)
+	}
 	phase := http1.PhaseOf(err)
 	if status != 0 {
 		phase = http1.PhaseBody
@@ -147,6 +154,9 @@ func exhausted(s *medispatcher.Subscription, attempt int) bool {
 	return attempt > s.MaxRetries || s.Drop.Threshold > 0 && attempt >= s.Drop.Threshold
 }
 
+// proxyDelay is when a message that the proxy is to blame for is tried again.
+const proxyDelay = probeEvery
+
 // outcomeOf decides what becomes of a delivery after an attempt. jitter is in [0, 1).
 func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result, now time.Time, jitter float64) medispatcher.Settlement {
 	out := medispatcher.Settlement{Channel: d.Channel, EntryID: d.EntryID, Attempt: d.Attempt, Took: r.took, Target: r.target, Status: r.status, Answer: r.shown(), Panicked: r.panicked != nil && errors.Is(r.err, r.panicked), By: s}
@@ -166,9 +176,18 @@ func outcomeOf(s *medispatcher.Subscription, d *medispatcher.Delivery, r *result
 		failure = *d.Failure
 	}
 	failure.Attempts = d.Attempt
+	if r.proxy != "" { // it is the operator's own, as this machine is
+		failure.Attempts--
+		out.Outcome, out.Next, out.Delay = medispatcher.Failed, d.Attempt, time.Duration(float64(proxyDelay)*(1+jitterShare*jitter))
+	}
 	failure.LastError, failure.LastAt, failure.Target = r.text(), now, r.target
-	failure.Batch = r.batch
+	if r.proxy == "" {
+		failure.Batch = r.batch
+	}
 	out.Failure = &failure
+	if out.Next > 0 {
+		return out
+	}
 	if exhausted(s, d.Attempt) {
 		out.Outcome = medispatcher.Exhausted
 		if s.Drop.Action != medispatcher.DropKeep {

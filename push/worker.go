@@ -45,7 +45,7 @@ func (w *worker) attempt(b *batch) {
 				r = j.own
 			}
 			decided := w.decide(b.settings, &j.Delivery, r, jitter)
-			if j.first != nil && decided.Outcome != medispatcher.Sent && decided.Outcome != medispatcher.Failed {
+			if j.first != nil && decided.Outcome != medispatcher.Sent && (decided.Outcome != medispatcher.Failed || decided.Next > 0) {
 				continue // it waits on, until it is the first
 			}
 			*out = decided

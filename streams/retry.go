@@ -63,7 +63,11 @@ func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settle
 		}
 		argv = append(argv, place[f.Subscription], f.EntryID, f.Attempt)
 		if f.Next > 0 {
-			argv = append(argv, f.Next, f.Due.UnixMilli(), record, 0)
+			due := f.Due.UnixMilli()
+			if f.Due.IsZero() {
+				due = dueAt(f, now)
+			}
+			argv = append(argv, f.Next, due, record, 0)
 			continue
 		}
 		argv = appendCounts(append(argv, f.Attempt+1, dueAt(f, now), record), f)

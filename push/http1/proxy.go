@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,6 +25,21 @@ func CheckProxy(raw string) (*url.URL, error) {
 	return u, nil
 }
 
+// ProxyError is why a proxy opened no tunnel.
+type ProxyError struct {
+	Addr string
+	// Own tells that the proxy is at fault, whoever the server is: it cannot be reached, or does not know who asks. A proxy that does not
+	// answer in time, or not by HTTP, may be waiting for the server.
+	Own bool
+	err error
+}
+
+// Error implements error.
+func (e *ProxyError) Error() string { return "proxy " + e.Addr + ": " + e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *ProxyError) Unwrap() error { return e.err }
+
 // dialProxy opens a tunnel to addr through the proxy. The guard judges an address that is written in addr. A name is
 // resolved by the proxy, and what it may stand for is the proxy's to judge.
 func (cl *Client) dialProxy(ctx context.Context, addr string) (net.Conn, error) {
@@ -40,7 +56,7 @@ func (cl *Client) dialProxy(ctx context.Context, addr string) (net.Conn, error) 
 	d := net.Dialer{KeepAliveConfig: keepAlive}
 	raw, err := dialHost(ctx, &d, proxy.Host)
 	if err != nil {
-		return nil, fmt.Errorf("proxy %s: %w", proxy.Host, err)
+		return nil, &ProxyError{proxy.Host, true, fmt.Errorf("it cannot be reached: %w", err)}
 	}
 	// Cut the connection when ctx ends: neither write nor read asks it.
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
@@ -53,10 +69,13 @@ func (cl *Client) dialProxy(ctx context.Context, addr string) (net.Conn, error) 
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, fmt.Errorf("proxy %s: %w", proxy.Host, err)
+		return nil, &ProxyError{proxy.Host, errors.Is(err, errLogin), err}
 	}
 	return raw, nil
 }
+
+// errLogin means that a proxy wants to know who asks, or does not believe it.
+var errLogin = errors.New("it refuses the user and password in its URL, or that there are none")
 
 // connect asks a proxy for a tunnel.
 func connect(raw net.Conn, proxy *url.URL, addr string) error {
@@ -74,10 +93,18 @@ func connect(raw net.Conn, proxy *url.URL, addr string) error {
 	if err != nil {
 		return fmt.Errorf("no answer to CONNECT: %w", plain(err))
 	}
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("it answered %.100q to CONNECT", resp.Status)
+	why := fmt.Errorf("it answered %.100q to CONNECT", resp.Status)
+	switch code := resp.StatusCode; {
+	case code/100 == 2:
+		return nil
+	case code == http.StatusProxyAuthRequired:
+		return fmt.Errorf("%w: %w", errLogin, why)
+	case code == http.StatusForbidden:
+		return fmt.Errorf("it does not allow this server: %w", why)
+	case code == http.StatusBadGateway, code == http.StatusServiceUnavailable, code == http.StatusGatewayTimeout:
+		return fmt.Errorf("it does not reach this server: %w", why)
 	}
-	return nil
+	return why
 }
 
 // single reads one byte at a time, and not more than a header may have.

@@ -82,18 +82,29 @@ func TestProxy(t *testing.T) {
 
 func TestProxyRefuses(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ answer, says string }{
-		"forbidden":   {"HTTP/1.1 403 Forbidden\r\n\r\n", `it answered "403 Forbidden" to CONNECT`},
-		"no HTTP":     {"SSH-2.0-OpenSSH\r\n\r\n", "no answer to CONNECT"},
-		"an endless":  {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100<<10), "no answer to CONNECT"},
-		"broken off":  {"HTTP/1.1 200", "no answer to CONNECT"},
-		"proxy login": {"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required"},
+	for name, test := range map[string]struct {
+		answer, says string
+		own          bool
+	}{
+		"forbidden":   {"HTTP/1.1 403 Forbidden\r\n\r\n", `it does not allow this server: it answered "403 Forbidden" to CONNECT`, false},
+		"unreachable": {"HTTP/1.1 502 Bad Gateway\r\n\r\n", `it does not reach this server: it answered "502 Bad Gateway" to CONNECT`, false},
+		"no HTTP":     {"SSH-2.0-OpenSSH\r\n\r\n", "no answer to CONNECT", false},
+		"an endless":  {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100<<10), "no answer to CONNECT", false},
+		"broken off":  {"HTTP/1.1 200", "no answer to CONNECT", false},
+		"proxy login": {"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "it refuses the user and password in its URL, or that there are none: it answered \"407 Proxy", true},
+		"away":        {"", "it cannot be reached: ", true},
 	} {
 		to, _ := proxy(t, nil, test.answer)
+		if test.answer == "" {
+			to.Host = closedPort(t)
+		}
 		cl := newClient(t, http1.Options{Proxy: to})
 		err := mustFail(t, cl, newRequest(t, "http://worker.test/", "x"))
 		if http1.PhaseOf(err) != http1.PhaseConnect || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "p@ss") || !strings.Contains(err.Error(), "proxy "+to.Host) {
 			t.Errorf("%s: %v", name, err)
+		}
+		if via, ok := errors.AsType[*http1.ProxyError](err); !ok || via.Own != test.own || via.Addr != to.Host {
+			t.Errorf("%s: %+v", name, via)
 		}
 		if cl.Live() != 0 {
 			t.Errorf("%s: a connection is left", name)
@@ -104,4 +115,14 @@ func TestProxyRefuses(t *testing.T) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
+}
+
+// closedPort is an address at which nobody listens.
+func closedPort(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
 }

@@ -268,7 +268,9 @@ func (q *Memory) Retry(_ context.Context, _ int, failures []medispatcher.Settlem
 		e.mine, e.due = false, time.Now().Add(s.Delay)
 		e.delivery.Attempt, e.delivery.Failure = s.Attempt+1, s.Failure
 		if s.Next > 0 {
-			e.delivery.Attempt, e.due = s.Next, s.Due
+			if e.delivery.Attempt = s.Next; !s.Due.IsZero() {
+				e.due = s.Due
+			}
 		}
 	})
 	return err
