@@ -39,7 +39,7 @@ type AlertFacts struct {
 	Message      string    `json:"message,omitempty"`         // id of a message that fails
 	Topic        string    `json:"topic,omitempty"`           // its topic, or that of the newest unrouted message
 	Messages     int64     `json:"messages,omitempty"`        // how many fail that often, counted up to a hundred; or how many are kept
-	LastError    string    `json:"last_error,omitempty"`      // of its last attempt; why the newest entry was quarantined; or why the log is lost
+	LastError    string    `json:"last_error,omitempty"`      // of its last attempt; why the newest entry was quarantined; why the log is lost; or that a proxy holds messages back
 	Target       string    `json:"target,omitempty"`          // URL of that attempt, without userinfo
 	DeadAt       time.Time `json:"dead_at,omitzero"`          // when it will be dead at the earliest; zero: it is dead
 	Dispatcher   string    `json:"dispatcher,omitempty"`      // which is dead or short of something, whose breaker is open or whose log is lost

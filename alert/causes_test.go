@@ -34,7 +34,7 @@ func TestCausesOfVeryManyAlerts(t *testing.T) {
 		const many = 2*causesAtOnce + causesAtOnce/2
 		for i := range many {
 			sc.change(fmt.Sprint("s", i), func(*medispatcher.Subscription) {})
-			sc.events.Breaker(fmt.Sprint("s", i), true)
+			sc.events.Breaker(fmt.Sprint("s", i), true, "")
 		}
 		sc.events.write(t.Context())
 		rounds := func(n int) {
@@ -65,7 +65,7 @@ func TestCausesOfVeryManyAlerts(t *testing.T) {
 		for i := range many {
 			if i%2 == 0 {
 				delete(left, fmt.Sprint("s", i))
-				sc.events.Breaker(fmt.Sprint("s", i), false)
+				sc.events.Breaker(fmt.Sprint("s", i), false, "")
 			}
 		}
 		sc.events.write(t.Context())

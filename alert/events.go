@@ -73,9 +73,13 @@ func (e *Events) MessageFailed(sub *medispatcher.Subscription, m *medispatcher.M
 	p.alert, p.alert.Messages = a, int64(len(p.causes))
 }
 
-// Breaker notes that this dispatcher's breaker for a subscription opened or closed.
-func (e *Events) Breaker(sub string, open bool) {
-	e.goesOn(medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: sub, Value: 1, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID}}, open)
+// Breaker notes that this dispatcher's breaker for a subscription opened or closed. proxy is the one that is to blame; empty: the worker is.
+func (e *Events) Breaker(sub string, open bool, proxy string) {
+	a := medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: sub, Value: 1, AlertFacts: medispatcher.AlertFacts{Dispatcher: e.cfg.ID}}
+	if proxy != "" {
+		a.LastError = "the push proxy " + proxy + " lets no message through"
+	}
+	e.goesOn(a, open)
 }
 
 // LogLost notes that this dispatcher cannot write a log and why, with the number of lines lost so far; or,

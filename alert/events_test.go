@@ -60,7 +60,7 @@ func TestBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sc := start(t, thresholds())
-		sc.events.Breaker("s", true)
+		sc.events.Breaker("s", true, "")
 		sc.after(time.Second, "alert breaker:s 1")
 		// The breaker of another dispatcher opens, and that dispatcher dies.
 		_, _, err := sc.ledger.As("b").RaiseAlert(t.Context(), medispatcher.Alert{Rule: medispatcher.RuleBreaker, Subscription: "s", Value: 1}, 3*time.Minute, []string{"b"}, false)
@@ -68,13 +68,33 @@ func TestBreaker(t *testing.T) {
 			t.Fatal(err)
 		}
 		sc.after(2*time.Minute, "alert breaker:s 1") // this one's is held all the time
-		sc.events.Breaker("s", false)
+		sc.events.Breaker("s", false, "")
 		sc.after(tenRounds, "alert breaker:s 1", "recovered breaker:s 1")
 
-		sc.events.Breaker("s", true)
+		sc.events.Breaker("s", true, "")
 		sc.after(3*time.Minute, "alert breaker:s 1", "recovered breaker:s 1", "alert breaker:s 1")
 		sc.ledger.Flush() // Redis lost everything
 		sc.after(10*time.Second, "alert breaker:s 1")
+	})
+}
+
+// TestBreakerOfAProxy: the alert names the proxy that is to blame, and not the worker.
+func TestBreakerOfAProxy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sc := start(t, thresholds())
+		sc.events.Breaker("s", true, "10.0.0.1:3128")
+		sc.after(time.Second, "alert breaker:s 1")
+		all, _ := sc.ledger.Alerts(t.Context())
+		if line := all.Last[0].Line; !strings.HasSuffix(line, "the push proxy 10.0.0[.]1:3128 lets no message through, so messages wait") {
+			t.Error(line)
+		}
+		sc.events.Breaker("s", false, "10.0.0.1:3128")
+		sc.after(tenRounds, "alert breaker:s 1", "recovered breaker:s 1")
+		all, _ = sc.ledger.Alerts(t.Context())
+		if line := all.Last[0].Line; !strings.HasSuffix(line, "the push proxy lets messages through again") {
+			t.Error(line)
+		}
 	})
 }
 

@@ -62,9 +62,9 @@ Delivered:   {{.SentPerMin}} in the last minute
 		Name: medispatcher.RuleBreaker, About: aSubscription,
 		FiresWhen:  "a dispatcher's breaker opened: the worker fails every message",
 		Prometheus: "MedispatcherBreakerOpen",
-		Title:      "its worker fails every message, so messages wait",
-		Recovered:  "its worker is back",
-		More: `Repair the worker. Delivery goes on by itself once a probe succeeds. No message is lost, and none uses up its attempts.
+		Title:      "{{if .LastError}}{{plain .LastError}}{{else}}its worker fails every message{{end}}, so messages wait",
+		Recovered:  "{{if .LastError}}the push proxy lets messages through again{{else}}its worker is back{{end}}",
+		More: `{{if .LastError}}Repair the proxy, or change MEDIS_PUSH_PROXY{{else}}Repair the worker{{end}}. Delivery goes on by itself once a probe succeeds. No message is lost, and none uses up its attempts.
 Seen by:     {{.Dispatcher}}
 `,
 		causes: byDispatchers,

@@ -78,26 +78,30 @@ func (s *Scheduler) breakerChangedLocked(b *breaker, open bool) {
 		return
 	}
 	id := b.of.settings.sub.ID
-	if open {
-		s.news.log(slog.LevelWarn, LineOpened, "subscription", id, "target", b.last.origin(), "probe_every", probeEvery.String())
-	} else {
-		s.news.log(slog.LevelInfo, LineClosed, "subscription", id, "target", b.last.origin())
+	opened, closed, target := LineOpened, LineClosed, b.last.origin()
+	if b.proxy != "" {
+		opened, closed, target = LineProxyFails, LineProxyBack, b.proxy
 	}
-	s.tellBreaker(id, open)
+	if open {
+		s.news.log(slog.LevelWarn, opened, "subscription", id, "target", target, "probe_every", probeEvery.String())
+	} else {
+		s.news.log(slog.LevelInfo, closed, "subscription", id, "target", target)
+	}
+	s.tellBreaker(id, open, b.proxy)
 }
 
 // breakerEndedLocked tells that the breaker of a subscriber is not used any more.
 func (s *Scheduler) breakerEndedLocked(of *subscriber) {
 	if of.breaker.open() {
-		s.tellBreaker(of.settings.sub.ID, false)
+		s.tellBreaker(of.settings.sub.ID, false, of.breaker.proxy)
 		of.breaker.leaveOutage(time.Now())
 	}
 }
 
-func (s *Scheduler) tellBreaker(id string, open bool) {
+func (s *Scheduler) tellBreaker(id string, open bool, proxy string) {
 	s.news.note(func() {
 		if s.cfg.Events.Breaker != nil {
-			s.cfg.Events.Breaker(id, open)
+			s.cfg.Events.Breaker(id, open, proxy)
 		}
 	})
 }

@@ -43,6 +43,7 @@ type breaker struct {
 	sent    bool                                       // the probe is under way
 	closed  bool                                       // so that the machine need not be asked, which costs more than the rest
 	last    *target                                    // that failed
+	proxy   string                                     // that was at fault then; see result
 
 	outage *outage       // that it is open for; nil: for a reason of its own
 	place  *list.Element // among those that wait for a probe of the outage; nil: it does not
@@ -165,7 +166,7 @@ func (b *breaker) end(p permit, messageID string, r *result) {
 	case r.cut || r.short || r.target == "":
 		b.report(p, errNoWord)
 	default:
-		b.last = r.to
+		b.last, b.proxy = r.to, r.proxy
 		b.note(failure{p.number, messageID})
 		b.report(p, errFailed)
 	}

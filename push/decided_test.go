@@ -171,7 +171,7 @@ func TestNothingIsToldUnderTheMutex(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		var held []string
-		f.s.cfg.Events.Breaker = func(sub string, open bool) {
+		f.s.cfg.Events.Breaker = func(sub string, open bool, _ string) {
 			held = append(held, fmt.Sprint(sub, open, len(f.s.Held())))
 		}
 		f.w.answer = func(*http.Request) (int, time.Duration) { return 503, time.Millisecond }
@@ -195,7 +195,7 @@ func TestPanicOfWhoIsToldOfABreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, subscription("a"))
 		var told []string
-		f.s.cfg.Events.Breaker = func(sub string, open bool) {
+		f.s.cfg.Events.Breaker = func(sub string, open bool, _ string) {
 			told = append(told, fmt.Sprint(sub, open))
 			if open {
 				panic("a defect")

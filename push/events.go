@@ -25,8 +25,9 @@ type Events struct {
 	// subscription is changed. A receiver that cannot act at once has to try again by itself.
 	Gone func(sub *medispatcher.Subscription)
 	// Breaker: a subscription's breaker opened or closed, because of what its worker answered or
-	// because somebody changed, resumed or removed the subscription. One call at a time, in order.
-	Breaker func(sub string, open bool)
+	// because somebody changed, resumed or removed the subscription. One call at a time, in order. proxy is the proxy
+	// that is to blame, not the worker; empty: none is.
+	Breaker func(sub string, open bool, proxy string)
 	// Others: there are other dispatchers (see Scheduler.Among), and they should know that these channels may have more
 	// new messages than this one can take now, that of these, told of before, it has taken all, and that these have messages
 	// which are due, and of which it takes none (see Scheduler.Divide).

@@ -147,7 +147,7 @@ func TestEventHandlersMayCallTheScheduler(t *testing.T) {
 			Settled:   func(*medispatcher.Delivery, *medispatcher.Settlement) { call("settled") },
 			Unsettled: func(*medispatcher.Settlement, error) { call("unsettled"); unreadableNow.Store(false) },
 			Gone:      func(*medispatcher.Subscription) { call("gone") },
-			Breaker:   func(string, bool) { call("breaker") },
+			Breaker:   func(string, bool, string) { call("breaker") },
 			Short:     func(string) { call("short") },
 		}
 		f.w.answer = func(r *http.Request) (int, time.Duration) {

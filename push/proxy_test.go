@@ -2,7 +2,9 @@ package push
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,6 +58,32 @@ func TestProxyAtFault(t *testing.T) {
 				t.Errorf("%+v, avoided %t", out, avoided)
 			}
 		})
+	}
+}
+
+// TestBreakerNamesTheProxy: while the proxy is to blame, the log and the events name it, and not the worker.
+func TestBreakerNamesTheProxy(t *testing.T) {
+	t.Parallel()
+	sub := subscription("a")
+	st := newSettings(&sub, "")
+	of := &subscriber{settings: st}
+	var lines strings.Builder
+	told := make(chan string, 2)
+	s := New(Config{
+		Partitions: 1, Log: slog.New(slog.NewTextHandler(&lines, nil)),
+		Events: Events{Breaker: func(_ string, open bool, proxy string) { told <- fmt.Sprint(open, " ", proxy) }},
+	}, nil, nil)
+	of.breaker = newBreaker(of, s.breakerChangedLocked)
+	for i := range breakerFailures {
+		p, _ := of.breaker.begin()
+		of.breaker.end(p, fmt.Sprint(i), &result{target: "x", to: st.ways().targets.urls[0], proxy: "10.0.0.1:3128"})
+	}
+	if got := <-told; got != "true 10.0.0.1:3128" {
+		t.Errorf("told %s", got)
+	}
+	s.news.wait(t.Context())
+	if got := lines.String(); !strings.Contains(got, "MEDIS_PUSH_PROXY") || !strings.Contains(got, "target=10.0.0.1:3128") || strings.Contains(got, "worker") {
+		t.Error(got)
 	}
 }
 

@@ -118,7 +118,7 @@ func newFixture(t *testing.T, subs ...medispatcher.Subscription) *fixture {
 				defer f.mu.Unlock()
 				f.gone = append(f.gone, sub.ID)
 			},
-			Breaker: func(sub string, open bool) {
+			Breaker: func(sub string, open bool, _ string) {
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				f.breakers = append(f.breakers, sub, open)

@@ -16,6 +16,8 @@ const fewFailures = 100
 var gathered = []gather.Kind{
 	{Line: push.LineOpened, Many: "breakers opened: the workers fail every message; probes go out now and then", By: "target", First: "subscription"},
 	{Line: push.LineClosed, Many: "breakers closed: the workers are back", By: "target", First: "subscription"},
+	{Line: push.LineProxyFails, Many: "breakers opened: the push proxy (MEDIS_PUSH_PROXY) lets no message through; probes go out now and then", By: "target", First: "subscription"},
+	{Line: push.LineProxyBack, Many: "breakers closed: the push proxy lets messages through again", By: "target", First: "subscription"},
 	{Line: push.LineFailed, Many: "pushes failed", Few: fewFailures, By: "target", Group: originOf, First: "subscription"},
 	{Line: push.LineDead, Many: "messages are dead: no attempts are left", By: "target", Group: originOf, First: "id"},
 	{Line: push.LineUnreadable, Many: "channels cannot be read", First: "subscription"},

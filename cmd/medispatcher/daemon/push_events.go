@@ -115,8 +115,8 @@ func (e *pushEvents) unsettled(s *medispatcher.Settlement, cause error) {
 }
 
 // breaker: a subscription's breaker opened or closed.
-func (e *pushEvents) breaker(sub string, open bool) {
-	e.alerts.Breaker(sub, open)
+func (e *pushEvents) breaker(sub string, open bool, proxy string) {
+	e.alerts.Breaker(sub, open, proxy)
 	e.heartbeat.breakerChanged()
 }
 
