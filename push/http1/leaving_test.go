@@ -108,3 +108,31 @@ func TestServerThatHalfClosesLate(t *testing.T) {
 		t.Errorf("%d connections are kept in vain", n)
 	}
 }
+
+// TestRestartedServerKeepsConnections: a server that took several requests on a connection and then closes one at its second has
+// been restarted, and goes on to be asked on the connections that it keeps.
+func TestRestartedServerKeepsConnections(t *testing.T) {
+	t.Parallel()
+	var conns atomic.Int32
+	s := serve(t, func(c net.Conn, _ int) {
+		br := bufio.NewReader(c)
+		left := map[int32]int{1: 2, 2: 1}[conns.Add(1)] // how many requests it takes; 0: all
+		for n := 1; ; n++ {
+			if req, _ := readRequest(br); req == nil || left > 0 && n > left {
+				return
+			}
+			io.WriteString(c, okReply)
+		}
+	})
+	snd := newClient(t, http1.Options{}).Sender(t.Context())
+	defer snd.Release()
+	to := target(t, s.url)
+	for range 20 {
+		if a, err := snd.Post(&http1.Request{To: to, Body: []byte("x")}, time.Now().Add(soon)); err != nil || a.Status != 200 {
+			t.Fatalf("%d, %v", a.Status, err)
+		}
+	}
+	if n := conns.Load(); n != 3 {
+		t.Errorf("%d connections, want 3", n)
+	}
+}

@@ -108,7 +108,9 @@ func (s *Sender) try(r *Request, deadline, now time.Time, fresh bool) (a Answer,
 	}
 	a, keep, again, err := s.receive(c, r, reused, long, werr, came)
 	c.used = time.Now()
-	c.served++
+	if c.served++; c.served == 2 && err == nil {
+		r.To.kept.Store(true)
+	}
 	if !keep || once || werr != nil || long != nil && !long.sent(min(sendGrace, time.Until(deadline))) {
 		s.drop()
 	}

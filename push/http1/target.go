@@ -19,6 +19,7 @@ type Target struct {
 
 	left atomic.Pointer[time.Time] // when it was last found to have closed a connection that was used; nil: never
 	once atomic.Pointer[time.Time] // the same of a connection that had served one request
+	kept atomic.Bool               // a connection has served more than one
 }
 
 // wary is how long every connection is looked at before it is used again, after one proved closed only then. A server that closes
@@ -29,8 +30,8 @@ const wary = time.Minute
 func (t *Target) leaves(now time.Time) bool { return lately(&t.left, now) }
 
 // servesOnce reports whether the server seems to close each connection after its first answer. A look before the second request may
-// come too early to notice that, so each request gets a connection of its own.
-func (t *Target) servesOnce(now time.Time) bool { return lately(&t.once, now) }
+// come too early to notice that, so each request gets a connection of its own. A server that once took a second request was restarted.
+func (t *Target) servesOnce(now time.Time) bool { return !t.kept.Load() && lately(&t.once, now) }
 
 func lately(was *atomic.Pointer[time.Time], now time.Time) bool {
 	at := was.Load()
