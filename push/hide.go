@@ -18,20 +18,26 @@ type secrets struct {
 	mask *strings.Replacer
 }
 
+// cutMark is behind a text that was cut.
+const cutMark = "…"
+
 // hide masks secrets in a text, also the beginning of one at which the text was cut.
 func (s *secrets) hide(text string) string {
 	if s == nil || len(s.list) == 0 || len(text) < leastHidden {
 		return text
 	}
-	text = s.mask.Replace(text)
+	text, mark := s.mask.Replace(text), ""
+	if before, cut := strings.CutSuffix(text, cutMark); cut {
+		text, mark = before, cutMark
+	}
 	for _, secret := range s.list {
 		for n := min(len(secret)-1, len(text)); n >= leastHidden; n-- {
 			if begun, is := strings.CutSuffix(text, secret[:n]); is {
-				return begun + medispatcher.Mask
+				return begun + medispatcher.Mask + mark
 			}
 		}
 	}
-	return text
+	return text + mark
 }
 
 func secretsOf(sub *medispatcher.Subscription, w *ways) *secrets {

@@ -16,7 +16,7 @@ import (
 func TestAnswerThatRepeatsTheRequest(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 422, 503} {
-		for _, before := range []int{0, keptAnswer - 20} { // what is kept ends in a secret
+		for _, before := range []int{0, keptAnswer - 20, maxErrorText - 70, maxErrorText - 40} { // what is kept ends in a secret
 			w := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				w.WriteHeader(status)

@@ -146,7 +146,7 @@ func cutText(s string) string {
 	for !utf8.ValidString(s) {
 		s = s[:len(s)-1]
 	}
-	return s + "…"
+	return s + cutMark
 }
 
 // exhausted reports whether no attempt comes after this one.
