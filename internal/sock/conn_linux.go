@@ -100,13 +100,14 @@ func (c *Conn) Exchange(req, buf []byte) (n int, writeErr, readErr error) {
 	if writeErr != nil {
 		return 0, writeErr, nil
 	}
-	if sent < len(req) && readErr == nil {
+	switch {
+	case n > 0, readErr != nil && (!errors.Is(readErr, os.ErrDeadlineExceeded) || c.noMoreEarly()):
+		return n, nil, readErr
+	case sent < len(req): // the socket took no more, or it was time to look before anything was written
 		if _, writeErr = c.writeLocked(req[sent:]); writeErr != nil {
 			return 0, writeErr, nil
 		}
 		c.noMoreEarly()
-	} else if n > 0 || !errors.Is(readErr, os.ErrDeadlineExceeded) || c.noMoreEarly() {
-		return n, nil, readErr
 	}
 	n, readErr = c.readLocked(buf)
 	return n, nil, readErr

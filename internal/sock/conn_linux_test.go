@@ -212,6 +212,36 @@ func TestExchangeNearTheDeadline(t *testing.T) {
 	}
 }
 
+// stalls is a raw connection whose reads begin late, as in a process that gets no CPU for a moment.
+type stalls struct{ syscall.RawConn }
+
+func (s stalls) Read(step func(fd uintptr) bool) error {
+	time.Sleep(2 * (lookAfter + slack))
+	return s.RawConn.Read(step)
+}
+
+// TestExchangeBeginsLate: a request is written, too, if the time after which Exchange looks is over before it begins.
+func TestExchangeBeginsLate(t *testing.T) {
+	t.Parallel()
+	c, peer := pair(t, "tcp", "127.0.0.1:0")
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.raw = stalls{c.raw}
+	got := make(chan int, 1)
+	go func() {
+		n, _ := peer.Read(make([]byte, 9))
+		got <- n
+		peer.Write([]byte("a"))
+	}()
+	b := make([]byte, 1)
+	if n, werr, rerr := c.Exchange([]byte("q"), b); n != 1 || werr != nil || rerr != nil {
+		t.Errorf("%d bytes, %v, %v", n, werr, rerr)
+	}
+	peer.Close()
+	if n := <-got; n != 1 {
+		t.Errorf("the peer got %d bytes of the request", n)
+	}
+}
+
 // TestLooks: who looks whether a connection is alive gets to see what there is to see.
 func TestLooks(t *testing.T) {
 	for name, leave := range map[string]func(net.Conn){
