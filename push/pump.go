@@ -13,12 +13,12 @@ type pump struct {
 	ready  []*lane
 	queued map[*lane]bool
 	later  timers
-	due    map[*lane]time.Time // the one entry of later that counts for a lane
+	due    map[*lane]*timed // the entry of later that a lane has
 	wake   chan struct{}
 }
 
 func newPump() *pump {
-	return &pump{queued: map[*lane]bool{}, due: map[*lane]time.Time{}, wake: make(chan struct{}, 1)}
+	return &pump{queued: map[*lane]bool{}, due: map[*lane]*timed{}, wake: make(chan struct{}, 1)}
 }
 
 // has reports whether a lane is listed.
@@ -44,11 +44,16 @@ func (p *pump) now(l *lane) {
 
 // at queues a lane for a round at that time, if it does not have an earlier one.
 func (p *pump) at(l *lane, when time.Time) {
-	if had, ok := p.due[l]; ok && !when.Before(had) {
+	switch had := p.due[l]; {
+	case had == nil:
+		p.due[l] = &timed{when: when, lane: l}
+		heap.Push(&p.later, p.due[l])
+	case when.Before(had.when):
+		had.when = when
+		heap.Fix(&p.later, had.at)
+	default:
 		return
 	}
-	p.due[l] = when
-	heap.Push(&p.later, timed{when, l})
 	if p.later[0].lane == l {
 		p.signal() // the loop waits for a later time
 	}
@@ -64,10 +69,7 @@ func (p *pump) signal() {
 // take removes up to limit lanes that are to be worked on now.
 func (p *pump) take(now time.Time, limit int) []*lane {
 	for len(p.later) > 0 && !p.later[0].when.After(now) {
-		t := heap.Pop(&p.later).(timed)
-		if when, ok := p.due[t.lane]; !ok || !when.Equal(t.when) {
-			continue // replaced by an earlier one
-		}
+		t := heap.Pop(&p.later).(*timed)
 		delete(p.due, t.lane)
 		if !p.queued[t.lane] {
 			p.queued[t.lane] = true
@@ -117,19 +119,28 @@ func (p *pump) await(ctx context.Context, d time.Duration) bool {
 type timed struct {
 	when time.Time
 	lane *lane
+	at   int // its place in timers
 }
 
 // timers is a heap, the earliest first.
-type timers []timed
+type timers []*timed
 
 func (t timers) Len() int           { return len(t) }
 func (t timers) Less(i, j int) bool { return t[i].when.Before(t[j].when) }
-func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *timers) Push(x any)        { *t = append(*t, x.(timed)) }
+func (t timers) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].at, t[j].at = i, j
+}
+
+func (t *timers) Push(x any) {
+	x.(*timed).at = len(*t)
+	*t = append(*t, x.(*timed))
+}
+
 func (t *timers) Pop() any {
 	old := *t
 	x := old[len(old)-1]
-	old[len(old)-1] = timed{}
+	old[len(old)-1] = nil
 	*t = old[:len(old)-1]
 	return x
 }
