@@ -12,18 +12,22 @@ import (
 // park puts messages into the recover list, all of them or none. If the caller has given up, none are:
 // it would not hear of it.
 func (b *batch) park(items []item) {
-	parked := false
+	parked, unknown := false, false
 	var err error
 	if b.p.o.RecoverList != "" && b.ctx.Err() == nil {
-		if err = b.push(items); err != nil {
+		err = b.push(items)
+		parked, unknown = err == nil, isLost(err)
+		switch {
+		case unknown:
+			err = fmt.Errorf("and %s may have it: %w", b.p.recoverKey(), err)
+		case err != nil:
 			err = fmt.Errorf("and it was not parked in %s: %w", b.p.recoverKey(), err)
 		}
-		parked = err == nil
 	}
 	for _, it := range items {
 		r := &b.results[it.at]
 		if r.Parked = parked; !parked {
-			it.err.Parking = err
+			it.err.Parking, it.err.Unknown = err, it.err.Unknown || unknown
 			r.Err = it.err
 		}
 	}

@@ -269,6 +269,28 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
+// TestParkedWithoutAnAnswer: Redis refuses the message, and the list has it, but nobody says so. It may be delivered, so the id to repeat
+// it with is told.
+func TestParkedWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	env := streamstest.Real(t)
+	if err := env.Client.Set(t.Context(), "medis:{0}:incoming", "in the way", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	proxy := streamstest.NewProxy(t, env.Server.Addr)
+	p := publisher(t, publish.Options{Redis: env.Client, RecoverRedis: connected(t, proxy.URL()), RecoverList: "shop"})
+	proxy.Replies(streamstest.CutReplies, 1)
+	r, err := p.Publish(t.Context(), publish.Message{Topic: "a.b"})
+	list := parked(t, env.Client)
+	if r.Parked || len(list) != 1 || list[0].ID != r.ID {
+		t.Fatal(r, list)
+	}
+	e, ok := errors.AsType[*publish.Error](err)
+	if !ok || !e.Unknown || !strings.Contains(err.Error(), "; and medis:recover:shop may have it: ") || !strings.HasSuffix(err.Error(), "; publish it again with the id "+r.ID) {
+		t.Error(err)
+	}
+}
+
 // TestAway: while Redis is away messages are parked elsewhere; if that is away as well, the error says both.
 func TestAway(t *testing.T) {
 	t.Parallel()
