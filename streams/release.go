@@ -38,10 +38,24 @@ end
 return vanished()
 `)
 
+// releaseStep is the most entries that one step releases. More would hold Redis for longer than 10 ms on a slow machine.
+const releaseStep = 256
+
 // Release lets go of entries of this process, so that any dispatcher can take them at once.
 // The attempt is not counted. With leave the process also leaves the group of the channel,
 // if it owns nothing there any more.
 func (s *Store) Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error {
+	for {
+		step := entryIDs[:min(len(entryIDs), releaseStep)]
+		entryIDs = entryIDs[len(step):]
+		if err := s.release(ctx, c, step, leave && len(entryIDs) == 0); err != nil || len(entryIDs) == 0 {
+			return err
+		}
+	}
+}
+
+// release is Release in one step.
+func (s *Store) release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error {
 	argv := []any{s.cfg.ID, leave, rdb.DueNow}
 	for _, id := range entryIDs {
 		argv = append(argv, id)
