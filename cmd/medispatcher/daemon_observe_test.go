@@ -136,3 +136,25 @@ func TestDaemonKeepsWhatHasNoChannel(t *testing.T) {
 		})
 	}
 }
+
+// TestDaemonTellsOfItsLastAttempts: an attempt that ends after the signal to stop is in the story of its message.
+func TestDaemonTellsOfItsLastAttempts(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		w, arrived, release := heldWorker(t, 200)
+		r := startServe(t, []string{"MEDIS_REDIS_URL=" + env.URL, "MEDIS_HISTORY=10"}, "serve")
+		r.put("a", fmt.Sprintf(`{"topic":"t","urls":[%q]}`, w.URL))
+		id := "0-" + xadd(t, env, "topic", "t", "body", "x")
+		awaitSignal(t, "the push", arrived)
+		ended := make(chan int, 1)
+		go func() { ended <- r.stop() }()
+		eventually(t, "stopping", func() bool { return strings.Contains(r.logs.String(), `"stopping"`) })
+		release()
+		if code := <-ended; code != cli.ExitOK {
+			t.Errorf("exit %d:\n%s", code, r.logs.String())
+		}
+		if story := env.Client.HGet(t.Context(), "medis:{0}:journal", id).Val(); !strings.Contains(story, `"copied"`) || !strings.Contains(story, `"sent"`) {
+			t.Errorf("its story: %s", story)
+		}
+	})
+}

@@ -95,27 +95,34 @@ func (r *recorder) attempted(m *medispatcher.Delivery, s *medispatcher.Settlemen
 	r.add(report.Recorded{Partition: m.Partition, ID: m.Message.ID, Event: e})
 }
 
-// Run writes events to Redis until ctx ends.
+// Run writes events to Redis until ctx ends, and then the rest of them.
 func (r *recorder) Run(ctx context.Context) error {
 	tick := time.NewTicker(recordEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastStepsTimeout)
+			defer cancel()
+			r.write(last)
 			return nil
 		case <-tick.C:
 		}
-		events, missing := r.take()
-		for len(events) > 0 {
-			n := min(len(events), recordBatch)
-			if err := r.store.RecordEvents(ctx, r.messages, events[:n]); err != nil {
-				missing += len(events)
-				break
-			}
-			events = events[n:]
+		r.write(ctx)
+	}
+}
+
+func (r *recorder) write(ctx context.Context) {
+	events, missing := r.take()
+	for len(events) > 0 {
+		n := min(len(events), recordBatch)
+		if err := r.store.RecordEvents(ctx, r.messages, events[:n]); err != nil {
+			missing += len(events)
+			break
 		}
-		if missing > 0 && ctx.Err() == nil {
-			r.log.Warn("events of messages are lost: Redis did not take them; the stories of these messages have gaps", "events", missing)
-		}
+		events = events[n:]
+	}
+	if missing > 0 {
+		r.log.Warn("events of messages are lost: Redis did not take them; the stories of these messages have gaps", "events", missing)
 	}
 }
