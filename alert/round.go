@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -135,10 +136,14 @@ func (r *round) lastMinute(ctx context.Context, what string) (int64, error) {
 	return n[0], nil
 }
 
+// longestDrain is what is said of one that takes longer.
+const longestDrain = 100 * 365 * 24 * time.Hour
+
 // drain is how long n messages take at the rate of the last minute; 0: they never drain.
 func drain(n, sentPerMinute int64, growing bool) medispatcher.Duration {
 	if sentPerMinute <= 0 || growing {
 		return 0
 	}
-	return medispatcher.Duration(max(time.Second, (time.Duration(n) * time.Minute / time.Duration(sentPerMinute)).Round(time.Second)))
+	d := math.Min(float64(n)/float64(sentPerMinute)*float64(time.Minute), float64(longestDrain))
+	return medispatcher.Duration(max(time.Second, time.Duration(d).Round(time.Second)))
 }
