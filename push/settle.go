@@ -87,24 +87,34 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 	<-again.C
 	defer linger.Stop()
 	defer again.Stop()
-	waits := false // again is running
-	under, ended := 0, make(chan error, settlesAtOnce)
+	waits, trying := false, false // again is running; what was left is being tried
+	type step struct {
+		again bool // it was of what was left
+		err   error
+	}
+	under, ended := 0, make(chan step, settlesAtOnce)
 	settle := func(batch *[]medispatcher.Settlement) {
 		under++
+		again := batch == &part.left
+		trying = trying || again
 		go func() {
 			deepen()
-			ended <- q.flush(context.WithoutCancel(ctx), p, batch)
+			ended <- step{again, q.flush(context.WithoutCancel(ctx), p, batch)}
 		}()
 	}
-	over := func(err error) {
+	over := func(s step) {
 		under--
-		if err != nil {
+		if s.again {
+			trying = false
+		}
+		if err := s.err; err != nil {
 			q.stuck()
 			if back.Failures() == 0 {
 				q.news.log(slog.LevelWarn, "settling waits", "partition", p, "outcomes", q.len(), "error", err)
 			}
 		}
 		switch left := part.len(&part.left); {
+		case trying: // its end decides
 		case left > 0 && !waits:
 			waits = true
 			again.Reset(back.Next())
@@ -124,8 +134,8 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 				over(<-ended)
 			}
 			return
-		case err := <-ended:
-			over(err)
+		case s := <-ended:
+			over(s)
 		case <-again.C:
 			waits = false
 			settle(&part.left)
@@ -140,8 +150,8 @@ func (q *settleQueue) run(ctx context.Context, p int) {
 				linger.Reset(settleApart)
 				select {
 				case <-ctx.Done():
-				case err := <-ended:
-					over(err)
+				case s := <-ended:
+					over(s)
 				case <-linger.C:
 				}
 			}
