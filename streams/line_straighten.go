@@ -45,7 +45,7 @@ elseif ordered and (not state or state == 'off') then
   from = waits and not there and 'o0' or '' -- somebody deleted the lines
 end
 
--- put_back gives the copies that no line knows of a place.
+-- orphans gives a place to the copies that no line knows of. It returns where the scan goes on.
 local function orphans(cursor)
   local scan = redis.call('HSCAN', wait, cursor, 'COUNT', math.max(1, math.floor(most / 20)))
   for i = 1, #scan[2], 2 do
