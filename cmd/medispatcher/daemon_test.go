@@ -177,7 +177,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // messages in Redis which a test waits for in the log.
 func dataLog(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "medispatcher")
+	dir, err := os.MkdirTemp("/dev/shm", "medispatcher") //nolint:usetesting // that is on a disk
 	if err != nil {
 		return filepath.Join(t.TempDir(), "data.log")
 	}

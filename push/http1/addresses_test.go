@@ -45,7 +45,7 @@ func TestDeadAddresses(t *testing.T) {
 				}
 				dialing := make(chan int, 100)
 				c, err := http1.Race(ctx, ips, func(ctx context.Context, ip netip.Addr) (net.Conn, error) {
-					time.Sleep(1) // so that one that is given up ends first
+					time.Sleep(time.Nanosecond) // so that one that is given up ends first
 					dialing <- 1
 					defer func() { dialing <- -1 }()
 					conn, _ := net.Pipe()
