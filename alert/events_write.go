@@ -33,7 +33,7 @@ func (e *Events) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 			defer cancel()
 			e.leave(last)
 			return nil

@@ -19,7 +19,7 @@ const (
 	lookEvery = time.Second
 	// maxNotices is how many notices a dispatcher sends at once.
 	maxNotices = 16
-	// stopWithin is how long tries under way may go on when the dispatcher stops.
+	// stopWithin is how long tries under way, and the last notes of events, may take when the dispatcher stops.
 	stopWithin = 3 * time.Second
 	stepWithin = 5 * time.Second
 )

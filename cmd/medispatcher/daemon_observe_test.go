@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -155,6 +156,43 @@ func TestDaemonTellsOfItsLastAttempts(t *testing.T) {
 		}
 		if story := env.Client.HGet(t.Context(), "medis:{0}:journal", id).Val(); !strings.Contains(story, `"copied"`) || !strings.Contains(story, `"sent"`) {
 			t.Errorf("its story: %s", story)
+		}
+	})
+}
+
+// TestDaemonAlertsOfItsLastAttempts: a message that dies after the signal to stop raises its alert, and one that is found gone
+// by then has its line in the log.
+func TestDaemonAlertsOfItsLastAttempts(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		w, arrived, release := heldWorker(t, 500)
+		vars := []string{"MEDIS_REDIS_URL=" + env.URL}
+		r := startServe(t, vars, "serve")
+		const doc = `{"topic":%q,"urls":[%q],"max_retries":0,"alert":{"message_failures":1}}`
+		r.put("a", fmt.Sprintf(doc, "t", w.URL))
+		r.put("b", fmt.Sprintf(doc, "u", w.URL))
+		for _, topic := range []string{"t", "u"} {
+			xadd(t, env, "topic", topic, "body", "x")
+			awaitSignal(t, "the push", arrived)
+		}
+		ended := make(chan int, 1)
+		go func() { ended <- r.stop() }()
+		eventually(t, "stopping", func() bool { return strings.Contains(r.logs.String(), `"stopping"`) })
+		if err := env.Client.Do(t.Context(), "XTRIM", "medis:{0}:ch:b", "MAXLEN", "0").Err(); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if code := <-ended; code != cli.ExitOK {
+			t.Errorf("exit %d:\n%s", code, r.logs.String())
+		}
+		if logs := r.logs.String(); !strings.Contains(logs, "taken out of Redis by hand") {
+			t.Errorf("no word of what is gone:\n%s", logs)
+		}
+		raised := startServe(t, vars, "serve").alerts().Firing
+		if !slices.ContainsFunc(raised, func(a medispatcher.Firing) bool {
+			return a.Rule == medispatcher.RuleMessageFailures && a.Subscription == "a"
+		}) {
+			t.Errorf("alerts: %+v", raised)
 		}
 	})
 }

@@ -51,7 +51,6 @@ type healer struct {
 func (h *healer) Run(ctx context.Context) error {
 	tick := time.NewTicker(max(h.info.DeadAfter/healChecks, 50*time.Millisecond))
 	defer tick.Stop()
-	defer h.vanished.tell()
 	h.silences = silences{}
 	for {
 		select {

@@ -47,6 +47,13 @@ func (v *vanished) tell() {
 	}
 }
 
+// rest tells what is left when ctx ends: the last deliveries find what is gone after the healer has ended.
+func (v *vanished) rest(ctx context.Context) error {
+	<-ctx.Done()
+	v.tell()
+	return nil
+}
+
 // backlogsEvery spaces the looks at incoming streams that hold many entries: these move fast, and what a DEL of one takes is only known by the
 // last look.
 const backlogsEvery = time.Second

@@ -107,10 +107,13 @@ func (d *Daemon) wire(ctx context.Context, o Options) error {
 	count := &partitionWatcher{info: info, store: store, log: log}
 	d.heartbeat.heard = append(d.heartbeat.heard, count.heard, onFanout.lines.Heard, archives.heard)
 	folds := func(ctx context.Context) error { return store.FoldCounts(ctx, others) }
-	d.staying = []loop{folds, took.Run, ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run, judges.Run, stories.Run}
+	d.staying = []loop{
+		folds, took.Run, ringer.Run, attempts.Run, d.heartbeat.Run, d.readiness.Run, logs.Run, copies.Run, gone.Run, judges.Run, stories.Run,
+		alerting.events.Run, taken.rest,
+	}
 	d.working = []loop{
 		registry.Follow, follows.Run, func(ctx context.Context) error { return store.Listen(ctx, hints) },
-		heals.Run, checks.Run, archives.Run, onFanout.lines.Run, lists.Run, alerting.monitor.Run, alerting.events.Run, alerting.notifier.Run,
+		heals.Run, checks.Run, archives.Run, onFanout.lines.Run, lists.Run, alerting.monitor.Run, alerting.notifier.Run,
 	}
 	d.taking = append(d.taking, d.scheduler.Run)
 	d.handler = panel.New(panel.Config{
