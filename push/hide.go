@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // leastHidden is the shortest secret that is looked for in an answer, in bytes. A shorter one would hide innocent text.
@@ -19,32 +21,46 @@ type secrets struct {
 }
 
 // cutMark is behind a text that was cut.
-const cutMark = "…"
+const cutMark = http1.CutMark
 
 // hide masks secrets in a text, also the beginning of one at which the text was cut.
 func (s *secrets) hide(text string) string {
 	if s == nil || len(s.list) == 0 || len(text) < leastHidden {
 		return text
 	}
-	text, mark := s.mask.Replace(text), ""
-	if before, cut := strings.CutSuffix(text, cutMark); cut {
-		text, mark = before, cutMark
+	text = s.mask.Replace(text)
+	if !strings.Contains(text, cutMark) {
+		return s.hideBegun(text)
 	}
+	parts := strings.Split(text, cutMark)
+	for i, part := range parts {
+		parts[i] = s.hideBegun(part)
+	}
+	return strings.Join(parts, cutMark)
+}
+
+// hideBegun masks the beginning of a secret at the end of a text, which may be in quotes.
+func (s *secrets) hideBegun(text string) string {
+	bare := strings.TrimSuffix(text, `"`)
 	for _, secret := range s.list {
-		for n := min(len(secret)-1, len(text)); n >= leastHidden; n-- {
-			if begun, is := strings.CutSuffix(text, secret[:n]); is {
-				return begun + medispatcher.Mask + mark
+		for n := min(len(secret)-1, len(bare)); n >= leastHidden; n-- {
+			if begun, is := strings.CutSuffix(bare, secret[:n]); is {
+				return begun + medispatcher.Mask + text[len(bare):]
 			}
 		}
 	}
-	return text + mark
+	return text
 }
 
 func secretsOf(sub *medispatcher.Subscription, w *ways) *secrets {
 	s := &secrets{}
 	hide := func(secret string) {
-		if len(secret) >= leastHidden {
-			s.list = append(s.list, secret)
+		if len(secret) < leastHidden {
+			return
+		}
+		s.list = append(s.list, secret)
+		if quoted := strconv.Quote(secret); len(quoted) != len(secret)+2 {
+			s.list = append(s.list, quoted[1:len(quoted)-1])
 		}
 	}
 	credentials := func(value string) { // with its scheme, such as Bearer, and without

@@ -1,12 +1,15 @@
 package push
 
 import (
+	"bufio"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/solate/medispatcher"
@@ -43,5 +46,50 @@ func TestAnswerThatRepeatsTheRequest(t *testing.T) {
 				t.Errorf("status %d: nothing is masked in %q", status, texts)
 			}
 		}
+	}
+}
+
+// TestBrokenAnswerThatRepeatsTheRequest: so is what it quotes of a broken answer, wherever that was cut.
+func TestBrokenAnswerThatRepeatsTheRequest(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"a bad status":    "HTTP/1.1 2x0 %s\r\n\r\n",
+		"a bad header":    "HTTP/1.1 500 No\r\n%s\r\n\r\n",
+		"another version": "HTTP/3.0 500 %s\r\n\r\n",
+		"it breaks off":   "HTTP/1.1 500 %.8s",
+		"no HTTP":         "%s\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const key = `topsy-"turvy"`
+			var before atomic.Int64
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+						_, _ = io.Copy(io.Discard, r.Body)
+						pad, format, _ := strings.Cut(answer, "%")
+						fmt.Fprintf(c, pad+strings.Repeat("x", int(before.Load()))+"%"+format, r.Header.Get("X-Api-Key"))
+					}
+					c.Close()
+				}
+			}()
+			push := pushingTo(t, newTCP(t), "http://"+l.Addr().String())
+			for n := range int64(200) {
+				before.Store(n)
+				r, _ := push(func(s *medispatcher.Subscription) { s.Headers = map[string]string{"X-Api-Key": key} })
+				if r.accepted || strings.Contains(r.text(), key[:leastHidden]) {
+					t.Fatalf("%d before: %s", n, r.text())
+				}
+			}
+		})
 	}
 }

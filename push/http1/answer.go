@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+	"unicode/utf8"
 )
 
 // Answer is what a server answered. Body, Start and Header are valid until the sender's next Post or Release.
@@ -152,11 +153,19 @@ func (h *head) setLength(value []byte) bool {
 // is reports whether b is s, in any case.
 func is(b []byte, s string) bool { return len(b) == len(s) && strings.EqualFold(string(b), s) }
 
+// CutMark is behind text from a server that was cut.
+const CutMark = "…"
+
 // shorten cuts text from a server to a length fit for a log.
-func shorten(s string) string {
-	const limit = 200
-	if len(s) <= limit {
+func shorten(s string) string { return cut(s, 200) }
+
+// cut cuts a text to so many bytes, but not within a character.
+func cut(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	return s[:limit] + "..."
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + CutMark
 }

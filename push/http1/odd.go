@@ -85,13 +85,12 @@ func (o *odd) parseError(err error) error {
 
 // began adds to an error how the answer began, unless it says so.
 func began(err error, answer []byte) error {
-	const most = 100
 	line, _, _ := bytes.Cut(answer, []byte("\n"))
-	line = bytes.TrimRight(line[:min(len(line), most)], "\r")
-	if shown := fmt.Sprintf("%q", line); !strings.Contains(err.Error(), shown) {
-		return fmt.Errorf("%w; it began %s", err, shown)
+	shown := fmt.Sprintf("%q", cut(string(bytes.TrimRight(line, "\r")), 100))
+	if strings.Contains(err.Error(), strings.TrimSuffix(shown, CutMark+`"`)) {
+		return err
 	}
-	return err
+	return fmt.Errorf("%w; it began %s", err, shown)
 }
 
 // body reads the body into the answer, of which keep bytes are wanted and the rest is drained within limits. whole reports

@@ -203,7 +203,8 @@ func TestBrokenAnswersSayWhatCame(t *testing.T) {
 		"HTTP/1.1 2x0 OK\r\n\r\n":                       `malformed HTTP status code "2x0"; it began "HTTP/1.1 2x0 OK"`,
 		"\x15\x03\x01":                                  `the connection was closed; it began "\x15\x03\x01"`,
 		"+PONG\r\n":                                     `malformed HTTP response "+PONG"`,
-		"HTTP/1.1 " + strings.Repeat("9", 300) + "\r\n": `it began "HTTP/1.1 ` + strings.Repeat("9", 91) + `"`,
+		"HTTP/1.1 " + strings.Repeat("9", 300) + "\r\n": `it began "HTTP/1.1 ` + strings.Repeat("9", 91) + `…"`,
+		"HTTP/1.1 " + strings.Repeat("é", 100) + "\r\n": `it began "HTTP/1.1 ` + strings.Repeat("é", 45) + `…"`,
 	} {
 		s := serve(t, once(reply))
 		err := mustFail(t, newClient(t, http1.Options{}), newRequest(t, s.url, "x"))
