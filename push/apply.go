@@ -32,6 +32,9 @@ func (s *Scheduler) applyLocked(id string, now *medispatcher.Subscription) (sear
 	was, sub := ls.known[id], ls.subs[id]
 	if now == nil {
 		delete(ls.known, id)
+		for p := range ls.fresh {
+			delete(ls.joined, medispatcher.Channel{Partition: p, Subscription: id})
+		}
 		if sub != nil {
 			s.breakerEndedLocked(sub)
 			ls.removeLocked(id, sub)

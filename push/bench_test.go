@@ -126,6 +126,8 @@ func (q *endless) Retry(context.Context, int, []medispatcher.Settlement) error {
 
 func (q *endless) Kill(context.Context, int, []medispatcher.Settlement) error { return nil }
 
+func (q *endless) LeaveChannels(context.Context, []medispatcher.Channel) error { return nil }
+
 func (q *endless) Release(context.Context, medispatcher.Channel, []string, bool) error { return nil }
 
 // acceptingWorker is a lean server in this process: what remains is the client's cost.

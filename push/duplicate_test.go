@@ -72,6 +72,11 @@ func (h *hooked) Release(ctx context.Context, c medispatcher.Channel, ids []stri
 	return h.Settler.Release(ctx, c, ids, leave)
 }
 
+func (h *hooked) LeaveChannels(ctx context.Context, c []medispatcher.Channel) error {
+	defer h.around("leave")()
+	return h.Settler.LeaveChannels(ctx, c)
+}
+
 // once runs do at the first of some steps.
 func once(step string, do func()) func(string) {
 	var o sync.Once

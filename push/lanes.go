@@ -23,7 +23,8 @@ type lanes struct {
 	// touched are the lanes that were read. They outlive subs: what a removed subscription has in flight goes on.
 	touched map[medispatcher.Channel]*lane
 	removed map[string]*subscriber // that have such lanes
-	// joined are the channels without a lane where this process's consumer may exist: it has to leave at the end.
+	// joined are the channels without a lane where this process's consumer may exist: it has to leave at the end. Those of removed
+	// subscriptions are gone.
 	joined map[medispatcher.Channel]struct{}
 	// stirred are the subscribers that a doorbell rang for since they were asked for.
 	stirred []*subscriber
@@ -157,10 +158,10 @@ func (ls *lanes) dropLocked(l *lane) {
 	}
 	delete(ls.open, c)
 	delete(ls.touched, c)
-	if l.touched {
+	sub := l.sub
+	if l.touched && !sub.removed {
 		ls.joined[c] = struct{}{}
 	}
-	sub := l.sub
 	if sub.lanes = slices.DeleteFunc(sub.lanes, func(other *lane) bool { return other == l }); sub.removed && len(sub.lanes) == 0 {
 		delete(ls.removed, c.Subscription)
 	}

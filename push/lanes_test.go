@@ -1,6 +1,7 @@
 package push
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -65,6 +66,60 @@ func TestIdleLanesAreDropped(t *testing.T) {
 			t.Errorf("at the end it leaves %v and has lanes of %v, want a and slow, and none", left, lanes())
 		}
 		f.ok(stop())
+	})
+}
+
+// TestChannelsAreLeftTogether: a process keeps in mind the channels that it read of subscriptions that exist, and leaves many of
+// them in one round trip.
+func TestChannelsAreLeftTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var subs []medispatcher.Subscription
+		for i := range 400 {
+			subs = append(subs, subscription(fmt.Sprint("s", i)))
+		}
+		f := newFixture(t, subs...)
+		var left, released atomic.Int64
+		f.hook(func(step string) {
+			switch step {
+			case "leave":
+				left.Add(1)
+			case "release":
+				released.Add(1)
+			}
+		}, nil)
+		stop := f.run()
+		put := func(from, to int) {
+			for i := from; i < to; i++ {
+				f.put(fmt.Sprint("s", i), 1)
+			}
+		}
+		put(0, 100)
+		time.Sleep(time.Minute)
+		remove := func(from, to int) {
+			for i := from; i < to; i++ {
+				delete(f.subs, fmt.Sprint("s", i))
+			}
+			f.apply(f.subs)
+		}
+		remove(0, 100) // their lanes were dropped before
+		put(100, 200)
+		time.Sleep(time.Second)
+		remove(100, 200) // and of these afterwards
+		put(200, 300)
+		time.Sleep(time.Minute)
+		put(300, 400)
+		time.Sleep(time.Second)
+		f.s.lanes.mu.Lock()
+		joined := len(f.s.lanes.joined)
+		f.s.lanes.mu.Unlock()
+		if joined != 100 {
+			t.Errorf("%d channels are kept in mind, want 100", joined)
+		}
+		f.ok(stop())
+		if left.Load() != 2 || released.Load() != 0 {
+			t.Errorf("left 200 channels in %d round trips, and %d single ones", left.Load(), released.Load())
+		}
 	})
 }
 

@@ -29,6 +29,8 @@ type Settler interface {
 	Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error
 	Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error
 	Release(ctx context.Context, c medispatcher.Channel, entryIDs []string, leave bool) error
+	// LeaveChannels removes this process's consumer from channels where it owns nothing.
+	LeaveChannels(ctx context.Context, channels []medispatcher.Channel) error
 }
 
 // queue is Redis, as this package sees it.

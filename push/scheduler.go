@@ -135,9 +135,13 @@ func (s *Scheduler) readers(ctx context.Context) *sync.WaitGroup {
 func (s *Scheduler) leave(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(8)
-	touched, joined := s.lanes.channels()
+	touched, idle := s.lanes.channels()
 	for chunk := range slices.Chunk(touched, mineLanes) {
 		for i, mine := range s.queue.Mine(ctx, chunk, mineLimit) {
+			if mine.Err == nil && len(mine.EntryIDs) == 0 {
+				idle = append(idle, chunk[i])
+				continue
+			}
 			g.Go(func() error {
 				if mine.Err != nil {
 					return mine.Err
@@ -146,8 +150,8 @@ func (s *Scheduler) leave(ctx context.Context) error {
 			})
 		}
 	}
-	for _, c := range joined {
-		g.Go(func() error { return s.queue.Release(ctx, c, nil, true) })
+	for chunk := range slices.Chunk(idle, mineLanes) {
+		g.Go(func() error { return s.queue.LeaveChannels(ctx, chunk) })
 	}
 	return g.Wait()
 }

@@ -94,7 +94,7 @@ func (s *Store) Mine(ctx context.Context, channels []medispatcher.Channel, limit
 // LeaveIncoming removes this process from the groups of those incoming streams where it owns nothing.
 func (s *Store) LeaveIncoming(ctx context.Context) error {
 	for p := range s.db.Partitions() {
-		err := leaveScript.Run(ctx, s.db, []string{s.keys.Incoming(p)}, s.cfg.ID).Err()
+		err := leaveScript.Run(ctx, s.db, []string{s.keys.Incoming(p)}, rdb.GroupFanout, s.cfg.ID).Err()
 		if err != nil && !rdb.IsNoGroup(err) {
 			return rdb.Failed("leave incoming", err)
 		}
@@ -102,13 +102,43 @@ func (s *Store) LeaveIncoming(ctx context.Context) error {
 	return nil
 }
 
-// leaveScript removes a consumer from group fanout if it owns nothing.
+// LeaveChannels removes this process from the groups of those channels where it owns nothing. All share one round trip.
+func (s *Store) LeaveChannels(ctx context.Context, channels []medispatcher.Channel) (err error) {
+	leave := func(c medispatcher.Channel, answer *rdb.Answer) {
+		if now := answer.Err(); err == nil && now != nil && !rdb.IsNoGroup(now) {
+			err = rdb.Failed("leave the channel of "+c.Subscription, now)
+		}
+	}
+	key := func(c medispatcher.Channel) []string { return []string{s.keys.Channel(c.Partition, c.Subscription)} }
+	for len(channels) > 0 {
+		pipe, answers := s.db.Pipe(ctx), make([]*rdb.Answer, len(channels))
+		for i, c := range channels {
+			answers[i] = leaveScript.In(pipe, key(c), rdb.GroupPush, s.cfg.ID)
+		}
+		_ = pipe.Run() // each command has its own error
+		var again []medispatcher.Channel
+		for i, c := range channels {
+			if rdb.IsNoScript(answers[i].Err()) {
+				again = append(again, c)
+			} else {
+				leave(c, answers[i])
+			}
+		}
+		if channels = again; len(again) > 0 { // its node has the script then
+			leave(again[0], leaveScript.Run(ctx, s.db, key(again[0]), rdb.GroupPush, s.cfg.ID))
+			channels = again[1:]
+		}
+	}
+	return err
+}
+
+// leaveScript removes a consumer from a group if it owns nothing.
 //
-// KEYS incoming. ARGV consumer. Returns 0, also if it removed the consumer.
+// KEYS stream. ARGV group, consumer. Returns 0, also if it removed the consumer.
 // Safe to repeat: the consumer is then not in the group.
 var leaveScript = rdb.NewScript(`
-if #redis.call('XPENDING', KEYS[1], 'fanout', '-', '+', 1, ARGV[1]) == 0 then
-  return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'fanout', ARGV[1])
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) == 0 then
+  return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 end
 return 0
 `)

@@ -37,3 +37,33 @@ func TestManyEntriesAreReleasedInSeveralSteps(t *testing.T) {
 		}
 	})
 }
+
+// TestChannelsAreLeft: a process leaves many channels at once, but none where it owns something, whether Redis has the script or not.
+func TestChannelsAreLeft(t *testing.T) {
+	t.Parallel()
+	streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
+		sc := newScene(t, env)
+		var all []medispatcher.Channel
+		wants := []medispatcher.Want{}
+		for _, sub := range []string{"idle", "owned", "other", "third"} {
+			c := medispatcher.Channel{Subscription: sub}
+			key := "medis:{0}:ch:" + sub
+			check(t, sc.Client.XGroupCreateMkStream(sc.Ctx, key, "push", "0").Err())
+			if sub == "owned" {
+				check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: key, Values: []any{"m", "topic a.b\n\n1"}}).Err())
+			}
+			all, wants = append(all, c), append(wants, medispatcher.Want{Channel: c, Max: 1})
+		}
+		must[[]medispatcher.Delivery](t)(sc.Store.Read(sc.Ctx, wants))
+		for _, c := range all {
+			check(t, sc.Client.XGroupCreateConsumer(sc.Ctx, "medis:{0}:ch:"+c.Subscription, "push", "me").Err())
+		}
+		check(t, sc.Client.ScriptFlush(sc.Ctx).Err())
+		check(t, sc.Store.LeaveChannels(sc.Ctx, append(all, medispatcher.Channel{Subscription: "gone"})))
+		for _, c := range all {
+			if n := len(sc.Client.XInfoConsumers(sc.Ctx, "medis:{0}:ch:"+c.Subscription, "push").Val()); (n == 1) != (c.Subscription == "owned") {
+				t.Errorf("%s has %d consumers", c.Subscription, n)
+			}
+		}
+	})
+}

@@ -297,6 +297,9 @@ func (q *Memory) Release(_ context.Context, c medispatcher.Channel, entryIDs []s
 	return err
 }
 
+// LeaveChannels is part of push.Settler.
+func (q *Memory) LeaveChannels(context.Context, []medispatcher.Channel) error { return q.fail("leave") }
+
 // Purge deletes the messages that are READY or BURIED.
 func (q *Memory) Purge(_ context.Context, sub string) (ready, buried int64, err error) {
 	q.mu.Lock()
