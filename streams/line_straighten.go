@@ -45,29 +45,35 @@ elseif ordered and (not state or state == 'off') then
   from = waits and not there and 'o0' or '' -- somebody deleted the lines
 end
 
--- orphans gives a place to the copies that no line knows of. It returns where the scan goes on.
+-- orphans gives a place to the copies that no line knows of. It returns where the scan goes on. A scan brings whole copies, so it
+-- asks for one at a time.
 local function orphans(cursor)
-  local scan = redis.call('HSCAN', wait, cursor, 'COUNT', math.max(1, math.floor(most / 20)))
-  for i = 1, #scan[2], 2 do
-    local number, key = string.match(scan[2][i], '^(%d+):(.*)$')
-    local _, first, last = line_of(line, key or '')
-    number = tonumber(number or 0)
-    if not key or not (first <= number and number <= last) then
+  local room = line_room
+  for _ = 1, math.max(1, math.floor(most / 20)) do
+    local scan = redis.call('HSCAN', wait, cursor, 'COUNT', 1)
+    for i = 1, #scan[2], 2 do
+      local number, key = string.match(scan[2][i], '^(%d+):(.*)$')
+      local _, first, last = line_of(line, key or '')
       local packed = scan[2][i + 1]
-      redis.call('HDEL', wait, scan[2][i])
-      local function add()
-        local id = line_add(ch, packed)
-        if type(id) == 'table' then
-          redis.call('HSET', wait, scan[2][i], packed)
-          error(id.err, 0)
+      number, room = tonumber(number or 0), room - #packed
+      if not key or not (first <= number and number <= last) then
+        redis.call('HDEL', wait, scan[2][i])
+        local function add()
+          local id = line_add(ch, packed)
+          if type(id) == 'table' then
+            redis.call('HSET', wait, scan[2][i], packed)
+            error(id.err, 0)
+          end
+          added = 1
+          return id
         end
-        added = 1
-        return id
+        if ordered and key then line_put(line, wait, key, state, add, function() return packed end) else add() end
       end
-      if ordered and key then line_put(line, wait, key, state, add, function() return packed end) else add() end
     end
+    cursor = scan[1]
+    if cursor == '0' or room <= 0 then break end
   end
-  return scan[1]
+  return cursor
 end
 
 if string.sub(from, 1, 1) == 'o' then
