@@ -66,14 +66,17 @@ end)
 return {vanished(), done, unpack(ready)}
 `)
 
+// deadStep is the most dead letters that one step makes: 512 held Redis for 13 ms, and for 25 ms in as many channels.
+const deadStep = 128
+
 // Kill turns deliveries that this process owns into dead letters. BURIED → DEAD.
-// All of them are of partition p. It takes several steps if the bodies are too large for one.
+// All of them are of partition p. It takes several steps if they are too many, or the bodies too large, for one.
 func (s *Store) Kill(ctx context.Context, p int, exhausted []medispatcher.Settlement) error {
 	if err := s.settleRuns(ctx, p, exhausted); err != nil {
 		return err
 	}
 	for from, to, size := 0, 0, 0; from < len(exhausted); from, size = to, 0 {
-		for to = from; to < len(exhausted) && size < stepBytes; to++ {
+		for to = from; to < min(len(exhausted), from+deadStep) && size < stepBytes; to++ {
 			if m := exhausted[to].Message; m != nil {
 				size += len(m.Body)
 			}

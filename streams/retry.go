@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -47,12 +48,25 @@ end)
 return vanished()
 `)
 
+// retryStep is the most retries that one step schedules: 512 held Redis for 5 ms, and for 10 to 20 ms in as many channels.
+const retryStep = 256
+
 // Retry hands deliveries that this process owns to ~buried, until the next attempt is due
 // after their delay. BURIED → BURIED, retrying. All of them are of partition p.
 func (s *Store) Retry(ctx context.Context, p int, failures []medispatcher.Settlement) error {
 	if err := s.settleRuns(ctx, p, failures); err != nil {
 		return err
 	}
+	for step := range slices.Chunk(failures, retryStep) {
+		if err := s.retry(ctx, p, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retry is Retry in one step.
+func (s *Store) retry(ctx context.Context, p int, failures []medispatcher.Settlement) error {
 	k, place := s.settleKeys(p, failures)
 	argv, now := []any{s.cfg.ID}, s.db.Now()
 	for i := range failures {
