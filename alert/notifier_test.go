@@ -315,3 +315,19 @@ func TestTestNotice(t *testing.T) {
 		}
 	})
 }
+
+// TestReceiversThatFailedAreForgotten: a receiver that nobody uses any more is not kept in mind.
+func TestReceiversThatFailedAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := openOffice(t, "me", streamstest.NewLedger())
+		o.fail = func(context.Context, string) error { return errors.New("refused") }
+		for i := range 20 {
+			_ = o.n.send(t.Context(), receiver{name: fmt.Sprint(i)}, "1", "title", "text")
+			time.Sleep(restFor / 2)
+		}
+		if len(o.n.rests) > 3 {
+			t.Errorf("%d receivers rest", len(o.n.rests))
+		}
+	})
+}

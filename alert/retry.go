@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -120,7 +121,9 @@ func (n *Notifier) send(ctx context.Context, r receiver, id, title, text string)
 	defer n.mu.Unlock()
 	if err != nil {
 		n.counts.Failed.Add(1)
-		n.rests[r.name] = time.Now().Add(restFor)
+		now := time.Now()
+		maps.DeleteFunc(n.rests, func(_ string, until time.Time) bool { return !until.After(now) }) // nobody may send to them again
+		n.rests[r.name] = now.Add(restFor)
 		return err
 	}
 	n.counts.Sent.Add(1)

@@ -118,6 +118,7 @@ func (h *healer) judge(all []medispatcher.Dispatcher) (dead []medispatcher.Dispa
 			dead = append(dead, other)
 		}
 	}
+	h.silences.forget(all)
 	return dead, listed
 }
 

@@ -25,5 +25,8 @@ func TestHealerJudges(t *testing.T) {
 		if dead, listed := h.judge(all[1:]); len(dead) != 2 || dead[1].ID != "silent" || listed {
 			t.Errorf("%+v, listed: %t", dead, listed)
 		}
+		if len(h.silences) != 2 {
+			t.Errorf("it has in mind %v, though one is off the list", h.silences)
+		}
 	})
 }

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,4 +71,14 @@ func (s silences) note(d *medispatcher.Dispatcher, now time.Time) time.Duration 
 	}
 	s[d.ID] = silence{d.Heartbeat, now}
 	return 0
+}
+
+// forget forgets dispatchers that are not on the list any more. Each start of one has an id of its own.
+func (s silences) forget(all []medispatcher.Dispatcher) {
+	if len(s) <= len(all) {
+		return
+	}
+	maps.DeleteFunc(s, func(id string, _ silence) bool {
+		return !slices.ContainsFunc(all, func(d medispatcher.Dispatcher) bool { return d.ID == id })
+	})
 }
