@@ -20,7 +20,7 @@ import (
 // is out of memory, and the message stays where it is.
 var delayedScript = rdb.NewScript(countLua + vanishedLua + `
 local now = tonumber(ARGV[2])
-local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[1])
+local due = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. now + 1, 'LIMIT', 0, ARGV[1]) -- the fraction is the place within a millisecond
 local moved, room = 0, tonumber(ARGV[3])
 for _, id in ipairs(due) do
   if room <= 0 then break end
@@ -43,7 +43,7 @@ for _, id in ipairs(due) do
 end
 local next = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
 if not next[2] then return {moved, -1, vanished()} end
-return {moved, math.max(0, math.ceil(tonumber(next[2]) - now)), vanished()}
+return {moved, math.max(0, math.floor(tonumber(next[2]) - now)), vanished()}
 `)
 
 // ReleaseDelayed moves messages whose delay is over to the incoming stream: at most limit, and fewer
