@@ -102,6 +102,7 @@ func TestExamples(t *testing.T) {
 			}
 			checkSignatures(t, url+"/")
 			checkPartition(t, p)
+			checkMistakes(t, p, d)
 		})
 	}
 }
@@ -166,6 +167,48 @@ func checkSignatures(t *testing.T, url string) {
 		}
 		return large
 	})
+}
+
+// checkMistakes: an example that is called in a wrong way says how to call it, and publishes nothing. A worker takes no secret
+// that is none: with an empty key anybody can sign.
+func checkMistakes(t *testing.T, p *prepared, d *dispatcher) {
+	t.Helper()
+	m := miniredis.RunT(t)
+	for _, args := range [][]string{{}, {"a.b"}, {"a.b", "{}"}, {"htpp", "a.b", "{}"}, {"redis", "a.b", "{}", "more"}} {
+		cmd := p.command(t, append(append([]string{}, p.publish...), args...), []string{"REDIS_URL=redis://" + m.Addr() + "/0"})
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "usage: ") || len(m.Keys()) > 0 {
+			t.Errorf("publish %q: %v, Redis holds %v\n%s", args, err, m.Keys(), out)
+		}
+	}
+	cmd := p.command(t, append(append([]string{}, p.publish...), "http", "a..b", "{}"), []string{"MEDIS_URL=" + d.url, "MEDIS_TOKEN=" + token})
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "empty level") {
+		t.Errorf("a refused topic: %v\n%s", err, out)
+	}
+	for _, secrets := range []string{"", "whsec_", "whsec_?", strings.TrimPrefix(secret, "whsec_"), secret + " whsec_"} {
+		worker := p.start(t, p.receive, "PORT=0", "WEBHOOK_SECRETS="+secrets)
+		if p.name != "php" {
+			worker.awaitText(t, "WEBHOOK_SECRETS")
+			continue
+		}
+		url := worker.await(t, `http://127\.0\.0\.1:\d+`) // its server starts before the script
+		h := http.Header{}
+		if err := verify.Sign(h, secret, "0-1-0", time.Now(), nil); err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = h
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != 500 {
+			t.Errorf("secrets %q: answered %d, want 500", secrets, resp.StatusCode)
+		}
+	}
 }
 
 // checkPartition looks at what a producer writes: the partition is that of the id.

@@ -27,6 +27,10 @@ public class Publish {
   static final String MEDIS_TOKEN = setting("MEDIS_TOKEN", "");
 
   public static void main(String[] args) throws Exception {
+    if (args.length != 3 || !args[0].equals("redis") && !args[0].equals("http")) {
+      System.err.println("usage: java Publish.java redis|http TOPIC BODY");
+      System.exit(2);
+    }
     String id = UUID.randomUUID().toString();
     if (args[0].equals("http")) {
       publishByHttp(args[1], args[2], id);

@@ -24,6 +24,13 @@ public class Receive {
   static final int MAX_BODY = 4 << 20;
 
   public static void main(String[] args) throws IOException {
+    for (String secret : SECRETS) {
+      // Without this check a secret that is cut off would be a key that anybody can guess.
+      if (!secret.matches("whsec_[A-Za-z0-9+/]{32,86}={0,2}")) {
+        System.err.println("WEBHOOK_SECRETS must hold the secret of the subscription: whsec_ and 24 to 64 bytes in base64");
+        System.exit(2);
+      }
+    }
     int port = Integer.parseInt(System.getenv().getOrDefault("PORT", "8080"));
     HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 0);
     server.setExecutor(Executors.newFixedThreadPool(16));

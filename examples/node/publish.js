@@ -57,5 +57,10 @@ async function withRedis(url, write) {
   }
 }
 
-const [way, topic, body] = process.argv.slice(2);
-console.log(await (way === 'http' ? publishByHTTP : publish)(topic, body));
+const [way, topic, body, ...more] = process.argv.slice(2);
+const by = new Map([['redis', publish], ['http', publishByHTTP]]).get(way);
+if (!by || body === undefined || more.length) {
+  console.error('usage: node publish.js redis|http TOPIC BODY');
+  process.exit(2);
+}
+console.log(await by(topic, body));

@@ -3,7 +3,13 @@ import express from 'express';
 import { Webhook } from 'standardwebhooks';
 
 // While a secret is changed there are two, with a space between them.
-const webhooks = (process.env.WEBHOOK_SECRETS ?? '').split(/\s+/).filter(Boolean).map((secret) => new Webhook(secret));
+const secrets = (process.env.WEBHOOK_SECRETS ?? '').split(/\s+/).filter(Boolean);
+// Without this check a secret that is cut off would be a key that anybody can guess.
+if (!secrets.length || !secrets.every((secret) => /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/.test(secret))) {
+  console.error('WEBHOOK_SECRETS must hold the secret of the subscription: whsec_ and 24 to 64 bytes in base64');
+  process.exit(2);
+}
+const webhooks = secrets.map((secret) => new Webhook(secret));
 
 // The library takes the body for UTF-8 text. A body of other bytes needs an HMAC of one's own, as in ../python.
 function verified(body, headers) {

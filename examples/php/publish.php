@@ -63,5 +63,9 @@ function publishByHTTP(string $topic, string $body, ?string $id = null): string
     return $id;
 }
 
+if ($argc !== 4 || !in_array($argv[1], ['redis', 'http'], true)) {
+    fwrite(STDERR, "usage: php publish.php redis|http TOPIC BODY\n");
+    exit(2);
+}
 [, $way, $topic, $body] = $argv;
 echo $way === 'http' ? publishByHTTP($topic, $body) : publish($topic, $body), "\n";

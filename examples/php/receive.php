@@ -5,6 +5,19 @@ declare(strict_types=1);
 const TOLERANCE = 300; // seconds
 const MAX_BODY = 4 << 20;
 
+// While a secret is changed there are two, with a space between them.
+function secrets(): array
+{
+    $secrets = preg_split('/\s+/', getenv('WEBHOOK_SECRETS') ?: '', -1, PREG_SPLIT_NO_EMPTY);
+    // Without this check a secret that is cut off would be a key that anybody can guess.
+    if (!$secrets || count(preg_grep('~^whsec_[A-Za-z0-9+/]{32,86}={0,2}$~D', $secrets)) !== count($secrets)) {
+        file_put_contents('php://stderr', "WEBHOOK_SECRETS must hold the secret of the subscription: whsec_ and 24 to 64 bytes in base64\n");
+        http_response_code(500);
+        exit('the worker has no secret');
+    }
+    return $secrets;
+}
+
 function verified(string $body): bool
 {
     $id = $_SERVER['HTTP_WEBHOOK_ID'] ?? '';
@@ -12,8 +25,7 @@ function verified(string $body): bool
     if ($id === '' || !ctype_digit($timestamp) || abs(time() - (int) $timestamp) > TOLERANCE) {
         return false;
     }
-    // While a secret is changed there are two, with a space between them.
-    foreach (preg_split('/\s+/', getenv('WEBHOOK_SECRETS') ?: '', -1, PREG_SPLIT_NO_EMPTY) as $secret) {
+    foreach (secrets() as $secret) {
         $key = base64_decode(substr($secret, strlen('whsec_')));
         $good = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$timestamp.$body", $key, true));
         foreach (explode(' ', $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '') as $given) {

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import urllib.error
 import urllib.request
 import uuid
 import zlib
@@ -47,10 +48,16 @@ def publish_by_http(topic, body, id=None):
     if MEDIS_TOKEN:
         headers["Authorization"] = "Bearer " + MEDIS_TOKEN
     request = urllib.request.Request(f"{MEDIS_URL}/api/v1/topics/{topic}/messages", body.encode(), headers)
-    with urllib.request.urlopen(request, timeout=5):  # an answer other than 2xx raises
-        return id
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return id
+    except urllib.error.HTTPError as error:  # an answer other than 2xx; its body says why
+        raise RuntimeError(f"{error.code} {error.read().decode(errors='replace')}") from None
 
 
 if __name__ == "__main__":
-    way, topic, body = sys.argv[1:]
-    print((publish_by_http if way == "http" else publish)(topic, body))
+    by = {"redis": publish, "http": publish_by_http}
+    if len(sys.argv) != 4 or sys.argv[1] not in by:
+        print("usage: python3 publish.py redis|http TOPIC BODY", file=sys.stderr)
+        sys.exit(2)
+    print(by[sys.argv[1]](*sys.argv[2:]))

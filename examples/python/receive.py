@@ -7,13 +7,19 @@ import base64
 import hashlib
 import hmac
 import os
+import re
+import sys
 import time
 
 from flask import Flask, request
 from werkzeug.serving import make_server
 
 # While a secret is changed there are two, with a space between them.
-KEYS = [base64.b64decode(secret.removeprefix("whsec_")) for secret in os.environ.get("WEBHOOK_SECRETS", "").split()]
+SECRETS = os.environ.get("WEBHOOK_SECRETS", "").split()
+# Without this check a secret that is cut off would be a key that anybody can guess.
+if not SECRETS or not all(re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,86}={0,2}", secret) for secret in SECRETS):
+    sys.exit("WEBHOOK_SECRETS must hold the secret of the subscription: whsec_ and 24 to 64 bytes in base64")
+KEYS = [base64.b64decode(secret.removeprefix("whsec_") + "==") for secret in SECRETS]  # it may come without the =
 TOLERANCE = 300  # seconds
 MAX_BODY = 4 << 20
 

@@ -41,4 +41,8 @@ def publish_by_http(topic, body, id: SecureRandom.uuid)
 end
 
 way, topic, body = ARGV
+unless ARGV.size == 3 && %w[redis http].include?(way)
+  warn 'usage: ruby publish.rb redis|http TOPIC BODY'
+  exit 2
+end
 puts way == 'http' ? publish_by_http(topic, body) : publish(topic, body)

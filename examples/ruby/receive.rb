@@ -7,7 +7,12 @@ require 'openssl'
 require 'webrick'
 
 # While a secret is changed there are two, with a space between them.
-KEYS = ENV.fetch('WEBHOOK_SECRETS', '').split.map { |secret| secret.delete_prefix('whsec_').unpack1('m') }
+SECRETS = ENV.fetch('WEBHOOK_SECRETS', '').split
+# Without this check a secret that is cut off would be a key that anybody can guess.
+unless SECRETS.any? && SECRETS.all?(%r{\Awhsec_[A-Za-z0-9+/]{32,86}={0,2}\z})
+  abort 'WEBHOOK_SECRETS must hold the secret of the subscription: whsec_ and 24 to 64 bytes in base64'
+end
+KEYS = SECRETS.map { |secret| secret.delete_prefix('whsec_').unpack1('m') }
 TOLERANCE = 300 # seconds
 MAX_BODY = 4 << 20
 

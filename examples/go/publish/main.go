@@ -17,16 +17,14 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		log.Fatal("usage: publish redis|http TOPIC BODY")
+	ways := map[string]func(ctx context.Context, topic, body string) error{"redis": byRedis, "http": byHTTP}
+	if len(os.Args) != 4 || ways[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: publish redis|http TOPIC BODY")
+		os.Exit(2)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	by := byRedis
-	if os.Args[1] == "http" {
-		by = byHTTP
-	}
-	if err := by(ctx, os.Args[2], os.Args[3]); err != nil {
+	if err := ways[os.Args[1]](ctx, os.Args[2], os.Args[3]); err != nil {
 		log.Fatal(err) //nolint:gocritic // nothing is left to do
 	}
 }

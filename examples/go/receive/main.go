@@ -19,7 +19,7 @@ func main() {
 	// While a secret is changed there are two, with a space between them.
 	v, err := verify.New(strings.Fields(os.Getenv("WEBHOOK_SECRETS"))...)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("WEBHOOK_SECRETS: ", err)
 	}
 	http.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		body, err := v.Read(r)
