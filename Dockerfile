@@ -42,8 +42,8 @@ LABEL org.opencontainers.image.title=medispatcher \
       org.opencontainers.image.created=$DATE
 # A numeric user, because Kubernetes cannot check runAsNonRoot against a name.
 USER 65532:65532
-# Other hosts can reach this address, so MEDIS_ADMIN_TOKEN is required at start.
-ENV MEDIS_LISTEN=0.0.0.0:5601
+# Every address, of IPv6 where there is one. Other hosts can reach it, so MEDIS_ADMIN_TOKEN is required at start.
+ENV MEDIS_LISTEN=:5601
 EXPOSE 5601
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["/medispatcher", "health"]

@@ -138,6 +138,31 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// TestUnitStartsAgain: a dispatcher that fails often, as while a machine lacks memory, is started again without end. By default
+// systemd gives up after five failures within ten seconds.
+func TestUnitStartsAgain(t *testing.T) {
+	unit, err := os.ReadFile("systemd/medispatcher.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, service, _ := strings.Cut(string(unit), "[Service]")
+	if !strings.Contains(head, "\nStartLimitIntervalSec=0\n") || !strings.Contains(service, "\nRestart=always\n") {
+		t.Errorf("the unit gives up:\n%s", unit)
+	}
+}
+
+// TestImageListens: on every address. 0.0.0.0 would be those of IPv4 alone, which a cluster with IPv6 alone does not have; without
+// a host it is both, or IPv4 where the kernel has no IPv6.
+func TestImageListens(t *testing.T) {
+	image, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(image), "\nENV MEDIS_LISTEN=:5601\n") {
+		t.Error("the image does not listen on :5601")
+	}
+}
+
 // TestGracePeriod: Kubernetes waits for the hook and for MEDIS_SHUTDOWN_TIMEOUT before it kills.
 func TestGracePeriod(t *testing.T) {
 	for _, values := range []map[string]any{nil, {"shutdownSeconds": 60, "preStopSeconds": 15}} {
