@@ -48,6 +48,9 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
   medispatcher sub get billing | jq '.concurrency=32' | medispatcher sub put billing --file -
   medispatcher sub ls --json | jq 'map(.timeout="10s")' | medispatcher sub put --file -`,
 		Args: func(cmd *cobra.Command, args []string) error {
+			if err := noFields(args); err != nil {
+				return err
+			}
 			if file != "" {
 				return cli.AtLeast(0, 1, "ID")(cmd, args)
 			}
@@ -81,6 +84,31 @@ TOPIC may be a pattern: * stands for one level, > for the rest. Quote it.`,
 	flags.StringVar(&from, "from", "", "begin a new one with what the archive holds since `TIME` or 24h")
 	flags.StringVar(&file, "file", "", "read the whole subscription, or without ID many, from a JSON `FILE`, - for stdin")
 	return cmd
+}
+
+// noFields says how to give sub put the fields that sub set takes as arguments. It repeats no value that may be a secret.
+func noFields(args []string) error {
+	for i, arg := range args {
+		name, value, has := strings.Cut(arg, "=")
+		parent, _, _ := strings.Cut(name, ".")
+		f, known := medispatcher.FieldNamed(name)
+		outer, nested := medispatcher.FieldNamed(parent)
+		if !has || !known && !nested {
+			continue
+		}
+		if f.Secret || outer.Secret || outer.Kind == medispatcher.KindHeaders || outer.Kind == medispatcher.KindList {
+			value = "…"
+		}
+		id, flag := "ID", ""
+		if i > 0 {
+			id = args[0]
+		}
+		if f.Flag != "" {
+			flag = fmt.Sprintf(", --%s=%s", f.Flag, value)
+		}
+		return cli.Usagef("sub put: give fields as flags%s, or change those of a subscription that there is with sub set %s %s=%s", flag, id, name, value)
+	}
+	return nil
 }
 
 // subDocument is the subscription that the file or the flags describe, and the problems seen so far.

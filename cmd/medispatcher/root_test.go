@@ -90,7 +90,12 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"publish", "--ndjson", "a", "b"}, `"b" is one argument too many`},
 		{[]string{"sub", "get"}, `sub get: ID is missing`},
 		{[]string{"sub", "set", "a"}, `sub set: KEY=VALUE is missing`},
-		{[]string{"sub", "rm", "a", "b"}, `"b" is one argument too many`},
+		{[]string{"sub", "rm", "a", "b"}, `"b" is one argument too many; quote what has spaces in it; see`},
+		{[]string{"sub", "put", "a", "ordered=true"}, `sub put: give fields as flags, --ordered=true, or change those of a subscription that there is with sub set a ordered=true`},
+		{[]string{"sub", "put", "a", "max_retries=3", "--topic", "b"}, `--max-retries=3`},
+		{[]string{"sub", "put", "a", "secret=whsec_x"}, `--secret=…, or`},
+		{[]string{"sub", "put", "a", "drop.action=log"}, `sub set a drop.action=log`},
+		{[]string{"sub", "put", "--file", "-", "a", "paused=true"}, `sub set a paused=true`},
 	} {
 		code, stdout, stderr := runWith(t, strings.NewReader(""), nil, c.args...)
 		if code != cli.ExitUsage || stdout != "" {
