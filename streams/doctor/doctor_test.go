@@ -165,6 +165,9 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"no dispatcher runs": {func(t *testing.T, sc *streamstest.Scene) {
 			streamstest.Check(t, sc.Client.Del(sc.Ctx, "medis:dispatchers").Err())
 		}, "Dispatchers/running", "none, but messages wait: 3 messages"},
+		"dispatchers with another prefix": {func(t *testing.T, sc *streamstest.Scene) {
+			streamstest.Check(t, sc.Client.Rename(sc.Ctx, "medis:dispatchers", "other:dispatchers").Err())
+		}, "Dispatchers/running", "warning: none with MEDIS_KEY_PREFIX=medis, but some with other"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			streamstest.Each(t, func(t *testing.T, env *streamstest.Env) {
@@ -180,7 +183,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 				delete(bad, c.where)
 				for also := range bad {
 					// Without heartbeats, nobody owns what "me" has in flight.
-					if name != "no dispatcher runs" || also != "Messages/owners" {
+					if c.where != "Dispatchers/running" || also != "Messages/owners" {
 						t.Errorf("an unexpected finding, %s: %s", also, bad[also])
 					}
 				}

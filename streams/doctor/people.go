@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/solate/medispatcher"
@@ -189,9 +190,20 @@ func (d *exam) judgeDoorbells() {
 }
 
 // examineRunning runs last, because it needs to know whether messages wait.
-func (d *exam) examineRunning(context.Context) error {
+func (d *exam) examineRunning(ctx context.Context) error {
 	if !d.heard {
 		return nil // there is a finding already
+	}
+	if len(d.alive) == 0 {
+		others, err := d.otherPrefixes(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil && len(others) > 0 { // without the right to SCAN there is a finding already
+			d.add(AreaDispatchers, "running", LevelWarning, fmt.Sprintf("none with MEDIS_KEY_PREFIX=%s, but some with %s", d.cfg.Prefix, rdb.Some(others)),
+				"give this command the MEDIS_KEY_PREFIX of the dispatchers that you mean; if those are others, start one with "+d.cfg.Prefix+": medispatcher serve")
+			return nil
+		}
 	}
 	var waiting int64
 	for _, u := range d.units {
@@ -213,4 +225,32 @@ func (d *exam) examineRunning(context.Context) error {
 		d.ok(AreaDispatchers, "running", "none, and no message waits")
 	}
 	return nil
+}
+
+// otherPrefixes are those with which dispatchers use this Redis, too.
+func (d *exam) otherPrefixes(ctx context.Context) ([]string, error) {
+	var mu sync.Mutex
+	found := map[string]bool{}
+	suffix := strings.TrimPrefix(d.keys.Dispatchers(), d.cfg.Prefix)
+	err := d.db.EachMaster(ctx, func(ctx context.Context, master *rdb.Node) error {
+		cursor := "0"
+		for range mostScans {
+			page, err := rdb.Scan(master.With(ctx), "SCAN", cursor, "MATCH", "*"+suffix, "COUNT", doctorPage).Result()
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			for _, name := range page.Items {
+				if prefix := strings.TrimSuffix(name, suffix); prefix != d.cfg.Prefix {
+					found[prefix] = true
+				}
+			}
+			mu.Unlock()
+			if cursor = page.Next; cursor == "0" {
+				break
+			}
+		}
+		return nil
+	})
+	return slices.Sorted(maps.Keys(found)), err
 }
