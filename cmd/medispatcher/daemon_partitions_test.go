@@ -28,7 +28,7 @@ func TestPartitionsDisagree(t *testing.T) {
 			return n == 8 && env.Client.XLen(t.Context(), "medis:{3}:ch:s").Val() > 0
 		})
 
-		other.fails(cli.ExitUsage, "", []string{"publish", "t", "x"}, "medispatcher: nothing was published: MEDIS_PARTITIONS is 2 here, and 4 in the dispatchers; set it to 4, or leave it out")
+		other.fails(cli.ExitUsage, "", []string{"publish", "t", "x"}, "medispatcher: nothing was published: MEDIS_PARTITIONS is 2 here, and 4 in the dispatchers; set it to 4, or leave it out; to change it, begin with the dispatchers")
 		if code, out, errs := other.run("", "status"); code != cli.ExitOK || !strings.Contains(errs, "MEDIS_PARTITIONS is 2 here") || !strings.Contains(out, "4 partitions") {
 			t.Errorf("status: %d\n%s%s", code, out, errs)
 		}

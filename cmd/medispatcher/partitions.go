@@ -15,8 +15,8 @@ import (
 const partitionsVariable = "MEDIS_PARTITIONS"
 
 // agree finds out which partitions there are, and over how many the dispatchers spread new messages. Without a
-// MEDIS_PARTITIONS of its own a command does the same, and goes by the lowest number while they disagree: so producers
-// do while it is changed. With another number than any of them mayPublish is an error.
+// MEDIS_PARTITIONS of its own a command does the same, and goes by the lowest number while they disagree.
+// With another number than any of them mayPublish is an error.
 func (s *state) agree(ctx context.Context) error {
 	if _, err := s.store.LearnPartitions(ctx); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (s *state) agree(ctx context.Context) error {
 	case s.settings.Source(partitionsVariable) == config.FromDefault:
 		s.store.SpreadOver(lowest)
 	case !same && len(spreads) == 1:
-		s.disagreement = fmt.Sprintf("%s is %d here, and %d in the dispatchers; set it to %d, or leave it out", partitionsVariable, s.cfg.Partitions, lowest, lowest)
+		s.disagreement = fmt.Sprintf("%s is %d here, and %d in the dispatchers; set it to %d, or leave it out; to change it, begin with the dispatchers", partitionsVariable, s.cfg.Partitions, lowest, lowest)
 	case !same:
 		s.disagreement = fmt.Sprintf("%s is %d here; %s", partitionsVariable, s.cfg.Partitions, spreadsText(spreads))
 	}
