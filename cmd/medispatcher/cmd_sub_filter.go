@@ -22,7 +22,12 @@ func (a *app) subFilterCommand() *cobra.Command {
 With --filter it tries another expression than the stored one, and changes nothing.`,
 		Example: `  medispatcher sub filter billing --body order.json
   medispatcher sub filter billing --filter 'body.total > 100' --body - < order.json`,
-		Args: cli.Exactly("ID"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return cli.Usagef("sub filter: write --filter %q to try another expression; see medispatcher sub filter --help", args[1])
+			}
+			return cli.Exactly("ID")(cmd, args)
+		},
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withState(func(ctx context.Context, s *state, args []string) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher"
 	"github.com/solate/medispatcher/cmd/internal/cli"
@@ -72,6 +73,17 @@ the others alone; it is named, and the command exits with 1 or 2.`,
 		}),
 	}, "print the subscription as JSON; of many, how many")
 	which.addFlags(cmd)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+			flag := unknown.GetSpecifiedName()
+			for _, f := range medispatcher.Fields() {
+				if flag != "" && (f.Flag == flag || f.Name == flag) {
+					return cli.Usagef("sub set: write %s=VALUE instead of --%s; see medispatcher sub set --help", f.Name, flag)
+				}
+			}
+		}
+		return cli.FlagError(cmd, err)
+	})
 	return cmd
 }
 

@@ -72,6 +72,9 @@ func FlagError(cmd *cobra.Command, err error) error {
 
 // NoArgs refuses arguments.
 func NoArgs(cmd *cobra.Command, args []string) error {
+	if cmd.HasSubCommands() {
+		return NoSuchCommand(cmd, args)
+	}
 	if len(args) > 0 {
 		return Usagef("%s takes no argument, and got %q; see %s --help", ShortPath(cmd), args[0], cmd.CommandPath())
 	}
