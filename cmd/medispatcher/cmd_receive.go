@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/solate/medispatcher/cmd/internal/cli"
+	"github.com/solate/medispatcher/cmd/internal/config"
 	"github.com/solate/medispatcher/verify"
 )
 
@@ -79,6 +80,9 @@ const (
 func (f *receiveFlags) check(flags *pflag.FlagSet) (*verify.Verifier, error) {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, cli.Usagef(format, args...)) }
+	if _, err := config.CheckListen(f.listen); err != nil {
+		wrong("--listen %s: give host:port, such as 127.0.0.1:8080, [::1]:8080, or :8080 for all addresses", f.listen)
+	}
 	if f.mood.fail < 0 || f.mood.fail > 100 {
 		wrong("--fail %d: give 0 to 100 percent", f.mood.fail)
 	}

@@ -96,6 +96,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"sub", "set", "a", "--max_retries=3"}, `sub set: write max_retries=VALUE`},
 		{[]string{"sub", "set", "a", "--jsn"}, `did you mean --json?`},
 		{[]string{"sub", "filter", "a", "topic == 'a'"}, `sub filter: write --filter "topic == 'a'"`},
+		{[]string{"receive", "--listen", "8080"}, `--listen 8080: give host:port, such as 127.0.0.1:8080`},
 		{[]string{"partitions", "forgte"}, `did you mean forget?`},
 		{[]string{"sub", "put", "a", "ordered=true"}, `sub put: give fields as flags, --ordered=true, or change those of a subscription that there is with sub set a ordered=true`},
 		{[]string{"sub", "put", "a", "max_retries=3", "--topic", "b"}, `--max-retries=3`},
