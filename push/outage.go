@@ -25,12 +25,13 @@ const (
 	mostPatience = 2 * probeEvery
 )
 
-// outage is what open breakers have in common that fail to connect to the same origins within the same timeout. Whether they can does not
-// depend on the subscription, so one of them probes for all. What happens on a connection that was made does depend on it, and
-// counts for that subscription alone. Guarded by the mutex of lanes.
+// outage is what open breakers have in common that fail to connect to the same origins within the same timeout, or that the proxy lets
+// through to none. Whether they can does not depend on the subscription, so one of them probes for all. What happens on a connection
+// that was made does depend on it, and counts for that subscription alone. Guarded by the mutex of lanes.
 type outage struct {
 	lanes    *lanes
 	key      string
+	proxy    string   // that is at fault; it is the only origin then. Empty: none is
 	origins  []string // sorted
 	down     []bool   // the last connection to that origin could not be made
 	patience time.Duration
@@ -51,12 +52,15 @@ func (b *breaker) waitsElsewhere(st *settings) bool {
 	if b.outage == nil {
 		return false
 	}
-	key, _ := st.outageKey()
+	key, _ := st.outageKey(b.outage.proxy)
 	return b.outage.key != key
 }
 
-// outageKey names the outage that a subscription would be of, and its origins.
-func (s *settings) outageKey() (key string, origins []string) {
+// outageKey names the outage that a subscription would be of, and its origins. proxy is the one that is at fault; empty: none is.
+func (s *settings) outageKey(proxy string) (key string, origins []string) {
+	if proxy != "" {
+		return s.sub.Timeout.String() + " by " + proxy, []string{proxy}
+	}
 	for _, t := range s.ways().targets.urls {
 		origins = append(origins, t.origin())
 	}
@@ -65,13 +69,13 @@ func (s *settings) outageKey() (key string, origins []string) {
 	return s.sub.Timeout.String() + " " + strings.Join(origins, " "), origins
 }
 
-// joinLocked notes that a breaker is open because an attempt that began then could not connect.
-func (ls *lanes) joinLocked(b *breaker, st *settings, origin string, began, now time.Time) {
-	key, origins := st.outageKey()
+// joinLocked notes that a breaker is open because an attempt that began then could not connect. proxy is at fault; empty: none is.
+func (ls *lanes) joinLocked(b *breaker, st *settings, origin, proxy string, began, now time.Time) {
+	key, origins := st.outageKey(proxy)
 	o := ls.outages[key]
 	if o == nil {
 		o = &outage{
-			lanes: ls, key: key, origins: origins, down: make([]bool, len(origins)), calls: 1,
+			lanes: ls, key: key, proxy: proxy, origins: origins, down: make([]bool, len(origins)), calls: 1,
 			patience: min(time.Duration(st.sub.Timeout), mostPatience),
 		}
 		ls.outages[key] = o
@@ -95,6 +99,9 @@ func (ls *lanes) joinLocked(b *breaker, st *settings, origin string, began, now 
 // probedLocked notes what a probe, or the attempt that opened a breaker, says of the origin that it was at.
 func (ls *lanes) probedLocked(b *batch) {
 	brk, r, now := b.breaker, &b.result, b.result.ended
+	if o := brk.outage; o != nil && o.proxy != "" && r.unconnected && r.proxy == "" && !r.cut && !r.short {
+		o.reached(o.proxy, now) // it says something of the worker
+	}
 	switch {
 	case brk.of.breaker != brk || brk.of.removed: // nobody uses it any more
 	case r.connected:
@@ -103,7 +110,11 @@ func (ls *lanes) probedLocked(b *batch) {
 		}
 		brk.leaveOutage(now) // what it fails for, if it does, is its own
 	case r.unconnected && !r.cut && !r.short:
-		ls.joinLocked(brk, b.settings, r.to.origin(), now.Add(-r.took), now)
+		origin := r.to.origin()
+		if r.proxy != "" {
+			origin = r.proxy
+		}
+		ls.joinLocked(brk, b.settings, origin, r.proxy, now.Add(-r.took), now)
 	case brk.outage != nil:
 		brk.outage.gaveUp(brk, now)
 	}
@@ -185,11 +196,19 @@ func (b *breaker) probes(st *settings, now time.Time) (to *target, made func()) 
 		at = o.tried % len(o.origins)
 	}
 	origin := o.origins[at]
+	if o.proxy != "" {
+		return nil, o.makes(origin) // it is on the way to every URL
+	}
 	i := slices.IndexFunc(st.ways().targets.urls, func(t *target) bool { return t.origin() == origin })
 	if i < 0 {
 		return nil, nil // the settings changed
 	}
-	return st.ways().targets.urls[i], func() {
+	return st.ways().targets.urls[i], o.makes(origin)
+}
+
+// makes is what a probe calls once it has made a connection.
+func (o *outage) makes(origin string) func() {
+	return func() {
 		o.lanes.mu.Lock()
 		defer o.lanes.unlock()
 		o.reached(origin, time.Now())
@@ -206,6 +225,9 @@ func (o *outage) gaveUp(b *breaker, now time.Time) {
 
 // reached notes that a connection was made. All that wait are let go, little by little.
 func (o *outage) reached(origin string, now time.Time) {
+	if o.proxy != "" {
+		origin = o.proxy
+	}
 	held := o.holds()
 	o.up = now
 	if i := slices.Index(o.origins, origin); i >= 0 {

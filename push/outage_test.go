@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/solate/medispatcher"
+	"github.com/solate/medispatcher/push/http1"
 )
 
 // network is what can be connected to.
@@ -19,17 +20,20 @@ type network struct {
 	mu     sync.Mutex
 	down   map[string]bool // by host and port
 	mute   bool            // what is down does not refuse connections, but answers nothing
+	proxy  error           // of the proxy that lets no connection through; nil: it does
 	dialed []time.Time     // when a connection to what is down was asked for
 }
 
 func (n *network) dial(addr string, c net.Conn) (net.Conn, error) {
 	n.mu.Lock()
-	down, mute := n.down[addr], n.mute
-	if down {
+	down, mute, proxy := n.down[addr], n.mute, n.proxy
+	if down || proxy != nil {
 		n.dialed = append(n.dialed, time.Now())
 	}
 	n.mu.Unlock()
 	switch {
+	case proxy != nil:
+		return nil, proxy
 	case !down:
 		return c, nil
 	case mute:
@@ -73,8 +77,14 @@ func sharing(n int, hosts ...string) (subs []medispatcher.Subscription) {
 // newOutage runs a scheduler for subscriptions that cannot connect to any of the hosts, until all breakers are open.
 func newOutage(t *testing.T, subs []medispatcher.Subscription, hosts ...string) (*fixture, *network, func() error) {
 	t.Helper()
-	f, n := newFixture(t, subs...), &network{down: map[string]bool{}}
+	n := &network{down: map[string]bool{}}
 	n.set(true, hosts...)
+	return newOutageOf(t, subs, n)
+}
+
+func newOutageOf(t *testing.T, subs []medispatcher.Subscription, n *network) (*fixture, *network, func() error) {
+	t.Helper()
+	f := newFixture(t, subs...)
 	f.s.cfg.Client = clientOf(t, f.w, n.dial)
 	stop := f.run()
 	for _, sub := range subs {
@@ -149,6 +159,42 @@ func TestOneProbesForAll(t *testing.T) {
 			f.ended(stop)
 		})
 	}
+}
+
+// TestOneProbesForAllBehindAProxy: subscriptions that a dead proxy lets no message through to, whatever their hosts, probe as often as
+// one. Those whose host is down once it is back wait for that host alone.
+func TestOneProbesForAllBehindAProxy(t *testing.T) {
+	t.Parallel()
+	gone := http1.New(http1.Options{Proxy: tunnels(t, func() string { return "" })})
+	t.Cleanup(gone.Close)
+	sub := subscription("a")
+	proxy := attempt(t, gone, &poster{}, newSettings(&sub, ""), delivery(nil)).err
+	synctest.Test(t, func(t *testing.T) {
+		var subs []medispatcher.Subscription
+		for i := range 100 {
+			sub := sharing(1, fmt.Sprint("h", i/4))[0]
+			sub.ID = fmt.Sprint("s", i)
+			subs = append(subs, sub)
+		}
+		f, n, stop := newOutageOf(t, subs, &network{down: map[string]bool{}, proxy: proxy})
+		time.Sleep(5 * time.Minute)
+		if probes, most := n.probes(), int(5*time.Minute/sharedEvery); probes > most || probes < most/3 {
+			t.Errorf("%d probes in five minutes, want up to %d: as many as one breaker makes", probes, most)
+		}
+		n.set(true, "h0")
+		n.mu.Lock()
+		n.proxy = nil
+		n.mu.Unlock()
+		f.recovered(2*probeEvery, subs[4:]...) // the first probe may be of one whose host is down
+		n.probes()
+		time.Sleep(time.Minute)
+		if probes, most := n.probes(), int(time.Minute/sharedEvery); probes > most || probes < most/3 {
+			t.Errorf("%d probes of the host that is down, want up to %d", probes, most)
+		}
+		n.set(false, "h0")
+		f.recovered(probeEvery+100*time.Millisecond, subs[:4]...)
+		f.ended(stop)
+	})
 }
 
 // TestFailingPathHoldsNoOther: what a worker answers, and how long it takes, concerns its own subscription alone, whoever
