@@ -179,3 +179,28 @@ func Test408(t *testing.T) {
 		wantConns(t, s, 1)
 	})
 }
+
+// TestFreshAtAFullServer: a server that has as many connections as it takes resets a new one. One that rests here gives way to the next.
+func TestFreshAtAFullServer(t *testing.T) {
+	var open atomic.Int32
+	left := make(chan struct{}, 2)
+	s := serve(t, func(c net.Conn, n int) {
+		if open.Load() >= 2 {
+			return
+		}
+		open.Add(1)
+		echo(c, n)
+		open.Add(-1)
+		left <- struct{}{}
+	})
+	tr := newClient(t, http1.Options{})
+	fill(t, tr, s.url, 2)
+	r := newRequest(t, s.url, "x")
+	r.Fresh = true
+	mustFail(t, tr, r)
+	if n := tr.Idle(); n != 1 {
+		t.Fatalf("%d idle connections, want 1", n)
+	}
+	<-left
+	do(t, tr, r)
+}

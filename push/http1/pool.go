@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -120,6 +121,20 @@ func (p *pool) takeExpired(now time.Time) (expired []*conn) {
 		p.arm(p.oldest.idleSince.Add(p.idleTimeout).Sub(now) + p.idleTimeout/10)
 	}
 	return expired
+}
+
+// takeLongest removes the connection for key that is idle for longest, nil if there is none.
+func (p *pool) takeLongest(key connKey) *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.hosts[key]
+	if h == nil || len(*h) == 0 {
+		return nil
+	}
+	c := (*h)[0]
+	*h = slices.Delete(*h, 0, 1)
+	p.unlink(c)
+	return c
 }
 
 // takeHost removes the idle connections for key.

@@ -59,6 +59,12 @@ func (s *Sender) Post(r *Request, deadline time.Time) (Answer, error) {
 		a, _, err = s.try(r, deadline, time.Now(), true)
 	}
 	s.busy = false
+	if r.Fresh && err != nil && a.Status == 0 && s.ctx.Err() == nil {
+		// A server that has as many connections as it takes refuses each new one while those rest here.
+		if c := s.client.pool.takeLongest(r.To.key); c != nil {
+			c.close()
+		}
+	}
 	return a, err
 }
 
