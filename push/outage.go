@@ -25,8 +25,8 @@ const (
 	mostPatience = 2 * probeEvery
 )
 
-// outage is what open breakers have in common that fail to connect to the same origins within the same timeout, or that the proxy lets
-// through to none. Whether they can does not depend on the subscription, so one of them probes for all. What happens on a connection
+// outage is what open breakers have in common that fail to connect to the same origins within the same timeout, or whose
+// proxy lets nothing through. Whether they can does not depend on the subscription, so one of them probes for all. What happens on a connection
 // that was made does depend on it, and counts for that subscription alone. Guarded by the mutex of lanes.
 type outage struct {
 	lanes    *lanes

@@ -21,7 +21,7 @@ const (
 
 // dialHost opens a TCP connection to one of the addresses of a host. A [net.Dialer] tries addresses of one family one after another, for
 // at least two seconds each: a single dead one would use up the time of a request.
-func dialHost(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
+func (cl *Client) dialHost(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return d.DialContext(ctx, "tcp", addr) // it says what is wrong
@@ -29,7 +29,7 @@ func dialHost(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error)
 	if _, err := netip.ParseAddr(host); err == nil {
 		return d.DialContext(ctx, "tcp", addr)
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := cl.lookup(ctx, "ip", host)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,5 +88,27 @@ func TestFamiliesTakeTurns(t *testing.T) {
 	const want = "[2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 2001:db8::3]"
 	if got := fmt.Sprint(http1.Interleave(ips)); got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestNameWithADeadAddress: a worker's name, and a proxy's, is dialled at its other address if the first one is dead.
+func TestNameWithADeadAddress(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echo)
+	ips := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")} // nobody listens at the first
+	_, port, _ := net.SplitHostPort(s.addr)
+	direct := newClient(t, http1.Options{})
+	direct.Resolve(ips...)
+	if a, _ := post(t, direct, "http://worker.test:"+port, "x"); a.Status != 200 {
+		t.Errorf("status %d", a.Status)
+	}
+	proxied := newClient(t, http1.Options{Proxy: &url.URL{Scheme: "http", Host: "proxy.test:" + port}})
+	proxied.Resolve(ips...)
+	snd := proxied.Sender(t.Context())
+	defer snd.Release()
+	before := s.conns.Load()
+	_, _ = snd.Post(&http1.Request{To: target(t, "http://worker.test")}, time.Now().Add(soon)) // what answers is no proxy
+	if s.conns.Load() == before {
+		t.Error("the proxy was not reached")
 	}
 }

@@ -1,12 +1,17 @@
 package http1
 
-import "context"
+import (
+	"context"
+	"net"
+	"net/netip"
+)
 
 // Client sends POSTs over HTTP/1.1 on pooled keep-alive connections. Build it with [New]; it is safe for concurrent use.
 type Client struct {
 	opts    Options
 	pool    pool
 	unasked unasked
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	// ctx ends dials in progress when the client is closed.
 	ctx    context.Context //nolint:containedctx // the client's own life
@@ -15,7 +20,7 @@ type Client struct {
 
 // New returns a Client. It starts nothing: no goroutine runs while no request does.
 func New(o Options) *Client {
-	cl := &Client{opts: o.withDefaults()}
+	cl := &Client{opts: o.withDefaults(), lookup: net.DefaultResolver.LookupNetIP}
 	cl.pool.init(cl.opts)
 	cl.unasked.log = cl.opts.Log
 	cl.ctx, cl.cancel = context.WithCancel(context.Background())

@@ -72,7 +72,7 @@ func (cl *Client) dialRaw(ctx context.Context, addr string) (net.Conn, error) {
 		if guard != nil {
 			d.ControlContext = guard.Control
 		}
-		return dialHost(ctx, &d, addr)
+		return cl.dialHost(ctx, &d, addr)
 	}
 	raw, err := cl.opts.Dial(ctx, "tcp", addr)
 	if err != nil {

@@ -54,7 +54,7 @@ func (cl *Client) dialProxy(ctx context.Context, addr string) (net.Conn, error) 
 		}
 	}
 	d := net.Dialer{KeepAliveConfig: keepAlive}
-	raw, err := dialHost(ctx, &d, proxy.Host)
+	raw, err := cl.dialHost(ctx, &d, proxy.Host)
 	if err != nil {
 		return nil, &ProxyError{proxy.Host, true, fmt.Errorf("it cannot be reached: %w", err)}
 	}
