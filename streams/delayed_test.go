@@ -48,3 +48,25 @@ func TestDelayedKeepTheirOrder(t *testing.T) {
 		}
 	})
 }
+
+// TestDelayedInItsMillisecond: messages are due in the whole millisecond, whatever their place in it.
+func TestDelayedInItsMillisecond(t *testing.T) {
+	t.Parallel()
+	env := streamstest.Mini(t)
+	due := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+	env.Mini.SetTime(due)
+	sc := newScene(t, env)
+	sc.Store.UseMonotonic(func() time.Duration { return 0 }) // the clock stands still
+	var routings []streams.Routing
+	for _, seq := range []int{1, 4000} {
+		id := fmt.Sprintf("%d-%d", due.Add(-time.Second).UnixMilli(), seq)
+		check(t, sc.Client.XAdd(sc.Ctx, &redis.XAddArgs{Stream: "medis:{0}:incoming", ID: id, Values: []any{"topic", "a.b", "body", "x", "delay", "1000"}}).Err())
+		routings = append(routings, streams.Routing{EntryID: id, Message: message("a.b"), Due: due})
+	}
+	must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 1, true)) // creates the group
+	must[[]streams.Entry](t)(sc.Store.ReadIncoming(sc.Ctx, 0, 2, false))
+	check(t, second(sc.Store.Fanout(sc.Ctx, 0, routings)))
+	if moved, next, err := sc.Store.ReleaseDelayed(sc.Ctx, 0, 10); moved != 2 || err != nil {
+		t.Errorf("%d released, the next in %s, %v", moved, next, err)
+	}
+}
